@@ -1,0 +1,153 @@
+#include "apps/training/checkpoint.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "apps/training/manifest.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace gmlp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kModelFile = "model.safetensors";
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kTrainingFile = "training.safetensors";
+constexpr const char* kStateFile = "training.json";
+
+std::string tensors_text(const std::vector<NamedTensor>& tensors) {
+  const std::vector<char> bytes = to_safetensors(tensors, {{"format", "pt"}});
+  return {bytes.begin(), bytes.end()};
+}
+
+/// The same file under a second name; a copy where the file system has no links.
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::create_hard_link(from, to, error);
+  if (error) fs::copy_file(from, to, error);
+  if (error) fail_run("{}: could not be written: {}", to.string(), error.message());
+}
+
+}  // namespace
+
+CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
+  CheckpointBytes bytes;
+  bytes.files.push_back({kModelFile, tensors_text(content.model)});
+  bytes.files.push_back({kTrainingFile, tensors_text(content.training)});
+  bytes.files.push_back({kConfigFile, content.config});
+
+  Json state = Json::parse(content.state);
+  state["files"] = {{kModelFile, describe_tensors(bytes.files[0].bytes, content.model)},
+                    {kTrainingFile, describe_tensors(bytes.files[1].bytes, content.training)},
+                    {kConfigFile, describe_file(content.config)}};
+  bytes.files.push_back({kStateFile, seal_json(state)});
+  return bytes;
+}
+
+void save_checkpoint(const CheckpointBytes& bytes, const std::string& path) {
+  const std::string temporary = temporary_for(path);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directory(temporary, error);
+  if (error) fail_run("{}: the folder could not be made: {}", temporary, error.message());
+  try {
+    for (const CheckpointBytes::File& file : bytes.files) {
+      write_file_synced(temporary + "/" + file.name, file.bytes);
+    }
+    replace_folder(temporary, path);
+  } catch (...) {
+    // Half a checkpoint helps nobody, and its space is needed.
+    fs::remove_all(temporary, error);
+    throw;
+  }
+}
+
+CheckpointStore::CheckpointStore(const std::string& folder, int64_t history)
+    : folder_(folder), history_(history) {
+  recover_folder(last());
+  recover_folder(best());
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
+    const std::string name = entry.path().filename().string();
+    const bool kept_before = name.starts_with("step-") && name.find(".old") != std::string::npos;
+    if (kept_before || name.find(".tmp") != std::string::npos) fs::remove_all(entry.path());
+  }
+}
+
+std::string CheckpointStore::step_folder(int64_t step) const {
+  return fmt::format("{}/step-{}", folder_, step);
+}
+
+std::vector<int64_t> CheckpointStore::kept_steps() const {
+  std::vector<int64_t> steps;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("step-", 0) != 0) continue;
+    const std::string digits = name.substr(5);
+    if (digits.empty() || digits.size() > 18) continue;
+    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    steps.push_back(std::stoll(digits));
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+void CheckpointStore::keep_last() {
+  // `last` keeps standing while its files get a second name, so there is a loadable one throughout.
+  const std::string kept = step_folder(last_step_);
+  const std::string temporary = temporary_for(kept);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directory(temporary, error);
+  if (error) fail_run("{}: the folder could not be made: {}", temporary, error.message());
+  for (const fs::directory_entry& entry : fs::directory_iterator(last())) {
+    link_or_copy(entry.path(), fs::path(temporary) / entry.path().filename());
+  }
+  replace_folder(temporary, kept);
+}
+
+void CheckpointStore::save_last(const CheckpointBytes& bytes, int64_t step) {
+  if (history_ > 0 && last_step_ >= 0 && last_step_ != step && fs::exists(last())) keep_last();
+  save_checkpoint(bytes, last());
+  last_step_ = step;
+  const std::vector<int64_t> steps = kept_steps();
+  const int64_t surplus = static_cast<int64_t>(steps.size()) - history_;
+  for (int64_t i = 0; i < surplus; ++i) {
+    fs::remove_all(step_folder(steps[static_cast<size_t>(i)]));
+  }
+}
+
+void CheckpointStore::forget_after(int64_t step, bool has_best) {
+  for (int64_t kept : kept_steps()) {
+    if (kept > step) fs::remove_all(step_folder(kept));
+  }
+  if (!has_best) fs::remove_all(best());
+  last_step_ = step;
+}
+
+Checkpoint open_checkpoint(const std::string& folder) {
+  if (!fs::is_directory(folder)) {
+    fail_input("{}: no such checkpoint; name a folder with {} and {}", folder, kModelFile,
+               kConfigFile);
+  }
+  Checkpoint checkpoint;
+  checkpoint.folder = folder;
+  const std::string state_path = folder + "/" + kStateFile;
+  if (fs::exists(state_path)) {
+    checkpoint.state = read_text(state_path);
+    const Json state = unseal_json(checkpoint.state, state_path);
+    for (const auto& [name, description] : state.at("files").items()) {
+      verify_file(folder, name, description);
+    }
+    checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
+  }
+  checkpoint.config = read_text(folder + "/" + kConfigFile);
+  checkpoint.model = SafetensorsFile::open(folder + "/" + kModelFile);
+  return checkpoint;
+}
+
+}  // namespace gmlp

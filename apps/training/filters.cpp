@@ -1,0 +1,104 @@
+#include "apps/training/filters.h"
+
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <algorithm>
+#include <cmath>
+
+#include <stb/stb_image_write.h>
+
+#include "core/error.h"
+
+namespace gmlp {
+
+namespace {
+
+constexpr int64_t kMostShown = 7;  // layers, and tokens
+constexpr int64_t kCellPixels =
+    84;                      // a cell is upscaled by the whole factor that comes nearest below
+constexpr int64_t kGap = 4;  // between cells
+
+/// Up to kMostShown of 0..n-1, evenly spaced, with both ends.
+std::vector<int64_t> spread(int64_t n) {
+  std::vector<int64_t> chosen;
+  const int64_t count = std::min(n, kMostShown);
+  for (int64_t i = 0; i < count; ++i) {
+    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
+  }
+  return chosen;
+}
+
+/// t in [-1, 1] to a colour: blue, white, red.
+void put_colour(double t, unsigned char* rgb) {
+  constexpr double kPositive[3] = {178, 24, 43};
+  constexpr double kNegative[3] = {33, 102, 172};
+  const double* end = t < 0 ? kNegative : kPositive;
+  const double share = std::isfinite(t) ? std::min(std::abs(t), 1.0) : 1.0;
+  for (int c = 0; c < 3; ++c) {
+    rgb[c] = static_cast<unsigned char>(std::lround(255 + share * (end[c] - 255)));
+  }
+}
+
+double largest_magnitude(const Tensor& weight, int64_t skip) {
+  const int64_t n = weight.shape()[0];
+  double largest = 0;
+  for (int64_t i = skip; i < n; ++i) {
+    for (int64_t j = skip; j < n; ++j) largest = std::max(largest, std::abs(weight.at(i * n + j)));
+  }
+  return largest > 0 ? largest : 1;
+}
+
+void append_bytes(void* context, void* data, int size) {
+  static_cast<std::string*>(context)->append(static_cast<const char*>(data),
+                                             static_cast<size_t>(size));
+}
+
+}  // namespace
+
+Picture draw_filters(const std::vector<SpatialFilter>& layers, int64_t grid_height,
+                     int64_t grid_width, int64_t skip) {
+  const int64_t tokens = grid_height * grid_width;
+  const std::vector<int64_t> rows = spread(static_cast<int64_t>(layers.size()));
+  const std::vector<int64_t> columns = spread(tokens);
+  const int64_t scale = std::max<int64_t>(1, kCellPixels / std::max(grid_height, grid_width));
+  const int64_t cell_height = grid_height * scale + kGap;
+  const int64_t cell_width = grid_width * scale + kGap;
+
+  Picture picture;
+  picture.width = static_cast<int64_t>(columns.size()) * cell_width + kGap;
+  picture.height = static_cast<int64_t>(rows.size()) * cell_height + kGap;
+  picture.rgb.assign(static_cast<size_t>(picture.width * picture.height * 3),
+                     90);  // the separators
+
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const Tensor& weight = layers[static_cast<size_t>(rows[r])].weight;
+    const int64_t n = weight.shape()[0];
+    require(n == tokens + skip, "draw_filters: weights of another grid");
+    const double largest = largest_magnitude(weight, skip);
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const int64_t top = kGap + static_cast<int64_t>(r) * cell_height;
+      const int64_t left = kGap + static_cast<int64_t>(c) * cell_width;
+      const int64_t first = (columns[c] + skip) * n + skip;  // the token's row, behind the skipped
+      for (int64_t y = 0; y < grid_height * scale; ++y) {
+        for (int64_t x = 0; x < grid_width * scale; ++x) {
+          const double value = weight.at(first + y / scale * grid_width + x / scale);
+          const int64_t pixel = (top + y) * picture.width + left + x;
+          put_colour(value / largest, &picture.rgb[static_cast<size_t>(pixel * 3)]);
+        }
+      }
+    }
+  }
+  return picture;
+}
+
+std::string to_png(const Picture& picture) {
+  std::string bytes;
+  const int width = static_cast<int>(picture.width);
+  const int height = static_cast<int>(picture.height);
+  const int done =
+      stbi_write_png_to_func(append_bytes, &bytes, width, height, 3, picture.rgb.data(), width * 3);
+  if (done == 0) fail_run("filters.png: the picture could not be encoded");
+  return bytes;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,45 @@
+#include "apps/training/main_guard.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace gmlp {
+
+bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return false;
+  } catch (const CLI::ParseError& error) {
+    fail_input("{}; `{} --help` lists the options and their values", error.what(), app.get_name());
+  }
+  return true;
+}
+
+int guard_main(const char* program, const std::function<int()>& body) {
+  int status = kExitFailedRun;
+  std::string message;
+  try {
+    return body();
+  } catch (const InputError& error) {
+    status = kExitWrongInput;
+    message = error.what();
+  } catch (const std::bad_alloc&) {
+    message = "out of memory; use a smaller --batch-size, model or data set";
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  std::fflush(stdout);
+  fmt::print(stderr, "{}: error: {}\n", program, message);
+  return status;
+}
+
+}  // namespace gmlp

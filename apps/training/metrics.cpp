@@ -1,0 +1,116 @@
+#include "apps/training/metrics.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace gmlp {
+
+namespace {
+
+constexpr size_t kColumns = 8;
+
+std::string json_number(double value, const char* format) {
+  return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "null";
+}
+
+double number_or_fail(const std::string& cell, const std::string& path, int64_t line) {
+  char* end = nullptr;
+  const double value = std::strtod(cell.c_str(), &end);
+  if (cell.empty() || *end != '\0') {
+    fail_input("{}: line {}: '{}' is not a number", path, line, cell);
+  }
+  return value;
+}
+
+EpochRecord parse_row(const std::string& text, const std::string& path, int64_t line) {
+  std::vector<std::string> cells;
+  std::istringstream stream(text);
+  std::string cell;
+  while (std::getline(stream, cell, ',')) cells.push_back(cell);
+  if (cells.size() != kColumns) {
+    fail_input("{}: line {} has {} columns, not {}", path, line, cells.size(), kColumns);
+  }
+  EpochRecord record;
+  record.epoch = static_cast<int64_t>(number_or_fail(cells[0], path, line));
+  record.step = static_cast<int64_t>(number_or_fail(cells[1], path, line));
+  record.train_loss = number_or_fail(cells[2], path, line);
+  record.validated = !cells[3].empty();
+  if (record.validated) {
+    record.val_loss = number_or_fail(cells[3], path, line);
+    record.val_top1 = number_or_fail(cells[4], path, line);
+  }
+  record.lr = number_or_fail(cells[5], path, line);
+  return record;
+}
+
+}  // namespace
+
+std::string step_line(const StepRecord& record) {
+  return fmt::format(
+      "{{\"step\":{},\"epoch\":{},\"loss\":{},\"lr\":{},\"grad_norm\":{},\"samples_per_s\":{},"
+      "\"data_wait\":{}{}}}",
+      record.step, record.epoch, json_number(record.loss, "{:.9g}"),
+      json_number(record.lr, "{:.9g}"), json_number(record.grad_norm, "{:.9g}"),
+      json_number(record.samples_per_s, "{:.4g}"), json_number(record.data_wait, "{:.3g}"),
+      record.skipped ? ",\"skipped\":true" : "");
+}
+
+std::string metrics_header() {
+  return "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds";
+}
+
+std::string metrics_row(const EpochRecord& record) {
+  const std::string val =
+      record.validated ? fmt::format("{:.9g},{:.9g}", record.val_loss, record.val_top1) : ",";
+  return fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", record.epoch, record.step,
+                     record.train_loss, val, record.lr, record.samples_per_s, record.seconds);
+}
+
+std::vector<EpochRecord> read_metrics(const std::string& path) {
+  std::vector<EpochRecord> records;
+  std::istringstream lines(read_text(path));
+  std::string text;
+  for (int64_t line = 1; std::getline(lines, text); ++line) {
+    if (line > 1) records.push_back(parse_row(text, path, line));
+  }
+  return records;
+}
+
+double standard_error(double p, int64_t n) {
+  return n > 0 ? std::sqrt(p * (1 - p) / static_cast<double>(n)) : 0;
+}
+
+int64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    int64_t kilobytes = 0;
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+std::string duration_text(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0) return "?";
+  const int64_t whole = std::llround(seconds);
+  if (whole < 60) return fmt::format("{}s", whole);
+  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+}
+
+std::string grouped(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (int64_t i = static_cast<int64_t>(digits.size()) - 3; i > (value < 0 ? 1 : 0); i -= 3) {
+    digits.insert(static_cast<size_t>(i), ",");
+  }
+  return digits;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,53 @@
+#pragma once
+// The numbers a run leaves behind, and how they are written: metrics.csv and steps.jsonl. Losses
+// have 9 significant digits, which tell any two f32 apart. Timing columns differ from run to run,
+// no other does.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gmlp {
+
+struct StepRecord {
+  int64_t step = 0;   // counts from 1
+  int64_t epoch = 0;  // counts from 1
+  double loss = 0;
+  double lr = 0;
+  double grad_norm = 0;
+  double samples_per_s = 0;
+  double data_wait = 0;  // seconds
+  bool skipped = false;
+};
+/// One line of steps.jsonl. What is not finite becomes null: JSON has no NaN.
+std::string step_line(const StepRecord& record);
+
+struct EpochRecord {
+  int64_t epoch = 0;  // counts from 1
+  int64_t step = 0;   // optimizer steps so far
+  double train_loss = 0;
+  bool validated = false;
+  double val_loss = 0;
+  double val_top1 = 0;  // percent
+  double lr = 0;
+  double samples_per_s = 0;
+  double seconds = 0;  // of the run so far
+};
+std::string metrics_header();
+/// One row of metrics.csv; the val columns are empty where the epoch was not validated.
+std::string metrics_row(const EpochRecord& record);
+/// metrics.csv back, for the curves. Throws InputError naming `path` and line.
+std::vector<EpochRecord> read_metrics(const std::string& path);
+
+/// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
+double standard_error(double p, int64_t n);
+
+/// VmHWM of this process in bytes: the most memory it has held. 0 where /proc is not there.
+int64_t peak_resident_bytes();
+
+/// "3m20s", "45s", "2h05m".
+std::string duration_text(double seconds);
+/// 12345678 as "12,345,678".
+std::string grouped(int64_t value);
+
+}  // namespace gmlp

@@ -1,0 +1,169 @@
+#include "apps/training/run_folder.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/error.h"
+
+namespace gmlp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// All that a run writes; --overwrite removes these names and no other.
+constexpr const char* kRunFiles[] = {"config.toml", "environment.json", "log.txt",
+                                     "metrics.csv", "steps.jsonl",      "summary.json",
+                                     "results.svg", "filters.png",      "checkpoints"};
+
+void make_folders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    fail_run("{}: the folder could not be made: {}; choose another --out", path, error.message());
+  }
+}
+
+/// Letters, digits, '-', '_' and '.'; of a path only its last part.
+std::string folder_word(const std::string& text) {
+  std::string word = fs::path(text).stem().string();
+  if (word.empty()) word = fs::path(text).parent_path().filename().string();
+  for (char& c : word) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '-';
+  }
+  return word.empty() ? "run" : word;
+}
+
+int64_t next_run_number(const std::string& parent) {
+  int64_t highest = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent)) {
+    const std::string name = entry.path().filename().string();
+    const size_t digits = name.find_first_not_of("0123456789");
+    if (digits == std::string::npos || digits == 0 || digits > 9) continue;
+    highest = std::max<int64_t>(highest, std::stoll(name.substr(0, digits)));
+  }
+  return highest + 1;
+}
+
+/// mkdir decides between two runs that start at the same time; the loser takes the next number.
+std::string create_numbered(const std::string& kind, const std::string& model,
+                            const std::string& data) {
+  const std::string parent = "runs/" + kind;
+  make_folders(parent);
+  while (true) {
+    const std::string path = fmt::format("{}/{:04}-{}-{}", parent, next_run_number(parent),
+                                         folder_word(model), folder_word(data));
+    if (mkdir(path.c_str(), 0777) == 0) return path;
+    if (errno != EEXIST) {
+      fail_run("{}: the folder could not be made: {}", path, std::strerror(errno));
+    }
+  }
+}
+
+}  // namespace
+
+AppendFile::AppendFile(const std::string& path) : path_(path) {
+  descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_run("{}: could not be opened: {}", path, std::strerror(errno));
+  size_ = lseek(descriptor_, 0, SEEK_END);
+}
+
+AppendFile::~AppendFile() {
+  close(descriptor_);
+}
+
+void AppendFile::line(std::string_view line) {
+  std::string bytes(line);
+  bytes += '\n';
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t wrote = write(descriptor_, bytes.data() + done, bytes.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) fail_run("{}: could not be written: {}", path_, std::strerror(errno));
+    done += static_cast<size_t>(wrote);
+    size_ += wrote;
+  }
+}
+
+void AppendFile::truncate(int64_t size) {
+  if (size > size_) {
+    fail_input("{}: holds {} bytes where the checkpoint saw {}; resume from an older checkpoint",
+               path_, size_, size);
+  }
+  if (ftruncate(descriptor_, size) != 0) {
+    fail_run("{}: could not be cut back: {}", path_, std::strerror(errno));
+  }
+  size_ = size;
+}
+
+void AppendFile::sync() {
+  if (fsync(descriptor_) != 0 && errno != EINVAL) {
+    fail_run("{}: could not be flushed to the disk: {}", path_, std::strerror(errno));
+  }
+}
+
+std::string RunFolder::create(const std::string& out, const std::string& kind,
+                              const std::string& model, const std::string& data, bool overwrite) {
+  if (out.empty()) return create_numbered(kind, model, data);
+  if (fs::exists(out) && !fs::is_directory(out)) {
+    fail_input("--out {}: is a file; name a folder", out);
+  }
+  if (fs::exists(out) && !fs::is_empty(out)) {
+    if (!overwrite) {
+      fail_input(
+          "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
+          "or "
+          "choose another folder",
+          out, out);
+    }
+    for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
+  }
+  make_folders(out);
+  return out;
+}
+
+RunFolder::RunFolder(const std::string& path)
+    : path_(path),
+      log_(path + "/log.txt"),
+      metrics_(path + "/metrics.csv"),
+      steps_(path + "/steps.jsonl") {
+  make_folders(checkpoints());
+}
+
+std::map<std::string, int64_t> RunFolder::sync_offsets() {
+  log_.sync();
+  metrics_.sync();
+  steps_.sync();
+  return {
+      {"log.txt", log_.size()}, {"metrics.csv", metrics_.size()}, {"steps.jsonl", steps_.size()}};
+}
+
+void RunFolder::truncate(const std::map<std::string, int64_t>& offsets) {
+  log_.truncate(offsets.at("log.txt"));
+  metrics_.truncate(offsets.at("metrics.csv"));
+  steps_.truncate(offsets.at("steps.jsonl"));
+}
+
+ResumePoint find_resume_point(const std::string& path) {
+  std::string folder = path;
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  if (!fs::is_directory(folder)) {
+    fail_input("--resume {}: no such folder; name a run folder, such as runs/vision/0001-...",
+               path);
+  }
+  if (fs::exists(folder + "/config.toml")) return {folder, folder + "/checkpoints/last"};
+  const fs::path run = fs::absolute(folder).parent_path().parent_path();
+  if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {
+    return {run.string(), folder};
+  }
+  fail_input("--resume {}: neither a run folder (no config.toml) nor one of its checkpoints", path);
+}
+
+}  // namespace gmlp

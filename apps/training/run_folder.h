@@ -1,0 +1,82 @@
+#pragma once
+// The run folder: every file of a run has one place, and one class that writes it.
+//
+//   config.toml       the resolved options; --config reads it back
+//   environment.json  version, compiler, ISA, threads, CPU
+//   log.txt           what the console said, in plain lines
+//   metrics.csv       a row an epoch            steps.jsonl   a line a logged step
+//   summary.json, results.svg, filters.png      at the end
+//   checkpoints/      best, last, step-N
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gmlp {
+
+/// A text file that grows by whole lines and can be cut back to where a checkpoint saw it.
+class AppendFile {
+ public:
+  /// Opens `path` for appending; what it holds stays. Throws RunError.
+  explicit AppendFile(const std::string& path);
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  /// Writes `line` and a newline in one call to the system. Throws RunError (a full disk).
+  void line(std::string_view line);
+  int64_t size() const { return size_; }
+  /// Cuts back to `size` bytes. Throws InputError when the file is shorter.
+  void truncate(int64_t size);
+  /// Flushes to the disk. Throws RunError.
+  void sync();
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  int64_t size_ = 0;
+};
+
+class RunFolder {
+ public:
+  /// Makes the folder of a new run. `out` empty: the next free number below runs/`kind`/, named
+  /// after model and data. A non-empty `out` that exists and holds files is refused (InputError),
+  /// unless `overwrite`: then what a run writes there is removed, and nothing else.
+  static std::string create(const std::string& out, const std::string& kind,
+                            const std::string& model, const std::string& data, bool overwrite);
+
+  /// Opens the log files in `path`.
+  explicit RunFolder(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  std::string checkpoints() const { return file("checkpoints"); }
+
+  AppendFile& log() { return log_; }
+  AppendFile& metrics() { return metrics_; }
+  AppendFile& steps() { return steps_; }
+
+  /// The sizes of the growing files, flushed to the disk; a checkpoint keeps them.
+  std::map<std::string, int64_t> sync_offsets();
+  /// Cuts the growing files back to what sync_offsets() said.
+  void truncate(const std::map<std::string, int64_t>& offsets);
+
+ private:
+  std::string path_;
+  AppendFile log_;
+  AppendFile metrics_;
+  AppendFile steps_;
+};
+
+/// Where --resume's argument lies: the run folder, and the checkpoint in it to start from.
+struct ResumePoint {
+  std::string run;
+  std::string checkpoint;
+};
+/// `path` is a run folder (its checkpoints/last is meant) or one of its checkpoints. Throws
+/// InputError.
+ResumePoint find_resume_point(const std::string& path);
+
+}  // namespace gmlp

@@ -1,0 +1,88 @@
+// gmlp-vision eval: loss and accuracy of a checkpoint on a set.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "apps/training/main_guard.h"
+#include "apps/training/metrics.h"
+#include "apps/training/options.h"
+#include "apps/training/signals.h"
+#include "apps/vision/commands.h"
+#include "apps/vision/evaluate.h"
+#include "apps/vision/weights.h"
+#include "core/file.h"
+#include "core/parallel.h"
+
+namespace gmlp {
+
+namespace {
+
+struct EvalOptions {
+  std::string model;
+  std::string data;
+  std::string split = "val";
+  std::string json;
+  std::string kernels = "fused";
+  int64_t batch_size = 128;
+  int threads = 0;
+};
+
+void add_options(CLI::App& app, EvalOptions& options) {
+  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  app.add_option("--data", options.data, "As train's --data")->required()->type_name("SPEC");
+  app.add_option("--split", options.split, "val or train")->check(CLI::IsMember({"val", "train"}));
+  app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
+  app.add_option("--kernels", options.kernels, "fused or reference")
+      ->check(CLI::IsMember({"fused", "reference"}));
+  app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--threads", options.threads, "0: as many as the machine has")
+      ->check(CLI::Range(0, 4096));
+}
+
+void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {
+  const double error1 = 100 * standard_error(result.top1 / 100, result.samples);
+  fmt::print("{} of {}: {} images\n", options.split, options.data, grouped(result.samples));
+  fmt::print("loss   {:.6f}\n", result.loss);
+  fmt::print("top-1  {:.2f} ± {:.2f} %\n", result.top1, error1);
+  nlohmann::ordered_json json = {{"model", options.model},       {"data", options.data},
+                                 {"split", options.split},       {"samples", result.samples},
+                                 {"loss", result.loss},          {"top1", result.top1},
+                                 {"top1_standard_error", error1}};
+  if (with_top5) {
+    const double error5 = 100 * standard_error(result.top5 / 100, result.samples);
+    fmt::print("top-5  {:.2f} ± {:.2f} %\n", result.top5, error5);
+    json["top5"] = result.top5;
+    json["top5_standard_error"] = error5;
+  }
+  if (!options.json.empty()) write_file_atomic(options.json, json.dump(2) + "\n");
+}
+
+}  // namespace
+
+int run_eval(const std::vector<std::string>& arguments) {
+  EvalOptions options;
+  CLI::App app("Evaluate a checkpoint", "gmlp-vision eval");
+  add_options(app, options);
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  set_thread_count(resolve_threads(options.threads));
+
+  const LoadedModel loaded = load_model(options.model);
+  const DataSplits data = open_dataset(options.data, {});
+  const ImageDataset& set = options.split == "val" ? *data.val : *data.train;
+  const std::vector<int64_t> classes =
+      match_classes(set.class_names(), loaded.label_names, loaded.model->config().classes);
+  const bool fused = options.kernels == "fused" && loaded.model->dtype() == DType::kF32;
+  Arena arena;
+  const Evaluation result = evaluate(*loaded.model, set, loaded.transform, options.batch_size,
+                                     fused ? Family::kFused : Family::kReference, arena, classes);
+  if (!result.complete) return 128 + stop_signal();
+  report(options, result, loaded.model->config().classes > 5);
+  return kExitSuccess;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,118 @@
+#include "apps/vision/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/ranges.h>
+
+#include "apps/training/signals.h"
+#include "core/error.h"
+#include "data/loader.h"
+
+namespace gmlp {
+
+namespace {
+
+/// Adds row `row`'s loss and hits to `sums`; percentages are made of them at the end.
+void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
+  const int64_t classes = logits.shape().cols();
+  const int64_t first = row * classes;
+  const double own = logits.at(first + label);
+  double highest = logits.at(first);
+  int64_t above = 0;  // classes ranked before the label; ties go to the lower index
+  for (int64_t c = 0; c < classes; ++c) {
+    const double value = logits.at(first + c);
+    highest = std::max(highest, value);
+    // A NaN ranks before everything: a broken model must not look right.
+    if (!(value < own || (value == own && c >= label))) ++above;
+  }
+  double sum = 0;
+  for (int64_t c = 0; c < classes; ++c) sum += std::exp(logits.at(first + c) - highest);
+  sums.loss += std::log(sum) + highest - own;
+  if (above == 0) sums.top1 += 1;
+  if (above < 5) sums.top5 += 1;
+  ++sums.samples;
+}
+
+}  // namespace
+
+Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
+  if (images.dtype() == dtype) return images;
+  const Tensor converted = arena.allocate(dtype, images.shape());
+  converted.copy_from(images);
+  return converted;
+}
+
+Tensor predict_logits(VisionModel& model, const Tensor& images, Family family, Arena& arena) {
+  Tape tape(arena, family, false);
+  const Var logits = model.forward(tape, in_dtype(arena, images, model.dtype()), {});
+  return tape.value(logits);
+}
+
+std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
+  const int64_t classes = logits.shape().cols();
+  std::vector<double> p(static_cast<size_t>(classes));
+  for (int64_t c = 0; c < classes; ++c) p[static_cast<size_t>(c)] = logits.at(row * classes + c);
+  const double highest = *std::max_element(p.begin(), p.end());
+  for (double& value : p) value = std::exp(value - highest);
+  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& value : p) value /= sum;
+  return p;
+}
+
+Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
+                    const TransformOptions& transform, int64_t batch_size, Family family,
+                    Arena& arena, const std::vector<int64_t>& class_map) {
+  LoaderOptions options;
+  options.batch_size = batch_size;
+  options.train = false;
+  options.shuffle = false;
+  Evaluation result;
+  const int64_t n = dataset.size();
+  for (int64_t begin = 0; begin < n; begin += batch_size) {
+    if (stop_signal() != 0) return result;
+    std::vector<int64_t> indices(static_cast<size_t>(std::min(batch_size, n - begin)));
+    std::iota(indices.begin(), indices.end(), begin);
+    const Batch batch = make_batch(dataset, transform, options, indices, 0, begin / batch_size);
+    arena.reset();
+    const Tensor logits = predict_logits(model, batch.images, family, arena);
+    for (size_t row = 0; row < batch.labels.size(); ++row) {
+      const int64_t label = batch.labels[row];
+      const int64_t mapped = class_map.empty() ? label : class_map[static_cast<size_t>(label)];
+      score(logits, static_cast<int64_t>(row), mapped, result);
+    }
+  }
+  const double count = static_cast<double>(std::max<int64_t>(result.samples, 1));
+  result.loss /= count;
+  result.top1 *= 100 / count;
+  result.top5 *= 100 / count;
+  result.complete = true;
+  return result;
+}
+
+std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names,
+                                   const std::vector<std::string>& model_names, int64_t classes) {
+  if (model_names.empty()) {
+    if (static_cast<int64_t>(dataset_names.size()) == classes) return {};
+    fail_input(
+        "the data has {} classes, the model {}, and its config.json no label_names to match them "
+        "by; "
+        "choose the data it was trained on",
+        dataset_names.size(), classes);
+  }
+  std::vector<int64_t> map;
+  std::vector<std::string> absent;
+  for (const std::string& name : dataset_names) {
+    const auto found = std::find(model_names.begin(), model_names.end(), name);
+    if (found == model_names.end()) absent.push_back(name);
+    map.push_back(found - model_names.begin());
+  }
+  if (!absent.empty()) {
+    fail_input("the model does not know the classes {}; it knows {}; choose data with its classes",
+               fmt::join(absent, ", "), fmt::join(model_names, ", "));
+  }
+  return map;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,42 @@
+#pragma once
+// A full pass over a set: loss and accuracy. Each image's share is computed from its own logits in
+// double and summed in the set's order, so batch size and threads change no bit.
+
+#include <string>
+#include <vector>
+
+#include "core/arena.h"
+#include "data/dataset.h"
+#include "data/transform.h"
+#include "models/vision.h"
+
+namespace gmlp {
+
+struct Evaluation {
+  bool complete = false;  // false: a signal came first
+  int64_t samples = 0;
+  double loss = 0;  // mean cross-entropy, without smoothing
+  double top1 = 0;  // percent
+  double top5 = 0;  // percent; meaningful for more than 5 classes
+};
+
+/// `class_map[c]` is the model's class for the set's class c; empty: the same.
+Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
+                    const TransformOptions& transform, int64_t batch_size, Family family,
+                    Arena& arena, const std::vector<int64_t>& class_map);
+
+/// Finds the set's classes among the model's by name. Throws InputError naming those that are
+/// absent, or when a model without names has another number of classes.
+std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names,
+                                   const std::vector<std::string>& model_names, int64_t classes);
+
+/// The images in the model's dtype; f64 is converted into the arena.
+Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
+
+/// logits (B, classes) of `images` (B, C, H, W), in the arena.
+Tensor predict_logits(VisionModel& model, const Tensor& images, Family family, Arena& arena);
+
+/// The row's probabilities.
+std::vector<double> softmax_row(const Tensor& logits, int64_t row);
+
+}  // namespace gmlp

@@ -1,0 +1,66 @@
+#include "apps/vision/model_choice.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace gmlp {
+
+namespace {
+
+constexpr double kLargeImageCrop = 0.875;  // timm's crop_pct of gMLP
+
+bool is_stored(const std::string& model) {
+  return std::filesystem::is_directory(model) || model.ends_with(".json");
+}
+
+void override_if_given(int64_t& field, int64_t value) {
+  if (value > 0) field = value;
+}
+
+}  // namespace
+
+VisionConfig named_or_stored_config(const std::string& model) {
+  if (!is_stored(model)) return vision_config(model);
+  const std::string path = std::filesystem::is_directory(model) ? model + "/config.json" : model;
+  return vision_config_from_json(read_text(path), path, nullptr);
+}
+
+VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) {
+  VisionConfig config = named_or_stored_config(options.model);
+  if (!is_stored(options.model)) config.chans = data.channels;
+  config.classes = static_cast<int64_t>(data.train->class_names().size());
+  override_if_given(config.img_height, options.img_size);
+  override_if_given(config.img_width, options.img_size);
+  override_if_given(config.patch, options.patch_size);
+  override_if_given(config.chans, options.in_chans);
+  override_if_given(config.depth, options.depth);
+  override_if_given(config.d_model, options.d_model);
+  override_if_given(config.d_ffn, options.d_ffn);
+  if (options.class_token) config.class_token = true;
+  if (!options.gate.empty()) config.gate = gate_from_name(options.gate);
+  if (config.chans != 1 && config.chans != 3) {
+    fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);
+  }
+  // A changed architecture may not pass under a timm name that stands for another one.
+  if (options.patch_size + options.depth + options.d_model + options.d_ffn > 0) {
+    config.name += "_custom";
+  }
+  config.validate();
+  return config;
+}
+
+TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data) {
+  TransformOptions transform;
+  transform.height = config.img_height;
+  transform.width = config.img_width;
+  transform.channels = config.chans;
+  const bool larger =
+      std::min(data.height, data.width) > std::min(config.img_height, config.img_width);
+  transform.crop_fraction = larger ? kLargeImageCrop : 1.0;
+  return transform;
+}
+
+}  // namespace gmlp

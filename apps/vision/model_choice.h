@@ -1,0 +1,24 @@
+#pragma once
+// --model and its overrides, and how images become its input.
+
+#include <string>
+
+#include "apps/vision/options.h"
+#include "data/dataset.h"
+#include "data/transform.h"
+#include "models/vision.h"
+
+namespace gmlp {
+
+/// The architecture that `model` names: a size, a folder with a config.json, or a FILE.json.
+VisionConfig named_or_stored_config(const std::string& model);
+
+/// The same with the options' overrides and the data's classes (and channels, where a name was
+/// given). Throws InputError naming the option, the reason and the remedy.
+VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
+
+/// How a validation image becomes the model's input: timm's 0.5/0.5 normalisation; the central 7/8
+/// of pictures larger than the input, all of smaller ones.
+TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data);
+
+}  // namespace gmlp

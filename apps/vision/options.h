@@ -1,0 +1,49 @@
+#pragma once
+// What `gmlp-vision train` can be told, beside what both trainers can.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/training/options.h"
+
+namespace gmlp {
+
+struct VisionOptions : TrainOptions {
+  std::string data;   // open_dataset's SPEC
+  std::string model;  // a name, a checkpoint folder or a FILE.json; the architecture only
+  std::string init;   // a checkpoint folder or FILE.safetensors to take weights from
+  // The model's, overridden where > 0.
+  int64_t img_size = 0;
+  int64_t patch_size = 0;
+  int64_t in_chans = 0;
+  int64_t depth = 0;
+  int64_t d_model = 0;
+  int64_t d_ffn = 0;
+  bool class_token = false;
+  std::string gate;  // empty: the model's
+  // Data and augmentation.
+  std::string aug = "light";
+  bool no_flip = false;
+  bool no_shuffle = false;
+  double smoothing = 0.1;
+  double mixup = 0;
+  double cutmix = 0;
+  double mixup_switch_prob = 0.5;
+  double drop_path = 0;
+  int64_t max_train_samples = 0;  // 0: all
+  double val_fraction = 0.2;
+  int64_t skip_bad = 0;
+};
+
+/// The options of one run, and the text they resolve to (config.toml).
+struct TrainCommand {
+  VisionOptions options;
+  std::string config;
+};
+
+/// Parses the arguments after `train`. With --resume the options are those of the run's
+/// config.toml. Empty when help was printed; InputError for wrong usage.
+std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments);
+
+}  // namespace gmlp

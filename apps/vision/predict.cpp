@@ -1,0 +1,225 @@
+// gmlp-vision predict: images to class names and probabilities, or an array to logits.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "apps/training/main_guard.h"
+#include "apps/training/options.h"
+#include "apps/training/signals.h"
+#include "apps/vision/commands.h"
+#include "apps/vision/evaluate.h"
+#include "apps/vision/weights.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/npy.h"
+#include "core/parallel.h"
+#include "data/image_decode.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct PredictOptions {
+  std::string model;
+  std::vector<std::string> images;
+  int64_t topk = 5;
+  std::string json;
+  std::string input_array;
+  std::string output_array;
+  std::string kernels = "fused";
+  int64_t batch_size = 64;
+  int threads = 0;
+};
+
+void add_options(CLI::App& app, PredictOptions& options) {
+  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  app.add_option("IMAGE", options.images, "PNG, JPEG or BMP files");
+  app.add_option("--topk", options.topk, "How many classes an image")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
+  app.add_option("--input-array", options.input_array,
+                 "float32 NCHW, taken as it is, or uint8 NHWC, prepared as images are")
+      ->type_name("FILE.npy");
+  app.add_option("--output-array", options.output_array, "Logits of --input-array (or the images)")
+      ->type_name("FILE.npy");
+  app.add_option("--kernels", options.kernels, "fused or reference")
+      ->check(CLI::IsMember({"fused", "reference"}));
+  app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--threads", options.threads, "0: as many as the machine has")
+      ->check(CLI::Range(0, 4096));
+}
+
+/// The model's inputs, one by one, wherever they come from.
+class Inputs {
+ public:
+  virtual ~Inputs() = default;
+  virtual int64_t size() const = 0;
+  /// Writes input i, CHW, prepared.
+  virtual void fill(int64_t i, float* out) const = 0;
+};
+
+class ImageFiles : public Inputs {
+ public:
+  ImageFiles(const std::vector<std::string>& paths, const TransformOptions& transform)
+      : paths_(paths), transform_(transform) {}
+  int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
+  void fill(int64_t i, float* out) const override {
+    transform_image(decode_image(paths_[static_cast<size_t>(i)]), transform_, nullptr, out);
+  }
+
+ private:
+  const std::vector<std::string>& paths_;
+  const TransformOptions& transform_;
+};
+
+/// --input-array. Floats must be of the model's size exactly, bytes are resized like any picture.
+class ArrayInputs : public Inputs {
+ public:
+  ArrayInputs(const std::string& path, const TransformOptions& transform)
+      : path_(path), array_(read_npy(path)), transform_(transform) {
+    if (array_.shape.size() != 4) {
+      fail_input("{}: {} dimensions; expected 4: float32 NCHW, or uint8 NHWC", path,
+                 array_.shape.size());
+    }
+    const std::vector<int64_t> wanted = {transform.channels, transform.height, transform.width};
+    if (array_.dtype == "f4") {
+      values_ = array_.to_tensor(DType::kF32, path);
+      if (!std::equal(wanted.begin(), wanted.end(), array_.shape.begin() + 1)) {
+        fail_input(
+            "{}: images of {}x{}x{} (CHW), the model takes {}x{}x{}; resize them, or pass uint8 "
+            "NHWC, "
+            "which is resized as images are",
+            path, array_.shape[1], array_.shape[2], array_.shape[3], wanted[0], wanted[1],
+            wanted[2]);
+      }
+    } else if (array_.dtype != "u1") {
+      fail_input("{}: elements of type {}; expected float32 (NCHW) or uint8 (NHWC); convert it",
+                 path, array_.dtype);
+    } else if (array_.shape[3] != 1 && array_.shape[3] != 3) {
+      fail_input("{}: {} channels in the last dimension; uint8 arrays are NHWC with 1 or 3", path,
+                 array_.shape[3]);
+    }
+  }
+  int64_t size() const override { return array_.shape[0]; }
+  void fill(int64_t i, float* out) const override {
+    if (values_.defined()) {
+      const int64_t n = transform_.channels * transform_.height * transform_.width;
+      std::copy_n(values_.data<float>() + i * n, n, out);
+      return;
+    }
+    Image image;
+    image.height = array_.shape[1];
+    image.width = array_.shape[2];
+    image.channels = array_.shape[3];
+    const int64_t n = image.height * image.width * image.channels;
+    const auto first = array_.bytes.begin() + i * n;
+    image.bytes.assign(first, first + n);
+    transform_image(image, transform_, nullptr, out);
+  }
+
+ private:
+  std::string path_;
+  NpyArray array_;
+  Tensor values_;
+  const TransformOptions& transform_;
+};
+
+/// (size, classes), of the model's dtype.
+Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const PredictOptions& options) {
+  const VisionConfig& config = loaded.model->config();
+  const bool fused = options.kernels == "fused" && loaded.model->dtype() == DType::kF32;
+  const int64_t n = inputs.size();
+  const Tensor result = Tensor::zeros(loaded.model->dtype(), {n, config.classes});
+  Arena arena;
+  for (int64_t begin = 0; begin < n; begin += options.batch_size) {
+    if (stop_signal() != 0) break;
+    const int64_t end = std::min(n, begin + options.batch_size);
+    arena.reset();
+    const Tensor batch = arena.allocate(
+        DType::kF32, {end - begin, config.chans, config.img_height, config.img_width});
+    const int64_t each = batch.elements() / (end - begin);
+    parallel_for(end - begin,
+                 [&](int64_t i) { inputs.fill(begin + i, batch.data<float>() + i * each); });
+    const Tensor logits =
+        predict_logits(*loaded.model, batch, fused ? Family::kFused : Family::kReference, arena);
+    result.rows(begin, end).copy_from(logits);
+  }
+  return result;
+}
+
+/// A table line a class, and the same as JSON.
+Json report_image(const std::string& name, const Tensor& logits, int64_t row,
+                  const LoadedModel& loaded, int64_t topk) {
+  const std::vector<double> p = softmax_row(logits, row);
+  std::vector<size_t> order(p.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
+  order.resize(std::min(order.size(), static_cast<size_t>(topk)));
+  fmt::print("{}\n", name);
+  Json classes = Json::array();
+  for (size_t c : order) {
+    const std::string label =
+        loaded.label_names.empty() ? fmt::format("class {}", c) : loaded.label_names[c];
+    fmt::print("  {:6.2f} %  {}\n", 100 * p[c], label);
+    classes.push_back({{"class", c}, {"label", label}, {"probability", p[c]}});
+  }
+  return {{"image", name}, {"top", std::move(classes)}};
+}
+
+void check_usage(const PredictOptions& options) {
+  const bool array = !options.input_array.empty();
+  if (array && !options.images.empty()) {
+    fail_input("predict takes images or --input-array, not both; leave one out");
+  }
+  if (!array && options.images.empty()) {
+    fail_input(
+        "predict needs images, or --input-array with --output-array; name one or more files");
+  }
+  if (array && options.output_array.empty()) {
+    fail_input("--input-array needs --output-array FILE.npy for the logits; add it");
+  }
+}
+
+}  // namespace
+
+int run_predict(const std::vector<std::string>& arguments) {
+  PredictOptions options;
+  CLI::App app("Classify images", "gmlp-vision predict");
+  add_options(app, options);
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  check_usage(options);
+  set_thread_count(resolve_threads(options.threads));
+
+  const LoadedModel loaded = load_model(options.model);
+  std::unique_ptr<Inputs> inputs;
+  if (options.input_array.empty()) {
+    inputs = std::make_unique<ImageFiles>(options.images, loaded.transform);
+  } else {
+    inputs = std::make_unique<ArrayInputs>(options.input_array, loaded.transform);
+  }
+  const Tensor logits = all_logits(loaded, *inputs, options);
+  if (stop_signal() != 0) return 128 + stop_signal();
+  if (!options.output_array.empty()) write_npy(options.output_array, logits);
+
+  Json json = Json::array();
+  for (size_t i = 0; i < options.images.size(); ++i) {
+    json.push_back(
+        report_image(options.images[i], logits, static_cast<int64_t>(i), loaded, options.topk));
+  }
+  if (!options.json.empty()) {
+    write_file_atomic(options.json,
+                      json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+  return kExitSuccess;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,170 @@
+#include "apps/vision/weights.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include <fmt/ranges.h>
+
+#include "apps/training/checkpoint.h"
+#include "core/error.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kNamesShown = 8;
+
+bool is_head(const std::string& name) {
+  return name.starts_with("head.");
+}
+
+std::string some_names(std::vector<std::string> names) {
+  const size_t more = names.size() > kNamesShown ? names.size() - kNamesShown : 0;
+  names.resize(names.size() - more);
+  const std::string text = fmt::format("{}", fmt::join(names, ", "));
+  return more == 0 ? text : fmt::format("{} and {} more", text, more);
+}
+
+[[noreturn]] void fail_shape(const SafetensorsFile& file, const Parameter& parameter,
+                             const std::vector<int64_t>& found) {
+  const std::string shapes =
+      fmt::format("{}: tensor {} is [{}], the model's is {}", file.path(), parameter.name,
+                  fmt::join(found, ", "), parameter.value.shape().to_string());
+  if (parameter.name.find("gate.proj") != std::string::npos) {
+    fail_input(
+        "{}: another number of tokens (image or patch size); weights cannot be carried over "
+        "between "
+        "numbers of tokens, use the --img-size and --patch-size that they were trained with",
+        shapes);
+  }
+  fail_input("{}; choose the --model that these weights were trained with", shapes);
+}
+
+void check_names(const VisionModel& model, const SafetensorsFile& file) {
+  std::vector<std::string> missing;
+  std::set<std::string> known;
+  for (const Parameter* parameter : model.parameters()) {
+    known.insert(parameter->name);
+    if (file.find(parameter->name) == nullptr) missing.push_back(parameter->name);
+  }
+  std::vector<std::string> extra;
+  for (const SafetensorsFile::Entry& entry : file.entries()) {
+    if (known.count(entry.name) == 0) extra.push_back(entry.name);
+  }
+  if (missing.empty() && extra.empty()) return;
+  fail_input(
+      "{}: not the weights of {}; missing: {}; left over: {}; choose the model they belong to",
+      file.path(), model.config().name, missing.empty() ? "none" : some_names(missing),
+      extra.empty() ? "none" : some_names(extra));
+}
+
+/// A number, or a list of them, from pretrained_cfg.
+std::vector<double> numbers(const Json& object, const char* key, double fallback,
+                            const std::string& path) {
+  if (!object.contains(key)) return {fallback};
+  const Json& value = object.at(key);
+  std::vector<double> result;
+  for (const Json& number : value.is_array() ? value : Json::array({value})) {
+    if (!number.is_number()) {
+      fail_input("{}: \"{}\" is not a number or a list of them; correct the file", path, key);
+    }
+    result.push_back(number.get<double>());
+  }
+  if (result.empty()) fail_input("{}: \"{}\" is empty; correct the file", path, key);
+  return result;
+}
+
+TransformOptions evaluation_transform(const VisionConfig& config, const std::string& text,
+                                      const std::string& path) {
+  const Json json = Json::parse(text);  // vision_config_from_json has seen that it is an object
+  const Json pretrained = json.contains("pretrained_cfg") && json.at("pretrained_cfg").is_object()
+                              ? json.at("pretrained_cfg")
+                              : Json::object();
+  TransformOptions transform;
+  transform.height = config.img_height;
+  transform.width = config.img_width;
+  transform.channels = config.chans;
+  transform.mean = numbers(pretrained, "mean", 0.5, path);
+  transform.std = numbers(pretrained, "std", 0.5, path);
+  transform.crop_fraction = numbers(pretrained, "crop_pct", 0.875, path)[0];
+  for (std::vector<double>* values : {&transform.mean, &transform.std}) {
+    // One value serves all channels; three of one value do for a grey model.
+    if (static_cast<int64_t>(values->size()) != config.chans) values->resize(1);
+  }
+  const bool positive = std::all_of(transform.std.begin(), transform.std.end(),
+                                    [](double value) { return value > 0; });
+  if (!positive || !(transform.crop_fraction > 0 && transform.crop_fraction <= 1)) {
+    fail_input("{}: std must be positive and crop_pct in (0, 1]; correct the file", path);
+  }
+  return transform;
+}
+
+DType stored_dtype(const SafetensorsFile& file) {
+  for (const SafetensorsFile::Entry& entry : file.entries()) {
+    if (entry.dtype == "F64") return DType::kF64;
+  }
+  return DType::kF32;
+}
+
+}  // namespace
+
+std::vector<std::string> load_weights(VisionModel& model, const SafetensorsFile& file,
+                                      bool other_head) {
+  check_names(model, file);
+  std::vector<std::string> notes;
+  for (const Parameter* parameter : model.parameters()) {
+    const SafetensorsFile::Entry& entry = *file.find(parameter->name);
+    if (entry.shape != parameter->value.shape().to_vector()) {
+      if (!other_head || !is_head(parameter->name)) fail_shape(file, *parameter, entry.shape);
+      notes.push_back(fmt::format("init: {} is [{}] in the file and {} here; it starts anew",
+                                  parameter->name, fmt::join(entry.shape, ", "),
+                                  parameter->value.shape().to_string()));
+      continue;
+    }
+    parameter->value.copy_from(file.read(parameter->name, model.dtype()));
+  }
+  return notes;
+}
+
+std::vector<std::string> initialise_from(VisionModel& model, const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    return load_weights(model, open_checkpoint(path).model, true);
+  }
+  return load_weights(model, SafetensorsFile::open(path), true);
+}
+
+LoadedModel load_model(const std::string& folder) {
+  const Checkpoint checkpoint = open_checkpoint(folder);
+  const std::string path = folder + "/config.json";
+  LoadedModel loaded;
+  const VisionConfig config = vision_config_from_json(checkpoint.config, path, &loaded.label_names);
+  if (!loaded.label_names.empty() &&
+      static_cast<int64_t>(loaded.label_names.size()) != config.classes) {
+    fail_input("{}: {} label_names for {} classes; correct the file", path,
+               loaded.label_names.size(), config.classes);
+  }
+  loaded.transform = evaluation_transform(config, checkpoint.config, path);
+  loaded.model = std::make_unique<VisionModel>(config, stored_dtype(checkpoint.model), 0);
+  load_weights(*loaded.model, checkpoint.model, false);
+  return loaded;
+}
+
+std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {
+  Json json = Json::parse(config_json);
+  Json& pretrained = json["pretrained_cfg"];
+  // timm wants one value a channel.
+  const auto per_channel = [&](const std::vector<double>& values) {
+    const size_t channels = static_cast<size_t>(transform.channels);
+    return values.size() == channels ? values : std::vector<double>(channels, values.front());
+  };
+  pretrained["mean"] = per_channel(transform.mean);
+  pretrained["std"] = per_channel(transform.std);
+  pretrained["crop_pct"] = transform.crop_fraction;
+  return json.dump(2) + "\n";
+}
+
+}  // namespace gmlp

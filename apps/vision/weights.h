@@ -1,0 +1,36 @@
+#pragma once
+// Weights from files into models: a checkpoint to evaluate, or a start for --init.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/safetensors.h"
+#include "data/transform.h"
+#include "models/vision.h"
+
+namespace gmlp {
+
+/// A model as a checkpoint folder holds it, ready to predict.
+struct LoadedModel {
+  std::unique_ptr<VisionModel> model;
+  std::vector<std::string> label_names;  // empty when the checkpoint has none
+  TransformOptions transform;            // size, channels, crop and normalisation of evaluation
+};
+
+/// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
+LoadedModel load_model(const std::string& folder);
+
+/// Copies every tensor of `file` into the model; names and shapes must be the model's own, but for
+/// a head of another number of classes when `other_head`: then the model's stays. Returns lines for
+/// the log. Throws InputError listing what is missing or left over.
+std::vector<std::string> load_weights(VisionModel& model, const SafetensorsFile& file,
+                                      bool other_head);
+
+/// --init: `path` is a checkpoint folder or a safetensors file.
+std::vector<std::string> initialise_from(VisionModel& model, const std::string& path);
+
+/// config.json with the normalisation and crop of `transform` in its pretrained_cfg.
+std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform);
+
+}  // namespace gmlp

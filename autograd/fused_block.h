@@ -1,0 +1,31 @@
+#pragma once
+// One gMLP block with the split gate as a single op, on the fused kernels. f32 only.
+
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace gmlp {
+
+/// The block's ten parameters, named as in kernels/dispatch.h.
+struct FusedBlockParameters {
+  Parameter* norm_weight;
+  Parameter* norm_bias;
+  Parameter* fc1_weight;
+  Parameter* fc1_bias;
+  Parameter* gate_norm_weight;
+  Parameter* gate_norm_bias;
+  Parameter* spatial_weight;  // (N, N), or (2N-1) Toeplitz
+  Parameter* spatial_bias;
+  Parameter* fc2_weight;
+  Parameter* fc2_bias;
+  double norm_eps;
+  double gate_eps;
+  bool causal;
+};
+
+/// x (B, N, D) -> x + drop_scales * fc2(SGU(gelu(fc1(norm(x))))); drop_scales (B) or empty.
+Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
+                const std::vector<double>& drop_scales);
+
+}  // namespace gmlp

@@ -1,0 +1,49 @@
+#pragma once
+// The differentiable ops. Each allocates its output on the tape's arena, calls the forward kernel and
+// records the closure that calls the backward kernel. The arithmetic itself is in kernels/, an op a page.
+// B batch, N tokens, D model width, F feed-forward width, E gate width, V vocabulary, C classes.
+
+#include <cstdint>
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace gmlp {
+
+/// (B, C, H, W) -> (B, N, C P P): non-overlapping patches in raster order, each flattened as (C, P, P).
+Var patchify(Tape& tape, Var images, int64_t patch);
+/// ids -> (B, N, D): rows of the table (V, D).
+Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parameter& table);
+/// y = x Wᵀ + b over the last dimension; W (out, in), b (out) or nullptr.
+Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias);
+/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the last dimension.
+Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps);
+/// y = x Φ(x), with the exact normal distribution function.
+Var gelu(Tape& tape, Var x);
+/// Columns [0, F/2) or [F/2, F) of the last dimension.
+Var half(Tape& tape, Var x, bool second);
+Var add(Tape& tape, Var a, Var b);
+Var multiply(Tape& tape, Var a, Var b);
+
+/// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or, Toeplitz,
+/// 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
+Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
+/// One-head attention over tokens: qkv (B, N, 3A) -> softmax(q kᵀ / sqrt(A)) v, (B, N, A).
+Var attention(Tape& tape, Var qkv, bool causal);
+
+/// Stochastic depth: sample b times scales[b] (0, or 1 / survival probability).
+Var drop_path(Tape& tape, Var x, const std::vector<double>& scales);
+/// (B, N, D) -> (B, D): the mean over tokens.
+Var mean_pool(Tape& tape, Var x);
+/// (B, N, D) -> (B, N+1, D): the token (D) in front.
+Var prepend_token(Tape& tape, Var x, Parameter& token);
+/// (B, N, D) -> (B, D): the token at `position`.
+Var take_token(Tape& tape, Var x, int64_t position);
+
+/// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the logits'
+/// dtype or f32.
+Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale);
+/// The same with one class per row; rows with id -100 are not scored; mean over the scored rows.
+Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);
+
+}  // namespace gmlp

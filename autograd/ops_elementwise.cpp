@@ -1,0 +1,131 @@
+// Ops that move, scale, add or multiply: no weights (but for the class token), no mixing.
+
+#include "autograd/by_dtype.h"
+#include "autograd/ops.h"
+
+namespace gmlp {
+
+Var half(Tape& tape, Var x, bool second) {
+  const Tensor in = tape.value(x);
+  const Shape& s = in.shape();  // (B, N, F)
+  const int64_t width = s[2] / 2;
+  const Tensor y = tape.scratch(in.dtype(), {s[0], s[1], width});
+  by_dtype(in.dtype(), [&]<typename T>() {
+    reference::half_forward(y.data<T>(), in.data<T>(), second, s[0] * s[1], width);
+  });
+  return tape.record("half", y, [=, &tape](const Tensor& dy) {
+    const Tensor dx = tape.scratch(in.dtype(), in.shape());
+    by_dtype(in.dtype(), [&]<typename T>() {
+      reference::half_backward(dx.data<T>(), dy.data<T>(), second, dy.shape().rows(), width);
+    });
+    tape.give(x, dx);
+  });
+}
+
+Var add(Tape& tape, Var a, Var b) {
+  const Tensor a_value = tape.value(a);
+  const Tensor b_value = tape.value(b);
+  require(a_value.shape() == b_value.shape(), "add: shapes differ");
+  const Tensor y = tape.scratch(a_value.dtype(), a_value.shape());
+  by_dtype(y.dtype(), [&]<typename T>() {
+    reference::add_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
+  });
+  return tape.record("add", y, [=, &tape](const Tensor& dy) {
+    tape.give(a, dy);
+    tape.give(b, dy);
+  });
+}
+
+Var multiply(Tape& tape, Var a, Var b) {
+  const Tensor a_value = tape.value(a);
+  const Tensor b_value = tape.value(b);
+  require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
+  const Tensor y = tape.scratch(a_value.dtype(), a_value.shape());
+  by_dtype(y.dtype(), [&]<typename T>() {
+    reference::multiply_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
+  });
+  return tape.record("multiply", y, [=, &tape](const Tensor& dy) {
+    const Tensor da = tape.scratch(dy.dtype(), dy.shape());
+    const Tensor db = tape.scratch(dy.dtype(), dy.shape());
+    by_dtype(dy.dtype(), [&]<typename T>() {
+      reference::multiply_forward(da.data<T>(), dy.data<T>(), b_value.data<T>(), dy.elements());
+      reference::multiply_forward(db.data<T>(), dy.data<T>(), a_value.data<T>(), dy.elements());
+    });
+    tape.give(a, da);
+    tape.give(b, db);
+  });
+}
+
+Var drop_path(Tape& tape, Var x, const std::vector<double>& scales) {
+  const Tensor in = tape.value(x);
+  const int64_t batch = in.shape()[0];
+  const int64_t size = in.elements() / batch;
+  require(static_cast<int64_t>(scales.size()) == batch, "drop_path: one scale a sample");
+  const Tensor y = tape.scratch(in.dtype(), in.shape());
+  by_dtype(in.dtype(), [&]<typename T>() {
+    reference::scale_samples_forward(y.data<T>(), in.data<T>(), scales.data(), batch, size);
+  });
+  return tape.record("drop_path", y, [=, &tape](const Tensor& dy) {
+    const Tensor dx = tape.scratch(dy.dtype(), dy.shape());
+    by_dtype(dy.dtype(), [&]<typename T>() {
+      reference::scale_samples_forward(dx.data<T>(), dy.data<T>(), scales.data(), batch, size);
+    });
+    tape.give(x, dx);
+  });
+}
+
+Var mean_pool(Tape& tape, Var x) {
+  const Tensor in = tape.value(x);
+  const Shape& s = in.shape();
+  const Tensor y = tape.scratch(in.dtype(), {s[0], s[2]});
+  by_dtype(in.dtype(), [&]<typename T>() {
+    reference::mean_pool_forward(y.data<T>(), in.data<T>(), s[0], s[1], s[2]);
+  });
+  return tape.record("mean_pool", y, [=, &tape](const Tensor& dy) {
+    const Shape& shape = in.shape();
+    const Tensor dx = tape.scratch(in.dtype(), shape);
+    by_dtype(in.dtype(), [&]<typename T>() {
+      reference::mean_pool_backward(dx.data<T>(), dy.data<T>(), shape[0], shape[1], shape[2]);
+    });
+    tape.give(x, dx);
+  });
+}
+
+Var prepend_token(Tape& tape, Var x, Parameter& token) {
+  const Tensor in = tape.value(x);
+  const Shape& s = in.shape();
+  const Tensor y = tape.scratch(in.dtype(), {s[0], s[1] + 1, s[2]});
+  by_dtype(in.dtype(), [&]<typename T>() {
+    reference::prepend_token_forward(y.data<T>(), in.data<T>(), token.value.data<T>(), s[0], s[1],
+                                     s[2]);
+  });
+  return tape.record("prepend_token", y, [=, &tape, &token](const Tensor& dy) {
+    const Shape& shape = in.shape();
+    const Tensor dx = tape.scratch(in.dtype(), shape);
+    by_dtype(in.dtype(), [&]<typename T>() {
+      reference::prepend_token_backward(dx.data<T>(), token.grad.data<T>(), dy.data<T>(), shape[0],
+                                        shape[1], shape[2]);
+    });
+    tape.give(x, dx);
+  });
+}
+
+Var take_token(Tape& tape, Var x, int64_t position) {
+  const Tensor in = tape.value(x);
+  const Shape& s = in.shape();
+  const Tensor y = tape.scratch(in.dtype(), {s[0], s[2]});
+  by_dtype(in.dtype(), [&]<typename T>() {
+    reference::take_token_forward(y.data<T>(), in.data<T>(), position, s[0], s[1], s[2]);
+  });
+  return tape.record("take_token", y, [=, &tape](const Tensor& dy) {
+    const Shape& shape = in.shape();
+    const Tensor dx = tape.scratch(in.dtype(), shape);
+    by_dtype(in.dtype(), [&]<typename T>() {
+      reference::take_token_backward(dx.data<T>(), dy.data<T>(), position, shape[0], shape[1],
+                                     shape[2]);
+    });
+    tape.give(x, dx);
+  });
+}
+
+}  // namespace gmlp

@@ -1,0 +1,110 @@
+#include "autograd/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "autograd/by_dtype.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "kernels/dispatch.h"
+
+namespace gmlp {
+
+AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {
+  for (const Parameter* parameter : parameters_) {
+    m_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
+    v_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
+  }
+}
+
+namespace {
+
+/// f32 takes the instruction set's kernel, f64 the reference.
+void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
+            const reference::AdamWStep& step) {
+  const int64_t n = parameter.value.elements();
+  if (parameter.value.dtype() == DType::kF64) {
+    reference::adamw_update(parameter.value.data<double>(), m.data<double>(), v.data<double>(),
+                            parameter.grad.data<double>(), n, step);
+    return;
+  }
+  const auto single = [](double x) { return static_cast<float>(x); };
+  const fused::AdamWFactors factors{single(1 - step.lr * step.weight_decay),
+                                    single(step.beta1),
+                                    single(1 - step.beta1),
+                                    single(step.beta2),
+                                    single(1 - step.beta2),
+                                    single(step.lr / step.correction1),
+                                    single(1 / std::sqrt(step.correction2)),
+                                    single(step.eps),
+                                    single(step.grad_scale)};
+  fused::kernels().adamw_update(parameter.value.data<float>(), m.data<float>(), v.data<float>(),
+                                parameter.grad.data<float>(), n, factors);
+}
+
+}  // namespace
+
+void AdamW::step(double lr, double grad_scale) {
+  ++steps_;
+  reference::AdamWStep step{lr,
+                            options_.beta1,
+                            options_.beta2,
+                            options_.eps,
+                            0,
+                            grad_scale,
+                            1 - std::pow(options_.beta1, static_cast<double>(steps_)),
+                            1 - std::pow(options_.beta2, static_cast<double>(steps_))};
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& parameter = *parameters_[i];
+    step.weight_decay = parameter.decay ? options_.weight_decay : 0;
+    update(parameter, m_[i], v_[i], step);
+  }
+  zero_gradients(parameters_);
+}
+
+double global_gradient_norm(const std::vector<Parameter*>& parameters) {
+  // A thread takes whole tensors; the sums are added in the parameters' order.
+  std::vector<double> squares(parameters.size(), 0);
+  parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i) {
+    const Parameter& parameter = *parameters[static_cast<size_t>(i)];
+    by_dtype(parameter.grad.dtype(), [&]<typename T>() {
+      squares[static_cast<size_t>(i)] =
+          reference::sum_of_squares(parameter.grad.data<T>(), parameter.grad.elements());
+    });
+  });
+  double total = 0;
+  for (const double square : squares) total += square;
+  return std::sqrt(total);
+}
+
+void zero_gradients(const std::vector<Parameter*>& parameters) {
+  parallel_for(static_cast<int64_t>(parameters.size()),
+               [&](int64_t i) { parameters[static_cast<size_t>(i)]->grad.fill(0); });
+}
+
+Decay decay_from_name(const std::string& name) {
+  if (name == "cosine") return Decay::kCosine;
+  if (name == "linear") return Decay::kLinear;
+  if (name == "constant") return Decay::kConstant;
+  fail_input("--sched {}: no such schedule; use cosine, linear or constant", name);
+}
+
+double Schedule::at(int64_t step) const {
+  if (step < warmup_steps) {
+    return lr * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+  }
+  const double span = static_cast<double>(std::max<int64_t>(total_steps - warmup_steps, 1));
+  const double done = std::min(static_cast<double>(step - warmup_steps) / span, 1.0);
+  switch (decay) {
+    case Decay::kCosine:
+      return min_lr + (lr - min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+    case Decay::kLinear: return lr + (min_lr - lr) * done;
+    case Decay::kConstant: break;
+  }
+  return lr;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,67 @@
+#include "autograd/tape.h"
+
+#include <utility>
+
+#include "autograd/by_dtype.h"
+#include "core/error.h"
+
+namespace gmlp {
+
+Tape::Tape(Arena& arena, Family family, bool recording)
+    : arena_(arena), family_(family), recording_(recording) {}
+
+Var Tape::constant(const Tensor& value) {
+  nodes_.push_back({"constant", value, Tensor(), nullptr, false});
+  return {static_cast<int64_t>(nodes_.size()) - 1};
+}
+
+Var Tape::leaf(const Tensor& value) {
+  nodes_.push_back({"leaf", value, Tensor(), nullptr, recording_});
+  return {static_cast<int64_t>(nodes_.size()) - 1};
+}
+
+Var Tape::record(const char* name, const Tensor& output, Backward backward) {
+  nodes_.push_back(
+      {name, output, Tensor(), recording_ ? std::move(backward) : nullptr, recording_});
+  return {static_cast<int64_t>(nodes_.size()) - 1};
+}
+
+void Tape::give(Var x, const Tensor& dx) {
+  Node& node = nodes_[static_cast<size_t>(x.index)];
+  if (!node.wants_gradient) return;
+  require(dx.shape() == node.output.shape(), "a gradient of another shape than its value");
+  if (!node.gradient.defined()) {
+    node.gradient = dx;
+    return;
+  }
+  // A second use of x. The sum gets memory of its own: an op may have given one tensor to two inputs.
+  const Tensor sum = scratch(dx.dtype(), dx.shape());
+  by_dtype(dx.dtype(), [&]<typename T>() {
+    reference::add_forward(sum.data<T>(), node.gradient.data<T>(), dx.data<T>(), dx.elements());
+  });
+  node.gradient = sum;
+}
+
+void Tape::backward(Var loss) {
+  const Tensor one = scratch(value(loss).dtype(), value(loss).shape());
+  require(one.elements() == 1, "backward from something that is not a scalar");
+  one.fill(1.0);
+  backward(loss, one);
+}
+
+void Tape::backward(Var y, const Tensor& dy) {
+  require(recording_, "backward on a tape that does not record");
+  give(y, dy);
+  for (int64_t i = y.index; i >= 0; --i) {
+    const Node& node = nodes_[static_cast<size_t>(i)];
+    if (node.backward && node.gradient.defined()) node.backward(node.gradient);
+  }
+}
+
+std::vector<std::string> Tape::op_names() const {
+  std::vector<std::string> names;
+  for (const Node& node : nodes_) names.emplace_back(node.name);
+  return names;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,51 @@
+#pragma once
+// Arena: activations and their gradients live for one training step and die together, so they come
+// from a bump allocator that is rewound, not freed. Steps after the first touch no allocator at all.
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace gmlp {
+
+class Arena {
+ public:
+  Arena() = default;
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  /// Memory for one tensor, 64-byte aligned, *not* zeroed; valid until the next rewind below it.
+  Tensor allocate(DType dtype, const Shape& shape);
+  void* allocate_bytes(int64_t bytes);
+
+  /// A place to come back to. Everything allocated after mark() dies at rewind(mark).
+  struct Mark {
+    size_t block = 0;
+    int64_t offset = 0;
+    int64_t used = 0;
+  };
+  Mark mark() const { return {current_, offset_, used_}; }
+  void rewind(const Mark& mark);
+  void reset() { rewind({}); }
+
+  int64_t used_bytes() const { return used_; }
+  int64_t peak_bytes() const { return peak_; }          ///< the most that was in use at one time
+  int64_t reserved_bytes() const { return reserved_; }  ///< what the system gave
+
+ private:
+  struct Block {
+    char* data;
+    int64_t size;
+  };
+  std::vector<Block> blocks_;
+  size_t current_ = 0;
+  int64_t offset_ = 0;
+  int64_t used_ = 0;
+  int64_t peak_ = 0;
+  int64_t reserved_ = 0;
+};
+
+}  // namespace gmlp

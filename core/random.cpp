@@ -1,0 +1,96 @@
+#include "core/random.h"
+
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+namespace gmlp {
+
+std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  constexpr uint64_t kMultiplier0 = 0xD2511F53;
+  constexpr uint64_t kMultiplier1 = 0xCD9E8D57;
+  constexpr uint32_t kWeyl0 = 0x9E3779B9;  // the golden ratio
+  constexpr uint32_t kWeyl1 = 0xBB67AE85;  // sqrt(3) - 1
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t product0 = kMultiplier0 * counter[0];
+    const uint64_t product1 = kMultiplier1 * counter[2];
+    counter = {static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
+               static_cast<uint32_t>(product1),
+               static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
+               static_cast<uint32_t>(product0)};
+    key[0] += kWeyl0;
+    key[1] += kWeyl1;
+  }
+  return counter;
+}
+
+// Key and counter together hold 192 bits: seed 64, purpose 16, epoch 48, sample 32 and the block
+// number 32.
+Random::Random(uint64_t seed, Purpose purpose, uint64_t epoch, uint64_t sample)
+    : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
+      counter_{0, static_cast<uint32_t>(sample), static_cast<uint32_t>(epoch),
+               (static_cast<uint32_t>(purpose) << 16) ^ static_cast<uint32_t>(epoch >> 32)} {}
+
+uint32_t Random::next_u32() {
+  if (used_ == 4) {
+    block_ = philox4x32(counter_, key_);
+    ++counter_[0];
+    used_ = 0;
+  }
+  return block_[static_cast<size_t>(used_++)];
+}
+
+double Random::uniform() {
+  const uint64_t high = next_u32() >> 5;  // 27 bits
+  const uint64_t low = next_u32() >> 6;   // 26 bits
+  return static_cast<double>((high << 26) | low) * 0x1p-53;
+}
+
+double Random::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
+
+int64_t Random::below(int64_t n) {
+  // Reject the top end that does not divide evenly, so that every value is equally likely.
+  const uint64_t range = static_cast<uint64_t>(n);
+  const uint64_t limit = UINT64_MAX - UINT64_MAX % range;
+  uint64_t draw = 0;
+  do {
+    const uint64_t high = next_u32();
+    draw = (high << 32) | next_u32();
+  } while (draw >= limit);
+  return static_cast<int64_t>(draw % range);
+}
+
+double Random::normal() {
+  const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
+  return radius * std::cos(2.0 * std::numbers::pi * uniform());
+}
+
+double Random::gamma(double shape) {
+  // Below 1: gamma(a) = gamma(a + 1) U^(1/a).
+  if (shape < 1) return gamma(shape + 1) * std::pow(1.0 - uniform(), 1.0 / shape);
+  const double d = shape - 1.0 / 3.0;
+  const double c = 1.0 / std::sqrt(9.0 * d);
+  while (true) {
+    const double x = normal();
+    const double cube = 1.0 + c * x;
+    if (cube <= 0) continue;
+    const double v = cube * cube * cube;
+    if (std::log(1.0 - uniform()) < 0.5 * x * x + d - d * v + d * std::log(v)) return d * v;
+  }
+}
+
+double Random::beta(double a, double b) {
+  const double x = gamma(a);
+  const double y = gamma(b);
+  return x / (x + y);
+}
+
+void shuffle_indices(int64_t* indices, int64_t n, uint64_t seed, Purpose purpose, uint64_t epoch) {
+  for (int64_t i = 0; i < n; ++i) indices[i] = i;
+  Random random(seed, purpose, epoch);
+  for (int64_t i = n - 1; i > 0; --i) std::swap(indices[i], indices[random.below(i + 1)]);
+}
+
+}  // namespace gmlp

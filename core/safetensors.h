@@ -1,0 +1,75 @@
+#pragma once
+// safetensors: 8 bytes little-endian header length N, N bytes of JSON, then the tensors' bytes.
+//
+//   | N (8) | {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}   | data |
+//
+// Read strictly: names unique, offsets without holes or overlaps and covering the buffer exactly,
+// sizes checked against the bytes that are there before anything is allocated. What the format
+// leaves open is accepted: tensors in any order in the JSON, no padding (so data at odd addresses).
+// Format: https://github.com/huggingface/safetensors#format
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace gmlp {
+
+class SafetensorsFile {
+ public:
+  struct Entry {
+    std::string name;
+    std::string dtype;  // as in the file: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL ...
+    std::vector<int64_t> shape;
+    int64_t begin = 0;  // within the data, that is after the header
+    int64_t end = 0;
+  };
+
+  /// Reads and checks the whole file. Throws InputError naming the file (and tensor) when it is not
+  /// readable, truncated or breaks the format. Memory: the file's size, and some 300 bytes a
+  /// tensor.
+  static SafetensorsFile open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::vector<Entry>& entries() const { return entries_; }  // in order of their offsets
+  const Entry* find(const std::string& name) const;               // nullptr when absent
+
+  /// The tensor converted to `dtype`; F64, F32, F16 and BF16 are accepted. Throws InputError when
+  /// it is absent, of another type or of rank > 4. A scalar (shape []) becomes {1}.
+  Tensor read(const std::string& name, DType dtype) const;
+  /// An integer or bool tensor's values (I64 I32 I16 I8 U64 U32 U16 U8 BOOL), row-major. Throws
+  /// InputError when it is absent or of another type.
+  std::vector<int64_t> read_integers(const std::string& name) const;
+  /// CRC-32 of the tensor's bytes in the file.
+  uint32_t checksum(const Entry& entry) const;
+  /// CRC-32 of everything before the data: length and JSON.
+  uint32_t header_checksum() const;
+
+ private:
+  void check_offsets() const;
+  const Entry& find_or_fail(const std::string& name) const;
+  const char* data_of(const Entry& entry) const;
+
+  std::string path_;
+  std::vector<char> bytes_;
+  int64_t data_offset_ = 0;
+  std::map<std::string, std::string> metadata_;
+  std::vector<Entry> entries_;
+  std::map<std::string, size_t> index_;
+};
+
+/// One tensor to write; F32, F64 or BF16 after its dtype.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// The file's bytes: header padded with spaces to a multiple of 8, tensors in the order given. A
+/// name given twice, or "__metadata__", is a std::logic_error. Invalid UTF-8 is replaced.
+std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
+                                 const std::map<std::string, std::string>& metadata);
+
+}  // namespace gmlp

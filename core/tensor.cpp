@@ -1,0 +1,182 @@
+#include "core/tensor.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/checked.h"
+#include "core/error.h"
+
+namespace gmlp {
+
+Bf16 to_bf16(float value) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (std::isnan(value)) return {static_cast<uint16_t>((bits >> 16) | 0x40)};  // keep it quiet
+  bits += 0x7FFF + ((bits >> 16) & 1);  // half of the dropped part, ties to even
+  return {static_cast<uint16_t>(bits >> 16)};
+}
+
+float from_bf16(Bf16 value) {
+  const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+  float result = 0;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
+int64_t dtype_size(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return 4;
+    case DType::kF64:
+      return 8;
+    case DType::kBf16:
+      return 2;
+  }
+  return 0;
+}
+
+const char* dtype_name(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "f32";
+    case DType::kF64:
+      return "f64";
+    case DType::kBf16:
+      return "bf16";
+  }
+  return "?";
+}
+
+Shape::Shape(std::initializer_list<int64_t> dims) : Shape(std::vector<int64_t>(dims)) {}
+
+Shape::Shape(const std::vector<int64_t>& dims) : rank_(static_cast<int>(dims.size())) {
+  if (dims.size() > kMaxRank) {
+    fail_input("a tensor of rank {} is not supported; the highest is {}", dims.size(), kMaxRank);
+  }
+  for (size_t axis = 0; axis < dims.size(); ++axis) dims_[axis] = dims[axis];
+}
+
+int64_t Shape::elements() const {
+  if (rank_ == 0) return 0;
+  int64_t product = 1;
+  for (int axis = 0; axis < rank_; ++axis) product = checked_mul(product, (*this)[axis], "tensor");
+  return product;
+}
+
+int64_t Shape::rows() const {
+  int64_t product = 1;
+  for (int axis = 0; axis + 1 < rank_; ++axis) product *= (*this)[axis];
+  return product;
+}
+
+int64_t Shape::cols() const {
+  return rank_ == 0 ? 0 : (*this)[rank_ - 1];
+}
+
+std::vector<int64_t> Shape::to_vector() const {
+  return std::vector<int64_t>(dims_.begin(), dims_.begin() + rank_);
+}
+
+std::string Shape::to_string() const {
+  return fmt::format("[{}]", fmt::join(to_vector(), ", "));
+}
+
+Tensor Tensor::zeros(DType dtype, const Shape& shape) {
+  const int64_t bytes = checked_mul(shape.elements(), dtype_size(dtype), "tensor");
+  const size_t padded = (static_cast<size_t>(bytes) + 64) / 64 * 64;
+  void* data = std::aligned_alloc(64, padded);
+  if (data == nullptr) throw std::bad_alloc();
+  std::memset(data, 0, padded);
+  Tensor tensor = over(data, dtype, shape);
+  tensor.owner_ = std::shared_ptr<void>(data, std::free);
+  return tensor;
+}
+
+Tensor Tensor::over(void* data, DType dtype, const Shape& shape) {
+  Tensor tensor;
+  tensor.data_ = data;
+  tensor.dtype_ = dtype;
+  tensor.shape_ = shape;
+  return tensor;
+}
+
+Tensor Tensor::rows(int64_t begin, int64_t end) const {
+  require(0 <= begin && begin <= end && end <= shape_[0], "row range outside of the tensor");
+  std::vector<int64_t> dims = shape_.to_vector();
+  const int64_t row_bytes = bytes() / (dims[0] == 0 ? 1 : dims[0]);
+  dims[0] = end - begin;
+  Tensor view = *this;
+  view.data_ = static_cast<char*>(data_) + begin * row_bytes;
+  view.shape_ = Shape(dims);
+  return view;
+}
+
+Tensor Tensor::reshaped(const Shape& shape) const {
+  require(shape.elements() == elements(), "reshape to another number of elements");
+  Tensor view = *this;
+  view.shape_ = shape;
+  return view;
+}
+
+void Tensor::copy_from(const Tensor& source) const {
+  require(source.elements() == elements(), "copy between tensors of different sizes");
+  const int64_t n = elements();
+  if (source.dtype_ == dtype_) {
+    std::memcpy(data_, source.data_, static_cast<size_t>(bytes()));
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const double value = source.at(i);
+    switch (dtype_) {
+      case DType::kF32:
+        static_cast<float*>(data_)[i] = static_cast<float>(value);
+        break;
+      case DType::kF64:
+        static_cast<double*>(data_)[i] = value;
+        break;
+      case DType::kBf16:
+        static_cast<Bf16*>(data_)[i] = to_bf16(static_cast<float>(value));
+        break;
+    }
+  }
+}
+
+void Tensor::fill(double value) const {
+  const int64_t n = elements();
+  for (int64_t i = 0; i < n; ++i) {
+    switch (dtype_) {
+      case DType::kF32:
+        static_cast<float*>(data_)[i] = static_cast<float>(value);
+        break;
+      case DType::kF64:
+        static_cast<double*>(data_)[i] = value;
+        break;
+      case DType::kBf16:
+        static_cast<Bf16*>(data_)[i] = to_bf16(static_cast<float>(value));
+        break;
+    }
+  }
+}
+
+double Tensor::at(int64_t i) const {
+  switch (dtype_) {
+    case DType::kF32:
+      return static_cast<const float*>(data_)[i];
+    case DType::kF64:
+      return static_cast<const double*>(data_)[i];
+    case DType::kBf16:
+      return from_bf16(static_cast<const Bf16*>(data_)[i]);
+  }
+  return 0;
+}
+
+void Tensor::check_dtype(DType expected) const {
+  require(dtype_ == expected, "tensor accessed as another dtype than it has");
+}
+
+}  // namespace gmlp

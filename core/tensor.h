@@ -1,0 +1,112 @@
+#pragma once
+// Tensor: contiguous, row-major, rank <= 4, in f32, f64 or bf16. No strides, no broadcasting; the only
+// view is a range of rows. That is all a gMLP needs, and it keeps every kernel a loop over plain memory.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gmlp {
+
+/// bf16 is a storage type: the upper half of an f32, kept as its 16 bits.
+struct Bf16 {
+  uint16_t bits = 0;
+};
+
+/// Rounds to nearest, ties to even; NaN stays NaN.
+Bf16 to_bf16(float value);
+/// Exact.
+float from_bf16(Bf16 value);
+
+enum class DType : uint8_t { kF32, kF64, kBf16 };
+
+int64_t dtype_size(DType dtype);
+const char* dtype_name(DType dtype);  // "f32", "f64", "bf16"
+
+template <typename T>
+struct DTypeOf;
+template <>
+struct DTypeOf<float> {
+  static constexpr DType kValue = DType::kF32;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType kValue = DType::kF64;
+};
+template <>
+struct DTypeOf<Bf16> {
+  static constexpr DType kValue = DType::kBf16;
+};
+
+/// Up to four dimensions, outermost first. A scalar is {1}.
+class Shape {
+ public:
+  static constexpr int kMaxRank = 4;
+
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> dims);
+  explicit Shape(const std::vector<int64_t>& dims);  ///< throws InputError when rank > 4
+
+  int rank() const { return rank_; }
+  int64_t operator[](int axis) const { return dims_[static_cast<size_t>(axis)]; }
+  int64_t elements() const;  ///< the product of all dimensions; 0 for the empty shape
+  int64_t rows() const;      ///< product of all dimensions but the last
+  int64_t cols() const;      ///< the last dimension
+  std::vector<int64_t> to_vector() const;
+  std::string to_string() const;  ///< "[8, 196, 256]"
+  friend bool operator==(const Shape& a, const Shape& b) {
+    return a.rank_ == b.rank_ && a.dims_ == b.dims_;
+  }
+
+ private:
+  std::array<int64_t, kMaxRank> dims_{};
+  int rank_ = 0;
+};
+
+class Tensor {
+ public:
+  Tensor() = default;
+
+  /// A tensor with its own zeroed, 64-byte aligned memory, freed with its last copy.
+  static Tensor zeros(DType dtype, const Shape& shape);
+  /// A tensor over memory that somebody else (an arena) keeps alive.
+  static Tensor over(void* data, DType dtype, const Shape& shape);
+
+  bool defined() const { return data_ != nullptr; }
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+  int64_t elements() const { return shape_.elements(); }
+  int64_t bytes() const { return elements() * dtype_size(dtype_); }
+  void* raw() const { return data_; }
+
+  /// The elements, row-major. Throws std::logic_error when T is not the tensor's dtype.
+  template <typename T>
+  T* data() const {
+    check_dtype(DTypeOf<T>::kValue);
+    return static_cast<T*>(data_);
+  }
+
+  /// The view of rows [begin, end) of the outermost dimension; shares memory.
+  Tensor rows(int64_t begin, int64_t end) const;
+  /// The same elements under another shape; shares memory.
+  Tensor reshaped(const Shape& shape) const;
+  /// Copies the elements of `source`, converting the dtype. Shapes must hold equally many elements.
+  void copy_from(const Tensor& source) const;
+  void fill(double value) const;
+  /// Element i as a double, whatever the dtype.
+  double at(int64_t i) const;
+
+ private:
+  void check_dtype(DType expected) const;
+
+  void* data_ = nullptr;
+  DType dtype_ = DType::kF32;
+  Shape shape_;
+  std::shared_ptr<void> owner_;
+};
+
+}  // namespace gmlp

@@ -1,0 +1,110 @@
+#pragma once
+// The fused kernels' table: one per instruction set, chosen at run time. The kernels themselves are in
+// kernels/fused, compiled once per instruction set into a namespace of their own.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gmlp::fused {
+
+/// A linear layer: x (rows, in) -> y (rows, out).
+struct LinearShape {
+  int64_t rows;
+  int64_t in;
+  int64_t out;
+};
+
+/// A batch through one gMLP block with the split gate. E = d_ffn / 2.
+struct BlockShape {
+  int64_t batch;    // B
+  int64_t tokens;   // N
+  int64_t d_model;  // D
+  int64_t d_ffn;    // F
+  float norm_eps;
+  float gate_eps;
+};
+
+/// The block's weights; the spatial one dense (N, N). The same struct holds their gradients.
+template <typename T>
+struct BlockWeights {
+  T* norm_weight;       // (D)
+  T* norm_bias;         // (D)
+  T* fc1_weight;        // (F, D)
+  T* fc1_bias;          // (F)
+  T* gate_norm_weight;  // (E)
+  T* gate_norm_bias;    // (E)
+  T* spatial_weight;    // (N, N)
+  T* spatial_bias;      // (N)
+  T* fc2_weight;        // (D, E)
+  T* fc2_bias;          // (D)
+};
+
+/// What the forward keeps for the backward, beside the block's input.
+struct BlockSaved {
+  float* mean;   // (B N) of the input
+  float* rstd;   // (B N)
+  float* h;      // (B N, F), before GELU
+  float* t;      // (B N, E), W v̂ without the bias
+  float* gate_mean;  // (B N)
+  float* gate_rstd;  // (B N)
+};
+
+/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
+struct AdamWFactors {
+  float shrink;       // 1 - lr * decay
+  float beta1;
+  float rest1;        // 1 - beta1
+  float beta2;
+  float rest2;
+  float rate;         // lr / (1 - beta1^t)
+  float root_factor;  // 1 / sqrt(1 - beta2^t)
+  float eps;
+  float grad_scale;
+};
+
+/// All f32. Outputs first, then the incoming gradient, inputs, workspace, sizes. dx is written,
+/// gradients of weights are added to; dx may be nullptr in linear_backward, bias and dbias too.
+struct Kernels {
+  const char* isa;
+  int64_t (*linear_workspace)(const LinearShape& shape);  // bytes, for forward and backward
+  void (*linear_forward)(float* y, const float* x, const float* weight, const float* bias,
+                         void* workspace, const LinearShape& shape);
+  void (*linear_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+                          const float* weight, void* workspace, const LinearShape& shape);
+
+  int64_t (*block_workspace)(const BlockShape& shape);  // bytes, for forward and backward
+  /// y (B,N,D); drop_scales (B) multiply the branch, nullptr for ones; `saved` may be all nullptr.
+  void (*block_forward)(float* y, const BlockSaved& saved, const float* x, const float* drop_scales,
+                        const BlockWeights<const float>& weights, void* workspace,
+                        const BlockShape& shape);
+  void (*block_backward)(float* dx, const BlockWeights<float>& gradients, const float* dy,
+                         const float* x, const float* drop_scales, const BlockSaved& saved,
+                         const BlockWeights<const float>& weights, void* workspace,
+                         const BlockShape& shape);
+  void (*adamw_update)(float* weight, float* m, float* v, const float* grad, int64_t n,
+                       const AdamWFactors& factors);
+
+  // Probes for tests and benchmarks.
+  /// exp, GELU and its derivative of n numbers.
+  void (*vector_math)(float* exp_x, float* gelu_x, float* dgelu_x, const float* x, int64_t n);
+  int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
+  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed.
+  void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
+               void* workspace, int64_t m, int64_t n, int64_t k);
+  /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that were.
+  double (*fma_burst)(int64_t iterations);
+};
+
+/// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError when
+/// GMLP_ISA names none, or one that this processor lacks.
+const Kernels& kernels();
+/// Every table that this processor runs, best first.
+std::vector<const Kernels*> available_kernels();
+
+}  // namespace gmlp::fused
+
+namespace gmlp {
+/// The name of the instruction set in use: "avx2", "scalar", ...
+const char* isa_name();
+}  // namespace gmlp

@@ -1,0 +1,95 @@
+#pragma once
+// Layer normalisation, a row at a time: the pieces that the fused kernels put before and after a GEMM.
+//
+//   forward    x̂ = (x - mean) * rstd        y = x̂ * gamma + beta
+//   backward   g = dy * gamma               dx = rstd * (g - mean(g) - x̂ * mean(g * x̂))
+//              dgamma += dy * x̂             dbeta += dy
+
+#include "kernels/fused/gemm.h"
+
+namespace gmlp::fused::GMLP_ISA {
+
+struct RowStats {
+  float mean;
+  float rstd;
+};
+
+/// Two passes over a row that is in the cache: the mean first, then the squares around it.
+GMLP_INLINE RowStats row_stats(const float* x, int64_t cols, float eps) {
+  V16 total = zero();
+  for (int64_t c = 0; c < cols; c += kPanel) total = total + load(x + c, smaller(kPanel, cols - c));
+  const float mean = sum(total) / static_cast<float>(cols);
+  V16 squares = zero();
+  for (int64_t c = 0; c < cols; c += kPanel) {
+    const int64_t count = smaller(kPanel, cols - c);
+    // Lanes beyond the row hold 0 - mean; a second masked trip through memory would cost more than this.
+    V16 centred = load(x + c, count) - set1(mean);
+    if (count < kPanel) {
+      alignas(64) float lanes[kPanel];
+      store(lanes, centred);
+      centred = load(lanes, count);
+    }
+    squares = fma(centred, centred, squares);
+  }
+  const float variance = sum(squares) / static_cast<float>(cols);
+  return {mean, 1.0f / __builtin_sqrtf(variance + eps)};
+}
+
+/// 16 columns of y = x̂ gamma + beta.
+GMLP_INLINE V16 normalise(V16 x, RowStats stats, V16 gamma, V16 beta) {
+  return fma((x - set1(stats.mean)) * set1(stats.rstd), gamma, beta);
+}
+
+GMLP_INLINE void normalise_row(float* y, const float* x, RowStats stats, const float* gamma,
+                               const float* beta, int64_t cols) {
+  for (int64_t c = 0; c < cols; c += kPanel) {
+    const int64_t count = smaller(kPanel, cols - c);
+    store(y + c, normalise(load(x + c, count), stats, load(gamma + c, count), load(beta + c, count)),
+          count);
+  }
+}
+
+/// The two means over a row that the backward subtracts; adds the row's part of dgamma and dbeta.
+struct RowMeans {
+  float g;      // mean(g)
+  float g_dot;  // mean(g * x̂)
+};
+GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const float* dy, const float* x,
+                                         RowStats stats, const float* gamma, int64_t cols) {
+  V16 total = zero();
+  V16 dot = zero();
+  for (int64_t c = 0; c < cols; c += kPanel) {
+    const int64_t count = smaller(kPanel, cols - c);
+    const V16 dy_c = load(dy + c, count);  // zero beyond the row, and so is every product with it
+    const V16 x_hat = (load(x + c, count) - set1(stats.mean)) * set1(stats.rstd);
+    const V16 g = dy_c * load(gamma + c, count);
+    total = total + g;
+    dot = fma(g, x_hat, dot);
+    store(dgamma + c, fma(dy_c, x_hat, load(dgamma + c, count)), count);
+    store(dbeta + c, load(dbeta + c, count) + dy_c, count);
+  }
+  const float n = static_cast<float>(cols);
+  return {sum(total) / n, sum(dot) / n};
+}
+
+/// 16 columns of dx.
+GMLP_INLINE V16 norm_backward(V16 dy, V16 x, RowStats stats, RowMeans means, V16 gamma) {
+  const V16 x_hat = (x - set1(stats.mean)) * set1(stats.rstd);
+  const V16 centred = dy * gamma - set1(means.g) - x_hat * set1(means.g_dot);
+  return centred * set1(stats.rstd);
+}
+
+/// Adds the partial sums of `blocks` row blocks, [block][2][cols], to dgamma and dbeta, in order.
+GMLP_INLINE void add_norm_partials(float* dgamma, float* dbeta, const float* partials, int64_t blocks,
+                                   int64_t cols) {
+  for (int64_t block = 0; block < blocks; ++block) {
+    const float* partial = partials + block * 2 * cols;
+    for (int64_t c = 0; c < cols; c += kPanel) {
+      const int64_t count = smaller(kPanel, cols - c);
+      store(dgamma + c, load(dgamma + c, count) + load(partial + c, count), count);
+      store(dbeta + c, load(dbeta + c, count) + load(partial + cols + c, count), count);
+    }
+  }
+}
+
+}  // namespace gmlp::fused::GMLP_ISA

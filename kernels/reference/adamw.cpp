@@ -1,0 +1,56 @@
+// AdamW (Loshchilov and Hutter 2019, algorithm 2), one tensor at a time.
+//
+//   g = grad * grad_scale
+//   w *= 1 - lr * decay                                  decoupled from the gradient
+//   m = beta1 m + (1 - beta1) g                          v = beta2 v + (1 - beta2) g²
+//   w -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+//
+// And the sum of squares that the global norm's clip needs, in double over chunks in order.
+
+#include <cmath>
+#include <vector>
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+#include "kernels/reference/reference.h"
+
+namespace gmlp::reference {
+
+template <typename T>
+void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWStep& step) {
+  const T shrink = static_cast<T>(1 - step.lr * step.weight_decay);
+  const T beta1 = static_cast<T>(step.beta1);
+  const T beta2 = static_cast<T>(step.beta2);
+  const T rest1 = static_cast<T>(1 - step.beta1);
+  const T rest2 = static_cast<T>(1 - step.beta2);
+  const T rate = static_cast<T>(step.lr / step.correction1);
+  const T root_correction2 = static_cast<T>(std::sqrt(step.correction2));
+  const T eps = static_cast<T>(step.eps);
+  const T scale = static_cast<T>(step.grad_scale);
+  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T g = grad[i] * scale;
+      m[i] = beta1 * m[i] + rest1 * g;
+      v[i] = beta2 * v[i] + rest2 * g * g;
+      const T denominator = std::sqrt(v[i]) / root_correction2 + eps;
+      weight[i] = weight[i] * shrink - rate * m[i] / denominator;
+    }
+  });
+}
+
+template <typename T>
+double sum_of_squares(const T* x, int64_t n) {
+  double total = 0;
+  for (int64_t begin = 0; begin < n; begin += kElementChunk) {
+    const int64_t size = begin + kElementChunk < n ? kElementChunk : n - begin;
+    total += row(x + begin, size).template cast<double>().squaredNorm();
+  }
+  return total;
+}
+
+template void adamw_update(float*, float*, float*, const float*, int64_t, const AdamWStep&);
+template void adamw_update(double*, double*, double*, const double*, int64_t, const AdamWStep&);
+template double sum_of_squares(const float*, int64_t);
+template double sum_of_squares(const double*, int64_t);
+
+}  // namespace gmlp::reference

@@ -1,0 +1,67 @@
+// The tiny attention of aMLP (paper, section 4.3): one head, no mask on padding, no position bias.
+//
+//   forward    S = q kᵀ / √A        P = softmax over j of S        y = P v
+//              q, k, v (N,A) are the three thirds of each row of qkv (N,3A); P (N,N); y (N,A)
+//              causal: S[i,j] = -inf for j > i
+//   backward   dv = Pᵀ dy        dP = dy vᵀ        dS = P * (dP - sum_j dP * P)
+//              dq = dS k / √A    dk = dSᵀ q / √A
+//
+// Saved: P, N² numbers a sample. dprobs is room for dP and dS (B,N,N).
+
+#include <cmath>
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+#include "kernels/reference/reference.h"
+
+namespace gmlp::reference {
+
+template <typename T>
+void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
+                       bool causal) {
+  const T scale = T(1) / std::sqrt(static_cast<T>(d_attn));
+  parallel_for(batch, [&](int64_t b) {
+    const auto x = matrix(qkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);
+    auto p = matrix(probs + b * tokens * tokens, tokens, tokens);
+    p.noalias() = x.leftCols(d_attn) * x.middleCols(d_attn, d_attn).transpose();
+    for (int64_t i = 0; i < tokens; ++i) {
+      const int64_t seen = causal ? i + 1 : tokens;
+      auto s = p.row(i).head(seen).array();
+      s = ((s - s.maxCoeff()) * scale).exp();
+      s /= s.sum();
+      p.row(i).tail(tokens - seen).setZero();
+    }
+    matrix(y + b * tokens * d_attn, tokens, d_attn).noalias() = p * x.rightCols(d_attn);
+  });
+}
+
+template <typename T>
+void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv, int64_t batch,
+                        int64_t tokens, int64_t d_attn) {
+  const T scale = T(1) / std::sqrt(static_cast<T>(d_attn));
+  parallel_for(batch, [&](int64_t b) {
+    const auto x = matrix(qkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);
+    const auto p = matrix(probs + b * tokens * tokens, tokens, tokens);
+    const auto dy_b = matrix(dy + b * tokens * d_attn, tokens, d_attn);
+    auto dx = matrix(dqkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);
+    auto ds = matrix(dprobs + b * tokens * tokens, tokens, tokens);
+    dx.rightCols(d_attn).noalias() = p.transpose() * dy_b;
+    ds.noalias() = dy_b * x.rightCols(d_attn).transpose();
+    for (int64_t i = 0; i < tokens; ++i) {
+      const T dot = ds.row(i).dot(p.row(i));
+      // Where causal masked, p is 0 and so is ds.
+      ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot) * scale;
+    }
+    dx.leftCols(d_attn).noalias() = ds * x.middleCols(d_attn, d_attn);
+    dx.middleCols(d_attn, d_attn).noalias() = ds.transpose() * x.leftCols(d_attn);
+  });
+}
+
+template void attention_forward(float*, float*, const float*, int64_t, int64_t, int64_t, bool);
+template void attention_forward(double*, double*, const double*, int64_t, int64_t, int64_t, bool);
+template void attention_backward(float*, float*, const float*, const float*, const float*, int64_t,
+                                 int64_t, int64_t);
+template void attention_backward(double*, double*, const double*, const double*, const double*,
+                                 int64_t, int64_t, int64_t);
+
+}  // namespace gmlp::reference

@@ -1,0 +1,37 @@
+#pragma once
+// Eigen's view of our memory: row-major matrices over raw pointers.
+
+#define EIGEN_DONT_PARALLELIZE  // threads are ours: parallel_for over chunks that the problem fixes
+#include <Eigen/Core>
+
+#include <cstdint>
+
+namespace gmlp::reference {
+
+template <typename T>
+using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <typename T>
+using Row = Eigen::Matrix<T, 1, Eigen::Dynamic>;
+
+template <typename T>
+Eigen::Map<Matrix<T>> matrix(T* data, int64_t rows, int64_t cols) {
+  return Eigen::Map<Matrix<T>>(data, rows, cols);
+}
+template <typename T>
+Eigen::Map<const Matrix<T>> matrix(const T* data, int64_t rows, int64_t cols) {
+  return Eigen::Map<const Matrix<T>>(data, rows, cols);
+}
+template <typename T>
+Eigen::Map<Row<T>> row(T* data, int64_t cols) {
+  return Eigen::Map<Row<T>>(data, cols);
+}
+template <typename T>
+Eigen::Map<const Row<T>> row(const T* data, int64_t cols) {
+  return Eigen::Map<const Row<T>>(data, cols);
+}
+
+// Chunks of rows, and of a weight's rows, that one thread works on; constants of the problem.
+constexpr int64_t kRowChunk = 64;
+constexpr int64_t kElementChunk = 1 << 14;
+
+}  // namespace gmlp::reference

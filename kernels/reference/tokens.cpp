@@ -1,0 +1,84 @@
+// Between a sequence of tokens (B,N,D) and single tokens (B,D).
+//
+//   mean_pool       y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
+//   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)   dx[b] = dy[b,1:]   dtoken += sum_b dy[b,0]
+//   take_token      y[b] = x[b,position]                 dx[b,position] = dy[b], zero elsewhere
+//
+// Saved: nothing.
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+#include "kernels/reference/reference.h"
+
+namespace gmlp::reference {
+
+template <typename T>
+void mean_pool_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width) {
+  parallel_for(batch, [&](int64_t b) {
+    auto sum = row(y + b * width, width);
+    sum.setZero();
+    for (int64_t n = 0; n < tokens; ++n) sum += row(x + (b * tokens + n) * width, width);
+    sum /= static_cast<T>(tokens);
+  });
+}
+
+template <typename T>
+void mean_pool_backward(T* dx, const T* dy, int64_t batch, int64_t tokens, int64_t width) {
+  parallel_for(batch, [&](int64_t b) {
+    matrix(dx + b * tokens * width, tokens, width).rowwise() =
+        row(dy + b * width, width) / static_cast<T>(tokens);
+  });
+}
+
+template <typename T>
+void prepend_token_forward(T* y, const T* x, const T* token, int64_t batch, int64_t tokens,
+                           int64_t width) {
+  parallel_for(batch, [&](int64_t b) {
+    auto y_b = matrix(y + b * (tokens + 1) * width, tokens + 1, width);
+    y_b.row(0) = row(token, width);
+    y_b.bottomRows(tokens) = matrix(x + b * tokens * width, tokens, width);
+  });
+}
+
+template <typename T>
+void prepend_token_backward(T* dx, T* dtoken, const T* dy, int64_t batch, int64_t tokens,
+                            int64_t width) {
+  for (int64_t b = 0; b < batch; ++b) {
+    const auto dy_b = matrix(dy + b * (tokens + 1) * width, tokens + 1, width);
+    row(dtoken, width) += dy_b.row(0);
+    if (dx != nullptr) matrix(dx + b * tokens * width, tokens, width) = dy_b.bottomRows(tokens);
+  }
+}
+
+template <typename T>
+void take_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64_t tokens,
+                        int64_t width) {
+  for (int64_t b = 0; b < batch; ++b) {
+    row(y + b * width, width) = row(x + (b * tokens + position) * width, width);
+  }
+}
+
+template <typename T>
+void take_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
+                         int64_t width) {
+  for (int64_t b = 0; b < batch; ++b) {
+    auto dx_b = matrix(dx + b * tokens * width, tokens, width);
+    dx_b.setZero();
+    dx_b.row(position) = row(dy + b * width, width);
+  }
+}
+
+template void mean_pool_forward(float*, const float*, int64_t, int64_t, int64_t);
+template void mean_pool_forward(double*, const double*, int64_t, int64_t, int64_t);
+template void mean_pool_backward(float*, const float*, int64_t, int64_t, int64_t);
+template void mean_pool_backward(double*, const double*, int64_t, int64_t, int64_t);
+template void prepend_token_forward(float*, const float*, const float*, int64_t, int64_t, int64_t);
+template void prepend_token_forward(double*, const double*, const double*, int64_t, int64_t, int64_t);
+template void prepend_token_backward(float*, float*, const float*, int64_t, int64_t, int64_t);
+template void prepend_token_backward(double*, double*, const double*, int64_t, int64_t, int64_t);
+template void take_token_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
+template void take_token_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
+template void take_token_backward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
+template void take_token_backward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
+
+}  // namespace gmlp::reference

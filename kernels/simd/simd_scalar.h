@@ -1,0 +1,101 @@
+#pragma once
+// V16 as an array: for any processor, and to see what the vocabulary means. The compiler makes of it what
+// the baseline instruction set allows. No fused multiply-add here: fma() rounds twice.
+
+#include <math.h>
+#include <string.h>
+
+namespace gmlp::fused::GMLP_ISA {
+
+constexpr const char* kIsaName = "scalar";
+constexpr int64_t kTileRows = 4;
+
+struct V16 {
+  float lane[16];
+};
+
+template <typename F>
+GMLP_INLINE V16 each(const F& f) {
+  V16 y;
+  for (int i = 0; i < 16; ++i) y.lane[i] = f(i);
+  return y;
+}
+
+GMLP_INLINE V16 set1(float x) {
+  return each([&](int) { return x; });
+}
+GMLP_INLINE V16 zero() { return set1(0.0f); }
+GMLP_INLINE V16 load(const float* p) {
+  return each([&](int i) { return p[i]; });
+}
+GMLP_INLINE void store(float* p, V16 x) {
+  for (int i = 0; i < 16; ++i) p[i] = x.lane[i];
+}
+/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16.
+GMLP_INLINE V16 load(const float* p, int64_t count) {
+  V16 y = zero();
+  for (int64_t i = 0; i < count; ++i) y.lane[i] = p[i];
+  return y;
+}
+GMLP_INLINE void store(float* p, V16 x, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) p[i] = x.lane[i];
+}
+GMLP_INLINE V16 operator+(V16 a, V16 b) {
+  return each([&](int i) { return a.lane[i] + b.lane[i]; });
+}
+GMLP_INLINE V16 operator-(V16 a, V16 b) {
+  return each([&](int i) { return a.lane[i] - b.lane[i]; });
+}
+GMLP_INLINE V16 operator*(V16 a, V16 b) {
+  return each([&](int i) { return a.lane[i] * b.lane[i]; });
+}
+GMLP_INLINE V16 operator/(V16 a, V16 b) {
+  return each([&](int i) { return a.lane[i] / b.lane[i]; });
+}
+GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) { return a * b + c; }
+GMLP_INLINE V16 sqrt(V16 x) {
+  return each([&](int i) { return ::sqrtf(x.lane[i]); });
+}
+/// Where x is NaN, the bound.
+GMLP_INLINE V16 max(V16 x, V16 bound) {
+  return each([&](int i) { return x.lane[i] > bound.lane[i] ? x.lane[i] : bound.lane[i]; });
+}
+GMLP_INLINE V16 min(V16 x, V16 bound) {
+  return each([&](int i) { return x.lane[i] < bound.lane[i] ? x.lane[i] : bound.lane[i]; });
+}
+GMLP_INLINE V16 abs(V16 x) {
+  return each([&](int i) { return ::fabsf(x.lane[i]); });
+}
+/// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
+GMLP_INLINE V16 select_negative(V16 x, V16 a, V16 b) {
+  return each([&](int i) { return __builtin_signbit(x.lane[i]) ? a.lane[i] : b.lane[i]; });
+}
+/// To the nearest integer, ties to even.
+GMLP_INLINE V16 round(V16 x) {
+  return each([&](int i) { return ::rintf(x.lane[i]); });
+}
+/// 2^n for integers n in [-126, 127], through the exponent's bits.
+GMLP_INLINE V16 exp2_integer(V16 n) {
+  return each([&](int i) {
+    const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23;
+    float y;
+    memcpy(&y, &bits, sizeof y);
+    return y;
+  });
+}
+/// The sum of all lanes, in one fixed order.
+GMLP_INLINE float sum(V16 x) {
+  for (int width = 8; width >= 1; width /= 2) {
+    for (int i = 0; i < width; ++i) x.lane[i] += x.lane[i + width];
+  }
+  return x.lane[0];
+}
+
+/// Rows of an 8 x 8 block become its columns; both with strides in floats.
+GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
+  for (int i = 0; i < 8; ++i) {
+    for (int j = 0; j < 8; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+  }
+}
+
+}  // namespace gmlp::fused::GMLP_ISA

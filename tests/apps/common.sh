@@ -1,0 +1,43 @@
+# Sourced by the tests of the programs: $1 is gmlp-vision. Each test works in a folder of its own.
+set -u
+vision=$(realpath "$1")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+
+# A run that takes seconds: drawn shapes, a model of a few thousand parameters.
+tiny=(--data shapes --model gmlp_nano_32 --img-size 16 --patch-size 4 --depth 2 --d-model 16
+      --d-ffn 32 --max-train-samples 64 --batch-size 8 --log-interval 1)
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# expect_status STATUS COMMAND...: the command's output is kept in out.txt, its errors in err.txt.
+expect_status() {
+  local wanted=$1
+  shift
+  "$@" >out.txt 2>err.txt
+  local got=$?
+  [ "$got" = "$wanted" ] || { cat out.txt err.txt >&2; fail "status $got, not $wanted: $*"; }
+}
+
+# expect_text FILE TEXT: the file holds the text.
+expect_text() {
+  grep -qF -- "$2" "$1" || { cat "$1" >&2; fail "$1 does not hold '$2'"; }
+}
+
+# Steps and epochs without the columns that depend on the clock.
+timeless_steps() { sed 's/,"samples_per_s.*//' "$1/steps.jsonl"; }
+timeless_metrics() { cut -d, -f1-6 "$1/metrics.csv"; }
+
+# expect_same_run A B: weights, moments and logged numbers are the same bytes.
+expect_same_run() {
+  local file
+  for file in last/model.safetensors last/training.safetensors best/model.safetensors; do
+    cmp "$1/checkpoints/$file" "$2/checkpoints/$file" || fail "$file differs in $1 and $2"
+  done
+  diff <(timeless_steps "$1") <(timeless_steps "$2") || fail "steps.jsonl differs in $1 and $2"
+  diff <(timeless_metrics "$1") <(timeless_metrics "$2") || fail "metrics.csv differs"
+}

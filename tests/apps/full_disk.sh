@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# A full disk fails the run with status 1 and a message, and the checkpoint before it still loads.
+. "$(dirname "$0")/common.sh"
+[ "$(id -u)" = 0 ] || { echo "SKIPPED: needs root to mount a tmpfs"; exit 77; }
+mkdir disk
+mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null || { echo "SKIPPED: mount is refused"; exit 77; }
+trap 'cd /; umount "$scratch/disk"; rm -rf "$scratch"' EXIT
+
+# leave_free KILOBYTES: fills the disk but for so much.
+leave_free() {
+  local free
+  free=$(df --output=avail -B1024 disk | tail -1)
+  [ "$free" -le "$1" ] || head -c $(((free - $1) * 1024)) /dev/zero >disk/filler
+}
+
+# 64 KB are less than one checkpoint needs: the run fails at its first save.
+leave_free 64
+expect_status 1 "$vision" train "${tiny[@]}" --epochs 1 --out disk/first --no-figures
+expect_text err.txt "No space left"
+[ ! -e disk/first/checkpoints/last ] || fail "half a checkpoint was left"
+rm -rf disk/first disk/filler
+
+# The disk fills while a run saves at every step.
+"$vision" train "${tiny[@]}" --epochs 100000 --save-interval 1 --log-interval 1000000 \
+  --val-interval 1000000 --out disk/run --quiet --no-figures 2>err.txt &
+process=$!
+for ((i = 0; i < 1000; ++i)); do
+  [ -s disk/run/checkpoints/last/training.json ] && break
+  sleep 0.01
+done
+while kill -0 $process 2>/dev/null; do
+  head -c 2000000 /dev/zero >>disk/filler 2>/dev/null  # until nothing is left
+  sleep 0.01
+done
+wait $process
+[ $? = 1 ] || fail "a full disk did not fail the run"
+expect_text err.txt "No space left"
+rm disk/filler
+[ -z "$(find disk/run -name '*.tmp')" ] || fail "a temporary folder was left"
+expect_status 0 "$vision" eval --model disk/run/checkpoints/last --data shapes
+expect_status 0 "$vision" train --resume disk/run --time-limit 0.1

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# kill_and_resume.sh PROGRAM [TIMES]: SIGKILL at random moments, resume; the run ends with the same bytes.
+. "$(dirname "$0")/common.sh"
+times=${2:-3}
+
+options=("${tiny[@]}" --epochs 12 --save-interval 3 --model-ema --model-ema-decay 0.9 --mixup 0.2
+         --no-figures --quiet)
+SECONDS=0
+start=$(date +%s%N)
+expect_status 0 "$vision" train "${options[@]}" --out whole
+milliseconds=$((($(date +%s%N) - start) / 1000000))
+
+RANDOM=${GMLP_TEST_SEED:-1}
+for ((i = 1; i <= times; ++i)); do
+  rm -rf killed
+  command=(train "${options[@]}" --out killed)
+  kills=0
+  while true; do
+    "$vision" "${command[@]}" 2>err.txt &
+    process=$!
+    # Twice for each run, anywhere in it; then it may end.
+    if [ $kills -lt 2 ]; then
+      delay=$((RANDOM % (milliseconds * 2 / 3) + 5))
+      sleep "$(awk -v ms=$delay 'BEGIN { print ms / 1000 }')"
+      kill -KILL $process 2>/dev/null
+      kills=$((kills + 1))
+    fi
+    wait $process 2>/dev/null
+    status=$?
+    [ $status = 0 ] && break
+    [ $status = 137 ] || { cat err.txt >&2; fail "round $i: status $status"; }
+    # Before the first save there is nothing to resume.
+    if [ -d killed/checkpoints/last ]; then
+      command=(train --resume killed)
+    else
+      command=(train "${options[@]}" --out killed --overwrite)
+    fi
+  done
+  expect_same_run whole killed
+  [ -z "$(find killed -name '*.tmp*' -o -name '*.old')" ] || fail "temporaries are left"
+done
+echo "killed $times runs twice each"

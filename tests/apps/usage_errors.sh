@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Wrong usage ends with status 2 and a message that names the thing and the remedy.
+. "$(dirname "$0")/common.sh"
+
+# wrong TEXT ARGUMENTS...: status 2, and TEXT in the message.
+wrong() {
+  local text=$1
+  shift
+  expect_status 2 "$vision" "$@"
+  expect_text err.txt "gmlp-vision: error: "
+  expect_text err.txt "$text"
+}
+
+wrong "choose train, eval, predict or info"
+wrong "frobnicate: no such verb" frobnicate
+wrong "--data" train --model gmlp_nano_32
+wrong "--model" train --data shapes
+wrong "--frobnicate" train --frobnicate
+wrong "--help" train --frobnicate
+wrong "--batch-size" train --batch-size 0
+wrong "--batch-size" train --batch-size many
+wrong "--sched" train --sched step
+wrong "--kernels" train --kernels gpu
+wrong "bf16" train "${tiny[@]}" --precision bf16
+wrong "choose f32 or f64" train "${tiny[@]}" --precision f16
+wrong "gmlp_s16_224" train --data shapes --model resnet50
+wrong "imagenet" train --data imagenet --model gmlp_nano_32
+wrong "nowhere" train --data folder:nowhere --model gmlp_nano_32
+wrong "multiple of --patch-size" train --data shapes --model gmlp_nano_32 --img-size 30
+wrong "more than the 64 training images" train "${tiny[@]}" --batch-size 65
+wrong "--gate" train "${tiny[@]}" --gate diagonal
+wrong "nowhere" train --resume nowhere
+wrong "absent.toml" train --config absent.toml
+wrong "absent.safetensors" train "${tiny[@]}" --init absent.safetensors
+wrong "nowhere" eval --model nowhere --data shapes
+wrong "--data" eval --model nowhere
+wrong "test" eval --model nowhere --data shapes --split test
+wrong "--input-array" predict --model nowhere
+wrong "--output-array" predict --model nowhere --input-array x.npy
+wrong "resnet50" info --model resnet50
+
+echo "learning_rate = 3" >unknown.toml
+wrong "learning_rate" train --config unknown.toml
+
+mkdir full && touch full/file
+wrong "--overwrite" train "${tiny[@]}" --out full
+[ "$(ls full)" = file ] || fail "a refused run left something in its folder"
+
+expect_status 0 "$vision" --help
+expect_text out.txt "gmlp-vision train"
+expect_status 0 "$vision" train --help
+expect_text out.txt "--model-ema-decay"

@@ -1,0 +1,143 @@
+#pragma once
+// Small files for the data tests: a folder that vanishes, and writers of tiny images, independent
+// of the readers under test.
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+#include <zlib.h>
+
+#include "core/error.h"
+
+namespace gmlp_test {
+
+using Bytes = std::vector<uint8_t>;
+
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "gmlp_data_XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TempFolder() { std::filesystem::remove_all(path_); }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  std::string path(const std::string& name = "") const { return (path_ / name).string(); }
+  void write(const std::string& name, const Bytes& bytes) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream file(path_ / name, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// The message of the InputError that `action` throws; empty when it throws none.
+inline std::string input_error(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const gmlp::InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+inline void append_be32(Bytes& bytes, uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<uint8_t>(value >> shift));
+}
+inline void append_le32(Bytes& bytes, uint32_t value) {
+  for (int shift = 0; shift <= 24; shift += 8)
+    bytes.push_back(static_cast<uint8_t>(value >> shift));
+}
+inline void append(Bytes& bytes, const Bytes& more) {
+  bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
+inline Bytes gzip(const Bytes& bytes) {
+  z_stream stream{};
+  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+  Bytes out(bytes.size() + 1000);
+  stream.next_in = const_cast<Bytef*>(bytes.data());
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = out.data();
+  stream.avail_out = static_cast<uInt>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+inline Bytes png_chunk(const std::string& type, const Bytes& data) {
+  Bytes chunk;
+  append_be32(chunk, static_cast<uint32_t>(data.size()));
+  Bytes typed(type.begin(), type.end());
+  append(typed, data);
+  append(chunk, typed);
+  append_be32(chunk,
+              static_cast<uint32_t>(crc32(0, typed.data(), static_cast<uInt>(typed.size()))));
+  return chunk;
+}
+
+inline Bytes png_header(uint32_t width, uint32_t height, uint8_t depth, uint8_t color,
+                        uint8_t interlace = 0) {
+  Bytes data;
+  append_be32(data, width);
+  append_be32(data, height);
+  append(data, {depth, color, 0, 0, interlace});
+  return png_chunk("IHDR", data);
+}
+
+inline Bytes png_data(const Bytes& rows) {
+  Bytes packed(rows.size() + 100);
+  uLongf size = packed.size();
+  compress(packed.data(), &size, rows.data(), rows.size());
+  packed.resize(size);
+  return png_chunk("IDAT", packed);
+}
+
+inline Bytes png_file(const std::vector<Bytes>& chunks) {
+  Bytes file{0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+  for (const Bytes& chunk : chunks) append(file, chunk);
+  append(file, png_chunk("IEND", {}));
+  return file;
+}
+
+/// A picture of one colour.
+inline Bytes plain_png(uint32_t side, uint8_t red, uint8_t green, uint8_t blue) {
+  Bytes rows;
+  for (uint32_t y = 0; y < side; ++y) {
+    rows.push_back(0);
+    for (uint32_t x = 0; x < side; ++x) append(rows, {red, green, blue});
+  }
+  return png_file({png_header(side, side, 8, 2), png_data(rows)});
+}
+
+/// The parts of an 8 x 8 grey baseline JPEG: DC code '0' is a difference of 0, '10' one of 7 bits;
+/// AC code '0' ends the block.
+struct TinyJpeg {
+  Bytes start{0xFF, 0xD8};
+  Bytes quantization{0xFF, 0xDB, 0, 67, 0};
+  Bytes frame{0xFF, 0xC0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0};
+  Bytes dc{0xFF, 0xC4, 0, 21, 0x00, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7};
+  Bytes ac{0xFF, 0xC4, 0, 20, 0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  Bytes scan{0xFF, 0xDA, 0, 8, 1, 1, 0x00, 0, 63, 0};
+  Bytes data{0xB2, 0x1F};  // 10 1100100 0 padded by ones: DC 100, end of block
+  Bytes end{0xFF, 0xD9};
+  TinyJpeg() { quantization.resize(69, 8); }
+
+  Bytes file() const {
+    Bytes bytes = start;
+    for (const Bytes& part : {quantization, frame, dc, ac, scan, data, end}) append(bytes, part);
+    return bytes;
+  }
+};
+
+}  // namespace gmlp_test

@@ -1,0 +1,264 @@
+// The fused kernels of every instruction set that runs here, against the definition.
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/parallel.h"
+#include "kernels/dispatch.h"
+#include "kernels/reference/reference.h"
+#include "tests/support/catch.h"
+#include "tests/support/compare.h"
+#include "tests/support/random_tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+/// Memory between two guards: whoever writes beyond its ends changes them.
+class Guarded {
+ public:
+  explicit Guarded(int64_t floats) : size_(floats), data_(static_cast<size_t>(floats) + 2 * kGuard, kMark) {}
+  float* data() { return data_.data() + kGuard; }
+  bool intact() const {
+    for (size_t i = 0; i < kGuard; ++i) {
+      if (data_[i] != kMark || data_[kGuard + static_cast<size_t>(size_) + i] != kMark) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr size_t kGuard = 64;
+  static constexpr float kMark = -12345.5F;
+  int64_t size_;
+  std::vector<float> data_;
+};
+
+/// Small integers, so that every sum is exact in f32 whatever the order.
+std::vector<float> small_integers(int64_t n, uint64_t seed) {
+  Random random(seed, Purpose::kSample);
+  std::vector<float> values(static_cast<size_t>(n));
+  for (float& value : values) value = static_cast<float>(random.below(15) - 7);
+  return values;
+}
+
+std::vector<float> exact_product(const std::vector<float>& a, const std::vector<float>& b, bool at,
+                                 bool bt, int64_t m, int64_t n, int64_t k) {
+  std::vector<float> c(static_cast<size_t>(m * n));
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      int64_t total = 0;
+      for (int64_t p = 0; p < k; ++p) {
+        const float x = a[static_cast<size_t>(at ? p * m + i : i * k + p)];
+        const float y = b[static_cast<size_t>(bt ? j * k + p : p * n + j)];
+        total += static_cast<int64_t>(x) * static_cast<int64_t>(y);
+      }
+      c[static_cast<size_t>(i * n + j)] = static_cast<float>(total);
+    }
+  }
+  return c;
+}
+
+/// The number of sizes at which the product differs or a guard is hurt.
+int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& sizes, int64_t depth) {
+  int wrong = 0;
+  for (const int64_t m : sizes) {
+    for (const int64_t n : sizes) {
+      for (const int64_t k : depth == 0 ? sizes : std::vector<int64_t>{depth}) {
+        const std::vector<float> a = small_integers(m * k, 1);
+        const std::vector<float> b = small_integers(k * n, 2);
+        for (int form = 0; form < 4; ++form) {
+          const bool at = (form & 1) != 0;
+          const bool bt = (form & 2) != 0;
+          Guarded c(m * n);
+          Guarded room(kernels.gemm_workspace(m, n, k) / static_cast<int64_t>(sizeof(float)));
+          kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k);
+          const std::vector<float> expected = exact_product(a, b, at, bt, m, n, k);
+          const bool same =
+              std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0;
+          wrong += same && c.intact() && room.intact() ? 0 : 1;
+        }
+      }
+    }
+  }
+  return wrong;
+}
+
+double ulps(float ours, long double exact) {
+  const float rounded = static_cast<float>(exact);
+  const float next = std::nextafter(std::fabs(rounded), INFINITY);
+  return static_cast<double>(std::fabs(static_cast<long double>(ours) - exact) /
+                             (next - std::fabs(rounded)));
+}
+
+struct MathResult {
+  std::vector<float> x, exp, gelu, dgelu;
+};
+
+MathResult vector_math(const fused::Kernels& kernels, float low, float high) {
+  MathResult r;
+  constexpr int64_t kPoints = 200003;  // no multiple of 16
+  r.x.resize(kPoints);
+  for (int64_t i = 0; i < kPoints; ++i) {
+    r.x[static_cast<size_t>(i)] =
+        low + (high - low) * static_cast<float>(i) / static_cast<float>(kPoints - 1);
+  }
+  r.exp.resize(r.x.size());
+  r.gelu.resize(r.x.size());
+  r.dgelu.resize(r.x.size());
+  kernels.vector_math(r.exp.data(), r.gelu.data(), r.dgelu.data(), r.x.data(), kPoints);
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels]") {
+  std::vector<int64_t> sizes;
+  for (int64_t s = 1; s <= 17; ++s) sizes.push_back(s);
+  for (const int64_t s : {31, 32, 33, 63, 64, 65}) sizes.push_back(s);
+  set_thread_count(1);  // thousands of tiny products
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    INFO(kernels->isa);
+    CHECK(wrong_products(*kernels, sizes, 0) == 0);
+    // Beyond one block of k.
+    for (const int64_t k : {255, 256, 257, 513, 700}) {
+      CHECK(wrong_products(*kernels, {1, 6, 7, 17, 33, 65}, k) == 0);
+    }
+  }
+  set_thread_count(2);
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    CHECK(wrong_products(*kernels, {5, 100, 129}, 0) == 0);
+  }
+}
+
+TEST_CASE("exp is within 2 ulp", "[kernels]") {
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    const MathResult r = vector_math(*kernels, -87.0F, 88.0F);
+    double worst = 0;
+    for (size_t i = 0; i < r.x.size(); ++i) {
+      worst = std::fmax(worst, ulps(r.exp[i], std::exp(static_cast<long double>(r.x[i]))));
+    }
+    INFO(kernels->isa);
+    CHECK(worst <= 2.0);
+  }
+}
+
+TEST_CASE("GELU and its derivative are within 4e-6 relative or 1e-7 absolute", "[kernels]") {
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    for (const float range : {1.0F, 14.0F}) {
+      const MathResult r = vector_math(*kernels, -range, range);
+      int wrong = 0;
+      for (size_t i = 0; i < r.x.size(); ++i) {
+        const long double x = r.x[i];
+        const long double cdf = 0.5L * std::erfc(-x / std::sqrt(2.0L));
+        const long double pdf = std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846L);
+        const auto right = [](float ours, long double exact) {
+          const long double error = std::fabs(ours - exact);
+          return error <= 1e-7L || error <= 4e-6L * std::fabs(exact);
+        };
+        wrong += right(r.gelu[i], x * cdf) && right(r.dgelu[i], cdf + x * pdf) ? 0 : 1;
+      }
+      INFO(kernels->isa << " on +-" << range);
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("GELU of special values: NaN stays, zero is zero, far ends are x and 0", "[kernels]") {
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    const float x[6] = {NAN, 0.0F, -0.0F, 100.0F, -100.0F, 1e-30F};
+    float e[6];
+    float g[6];
+    float d[6];
+    kernels->vector_math(e, g, d, x, 6);
+    CHECK(std::isnan(g[0]));
+    CHECK(g[1] == 0.0F);
+    CHECK(g[2] == 0.0F);
+    CHECK(g[3] == 100.0F);
+    CHECK(std::fabs(g[4]) < 1e-30F);
+    CHECK(g[5] == Approx(5e-31F));
+    CHECK(d[3] == 1.0F);
+  }
+}
+
+TEST_CASE("the fused linear layer equals the reference in double", "[kernels]") {
+  const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 16, 16}, {97, 33, 65}, {200, 300, 10}};
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    for (const auto& s : sizes) {
+      const fused::LinearShape shape{s[0], s[1], s[2]};
+      const auto f32 = [&](const Shape& dims, uint64_t seed) {
+        return test::random_tensor(DType::kF32, dims, seed);
+      };
+      const auto f64 = [&](const Tensor& source) {
+        const Tensor copy = Tensor::zeros(DType::kF64, source.shape());
+        copy.copy_from(source);
+        return copy;
+      };
+      const Tensor x = f32({s[0], s[1]}, 1);
+      const Tensor w = f32({s[2], s[1]}, 2);
+      const Tensor b = f32({s[2]}, 3);
+      const Tensor dy = f32({s[0], s[2]}, 4);
+      const Tensor y = Tensor::zeros(DType::kF32, {s[0], s[2]});
+      const Tensor dx = Tensor::zeros(DType::kF32, x.shape());
+      const Tensor dw = Tensor::zeros(DType::kF32, w.shape());
+      const Tensor db = Tensor::zeros(DType::kF32, b.shape());
+      std::vector<char> room(static_cast<size_t>(kernels->linear_workspace(shape)) + 64);
+      kernels->linear_forward(y.data<float>(), x.data<float>(), w.data<float>(), b.data<float>(),
+                              room.data(), shape);
+      kernels->linear_backward(dx.data<float>(), dw.data<float>(), db.data<float>(),
+                               dy.data<float>(), x.data<float>(), w.data<float>(), room.data(),
+                               shape);
+      const Tensor ey = f64(y);
+      const Tensor edx = f64(dx);
+      const Tensor edw = Tensor::zeros(DType::kF64, w.shape());
+      const Tensor edb = Tensor::zeros(DType::kF64, b.shape());
+      const Tensor x64 = f64(x);
+      const Tensor w64 = f64(w);
+      reference::linear_forward(ey.data<double>(), x64.data<double>(), w64.data<double>(),
+                                f64(b).data<double>(), s[0], s[1], s[2]);
+      reference::linear_backward(edx.data<double>(), edw.data<double>(), edb.data<double>(),
+                                 f64(dy).data<double>(), x64.data<double>(), w64.data<double>(), s[0],
+                                 s[1], s[2]);
+      INFO(kernels->isa << " " << s[0] << " " << s[1] << " " << s[2]);
+      CHECK(test::norm_relative(y, ey) <= 1e-6);
+      CHECK(test::norm_relative(dx, edx) <= 1e-6);
+      CHECK(test::norm_relative(dw, edw) <= 1e-6);
+      CHECK(test::norm_relative(db, edb) <= 1e-6);
+    }
+  }
+}
+
+TEST_CASE("the fused AdamW equals the reference in double", "[kernels]") {
+  constexpr int64_t kSize = 1003;
+  const reference::AdamWStep step{1e-2, 0.9, 0.999, 1e-6, 0.05, 0.5, 0.1, 0.001};
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    const auto make = [&](DType dtype, uint64_t seed, bool positive) {
+      const Tensor source = test::random_tensor(DType::kF32, {kSize}, seed);
+      if (positive) {
+        for (int64_t i = 0; i < kSize; ++i) source.data<float>()[i] *= source.data<float>()[i];
+      }
+      const Tensor tensor = Tensor::zeros(dtype, {kSize});
+      tensor.copy_from(source);
+      return tensor;
+    };
+    const Tensor w = make(DType::kF32, 1, false);
+    const Tensor m = make(DType::kF32, 2, false);
+    const Tensor v = make(DType::kF32, 3, true);
+    const Tensor w64 = make(DType::kF64, 1, false);
+    const Tensor m64 = make(DType::kF64, 2, false);
+    const Tensor v64 = make(DType::kF64, 3, true);
+    const fused::AdamWFactors factors{1 - 1e-2F * 0.05F, 0.9F,  0.1F,  0.999F, 0.001F, 1e-2F / 0.1F,
+                                      1 / std::sqrt(0.001F), 1e-6F, 0.5F};
+    kernels->adamw_update(w.data<float>(), m.data<float>(), v.data<float>(),
+                          make(DType::kF32, 4, false).data<float>(), kSize, factors);
+    reference::adamw_update(w64.data<double>(), m64.data<double>(), v64.data<double>(),
+                            make(DType::kF64, 4, false).data<double>(), kSize, step);
+    CHECK(test::norm_relative(w, w64) <= 1e-6);
+    CHECK(test::norm_relative(m, m64) <= 1e-6);
+    CHECK(test::norm_relative(v, v64) <= 1e-6);
+  }
+}
+
+}  // namespace gmlp

@@ -1,0 +1,130 @@
+// A block is written twice, on purpose: composed from primitive ops, and fused. Here they are held equal, and
+// the fused one against the composition in double, for every instruction set by way of GMLP_ISA (see
+// tests/CMakeLists.txt).
+
+#include "kernels/dispatch.h"
+#include "models/gmlp_block.h"
+#include "tests/support/catch.h"
+#include "tests/support/compare.h"
+#include "tests/support/random_tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+struct Result {
+  Tensor y, dx;
+  std::vector<Tensor> gradients;
+  std::vector<std::string> names, ops;
+};
+
+Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& drop_scales,
+           DType dtype, Family family) {
+  GmlpBlock block(config, "b.", dtype, 3);
+  std::vector<Parameter*> parameters;
+  block.collect(parameters);
+  uint64_t seed = 10;
+  for (Parameter* parameter : parameters) {
+    const double scale = parameter->value.shape().rank() == 2 ? 0.2 : 0.5;
+    parameter->value.copy_from(
+        test::random_tensor(DType::kF32, parameter->value.shape(), ++seed, scale));
+  }
+  Arena arena;
+  Tape tape(arena, family, true);
+  const Shape shape{batch, config.tokens, config.d_model};
+  const Tensor input = Tensor::zeros(dtype, shape);
+  input.copy_from(test::random_tensor(DType::kF32, shape, 1));
+  const Tensor dy = Tensor::zeros(dtype, shape);
+  dy.copy_from(test::random_tensor(DType::kF32, shape, 2));
+  const Var x = tape.leaf(input);
+  const Var y = block.forward(tape, x, drop_scales);
+  tape.backward(y, dy);
+
+  Result result;
+  const auto keep = [](const Tensor& tensor) {
+    const Tensor copy = Tensor::zeros(tensor.dtype(), tensor.shape());
+    copy.copy_from(tensor);
+    return copy;
+  };
+  result.y = keep(tape.value(y));
+  result.dx = keep(tape.grad(x));
+  for (const Parameter* parameter : parameters) {
+    result.gradients.push_back(parameter->grad);
+    result.names.push_back(parameter->name);
+  }
+  result.ops = tape.op_names();
+  return result;
+}
+
+BlockConfig block(int64_t tokens, int64_t d_model, int64_t d_ffn) {
+  BlockConfig config;
+  config.tokens = tokens;
+  config.d_model = d_model;
+  config.d_ffn = d_ffn;
+  return config;
+}
+
+void expect_equal(const BlockConfig& config, int64_t batch, const std::vector<double>& scales) {
+  INFO("N " << config.tokens << " D " << config.d_model << " F " << config.d_ffn << " B " << batch
+            << " on " << isa_name());
+  const Result exact = run(config, batch, scales, DType::kF64, Family::kReference);
+  const Result fused = run(config, batch, scales, DType::kF32, Family::kFused);
+  REQUIRE(fused.ops.back() == "fused_block");  // or this would compare the composition with itself
+  CHECK(test::norm_relative(fused.y, exact.y) <= 2e-6);
+  CHECK(test::norm_relative(fused.dx, exact.dx) <= 1e-5);
+  for (size_t i = 0; i < exact.gradients.size(); ++i) {
+    INFO(exact.names[i]);
+    CHECK(test::norm_relative(fused.gradients[i], exact.gradients[i]) <= 1e-5);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the fused block equals the composed one at awkward sizes", "[agreement]") {
+  const int64_t sizes[][4] = {  // B, N, D, F
+      {1, 1, 1, 2},    {2, 2, 3, 2},    {3, 5, 7, 10},   {1, 6, 16, 32},  {2, 7, 17, 34},
+      {5, 13, 15, 30}, {2, 49, 64, 96}, {3, 31, 33, 66}, {2, 65, 63, 130}, {1, 300, 20, 24},
+      {2, 16, 270, 40}, {2, 9, 24, 1100}};
+  for (const auto& s : sizes) expect_equal(block(s[1], s[2], s[3]), s[0], {});
+}
+
+TEST_CASE("the fused block equals the composed one when the batch is cut into chunks", "[agreement]") {
+  // 4 MB of the widest activation make a chunk: 196 tokens x 1536 x 4 bytes is 3 samples.
+  expect_equal(block(196, 24, 1536), 7, {});
+}
+
+TEST_CASE("the fused block equals the composed one with stochastic depth", "[agreement]") {
+  expect_equal(block(13, 15, 30), 4, {0.0, 1.25, 0.0, 1.25});
+}
+
+TEST_CASE("the fused block equals the composed one with Toeplitz and causal W", "[agreement]") {
+  for (const bool toeplitz : {false, true}) {
+    for (const bool causal : {false, true}) {
+      BlockConfig config = block(13, 15, 30);
+      config.toeplitz = toeplitz;
+      config.causal = causal;
+      expect_equal(config, 3, {});
+    }
+  }
+}
+
+TEST_CASE("a fused prediction does not depend on the batch it is in", "[agreement]") {
+  GmlpBlock model(block(49, 33, 66), "b.", DType::kF32, 3);
+  const Tensor images = test::random_tensor(DType::kF32, {64, 49, 33}, 1);
+  const auto predict = [&](int64_t batch) {
+    const Tensor all = Tensor::zeros(DType::kF32, images.shape());
+    for (int64_t b = 0; b < 64; b += batch) {
+      const int64_t end = std::min<int64_t>(b + batch, 64);
+      Arena arena;
+      Tape tape(arena, Family::kFused, false);
+      all.rows(b, end).copy_from(
+          tape.value(model.forward(tape, tape.constant(images.rows(b, end)), {})));
+    }
+    return all;
+  };
+  const Tensor whole = predict(64);
+  CHECK(test::max_difference(predict(1), whole) == 0);
+  CHECK(test::max_difference(predict(7), whole) == 0);
+}
+
+}  // namespace gmlp

@@ -1,0 +1,152 @@
+// The paper's parameter counts, to the last one (printed counts and the arithmetic behind them: Tables 1,
+// 3, 4 and 5; with biases everywhere, one final norm, tied embeddings).
+
+#include <algorithm>
+
+#include "autograd/ops.h"
+#include "models/language.h"
+#include "models/vision.h"
+#include "tests/support/catch.h"
+#include "tests/support/random_tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+int64_t count_tensors(const std::vector<Parameter*>& parameters) {
+  int64_t total = 0;
+  for (const Parameter* parameter : parameters) total += parameter->value.elements();
+  return total;
+}
+
+LanguageConfig language(int64_t depth, int64_t d_model, int64_t d_ffn, int64_t tokens, Gate gate,
+                        bool toeplitz, int64_t d_attn) {
+  LanguageConfig config;
+  config.depth = depth;
+  config.block.tokens = tokens;
+  config.block.d_model = d_model;
+  config.block.d_ffn = d_ffn;
+  config.block.gate = gate;
+  config.block.toeplitz = toeplitz;
+  config.block.d_attn = d_attn;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("vision models have the paper's parameter counts", "[counts]") {
+  struct Row {
+    const char* name;
+    int64_t average_pool, class_token;
+  };
+  for (const Row& row : {Row{"gmlp_ti16_224", 5867328, 5895788}, Row{"gmlp_s16_224", 19422656, 19500524},
+                         Row{"gmlp_b16_224", 73075392, 73350380}}) {
+    VisionConfig config = vision_config(row.name);
+    CHECK(config.parameter_count() == row.average_pool);
+    config.class_token = true;
+    CHECK(config.parameter_count() == row.class_token);
+  }
+}
+
+TEST_CASE("a model's tensors hold as many numbers as its configuration says", "[counts]") {
+  for (const bool class_token : {false, true}) {
+    VisionConfig config = vision_config("gmlp_ti16_224");
+    config.class_token = class_token;
+    const VisionModel model(config, DType::kF32, 1);
+    CHECK(count_tensors(model.parameters()) == config.parameter_count());
+  }
+}
+
+TEST_CASE("language models have the paper's parameter counts", "[counts]") {
+  // n = 128, Table 4: gMLP and aMLP by depth.
+  struct Row {
+    int64_t depth, gmlp, amlp;
+  };
+  for (const Row& row : {Row{18, 58997486, 62567534}, Row{36, 101609948, 108750044},
+                         Row{72, 186834872, 201115064}, Row{144, 357284720, 385845104}}) {
+    CHECK(language(row.depth, 512, 3072, 128, Gate::kSplit, true, 0).parameter_count() == row.gmlp);
+    CHECK(language(row.depth, 512, 3072, 128, Gate::kSplit, true, 64).parameter_count() == row.amlp);
+  }
+}
+
+TEST_CASE("the paper's printed millions follow from the configurations", "[counts]") {
+  const auto millions = [](const LanguageConfig& config) {
+    return (config.parameter_count() + 500000) / 1000000;
+  };
+  CHECK(millions(language(48, 512, 3072, 512, Gate::kSplit, true, 0)) == 130);
+  CHECK(millions(language(36, 512, 3072, 512, Gate::kSplit, true, 64)) == 109);
+  CHECK(millions(language(96, 768, 3072, 512, Gate::kSplit, true, 0)) == 365);
+  CHECK(millions(language(72, 768, 3072, 512, Gate::kSplit, true, 128)) == 316);
+  CHECK(millions(language(144, 1024, 4096, 512, Gate::kSplit, true, 0)) == 941);
+  // Table 3: the unsplit gates are 92 M with d_ffn = 2048 and a Toeplitz W (a full one makes 93 M).
+  for (const Gate gate : {Gate::kLinear, Gate::kAdditive, Gate::kMultiplicative}) {
+    CHECK(millions(language(36, 512, 2048, 128, gate, true, 0)) == 92);
+  }
+}
+
+TEST_CASE("gmlp_s16_224 has timm's 306 tensors", "[counts]") {
+  VisionConfig config = vision_config("gmlp_s16_224");
+  const VisionModel model(config, DType::kF32, 1);
+  const std::vector<Parameter*>& parameters = model.parameters();
+  CHECK(parameters.size() == 306);
+  const auto shape_of = [&](const std::string& name) {
+    const auto found = std::find_if(parameters.begin(), parameters.end(),
+                                    [&](const Parameter* p) { return p->name == name; });
+    return found == parameters.end() ? std::string("absent") : (*found)->value.shape().to_string();
+  };
+  CHECK(shape_of("stem.proj.weight") == "[256, 3, 16, 16]");
+  CHECK(shape_of("stem.proj.bias") == "[256]");
+  CHECK(shape_of("blocks.29.norm.weight") == "[256]");
+  CHECK(shape_of("blocks.0.mlp_channels.fc1.weight") == "[1536, 256]");
+  CHECK(shape_of("blocks.0.mlp_channels.gate.norm.bias") == "[768]");
+  CHECK(shape_of("blocks.0.mlp_channels.gate.proj.weight") == "[196, 196]");
+  CHECK(shape_of("blocks.0.mlp_channels.gate.proj.bias") == "[196]");
+  CHECK(shape_of("blocks.0.mlp_channels.fc2.weight") == "[256, 768]");
+  CHECK(shape_of("norm.weight") == "[256]");
+  CHECK(shape_of("head.weight") == "[1000, 256]");
+}
+
+TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
+  for (const Family family : {Family::kReference, Family::kFused}) {
+    VisionConfig config = vision_config("gmlp_nano_28");
+    config.class_token = true;
+    VisionModel model(config, DType::kF32, 1);
+    // The head starts at zero, which would hide everything before it.
+    for (Parameter* parameter : model.parameters()) {
+      if (parameter->name == "head.weight") {
+        parameter->value.copy_from(
+            test::random_tensor(DType::kF32, parameter->value.shape(), 5, 0.1));
+      }
+    }
+    Arena arena;
+    Tape tape(arena, family, true);
+    const Tensor images = test::random_tensor(DType::kF32, {3, 1, 28, 28}, 1);
+    const Tensor targets = Tensor::zeros(DType::kF32, {3, 10});
+    for (int64_t b = 0; b < 3; ++b) targets.data<float>()[b * 10 + b] = 1;
+    tape.backward(cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
+    for (const Parameter* parameter : model.parameters()) {
+      double size = 0;
+      for (int64_t i = 0; i < parameter->grad.elements(); ++i) size += std::abs(parameter->grad.at(i));
+      INFO(parameter->name);
+      CHECK(size > 0);
+    }
+  }
+}
+
+TEST_CASE("a configuration survives its config.json", "[config]") {
+  VisionConfig config = vision_config("gmlp_micro_32");
+  config.classes = 7;
+  config.img_width = 48;
+  config.class_token = true;
+  config.gate = Gate::kAdditive;
+  std::vector<std::string> labels;
+  const std::string text = vision_config_to_json(config, {"a", "b"}, "");
+  const VisionConfig back = vision_config_from_json(text, "config.json", &labels);
+  CHECK(back.parameter_count() == config.parameter_count());
+  CHECK(back.name == config.name);
+  CHECK(back.img_width == 48);
+  CHECK(back.gate == Gate::kAdditive);
+  CHECK(labels == std::vector<std::string>{"a", "b"});
+}
+
+}  // namespace gmlp

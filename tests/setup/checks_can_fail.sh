@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Shows that a check of tools/ can fail: lays a small tree that is in order, sees the check pass, plants one
+# fault after the other and sees the check name each. Usage: checks_can_fail.sh includes|readme|length|words
+# shellcheck disable=SC2016  # the `...` in single quotes are Markdown's
+set -euo pipefail
+check=$(cd "$(dirname "$0")/../.." && pwd)/tools/check_$1
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+cd "$tree"
+
+# The tree in order.
+lay() {
+  rm -rf "${tree:?}"/*
+  mkdir -p core kernels/fused kernels/simd autograd models data apps/training apps/vision apps/bench tests
+  echo '#include "core/tensor.h"' >data/loader.h
+  echo '#include "kernels/gemm.h"' >autograd/ops.cpp
+  echo '#include <immintrin.h>' >kernels/simd/simd_avx2.h
+  echo '#include "apps/training/loop.h"' >apps/vision/main.cpp
+  echo '#include "apps/vision/main.h"' >tests/test.cpp
+  {
+    printf '%s\n' '- `core/`, `kernels/`, `autograd/`, `models/`, `apps/`, `tests/`, `kernels/simd/simd_<isa>.h`'
+    printf '%s\n' '- [the loader](data/loader.h), `autograd/ops`' '| symbol | is |' '|---|---|'
+    for symbol in B N D F E V L; do echo "| $symbol | a size |"; done
+  } >README.md
+}
+
+# refused MESSAGE: the check must fail on the tree as it stands, and say MESSAGE.
+refused() {
+  local said status=0
+  said=$("$check" "$tree" 2>&1) || status=$?
+  [[ $status == 1 ]] || { echo "exit status $status, not 1, where this was planted: $1"; exit 1; }
+  grep -qF -- "$1" <<<"$said" || { printf "expected: %s\nsaid: %s\n" "$1" "$said"; exit 1; }
+}
+
+# fault FILE LINE MESSAGE: appends LINE to FILE of a tree in order; the check must say MESSAGE.
+fault() {
+  lay
+  printf '%s\n' "$2" >>"$1"
+  refused "$3"
+}
+
+lay
+"$check" "$tree" || { echo "$check fails on a tree in order"; exit 1; }
+case $1 in
+  includes)
+    fault core/a.h '#include "autograd/tape.h"' 'core may not include autograd'
+    fault kernels/a.cpp '  #  include "models/block.h"' 'kernels may not include models'
+    fault data/a.h '#include "kernels/gemm.h"' 'data may not include kernels'
+    fault models/a.h '#include "data/loader.h"' 'models may not include data'
+    fault autograd/a.h '#include "apps/training/loop.h"' 'autograd may not include apps'
+    fault apps/a.h '#include "tests/support.h"' 'apps may not include tests'
+    fault apps/bench/a.h '#include "apps/vision/main.h"' 'apps/bench may not include apps/vision'
+    fault core/a.h '#include "tensor.h"' 'is not a path from the root'
+    fault core/a.h '#include <immintrin.h>' 'intrinsics belong'
+    fault kernels/fused/a.cpp '#include <cmath>' 'inline functions'
+    ;;
+  readme)
+    fault README.md '`core/gone.h`' 'names core/gone.h'
+    fault README.md '`kernels/simd/lanes_<isa>.h`' 'names kernels/simd/lanes_<isa>.h'
+    fault README.md '[a page](missing.md)' 'names missing.md'
+    lay
+    mkdir forgotten
+    refused 'does not name the folder forgotten/'
+    for symbol in B N D F E V L; do
+      lay
+      sed -i "/^| $symbol /d" README.md
+      refused "no row for $symbol"
+    done
+    ;;
+  length)
+    fault core/a.h "// $(printf 'x%.0s' {1..98})" 'core/a.h:1: 101 columns'
+    fault core/a.cpp "$(seq 601)" 'core/a.cpp: 601 lines'
+    lay
+    printf '// %s\n' "$(printf 'é%.0s' {1..97})" >core/a.h  # 100 columns in 197 bytes
+    "$check" "$tree" || { echo "bytes are counted, not columns"; exit 1; }
+    ;;
+  words)
+    # Written in pieces, so that the check passes on this file.
+    fault core/a.h "// see /""home/me/notes" 'core/a.h:1:'
+    fault README.md "in /""work/gmlp" 'README.md:'
+    fault dev "http://deb"".debian.org/debian" 'dev:1:'
+    ;;
+esac

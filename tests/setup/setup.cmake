@@ -1,0 +1,7 @@
+# The tools behind `./dev check` are tested like everything else: each must be able to fail.
+foreach(check includes readme length words)
+  add_test(NAME "setup: tools/check_${check} finds planted faults"
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/checks_can_fail.sh ${check})
+  set_tests_properties("setup: tools/check_${check} finds planted faults" PROPERTIES LABELS setup
+                                                                                     TIMEOUT 60)
+endforeach()

@@ -1,0 +1,72 @@
+#pragma once
+// Small runs in the tests' own process, in folders that go away.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/training/signals.h"
+#include "apps/vision/run.h"
+#include "core/file.h"
+
+namespace gmlp::testing {
+
+/// A folder of its own below the system's temporary one, removed at the end.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "gmlp-test-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+/// A model of a few thousand parameters on drawn shapes: a step takes milliseconds.
+inline std::vector<std::string> tiny_run(const std::string& out,
+                                         const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"--data",
+                                        "shapes",
+                                        "--model",
+                                        "gmlp_nano_32",
+                                        "--img-size",
+                                        "16",
+                                        "--patch-size",
+                                        "4",
+                                        "--depth",
+                                        "2",
+                                        "--d-model",
+                                        "16",
+                                        "--d-ffn",
+                                        "32",
+                                        "--max-train-samples",
+                                        "40",
+                                        "--batch-size",
+                                        "8",
+                                        "--aug",
+                                        "light",
+                                        "--log-interval",
+                                        "1",
+                                        "--quiet",
+                                        "--no-figures",
+                                        "--out",
+                                        out};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+/// Trains with the signal flag lowered before and after; the exit status.
+inline int train_with(const std::vector<std::string>& arguments,
+                      const VisionRun::Hooks& hooks = {}) {
+  set_stop_signal(0);
+  const int status = train(*parse_train(arguments), hooks);
+  set_stop_signal(0);
+  return status;
+}
+
+}  // namespace gmlp::testing
