@@ -13,12 +13,14 @@
 namespace gmlp {
 namespace {
 
+// A label is also the number of outputs that a model needs: a stray 2^31 must not make one.
 constexpr int64_t kMaxClasses = 1 << 20;
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
 }
 
+/// Takes height, width and channels from the shape; the type decides where the channels stand.
 void set_layout(const NpyArray& array, const std::string& path, MemoryImages& images) {
   const std::vector<int64_t>& shape = array.shape;
   const bool floats = array.dtype == "f4";
@@ -45,6 +47,7 @@ void set_layout(const NpyArray& array, const std::string& path, MemoryImages& im
   }
 }
 
+/// Floats must be finite: one NaN would reach every weight.
 void read_images(const std::string& path, MemoryImages& images) {
   const NpyArray array = read_npy(path);
   set_layout(array, path, images);
@@ -65,11 +68,12 @@ void read_images(const std::string& path, MemoryImages& images) {
   }
 }
 
+/// "train" or "val": its images and as many labels.
 std::shared_ptr<MemoryImages> read_part(const std::filesystem::path& folder,
                                         const std::string& part) {
   const std::string image_path = (folder / (part + "_images.npy")).string();
   const std::string label_path = (folder / (part + "_labels.npy")).string();
-  const std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
+  std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
   read_images(image_path, *images);
   const NpyArray labels = read_npy(label_path);
   if (labels.shape.size() != 1) {

@@ -29,6 +29,7 @@ struct Layout {
   int64_t record_size() const { return label_bytes + kChannels * kPixels; }
 };
 
+/// File names as in the archives.
 Layout layout_of(bool hundred) {
   if (hundred) return {"cifar100", 2, 100, "fine_label_names.txt", {"train.bin"}, "test.bin"};
   Layout layout{"cifar10", 1, 10, "batches.meta.txt", {}, "test_batch.bin"};
@@ -36,6 +37,7 @@ Layout layout_of(bool hundred) {
   return layout;
 }
 
+/// 30729999 as 30,729,999.
 std::string with_commas(int64_t value) {
   std::string text = std::to_string(value);
   for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) {
@@ -44,6 +46,7 @@ std::string with_commas(int64_t value) {
   return text;
 }
 
+/// A name a line; the files end in an empty line, some in CR LF.
 std::vector<std::string> read_names(const Layout& layout, const std::filesystem::path& folder) {
   const std::string path = (folder / layout.names_file).string();
   constexpr int64_t kLimit = 1 << 16;
@@ -93,7 +96,7 @@ void append(const Layout& layout, const std::filesystem::path& folder, const std
 std::shared_ptr<MemoryImages> read_part(const Layout& layout, const std::filesystem::path& folder,
                                         const std::vector<std::string>& files,
                                         const std::vector<std::string>& names) {
-  const std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
+  std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
   images->height = kSide;
   images->width = kSide;
   images->channels = kChannels;

@@ -1,3 +1,4 @@
+// open_dataset: the kind of data is what stands before the colon; sources.h lists who reads it.
 #include "data/dataset.h"
 
 #include <algorithm>
@@ -9,6 +10,9 @@
 
 namespace gmlp {
 namespace {
+
+// Splits draw by class number; this is none.
+constexpr uint64_t kSubsetDraw = uint64_t{1} << 32;
 
 /// Some of another set's images: --max-train-samples.
 class Subset : public ImageDataset {
@@ -33,7 +37,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   const int64_t size = splits.train->size();
   if (options.max_train_samples <= 0 || options.max_train_samples >= size) return;
   std::vector<int64_t> indices(static_cast<size_t>(size));
-  shuffle_indices(indices.data(), size, options.seed, Purpose::kSample, 0);
+  shuffle_indices(indices.data(), size, options.seed, Purpose::kSplit, kSubsetDraw);
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::sort(indices.begin(), indices.end());
   splits.train = std::make_shared<Subset>(splits.train, std::move(indices));
@@ -41,6 +45,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
                                      options.max_train_samples, size));
 }
 
+/// The two parts and their name; sizes and limits are common to all and come later.
 DataSplits open_source(const std::string& spec, const DataOptions& options) {
   if (spec == "fashion-mnist") return open_idx(options.default_root, true);
   if (spec == "shapes") return open_shapes();

@@ -33,9 +33,10 @@ struct Record {
   int64_t label = 0;
 };
 
-/// Decoded images, up to kCacheBytes; shared so that both parts have one budget.
+/// The budget of decoded images, kCacheBytes; shared so that both parts have one budget.
 class ImageCache {
  public:
+  /// False when the budget is spent; then the image is decoded again each time.
   bool reserve(int64_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (bytes > free_) return false;
@@ -102,6 +103,7 @@ std::string lower_extension(const fs::path& path) {
   return extension;
 }
 
+/// .DS_Store and the like.
 bool hidden(const fs::path& path) {
   return path.filename().string().starts_with('.');
 }
@@ -111,6 +113,7 @@ bool is_image_name(const fs::path& path) {
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".bmp";
 }
 
+/// What people leave beside their images.
 bool is_note(const fs::path& path) {
   const std::string extension = lower_extension(path);
   return extension == ".txt" || extension == ".csv" || extension == ".md";
@@ -127,6 +130,7 @@ std::vector<fs::path> list(const fs::path& folder) {
   return paths;
 }
 
+/// The classes of a part, sorted: their order is their labels.
 std::vector<std::string> class_folders(const fs::path& root) {
   std::vector<std::string> names;
   for (const fs::path& path : list(root)) {
@@ -167,6 +171,8 @@ class Checker {
   Checker(const DataOptions& options, std::vector<std::string>& notes)
       : allowed_(options.skip_bad), notes_(notes) {}
 
+  /// In parallel; the reasons are gone through in the order of the files, so messages and notes are
+  /// the same whatever the threads did.
   void check(std::vector<Record>& records) {
     const int64_t count = static_cast<int64_t>(records.size());
     std::vector<std::string> reasons(records.size());
@@ -214,6 +220,7 @@ struct Parts {
   std::vector<Record> val;
 };
 
+/// After bad images are left out a class may be gone.
 void require_all_classes(const std::vector<Record>& records, const std::vector<std::string>& names,
                          const std::string& part) {
   std::vector<int64_t> counts(names.size());
@@ -226,6 +233,7 @@ void require_all_classes(const std::vector<Record>& records, const std::vector<s
   }
 }
 
+/// DIR/train and DIR/val. A class may be missing from val, not from train.
 Parts open_two_parts(const fs::path& root, Checker& checker) {
   Parts parts;
   parts.names = class_folders(root / "train");
@@ -251,6 +259,7 @@ Parts open_two_parts(const fs::path& root, Checker& checker) {
   return parts;
 }
 
+/// DIR with a folder per class; each class gives val_fraction of its images, at least one, to val.
 Parts open_and_split(const fs::path& root, const DataOptions& options, Checker& checker) {
   if (!(options.val_fraction > 0 && options.val_fraction < 1)) {
     fail_input("validation fraction {}: must lie between 0 and 1", options.val_fraction);
@@ -274,6 +283,7 @@ Parts open_and_split(const fs::path& root, const DataOptions& options, Checker& 
     shuffle_indices(order.data(), count, options.seed, Purpose::kSplit, i);
     const int64_t share = std::llround(static_cast<double>(count) * options.val_fraction);
     const int64_t val_count = std::clamp<int64_t>(share, 1, count - 1);
+    // Back in the order of the files within each part.
     std::sort(order.begin(), order.begin() + val_count);
     std::sort(order.begin() + val_count, order.end());
     for (int64_t k = 0; k < count; ++k) {

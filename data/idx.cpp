@@ -53,6 +53,7 @@ class GzipReader {
   }
 
  private:
+  /// Up to `size` bytes; fewer when the data end before.
   int64_t inflate_into(uint8_t* out, int64_t size) {
     stream_.next_out = out;
     stream_.avail_out = static_cast<uInt>(size);
@@ -72,6 +73,7 @@ class GzipReader {
   z_stream stream_{};
 };
 
+/// One file, read and checked.
 struct Idx {
   std::string path;
   std::vector<int64_t> dims;
@@ -96,6 +98,8 @@ int64_t payload_size(const Idx& idx) {
   return size;
 }
 
+/// `folder`/`name`, plain or with .gz; `rank` dimensions are expected. No memory is taken for
+/// pixels before their number is known to fit the file.
 Idx read_idx(const std::string& folder, const std::string& name, int64_t rank) {
   Idx idx;
   idx.path = (std::filesystem::path(folder) / name).string();
@@ -140,6 +144,7 @@ Idx read_idx(const std::string& folder, const std::string& name, int64_t rank) {
   return idx;
 }
 
+/// "train" or "t10k": its images and its labels, which must be equally many.
 std::shared_ptr<MemoryImages> read_part(const std::string& folder, const std::string& part,
                                         const std::vector<std::string>& names) {
   Idx images = read_idx(folder, part + "-images-idx3-ubyte", 3);
@@ -149,7 +154,7 @@ std::shared_ptr<MemoryImages> read_part(const std::string& folder, const std::st
                images.dims[0], labels.path, labels.dims[0]);
   }
   if (images.bytes.empty()) fail_input("{}: holds no pixels; copy it again", images.path);
-  const std::shared_ptr<MemoryImages> result = std::make_shared<MemoryImages>();
+  std::shared_ptr<MemoryImages> result = std::make_shared<MemoryImages>();
   result->height = images.dims[1];
   result->width = images.dims[2];
   result->channels = 1;
@@ -160,6 +165,7 @@ std::shared_ptr<MemoryImages> read_part(const std::string& folder, const std::st
   return result;
 }
 
+/// The option, else the variable, else where Debian's package puts it.
 std::string fashion_folder(const std::string& given) {
   if (!given.empty()) return given;
   const char* variable = std::getenv("GMLP_DATA");

@@ -23,6 +23,7 @@ struct BmpHeader {
   uint32_t compression = 0;
 };
 
+/// Both headers up to the compression; the sizes of resolution and palette after it are not needed.
 BmpHeader read_bmp_header(ByteReader& reader) {
   const std::string& path = reader.path();
   BmpHeader header;
@@ -92,6 +93,7 @@ void check_dimensions(int64_t height, int64_t width, const std::string& path) {
 ImageInfo check_bmp(const uint8_t* data, int64_t size, const std::string& path) {
   ByteReader reader(data, size, path);
   const BmpHeader header = read_bmp_header(reader);
+  // Runs of equal pixels (RLE) are not read by stb_image either.
   const bool palette = header.bits == 1 || header.bits == 4 || header.bits == 8;
   const bool masks = header.bits == 16 || header.bits == 32;
   if (!palette && !masks && header.bits != 24) {
@@ -109,6 +111,7 @@ ImageInfo check_bmp(const uint8_t* data, int64_t size, const std::string& path) 
   if (header.offset < first_offset || (!palette && header.offset != first_offset)) {
     bad_image(path, fmt::format("BMP pixels at byte {}, not {}", header.offset, first_offset));
   }
+  // Below 2^14 * 32 bits a row and 2^26 pixels in all: no overflow.
   const int64_t stride = (header.width * header.bits + 31) / 32 * 4;
   if (header.offset > size || stride * header.height > size - header.offset) {
     bad_image(path, fmt::format("BMP of {} bytes, its header announces {}", size,

@@ -30,6 +30,7 @@ Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& p
   // PNG decodes as it checks; the others are checked, then decoded.
   if (size > 0 && data[0] == 0x89) return decode_png(data, size, path);
   const ImageInfo info = check_image(data, size, path);
+  // A null from here on means a valid file of a kind that stb_image does not read.
   int width = 0;
   int height = 0;
   int channels = 0;

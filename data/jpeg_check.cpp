@@ -40,6 +40,7 @@ class JpegChecker {
  private:
   [[noreturn]] void fail(const std::string& reason) const { bad_image(reader_.path(), reason); }
 
+  /// Markers may be led by any number of FF.
   uint32_t next_marker() {
     if (reader_.u8("the JPEG segments (the end marker is missing)") != 0xFF) {
       fail(fmt::format("no JPEG marker at byte {}", reader_.position() - 1));
@@ -49,6 +50,7 @@ class JpegChecker {
     return marker;
   }
 
+  /// Everything but a scan: a frame, a table, the restart interval, or text that is passed over.
   void read_segment(uint32_t marker) {
     const bool frame = marker == 0xC0 || marker == 0xC1 || marker == 0xC2;
     const bool text = (marker >= 0xE0 && marker <= 0xEF) || marker == 0xFE;
@@ -73,6 +75,7 @@ class JpegChecker {
     reader_.seek(end);
   }
 
+  /// One or more tables: a byte (precision, number), then 64 values.
   void read_quantization(int64_t end) {
     // Sequential decoding uses a table at once, progressive at the end: only before the first scan
     // do all decoders agree.
@@ -90,6 +93,7 @@ class JpegChecker {
     }
   }
 
+  /// One or more tables: a byte (class, number), 16 counts by length, then the symbols.
   void read_huffman(int64_t end) {
     while (reader_.position() < end) {
       const uint32_t head = reader_.u8("a Huffman table");
@@ -109,6 +113,7 @@ class JpegChecker {
     }
   }
 
+  /// SOF0, 1 or 2: precision, height, width, then three bytes a component.
   void read_frame(uint32_t marker, int64_t length) {
     if (!frame_.components.empty()) fail("a second JPEG frame");
     if (length < 8) fail("a short JPEG frame header");
@@ -162,6 +167,7 @@ class JpegChecker {
     }
   }
 
+  /// SOS: which components with which tables, then what part of the coefficients.
   JpegScan read_scan_header() {
     JpegScan scan;
     const int64_t length = reader_.u16_be("a scan header");
@@ -203,10 +209,12 @@ class JpegChecker {
     return scan;
   }
 
+  /// A scan header and the data after it.
   void read_scan() {
     if (frame_.components.empty()) fail("a JPEG scan before its frame");
     JpegScan scan = read_scan_header();
     check_progression(scan);
+    // A DC refinement is plain bits and needs no table.
     const bool dc = scan.first == 0 && scan.high == 0;
     const bool ac = !frame_.progressive || scan.first > 0;
     for (size_t i = 0; i < scan.components.size(); ++i) {
@@ -224,6 +232,7 @@ class JpegChecker {
     reader_.seek(entropy.position());
   }
 
+  /// Eight bytes a block, an eighth of what the decoder will take.
   void allocate(JpegComponent& component) const {
     component.nonzero.resize(
         static_cast<size_t>(component.stride * frame_.mcus_high * component.vertical));
@@ -254,6 +263,7 @@ class JpegChecker {
     }
   }
 
+  /// A component without its scan would show what happened to be in memory.
   void check_complete() const {
     if (frame_.components.empty()) fail("a JPEG without a frame");
     for (const JpegComponent& component : frame_.components) {

@@ -1,3 +1,5 @@
+// The walk reads exactly the bits that stb_image will read, in the same order, and refuses wherever
+// that decoder would leave the data, a block, a band or the range of its shorts.
 #include "data/jpeg_scan.h"
 
 #include <cstdlib>
@@ -18,6 +20,7 @@ bool HuffmanTable::build(const uint8_t* counts, const uint8_t* symbols) {
       const Code entry{symbols[index], static_cast<uint8_t>(length)};
       symbols_[static_cast<size_t>(index)] = symbols[index];
       if (length > 8) continue;
+      // Every byte that starts with this code finds it.
       const int32_t begin = code << (8 - length);
       const int32_t end = (code + 1) << (8 - length);
       for (int32_t k = begin; k < end; ++k) quick_[static_cast<size_t>(k)] = entry;
@@ -30,11 +33,12 @@ bool HuffmanTable::build(const uint8_t* counts, const uint8_t* symbols) {
 }
 
 HuffmanTable::Code HuffmanTable::find_long(uint32_t bits16) const {
+  // Canonical codes of one length are consecutive, and all shorter codes lie below.
   for (size_t length = 9; length <= 16; ++length) {
     const int32_t code = static_cast<int32_t>(bits16 >> (16 - length));
     if (code < end_[length]) {
-      const size_t index = static_cast<size_t>(code + offset_[length]);
-      return {symbols_[index & 255], static_cast<uint8_t>(length)};
+      const int32_t index = code + offset_[length];
+      return {symbols_[static_cast<size_t>(index)], static_cast<uint8_t>(length)};
     }
   }
   return {};
@@ -45,6 +49,7 @@ void EntropyReader::fail(const std::string& reason) const {
 }
 
 void EntropyReader::fill() {
+  // Unlike stb_image, which pads with zeros past a marker, count_ holds real bits only.
   while (count_ <= 56 && position_ < size_) {
     const uint64_t byte = data_[position_];
     if (byte == 0xFF) {
@@ -98,6 +103,7 @@ void EntropyReader::restart(int expected) {
 
 int64_t JpegScan::blocks(const JpegFrame& frame) const {
   if (components.size() == 1) return components[0]->blocks_wide * components[0]->blocks_high;
+  // Interleaved: whole units, padding included.
   int64_t in_mcu = 0;
   for (const JpegComponent* component : components) {
     in_mcu += component->horizontal * component->vertical;
@@ -114,6 +120,8 @@ class ScanWalker {
       : frame_(frame), scan_(scan), reader_(reader) {}
 
   void walk() {
+    // A scan of one component has no units: its blocks come row by row, without padding (T.81
+    // A.2.2).
     const bool single = scan_.components.size() == 1;
     const int64_t wide = single ? scan_.components[0]->blocks_wide : frame_.mcus_wide;
     const int64_t high = single ? scan_.components[0]->blocks_high : frame_.mcus_high;
@@ -139,6 +147,7 @@ class ScanWalker {
     for (JpegComponent* component : scan_.components) component->prediction = 0;
   }
 
+  /// One unit: of every component, its share of blocks.
   void interleaved(int64_t row, int64_t column) {
     for (size_t i = 0; i < scan_.components.size(); ++i) {
       const JpegComponent& component = *scan_.components[i];
@@ -150,6 +159,7 @@ class ScanWalker {
     }
   }
 
+  /// One block of the i-th component of the scan, by the kind of scan.
   void block(size_t i, int64_t row, int64_t column) {
     JpegComponent& component = *scan_.components[i];
     if (!frame_.progressive) {
@@ -171,6 +181,7 @@ class ScanWalker {
     }
   }
 
+  /// A difference to the previous block's DC: its number of bits, then the bits (T.81 F.2.2.1).
   void dc_first(JpegComponent& component, const HuffmanTable& table) {
     const int size = reader_.decode(table);
     if (size > 15) reader_.fail("a DC difference of more than 15 bits");
@@ -183,6 +194,8 @@ class ScanWalker {
       reader_.fail("a DC value out of range");
   }
 
+  /// Run of zeros and size in one symbol, then the bits; 0 ends the block, F0 is 16 zeros
+  /// (F.2.2.2).
   void sequential_ac(const HuffmanTable& table) {
     for (int k = 1; k < 64;) {
       const int code = reader_.decode(table);
@@ -199,6 +212,7 @@ class ScanWalker {
     }
   }
 
+  /// The same within a band, with runs of blocks that end here (G.1.2.2).
   void ac_first(const HuffmanTable& table, uint64_t& nonzero) {
     if (end_of_band_run_ > 0) {
       --end_of_band_run_;
@@ -224,6 +238,8 @@ class ScanWalker {
     }
   }
 
+  /// One more bit for what is nonzero, and new coefficients of size 1 between them (G.1.2.3). How
+  /// many bits that takes depends on what earlier scans said: hence `nonzero`.
   void ac_refine(const HuffmanTable& table, uint64_t& nonzero) {
     int k = scan_.first;
     while (end_of_band_run_ == 0 && k <= scan_.last) {

@@ -25,6 +25,7 @@ struct Mix {
   int64_t top = 0, bottom = 0, left = 0, right = 0;
 };
 
+/// Whether, how and how much; one draw a batch, keyed by its place, so that no batch knows another.
 Mix draw_mix(const LoaderOptions& options, int64_t height, int64_t width, int64_t epoch,
              int64_t batch_index) {
   Mix mix;
@@ -109,6 +110,7 @@ Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
   batch.images = Tensor::zeros(DType::kF32, shape);
   batch.targets = Tensor::zeros(DType::kF32, {count, classes});
   float* out = batch.images.data<float>();
+  // A sample's augmentation is keyed by the sample, not by its place in the batch.
   for (const int64_t index : indices) {
     Random random(options.seed, Purpose::kAugment, static_cast<uint64_t>(epoch),
                   static_cast<uint64_t>(index));
@@ -142,10 +144,12 @@ struct Loader::State {
   bool stopped = false;
   double waited = 0;
 
+  // The thread's own: the epoch's order, made when the epoch is entered.
   std::vector<int64_t> order;
   int64_t order_epoch = -1;
   std::thread thread;
 
+  /// Without the lock. Whatever is thrown travels in the item.
   Item make(int64_t at_epoch, int64_t at_index) {
     Item item;
     try {
@@ -168,6 +172,7 @@ struct Loader::State {
     return item;
   }
 
+  /// The thread: plain code, no OpenMP, whose threads belong to the computation.
   void run() {
     std::unique_lock<std::mutex> lock(mutex);
     while (true) {
@@ -182,7 +187,7 @@ struct Loader::State {
       lock.unlock();
       Item item = make(at_epoch, at_index);
       lock.lock();
-      if (mine != generation) continue;
+      if (mine != generation) continue;  // a seek came in between: this batch is nobody's
       failed = item.error != nullptr;
       ready.push_back(std::move(item));
       if (++index == batches) {
@@ -197,6 +202,7 @@ struct Loader::State {
 Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptions& transform,
                const LoaderOptions& options)
     : state_(std::make_unique<State>()) {
+  // A batch larger than the set is the set.
   const int64_t size = dataset->size();
   if (size < 1) fail_input("the data set holds no images; check --data");
   if (options.batch_size < 1) {

@@ -64,6 +64,7 @@ struct Png {
   bool gray() const { return color == kGray || color == kGrayAlpha; }
 };
 
+/// IHDR: size, depth and colour type, of which few combinations are valid (PNG 11.2.2).
 void read_header(const Span& chunk, Png& png, const std::string& path) {
   if (chunk.size != 13) bad_image(path, "a PNG header of the wrong length");
   ByteReader reader(chunk.data, chunk.size, path);
@@ -91,6 +92,7 @@ void read_header(const Span& chunk, Png& png, const std::string& path) {
   png.interlaced = interlace == 1;
 }
 
+/// PLTE: also allowed as a hint in true colour, where it is passed over.
 void read_palette(const Span& chunk, Png& png, const std::string& path) {
   if (png.palette.size != 0 || !png.data.empty() || png.gray()) {
     bad_image(path, "a PNG palette out of place");
@@ -102,6 +104,7 @@ void read_palette(const Span& chunk, Png& png, const std::string& path) {
   png.palette = chunk;
 }
 
+/// tRNS: excluded where the pixels have their own alpha.
 void read_transparency(const Span& chunk, Png& png, const std::string& path) {
   if (png.transparency.data != nullptr || !png.data.empty() || png.color >= kGrayAlpha) {
     bad_image(path, "a PNG tRNS chunk out of place");
@@ -150,6 +153,7 @@ bool read_chunk(ByteReader& reader, Png& png, uint32_t& previous) {
   return type != kEnd;
 }
 
+/// All chunks. What follows IEND is not looked at, as in other readers.
 Png parse(const uint8_t* data, int64_t size, const std::string& path) {
   ByteReader reader(data, size, path);
   reader.need(8, "the PNG signature");
@@ -176,6 +180,7 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
+  /// Exactly `size` bytes.
   void read(uint8_t* out, int64_t size) {
     stream_.next_out = out;
     stream_.avail_out = static_cast<uInt>(size);
@@ -270,6 +275,7 @@ class PixelWriter {
     keyed_ = true;
   }
 
+  /// One pixel: samples, then palette or scaling to a byte, then what shows through of white.
   void write(const uint8_t* row, int64_t pixel, uint8_t* out) const {
     const size_t samples = static_cast<size_t>(png_.samples());
     std::array<uint32_t, 4> value{};
@@ -302,6 +308,7 @@ class PixelWriter {
   }
 
  private:
+  /// The index-th sample of a row, of 1 to 16 bits.
   uint32_t sample(const uint8_t* row, int64_t index) const {
     if (png_.depth == 8) return row[index];
     if (png_.depth == 16) return static_cast<uint32_t>(row[2 * index] << 8 | row[2 * index + 1]);
@@ -319,11 +326,14 @@ class PixelWriter {
   std::array<uint32_t, 3> key_{};
 };
 
+/// Unfilters the rows of one pass and scatters their pixels. A pass has no row above its first:
+/// zeros.
 void read_pass(const Png& png, const Pass& pass, const std::string& path, Inflater& inflater,
                Image& image) {
   const int64_t columns = (png.width - pass.x + pass.dx - 1) / pass.dx;
   const int64_t rows = (png.height - pass.y + pass.dy - 1) / pass.dy;
   if (columns <= 0 || rows <= 0) return;  // small pictures lack some passes
+  // Filters look back a whole pixel, or a byte where pixels are smaller.
   const int64_t step = std::max<int64_t>(1, png.bits() / 8);
   const int64_t bytes = png.row_bytes(columns);
   std::vector<uint8_t> row(static_cast<size_t>(step + bytes));

@@ -8,6 +8,7 @@
 // columns, rounded to bytes in between; weights are integers of 22 fractional bits, so that the
 // result is the same on every machine.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/error.h"
@@ -45,8 +46,9 @@ Weights make_weights(int64_t in, int64_t out) {
   for (int64_t x = 0; x < out; ++x) {
     const double center = (static_cast<double>(x) + 0.5) * scale;
     // Inputs beyond the edge get no weight; the others share it.
-    const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
-    const int64_t last = std::min(in, static_cast<int64_t>(center + support + 0.5));
+    const int64_t first =
+        std::max<int64_t>(0, static_cast<int64_t>(std::llround(center - support)));
+    const int64_t last = std::min(in, static_cast<int64_t>(std::llround(center + support)));
     double sum = 0;
     for (int64_t i = first; i < last; ++i) {
       const double value = kernel((static_cast<double>(i) + 0.5 - center) / stretch);
@@ -56,7 +58,7 @@ Weights make_weights(int64_t in, int64_t out) {
     for (int64_t i = 0; i < last - first; ++i) {
       const double value = raw[static_cast<size_t>(i)] / sum * (1 << kPrecision);
       weights.values[static_cast<size_t>(x * weights.taps + i)] =
-          static_cast<int32_t>(value < 0 ? value - 0.5 : value + 0.5);
+          static_cast<int32_t>(std::lround(value));
     }
     weights.first.push_back(first);
     weights.count.push_back(last - first);
@@ -64,24 +66,42 @@ Weights make_weights(int64_t in, int64_t out) {
   return weights;
 }
 
-/// Along one axis: `outer` runs of (in x inner) bytes become runs of (out x inner).
-void resize_axis(const uint8_t* in, int64_t outer, int64_t in_stride, int64_t inner,
-                 const Weights& weights, uint8_t* out) {
-  const int64_t sizes = static_cast<int64_t>(weights.first.size());
-  std::vector<int32_t> sums(static_cast<size_t>(inner));
-  for (int64_t o = 0; o < outer; ++o, in += in_stride, out += sizes * inner) {
-    for (int64_t x = 0; x < sizes; ++x) {
-      const int32_t* weight = &weights.values[static_cast<size_t>(x * weights.taps)];
-      const uint8_t* source = in + weights.first[static_cast<size_t>(x)] * inner;
-      std::fill(sums.begin(), sums.end(), 1 << (kPrecision - 1));  // one half, to round
-      for (int64_t i = 0; i < weights.count[static_cast<size_t>(x)]; ++i, source += inner) {
-        for (int64_t k = 0; k < inner; ++k) sums[static_cast<size_t>(k)] += weight[i] * source[k];
+uint8_t to_byte(int32_t sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> kPrecision, 0, 255));
+}
+
+constexpr int32_t kHalf = 1 << (kPrecision - 1);  // sums start from it, to round
+
+/// Each of `rows` rows of pixels, `stride` bytes apart, to weights.first.size() pixels. The number
+/// of channels is a constant, so that the sums stay in registers.
+template <int64_t kChannels>
+void resize_rows(const uint8_t* in, int64_t rows, int64_t stride, const Weights& weights,
+                 uint8_t* out) {
+  for (int64_t y = 0; y < rows; ++y, in += stride) {
+    for (size_t x = 0; x < weights.first.size(); ++x) {
+      const int32_t* weight = &weights.values[x * static_cast<size_t>(weights.taps)];
+      const uint8_t* pixel = in + weights.first[x] * kChannels;
+      std::array<int32_t, kChannels> sums;
+      sums.fill(kHalf);
+      for (int64_t i = 0; i < weights.count[x]; ++i) {
+        for (int32_t& sum : sums) sum += weight[i] * *pixel++;
       }
-      for (int64_t k = 0; k < inner; ++k) {
-        const int32_t value = sums[static_cast<size_t>(k)] >> kPrecision;
-        out[x * inner + k] = static_cast<uint8_t>(std::clamp(value, 0, 255));
-      }
+      for (const int32_t sum : sums) *out++ = to_byte(sum);
     }
+  }
+}
+
+/// Whole rows of `size` bytes are weighed and summed, so that memory is read in order.
+void resize_columns(const uint8_t* in, int64_t size, const Weights& weights, uint8_t* out) {
+  std::vector<int32_t> sums(static_cast<size_t>(size));
+  for (size_t y = 0; y < weights.first.size(); ++y, out += size) {
+    const int32_t* weight = &weights.values[y * static_cast<size_t>(weights.taps)];
+    const uint8_t* row = in + weights.first[y] * size;
+    std::fill(sums.begin(), sums.end(), kHalf);
+    for (int64_t i = 0; i < weights.count[y]; ++i, row += size) {
+      for (int64_t k = 0; k < size; ++k) sums[static_cast<size_t>(k)] += weight[i] * row[k];
+    }
+    for (int64_t k = 0; k < size; ++k) out[k] = to_byte(sums[static_cast<size_t>(k)]);
   }
 }
 
@@ -92,6 +112,7 @@ Image resize_bicubic(const Image& image, const CropBox& box, int64_t height, int
     fail_input("images of floats ({} x {}) are taken as they are; store them as {} x {}",
                image.width, image.height, width, height);
   }
+  require(image.channels == 1 || image.channels == 3, "resize_bicubic: 1 or 3 channels");
   require(box.top >= 0 && box.left >= 0 && box.height > 0 && box.width > 0 && height > 0 &&
               width > 0 && box.top + box.height <= image.height &&
               box.left + box.width <= image.width,
@@ -109,15 +130,21 @@ Image resize_bicubic(const Image& image, const CropBox& box, int64_t height, int
                   across.bytes.data() + y * width * image.channels);
     }
   } else {
-    resize_axis(corner, box.height, stride, image.channels, make_weights(box.width, width),
-                across.bytes.data());
+    const Weights weights = make_weights(box.width, width);
+    if (image.channels == 1) {
+      resize_rows<1>(corner, box.height, stride, weights, across.bytes.data());
+    } else {
+      resize_rows<3>(corner, box.height, stride, weights, across.bytes.data());
+    }
   }
   if (height == box.height) return across;
-  Image result = across;
+  Image result;
   result.height = height;
+  result.width = width;
+  result.channels = image.channels;
   result.bytes.resize(static_cast<size_t>(height * width * image.channels));
-  resize_axis(across.bytes.data(), 1, 0, width * image.channels, make_weights(box.height, height),
-              result.bytes.data());
+  resize_columns(across.bytes.data(), width * image.channels, make_weights(box.height, height),
+                 result.bytes.data());
   return result;
 }
 

@@ -50,6 +50,7 @@ double coverage(double distance) {
 
 using Color = std::array<double, 3>;
 
+/// Red, green and blue in 0..255.
 Color draw_color(Random& random) {
   return {random.uniform(0, 255), random.uniform(0, 255), random.uniform(0, 255)};
 }
@@ -104,6 +105,7 @@ double ink_at(const Scene& scene, int64_t column, int64_t row) {
   return std::max(coverage(edge), 0.6 * line);
 }
 
+/// Ink over paper, and noise on both.
 void paint(const Scene& scene, Random& random, uint8_t* out) {
   for (int64_t row = 0; row < kSide; ++row) {
     for (int64_t column = 0; column < kSide; ++column) {
@@ -121,7 +123,7 @@ void paint(const Scene& scene, Random& random, uint8_t* out) {
 /// `part` tells training (0) from validation (1). The pictures do not depend on the run's seed, so
 /// that runs can be compared.
 std::shared_ptr<MemoryImages> draw_part(int64_t count, uint64_t part) {
-  const std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
+  std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
   images->height = kSide;
   images->width = kSide;
   images->channels = kChannels;

@@ -1,3 +1,6 @@
+// Training and evaluation each end in a window on an image of bytes, and write_window makes floats
+// of it in one pass: shift, mirror, channels and normalisation cost no copies of their own. For
+// images that already have the input's size that pass is all there is.
 #include "data/transform.h"
 
 #include <algorithm>
@@ -28,6 +31,7 @@ int64_t reflect(int64_t i, int64_t n) {
   return i;
 }
 
+/// Within a factor of kNearSize, either way.
 bool near_size(int64_t size, int64_t target) {
   const double ratio = static_cast<double>(size) / static_cast<double>(target);
   return ratio <= kNearSize && ratio >= 1 / kNearSize;
@@ -63,6 +67,7 @@ Image resize_for_center(const Image& image, const TransformOptions& options) {
       static_cast<int64_t>(static_cast<double>(options.height) / options.crop_fraction);
   const int64_t target_w =
       static_cast<int64_t>(static_cast<double>(options.width) / options.crop_fraction);
+  // The side that is relatively shorter gets its target, the other one keeps the shape.
   int64_t height = target_h;
   int64_t width = target_w;
   if (image.width * target_h >= image.height * target_w) {
@@ -80,6 +85,7 @@ float luma(const uint8_t* pixel) {
   return static_cast<float>(sum >> 16);
 }
 
+/// One value serves all channels.
 double channel_value(const std::vector<double>& values, int64_t channel) {
   return values.size() == 1 ? values[0] : values[static_cast<size_t>(channel)];
 }
@@ -122,6 +128,7 @@ void write_floats(const Image& image, const TransformOptions& options, float* ou
   std::copy(image.values.begin(), image.values.end(), out);
 }
 
+/// Options come from the trainer, which has checked what the user typed: a failure here is a bug.
 void check_options(const TransformOptions& options) {
   require(options.height > 0 && options.width > 0, "transform_image: no size");
   require(options.channels == 1 || options.channels == 3, "transform_image: 1 or 3 channels");
@@ -133,6 +140,7 @@ void check_options(const TransformOptions& options) {
           "transform_image: mean and std have 1 value or one a channel");
 }
 
+/// The centre, without a random number.
 void evaluate(const Image& image, const TransformOptions& options, float* out) {
   if (image.height == options.height && image.width == options.width &&
       options.crop_fraction == 1) {
@@ -147,6 +155,8 @@ void evaluate(const Image& image, const TransformOptions& options, float* out) {
                out);
 }
 
+/// Shift or crop, mirror, then the policy. The draws come in a fixed order; what one option
+/// switches off must not move the numbers of another image, and cannot: every image has its own.
 void augment(const Image& image, const TransformOptions& options, Random& random, float* out) {
   Window window;
   window.mirrored = options.flip && random.below(2) == 1;
@@ -166,6 +176,7 @@ void augment(const Image& image, const TransformOptions& options, Random& random
     source = &resized;
   }
   if (options.augment == Augment::kAutoAugment) {
+    // What rotation and shear uncover gets the mean colour, which normalises to zero.
     std::array<uint8_t, 3> fill{};
     for (int64_t c = 0; c < 3; ++c) {
       const double mean =

@@ -91,7 +91,16 @@ void add_train_options(CLI::App& app, TrainOptions& options) {
 }
 
 std::string resolved_config(const CLI::App& app) {
-  return app.config_to_str(true, false);
+  std::string text = app.config_to_str(true, false);
+  // CLI11 writes a list's default as one quoted text, "[0.9,0.999]", and a list that was given as
+  // [0.9, 0.999]. One form, so that a configuration that is read back is the same text.
+  const size_t begin = text.find("=\"[");
+  const size_t end = text.find("]\"", begin);
+  if (begin == std::string::npos || end == std::string::npos) return text;
+  std::string list = text.substr(begin + 2, end - begin - 1);
+  const size_t comma = list.find(',');
+  if (comma != std::string::npos) list.insert(comma + 1, 1, ' ');
+  return text.replace(begin + 1, end + 1 - begin, list);
 }
 
 const std::set<std::string>& resumable_options() {

@@ -27,9 +27,10 @@ void add_model_options(CLI::App& app, VisionOptions& options) {
   app.add_flag("--class-token", options.class_token,
                "The paper's class token, no mean over tokens");
   // No IsMember: the empty text that config.toml holds for "not given" must read back.
-  app.add_option("--gate", options.gate,
-                 "split, multiplicative, additive or linear (Table 3 of the paper); the model's when "
-                 "not given");
+  app.add_option(
+      "--gate", options.gate,
+      "split, multiplicative, additive or linear (Table 3 of the paper); the model's when "
+      "not given");
 }
 
 void add_data_options(CLI::App& app, VisionOptions& options) {

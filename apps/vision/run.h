@@ -109,7 +109,7 @@ class VisionRun {
   void restore(const std::string& checkpoint_folder);
   void restore_tensors(const Checkpoint& checkpoint);
   // run_epoch.cpp
-  void write_epoch(const Evaluation& evaluation);
+  void write_epoch(const Evaluation& evaluation, double training_seconds);
   void validate_unfinished_epoch();
   Evaluation validate();
   bool is_best(const Evaluation& evaluation);

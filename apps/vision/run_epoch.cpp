@@ -96,7 +96,7 @@ bool VisionRun::is_best(const Evaluation& evaluation) {
   return true;
 }
 
-void VisionRun::write_epoch(const Evaluation& evaluation) {
+void VisionRun::write_epoch(const Evaluation& evaluation, double training_seconds) {
   EpochRecord record;
   record.epoch = progress.epochs_closed + 1;
   record.step = progress.step;
@@ -110,7 +110,7 @@ void VisionRun::write_epoch(const Evaluation& evaluation) {
   record.lr = schedule.at(progress.step - 1);
   const int64_t samples =
       (progress.step - epoch_first_step_) * options.batch_size * options.grad_accum_steps;
-  record.samples_per_s = static_cast<double>(samples) / seconds_since(epoch_began_);
+  record.samples_per_s = static_cast<double>(samples) / training_seconds;
   record.seconds = elapsed();
   folder->metrics().line(metrics_row(record));
   if (!evaluation.complete) return;
@@ -124,13 +124,14 @@ void VisionRun::write_epoch(const Evaluation& evaluation) {
 void VisionRun::end_epoch() {
   const int64_t number = progress.epochs_closed + 1;
   const bool last = progress.step == total_steps;
+  const double training_seconds = seconds_since(epoch_began_);
   Evaluation evaluation;
   if (number % options.val_interval == 0 || last) {
     evaluation = validate();
     if (!evaluation.complete) return;  // a signal: resumed, the epoch is validated anew
     last_evaluation_ = evaluation;
   }
-  write_epoch(evaluation);
+  write_epoch(evaluation, training_seconds);
   const bool best = evaluation.complete && is_best(evaluation);
   ++progress.epochs_closed;
   progress.epoch_loss_sum = 0;
@@ -150,10 +151,11 @@ void VisionRun::validate_unfinished_epoch() {
   // Saved before this row is written: resumed, the run forgets it, as if it had never stopped.
   save_last();
   if (progress.step == 0) return;
+  const double training_seconds = seconds_since(epoch_began_);
   const Evaluation evaluation = validate();
   if (!evaluation.complete) return;
   last_evaluation_ = evaluation;
-  write_epoch(evaluation);
+  write_epoch(evaluation, training_seconds);
   if (progress.best_top1 < 0 && is_best(evaluation)) {
     store->save_best(checkpoint_bytes(content()));
   }

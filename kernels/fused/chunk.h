@@ -8,7 +8,7 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-constexpr int64_t kChunkBytes = 4 << 20;
+constexpr int64_t kChunkBytes = 2 << 20;
 constexpr int64_t kRowBlock = 96;      // a multiple of every kTileRows
 constexpr int64_t kGroupPanels = 4;    // panels of channels that a spatial task takes
 

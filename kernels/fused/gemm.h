@@ -68,7 +68,12 @@ GMLP_INLINE void pack_tiles_transposed(float* out, const float* at, int64_t stri
     float* tile = out + (t - t0) * depth * kTileRows;
     for (int64_t k = 0; k < depth; ++k) {
       const float* in = at + (k0 + k) * stride + t * kTileRows;
-      for (int64_t i = 0; i < kTileRows; ++i) tile[k * kTileRows + i] = i < rows ? in[i] : 0.0f;
+      float* place = tile + k * kTileRows;
+      if (rows == kTileRows) {
+        __builtin_memcpy(place, in, kTileRows * sizeof(float));  // of constant size: two moves
+      } else {
+        for (int64_t i = 0; i < kTileRows; ++i) place[i] = i < rows ? in[i] : 0.0f;
+      }
     }
   }
 }

@@ -4,6 +4,8 @@ vision=$(realpath "$1")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
+# Tests run beside other work: waiting threads leave the processor to it.
+export OMP_WAIT_POLICY=passive
 
 # A run that takes seconds: drawn shapes, a model of a few thousand parameters.
 tiny=(--data shapes --model gmlp_nano_32 --img-size 16 --patch-size 4 --depth 2 --d-model 16

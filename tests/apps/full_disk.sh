@@ -21,8 +21,8 @@ expect_text err.txt "No space left"
 rm -rf disk/first disk/filler
 
 # The disk fills while a run saves at every step.
-"$vision" train "${tiny[@]}" --epochs 100000 --save-interval 1 --log-interval 1000000 \
-  --val-interval 1000000 --out disk/run --quiet --no-figures 2>err.txt &
+"$vision" train "${tiny[@]}" --epochs 100000 --save-interval 1 --val-interval 1000000 \
+  --out disk/run --quiet --no-figures 2>err.txt &
 process=$!
 for ((i = 0; i < 1000; ++i)); do
   [ -s disk/run/checkpoints/last/training.json ] && break
@@ -33,7 +33,8 @@ while kill -0 $process 2>/dev/null; do
   sleep 0.01
 done
 wait $process
-[ $? = 1 ] || fail "a full disk did not fail the run"
+status=$?
+[ $status = 1 ] || { cat err.txt >&2; fail "status $status, not 1, on a full disk"; }
 expect_text err.txt "No space left"
 rm disk/filler
 [ -z "$(find disk/run -name '*.tmp')" ] || fail "a temporary folder was left"

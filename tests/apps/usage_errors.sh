@@ -27,7 +27,9 @@ wrong "gmlp_s16_224" train --data shapes --model resnet50
 wrong "imagenet" train --data imagenet --model gmlp_nano_32
 wrong "nowhere" train --data folder:nowhere --model gmlp_nano_32
 wrong "multiple of --patch-size" train --data shapes --model gmlp_nano_32 --img-size 30
-wrong "more than the 64 training images" train "${tiny[@]}" --batch-size 65
+wrong "more than the 8 training images" train --data shapes --model gmlp_nano_32 \
+  --max-train-samples 8 --batch-size 9
+wrong "--batch-size" train "${tiny[@]}" --batch-size 65  # given twice
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
 wrong "absent.toml" train --config absent.toml

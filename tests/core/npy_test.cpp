@@ -191,6 +191,7 @@ TEST_CASE("every malformed npy header is refused") {
 TEST_CASE("npy data of another size than the shape says is refused") {
   CHECK_THAT(refusal(file_of(header_of("<f4", "(2,)"), "xxxxxxx")), Contains("truncated"));
   CHECK_THAT(refusal(file_of(header_of("<f4", "(2,)"), "xxxxxxxxx")), Contains("something else"));
+  CHECK_THAT(refusal(std::string("\x93NUMPY\1\0\x05\0{   ", 14)), Contains("only 4 are left"));
   CHECK_THAT(refusal("PK\3\4 a zip archive"), Contains("is it an .npy file?"));
 }
 

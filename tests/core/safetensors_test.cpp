@@ -246,6 +246,29 @@ int64_t peak_of_opening(const std::string& path, bool valid) {
   return peak.bytes();
 }
 
+TEST_CASE("a header length beyond the file or the format's limit is refused with both numbers") {
+  const TemporaryFolder folder;
+  const auto message_for = [&](uint64_t length) {
+    std::string bytes = file_of("{}", "");
+    std::memcpy(bytes.data(), &length, sizeof length);
+    return message_of<InputError>([&] { SafetensorsFile::open(folder.write("x", bytes)); });
+  };
+  CHECK(message_for(2).empty());
+  CHECK_THAT(message_for(3), Contains("3 bytes but only 2 are left"));
+  CHECK_THAT(message_for(100'000'000), Contains("only 2 are left"));
+  CHECK_THAT(message_for(100'000'001), Contains("the format allows 100000000"));
+  CHECK_THAT(message_for(UINT64_MAX), Contains("18446744073709551615"));
+}
+
+TEST_CASE("a header of more than 100,000 tensors is refused before it fills the memory") {
+  std::string header = "{";
+  for (int i = 0; i <= 100'000; ++i) {
+    header += fmt::format(R"("{}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}},)", i);
+  }
+  header.back() = '}';
+  CHECK_THAT(refusal(header, ""), Contains("'100000'") && Contains("more than 100000 tensors"));
+}
+
 constexpr int64_t kMegabyte = 1 << 20;
 
 TEST_CASE("a small file that claims much takes little memory") {

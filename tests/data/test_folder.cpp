@@ -11,7 +11,13 @@
 using gmlp::DataOptions;
 using gmlp::DataSplits;
 using gmlp::open_dataset;
-using namespace gmlp_test;  // NOLINT: test helpers only
+using gmlp_test::Bytes;
+using gmlp_test::input_error;
+using gmlp_test::plain_png;
+using gmlp_test::png_data;
+using gmlp_test::png_file;
+using gmlp_test::png_header;
+using gmlp_test::TempFolder;
 
 namespace {
 

@@ -7,7 +7,17 @@
 
 using gmlp::decode_image_bytes;
 using gmlp::Image;
-using namespace gmlp_test;  // NOLINT: test helpers only
+using gmlp_test::append;
+using gmlp_test::append_le32;
+using gmlp_test::Bytes;
+using gmlp_test::input_error;
+using gmlp_test::plain_png;
+using gmlp_test::png_chunk;
+using gmlp_test::png_data;
+using gmlp_test::png_file;
+using gmlp_test::png_header;
+using gmlp_test::TempFolder;
+using gmlp_test::TinyJpeg;
 
 namespace {
 

@@ -120,6 +120,7 @@ TEST_CASE("seeking gives the very batch that running there gives") {
   transform.augment = gmlp::Augment::kLight;
   Loader running(numbers(23), transform, mixing_options());
   std::vector<Batch> batches;
+  batches.reserve(15);
   for (int i = 0; i < 15; ++i) batches.push_back(running.next());
   Loader seeking(numbers(23), transform, mixing_options());
   for (const size_t at : {7U, 0U, 14U, 14U, 3U}) {

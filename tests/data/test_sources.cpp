@@ -11,7 +11,13 @@
 
 using gmlp::DataSplits;
 using gmlp::open_dataset;
-using namespace gmlp_test;  // NOLINT: test helpers only
+using gmlp_test::append;
+using gmlp_test::append_be32;
+using gmlp_test::append_le32;
+using gmlp_test::Bytes;
+using gmlp_test::gzip;
+using gmlp_test::input_error;
+using gmlp_test::TempFolder;
 
 namespace {
 

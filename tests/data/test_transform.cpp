@@ -13,7 +13,8 @@ using gmlp::Image;
 using gmlp::Operation;
 using gmlp::resize_bicubic;
 using gmlp::TransformOptions;
-using namespace gmlp_test;  // NOLINT: test helpers only
+using gmlp_test::Bytes;
+using gmlp_test::input_error;
 
 namespace {
 

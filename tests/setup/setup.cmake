@@ -5,3 +5,11 @@ foreach(check includes readme length words)
   set_tests_properties("setup: tools/check_${check} finds planted faults" PROPERTIES LABELS setup
                                                                                      TIMEOUT 60)
 endforeach()
+
+# Objects of different instruction sets must not share functions (sanitizers add shared symbols of theirs).
+if(NOT GMLP_SANITIZE)
+  add_test(NAME "setup: kernel objects define no symbol outside of their instruction set"
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/kernel_symbols.sh ${CMAKE_BINARY_DIR})
+  set_tests_properties("setup: kernel objects define no symbol outside of their instruction set"
+                       PROPERTIES LABELS setup TIMEOUT 60)
+endif()
