@@ -190,6 +190,17 @@ TEST_CASE("a failed replacement keeps the old folder") {
   }
 }
 
+TEST_CASE("a second rename that fails is undone") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "last";
+  make_version(path, "1");
+  // Inside of the old folder the new one is gone as soon as the first rename is done.
+  make_version(path + "/new", "2");
+  CHECK_THROWS_AS(replace_folder_in_two_steps(path + "/new", path), RunError);
+  CHECK(read_text(path + "/version") == "1");
+  CHECK(folder.count() == 1);
+}
+
 // The child's work of the next test; never comes back into the parent's tests.
 [[noreturn]] void replace_without_end(const std::string& path) {
   try {
