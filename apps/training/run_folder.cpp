@@ -58,8 +58,8 @@ std::string create_numbered(const std::string& kind, const std::string& model,
   const std::string parent = "runs/" + kind;
   make_folders(parent);
   while (true) {
-    const std::string path = fmt::format("{}/{:04}-{}-{}", parent, next_run_number(parent),
-                                         folder_word(model), folder_word(data));
+    std::string path = fmt::format("{}/{:04}-{}-{}", parent, next_run_number(parent),
+                                   folder_word(model), folder_word(data));
     if (mkdir(path.c_str(), 0777) == 0) return path;
     if (errno != EEXIST) {
       fail_run("{}: the folder could not be made: {}", path, std::strerror(errno));

@@ -37,7 +37,8 @@ expect_status 0 "$vision" train --config $run/config.toml --out again --quiet
 expect_same_run $run again
 
 # A picture: the run's own filters, whatever they look like to the model.
-expect_status 0 "$vision" predict --model $run/checkpoints/best $run/filters.png --topk 2 --json p.json
+expect_status 0 "$vision" predict --model $run/checkpoints/best $run/filters.png --topk 2 \
+  --json p.json
 expect_text out.txt "%"
 expect_text p.json '"probability"'
 expect_status 2 "$vision" predict --model $run/checkpoints/best absent.png

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# kill_and_resume.sh PROGRAM [TIMES]: SIGKILL at random moments, resume; the run ends with the same bytes.
+# kill_and_resume.sh PROGRAM [TIMES]: SIGKILL at random moments, resume; the run ends with the same
+# bytes as one that was left alone.
 . "$(dirname "$0")/common.sh"
 times=${2:-3}
 

@@ -69,7 +69,7 @@ TEST_CASE("seed, purpose, epoch and sample each give other numbers") {
   CHECK(firsts.size() == 7);
 }
 
-TEST_CASE("uniform numbers lie in [0, 1) with mean 1/2 and variance 1/12") {
+TEST_CASE("uniform numbers lie from 0 to below 1 with mean 1/2 and variance 1/12") {
   Random random(1, Purpose::kInit);
   double lowest = 1;
   double highest = 0;
@@ -107,7 +107,7 @@ TEST_CASE("gamma numbers have mean and variance equal to the shape") {
   }
 }
 
-TEST_CASE("beta numbers lie in [0, 1] with the mean and variance of the distribution") {
+TEST_CASE("beta numbers lie from 0 to 1 with the mean and variance of the distribution") {
   const double pairs[][2] = {{0.2, 0.2}, {0.8, 0.8}, {1, 1}, {2, 5}};
   for (const auto& pair : pairs) {
     const double a = pair[0];

@@ -1,6 +1,7 @@
 #pragma once
 // Small runs in the tests' own process, in folders that go away.
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -56,6 +57,10 @@ inline std::vector<std::string> tiny_run(const std::string& out,
                                         "--no-figures",
                                         "--out",
                                         out};
+  // One thread is quickest at this size, and tests run beside each other.
+  if (std::find(more.begin(), more.end(), "--threads") == more.end()) {
+    arguments.insert(arguments.end(), {"--threads", "1"});
+  }
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
