@@ -84,6 +84,8 @@ double Random::gamma(double shape) {
 double Random::beta(double a, double b) {
   const double x = gamma(a);
   const double y = gamma(b);
+  // For tiny parameters both underflow; all of the weight is then at the two ends.
+  if (x + y == 0) return uniform() * (a + b) < a ? 1 : 0;
   return x / (x + y);
 }
 

@@ -78,6 +78,38 @@ bool has_name(const std::string& name) {
   return false;
 }
 
+/// May throw nlohmann's exceptions, where a value has another type than its name promises.
+VisionConfig read_config(const Json& json, const std::string& path,
+                         std::vector<std::string>* label_names) {
+  const std::string architecture = json.value("architecture", std::string("custom"));
+  VisionConfig config;
+  if (has_name(architecture)) config = vision_config(architecture);
+  const Json& args = json_object(json, "model_args", path);
+  const Json& gmlp = json_object(json, "gmlp", path);
+  config.classes = json_integer(json, "num_classes", config.classes, path);
+  config.patch = json_integer(args, "patch_size", config.patch, path);
+  config.depth = json_integer(args, "num_blocks", config.depth, path);
+  config.d_model = json_integer(args, "embed_dim", config.d_model, path);
+  config.chans = json_integer(args, "in_chans", config.chans, path);
+  read_image_size(args, config, path);
+  read_ffn_width(args, config, path);
+  config.d_ffn = json_integer(gmlp, "d_ffn", config.d_ffn, path);
+  if (gmlp.contains("gate")) config.gate = gate_from_name(gmlp.value("gate", std::string()));
+  config.class_token = gmlp.value("class_token", false);
+  config.name = gmlp.value("name", architecture);
+  if (label_names != nullptr && json.contains("label_names")) {
+    const Json& names = json.at("label_names");
+    if (!names.is_array()) fail_input("{}: \"label_names\" is not a list; correct the file", path);
+    label_names->clear();
+    for (const Json& name : names) {
+      if (!name.is_string()) fail_input("{}: a label name is not a string; correct the file", path);
+      label_names->push_back(name.get<std::string>());
+    }
+  }
+  config.validate();
+  return config;
+}
+
 }  // namespace
 
 std::vector<std::string> vision_config_names() {
@@ -153,33 +185,11 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   if (json.is_discarded() || !json.is_object()) {
     fail_input("{}: not a JSON object; expected a config.json as timm or gmlp-vision write it", path);
   }
-  const std::string architecture = json.value("architecture", std::string("custom"));
-  VisionConfig config;
-  if (has_name(architecture)) config = vision_config(architecture);
-  const Json& args = json_object(json, "model_args", path);
-  const Json& gmlp = json_object(json, "gmlp", path);
-  config.classes = json_integer(json, "num_classes", config.classes, path);
-  config.patch = json_integer(args, "patch_size", config.patch, path);
-  config.depth = json_integer(args, "num_blocks", config.depth, path);
-  config.d_model = json_integer(args, "embed_dim", config.d_model, path);
-  config.chans = json_integer(args, "in_chans", config.chans, path);
-  read_image_size(args, config, path);
-  read_ffn_width(args, config, path);
-  config.d_ffn = json_integer(gmlp, "d_ffn", config.d_ffn, path);
-  if (gmlp.contains("gate")) config.gate = gate_from_name(gmlp.value("gate", std::string()));
-  config.class_token = gmlp.value("class_token", false);
-  config.name = gmlp.value("name", architecture);
-  if (label_names != nullptr && json.contains("label_names")) {
-    const Json& names = json.at("label_names");
-    if (!names.is_array()) fail_input("{}: \"label_names\" is not a list; correct the file", path);
-    label_names->clear();
-    for (const Json& name : names) {
-      if (!name.is_string()) fail_input("{}: a label name is not a string; correct the file", path);
-      label_names->push_back(name.get<std::string>());
-    }
+  try {
+    return read_config(json, path, label_names);
+  } catch (const Json::exception& error) {  // a value of another type than its name promises
+    fail_input("{}: {}; correct the file", path, error.what());
   }
-  config.validate();
-  return config;
 }
 
 }  // namespace gmlp

@@ -26,6 +26,7 @@ struct EvalOptions {
   std::string json;
   std::string kernels = "fused";
   int64_t batch_size = 128;
+  int64_t skip_bad = 0;
   int threads = 0;
 };
 
@@ -35,6 +36,8 @@ void add_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
   app.add_option("--data", options.data, "As train's --data")->required()->type_name("SPEC");
   app.add_option("--split", options.split, "val or train")->check(CLI::IsMember({"val", "train"}));
+  app.add_option("--skip-bad", options.skip_bad, "As train's")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
   app.add_option("--kernels", options.kernels, "fused or reference")
       ->check(CLI::IsMember({"fused", "reference"}));
@@ -72,7 +75,10 @@ int run_eval(const std::vector<std::string>& arguments) {
   set_thread_count(resolve_threads(options.threads));
 
   const LoadedModel loaded = load_model(options.model);
-  const DataSplits data = open_dataset(options.data, {});
+  DataOptions data_options = loaded.split;
+  data_options.skip_bad = options.skip_bad;
+  const DataSplits data = open_dataset(options.data, data_options);
+  for (const std::string& line : data.notes) fmt::print("{}\n", line);
   const ImageDataset& set = options.split == "val" ? *data.val : *data.train;
   const std::vector<int64_t> classes =
       match_classes(set.class_names(), loaded.label_names, loaded.model->config().classes);

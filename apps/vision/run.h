@@ -75,6 +75,7 @@ class VisionRun {
 
   VisionOptions options;
   Hooks hooks;
+  DataOptions data_options;
   DataSplits data;
   VisionConfig config;
   TransformOptions train_transform;

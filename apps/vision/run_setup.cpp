@@ -53,11 +53,11 @@ void VisionRun::note(const std::string& line) {
 }
 
 void VisionRun::open_data() {
-  DataOptions data_options;
   data_options.seed = options.seed;
   data_options.val_fraction = options.val_fraction;
   data_options.skip_bad = options.skip_bad;
   data_options.max_train_samples = options.max_train_samples;
+  data_options.photo_side = std::max<int64_t>(data_options.photo_side, 2 * options.img_size);
   data = open_dataset(options.data, data_options);
   if (data.train->size() < options.batch_size) {
     fail_input("--batch-size {} is more than the {} training images; use {} or fewer",

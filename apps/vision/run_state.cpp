@@ -83,8 +83,9 @@ CheckpointContent VisionRun::content() {
     content.training.push_back({"v." + name, optimizer->second_moments()[i]});
     if (ema) content.training.push_back({"raw." + name, all[i]->value});
   }
-  content.config = add_preprocessing(vision_config_to_json(config, data.train->class_names(), ""),
-                                     val_transform);
+  content.config = add_preprocessing(
+      vision_config_to_json(config, data.train->class_names(), split_json(data_options)),
+      val_transform);
   content.state = state_json();
   return content;
 }

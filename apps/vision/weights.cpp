@@ -103,6 +103,21 @@ TransformOptions evaluation_transform(const VisionConfig& config, const std::str
   return transform;
 }
 
+/// Absent in a folder that timm wrote: the defaults then.
+DataOptions stored_split(const std::string& text, const std::string& path) {
+  const Json json = Json::parse(text);
+  DataOptions options;
+  const Json::json_pointer place("/gmlp/split");
+  if (!json.contains(place)) return options;
+  const Json& split = json.at(place);
+  if (!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned()) {
+    fail_input("{}: \"split\" has no seed; correct the file", path);
+  }
+  options.seed = split.at("seed").get<uint64_t>();
+  options.val_fraction = numbers(split, "val_fraction", options.val_fraction, path)[0];
+  return options;
+}
+
 DType stored_dtype(const SafetensorsFile& file) {
   for (const SafetensorsFile::Entry& entry : file.entries()) {
     if (entry.dtype == "F64") return DType::kF64;
@@ -148,9 +163,15 @@ LoadedModel load_model(const std::string& folder) {
                loaded.label_names.size(), config.classes);
   }
   loaded.transform = evaluation_transform(config, checkpoint.config, path);
+  loaded.split = stored_split(checkpoint.config, path);
   loaded.model = std::make_unique<VisionModel>(config, stored_dtype(checkpoint.model), 0);
   load_weights(*loaded.model, checkpoint.model, false);
   return loaded;
+}
+
+std::string split_json(const DataOptions& options) {
+  const Json split = {{"seed", options.seed}, {"val_fraction", options.val_fraction}};
+  return Json{{"split", split}}.dump();
 }
 
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/safetensors.h"
+#include "data/dataset.h"
 #include "data/transform.h"
 #include "models/vision.h"
 
@@ -16,6 +17,7 @@ struct LoadedModel {
   std::unique_ptr<VisionModel> model;
   std::vector<std::string> label_names;  // empty when the checkpoint has none
   TransformOptions transform;            // size, channels, crop and normalisation of evaluation
+  DataOptions split;                     // how training split a set that has no validation part
 };
 
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
@@ -29,6 +31,9 @@ std::vector<std::string> load_weights(VisionModel& model, const SafetensorsFile&
 
 /// --init: `path` is a checkpoint folder or a safetensors file.
 std::vector<std::string> initialise_from(VisionModel& model, const std::string& path);
+
+/// The "split" of config.json's "gmlp" object: evaluation must not meet images that were trained on.
+std::string split_json(const DataOptions& options);
 
 /// config.json with the normalisation and crop of `transform` in its pretrained_cfg.
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform);
