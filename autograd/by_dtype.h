@@ -13,9 +13,14 @@ namespace gmlp {
 template <typename Body>
 void by_dtype(DType dtype, const Body& body) {
   switch (dtype) {
-    case DType::kF32: body.template operator()<float>(); return;
-    case DType::kF64: body.template operator()<double>(); return;
-    case DType::kBf16: break;
+    case DType::kF32:
+      body.template operator()<float>();
+      return;
+    case DType::kF64:
+      body.template operator()<double>();
+      return;
+    case DType::kBf16:
+      break;
   }
   require(false, "arithmetic on a bf16 tensor");
 }

@@ -11,19 +11,37 @@ namespace {
 using fused::BlockShape;
 using fused::BlockWeights;
 
-float* grad(const Parameter* parameter) { return parameter->grad.data<float>(); }
-const float* value(const Parameter* parameter) { return parameter->value.data<float>(); }
+float* grad(const Parameter* parameter) {
+  return parameter->grad.data<float>();
+}
+const float* value(const Parameter* parameter) {
+  return parameter->value.data<float>();
+}
 
 BlockWeights<const float> weights_of(const FusedBlockParameters& p, const float* spatial) {
-  return {value(p.norm_weight),      value(p.norm_bias),      value(p.fc1_weight), value(p.fc1_bias),
-          value(p.gate_norm_weight), value(p.gate_norm_bias), spatial,             value(p.spatial_bias),
-          value(p.fc2_weight),       value(p.fc2_bias)};
+  return {value(p.norm_weight),
+          value(p.norm_bias),
+          value(p.fc1_weight),
+          value(p.fc1_bias),
+          value(p.gate_norm_weight),
+          value(p.gate_norm_bias),
+          spatial,
+          value(p.spatial_bias),
+          value(p.fc2_weight),
+          value(p.fc2_bias)};
 }
 
 BlockWeights<float> gradients_of(const FusedBlockParameters& p, float* spatial) {
-  return {grad(p.norm_weight),      grad(p.norm_bias),      grad(p.fc1_weight), grad(p.fc1_bias),
-          grad(p.gate_norm_weight), grad(p.gate_norm_bias), spatial,            grad(p.spatial_bias),
-          grad(p.fc2_weight),       grad(p.fc2_bias)};
+  return {grad(p.norm_weight),
+          grad(p.norm_bias),
+          grad(p.fc1_weight),
+          grad(p.fc1_bias),
+          grad(p.gate_norm_weight),
+          grad(p.gate_norm_bias),
+          spatial,
+          grad(p.spatial_bias),
+          grad(p.fc2_weight),
+          grad(p.fc2_bias)};
 }
 
 /// Whether the stored spatial weight is not the dense W itself.
@@ -67,9 +85,9 @@ void backward(Tape& tape, Var x, const FusedBlockParameters& p, const Tensor& sc
                          scales.defined() ? scales.data<float>() : nullptr, saved,
                          weights_of(p, spatial.data<float>()), workspace, shape);
   if (is_structured(p)) {
-    reference::spatial_weight_expand_backward(grad(p.spatial_weight), dspatial.data<float>(),
-                                              shape.tokens,
-                                              p.spatial_weight->value.shape().rank() == 1, p.causal);
+    reference::spatial_weight_expand_backward(
+        grad(p.spatial_weight), dspatial.data<float>(), shape.tokens,
+        p.spatial_weight->value.shape().rank() == 1, p.causal);
   }
   tape.arena().rewind(mark);
   tape.give(x, dx);

@@ -1,7 +1,8 @@
 #pragma once
-// The differentiable ops. Each allocates its output on the tape's arena, calls the forward kernel and
-// records the closure that calls the backward kernel. The arithmetic itself is in kernels/, an op a page.
-// B batch, N tokens, D model width, F feed-forward width, E gate width, V vocabulary, C classes.
+// The differentiable ops. Each allocates its output on the tape's arena, calls the forward kernel
+// and records the closure that calls the backward kernel. The arithmetic itself is in kernels/, an
+// op a page. B batch, N tokens, D model width, F feed-forward width, E gate width, V vocabulary, C
+// classes.
 
 #include <cstdint>
 #include <vector>
@@ -10,7 +11,8 @@
 
 namespace gmlp {
 
-/// (B, C, H, W) -> (B, N, C P P): non-overlapping patches in raster order, each flattened as (C, P, P).
+/// (B, C, H, W) -> (B, N, C P P): non-overlapping patches in raster order, each flattened as (C, P,
+/// P).
 Var patchify(Tape& tape, Var images, int64_t patch);
 /// ids -> (B, N, D): rows of the table (V, D).
 Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parameter& table);
@@ -25,8 +27,8 @@ Var half(Tape& tape, Var x, bool second);
 Var add(Tape& tape, Var a, Var b);
 Var multiply(Tape& tape, Var a, Var b);
 
-/// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or, Toeplitz,
-/// 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
+/// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or,
+/// Toeplitz, 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
 Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
 /// One-head attention over tokens: qkv (B, N, 3A) -> softmax(q kᵀ / sqrt(A)) v, (B, N, A).
 Var attention(Tape& tape, Var qkv, bool causal);
@@ -40,8 +42,8 @@ Var prepend_token(Tape& tape, Var x, Parameter& token);
 /// (B, N, D) -> (B, D): the token at `position`.
 Var take_token(Tape& tape, Var x, int64_t position);
 
-/// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the logits'
-/// dtype or f32.
+/// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the
+/// logits' dtype or f32.
 Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale);
 /// The same with one class per row; rows with id -100 are not scored; mean over the scored rows.
 Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);

@@ -1,4 +1,5 @@
-// The two losses: soft targets (vision), and one id per row of which some are not scored (language).
+// The two losses: soft targets (vision), and one id per row of which some are not scored
+// (language).
 
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
@@ -7,7 +8,8 @@ namespace gmlp {
 
 namespace {
 
-/// The sum of the rows' losses in double and in order, so that the printed loss does not depend on threads.
+/// The sum of the rows' losses in double and in order, so that the printed loss does not depend on
+/// threads.
 template <typename T>
 void write_mean(const Tensor& loss, const T* rows, int64_t n, double factor) {
   double sum = 0;

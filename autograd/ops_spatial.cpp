@@ -26,8 +26,8 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
     ddense.fill(0);
     by_dtype(in.dtype(), [&]<typename T>() {
       reference::spatial_project_backward(dx.data<T>(), ddense.data<T>(), bias.grad.data<T>(),
-                                          dy.data<T>(), in.data<T>(), dense.data<T>(), batch, tokens,
-                                          width);
+                                          dy.data<T>(), in.data<T>(), dense.data<T>(), batch,
+                                          tokens, width);
       reference::spatial_weight_expand_backward(weight.grad.data<T>(), ddense.data<T>(), tokens,
                                                 toeplitz, causal);
     });

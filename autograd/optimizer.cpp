@@ -101,8 +101,10 @@ double Schedule::at(int64_t step) const {
   switch (decay) {
     case Decay::kCosine:
       return min_lr + (lr - min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
-    case Decay::kLinear: return lr + (min_lr - lr) * done;
-    case Decay::kConstant: break;
+    case Decay::kLinear:
+      return lr + (min_lr - lr) * done;
+    case Decay::kConstant:
+      break;
   }
   return lr;
 }

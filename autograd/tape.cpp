@@ -34,7 +34,8 @@ void Tape::give(Var x, const Tensor& dx) {
     node.gradient = dx;
     return;
   }
-  // A second use of x. The sum gets memory of its own: an op may have given one tensor to two inputs.
+  // A second use of x. The sum gets memory of its own: an op may have given one tensor to two
+  // inputs.
   const Tensor sum = scratch(dx.dtype(), dx.shape());
   by_dtype(dx.dtype(), [&]<typename T>() {
     reference::add_forward(sum.data<T>(), node.gradient.data<T>(), dx.data<T>(), dx.elements());

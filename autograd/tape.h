@@ -1,9 +1,11 @@
 #pragma once
-// Tape: define by run. Each op computes its output at once and records a node: its name, its output and the
-// closure that will undo it, which keeps hold of the inputs. backward() walks the nodes from last to first.
+// Tape: define by run. Each op computes its output at once and records a node: its name, its output
+// and the closure that will undo it, which keeps hold of the inputs. backward() walks the nodes
+// from last to first.
 //
-// Gradients of activations are written (and summed when a value was used twice), gradients of parameters
-// are accumulated into Parameter::grad until somebody zeroes them. So nothing has to be cleared.
+// Gradients of activations are written (and summed when a value was used twice), gradients of
+// parameters are accumulated into Parameter::grad until somebody zeroes them. So nothing has to be
+// cleared.
 
 #include <cstdint>
 #include <functional>
@@ -34,12 +36,12 @@ struct Var {
 
 class Tape {
  public:
-  /// Undoes a node: given the gradient of its output, calls give() for each of its inputs and adds to the
-  /// gradients of its parameters.
+  /// Undoes a node: given the gradient of its output, calls give() for each of its inputs and adds
+  /// to the gradients of its parameters.
   using Backward = std::function<void(const Tensor& dy)>;
 
-  /// Activations come from `arena`, which must outlive the tape. Without `recording` only values are
-  /// computed: for evaluation.
+  /// Activations come from `arena`, which must outlive the tape. Without `recording` only values
+  /// are computed: for evaluation.
   Tape(Arena& arena, Family family, bool recording);
 
   Arena& arena() { return arena_; }
@@ -60,7 +62,8 @@ class Tape {
 
   /// Whether dx is worth computing.
   bool wants_gradient(Var x) const { return nodes_[static_cast<size_t>(x.index)].wants_gradient; }
-  /// Called by closures: dx is (a part of) the gradient of x. The tape keeps dx, it must not change.
+  /// Called by closures: dx is (a part of) the gradient of x. The tape keeps dx, it must not
+  /// change.
   void give(Var x, const Tensor& dx);
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.

@@ -1,6 +1,7 @@
 #pragma once
 // Arena: activations and their gradients live for one training step and die together, so they come
-// from a bump allocator that is rewound, not freed. Steps after the first touch no allocator at all.
+// from a bump allocator that is rewound, not freed. Steps after the first touch no allocator at
+// all.
 
 #include <cstddef>
 #include <cstdint>

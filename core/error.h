@@ -2,11 +2,11 @@
 // Errors name the thing, the reason and the remedy. Two kinds, because they end a program with
 // different exit statuses (see apps/training/main_guard.h).
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace gmlp {
 

@@ -1,7 +1,8 @@
 #pragma once
-// Threads. Work is cut by the problem, never by the number of threads: parallel_for runs body(i) for i in
-// [0, chunks), and whoever calls it chooses the chunks from sizes alone. Each chunk writes its own
-// outputs, sums go over chunks in order; that is why any number of threads gives the same bits.
+// Threads. Work is cut by the problem, never by the number of threads: parallel_for runs body(i)
+// for i in [0, chunks), and whoever calls it chooses the chunks from sizes alone. Each chunk writes
+// its own outputs, sums go over chunks in order; that is why any number of threads gives the same
+// bits.
 
 #include <cstdint>
 #include <exception>
@@ -13,10 +14,12 @@ int thread_count();
 void set_thread_count(int count);
 
 /// ceil(n / size): how many chunks of `size` cover n.
-constexpr int64_t chunk_count(int64_t n, int64_t size) { return (n + size - 1) / size; }
+constexpr int64_t chunk_count(int64_t n, int64_t size) {
+  return (n + size - 1) / size;
+}
 
-/// Calls body(i) for every i in [0, chunks), in any order, on all threads. An exception in one of them
-/// is carried out of the region and rethrown here, the one of the lowest chunk first seen.
+/// Calls body(i) for every i in [0, chunks), in any order, on all threads. An exception in one of
+/// them is carried out of the region and rethrown here, the one of the lowest chunk first seen.
 template <typename Body>
 void parallel_for(int64_t chunks, const Body& body) {
   if (chunks <= 1) {

@@ -1,7 +1,8 @@
 #pragma once
 // Random numbers as a pure function: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random
-// numbers: as easy as 1, 2, 3", SC 2011). A draw depends on (seed, purpose, epoch or step, sample, index)
-// and on nothing else, so no state has to be saved for a resume and no thread can disturb another.
+// numbers: as easy as 1, 2, 3", SC 2011). A draw depends on (seed, purpose, epoch or step, sample,
+// index) and on nothing else, so no state has to be saved for a resume and no thread can disturb
+// another.
 
 #include <array>
 #include <cstdint>
@@ -25,17 +26,18 @@ enum class Purpose : uint32_t {
 /// One block of the generator: ten rounds over a 128-bit counter under a 64-bit key.
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-/// The numbers of one (seed, purpose, epoch, sample), in order. Cheap to make; make one where needed.
+/// The numbers of one (seed, purpose, epoch, sample), in order. Cheap to make; make one where
+/// needed.
 class Random {
  public:
   Random(uint64_t seed, Purpose purpose, uint64_t epoch = 0, uint64_t sample = 0);
 
   uint32_t next_u32();
-  double uniform();                 ///< in [0, 1), 53 bits
+  double uniform();  ///< in [0, 1), 53 bits
   double uniform(double low, double high);
-  int64_t below(int64_t n);         ///< in [0, n), unbiased; n >= 1
-  double normal();                  ///< mean 0, variance 1 (Box-Muller)
-  double gamma(double shape);       ///< Marsaglia and Tsang 2000; shape > 0, scale 1
+  int64_t below(int64_t n);    ///< in [0, n), unbiased; n >= 1
+  double normal();             ///< mean 0, variance 1 (Box-Muller)
+  double gamma(double shape);  ///< Marsaglia and Tsang 2000; shape > 0, scale 1
   double beta(double a, double b);
 
  private:

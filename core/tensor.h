@@ -1,6 +1,7 @@
 #pragma once
-// Tensor: contiguous, row-major, rank <= 4, in f32, f64 or bf16. No strides, no broadcasting; the only
-// view is a range of rows. That is all a gMLP needs, and it keeps every kernel a loop over plain memory.
+// Tensor: contiguous, row-major, rank <= 4, in f32, f64 or bf16. No strides, no broadcasting; the
+// only view is a range of rows. That is all a gMLP needs, and it keeps every kernel a loop over
+// plain memory.
 
 #include <array>
 #include <cstddef>

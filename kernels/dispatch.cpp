@@ -1,9 +1,9 @@
 #include "kernels/dispatch.h"
 
+#include <cstdlib>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <cstdlib>
 
 #include "core/error.h"
 
@@ -41,8 +41,9 @@ const Kernels& choose() {
     if (std::string(wanted) == table->isa) return *table;
     names.emplace_back(table->isa);
   }
-  fail_input("GMLP_ISA={}: not an instruction set that this processor and build run; use {}, or unset it",
-             wanted, fmt::join(names, " or "));
+  fail_input(
+      "GMLP_ISA={}: not an instruction set that this processor and build run; use {}, or unset it",
+      wanted, fmt::join(names, " or "));
 }
 
 }  // namespace
@@ -56,6 +57,8 @@ const Kernels& kernels() {
 
 namespace gmlp {
 
-const char* isa_name() { return fused::kernels().isa; }
+const char* isa_name() {
+  return fused::kernels().isa;
+}
 
 }  // namespace gmlp

@@ -1,6 +1,6 @@
 #pragma once
-// The fused kernels' table: one per instruction set, chosen at run time. The kernels themselves are in
-// kernels/fused, compiled once per instruction set into a namespace of their own.
+// The fused kernels' table: one per instruction set, chosen at run time. The kernels themselves are
+// in kernels/fused, compiled once per instruction set into a namespace of their own.
 
 #include <cstdint>
 #include <string>
@@ -42,19 +42,19 @@ struct BlockWeights {
 
 /// What the forward keeps for the backward, beside the block's input.
 struct BlockSaved {
-  float* mean;   // (B N) of the input
-  float* rstd;   // (B N)
-  float* h;      // (B N, F), before GELU
-  float* t;      // (B N, E), W v̂ without the bias
+  float* mean;       // (B N) of the input
+  float* rstd;       // (B N)
+  float* h;          // (B N, F), before GELU
+  float* t;          // (B N, E), W v̂ without the bias
   float* gate_mean;  // (B N)
   float* gate_rstd;  // (B N)
 };
 
 /// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
 struct AdamWFactors {
-  float shrink;       // 1 - lr * decay
+  float shrink;  // 1 - lr * decay
   float beta1;
-  float rest1;        // 1 - beta1
+  float rest1;  // 1 - beta1
   float beta2;
   float rest2;
   float rate;         // lr / (1 - beta1^t)
@@ -92,12 +92,13 @@ struct Kernels {
   /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed.
   void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
                void* workspace, int64_t m, int64_t n, int64_t k);
-  /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that were.
+  /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that
+  /// were.
   double (*fma_burst)(int64_t iterations);
 };
 
-/// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError when
-/// GMLP_ISA names none, or one that this processor lacks.
+/// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError
+/// when GMLP_ISA names none, or one that this processor lacks.
 const Kernels& kernels();
 /// Every table that this processor runs, best first.
 std::vector<const Kernels*> available_kernels();

@@ -24,9 +24,8 @@ double machine_peak_gflops(int threads, double seconds) {
     const Clock::time_point start = Clock::now();
     const int64_t bursts = 2 * threads;
     std::vector<double> flops(static_cast<size_t>(bursts));
-    parallel_for(bursts, [&](int64_t i) {
-      flops[static_cast<size_t>(i)] = kernels.fma_burst(kIterations);
-    });
+    parallel_for(
+        bursts, [&](int64_t i) { flops[static_cast<size_t>(i)] = kernels.fma_burst(kIterations); });
     const double total = std::accumulate(flops.begin(), flops.end(), 0.0);
     best = std::max(best, total / seconds_since(start) * 1e-9);
   } while (seconds_since(begin) < seconds);

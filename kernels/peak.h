@@ -3,8 +3,8 @@
 
 namespace gmlp {
 
-/// f32 GFLOP/s of `threads` threads doing nothing but fused multiply-adds on registers, in the instruction
-/// set in use; the best of a few bursts, `seconds` in all.
+/// f32 GFLOP/s of `threads` threads doing nothing but fused multiply-adds on registers, in the
+/// instruction set in use; the best of a few bursts, `seconds` in all.
 double machine_peak_gflops(int threads, double seconds);
 
 }  // namespace gmlp

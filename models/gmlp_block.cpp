@@ -16,10 +16,14 @@ Gate gate_from_name(const std::string& name) {
 
 const char* gate_name(Gate gate) {
   switch (gate) {
-    case Gate::kSplit: return "split";
-    case Gate::kMultiplicative: return "multiplicative";
-    case Gate::kAdditive: return "additive";
-    case Gate::kLinear: return "linear";
+    case Gate::kSplit:
+      return "split";
+    case Gate::kMultiplicative:
+      return "multiplicative";
+    case Gate::kAdditive:
+      return "additive";
+    case Gate::kLinear:
+      return "linear";
   }
   return "?";
 }
@@ -27,12 +31,11 @@ const char* gate_name(Gate gate) {
 int64_t BlockConfig::parameter_count() const {
   const int64_t width = gate_width();
   const int64_t spatial = toeplitz ? 2 * tokens - 1 : tokens * tokens;
-  const int64_t attention =
-      d_attn == 0 ? 0 : 3 * d_attn * (d_model + 1) + width * (d_attn + 1);
-  return 2 * d_model                                    // norm
-         + d_ffn * (d_model + 1)                        // fc1
-         + 2 * width + spatial + tokens                 // gate
-         + attention + d_model * (width + 1);           // fc2
+  const int64_t attention = d_attn == 0 ? 0 : 3 * d_attn * (d_model + 1) + width * (d_attn + 1);
+  return 2 * d_model                           // norm
+         + d_ffn * (d_model + 1)               // fc1
+         + 2 * width + spatial + tokens        // gate
+         + attention + d_model * (width + 1);  // fc2
 }
 
 double BlockConfig::forward_flops() const {
@@ -46,7 +49,8 @@ double BlockConfig::forward_flops() const {
   return 2 * (projections + spatial + attention);
 }
 
-GmlpBlock::GmlpBlock(const BlockConfig& config, const std::string& prefix, DType dtype, uint64_t seed)
+GmlpBlock::GmlpBlock(const BlockConfig& config, const std::string& prefix, DType dtype,
+                     uint64_t seed)
     : config_(config) {
   const int64_t d = config.d_model;
   const int64_t f = config.d_ffn;
@@ -100,9 +104,15 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   }
   switch (config_.gate) {
     case Gate::kSplit:
-    case Gate::kMultiplicative: z = multiply(tape, u, v); break;
-    case Gate::kAdditive: z = add(tape, u, v); break;
-    case Gate::kLinear: z = v; break;
+    case Gate::kMultiplicative:
+      z = multiply(tape, u, v);
+      break;
+    case Gate::kAdditive:
+      z = add(tape, u, v);
+      break;
+    case Gate::kLinear:
+      z = v;
+      break;
   }
 
   z = linear(tape, z, fc2_weight_, &fc2_bias_);
@@ -112,9 +122,9 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
 
 Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) {
   const FusedBlockParameters parameters{
-      &norm_weight_,      &norm_bias_,      &fc1_weight_,     &fc1_bias_,   &gate_norm_weight_,
-      &gate_norm_bias_,   &spatial_weight_, &spatial_bias_,   &fc2_weight_, &fc2_bias_,
-      config_.norm_eps,   config_.gate_eps, config_.causal};
+      &norm_weight_,    &norm_bias_,      &fc1_weight_,   &fc1_bias_,   &gate_norm_weight_,
+      &gate_norm_bias_, &spatial_weight_, &spatial_bias_, &fc2_weight_, &fc2_bias_,
+      config_.norm_eps, config_.gate_eps, config_.causal};
   return fused_block(tape, x, parameters, drop_scales);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// The gMLP block (paper, section 2): x + fc2(SGU(gelu(fc1(norm(x))))). Written twice on purpose: composed
-// from primitive ops, any gate variant; and as one fused op for the split gate. Tests hold them equal.
+// The gMLP block (paper, section 2): x + fc2(SGU(gelu(fc1(norm(x))))). Written twice on purpose:
+// composed from primitive ops, any gate variant; and as one fused op for the split gate. Tests hold
+// them equal.
 
 #include <cstdint>
 #include <memory>
@@ -11,21 +12,23 @@
 
 namespace gmlp {
 
-/// Table 3 of the paper: what the spatial projection f does to its input Z. Only split halves the width.
+/// Table 3 of the paper: what the spatial projection f does to its input Z. Only split halves the
+/// width.
 enum class Gate : uint8_t { kSplit, kMultiplicative, kAdditive, kLinear };
-Gate gate_from_name(const std::string& name);  ///< split, multiplicative, additive, linear; or InputError
+Gate gate_from_name(
+    const std::string& name);  ///< split, multiplicative, additive, linear; or InputError
 const char* gate_name(Gate gate);
 
 struct BlockConfig {
-  int64_t tokens = 0;    // N
-  int64_t d_model = 0;   // D
-  int64_t d_ffn = 0;     // F, before the split
+  int64_t tokens = 0;   // N
+  int64_t d_model = 0;  // D
+  int64_t d_ffn = 0;    // F, before the split
   Gate gate = Gate::kSplit;
   bool toeplitz = false;
   bool causal = false;
-  int64_t d_attn = 0;    // tiny attention (aMLP); 0 is off
-  double norm_eps = 1e-6;  // timm's
-  double gate_eps = 1e-5;  // timm's
+  int64_t d_attn = 0;              // tiny attention (aMLP); 0 is off
+  double norm_eps = 1e-6;          // timm's
+  double gate_eps = 1e-5;          // timm's
   double spatial_init_std = 1e-6;  // timm's; "near-zero", section 2.1
 
   int64_t gate_width() const { return gate == Gate::kSplit ? d_ffn / 2 : d_ffn; }  // E
@@ -36,7 +39,8 @@ struct BlockConfig {
 
 class GmlpBlock {
  public:
-  /// Parameters are named `prefix` + timm's names, in timm's order, of `dtype`, initialised from (seed, name).
+  /// Parameters are named `prefix` + timm's names, in timm's order, of `dtype`, initialised from
+  /// (seed, name).
   GmlpBlock(const BlockConfig& config, const std::string& prefix, DType dtype, uint64_t seed);
 
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.

@@ -29,15 +29,22 @@ Parameter make_parameter(const std::string& name, const Shape& shape, DType dtyp
   double* values = draws.data<double>();
   for (int64_t i = 0; i < n; ++i) {
     switch (init) {
-      case Init::kZeros: break;
-      case Init::kOnes: values[i] = 1; break;
+      case Init::kZeros:
+        break;
+      case Init::kOnes:
+        values[i] = 1;
+        break;
       case Init::kXavierUniform: {
         const double limit = std::sqrt(6 / (in + out));
         values[i] = random.uniform(-limit, limit);
         break;
       }
-      case Init::kLecunNormal: values[i] = random.normal() / std::sqrt(in); break;
-      case Init::kNormal: values[i] = random.normal() * std; break;
+      case Init::kLecunNormal:
+        values[i] = random.normal() / std::sqrt(in);
+        break;
+      case Init::kNormal:
+        values[i] = random.normal() * std;
+        break;
     }
   }
   parameter.value.copy_from(draws);

@@ -1,6 +1,6 @@
 #pragma once
-// How weights start. Each tensor's numbers are a function of (seed, its name), so that adding a layer
-// changes no other layer's start.
+// How weights start. Each tensor's numbers are a function of (seed, its name), so that adding a
+// layer changes no other layer's start.
 
 #include <cstdint>
 #include <string>

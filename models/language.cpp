@@ -8,10 +8,12 @@ namespace gmlp {
 
 void LanguageConfig::validate() const {
   if (vocab < 1 || depth < 1 || block.tokens < 1 || block.d_model < 1 || block.d_ffn < 1) {
-    fail_input("language model {}: vocabulary, depth, length and widths must all be at least 1", name);
+    fail_input("language model {}: vocabulary, depth, length and widths must all be at least 1",
+               name);
   }
   if (block.gate == Gate::kSplit && block.d_ffn % 2 != 0) {
-    fail_input("language model {}: d_ffn {} is odd, and the split gate halves it", name, block.d_ffn);
+    fail_input("language model {}: d_ffn {} is odd, and the split gate halves it", name,
+               block.d_ffn);
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The language gMLP and aMLP: token embedding, blocks, final norm, and the embedding again as the output
-// projection. No positions (paper, section 4) and no output bias.
+// The language gMLP and aMLP: token embedding, blocks, final norm, and the embedding again as the
+// output projection. No positions (paper, section 4) and no output bias.
 
 #include <cstdint>
 #include <string>
@@ -37,7 +37,7 @@ class LanguageModel {
 
  private:
   LanguageConfig config_;
-  Parameter embed_;                    // (V, D)
+  Parameter embed_;  // (V, D)
   std::vector<GmlpBlock> blocks_;
   Parameter norm_weight_, norm_bias_;  // (D)
   std::vector<Parameter*> parameters_;

@@ -1,5 +1,5 @@
-// How much arena memory a training step takes, counted op by op as autograd/ allocates it. Parameters, their
-// gradients and AdamW's moments (16 bytes a parameter in f32) are not in it.
+// How much arena memory a training step takes, counted op by op as autograd/ allocates it.
+// Parameters, their gradients and AdamW's moments (16 bytes a parameter in f32) are not in it.
 
 #include <algorithm>
 
@@ -25,8 +25,10 @@ int64_t composed_block_elements(const BlockConfig& block, int64_t rows) {
   const int64_t halves = split ? 2 * e : 0;
   const int64_t product = block.gate == Gate::kLinear ? 0 : e;
   const int64_t forward = (d + 2) + f + f + halves + (e + 2) + e + product + d + d;
-  const int64_t gate_backward = block.gate == Gate::kSplit || block.gate == Gate::kMultiplicative ? 2 * e : 0;
-  // Two gradients meet in z (both halves, or both uses of it) and in x, and are summed into a third.
+  const int64_t gate_backward =
+      block.gate == Gate::kSplit || block.gate == Gate::kMultiplicative ? 2 * e : 0;
+  // Two gradients meet in z (both halves, or both uses of it) and in x, and are summed into a
+  // third.
   const int64_t meet = split ? 3 * f : (block.gate == Gate::kLinear ? 0 : f);
   const int64_t backward = e + gate_backward + e + e + meet + f + d + d + d;
   return rows * (forward + backward) + 2 * block.tokens * block.tokens;
@@ -37,7 +39,8 @@ int64_t composed_block_elements(const BlockConfig& block, int64_t rows) {
 int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype, Family family) {
   const BlockConfig block = config.block();
   const int64_t rows = batch * block.tokens;
-  const bool fused = family == Family::kFused && dtype == DType::kF32 && config.gate == Gate::kSplit;
+  const bool fused =
+      family == Family::kFused && dtype == DType::kF32 && config.gate == Gate::kSplit;
   const int64_t one_block =
       fused ? fused_block_elements(block, rows) : composed_block_elements(block, rows);
   const int64_t patch_size = config.chans * config.patch * config.patch;

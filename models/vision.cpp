@@ -35,7 +35,8 @@ double VisionConfig::forward_flops() const {
 void VisionConfig::validate() const {
   const auto positive = [](int64_t value, const char* what) {
     if (value < 1) fail_input("{} is {}; it must be at least 1", what, value);
-    if (value > (1 << 24)) fail_input("{} is {}; that is more than this program handles", what, value);
+    if (value > (1 << 24))
+      fail_input("{} is {}; that is more than this program handles", what, value);
   };
   positive(img_height, "the image height");
   positive(img_width, "the image width");
@@ -64,8 +65,8 @@ VisionModel::VisionModel(const VisionConfig& config, DType dtype, uint64_t seed)
     return make_parameter(name, shape, dtype, seed, init, std);
   };
   if (config.class_token) class_token_ = make("cls_token", {1, 1, d}, Init::kNormal, 0.02);
-  stem_weight_ = make("stem.proj.weight", {d, config.chans, config.patch, config.patch},
-                      Init::kLecunNormal);
+  stem_weight_ =
+      make("stem.proj.weight", {d, config.chans, config.patch, config.patch}, Init::kLecunNormal);
   stem_bias_ = make("stem.proj.bias", {d}, Init::kZeros);
   blocks_.reserve(static_cast<size_t>(config.depth));
   for (int64_t i = 0; i < config.depth; ++i) {

@@ -22,7 +22,8 @@ struct VisionConfig {
   int64_t d_model = 256;
   int64_t d_ffn = 1536;
   Gate gate = Gate::kSplit;
-  bool class_token = false;  // the paper's form: a token at position 0 and a D x D layer before the head
+  bool class_token =
+      false;  // the paper's form: a token at position 0 and a D x D layer before the head
   double spatial_init_std = 1e-6;
 
   int64_t tokens() const {
@@ -52,13 +53,14 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
 /// What the randomness of one training forward depends on.
 struct ForwardContext {
   bool training = false;
-  double drop_path = 0;  // 1 - survival probability, the same in every block (as timm and the paper)
+  double drop_path =
+      0;  // 1 - survival probability, the same in every block (as timm and the paper)
   uint64_t seed = 0;
-  int64_t step = 0;          // counts micro-batches from the start of the run
+  int64_t step = 0;  // counts micro-batches from the start of the run
 };
 
-/// One scale a sample for block `block`: 0 with probability drop_path, else 1 / (1 - drop_path); empty when
-/// stochastic depth is off (Huang et al. 2016; scaled as timm does).
+/// One scale a sample for block `block`: 0 with probability drop_path, else 1 / (1 - drop_path);
+/// empty when stochastic depth is off (Huang et al. 2016; scaled as timm does).
 std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block);
 
 class VisionModel {
@@ -78,12 +80,12 @@ class VisionModel {
  private:
   VisionConfig config_;
   DType dtype_;
-  Parameter class_token_;                  // (1, 1, D)
-  Parameter stem_weight_, stem_bias_;      // (D, C, P, P), (D)
+  Parameter class_token_;              // (1, 1, D)
+  Parameter stem_weight_, stem_bias_;  // (D, C, P, P), (D)
   std::vector<GmlpBlock> blocks_;
-  Parameter norm_weight_, norm_bias_;      // (D)
+  Parameter norm_weight_, norm_bias_;          // (D)
   Parameter pre_head_weight_, pre_head_bias_;  // (D, D), (D)
-  Parameter head_weight_, head_bias_;      // (classes, D), (classes)
+  Parameter head_weight_, head_bias_;          // (classes, D), (classes)
   std::vector<Parameter*> parameters_;
 };
 

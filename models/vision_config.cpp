@@ -1,9 +1,9 @@
 // The named sizes, and their config.json in timm's form.
 
+#include <nlohmann/json.hpp>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "models/vision.h"
@@ -20,8 +20,8 @@ struct NamedSize {
   double spatial_init_std;
 };
 
-// The first three are the paper's Table 1 as timm names them. The small ones are ours: W starts at 1e-3
-// there, since a short run has no time to grow it from timm's 1e-6 (LOG.md).
+// The first three are the paper's Table 1 as timm names them. The small ones are ours: W starts at
+// 1e-3 there, since a short run has no time to grow it from timm's 1e-6 (LOG.md).
 constexpr NamedSize kSizes[] = {
     {"gmlp_ti16_224", 224, 16, 3, 1000, 30, 128, 768, 1e-6},
     {"gmlp_s16_224", 224, 16, 3, 1000, 30, 256, 1536, 1e-6},
@@ -33,7 +33,8 @@ constexpr NamedSize kSizes[] = {
     {"gmlp_micro_64", 64, 8, 3, 10, 8, 128, 512, 1e-3},
 };
 
-int64_t json_integer(const Json& object, const char* key, int64_t fallback, const std::string& path) {
+int64_t json_integer(const Json& object, const char* key, int64_t fallback,
+                     const std::string& path) {
   if (!object.contains(key)) return fallback;
   const Json& value = object.at(key);
   if (!value.is_number_integer()) {
@@ -183,7 +184,8 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
                                      std::vector<std::string>* label_names) {
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded() || !json.is_object()) {
-    fail_input("{}: not a JSON object; expected a config.json as timm or gmlp-vision write it", path);
+    fail_input("{}: not a JSON object; expected a config.json as timm or gmlp-vision write it",
+               path);
   }
   try {
     return read_config(json, path, label_names);

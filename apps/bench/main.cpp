@@ -1,13 +1,13 @@
 // gmlp-bench: how fast a training step is, and how near to what the machine can do.
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
@@ -49,8 +49,8 @@ struct RandomBatch {
   Tensor images;
   Tensor targets;
   RandomBatch(const VisionConfig& config, int64_t batch)
-      : images(Tensor::zeros(DType::kF32,
-                             {batch, config.chans, config.img_height, config.img_width})),
+      : images(
+            Tensor::zeros(DType::kF32, {batch, config.chans, config.img_height, config.img_width})),
         targets(Tensor::zeros(DType::kF32, {batch, config.classes})) {
     Random random(1, Purpose::kSample);
     for (int64_t i = 0; i < images.elements(); ++i) {
@@ -115,8 +115,8 @@ void run_step(const StepOptions& options) {
   const auto line = [&](const char* what, const std::vector<double>& values, const char* unit) {
     const Spread s = spread_of(values);
     fmt::print("  {:<16}{:>10.2f} {:<9} ({:.2f} to {:.2f})\n", what, s.median, unit, s.low, s.high);
-    rows.push_back({{"what", what}, {"median", s.median}, {"low", s.low}, {"high", s.high},
-                    {"unit", unit}});
+    rows.push_back(
+        {{"what", what}, {"median", s.median}, {"low", s.low}, {"high", s.high}, {"unit", unit}});
   };
   line("forward", forward, "ms");
   line("backward", backward, "ms");

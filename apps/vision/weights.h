@@ -32,7 +32,8 @@ std::vector<std::string> load_weights(VisionModel& model, const SafetensorsFile&
 /// --init: `path` is a checkpoint folder or a safetensors file.
 std::vector<std::string> initialise_from(VisionModel& model, const std::string& path);
 
-/// The "split" of config.json's "gmlp" object: evaluation must not meet images that were trained on.
+/// The "split" of config.json's "gmlp" object: evaluation must not meet images that were trained
+/// on.
 std::string split_json(const DataOptions& options);
 
 /// config.json with the normalisation and crop of `transform` in its pretrained_cfg.

@@ -3,7 +3,8 @@
 //   forward    channel_in -> spatial_gate -> channel_out
 //   backward   channel_out <- spatial_gate <- channel_in
 //
-// Weights are packed once a call, for all chunks: 2 D F + D E numbers against 2 R (2 D F + D E) multiply-adds.
+// Weights are packed once a call, for all chunks: 2 D F + D E numbers against 2 R (2 D F + D E)
+// multiply-adds.
 
 #include "kernels/fused/channel_in.h"
 #include "kernels/fused/channel_out.h"
@@ -73,8 +74,7 @@ BackwardRoom carve_backward(Carver& carver, const BlockShape& s) {
   room.x_hat = carver.floats(rows * s.d_model);
   room.dx_hat = carver.floats(rows * s.d_model);
   room.packed = carver.floats(packed);
-  room.a_room = carver.floats(
-      packed_a_size(s.d_ffn > s.d_model ? s.d_ffn : s.d_model, kDepth));
+  room.a_room = carver.floats(packed_a_size(s.d_ffn > s.d_model ? s.d_ffn : s.d_model, kDepth));
   room.partials = carver.floats(2 * wider * row_blocks(rows));
   return room;
 }

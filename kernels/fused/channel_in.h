@@ -3,9 +3,10 @@
 //
 //   forward    x̂ = layernorm(x)        h = x̂ W1ᵀ + b1        z = gelu(h)
 //              x (R,D), W1 (F,D), h and z (R,F); R = rows of the chunk
-//              and, since the rows of z are at hand, the statistics of their second halves for the gate's norm
+//              and, since the rows of z are at hand, the statistics of the gate's norm over v
 //   backward   (dh comes from spatial_gate.h)
-//              dW1 += dhᵀ x̂      db1 += sum_r dh      dx̂ = dh W1      dx = dy + layernorm_backward(dx̂)
+//              dW1 += dhᵀ x̂      db1 += sum_r dh      dx̂ = dh W1
+//              dx = dy + layernorm_backward(dx̂)
 //
 // Saved: h, and two numbers a row of each norm. z is recomputed from h, x̂ from x.
 
@@ -15,7 +16,8 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z. h may be z itself when nothing is saved.
+/// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z. h may be z itself when
+/// nothing is saved.
 GMLP_INLINE void channel_in_forward(float* z, float* h, const Chunk& chunk, float* x_hat,
                                     const float* w1_packed, const BlockWeights<const float>& w,
                                     const BlockShape& s) {
@@ -45,8 +47,8 @@ GMLP_INLINE void channel_in_forward(float* z, float* h, const Chunk& chunk, floa
   }
 }
 
-/// Undoes (2), then (1). `x_hat` and `dx_hat` (R,D), `packed` and `a_room` are room; `partials` holds 2 D
-/// floats a row block.
+/// Undoes (2), then (1). `x_hat` and `dx_hat` (R,D), `packed` and `a_room` are room; `partials`
+/// holds 2 D floats a row block.
 GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const float* dh,
                                      const Chunk& chunk, float* x_hat, float* dx_hat, float* packed,
                                      float* a_room, float* partials, const float* w1_packed,
@@ -79,8 +81,7 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const floa
       const RowStats stats{chunk.saved.mean[r], chunk.saved.rstd[r]};
       const float* x = chunk.x + r * d;
       const float* dy_hat = dx_hat + r * d;
-      const RowMeans means =
-          norm_backward_means(dgamma, dbeta, dy_hat, x, stats, w.norm_weight, d);
+      const RowMeans means = norm_backward_means(dgamma, dbeta, dy_hat, x, stats, w.norm_weight, d);
       for (int64_t c = 0; c < d; c += kPanel) {
         const int64_t count = smaller(kPanel, d - c);
         const V16 branch = norm_backward(load(dy_hat + c, count), load(x + c, count), stats, means,

@@ -1,7 +1,8 @@
 #pragma once
 // The second channel projection, with stochastic depth and the shortcut.
 //
-//   forward    y = x + p (s W2ᵀ + b2)         s (R,E), W2 (D,E), y (R,D); p the sample's drop-path scale
+//   forward    y = x + p (s W2ᵀ + b2)         s (R,E), W2 (D,E), y (R,D)
+//              p: the sample's drop-path scale
 //   backward   dr = p dy        dW2 += drᵀ s        db2 += sum_r dr        ds = dr W2
 //              and at once, while ds is in registers, the gate's products:
 //              dt = ds * u         dh_u = ds * (t + b) * gelu'(h_u)         s = u (t + b), again
@@ -34,8 +35,8 @@ GMLP_INLINE void channel_out_forward(const Chunk& chunk, const float* gated, con
 
 /// Writes dh[:, :E], dt (R,E) and, as room, `gated` (R,E) and `dr` (R,D); adds to dW2 and db2.
 GMLP_INLINE void channel_out_backward(float* dh, float* dt, const BlockWeights<float>& grad,
-                                      const Chunk& chunk, float* gated, float* dr_room, float* packed,
-                                      float* a_room, const float* w2_packed,
+                                      const Chunk& chunk, float* gated, float* dr_room,
+                                      float* packed, float* a_room, const float* w2_packed,
                                       const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
   const int64_t width = s.d_ffn / 2;

@@ -1,7 +1,7 @@
 #pragma once
-// How a block's batch is cut. A chunk is as many samples as keep the widest activation near kChunkBytes;
-// within it, rows (tokens of all its samples) are cut into blocks and channels into groups for threads.
-// All of it follows from the sizes alone.
+// How a block's batch is cut. A chunk is as many samples as keep the widest activation near
+// kChunkBytes; within it, rows (tokens of all its samples) are cut into blocks and channels into
+// groups for threads. All of it follows from the sizes alone.
 
 #include "kernels/dispatch.h"
 #include "kernels/fused/gemm.h"
@@ -9,8 +9,8 @@
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kChunkBytes = 2 << 20;
-constexpr int64_t kRowBlock = 96;      // a multiple of every kTileRows
-constexpr int64_t kGroupPanels = 4;    // panels of channels that a spatial task takes
+constexpr int64_t kRowBlock = 96;    // a multiple of every kTileRows
+constexpr int64_t kGroupPanels = 4;  // panels of channels that a spatial task takes
 
 GMLP_INLINE int64_t chunk_samples(const BlockShape& s) {
   const int64_t fit = kChunkBytes / (s.tokens * s.d_ffn * static_cast<int64_t>(sizeof(float)));
@@ -29,9 +29,12 @@ struct Chunk {
   BlockSaved saved;          // at this chunk's rows
 };
 
-GMLP_INLINE int64_t row_blocks(int64_t rows) { return ceil_div(rows, kRowBlock); }
+GMLP_INLINE int64_t row_blocks(int64_t rows) {
+  return ceil_div(rows, kRowBlock);
+}
 
-/// Hands out a workspace piece by piece, each on a cache line of its own. With base nullptr it measures.
+/// Hands out a workspace piece by piece, each on a cache line of its own. With base nullptr it
+/// measures.
 struct Carver {
   char* base;
   int64_t used;

@@ -4,13 +4,13 @@
 //   register tile   kTileRows x 16 of C stays in registers over a block of k
 //   k block         kDepth of k: one panel of B, kDepth x 16, stays in the L1 cache
 //   panel of B      16 columns, packed [k][16], padded with zeros: read once per row tile, in order
-//   A               as it is, row-major (a tile reads kTileRows rows side by side), or packed [k][kTileRows]
-//                   where the product wants a transpose
+//   A               as it is, row-major (a tile reads kTileRows rows side by side), or packed
+//                   [k][kTileRows] where the product wants a transpose
 //
-// For each k block, each panel, each row tile: multiply. After the last k block the tile goes through an
-// epilogue (bias, GELU, gate, residual), before that it waits in C. Each element of C is the same chain of
-// operations wherever it stands and however the work is cut: that is why bits depend neither on the
-// batch nor on the threads.
+// For each k block, each panel, each row tile: multiply. After the last k block the tile goes
+// through an epilogue (bias, GELU, gate, residual), before that it waits in C. Each element of C is
+// the same chain of operations wherever it stands and however the work is cut: that is why bits
+// depend neither on the batch nor on the threads.
 
 #include "kernels/simd/simd.h"
 
@@ -19,13 +19,25 @@ namespace gmlp::fused::GMLP_ISA {
 constexpr int64_t kPanel = 16;
 constexpr int64_t kDepth = 256;
 
-GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-GMLP_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-GMLP_INLINE int64_t panels_of(int64_t n) { return ceil_div(n, kPanel); }
-GMLP_INLINE int64_t tiles_of(int64_t m) { return ceil_div(m, kTileRows); }
+GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+GMLP_INLINE int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+GMLP_INLINE int64_t panels_of(int64_t n) {
+  return ceil_div(n, kPanel);
+}
+GMLP_INLINE int64_t tiles_of(int64_t m) {
+  return ceil_div(m, kTileRows);
+}
 /// Floats of a packed B (k,n), and of a packed A (m,k).
-GMLP_INLINE int64_t packed_b_size(int64_t k, int64_t n) { return k * panels_of(n) * kPanel; }
-GMLP_INLINE int64_t packed_a_size(int64_t m, int64_t k) { return k * tiles_of(m) * kTileRows; }
+GMLP_INLINE int64_t packed_b_size(int64_t k, int64_t n) {
+  return k * panels_of(n) * kPanel;
+}
+GMLP_INLINE int64_t packed_a_size(int64_t m, int64_t k) {
+  return k * tiles_of(m) * kTileRows;
+}
 /// Where the panel of a k block starts: [k block][panel][k][16].
 GMLP_INLINE int64_t panel_offset(int64_t k0, int64_t depth, int64_t panel, int64_t n) {
   return k0 * panels_of(n) * kPanel + panel * depth * kPanel;
@@ -96,7 +108,6 @@ GMLP_INLINE void pack_b(float* out, const float* b, int64_t stride, int64_t k, i
   }
 }
 
-
 struct Tile {
   V16 c[kTileRows];
 };
@@ -138,16 +149,18 @@ GMLP_INLINE void load_tile(Tile& tile, const float* c, int64_t stride, int64_t r
   }
 }
 
-GMLP_INLINE void store_tile(float* c, int64_t stride, const Tile& tile, int64_t rows, int64_t cols) {
+GMLP_INLINE void store_tile(float* c, int64_t stride, const Tile& tile, int64_t rows,
+                            int64_t cols) {
   for (int64_t i = 0; i < rows; ++i) store(c + i * stride, tile.c[i], cols);
 }
 
-/// Rows [r0, r1) of C = A B with A row-major and B packed. `c` (stride `c_stride`) holds partial sums between k
-/// blocks. At the end epilogue(row, col, cols, value) is called for each row of each tile: 16 (or `cols`)
-/// sums from column `col`.
+/// Rows [r0, r1) of C = A B with A row-major and B packed. `c` (stride `c_stride`) holds partial
+/// sums between k blocks. At the end epilogue(row, col, cols, value) is called for each row of each
+/// tile: 16 (or `cols`) sums from column `col`.
 template <typename Epilogue>
-GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const float* a, int64_t a_stride, const float* b,
-                           int64_t r0, int64_t r1, int64_t n, int64_t k, const Epilogue& epilogue) {
+GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const float* a, int64_t a_stride,
+                           const float* b, int64_t r0, int64_t r1, int64_t n, int64_t k,
+                           const Epilogue& epilogue) {
   for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
     const int64_t depth = smaller(kDepth, k - k0);
     const bool last = k0 + depth == k;
@@ -176,7 +189,8 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const float* a, int64_t a
 
 /// Rows [r0, r1) of C += A B, A row-major and B packed.
 GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const float* a, int64_t a_stride,
-                                      const float* b, int64_t r0, int64_t r1, int64_t n, int64_t k) {
+                                      const float* b, int64_t r0, int64_t r1, int64_t n,
+                                      int64_t k) {
   for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
     const int64_t depth = smaller(kDepth, k - k0);
     for (int64_t panel = 0; panel < panels_of(n); ++panel) {
@@ -201,8 +215,8 @@ GMLP_INLINE int64_t owned_tiles(int64_t m) {
   return share < 16 ? share : 16;
 }
 
-/// C (m,n) += Aᵀ B with A (k,m) row-major and B (k,n) packed; `a_room` holds packed_a_size(m, kDepth).
-/// Owner computes: a task owns rows of C and sums over all of k in order.
+/// C (m,n) += Aᵀ B with A (k,m) row-major and B (k,n) packed; `a_room` holds packed_a_size(m,
+/// kDepth). Owner computes: a task owns rows of C and sums over all of k in order.
 GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, const float* a, int64_t a_stride,
                                  const float* b, float* a_room, int64_t m, int64_t n, int64_t k) {
   const int64_t share = owned_tiles(m);

@@ -1,5 +1,6 @@
 #pragma once
-// Layer normalisation, a row at a time: the pieces that the fused kernels put before and after a GEMM.
+// Layer normalisation, a row at a time: the pieces that the fused kernels put before and after a
+// GEMM.
 //
 //   forward    x̂ = (x - mean) * rstd        y = x̂ * gamma + beta
 //   backward   g = dy * gamma               dx = rstd * (g - mean(g) - x̂ * mean(g * x̂))
@@ -22,7 +23,8 @@ GMLP_INLINE RowStats row_stats(const float* x, int64_t cols, float eps) {
   V16 squares = zero();
   for (int64_t c = 0; c < cols; c += kPanel) {
     const int64_t count = smaller(kPanel, cols - c);
-    // Lanes beyond the row hold 0 - mean; a second masked trip through memory would cost more than this.
+    // Lanes beyond the row hold 0 - mean; a second masked trip through memory would cost more than
+    // this.
     V16 centred = load(x + c, count) - set1(mean);
     if (count < kPanel) {
       alignas(64) float lanes[kPanel];
@@ -44,7 +46,8 @@ GMLP_INLINE void normalise_row(float* y, const float* x, RowStats stats, const f
                                const float* beta, int64_t cols) {
   for (int64_t c = 0; c < cols; c += kPanel) {
     const int64_t count = smaller(kPanel, cols - c);
-    store(y + c, normalise(load(x + c, count), stats, load(gamma + c, count), load(beta + c, count)),
+    store(y + c,
+          normalise(load(x + c, count), stats, load(gamma + c, count), load(beta + c, count)),
           count);
   }
 }
@@ -54,8 +57,9 @@ struct RowMeans {
   float g;      // mean(g)
   float g_dot;  // mean(g * x̂)
 };
-GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const float* dy, const float* x,
-                                         RowStats stats, const float* gamma, int64_t cols) {
+GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const float* dy,
+                                         const float* x, RowStats stats, const float* gamma,
+                                         int64_t cols) {
   V16 total = zero();
   V16 dot = zero();
   for (int64_t c = 0; c < cols; c += kPanel) {
@@ -80,8 +84,8 @@ GMLP_INLINE V16 norm_backward(V16 dy, V16 x, RowStats stats, RowMeans means, V16
 }
 
 /// Adds the partial sums of `blocks` row blocks, [block][2][cols], to dgamma and dbeta, in order.
-GMLP_INLINE void add_norm_partials(float* dgamma, float* dbeta, const float* partials, int64_t blocks,
-                                   int64_t cols) {
+GMLP_INLINE void add_norm_partials(float* dgamma, float* dbeta, const float* partials,
+                                   int64_t blocks, int64_t cols) {
   for (int64_t block = 0; block < blocks; ++block) {
     const float* partial = partials + block * 2 * cols;
     for (int64_t c = 0; c < cols; c += kPanel) {

@@ -36,8 +36,8 @@ int64_t linear_workspace(const LinearShape& s) {
   return carver.used;
 }
 
-void linear_forward(float* y, const float* x, const float* weight, const float* bias, void* workspace,
-                    const LinearShape& s) {
+void linear_forward(float* y, const float* x, const float* weight, const float* bias,
+                    void* workspace, const LinearShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
   const LinearRoom room = carve(carver, s);
   pack_b(room.w, weight, s.in, s.in, s.out, true);

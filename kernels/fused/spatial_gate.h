@@ -1,9 +1,10 @@
 #pragma once
 // The spatial gating unit (paper, section 2.1), split form.
 //
-//   forward    z = (u, v), each (R,E)      v̂ = layernorm(v)      t = W v̂ per sample      s = u * (t + b)
+//   forward    z = (u, v), each (R,E)    v̂ = layernorm(v)    t = W v̂ per sample
+//              s = u * (t + b)
 //              W (N,N) over tokens, b (N); E = F/2; u and v are halves of z = gelu(h)
-//   backward   (ds comes from channel_out.h, which also does the products with u and t + b there)
+//   backward   (ds, and the products with u and t + b, are in channel_out.h)
 //              dv̂ = Wᵀ dt per sample       dW += dt v̂ᵀ       db[i] += sum_e dt[i,e]
 //              dv = layernorm_backward(dv̂)      dh_v = dv gelu'(h_v)
 //
@@ -56,8 +57,9 @@ GMLP_INLINE void spatial_gate_forward(float* gated, float* t, const float* z, co
         const RowStats stats{chunk.saved.gate_mean[row], chunk.saved.gate_rstd[row]};
         const V16 v = load(z + row * s.d_ffn + width + col, cols);
         const int64_t k0 = j / kDepth * kDepth;
-        store(v_hat + panel_offset(k0, smaller(kDepth, n - k0), panel, task.cols) + (j - k0) * kPanel,
-              normalise(v, stats, gamma, beta));
+        store(
+            v_hat + panel_offset(k0, smaller(kDepth, n - k0), panel, task.cols) + (j - k0) * kPanel,
+            normalise(v, stats, gamma, beta));
       }
     }
     gemm_rows(t + first * width + task.col, width, w.spatial_weight, n, v_hat, 0, n, task.cols, n,
@@ -86,8 +88,8 @@ GMLP_INLINE void spatial_backward_input(float* dv_hat, const float* dt, const Ch
     for (int64_t k0 = 0; k0 < n; k0 += kDepth) {
       const int64_t depth = smaller(kDepth, n - k0);
       for (int64_t panel = 0; panel < panels_of(task.cols); ++panel) {
-        pack_panel(dt_packed + panel_offset(k0, depth, panel, task.cols), dt_group, width, k0, depth,
-                   panel, task.cols);
+        pack_panel(dt_packed + panel_offset(k0, depth, panel, task.cols), dt_group, width, k0,
+                   depth, panel, task.cols);
       }
     }
     gemm_rows(dv_group, width, w_transposed, n, dt_packed, 0, n, task.cols, n,
@@ -134,11 +136,11 @@ GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const flo
   }
 }
 
-/// Undoes (3) and (2) for v, then (1) and the GELU: dh[:, E:] from dt. `v_hat` and `dv_hat` (R,E) are filled on
-/// the way; `partials` holds 2 E floats a row block.
+/// Undoes (3) and (2) for v, then (1) and the GELU: dh[:, E:] from dt. `v_hat` and `dv_hat` (R,E)
+/// are filled on the way; `partials` holds 2 E floats a row block.
 GMLP_INLINE void spatial_gate_backward(float* dh, const BlockWeights<float>& grad, const float* dt,
-                                       const Chunk& chunk, float* v_hat, float* dv_hat, float* packed,
-                                       float* partials, const float* w_transposed,
+                                       const Chunk& chunk, float* v_hat, float* dv_hat,
+                                       float* packed, float* partials, const float* w_transposed,
                                        const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t width = s.d_ffn / 2;
   spatial_backward_input(dv_hat, dt, chunk, packed, w_transposed, s);

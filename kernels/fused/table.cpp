@@ -20,7 +20,8 @@ void vector_math(float* exp_x, float* gelu_x, float* dgelu_x, const float* x, in
 }
 
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  return static_cast<int64_t>(sizeof(float)) * (packed_b_size(k, n) + packed_a_size(m, kDepth) + 16);
+  return static_cast<int64_t>(sizeof(float)) *
+         (packed_b_size(k, n) + packed_a_size(m, kDepth) + 16);
 }
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
@@ -58,9 +59,9 @@ double fma_burst(int64_t iterations) {
 
 const Kernels& table() {
   static constexpr Kernels kTable{
-      kIsaName,       linear_workspace, linear_forward, linear_backward, block_workspace,
-      block_forward,  block_backward,   adamw_update,   vector_math,     gemm_workspace,
-      gemm,           fma_burst};
+      kIsaName,        linear_workspace, linear_forward, linear_backward,
+      block_workspace, block_forward,    block_backward, adamw_update,
+      vector_math,     gemm_workspace,   gemm,           fma_burst};
   return kTable;
 }
 

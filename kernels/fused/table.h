@@ -6,16 +6,17 @@
 namespace gmlp::fused::GMLP_ISA {
 
 int64_t linear_workspace(const LinearShape& shape);
-void linear_forward(float* y, const float* x, const float* weight, const float* bias, void* workspace,
-                    const LinearShape& shape);
+void linear_forward(float* y, const float* x, const float* weight, const float* bias,
+                    void* workspace, const LinearShape& shape);
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                      const float* weight, void* workspace, const LinearShape& shape);
 
 int64_t block_workspace(const BlockShape& shape);
 void block_forward(float* y, const BlockSaved& saved, const float* x, const float* drop_scales,
-                   const BlockWeights<const float>& weights, void* workspace, const BlockShape& shape);
-void block_backward(float* dx, const BlockWeights<float>& gradients, const float* dy, const float* x,
-                    const float* drop_scales, const BlockSaved& saved,
+                   const BlockWeights<const float>& weights, void* workspace,
+                   const BlockShape& shape);
+void block_backward(float* dx, const BlockWeights<float>& gradients, const float* dy,
+                    const float* x, const float* drop_scales, const BlockSaved& saved,
                     const BlockWeights<const float>& weights, void* workspace,
                     const BlockShape& shape);
 

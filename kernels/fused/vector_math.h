@@ -2,11 +2,12 @@
 // exp and GELU over V16.
 //
 //   exp     x = n ln 2 + r, |r| <= ln 2 / 2; exp(x) = 2^n p(r), p of degree 7. At most 2 ulp; below
-//           -87.3 the result is 2^-126, above 88.3 it is 2^127 or so: nothing here comes near either.
+//           -87.3 the result is 2^-126, above 88.3 it is 2^127 or so: nothing here comes near
+//           either.
 //   GELU    y = x Φ(x). For t = |x|:  Φ(-t) = exp(-t²/2) R(t),  Φ(t) = 1 - Φ(-t), where R(t) is
-//           erfcx(t/√2)/2, fitted as s P(s) with s = 1/(1 + 0.3 t) (P of degree 7, minimax in relative
-//           error by Lawson's iteration on [0, 7]: 4.4e-8). No cancellation for negative x, and the
-//           derivative Φ(x) + x φ(x) uses the same exponential.
+//           erfcx(t/√2)/2, fitted as s P(s) with s = 1/(1 + 0.3 t) (P of degree 7, minimax in
+//           relative error by Lawson's iteration on [0, 7]: 4.4e-8). No cancellation for negative
+//           x, and the derivative Φ(x) + x φ(x) uses the same exponential.
 
 #include "kernels/simd/simd.h"
 
@@ -49,7 +50,9 @@ GMLP_INLINE Normal normal(V16 x) {
   return {select_negative(x, tail, set1(1.0f) - tail), e * set1(0.398942280f)};
 }
 
-GMLP_INLINE V16 gelu(V16 x) { return x * normal(x).cdf; }
+GMLP_INLINE V16 gelu(V16 x) {
+  return x * normal(x).cdf;
+}
 
 GMLP_INLINE V16 gelu_derivative(V16 x) {
   const Normal n = normal(x);

@@ -36,8 +36,8 @@ void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t toke
 }
 
 template <typename T>
-void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv, int64_t batch,
-                        int64_t tokens, int64_t d_attn) {
+void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv,
+                        int64_t batch, int64_t tokens, int64_t d_attn) {
   const T scale = T(1) / std::sqrt(static_cast<T>(d_attn));
   parallel_for(batch, [&](int64_t b) {
     const auto x = matrix(qkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);

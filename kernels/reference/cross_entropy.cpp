@@ -1,5 +1,5 @@
-// Softmax cross-entropy, with soft targets t (rows sum to 1; label smoothing and Mixup make them) or with
-// one class id per row, where -100 means that the row is not scored.
+// Softmax cross-entropy, with soft targets t (rows sum to 1; label smoothing and Mixup make them)
+// or with one class id per row, where -100 means that the row is not scored.
 //
 //   forward    p = softmax(z)      loss[r] = -sum_c t[c] log p[c] = logsumexp(z) - sum_c t[c] z[c]
 //   backward   dz = dloss (p - t)                       z, p, t (R,C)
@@ -45,11 +45,11 @@ void cross_entropy_forward(T* loss_rows, T* probs, const T* logits, const T* tar
 }
 
 template <typename T>
-void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* targets, int64_t rows,
-                            int64_t classes) {
+void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* targets,
+                            int64_t rows, int64_t classes) {
   parallel_ranges(rows * classes, kElementChunk, [&](int64_t begin, int64_t end) {
-    row(dlogits + begin, end - begin) =
-        static_cast<T>(dloss) * (row(probs + begin, end - begin) - row(targets + begin, end - begin));
+    row(dlogits + begin, end - begin) = static_cast<T>(dloss) * (row(probs + begin, end - begin) -
+                                                                 row(targets + begin, end - begin));
   });
 }
 
@@ -82,10 +82,13 @@ void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const 
 }
 
 template void cross_entropy_forward(float*, float*, const float*, const float*, int64_t, int64_t);
-template void cross_entropy_forward(double*, double*, const double*, const double*, int64_t, int64_t);
+template void cross_entropy_forward(double*, double*, const double*, const double*, int64_t,
+                                    int64_t);
 template void cross_entropy_backward(float*, double, const float*, const float*, int64_t, int64_t);
-template void cross_entropy_backward(double*, double, const double*, const double*, int64_t, int64_t);
-template void cross_entropy_ids_forward(float*, float*, const float*, const int64_t*, int64_t, int64_t);
+template void cross_entropy_backward(double*, double, const double*, const double*, int64_t,
+                                     int64_t);
+template void cross_entropy_ids_forward(float*, float*, const float*, const int64_t*, int64_t,
+                                        int64_t);
 template void cross_entropy_ids_forward(double*, double*, const double*, const int64_t*, int64_t,
                                         int64_t);
 template void cross_entropy_ids_backward(float*, double, const float*, const int64_t*, int64_t,

@@ -23,8 +23,7 @@ T normal_cdf(T x) {
 
 template <typename T>
 T normal_pdf(T x) {
-  return std::exp(T(-0.5) * x * x) *
-         static_cast<T>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+  return std::exp(T(-0.5) * x * x) * static_cast<T>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
 }
 
 }  // namespace

@@ -17,8 +17,8 @@
 namespace gmlp::reference {
 
 template <typename T>
-void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const T* beta, int64_t rows,
-                       int64_t cols, double eps) {
+void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const T* beta,
+                       int64_t rows, int64_t cols, double eps) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const auto x_row = row(x + r * cols, cols).array();
@@ -59,11 +59,11 @@ void layernorm_backward(T* dx, T* dgamma, T* dbeta, const T* dy, const T* x, con
 
 template void layernorm_forward(float*, float*, float*, const float*, const float*, const float*,
                                 int64_t, int64_t, double);
-template void layernorm_forward(double*, double*, double*, const double*, const double*, const double*,
-                                int64_t, int64_t, double);
+template void layernorm_forward(double*, double*, double*, const double*, const double*,
+                                const double*, int64_t, int64_t, double);
 template void layernorm_backward(float*, float*, float*, const float*, const float*, const float*,
                                  const float*, const float*, int64_t, int64_t);
-template void layernorm_backward(double*, double*, double*, const double*, const double*, const double*,
-                                 const double*, const double*, int64_t, int64_t);
+template void layernorm_backward(double*, double*, double*, const double*, const double*,
+                                 const double*, const double*, const double*, int64_t, int64_t);
 
 }  // namespace gmlp::reference

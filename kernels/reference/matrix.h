@@ -3,7 +3,6 @@
 
 #define EIGEN_DONT_PARALLELIZE  // threads are ours: parallel_for over chunks that the problem fixes
 #include <Eigen/Core>
-
 #include <cstdint>
 
 namespace gmlp::reference {

@@ -1,10 +1,12 @@
 #pragma once
-// The reference kernels: the definition of every op, as short Eigen expressions, for float and double.
-// Everything faster is tested against these. Each op's formulas stand at the top of its own file.
+// The reference kernels: the definition of every op, as short Eigen expressions, for float and
+// double. Everything faster is tested against these. Each op's formulas stand at the top of its own
+// file.
 //
-// Argument order everywhere: outputs, incoming gradient, inputs, sizes. All arrays are row-major and dense.
-// A kernel never allocates an output, throws or prints. Gradients of activations (dx) are written, those
-// of parameters (dweight, dbias) are added to. An output that is nullptr is not computed.
+// Argument order everywhere: outputs, incoming gradient, inputs, sizes. All arrays are row-major
+// and dense. A kernel never allocates an output, throws or prints. Gradients of activations (dx)
+// are written, those of parameters (dweight, dbias) are added to. An output that is nullptr is not
+// computed.
 
 #include <cstdint>
 
@@ -20,8 +22,8 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
 
 /// layernorm.cpp: over rows of C; mean and rstd (R) are saved for the backward.
 template <typename T>
-void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const T* beta, int64_t rows,
-                       int64_t cols, double eps);
+void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const T* beta,
+                       int64_t rows, int64_t cols, double eps);
 template <typename T>
 void layernorm_backward(T* dx, T* dgamma, T* dbeta, const T* dy, const T* x, const T* mean,
                         const T* rstd, const T* gamma, int64_t rows, int64_t cols);
@@ -51,8 +53,8 @@ template <typename T>
 void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
                        bool causal);
 template <typename T>
-void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv, int64_t batch,
-                        int64_t tokens, int64_t d_attn);
+void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv,
+                        int64_t batch, int64_t tokens, int64_t d_attn);
 
 /// patchify.cpp: images (B,C,H,W) -> patches (B,N,C*P*P).
 template <typename T>
@@ -100,8 +102,8 @@ template <typename T>
 void cross_entropy_forward(T* loss_rows, T* probs, const T* logits, const T* targets, int64_t rows,
                            int64_t classes);
 template <typename T>
-void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* targets, int64_t rows,
-                            int64_t classes);
+void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* targets,
+                            int64_t rows, int64_t classes);
 template <typename T>
 void cross_entropy_ids_forward(T* loss_rows, T* probs, const T* logits, const int64_t* ids,
                                int64_t rows, int64_t classes);

@@ -1,11 +1,13 @@
-// The spatial projection f of the gating unit (paper, equation 2): a linear map over tokens that all
-// channels share. The gate itself, u * f(v) and its variants, is a product or a sum of two tensors.
+// The spatial projection f of the gating unit (paper, equation 2): a linear map over tokens that
+// all channels share. The gate itself, u * f(v) and its variants, is a product or a sum of two
+// tensors.
 //
 //   forward    y[b,i,e] = sum_j W[i,j] x[b,j,e] + bias[i]     x, y (B,N,E), W (N,N), bias (N)
 //   backward   dx[b] = Wᵀ dy[b]       dW += sum_b dy[b] x[b]ᵀ       dbias[i] += sum_b,e dy[b,i,e]
 //
-// Stored forms of W: all N x N weights; or Toeplitz (the paper's language models), 2N-1 weights w with
-// W[i,j] = w[(N-1) + (j-i)]. Causal drops j > i, so that no token sees a later one.
+// Stored forms of W: all N x N weights; or Toeplitz (the paper's language models), 2N-1 weights w
+// with W[i,j] = w[(N-1) + (j-i)]. Causal drops j > i, so that no token sees a later one.
+//
 // Saved: x.
 
 #include "core/parallel.h"
@@ -72,8 +74,8 @@ template void spatial_project_forward(float*, const float*, const float*, const 
                                       int64_t, int64_t);
 template void spatial_project_forward(double*, const double*, const double*, const double*, int64_t,
                                       int64_t, int64_t);
-template void spatial_project_backward(float*, float*, float*, const float*, const float*, const float*,
-                                       int64_t, int64_t, int64_t);
+template void spatial_project_backward(float*, float*, float*, const float*, const float*,
+                                       const float*, int64_t, int64_t, int64_t);
 template void spatial_project_backward(double*, double*, double*, const double*, const double*,
                                        const double*, int64_t, int64_t, int64_t);
 template void spatial_weight_expand(float*, const float*, int64_t, bool, bool);

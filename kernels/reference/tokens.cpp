@@ -1,8 +1,9 @@
 // Between a sequence of tokens (B,N,D) and single tokens (B,D).
 //
 //   mean_pool       y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
-//   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)   dx[b] = dy[b,1:]   dtoken += sum_b dy[b,0]
-//   take_token      y[b] = x[b,position]                 dx[b,position] = dy[b], zero elsewhere
+//   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)
+//                   dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
+//   take_token      y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
 //
 // Saved: nothing.
 
@@ -73,7 +74,8 @@ template void mean_pool_forward(double*, const double*, int64_t, int64_t, int64_
 template void mean_pool_backward(float*, const float*, int64_t, int64_t, int64_t);
 template void mean_pool_backward(double*, const double*, int64_t, int64_t, int64_t);
 template void prepend_token_forward(float*, const float*, const float*, int64_t, int64_t, int64_t);
-template void prepend_token_forward(double*, const double*, const double*, int64_t, int64_t, int64_t);
+template void prepend_token_forward(double*, const double*, const double*, int64_t, int64_t,
+                                    int64_t);
 template void prepend_token_backward(float*, float*, const float*, int64_t, int64_t, int64_t);
 template void prepend_token_backward(double*, double*, const double*, int64_t, int64_t, int64_t);
 template void take_token_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t);

@@ -1,20 +1,20 @@
 #pragma once
-// The vector vocabulary that the fused kernels are written in: V16, sixteen f32 lanes, which is one zmm, two
-// ymm, four NEON registers or a plain array. Loads and stores take a count where an edge may be cut, so no
-// kernel has a tail loop.
+// The vector vocabulary that the fused kernels are written in: V16, sixteen f32 lanes, which is one
+// zmm, two ymm, four NEON registers or a plain array. Loads and stores take a count where an edge
+// may be cut, so no kernel has a tail loop.
 //
 // A kernel source is compiled once per instruction set, with GMLP_ISA set to the namespace it fills
-// (scalar, avx2). Everything here is static: two objects compiled with different -m flags must never
-// share a function, or the linker would keep one of them for both.
+// (scalar, avx2). Everything here is static: two objects compiled with different -m flags must
+// never share a function, or the linker would keep one of them for both.
 
 #include <cstdint>
 
 #define GMLP_INLINE static inline __attribute__((always_inline))
 
 #if defined(GMLP_ISA_AVX2)
-#include "kernels/simd/simd_avx2.h"
+#  include "kernels/simd/simd_avx2.h"
 #elif defined(GMLP_ISA_SCALAR)
-#include "kernels/simd/simd_scalar.h"
+#  include "kernels/simd/simd_scalar.h"
 #else
-#error "a kernel source is compiled by kernels/CMakeLists.txt, once per instruction set"
+#  error "a kernel source is compiled by kernels/CMakeLists.txt, once per instruction set"
 #endif

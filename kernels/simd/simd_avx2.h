@@ -1,6 +1,6 @@
 #pragma once
-// V16 as two ymm registers, with FMA. A register tile of 6 x 16 keeps 12 accumulators, 2 of B and 1 of A
-// in the 16 registers; 12 independent chains cover 2 FMA a cycle at latency 4.
+// V16 as two ymm registers, with FMA. A register tile of 6 x 16 keeps 12 accumulators, 2 of B and 1
+// of A in the 16 registers; 12 independent chains cover 2 FMA a cycle at latency 4.
 
 #include <immintrin.h>
 
@@ -20,22 +20,28 @@ alignas(64) static constexpr int32_t kLaneMasks[32] = {-1, -1, -1, -1, -1, -1, -
                                                        0,  0,  0,  0,  0,  0,  0,  0,  0,  0};
 
 GMLP_INLINE __m256i lane_mask(int64_t count, int64_t first) {
-  return _mm256_loadu_si256(
-      reinterpret_cast<const __m256i*>(kLaneMasks + 16 - count + first));
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMasks + 16 - count + first));
 }
 
-GMLP_INLINE V16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-GMLP_INLINE V16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-GMLP_INLINE V16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+GMLP_INLINE V16 set1(float x) {
+  return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+GMLP_INLINE V16 zero() {
+  return {_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+GMLP_INLINE V16 load(const float* p) {
+  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
 GMLP_INLINE void store(float* p, V16 x) {
   _mm256_storeu_ps(p, x.lo);
   _mm256_storeu_ps(p + 8, x.hi);
 }
-/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. A masked store
-/// is microcode on AMD's AVX2 cores, so whole vectors branch around it.
+/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. A
+/// masked store is microcode on AMD's AVX2 cores, so whole vectors branch around it.
 GMLP_INLINE V16 load(const float* p, int64_t count) {
   if (__builtin_expect(count == 16, 1)) return load(p);
-  return {_mm256_maskload_ps(p, lane_mask(count, 0)), _mm256_maskload_ps(p + 8, lane_mask(count, 8))};
+  return {_mm256_maskload_ps(p, lane_mask(count, 0)),
+          _mm256_maskload_ps(p + 8, lane_mask(count, 8))};
 }
 GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   if (__builtin_expect(count == 16, 1)) {
@@ -61,7 +67,9 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
-GMLP_INLINE V16 sqrt(V16 x) { return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)}; }
+GMLP_INLINE V16 sqrt(V16 x) {
+  return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)};
+}
 /// Where x is NaN, the bound.
 GMLP_INLINE V16 max(V16 x, V16 bound) {
   return {_mm256_max_ps(x.lo, bound.lo), _mm256_max_ps(x.hi, bound.hi)};

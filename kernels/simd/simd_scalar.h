@@ -1,6 +1,6 @@
 #pragma once
-// V16 as an array: for any processor, and to see what the vocabulary means. The compiler makes of it what
-// the baseline instruction set allows. No fused multiply-add here: fma() rounds twice.
+// V16 as an array: for any processor, and to see what the vocabulary means. The compiler makes of
+// it what the baseline instruction set allows. No fused multiply-add here: fma() rounds twice.
 
 #include <math.h>
 #include <string.h>
@@ -24,7 +24,9 @@ GMLP_INLINE V16 each(const F& f) {
 GMLP_INLINE V16 set1(float x) {
   return each([&](int) { return x; });
 }
-GMLP_INLINE V16 zero() { return set1(0.0f); }
+GMLP_INLINE V16 zero() {
+  return set1(0.0f);
+}
 GMLP_INLINE V16 load(const float* p) {
   return each([&](int i) { return p[i]; });
 }
@@ -52,7 +54,9 @@ GMLP_INLINE V16 operator*(V16 a, V16 b) {
 GMLP_INLINE V16 operator/(V16 a, V16 b) {
   return each([&](int i) { return a.lane[i] / b.lane[i]; });
 }
-GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) { return a * b + c; }
+GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
+  return a * b + c;
+}
 GMLP_INLINE V16 sqrt(V16 x) {
   return each([&](int i) { return ::sqrtf(x.lane[i]); });
 }

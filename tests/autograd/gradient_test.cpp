@@ -25,7 +25,9 @@ Parameter random_parameter(const std::string& name, const Shape& shape, uint64_t
   return {name, test::random_tensor(kF64, shape, seed, scale), Tensor::zeros(kF64, shape), true};
 }
 
-Tensor random(const Shape& shape, uint64_t seed) { return test::random_tensor(kF64, shape, seed); }
+Tensor random(const Shape& shape, uint64_t seed) {
+  return test::random_tensor(kF64, shape, seed);
+}
 
 /// Rows of positive numbers that sum to 1.
 Tensor soft_targets(int64_t rows, int64_t classes) {
@@ -60,10 +62,9 @@ void check_layernorm() {
   Parameter beta = random_parameter("beta", {7}, 3);
   // A large eps as well: its place under the root shows only when it matters.
   for (const double eps : {1e-6, 0.5}) {
-    expect_right({random({3, 7}, 1)}, {&gamma, &beta},
-                 [&](Tape& t, const std::vector<Var>& in) {
-                   return layernorm(t, in[0], gamma, beta, eps);
-                 });
+    expect_right({random({3, 7}, 1)}, {&gamma, &beta}, [&](Tape& t, const std::vector<Var>& in) {
+      return layernorm(t, in[0], gamma, beta, eps);
+    });
   }
 }
 
@@ -84,9 +85,8 @@ void check_spatial_project() {
 
 void check_attention() {
   for (const bool causal : {false, true}) {
-    expect_right({random({2, 5, 9}, 1)}, {}, [&](Tape& t, const std::vector<Var>& in) {
-      return attention(t, in[0], causal);
-    });
+    expect_right({random({2, 5, 9}, 1)}, {},
+                 [&](Tape& t, const std::vector<Var>& in) { return attention(t, in[0], causal); });
   }
 }
 
@@ -99,9 +99,8 @@ void check_embedding() {
 
 void check_prepend_token() {
   Parameter token = random_parameter("token", {1, 1, 4}, 2);
-  expect_right({random({2, 3, 4}, 1)}, {&token}, [&](Tape& t, const std::vector<Var>& in) {
-    return prepend_token(t, in[0], token);
-  });
+  expect_right({random({2, 3, 4}, 1)}, {&token},
+               [&](Tape& t, const std::vector<Var>& in) { return prepend_token(t, in[0], token); });
 }
 
 void check_unary(const Shape& shape, const std::function<Var(Tape&, Var)>& op) {
@@ -132,19 +131,28 @@ const std::map<std::string, std::function<void()>>& registry() {
       {"embedding", check_embedding},
       {"prepend_token", check_prepend_token},
       {"half", check_half},
-      {"gelu", [] { check_unary({2, 3, 6}, gelu); }},
-      {"mean_pool", [] { check_unary({2, 3, 6}, mean_pool); }},
+      {"gelu",
+       [] {
+         check_unary({2, 3, 6}, gelu);
+       }},
+      {"mean_pool",
+       [] {
+         check_unary({2, 3, 6}, mean_pool);
+       }},
       {"take_token",
-       [] { check_unary({2, 3, 6}, [](Tape& t, Var x) { return take_token(t, x, 1); }); }},
+       [] {
+         check_unary({2, 3, 6}, [](Tape& t, Var x) { return take_token(t, x, 1); });
+       }},
       {"drop_path",
-       [] { check_unary({3, 2, 4}, [](Tape& t, Var x) { return drop_path(t, x, {0, 1.25, 1}); }); }},
+       [] {
+         check_unary({3, 2, 4}, [](Tape& t, Var x) { return drop_path(t, x, {0, 1.25, 1}); });
+       }},
       {"add", [] { check_binary(add); }},
       {"multiply", [] { check_binary(multiply); }},
       {"cross_entropy",
        [] {
-         check_unary({3, 4}, [](Tape& t, Var x) {
-           return cross_entropy(t, x, soft_targets(3, 4), 0.5);
-         });
+         check_unary({3, 4},
+                     [](Tape& t, Var x) { return cross_entropy(t, x, soft_targets(3, 4), 0.5); });
        }},
       {"cross_entropy_ids",
        [] {
@@ -162,7 +170,9 @@ const std::map<std::string, std::function<void()>>& registry() {
 
 TEST_CASE("every op's gradient equals central differences", "[gradients]") {
   for (const auto& [name, check] : registry()) {
-    SECTION(name) { check(); }
+    SECTION(name) {
+      check();
+    }
   }
 }
 
@@ -175,7 +185,8 @@ TEST_CASE("every op that autograd records has a gradient check", "[gradients]") 
     std::stringstream text;
     text << in.rdbuf();
     const std::string source = text.str();
-    for (std::sregex_iterator match(source.begin(), source.end(), call), end; match != end; ++match) {
+    for (std::sregex_iterator match(source.begin(), source.end(), call), end; match != end;
+         ++match) {
       recorded.insert((*match)[1]);
     }
   }

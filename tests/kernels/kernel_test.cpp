@@ -1,10 +1,10 @@
 // The fused kernels of every instruction set that runs here, against the definition.
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <cstring>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "core/parallel.h"
 #include "kernels/dispatch.h"
@@ -20,11 +20,13 @@ namespace {
 /// Memory between two guards: whoever writes beyond its ends changes them.
 class Guarded {
  public:
-  explicit Guarded(int64_t floats) : size_(floats), data_(static_cast<size_t>(floats) + 2 * kGuard, kMark) {}
+  explicit Guarded(int64_t floats)
+      : size_(floats), data_(static_cast<size_t>(floats) + 2 * kGuard, kMark) {}
   float* data() { return data_.data() + kGuard; }
   bool intact() const {
     for (size_t i = 0; i < kGuard; ++i) {
-      if (data_[i] != kMark || data_[kGuard + static_cast<size_t>(size_) + i] != kMark) return false;
+      if (data_[i] != kMark || data_[kGuard + static_cast<size_t>(size_) + i] != kMark)
+        return false;
     }
     return true;
   }
@@ -62,7 +64,8 @@ std::vector<float> exact_product(const std::vector<float>& a, const std::vector<
 }
 
 /// The number of sizes at which the product differs or a guard is hurt.
-int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& sizes, int64_t depth) {
+int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& sizes,
+                   int64_t depth) {
   int wrong = 0;
   for (const int64_t m : sizes) {
     for (const int64_t n : sizes) {
@@ -219,8 +222,8 @@ TEST_CASE("the fused linear layer equals the reference in double", "[kernels]") 
       reference::linear_forward(ey.data<double>(), x64.data<double>(), w64.data<double>(),
                                 f64(b).data<double>(), s[0], s[1], s[2]);
       reference::linear_backward(edx.data<double>(), edw.data<double>(), edb.data<double>(),
-                                 f64(dy).data<double>(), x64.data<double>(), w64.data<double>(), s[0],
-                                 s[1], s[2]);
+                                 f64(dy).data<double>(), x64.data<double>(), w64.data<double>(),
+                                 s[0], s[1], s[2]);
       INFO(kernels->isa << " " << s[0] << " " << s[1] << " " << s[2]);
       CHECK(test::norm_relative(y, ey) <= 1e-6);
       CHECK(test::norm_relative(dx, edx) <= 1e-6);
@@ -249,8 +252,9 @@ TEST_CASE("the fused AdamW equals the reference in double", "[kernels]") {
     const Tensor w64 = make(DType::kF64, 1, false);
     const Tensor m64 = make(DType::kF64, 2, false);
     const Tensor v64 = make(DType::kF64, 3, true);
-    const fused::AdamWFactors factors{1 - 1e-2F * 0.05F, 0.9F,  0.1F,  0.999F, 0.001F, 1e-2F / 0.1F,
-                                      1 / std::sqrt(0.001F), 1e-6F, 0.5F};
+    const fused::AdamWFactors factors{
+        1 - 1e-2F * 0.05F,     0.9F,  0.1F, 0.999F, 0.001F, 1e-2F / 0.1F,
+        1 / std::sqrt(0.001F), 1e-6F, 0.5F};
     kernels->adamw_update(w.data<float>(), m.data<float>(), v.data<float>(),
                           make(DType::kF32, 4, false).data<float>(), kSize, factors);
     reference::adamw_update(w64.data<double>(), m64.data<double>(), v64.data<double>(),

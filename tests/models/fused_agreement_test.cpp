@@ -1,6 +1,6 @@
-// A block is written twice, on purpose: composed from primitive ops, and fused. Here they are held equal, and
-// the fused one against the composition in double, for every instruction set by way of GMLP_ISA (see
-// tests/CMakeLists.txt).
+// A block is written twice, on purpose: composed from primitive ops, and fused. Here they are held
+// equal, and the fused one against the composition in double, for every instruction set by way of
+// GMLP_ISA (see tests/CMakeLists.txt).
 
 #include "kernels/dispatch.h"
 #include "models/gmlp_block.h"
@@ -81,14 +81,16 @@ void expect_equal(const BlockConfig& config, int64_t batch, const std::vector<do
 }  // namespace
 
 TEST_CASE("the fused block equals the composed one at awkward sizes", "[agreement]") {
-  const int64_t sizes[][4] = {  // B, N, D, F
-      {1, 1, 1, 2},    {2, 2, 3, 2},    {3, 5, 7, 10},   {1, 6, 16, 32},  {2, 7, 17, 34},
-      {5, 13, 15, 30}, {2, 49, 64, 96}, {3, 31, 33, 66}, {2, 65, 63, 130}, {1, 300, 20, 24},
-      {2, 16, 270, 40}, {2, 9, 24, 1100}};
+  const int64_t sizes[][4] = {// B, N, D, F
+                              {1, 1, 1, 2},     {2, 2, 3, 2},     {3, 5, 7, 10},
+                              {1, 6, 16, 32},   {2, 7, 17, 34},   {5, 13, 15, 30},
+                              {2, 49, 64, 96},  {3, 31, 33, 66},  {2, 65, 63, 130},
+                              {1, 300, 20, 24}, {2, 16, 270, 40}, {2, 9, 24, 1100}};
   for (const auto& s : sizes) expect_equal(block(s[1], s[2], s[3]), s[0], {});
 }
 
-TEST_CASE("the fused block equals the composed one when the batch is cut into chunks", "[agreement]") {
+TEST_CASE("the fused block equals the composed one when the batch is cut into chunks",
+          "[agreement]") {
   // 2 MB of the widest activation make a chunk: at 196 tokens x 384 x 4 bytes, 6 samples.
   expect_equal(block(196, 24, 384), 7, {});
 }

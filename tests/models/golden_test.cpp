@@ -1,10 +1,10 @@
-// Cases made with PyTorch (tests/golden): logits, loss, every gradient, ten AdamW losses and the weights
-// after them. Both precisions, reference and fused kernels.
-
-#include <fmt/format.h>
+// Cases made with PyTorch (tests/golden): logits, loss, every gradient, ten AdamW losses and the
+// weights after them. Both precisions, reference and fused kernels.
 
 #include <memory>
 #include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
 
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
@@ -25,14 +25,15 @@ struct Tolerance {
   double weights;    // norm-relative, after ten steps
 };
 
-// f64 throughout 1e-10. In f32 the weights after ten steps are held to what ten updates of lr 1e-2 make of
-// gradients that differ by 1e-4: AdamW divides by sqrt(v), so small gradients are not small updates.
+// f64 throughout 1e-10. In f32 the weights after ten steps are held to what ten updates of lr 1e-2
+// make of gradients that differ by 1e-4: AdamW divides by sqrt(v), so small gradients are not small
+// updates.
 constexpr Tolerance kDouble{1e-10, 1e-10, 1e-10, 1e-10};
 constexpr Tolerance kSingle{1e-5, 1e-4, 1e-5, 1e-3};
 
-/// The key third of the tiny attention's bias has a gradient of exactly zero (it shifts all scores of a
-/// row alike, which softmax undoes). What is computed there is rounding, which AdamW divides by eps = 1e-8;
-/// so after training that third is not compared.
+/// The key third of the tiny attention's bias has a gradient of exactly zero (it shifts all scores
+/// of a row alike, which softmax undoes). What is computed there is rounding, which AdamW divides
+/// by eps = 1e-8; so after training that third is not compared.
 std::vector<Tensor> determined_parts(const std::string& name, const Tensor& value) {
   if (!name.ends_with("attn.qkv.bias")) return {value};
   const int64_t d_attn = value.elements() / 3;
@@ -169,28 +170,33 @@ void check_case(const std::string& name, DType dtype, Family family) {
   }
 }
 
-const char* const kCases[] = {"vision_tiny",        "vision_rect",        "mlm_split",
-                              "mlm_split_toeplitz", "mlm_multiplicative", "mlm_additive",
-                              "mlm_linear",         "mlm_amlp",           "causal_split",
-                              "causal_amlp"};
+const char* const kCases[] = {
+    "vision_tiny",  "vision_rect", "mlm_split", "mlm_split_toeplitz", "mlm_multiplicative",
+    "mlm_additive", "mlm_linear",  "mlm_amlp",  "causal_split",       "causal_amlp"};
 
 }  // namespace
 
 TEST_CASE("golden cases in f64 agree with PyTorch to 1e-10", "[golden]") {
   for (const char* name : kCases) {
-    SECTION(name) { check_case(name, DType::kF64, Family::kReference); }
+    SECTION(name) {
+      check_case(name, DType::kF64, Family::kReference);
+    }
   }
 }
 
 TEST_CASE("golden cases in f32 agree with PyTorch on the reference kernels", "[golden]") {
   for (const char* name : kCases) {
-    SECTION(name) { check_case(name, DType::kF32, Family::kReference); }
+    SECTION(name) {
+      check_case(name, DType::kF32, Family::kReference);
+    }
   }
 }
 
 TEST_CASE("golden cases in f32 agree with PyTorch on the fused kernels", "[golden]") {
   for (const char* name : kCases) {
-    SECTION(name) { check_case(name, DType::kF32, Family::kFused); }
+    SECTION(name) {
+      check_case(name, DType::kF32, Family::kFused);
+    }
   }
 }
 

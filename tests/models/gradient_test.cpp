@@ -1,4 +1,5 @@
-// Gradients of the block in every variant and of whole tiny models, against central differences in double.
+// Gradients of the block in every variant and of whole tiny models, against central differences in
+// double.
 
 #include "autograd/ops.h"
 #include "models/language.h"
@@ -52,7 +53,8 @@ void check_block(const BlockConfig& config) {
 
 }  // namespace
 
-TEST_CASE("the block's gradients are right for every gate, Toeplitz, causal and aMLP", "[gradients]") {
+TEST_CASE("the block's gradients are right for every gate, Toeplitz, causal and aMLP",
+          "[gradients]") {
   for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
     for (const bool toeplitz : {false, true}) {
       for (const bool causal : {false, true}) {
@@ -66,7 +68,8 @@ TEST_CASE("the block's gradients are right for every gate, Toeplitz, causal and 
   }
 }
 
-TEST_CASE("a whole vision model's gradients are right, with and without a class token", "[gradients]") {
+TEST_CASE("a whole vision model's gradients are right, with and without a class token",
+          "[gradients]") {
   for (const bool class_token : {false, true}) {
     VisionConfig config;
     config.img_height = 4;

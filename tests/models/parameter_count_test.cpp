@@ -1,5 +1,5 @@
-// The paper's parameter counts, to the last one (printed counts and the arithmetic behind them: Tables 1,
-// 3, 4 and 5; with biases everywhere, one final norm, tied embeddings).
+// The paper's parameter counts, to the last one (printed counts and the arithmetic behind them:
+// Tables 1, 3, 4 and 5; with biases everywhere, one final norm, tied embeddings).
 
 #include <algorithm>
 
@@ -39,8 +39,9 @@ TEST_CASE("vision models have the paper's parameter counts", "[counts]") {
     const char* name;
     int64_t average_pool, class_token;
   };
-  for (const Row& row : {Row{"gmlp_ti16_224", 5867328, 5895788}, Row{"gmlp_s16_224", 19422656, 19500524},
-                         Row{"gmlp_b16_224", 73075392, 73350380}}) {
+  for (const Row& row :
+       {Row{"gmlp_ti16_224", 5867328, 5895788}, Row{"gmlp_s16_224", 19422656, 19500524},
+        Row{"gmlp_b16_224", 73075392, 73350380}}) {
     VisionConfig config = vision_config(row.name);
     CHECK(config.parameter_count() == row.average_pool);
     config.class_token = true;
@@ -65,7 +66,8 @@ TEST_CASE("language models have the paper's parameter counts", "[counts]") {
   for (const Row& row : {Row{18, 58997486, 62567534}, Row{36, 101609948, 108750044},
                          Row{72, 186834872, 201115064}, Row{144, 357284720, 385845104}}) {
     CHECK(language(row.depth, 512, 3072, 128, Gate::kSplit, true, 0).parameter_count() == row.gmlp);
-    CHECK(language(row.depth, 512, 3072, 128, Gate::kSplit, true, 64).parameter_count() == row.amlp);
+    CHECK(language(row.depth, 512, 3072, 128, Gate::kSplit, true, 64).parameter_count() ==
+          row.amlp);
   }
 }
 
@@ -126,7 +128,8 @@ TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
     tape.backward(cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
     for (const Parameter* parameter : model.parameters()) {
       double size = 0;
-      for (int64_t i = 0; i < parameter->grad.elements(); ++i) size += std::abs(parameter->grad.at(i));
+      for (int64_t i = 0; i < parameter->grad.elements(); ++i)
+        size += std::abs(parameter->grad.at(i));
       INFO(parameter->name);
       CHECK(size > 0);
     }
@@ -143,7 +146,8 @@ TEST_CASE("a training step's memory is predicted within 10 %", "[memory]") {
       Tape tape(arena, family, true);
       const Tensor images = test::random_tensor(DType::kF32, {16, 1, 28, 28}, 1);
       const Tensor targets = Tensor::zeros(DType::kF32, {16, 10});
-      tape.backward(cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
+      tape.backward(
+          cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
       const double predicted =
           static_cast<double>(training_memory(config, 16, DType::kF32, family));
       INFO(gate_name(gate) << (family == Family::kFused ? " fused" : " reference"));

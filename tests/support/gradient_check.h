@@ -1,6 +1,7 @@
 #pragma once
-// Gradients by central differences in double: f(x) = sum r * y(x) with fixed random r, each element of each
-// input and parameter moved by +-h. The error of the difference is about h² + 1e-16 / h, so 1e-10.
+// Gradients by central differences in double: f(x) = sum r * y(x) with fixed random r, each element
+// of each input and parameter moved by +-h. The error of the difference is about h² + 1e-16 / h, so
+// 1e-10.
 
 #include <functional>
 #include <string>
@@ -14,8 +15,8 @@ namespace gmlp::test {
 using Build = std::function<Var(Tape& tape, const std::vector<Var>& inputs)>;
 
 struct GradientError {
-  std::string worst;   // the tensor's name, "input 0" for inputs
-  double error = 0;    // norm-relative
+  std::string worst;  // the tensor's name, "input 0" for inputs
+  double error = 0;   // norm-relative
 };
 
 /// The worst norm-relative error over all f64 inputs and parameters.

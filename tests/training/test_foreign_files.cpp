@@ -1,8 +1,9 @@
-// Files that other programs write and read: weights without padding and in any order, arrays in and out.
-
-#include <fmt/format.h>
+// Files that other programs write and read: weights without padding and in any order, arrays in and
+// out.
 
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
@@ -21,8 +22,8 @@ using gmlp::testing::train_with;
 
 namespace {
 
-/// The same tensors with the header's entries backwards, the data in yet another order, no metadata and no
-/// padding, so that most tensors begin at addresses that are no multiple of 4.
+/// The same tensors with the header's entries backwards, the data in yet another order, no metadata
+/// and no padding, so that most tensors begin at addresses that are no multiple of 4.
 std::string rewritten(const gmlp::SafetensorsFile& file) {
   std::string header = "{";
   std::string data;
@@ -57,7 +58,8 @@ TEST_CASE("weights of another program start a run: unpadded header, any order") 
 
   // A step with learning rate 0 leaves the weights as they were read.
   REQUIRE(train_with(tiny_run(scratch.file("second"), {"--max-steps", "1", "--lr", "0", "--min-lr",
-                                                       "0", "--seed", "7", "--init", foreign})) == 0);
+                                                       "0", "--seed", "7", "--init", foreign})) ==
+          0);
   const gmlp::SafetensorsFile theirs = gmlp::SafetensorsFile::open(scratch.file("second") + model);
   REQUIRE(theirs.entries().size() == ours.entries().size());
   for (const gmlp::SafetensorsFile::Entry& entry : ours.entries()) {
