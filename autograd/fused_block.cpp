@@ -52,7 +52,7 @@ bool is_structured(const FusedBlockParameters& p) {
 /// The dense W, made on the arena when the stored one is Toeplitz or causal.
 Tensor dense_spatial(Tape& tape, const FusedBlockParameters& p, int64_t tokens) {
   if (!is_structured(p)) return p.spatial_weight->value;
-  const Tensor dense = tape.scratch(DType::kF32, {tokens, tokens});
+  Tensor dense = tape.scratch(DType::kF32, {tokens, tokens});
   reference::spatial_weight_expand(dense.data<float>(), value(p.spatial_weight), tokens,
                                    p.spatial_weight->value.shape().rank() == 1, p.causal);
   return dense;

@@ -86,8 +86,8 @@ struct Kernels {
                        const AdamWFactors& factors);
 
   // Probes for tests and benchmarks.
-  /// exp, GELU and its derivative of n numbers.
-  void (*vector_math)(float* exp_x, float* gelu_x, float* dgelu_x, const float* x, int64_t n);
+  /// GELU and its derivative of n numbers.
+  void (*vector_math)(float* gelu_x, float* dgelu_x, const float* x, int64_t n);
   int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
   /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed.
   void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,

@@ -14,9 +14,10 @@ namespace gmlp {
 namespace {
 
 constexpr int64_t kMostShown = 7;  // layers, and tokens
-constexpr int64_t kCellPixels =
-    84;                      // a cell is upscaled by the whole factor that comes nearest below
-constexpr int64_t kGap = 4;  // between cells
+// A cell is upscaled by the whole factor that comes nearest below.
+constexpr int64_t kCellPixels = 84;
+constexpr int64_t kGap = 4;    // between cells
+constexpr int64_t kFrame = 1;  // around the token's own patch
 
 /// Up to kMostShown of 0..n-1, evenly spaced, with both ends.
 std::vector<int64_t> spread(int64_t n) {
@@ -39,13 +40,21 @@ void put_colour(double t, unsigned char* rgb) {
   }
 }
 
-double largest_magnitude(const Tensor& weight, int64_t skip) {
+/// The magnitude that 99 % of the weights stay below: a few extremes would leave the rest pale.
+double colour_scale(const Tensor& weight, int64_t skip) {
   const int64_t n = weight.shape()[0];
-  double largest = 0;
+  std::vector<double> magnitudes;
   for (int64_t i = skip; i < n; ++i) {
-    for (int64_t j = skip; j < n; ++j) largest = std::max(largest, std::abs(weight.at(i * n + j)));
+    for (int64_t j = skip; j < n; ++j) magnitudes.push_back(std::abs(weight.at(i * n + j)));
   }
-  return largest > 0 ? largest : 1;
+  const auto place = magnitudes.begin() + static_cast<int64_t>(magnitudes.size()) * 99 / 100;
+  std::nth_element(magnitudes.begin(), place, magnitudes.end());
+  return *place > 0 ? *place : 1;
+}
+
+/// Whether pixel (y, x) lies on the frame, `kFrame` wide, of a patch of scale x scale pixels.
+bool on_frame(int64_t y, int64_t x, int64_t scale) {
+  return std::min({y, x, scale - 1 - y, scale - 1 - x}) < kFrame;
 }
 
 void append_bytes(void* context, void* data, int size) {
@@ -74,16 +83,19 @@ Picture draw_filters(const std::vector<SpatialFilter>& layers, int64_t grid_heig
     const Tensor& weight = layers[static_cast<size_t>(rows[r])].weight;
     const int64_t n = weight.shape()[0];
     require(n == tokens + skip, "draw_filters: weights of another grid");
-    const double largest = largest_magnitude(weight, skip);
+    const double largest = colour_scale(weight, skip);
     for (size_t c = 0; c < columns.size(); ++c) {
       const int64_t top = kGap + static_cast<int64_t>(r) * cell_height;
       const int64_t left = kGap + static_cast<int64_t>(c) * cell_width;
       const int64_t first = (columns[c] + skip) * n + skip;  // the token's row, behind the skipped
       for (int64_t y = 0; y < grid_height * scale; ++y) {
         for (int64_t x = 0; x < grid_width * scale; ++x) {
-          const double value = weight.at(first + y / scale * grid_width + x / scale);
+          const int64_t patch = y / scale * grid_width + x / scale;
           const int64_t pixel = (top + y) * picture.width + left + x;
-          put_colour(value / largest, &picture.rgb[static_cast<size_t>(pixel * 3)]);
+          unsigned char* rgb = &picture.rgb[static_cast<size_t>(pixel * 3)];
+          put_colour(weight.at(first + patch) / largest, rgb);
+          if (patch == columns[c] && on_frame(y % scale, x % scale, scale))
+            rgb[0] = rgb[1] = rgb[2] = 0;
         }
       }
     }

@@ -23,8 +23,8 @@ struct Picture {
 };
 
 /// Up to 7 layers x 7 tokens, evenly spaced, first and last included. Blue is negative, white zero,
-/// red positive, each layer scaled by its largest magnitude. `skip` tokens in front (the class
-/// token) are left out; N - skip must be grid_height * grid_width.
+/// red positive, each layer on its own scale; the token's own patch is framed. `skip` tokens in
+/// front (the class token) are left out; N - skip must be grid_height * grid_width.
 Picture draw_filters(const std::vector<SpatialFilter>& layers, int64_t grid_height,
                      int64_t grid_width, int64_t skip);
 

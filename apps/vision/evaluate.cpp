@@ -39,7 +39,7 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
 
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   if (images.dtype() == dtype) return images;
-  const Tensor converted = arena.allocate(dtype, images.shape());
+  Tensor converted = arena.allocate(dtype, images.shape());
   converted.copy_from(images);
   return converted;
 }

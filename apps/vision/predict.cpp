@@ -138,7 +138,7 @@ Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const Predict
   const VisionConfig& config = loaded.model->config();
   const bool fused = options.kernels == "fused" && loaded.model->dtype() == DType::kF32;
   const int64_t n = inputs.size();
-  const Tensor result = Tensor::zeros(loaded.model->dtype(), {n, config.classes});
+  Tensor result = Tensor::zeros(loaded.model->dtype(), {n, config.classes});
   Arena arena;
   for (int64_t begin = 0; begin < n; begin += options.batch_size) {
     if (stop_signal() != 0) break;

@@ -9,11 +9,10 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-void vector_math(float* exp_x, float* gelu_x, float* dgelu_x, const float* x, int64_t n) {
+void vector_math(float* gelu_x, float* dgelu_x, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kPanel) {
     const int64_t count = smaller(kPanel, n - i);
     const V16 value = load(x + i, count);
-    store(exp_x + i, exp(value), count);
     store(gelu_x + i, gelu(value), count);
     store(dgelu_x + i, gelu_derivative(value), count);
   }
