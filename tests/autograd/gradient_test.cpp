@@ -31,7 +31,7 @@ Tensor random(const Shape& shape, uint64_t seed) {
 
 /// Rows of positive numbers that sum to 1.
 Tensor soft_targets(int64_t rows, int64_t classes) {
-  const Tensor targets = random({rows, classes}, 21);
+  Tensor targets = random({rows, classes}, 21);
   for (int64_t r = 0; r < rows; ++r) {
     double* row = targets.data<double>() + r * classes;
     double total = 0;

@@ -174,7 +174,7 @@ TEST_CASE("the fused linear layer equals the reference in double", "[kernels]") 
         return test::random_tensor(DType::kF32, dims, seed);
       };
       const auto f64 = [&](const Tensor& source) {
-        const Tensor copy = Tensor::zeros(DType::kF64, source.shape());
+        Tensor copy = Tensor::zeros(DType::kF64, source.shape());
         copy.copy_from(source);
         return copy;
       };
@@ -221,7 +221,7 @@ TEST_CASE("the fused AdamW equals the reference in double", "[kernels]") {
       if (positive) {
         for (int64_t i = 0; i < kSize; ++i) source.data<float>()[i] *= source.data<float>()[i];
       }
-      const Tensor tensor = Tensor::zeros(dtype, {kSize});
+      Tensor tensor = Tensor::zeros(dtype, {kSize});
       tensor.copy_from(source);
       return tensor;
     };

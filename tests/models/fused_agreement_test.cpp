@@ -42,7 +42,7 @@ Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& 
 
   Result result;
   const auto keep = [](const Tensor& tensor) {
-    const Tensor copy = Tensor::zeros(tensor.dtype(), tensor.shape());
+    Tensor copy = Tensor::zeros(tensor.dtype(), tensor.shape());
     copy.copy_from(tensor);
     return copy;
   };
@@ -114,7 +114,7 @@ TEST_CASE("a fused prediction does not depend on the batch it is in", "[agreemen
   GmlpBlock model(block(49, 33, 66), "b.", DType::kF32, 3);
   const Tensor images = test::random_tensor(DType::kF32, {64, 49, 33}, 1);
   const auto predict = [&](int64_t batch) {
-    const Tensor all = Tensor::zeros(DType::kF32, images.shape());
+    Tensor all = Tensor::zeros(DType::kF32, images.shape());
     for (int64_t b = 0; b < 64; b += batch) {
       const int64_t end = std::min<int64_t>(b + batch, 64);
       Arena arena;

@@ -9,12 +9,17 @@ namespace {
 
 constexpr double kStep = 1e-5;
 
+std::vector<Var> leaves_of(Tape& tape, const std::vector<Tensor>& inputs) {
+  std::vector<Var> leaves;
+  leaves.reserve(inputs.size());
+  for (const Tensor& input : inputs) leaves.push_back(tape.leaf(input));
+  return leaves;
+}
+
 double evaluate(const std::vector<Tensor>& inputs, const Build& build) {
   Arena arena;
   Tape tape(arena, Family::kReference, false);
-  std::vector<Var> leaves;
-  for (const Tensor& input : inputs) leaves.push_back(tape.leaf(input));
-  const Tensor y = tape.value(build(tape, leaves));
+  const Tensor y = tape.value(build(tape, leaves_of(tape, inputs)));
   const Tensor r = random_tensor(DType::kF64, y.shape(), 99);
   double total = 0;
   for (int64_t i = 0; i < y.elements(); ++i) total += r.at(i) * y.at(i);
@@ -22,7 +27,7 @@ double evaluate(const std::vector<Tensor>& inputs, const Build& build) {
 }
 
 Tensor numeric_gradient(const Tensor& x, const std::vector<Tensor>& inputs, const Build& build) {
-  const Tensor gradient = Tensor::zeros(DType::kF64, x.shape());
+  Tensor gradient = Tensor::zeros(DType::kF64, x.shape());
   for (int64_t i = 0; i < x.elements(); ++i) {
     double& place = x.data<double>()[i];
     const double kept = place;
@@ -43,8 +48,7 @@ GradientError check_gradients(const std::vector<Tensor>& inputs,
   for (Parameter* parameter : parameters) parameter->grad.fill(0);
   Arena arena;
   Tape tape(arena, Family::kReference, true);
-  std::vector<Var> leaves;
-  for (const Tensor& input : inputs) leaves.push_back(tape.leaf(input));
+  const std::vector<Var> leaves = leaves_of(tape, inputs);
   const Var y = build(tape, leaves);
   tape.backward(y, random_tensor(DType::kF64, tape.value(y).shape(), 99));
 

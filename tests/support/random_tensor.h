@@ -11,7 +11,7 @@ inline Tensor random_tensor(DType dtype, const Shape& shape, uint64_t seed, doub
   const Tensor draws = Tensor::zeros(DType::kF64, shape);
   Random random(seed, Purpose::kSample);
   for (int64_t i = 0; i < draws.elements(); ++i) draws.data<double>()[i] = scale * random.normal();
-  const Tensor tensor = Tensor::zeros(dtype, shape);
+  Tensor tensor = Tensor::zeros(dtype, shape);
   tensor.copy_from(draws);
   return tensor;
 }
