@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 gmlp::Tensor counted(const gmlp::Shape& shape, float first) {
-  const gmlp::Tensor tensor = gmlp::Tensor::zeros(gmlp::DType::kF32, shape);
+  gmlp::Tensor tensor = gmlp::Tensor::zeros(gmlp::DType::kF32, shape);
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     tensor.data<float>()[i] = first + static_cast<float>(i);
   }
@@ -68,7 +68,7 @@ TEST_CASE("a checkpoint truncated at any of 200 places is refused and the file n
   gmlp::Random random(1, gmlp::Purpose::kSample);
   for (int i = 0; i < 200; ++i) {
     const std::string& name = kFiles[static_cast<size_t>(i) % kFiles.size()];
-    const std::string file = path + "/" + name;
+    const std::string file = (fs::path(path) / name).string();
     const std::string whole = gmlp::read_text(file);
     const int64_t length = i < 4 ? 0 : random.below(static_cast<int64_t>(whole.size()));
     fs::resize_file(file, static_cast<uintmax_t>(length));
@@ -86,7 +86,7 @@ TEST_CASE("a checkpoint with any of 200 flipped bits is refused and the file nam
   gmlp::Random random(2, gmlp::Purpose::kSample);
   for (int i = 0; i < 200; ++i) {
     const std::string& name = kFiles[static_cast<size_t>(i) % kFiles.size()];
-    const std::string file = path + "/" + name;
+    const std::string file = (fs::path(path) / name).string();
     const std::string whole = gmlp::read_text(file);
     std::string damaged = whole;
     const size_t at = static_cast<size_t>(random.below(static_cast<int64_t>(whole.size())));
