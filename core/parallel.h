@@ -19,7 +19,7 @@ constexpr int64_t chunk_count(int64_t n, int64_t size) {
 }
 
 /// Calls body(i) for every i in [0, chunks), in any order, on all threads. An exception in one of
-/// them is carried out of the region and rethrown here, the one of the lowest chunk first seen.
+/// them is carried out of the region and rethrown here, the first that was caught.
 template <typename Body>
 void parallel_for(int64_t chunks, const Body& body) {
   if (chunks <= 1) {

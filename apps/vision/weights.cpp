@@ -115,6 +115,8 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
   }
   options.seed = split.at("seed").get<uint64_t>();
   options.val_fraction = numbers(split, "val_fraction", options.val_fraction, path)[0];
+  const double side = static_cast<double>(options.photo_side);
+  options.photo_side = static_cast<int64_t>(numbers(split, "photo_side", side, path)[0]);
   return options;
 }
 
@@ -170,7 +172,9 @@ LoadedModel load_model(const std::string& folder) {
 }
 
 std::string split_json(const DataOptions& options) {
-  const Json split = {{"seed", options.seed}, {"val_fraction", options.val_fraction}};
+  const Json split = {{"seed", options.seed},
+                      {"val_fraction", options.val_fraction},
+                      {"photo_side", options.photo_side}};
   return Json{{"split", split}}.dump();
 }
 

@@ -17,7 +17,7 @@ struct LoadedModel {
   std::unique_ptr<VisionModel> model;
   std::vector<std::string> label_names;  // empty when the checkpoint has none
   TransformOptions transform;            // size, channels, crop and normalisation of evaluation
-  DataOptions split;                     // how training split a set that has no validation part
+  DataOptions split;                     // how training split and shrank a set of files
 };
 
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
