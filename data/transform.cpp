@@ -141,25 +141,29 @@ void check_options(const TransformOptions& options) {
 }
 
 /// The centre, without a random number.
-void evaluate(const Image& image, const TransformOptions& options, float* out) {
+void write_centre(const Image& image, const TransformOptions& options, bool mirrored, float* out) {
   if (image.height == options.height && image.width == options.width &&
       options.crop_fraction == 1) {
-    write_window(image, options, {}, out);
+    write_window(image, options, {0, 0, mirrored}, out);
     return;
   }
   const Image resized = resize_for_center(image, options);
   // Python's round(): halves go to the even neighbour.
   const double top = std::nearbyint(static_cast<double>(resized.height - options.height) / 2);
   const double left = std::nearbyint(static_cast<double>(resized.width - options.width) / 2);
-  write_window(resized, options, {static_cast<int64_t>(top), static_cast<int64_t>(left), false},
-               out);
+  write_window(resized, options,
+               {static_cast<int64_t>(top), static_cast<int64_t>(left), mirrored}, out);
 }
 
-/// Shift or crop, mirror, then the policy. The draws come in a fixed order; what one option
+/// Mirror, shift or crop, then the policy. The draws come in a fixed order; what one option
 /// switches off must not move the numbers of another image, and cannot: every image has its own.
 void augment(const Image& image, const TransformOptions& options, Random& random, float* out) {
   Window window;
   window.mirrored = options.flip && random.below(2) == 1;
+  if (options.augment == Augment::kMirror) {
+    write_centre(image, options, window.mirrored, out);
+    return;
+  }
   Image resized;
   const Image* source = &image;
   if (near_size(image.height, options.height) && near_size(image.width, options.width)) {
@@ -196,9 +200,10 @@ void augment(const Image& image, const TransformOptions& options, Random& random
 
 Augment augment_from_name(const std::string& name) {
   if (name == "none") return Augment::kNone;
+  if (name == "mirror") return Augment::kMirror;
   if (name == "light") return Augment::kLight;
   if (name == "autoaugment") return Augment::kAutoAugment;
-  fail_input("--aug {}: unknown; choose none, light or autoaugment", name);
+  fail_input("--aug {}: unknown; choose none, mirror, light or autoaugment", name);
 }
 
 void transform_image(const Image& image, const TransformOptions& options, Random* random,
@@ -207,7 +212,7 @@ void transform_image(const Image& image, const TransformOptions& options, Random
   if (image.is_float()) {
     write_floats(image, options, out);
   } else if (random == nullptr || options.augment == Augment::kNone) {
-    evaluate(image, options, out);
+    write_centre(image, options, false, out);
   } else {
     augment(image, options, *random, out);
   }

@@ -12,8 +12,9 @@
 
 namespace gmlp {
 
-enum class Augment : uint8_t { kNone, kLight, kAutoAugment };
-Augment augment_from_name(const std::string& name);  ///< none, light, autoaugment; else InputError
+/// kMirror: half of the images mirrored; kLight: also shifted or cropped; kAutoAugment: and the policy.
+enum class Augment : uint8_t { kNone, kMirror, kLight, kAutoAugment };
+Augment augment_from_name(const std::string& name);  ///< throws InputError for an unknown name
 
 struct TransformOptions {
   int64_t height = 0;  // the model's input

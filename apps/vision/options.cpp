@@ -40,8 +40,8 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
          "--data", options.data,
          "fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, arrays:DIR, shapes")
       ->type_name("SPEC");
-  app.add_option("--aug", options.aug, "Augmentation")
-      ->check(CLI::IsMember({"none", "light", "autoaugment"}));
+  app.add_option("--aug", options.aug, "mirror: mirror images; light: also shifts or crops")
+      ->check(CLI::IsMember({"none", "mirror", "light", "autoaugment"}));
   app.add_flag("--no-flip", options.no_flip, "No mirror images (never for digits: mnist)");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
   app.add_option("--smoothing", options.smoothing, "Label smoothing")->check(fraction);

@@ -157,6 +157,24 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("mirror augmentation is the evaluation's image, half of the time mirrored") {
+  const Image image = ramp(16, 15);
+  TransformOptions options = options_for(16, 15, 1);
+  const std::vector<float> plain = transform(image, options);
+  options.augment = Augment::kMirror;
+  int mirrored = 0;
+  for (uint64_t sample = 0; sample < 300; ++sample) {
+    gmlp::Random random(3, gmlp::Purpose::kAugment, 0, sample);
+    std::vector<float> out = transform(image, options, &random);
+    if (out != plain) {
+      for (int64_t y = 0; y < 16; ++y) std::reverse(&out[y * 15], &out[y * 15] + 15);
+      ++mirrored;
+    }
+    CHECK(out == plain);
+  }
+  CHECK(std::abs(mirrored - 150) < 45);
+}
+
 TEST_CASE("light augmentation crops large images and never leaves them") {
   TransformOptions options = options_for(8, 8, 1);
   options.augment = Augment::kLight;
