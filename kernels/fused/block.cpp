@@ -6,6 +6,7 @@
 // Weights are packed once a call, for all chunks: 2 D F + D E numbers against 2 R (2 D F + D E)
 // multiply-adds.
 
+#include "core/profile.h"
 #include "kernels/fused/channel_in.h"
 #include "kernels/fused/channel_out.h"
 #include "kernels/fused/spatial_gate.h"
@@ -104,6 +105,7 @@ void block_forward(float* y, const BlockSaved& saved, const float* x, const floa
   const int64_t step = chunk_samples(s);
   pack_b(room.w1, w.fc1_weight, s.d_model, s.d_model, s.d_ffn, true);
   pack_b(room.w2, w.fc2_weight, width, width, s.d_model, true);
+  profile_mark("pack weights");
   for (int64_t first = 0; first < s.batch; first += step) {
     const int64_t row = first * s.tokens;
     Chunk chunk{};
@@ -120,8 +122,11 @@ void block_forward(float* y, const BlockSaved& saved, const float* x, const floa
                      room.gated, room.stats + 2 * r, room.stats + 3 * r};
     }
     channel_in_forward(room.z, chunk.saved.h, chunk, room.x_hat, room.w1, w, s);
+    profile_mark("forward channel_in");
     spatial_gate_forward(room.gated, chunk.saved.t, room.z, chunk, room.packed, w, s);
+    profile_mark("forward spatial_gate");
     channel_out_forward(chunk, room.gated, room.w2, w, s);
+    profile_mark("forward channel_out");
   }
 }
 

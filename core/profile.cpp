@@ -1,0 +1,53 @@
+#include "core/profile.h"
+
+#include <chrono>
+#include <string_view>
+#include <vector>
+
+namespace gmlp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Used by one thread at a time, the one that runs the step.
+bool measuring = false;
+Clock::time_point last;
+std::vector<ProfileEntry> entries;
+
+}  // namespace
+
+void profile_mark(const char* name) {
+  if (!measuring) return;
+  const Clock::time_point now = Clock::now();
+  const double seconds = std::chrono::duration<double>(now - last).count();
+  last = now;
+  for (ProfileEntry& entry : entries) {
+    if (std::string_view(entry.name) == name) {
+      entry.seconds += seconds;
+      ++entry.marks;
+      return;
+    }
+  }
+  entries.push_back({name, seconds, 1});
+}
+
+void profile_start() {
+  entries.clear();
+  measuring = true;
+  last = Clock::now();
+}
+
+void profile_stop() {
+  measuring = false;
+}
+
+size_t profile_count() {
+  return entries.size();
+}
+
+ProfileEntry profile_entry(size_t i) {
+  return entries[i];
+}
+
+}  // namespace gmlp
