@@ -12,7 +12,8 @@
 
 namespace gmlp {
 
-/// kMirror: half of the images mirrored; kLight: also shifted or cropped; kAutoAugment: and the policy.
+/// kMirror: half of the images mirrored; kLight: also shifted or cropped; kAutoAugment: and the
+/// policy.
 enum class Augment : uint8_t { kNone, kMirror, kLight, kAutoAugment };
 Augment augment_from_name(const std::string& name);  ///< throws InputError for an unknown name
 

@@ -87,8 +87,8 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
   }
 }
 
-/// (1) v -> v̂, (2) t = W v̂, (3) s from u and g. `packed` holds spatial_pack_size() a task; w_token
-/// is W (N,N) in T.
+/// (1) v -> v̂, (2) t = W v̂, (3) s from u and g. `packed` holds spatial_pack_size() a task;
+/// w_token is W (N,N) in T.
 template <typename T>
 GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chunk, float* packed,
                                       const T* w_token, const BlockWeights<const float>& w,

@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/simd/transpose8_avx.h"
+#include "kernels/simd/simd_avx.h"
 
 namespace gmlp::fused::GMLP_ISA {
 

@@ -1,5 +1,5 @@
 #pragma once
-// Rows of an 8 x 8 block become its columns, in ymm registers: for AVX2 and for AVX-512 alike.
+// What AVX2 and AVX-512 share: the rows of an 8 x 8 block become its columns, in ymm registers.
 
 #include <immintrin.h>
 
