@@ -33,8 +33,8 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const Pa
   }
   // Only f32 may have several blocks of k, and then z's place can hold the sums between them.
   float* sums = reinterpret_cast<float*>(z);
-  const auto prepare = [&](int64_t row, int64_t rows, int64_t col) {
-    prefetch_write_tile(z + row * f_stride + col, f_stride, rows);
+  const auto prepare = [&](Lines& lines, int64_t row, int64_t rows, int64_t col) {
+    add_lines(lines, z + row * f_stride + col, f_stride, rows);
   };
   gemm_rows(sums, f_stride, x_hat, d_stride, w1, r0, r1, Triangle::kNone, prepare,  // (2)
             [&](int64_t row, int64_t col, int64_t cols, V16 sum) {

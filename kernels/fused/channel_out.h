@@ -24,9 +24,9 @@ GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, cons
   for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
-    const auto prepare = [&](int64_t row, int64_t rows, int64_t col) {
-      prefetch_tile(chunk.x + row * d + col, d, rows);
-      prefetch_write_tile(chunk.y + row * d + col, d, rows);
+    const auto prepare = [&](Lines& lines, int64_t row, int64_t rows, int64_t col) {
+      add_lines(lines, chunk.x + row * d + col, d, rows);
+      add_lines(lines, chunk.y + row * d + col, d, rows);
     };
     gemm_rows(chunk.y, d, gated, stride_of<T>(gate_width(s)), w2, r0, r1, Triangle::kNone, prepare,
               [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
@@ -83,12 +83,12 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, T* ga
       }
     }
     float* sums = reinterpret_cast<float*>(dt);  // as in channel_in_rows
-    const auto prepare = [&](int64_t row, int64_t rows, int64_t col) {
-      prefetch_tile(chunk.h + row * s.d_ffn + col, s.d_ffn, rows);
-      prefetch_tile(chunk.t + row * width + col, width, rows);
-      prefetch_write_tile(dt + row * e_stride + col, e_stride, rows);
-      prefetch_write_tile(gated + row * e_stride + col, e_stride, rows);
-      prefetch_write_tile(dh + row * f_stride + col, f_stride, rows);
+    const auto prepare = [&](Lines& lines, int64_t row, int64_t rows, int64_t col) {
+      add_lines(lines, chunk.h + row * s.d_ffn + col, s.d_ffn, rows);
+      add_lines(lines, chunk.t + row * width + col, width, rows);
+      add_lines(lines, dt + row * e_stride + col, e_stride, rows);
+      add_lines(lines, gated + row * e_stride + col, e_stride, rows);
+      add_lines(lines, dh + row * f_stride + col, f_stride, rows);
     };
     gemm_rows(sums, e_stride, dr, d_stride, w2, r0, r1, Triangle::kNone, prepare,
               [&](int64_t row, int64_t col, int64_t cols, V16 ds) {

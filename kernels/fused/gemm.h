@@ -21,6 +21,22 @@ struct Tile {
   V16 c[kTileRows * kTileVectors];
 };
 
+/// The cache lines that a tile's epilogue will touch. The multiplication asks for them on its way,
+/// a few a word: all at once they would fill the queue that its own loads need.
+struct Lines {
+  static constexpr int64_t kArrays = 5;
+  const void* at[kArrays * kTileRows * (kPanel * 4 / 64)];
+  int64_t count;
+};
+/// Adds `rows` rows of the tile at p, `stride` elements apart.
+template <typename T>
+GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride, int64_t rows) {
+  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t c = 0; c < kPanel; c += kPerLine) lines.at[lines.count++] = p + i * stride + c;
+  }
+}
+
 /// Rows i of A: `stride` elements apart, or next to each other in a packed tile of words.
 template <typename T, bool kPacked, int kRows>
 struct TileReader {
@@ -53,14 +69,15 @@ struct TileReader {
 /// serves all kernels.
 template <typename T, bool kPacked, int kRows, int kVectors>
 static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, const T* a,
-                                                    int64_t stride, const float* b, int64_t words) {
+                                                    int64_t stride, const float* b, int64_t words,
+                                                    const Lines& lines) {
   V16 c[kRows * kVectors];
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) {
     c[i] = fresh ? zero() : tile.c[i / kVectors * kTileVectors + i % kVectors];
   }
   TileReader<T, kPacked, kRows> rows = TileReader<T, kPacked, kRows>::start(a, stride);
-  for (int64_t word = 0; word < words; ++word, b += kPanel) {
+  const auto step = [&]() __attribute__((always_inline)) {
     V16 b_word[kVectors];
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + v * kLanes);
@@ -73,7 +90,16 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
       }
     }
     rows.advance();
+    b += kPanel;
+  };
+  // Two lines a word; where there are more lines than that, the last ones are left to luck.
+  const int64_t asked = smaller(words, lines.count / 2);
+  for (int64_t word = 0; word < asked; ++word) {
+    prefetch(lines.at[2 * word]);
+    prefetch(lines.at[2 * word + 1]);
+    step();
   }
+  for (int64_t word = asked; word < words; ++word) step();
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) {
     tile.c[i / kVectors * kTileVectors + i % kVectors] = c[i];
@@ -83,16 +109,16 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
 /// The same for any number of rows and vectors up to the tile's: an edge costs what it computes.
 template <typename T, bool kPacked, int kRows = static_cast<int>(kTileRows)>
 GMLP_INLINE void multiply(Tile& tile, bool fresh, const T* a, int64_t stride, int64_t rows,
-                          int64_t vectors, const float* b, int64_t words) {
+                          int64_t vectors, const float* b, int64_t words, const Lines& lines) {
   if constexpr (kRows == 0) {
     return;
   } else {
     if (rows != kRows) {
-      multiply<T, kPacked, kRows - 1>(tile, fresh, a, stride, rows, vectors, b, words);
+      multiply<T, kPacked, kRows - 1>(tile, fresh, a, stride, rows, vectors, b, words, lines);
     } else if (vectors == kTileVectors) {
-      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, fresh, a, stride, b, words);
+      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, fresh, a, stride, b, words, lines);
     } else {
-      multiply_tile<T, kPacked, kRows, 1>(tile, fresh, a, stride, b, words);
+      multiply_tile<T, kPacked, kRows, 1>(tile, fresh, a, stride, b, words, lines);
     }
   }
 }
@@ -123,23 +149,6 @@ GMLP_INLINE void add_tile(float* c, int64_t stride, const Tile& tile, int64_t ro
   });
 }
 
-/// Asks for a tile's lines of an array, before the multiplication during which they will come.
-template <typename T>
-GMLP_INLINE void prefetch_tile(const T* p, int64_t stride, int64_t rows) {
-  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < kPanel; c += kPerLine) prefetch(p + i * stride + c);
-  }
-}
-
-template <typename T>
-GMLP_INLINE void prefetch_write_tile(const T* p, int64_t stride, int64_t rows) {
-  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < kPanel; c += kPerLine) prefetch_write(p + i * stride + c);
-  }
-}
-
 /// Where A may differ from zero: everywhere, or on one side of its diagonal (a causal W, and Wᵀ).
 enum class Triangle : uint8_t { kNone, kLower, kUpper };
 /// The elements of k that rows [row, row + rows) of A have to be multiplied over.
@@ -155,8 +164,8 @@ GMLP_INLINE DepthRange depth_range(Triangle triangle, int64_t row, int64_t rows,
 
 /// Rows [r0, r1) of C = A B, A row-major, zero outside of `triangle`. `c` (stride `c_stride`) holds
 /// the sums between blocks of k; nullptr where B has one block. Before a tile's last multiplication
-/// prepare(row, rows, col) may ask for what its epilogue will read; then epilogue(row, col, cols,
-/// value) is called for each vector: 16 (or `cols`) sums from column `col`.
+/// prepare(lines, row, rows, col) may name what its epilogue will touch; then epilogue(row, col,
+/// cols, value) is called for each vector: 16 (or `cols`) sums from column `col`.
 template <typename T, typename Prepare, typename Epilogue>
 GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_stride,
                            const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
@@ -174,11 +183,14 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_str
         const DepthRange k = depth_range(triangle, row, rows, b.words * kPerWord);
         const int64_t begin = larger(k.begin / kPerWord, word0);
         const int64_t end = smaller(words_of<T>(k.end), word0 + depth);
-        if (last) prepare(row, rows, col);
+        Lines lines;
+        lines.count = 0;
+        if (last) prepare(lines, row, rows, col);
         Tile tile;
         if (word0 > 0) load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
         multiply<T, false>(tile, word0 == 0, a + row * a_stride + begin * kPerWord, a_stride, rows,
-                           ceil_div(cols, kLanes), b_panel + (begin - word0) * kPanel, end - begin);
+                           ceil_div(cols, kLanes), b_panel + (begin - word0) * kPanel, end - begin,
+                           lines);
         if (last) {
           each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
             epilogue(row + i, col + v * kLanes, count, tile.c[i * kTileVectors + v]);
@@ -197,7 +209,8 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_str
                            const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
                            const Epilogue& epilogue) {
   gemm_rows(
-      c, c_stride, a, a_stride, b, r0, r1, triangle, [](int64_t, int64_t, int64_t) {}, epilogue);
+      c, c_stride, a, a_stride, b, r0, r1, triangle, [](Lines&, int64_t, int64_t, int64_t) {},
+      epilogue);
 }
 
 /// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.
@@ -212,11 +225,13 @@ GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, in
         const int64_t rows = smaller(kTileRows, r1 - row);
         if (triangle == Triangle::kLower && col >= row + rows) continue;
         float* place = c + row * c_stride + col;
-        prefetch_tile(place, c_stride, rows);
+        Lines lines;
+        lines.count = 0;
+        add_lines(lines, place, c_stride, rows);
         Tile tile;
         multiply<T, false>(tile, true, a + row * a_stride + word0 * Operand<T>::kPerWord, a_stride,
                            rows, ceil_div(cols, kLanes), panel_at(b, word0, panel),
-                           block_depth(b, word0));
+                           block_depth(b, word0), lines);
         add_tile(place, c_stride, tile, rows, cols);
       }
     }
@@ -228,7 +243,7 @@ GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, in
 GMLP_INLINE int64_t owned_tiles(int64_t m) {
   return smaller(ceil_div(tiles_of(m), 16), 16);
 }
-constexpr int64_t kOwnedWords = 256;
+constexpr int64_t kOwnedWords = 800;
 template <typename T>
 GMLP_INLINE int64_t owned_block(int64_t k) {
   const int64_t words = words_of<T>(k);
@@ -236,7 +251,7 @@ GMLP_INLINE int64_t owned_block(int64_t k) {
 }
 /// Floats of room for A that gemm_transposed needs.
 GMLP_INLINE int64_t owned_room(int64_t m) {
-  return ceil_div(tiles_of(m), owned_tiles(m)) * packed_a_size(owned_tiles(m), kOwnedWords);
+  return ceil_div(tiles_of(m), owned_tiles(m)) * owned_tiles(m) * packed_tile_size(kOwnedWords);
 }
 
 /// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in blocks of owned_block(k); sums (m) +=
@@ -251,7 +266,7 @@ GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, float* sums, const 
   for (int64_t task = 0; task < ceil_div(tiles_of(m), share); ++task) {
     const int64_t t0 = task * share;
     const int64_t t1 = smaller(t0 + share, tiles_of(m));
-    float* a_packed = a_room + task * packed_a_size(share, kOwnedWords);
+    float* a_packed = a_room + task * share * packed_tile_size(kOwnedWords);
     for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
       const int64_t depth = block_depth(b, word0);
       pack_tiles(a_packed, sums, a, a_stride, k, word0, depth, t0, t1, m);
@@ -261,11 +276,13 @@ GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, float* sums, const 
         for (int64_t t = t0; t < t1; ++t) {
           const int64_t rows = smaller(kTileRows, m - t * kTileRows);
           float* place = c + t * kTileRows * c_stride + col;
-          prefetch_tile(place, c_stride, rows);
+          Lines lines;
+          lines.count = 0;
+          add_lines(lines, place, c_stride, rows);
           Tile tile;
-          multiply<T, true>(tile, true,
-                            reinterpret_cast<const T*>(a_packed + (t - t0) * depth * kTileRows), 0,
-                            rows, ceil_div(cols, kLanes), panel_at(b, word0, panel), depth);
+          multiply<T, true>(
+              tile, true, reinterpret_cast<const T*>(a_packed + (t - t0) * packed_tile_size(depth)),
+              0, rows, ceil_div(cols, kLanes), panel_at(b, word0, panel), depth, lines);
           add_tile(place, c_stride, tile, rows, cols);
         }
       }

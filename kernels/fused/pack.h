@@ -202,31 +202,35 @@ GMLP_INLINE void pack_b(const PackedB& b, const S* source, int64_t stride, int64
   }
 }
 
+/// Floats from one packed tile of A to the next: whole vectors are written, each spills into the
+/// word after it, the last one into the slack.
+GMLP_INLINE int64_t packed_tile_size(int64_t words) {
+  return words * kTileRows + kLanes;
+}
+
 /// Row tiles [t0, t1) of one block of A, given as Aᵀ (k,m), row-major; adds each row of A to
-/// `sums` (m), in the order of k, if there are any. Writes whole vectors: each spills into what is
-/// written next, the last one into kLanes words of slack.
+/// `sums` (m), in the order of k, if there are any.
 template <typename T>
 GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride, int64_t k,
                             int64_t word0, int64_t words, int64_t t0, int64_t t1, int64_t m) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
-  for (int64_t t = t0; t < t1; ++t) {
-    const int64_t rows = smaller(kTileRows, m - t * kTileRows);
-    V16 total = sums == nullptr ? zero() : load(sums + t * kTileRows, rows);
-    for (int64_t word = word0; word < word0 + words; ++word, out += kTileRows) {
-      const T* even = at + word * kPerWord * stride + t * kTileRows;
-      const T* odd = even + stride;
-      const bool pair = kPerWord == 2 && word * kPerWord + 1 < k;
-      store(out, word_of_rows(even, pair ? odd : nullptr, rows, T{}));
-      total = total + load(even, rows);
-      if (pair) total = total + load(odd, rows);
+  for (int64_t word = 0; word < words; ++word) {
+    const int64_t row = (word0 + word) * kPerWord;
+    const bool pair = kPerWord == 2 && row + 1 < k;
+    float* place = out + word * kTileRows;
+    for (int64_t t = t0; t < t1; ++t, place += packed_tile_size(words)) {
+      const int64_t col = t * kTileRows;
+      const int64_t rows = smaller(kTileRows, m - col);
+      const T* even = at + row * stride + col;
+      const T* odd = pair ? even + stride : nullptr;
+      store(place, word_of_rows(even, odd, rows, T{}));
+      if (sums != nullptr) {
+        V16 total = load(sums + col, rows) + load(even, rows);
+        if (pair) total = total + load(odd, rows);
+        store(sums + col, total, rows);
+      }
     }
-    if (sums != nullptr) store(sums + t * kTileRows, total, rows);
   }
-}
-
-/// Floats that packed tiles of A take, over blocks of `words`.
-GMLP_INLINE int64_t packed_a_size(int64_t tiles, int64_t words) {
-  return tiles * kTileRows * words + kLanes;
 }
 
 /// dst (rows, stride_of<T>) = source (rows, cols) or its transpose, in T, the pad zeroed: A of a

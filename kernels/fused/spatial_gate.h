@@ -107,9 +107,9 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
     pack_normalised(v_hat, u + s.d_ffn - width, f_stride, chunk, first, n,  // (1)
                     w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
     float* sums = reinterpret_cast<float*>(gated + first * e_stride + task.col);
-    const auto prepare = [&](int64_t token, int64_t rows, int64_t col) {
-      prefetch_tile(u + token * f_stride + col, f_stride, rows);
-      prefetch_write_tile(gated + (first + token) * e_stride + task.col + col, e_stride, rows);
+    const auto prepare = [&](Lines& lines, int64_t token, int64_t rows, int64_t col) {
+      add_lines(lines, u + token * f_stride + col, f_stride, rows);
+      add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride, rows);
     };
     gemm_rows(sums, e_stride, w_token, stride_of<T>(n), v_hat, 0, n, triangle, prepare,
               [&](int64_t token, int64_t col, int64_t cols, V16 sum) {

@@ -196,10 +196,6 @@ GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
 GMLP_INLINE void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 }
-/// The same of a line that will be written.
-GMLP_INLINE void prefetch_write(const void* p) {
-  __builtin_prefetch(p, 1, 3);
-}
 /// Stores what is not read again soon, past the caches where a whole vector is aligned.
 GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
   if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {

@@ -160,7 +160,6 @@ GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
 // ---- hints, of no effect here ----
 
 GMLP_INLINE void prefetch(const void* /*p*/) {}
-GMLP_INLINE void prefetch_write(const void* /*p*/) {}
 template <typename T>
 GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
   store(p, x, count);
