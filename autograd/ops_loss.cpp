@@ -75,9 +75,9 @@ void projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) 
   const int64_t room_size = reference::projected_cross_entropy_room(p.scored.count(), vocab);
   const Tensor room = tape.scratch(p.x.dtype(), {room_size});
   reference::projected_cross_entropy_forward(
-      loss_rows.data<T>(), p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(),
-      p.table->value.data<T>(), p.bias == nullptr ? nullptr : p.bias->value.data<T>(),
-      p.scored.ids.data(), room.data<T>(), p.scored.count(), p.x.shape().cols(), vocab);
+      loss_rows.data<T>(), p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(), value_of<T>(p.table),
+      value_of<T>(p.bias), p.scored.ids.data(), room.data<T>(), p.scored.count(),
+      p.x.shape().cols(), vocab);
 }
 
 /// drows (M,D) may be undefined.
@@ -87,11 +87,9 @@ void projected_backward(Tape& tape, const Tensor& drows, double dloss, const Pro
   const int64_t room_size = reference::projected_cross_entropy_room(p.scored.count(), vocab);
   const Tensor room = tape.scratch(p.x.dtype(), {room_size});
   reference::projected_cross_entropy_backward(
-      drows.defined() ? drows.data<T>() : nullptr, p.table->grad.data<T>(),
-      p.bias == nullptr ? nullptr : p.bias->grad.data<T>(), dloss, p.top.data<T>(), p.sum.data<T>(),
-      p.x.data<T>(), p.table->value.data<T>(),
-      p.bias == nullptr ? nullptr : p.bias->value.data<T>(), p.scored.ids.data(), room.data<T>(),
-      p.scored.count(), p.x.shape().cols(), vocab);
+      drows.defined() ? drows.data<T>() : nullptr, grad_of<T>(p.table), grad_of<T>(p.bias), dloss,
+      p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(), value_of<T>(p.table), value_of<T>(p.bias),
+      p.scored.ids.data(), room.data<T>(), p.scored.count(), p.x.shape().cols(), vocab);
 }
 
 /// The gradient of x where one is wanted, those of table and bias always.
