@@ -58,75 +58,114 @@ Tensor dense_spatial(Tape& tape, const FusedBlockParameters& p, int64_t tokens) 
   return dense;
 }
 
-fused::BlockSaved allocate_saved(Tape& tape, const BlockShape& s) {
-  if (!tape.recording()) return {};
+/// Room for what the forward keeps.
+fused::BlockSaved allocate_saved(Tape& tape, const BlockShape& s, int64_t width) {
   const int64_t rows = s.batch * s.tokens;
+  const bool bf16 = s.precision == fused::Precision::kBf16;
+  const auto stats = [&] { return tape.scratch(DType::kF32, {rows}).data<float>(); };
   const auto room = [&](int64_t cols) {
-    return tape.scratch(DType::kF32, {rows, cols}).data<float>();
+    return tape.scratch(bf16 ? DType::kBf16 : DType::kF32, {rows, cols}).raw();
   };
-  return {room(1), room(1), room(s.d_ffn), room(s.d_ffn / 2), room(1), room(1)};
+  return {stats(), stats(), room(s.d_ffn), room(width), stats(), stats()};
 }
 
-void backward(Tape& tape, Var x, const FusedBlockParameters& p, const Tensor& scales,
-              const fused::BlockSaved& saved, const Tensor& spatial, const BlockShape& shape,
-              const Tensor& dy) {
-  const Tensor in = tape.value(x);
-  const Tensor dx = tape.scratch(DType::kF32, in.shape());
+/// One use of the block: all that forward and backward need of each other.
+struct Call {
+  FusedBlockParameters parameters;
+  Var x, gate_extra;
+  Tensor spatial;  // the dense W
+  Tensor scales;
+  BlockShape shape;
+  int64_t width;  // E
+};
+
+fused::BlockData data_of(const Tape& tape, const Call& call) {
+  fused::BlockData data{};
+  data.x = tape.value(call.x).data<float>();
+  if (call.scales.defined()) data.drop_scales = call.scales.data<float>();
+  if (call.gate_extra.defined()) data.gate_extra = tape.value(call.gate_extra).data<float>();
+  return data;
+}
+
+void forward(Tape& tape, const Call& call, float* y, const fused::BlockSaved& saved) {
+  const fused::Kernels& kernels = fused::kernels();
   const Arena::Mark mark = tape.arena().mark();
+  void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(call.shape));
+  fused::BlockData data = data_of(tape, call);
+  data.y = y;
+  kernels.block_forward(data, saved, weights_of(call.parameters, call.spatial.data<float>()),
+                        workspace, call.shape);
+  tape.arena().rewind(mark);
+}
+
+void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tensor& dy) {
+  const FusedBlockParameters& p = call.parameters;
+  const Tensor dx = tape.scratch(DType::kF32, tape.value(call.x).shape());
+  Tensor dextra;
+  if (call.gate_extra.defined()) {
+    dextra = tape.scratch(DType::kF32, tape.value(call.gate_extra).shape());
+  }
+  const Arena::Mark mark = tape.arena().mark();
+  if (saved.mean == nullptr) {  // checkpointed: the forward again, keeping all this time
+    saved = allocate_saved(tape, call.shape, call.width);
+    forward(tape, call, tape.scratch(DType::kF32, dx.shape()).data<float>(), saved);
+  }
   Tensor dspatial = p.spatial_weight->grad;
   if (is_structured(p)) {
-    dspatial = tape.scratch(DType::kF32, {shape.tokens, shape.tokens});
+    dspatial = tape.scratch(DType::kF32, call.spatial.shape());
     dspatial.fill(0);
   }
   const fused::Kernels& kernels = fused::kernels();
-  void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(shape));
-  kernels.block_backward(dx.data<float>(), gradients_of(p, dspatial.data<float>()),
-                         dy.data<float>(), in.data<float>(),
-                         scales.defined() ? scales.data<float>() : nullptr, saved,
-                         weights_of(p, spatial.data<float>()), workspace, shape);
+  void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(call.shape));
+  fused::BlockData data = data_of(tape, call);
+  data.dy = dy.data<float>();
+  data.dx = dx.data<float>();
+  if (dextra.defined()) data.dgate_extra = dextra.data<float>();
+  kernels.block_backward(data, gradients_of(p, dspatial.data<float>()), saved,
+                         weights_of(p, call.spatial.data<float>()), workspace, call.shape);
   if (is_structured(p)) {
     reference::spatial_weight_expand_backward(
-        grad(p.spatial_weight), dspatial.data<float>(), shape.tokens,
+        grad(p.spatial_weight), dspatial.data<float>(), call.shape.tokens,
         p.spatial_weight->value.shape().rank() == 1, p.causal);
   }
   tape.arena().rewind(mark);
-  tape.give(x, dx);
+  tape.give(call.x, dx);
+  if (dextra.defined()) tape.give(call.gate_extra, dextra);
 }
 
 }  // namespace
 
 Var fused_block(Tape& tape, Var x, const FusedBlockParameters& p,
-                const std::vector<double>& drop_scales) {
-  const Tensor in = tape.value(x);
-  const Shape& s = in.shape();
-  const BlockShape shape{s[0],
-                         s[1],
-                         s[2],
-                         p.fc1_bias->value.elements(),
-                         static_cast<float>(p.norm_eps),
-                         static_cast<float>(p.gate_eps)};
-  require(p.spatial_bias->value.elements() == shape.tokens, "fused_block: tokens do not match");
-  Tensor scales;
+                const std::vector<double>& drop_scales, Var gate_extra) {
+  const Shape s = tape.value(x).shape();
+  Call call{p, x, gate_extra, {}, {}, {}, p.gate_norm_weight->value.elements()};
+  call.shape = {s[0],
+                s[1],
+                s[2],
+                p.fc1_bias->value.elements(),
+                static_cast<float>(p.norm_eps),
+                static_cast<float>(p.gate_eps),
+                p.gate,
+                p.causal,
+                tape.compute().precision};
+  require(p.spatial_bias->value.elements() == s[1], "fused_block: tokens do not match");
+  require(call.shape.precision == fused::Precision::kF32 || fused::bf16_fits(s[2], call.width),
+          "fused_block: odd widths in bf16");
   if (!drop_scales.empty()) {
-    scales = tape.scratch(DType::kF32, {shape.batch});
-    for (int64_t b = 0; b < shape.batch; ++b) {
-      scales.data<float>()[b] = static_cast<float>(drop_scales[static_cast<size_t>(b)]);
+    call.scales = tape.scratch(DType::kF32, {s[0]});
+    for (int64_t b = 0; b < s[0]; ++b) {
+      call.scales.data<float>()[b] = static_cast<float>(drop_scales[static_cast<size_t>(b)]);
     }
   }
   const Tensor y = tape.scratch(DType::kF32, s);
-  const Tensor spatial = dense_spatial(tape, p, shape.tokens);
-  const fused::BlockSaved saved = allocate_saved(tape, shape);
-
-  const fused::Kernels& kernels = fused::kernels();
-  const Arena::Mark mark = tape.arena().mark();
-  void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(shape));
-  kernels.block_forward(y.data<float>(), saved, in.data<float>(),
-                        scales.defined() ? scales.data<float>() : nullptr,
-                        weights_of(p, spatial.data<float>()), workspace, shape);
-  tape.arena().rewind(mark);
-  return tape.record("fused_block", y, [=, &tape](const Tensor& dy) {
-    backward(tape, x, p, scales, saved, spatial, shape, dy);
-  });
+  call.spatial = dense_spatial(tape, p, s[1]);
+  fused::BlockSaved saved{};
+  if (tape.recording() && !tape.compute().checkpoint) {
+    saved = allocate_saved(tape, call.shape, call.width);
+  }
+  forward(tape, call, y.data<float>(), saved);
+  return tape.record("fused_block", y,
+                     [call, saved, &tape](const Tensor& dy) { backward(tape, call, saved, dy); });
 }
 
 }  // namespace gmlp

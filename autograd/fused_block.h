@@ -1,5 +1,6 @@
 #pragma once
-// One gMLP block with the split gate as a single op, on the fused kernels. f32 only.
+// One gMLP block as a single op, on the fused kernels. Parameters are f32, activations f32 or bf16
+// (Tape::compute).
 
 #include <vector>
 
@@ -21,11 +22,13 @@ struct FusedBlockParameters {
   Parameter* fc2_bias;
   double norm_eps;
   double gate_eps;
+  Gate gate;
   bool causal;
 };
 
-/// x (B, N, D) -> x + drop_scales * fc2(SGU(gelu(fc1(norm(x))))); drop_scales (B) or empty.
+/// x (B, N, D) -> x + drop_scales * fc2(SGU(gelu(fc1(norm(x))))); drop_scales (B) or empty;
+/// gate_extra (B, N, E), if defined, is added to the gate.
 Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
-                const std::vector<double>& drop_scales);
+                const std::vector<double>& drop_scales, Var gate_extra);
 
 }  // namespace gmlp

@@ -29,6 +29,7 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
   if (parameter.value.dtype() == DType::kF64) {
     reference::adamw_update(parameter.value.data<double>(), m.data<double>(), v.data<double>(),
                             parameter.grad.data<double>(), n, step);
+    parameter.grad.fill(0);
     return;
   }
   const auto single = [](double x) { return static_cast<float>(x); };
@@ -62,7 +63,6 @@ void AdamW::step(double lr, double grad_scale) {
     step.weight_decay = parameter.decay ? options_.weight_decay : 0;
     update(parameter, m_[i], v_[i], step);
   }
-  zero_gradients(parameters_);
 }
 
 double global_gradient_norm(const std::vector<Parameter*>& parameters) {

@@ -7,8 +7,8 @@
 
 namespace gmlp {
 
-Tape::Tape(Arena& arena, Family family, bool recording)
-    : arena_(arena), family_(family), recording_(recording) {}
+Tape::Tape(Arena& arena, const Compute& compute, bool recording)
+    : arena_(arena), compute_(compute), recording_(recording) {}
 
 Var Tape::constant(const Tensor& value) {
   nodes_.push_back({"constant", value, Tensor(), nullptr, false});

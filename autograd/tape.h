@@ -14,6 +14,7 @@
 
 #include "core/arena.h"
 #include "core/tensor.h"
+#include "kernels/dispatch.h"
 
 namespace gmlp {
 
@@ -27,6 +28,17 @@ struct Parameter {
 
 /// Which kernels the ops call: the readable definition, or the hand-written fast path (f32 only).
 enum class Family : uint8_t { kReference, kFused };
+
+/// How a tape computes.
+struct Compute {
+  Family family = Family::kFused;
+  fused::Precision precision = fused::Precision::kF32;  // of the fused blocks' activations
+  bool checkpoint =
+      false;  // blocks keep only their input and compute the rest again on the way back
+
+  Compute() = default;
+  Compute(Family kernels) : family(kernels) {}  // NOLINT: a family alone says it all
+};
 
 /// A value on a tape.
 struct Var {
@@ -42,10 +54,11 @@ class Tape {
 
   /// Activations come from `arena`, which must outlive the tape. Without `recording` only values
   /// are computed: for evaluation.
-  Tape(Arena& arena, Family family, bool recording);
+  Tape(Arena& arena, const Compute& compute, bool recording);
 
   Arena& arena() { return arena_; }
-  Family family() const { return family_; }
+  Family family() const { return compute_.family; }
+  const Compute& compute() const { return compute_; }
   bool recording() const { return recording_; }
 
   /// A leaf that gets no gradient, such as a batch of images.
@@ -85,7 +98,7 @@ class Tape {
     bool wants_gradient;
   };
   Arena& arena_;
-  Family family_;
+  Compute compute_;
   bool recording_;
   std::vector<Node> nodes_;
 };

@@ -11,12 +11,9 @@
 #include <string>
 #include <vector>
 
-namespace gmlp {
+#include "core/bf16.h"
 
-/// bf16 is a storage type: the upper half of an f32, kept as its 16 bits.
-struct Bf16 {
-  uint16_t bits = 0;
-};
+namespace gmlp {
 
 /// Rounds to nearest, ties to even; NaN stays NaN.
 Bf16 to_bf16(float value);

@@ -9,9 +9,24 @@
 
 namespace gmlp::fused {
 
-// One line for each instruction set that kernels/CMakeLists.txt compiles, best first.
+// Each instruction set that kernels/CMakeLists.txt compiles, best first.
+#if defined(GMLP_HAVE_AVX512BF16)
+namespace avx512bf16 {
+const Kernels& table();
+}
+#endif
+#if defined(GMLP_HAVE_AVX512)
+namespace avx512 {
+const Kernels& table();
+}
+#endif
 #if defined(GMLP_HAVE_AVX2)
 namespace avx2 {
+const Kernels& table();
+}
+#endif
+#if defined(GMLP_HAVE_NEON)
+namespace neon {
 const Kernels& table();
 }
 #endif
@@ -21,10 +36,23 @@ const Kernels& table();
 
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
+#if defined(GMLP_HAVE_AVX512)
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+#if defined(GMLP_HAVE_AVX512BF16)
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) tables.push_back(&avx512bf16::table());
+#endif
+#if defined(GMLP_HAVE_AVX512)
+  if (avx512) tables.push_back(&avx512::table());
+#endif
 #if defined(GMLP_HAVE_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     tables.push_back(&avx2::table());
   }
+#endif
+#if defined(GMLP_HAVE_NEON)
+  tables.push_back(&neon::table());  // every 64-bit Arm has it
 #endif
   tables.push_back(&scalar::table());
   return tables;
@@ -47,6 +75,10 @@ const Kernels& choose() {
 }
 
 }  // namespace
+
+bool bf16_fits(int64_t d_model, int64_t gate_width) {
+  return d_model % 2 == 0 && gate_width % 2 == 0;
+}
 
 const Kernels& kernels() {
   static const Kernels& chosen = choose();

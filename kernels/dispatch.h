@@ -6,6 +6,17 @@
 #include <string>
 #include <vector>
 
+namespace gmlp {
+
+/// Table 3 of the paper: how the gate g = W v̂ + b meets u. Only split halves the width.
+///   split           z = (u, v)     s = u * g
+///   multiplicative  u = v = z      s = u * g
+///   additive        u = v = z      s = u + g
+///   linear          v = z          s = g
+enum class Gate : uint8_t { kSplit, kMultiplicative, kAdditive, kLinear };
+
+}  // namespace gmlp
+
 namespace gmlp::fused {
 
 /// A linear layer: x (rows, in) -> y (rows, out).
@@ -15,7 +26,12 @@ struct LinearShape {
   int64_t out;
 };
 
-/// A batch through one gMLP block with the split gate. E = d_ffn / 2.
+/// In what the block's activations are stored and its GEMMs take their operands. Weights, their
+/// gradients, the shortcut, statistics and sums are f32 in both.
+enum class Precision : uint8_t { kF32, kBf16 };
+
+/// A batch through one gMLP block. E = d_ffn / 2 for the split gate, else d_ffn. In bf16 D and E
+/// must be even: bf16_fits().
 struct BlockShape {
   int64_t batch;    // B
   int64_t tokens;   // N
@@ -23,7 +39,11 @@ struct BlockShape {
   int64_t d_ffn;    // F
   float norm_eps;
   float gate_eps;
+  Gate gate = Gate::kSplit;
+  bool causal = false;  // W is zero above its diagonal, and nothing is computed there
+  Precision precision = Precision::kF32;
 };
+bool bf16_fits(int64_t d_model, int64_t gate_width);
 
 /// The block's weights; the spatial one dense (N, N). The same struct holds their gradients.
 template <typename T>
@@ -40,14 +60,26 @@ struct BlockWeights {
   T* fc2_bias;          // (D)
 };
 
-/// What the forward keeps for the backward, beside the block's input.
+/// What the forward keeps for the backward, beside the block's input. h and t are in `precision`.
 struct BlockSaved {
   float* mean;       // (B N) of the input
   float* rstd;       // (B N)
-  float* h;          // (B N, F), before GELU
-  float* t;          // (B N, E), W v̂ without the bias
+  void* h;           // (B N, F), before GELU
+  void* t;           // (B N, E), W v̂ without the bias
   float* gate_mean;  // (B N)
   float* gate_rstd;  // (B N)
+};
+
+/// What goes into the block and comes out of it beside its weights. Pointers of one direction only
+/// are nullptr in the other.
+struct BlockData {
+  const float* x;            // (B,N,D)
+  float* y;                  // (B,N,D), forward
+  const float* drop_scales;  // (B), multiply the branch; nullptr: ones
+  const float* gate_extra;   // (B,N,E), added to the gate: the tiny attention's; or nullptr
+  const float* dy;           // (B,N,D), backward
+  float* dx;                 // (B,N,D), backward
+  float* dgate_extra;        // (B,N,E), backward; nullptr where gate_extra is
 };
 
 /// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
@@ -74,27 +106,34 @@ struct Kernels {
                           const float* weight, void* workspace, const LinearShape& shape);
 
   int64_t (*block_workspace)(const BlockShape& shape);  // bytes, for forward and backward
-  /// y (B,N,D); drop_scales (B) multiply the branch, nullptr for ones; `saved` may be all nullptr.
-  void (*block_forward)(float* y, const BlockSaved& saved, const float* x, const float* drop_scales,
+  /// `saved` may be all nullptr: then nothing is kept.
+  void (*block_forward)(const BlockData& data, const BlockSaved& saved,
                         const BlockWeights<const float>& weights, void* workspace,
                         const BlockShape& shape);
-  void (*block_backward)(float* dx, const BlockWeights<float>& gradients, const float* dy,
-                         const float* x, const float* drop_scales, const BlockSaved& saved,
-                         const BlockWeights<const float>& weights, void* workspace,
-                         const BlockShape& shape);
-  void (*adamw_update)(float* weight, float* m, float* v, const float* grad, int64_t n,
+  void (*block_backward)(const BlockData& data, const BlockWeights<float>& gradients,
+                         const BlockSaved& saved, const BlockWeights<const float>& weights,
+                         void* workspace, const BlockShape& shape);
+  /// One step of one tensor; its gradient is zeroed on the way.
+  void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
                        const AdamWFactors& factors);
 
   // Probes for tests and benchmarks.
   /// GELU and its derivative of n numbers.
   void (*vector_math)(float* gelu_x, float* dgelu_x, const float* x, int64_t n);
+  /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block, of R = batch * tokens
+  /// rows, in `precision`, rows of z a few elements apart where F would fill whole half pages: a
+  /// first call with z = nullptr packs the weight.
+  void (*channel_in)(void* z, const float* x, const BlockWeights<const float>& weights,
+                     void* workspace, const BlockShape& shape);
   int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
-  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed.
+  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed. In bf16
+  /// A and B are rounded first.
   void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
-               void* workspace, int64_t m, int64_t n, int64_t k);
+               void* workspace, int64_t m, int64_t n, int64_t k, Precision precision);
   /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that
   /// were.
   double (*fma_burst)(int64_t iterations);
+  double (*bf16_burst)(int64_t iterations);  // the same of dot products of bf16 pairs
 };
 
 /// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError

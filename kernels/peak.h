@@ -1,10 +1,13 @@
 #pragma once
 // What the machine could do at most: the yardstick that every speed is divided by.
 
+#include "kernels/dispatch.h"
+
 namespace gmlp {
 
-/// f32 GFLOP/s of `threads` threads doing nothing but fused multiply-adds on registers, in the
-/// instruction set in use; the best of a few bursts, `seconds` in all.
-double machine_peak_gflops(int threads, double seconds);
+/// GFLOP/s of `threads` threads doing nothing but multiply-adds on registers, of f32 or of bf16
+/// pairs, in the instruction set in use; the best of a few bursts, `seconds` in all.
+double machine_peak_gflops(int threads, double seconds,
+                           fused::Precision precision = fused::Precision::kF32);
 
 }  // namespace gmlp

@@ -82,8 +82,7 @@ GmlpBlock::GmlpBlock(const BlockConfig& config, const std::string& prefix, DType
 }
 
 Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales) {
-  const bool fused = tape.family() == Family::kFused && norm_weight_.value.dtype() == DType::kF32 &&
-                     config_.gate == Gate::kSplit && config_.d_attn == 0;
+  const bool fused = tape.family() == Family::kFused && norm_weight_.value.dtype() == DType::kF32;
   return fused ? forward_fused(tape, x, drop_scales) : forward_composed(tape, x, drop_scales);
 }
 
@@ -98,10 +97,7 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   Var v = split ? half(tape, z, true) : z;         // what is projected over tokens
   v = layernorm(tape, v, gate_norm_weight_, gate_norm_bias_, config_.gate_eps);
   v = spatial_project(tape, v, spatial_weight_, spatial_bias_, config_.causal);
-  if (config_.d_attn > 0) {
-    const Var qkv = linear(tape, x, qkv_weight_, &qkv_bias_);
-    v = add(tape, v, linear(tape, attention(tape, qkv, config_.causal), out_weight_, &out_bias_));
-  }
+  if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x));
   switch (config_.gate) {
     case Gate::kSplit:
     case Gate::kMultiplicative:
@@ -120,12 +116,21 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   return add(tape, shortcut, z);
 }
 
+Var GmlpBlock::tiny_attention(Tape& tape, Var x) {
+  const Var qkv = linear(tape, x, qkv_weight_, &qkv_bias_);
+  return linear(tape, attention(tape, qkv, config_.causal), out_weight_, &out_bias_);
+}
+
 Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) {
   const FusedBlockParameters parameters{
-      &norm_weight_,    &norm_bias_,      &fc1_weight_,   &fc1_bias_,   &gate_norm_weight_,
-      &gate_norm_bias_, &spatial_weight_, &spatial_bias_, &fc2_weight_, &fc2_bias_,
-      config_.norm_eps, config_.gate_eps, config_.causal};
-  return fused_block(tape, x, parameters, drop_scales);
+      &norm_weight_,    &norm_bias_,      &fc1_weight_,   &fc1_bias_,    &gate_norm_weight_,
+      &gate_norm_bias_, &spatial_weight_, &spatial_bias_, &fc2_weight_,  &fc2_bias_,
+      config_.norm_eps, config_.gate_eps, config_.gate,   config_.causal};
+  Var extra;  // the tiny attention reads the normalised x, which the block keeps to itself
+  if (config_.d_attn > 0) {
+    extra = tiny_attention(tape, layernorm(tape, x, norm_weight_, norm_bias_, config_.norm_eps));
+  }
+  return fused_block(tape, x, parameters, drop_scales, extra);
 }
 
 void GmlpBlock::collect(std::vector<Parameter*>& parameters) {

@@ -1,7 +1,6 @@
 #pragma once
 // The gMLP block (paper, section 2): x + fc2(SGU(gelu(fc1(norm(x))))). Written twice on purpose:
-// composed from primitive ops, any gate variant; and as one fused op for the split gate. Tests hold
-// them equal.
+// composed from primitive ops, and as one fused op. Tests hold them equal.
 
 #include <cstdint>
 #include <memory>
@@ -9,12 +8,10 @@
 #include <vector>
 
 #include "autograd/tape.h"
+#include "kernels/dispatch.h"
 
 namespace gmlp {
 
-/// Table 3 of the paper: what the spatial projection f does to its input Z. Only split halves the
-/// width.
-enum class Gate : uint8_t { kSplit, kMultiplicative, kAdditive, kLinear };
 Gate gate_from_name(
     const std::string& name);  ///< split, multiplicative, additive, linear; or InputError
 const char* gate_name(Gate gate);
@@ -51,6 +48,7 @@ class GmlpBlock {
  private:
   Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales);
   Var forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales);
+  Var tiny_attention(Tape& tape, Var x);  // (B, N, D) -> (B, N, E), section 4.3
 
   BlockConfig config_;
   Parameter norm_weight_, norm_bias_;            // (D)

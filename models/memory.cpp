@@ -10,13 +10,26 @@ namespace gmlp {
 
 namespace {
 
-/// Elements that a fused block keeps: y and what BlockSaved lists forward, dx backward.
-int64_t fused_block_elements(const BlockConfig& block, int64_t rows) {
-  const int64_t forward = block.d_model + 4 + block.d_ffn + block.d_ffn / 2;
-  return rows * (forward + block.d_model);
+/// Bytes that a fused block keeps from forward to backward: y, and what BlockSaved lists.
+int64_t fused_block_kept(const BlockConfig& block, int64_t rows, const Compute& compute) {
+  const int64_t saved_size = compute.precision == fused::Precision::kBf16 ? 2 : 4;
+  const int64_t saved = 4 * 4 + saved_size * (block.d_ffn + block.gate_width());
+  return rows * (4 * block.d_model + (compute.checkpoint ? 0 : saved));
 }
 
-/// The same for the composed block, in the order of GmlpBlock::forward_composed.
+/// Bytes of a fused block that are in use while its backward runs: what the kernel asks for and,
+/// checkpointed, y and what is saved again.
+int64_t fused_block_transient(const BlockConfig& block, int64_t batch, const Compute& compute) {
+  const int64_t workspace =
+      fused::kernels().block_workspace({batch, block.tokens, block.d_model, block.d_ffn, 1e-6F,
+                                        1e-5F, block.gate, block.causal, compute.precision});
+  if (!compute.checkpoint) return workspace;
+  Compute keeping = compute;
+  keeping.checkpoint = false;
+  return workspace + fused_block_kept(block, batch * block.tokens, keeping);
+}
+
+/// Elements that a composed block allocates, in the order of GmlpBlock::forward_composed.
 int64_t composed_block_elements(const BlockConfig& block, int64_t rows) {
   const int64_t d = block.d_model;
   const int64_t f = block.d_ffn;
@@ -36,24 +49,20 @@ int64_t composed_block_elements(const BlockConfig& block, int64_t rows) {
 
 }  // namespace
 
-int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype, Family family) {
+int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
+                        const Compute& compute) {
   const BlockConfig block = config.block();
   const int64_t rows = batch * block.tokens;
-  const bool fused =
-      family == Family::kFused && dtype == DType::kF32 && config.gate == Gate::kSplit;
-  const int64_t one_block =
-      fused ? fused_block_elements(block, rows) : composed_block_elements(block, rows);
   const int64_t patch_size = config.chans * config.patch * config.patch;
   // Patches and the stem; the last norm forward and backward; pooling, head and loss are small.
   const int64_t ends = rows * (patch_size + config.d_model) + rows * (2 * config.d_model + 2) +
                        rows * config.d_model + batch * (4 * config.d_model + 6 * config.classes);
-  const int64_t elements = config.depth * one_block + ends;
-  int64_t workspace = 0;
-  if (fused) {
-    workspace = fused::kernels().block_workspace(
-        {batch, block.tokens, block.d_model, block.d_ffn, 1e-6F, 1e-5F});
+  if (compute.family == Family::kReference || dtype != DType::kF32) {
+    return dtype_size(dtype) * (ends + config.depth * composed_block_elements(block, rows));
   }
-  return elements * dtype_size(dtype) + workspace;
+  const int64_t one_dx = rows * block.d_model * 4;
+  return 4 * ends + config.depth * (fused_block_kept(block, rows, compute) + one_dx) +
+         fused_block_transient(block, batch, compute);
 }
 
 }  // namespace gmlp

@@ -90,6 +90,7 @@ class VisionModel {
 };
 
 /// The predicted peak of arena memory of a training step, in bytes.
-int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype, Family family);
+int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
+                        const Compute& compute);
 
 }  // namespace gmlp

@@ -27,9 +27,11 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   app.add_option("--threads", options.threads, "0: as many as the machine has")
       ->check(CLI::Range(0, 4096));
   app.add_option("--precision", options.precision,
-                 "f32 or f64 (f64 runs on the reference kernels)");
+                 "f32; bf16: weights stay f32; or f64, on the reference kernels");
   app.add_option("--kernels", options.kernels, "fused, or reference: the readable definition")
       ->check(CLI::IsMember({"fused", "reference"}));
+  app.add_flag("--checkpoint-activations", options.checkpoint_activations,
+               "Keep only each block's input and compute the rest again: less memory, more time");
 }
 
 void add_length_options(CLI::App& app, TrainOptions& options) {
@@ -137,13 +139,21 @@ void check_resume_overrides(const CLI::App& app) {
   }
 }
 
-DType precision_from_name(const std::string& name) {
-  if (name == "f32") return DType::kF32;
-  if (name == "f64") return DType::kF64;
-  if (name == "bf16") {
-    fail_input("--precision bf16: not available in this version; choose f32 or f64");
+Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels) {
+  Arithmetic arithmetic;
+  const bool fused = kernels == "fused";
+  if (precision == "f64") {
+    arithmetic.dtype = DType::kF64;  // there to check, not to be fast
+    arithmetic.compute.family = Family::kReference;
+  } else if (precision == "bf16") {
+    if (!fused) fail_input("--precision bf16: the reference kernels have none; use f32 with them");
+    arithmetic.compute.precision = fused::Precision::kBf16;
+  } else if (precision != "f32") {
+    fail_input("--precision {}: unknown; choose f32, bf16 or f64", precision);
+  } else if (!fused) {
+    arithmetic.compute.family = Family::kReference;
   }
-  fail_input("--precision {}: unknown; choose f32 or f64", name);
+  return arithmetic;
 }
 
 int resolve_threads(int threads) {

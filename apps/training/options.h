@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/tape.h"
 #include "core/tensor.h"
 
 namespace gmlp {
@@ -24,6 +25,7 @@ struct TrainOptions {
   int threads = 0;  // 0: as many as the machine has
   std::string precision = "f32";
   std::string kernels = "fused";
+  bool checkpoint_activations = false;
   // How long.
   int64_t epochs = 10;
   int64_t max_steps = 0;  // 0: as epochs say
@@ -64,8 +66,13 @@ std::map<std::string, std::string> binding_options(const std::string& config);
 /// Throws InputError for the first option on the command line that contradicts --resume.
 void check_resume_overrides(const CLI::App& app);
 
-/// f32 or f64; InputError says which there are.
-DType precision_from_name(const std::string& name);
+/// What --precision and --kernels mean together: the weights' type, and how blocks compute. Throws
+/// InputError for an unknown name and for bf16 on the reference kernels.
+struct Arithmetic {
+  DType dtype = DType::kF32;
+  Compute compute;
+};
+Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels);
 
 /// How many threads --threads asks for.
 int resolve_threads(int threads);

@@ -11,6 +11,7 @@
 #include "apps/training/signals.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
+#include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
 #include "core/file.h"
 #include "core/parallel.h"
@@ -25,6 +26,7 @@ struct EvalOptions {
   std::string split = "val";
   std::string json;
   std::string kernels = "fused";
+  std::string precision = "f32";
   int64_t batch_size = 128;
   int64_t skip_bad = 0;
   int threads = 0;
@@ -39,6 +41,8 @@ void add_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--skip-bad", options.skip_bad, "As train's")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
+  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--kernels", options.kernels, "fused or reference")
       ->check(CLI::IsMember({"fused", "reference"}));
   app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
@@ -82,10 +86,10 @@ int run_eval(const std::vector<std::string>& arguments) {
   const ImageDataset& set = options.split == "val" ? *data.val : *data.train;
   const std::vector<int64_t> classes =
       match_classes(set.class_names(), loaded.label_names, loaded.model->config().classes);
-  const bool fused = options.kernels == "fused" && loaded.model->dtype() == DType::kF32;
+  const Compute compute = stored_model_compute(*loaded.model, options.precision, options.kernels);
   Arena arena;
-  const Evaluation result = evaluate(*loaded.model, set, loaded.transform, options.batch_size,
-                                     fused ? Family::kFused : Family::kReference, arena, classes);
+  const Evaluation result =
+      evaluate(*loaded.model, set, loaded.transform, options.batch_size, compute, arena, classes);
   if (!result.complete) return 128 + stop_signal();
   report(options, result, loaded.model->config().classes > 5);
   return kExitSuccess;

@@ -44,8 +44,9 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   return converted;
 }
 
-Tensor predict_logits(VisionModel& model, const Tensor& images, Family family, Arena& arena) {
-  Tape tape(arena, family, false);
+Tensor predict_logits(VisionModel& model, const Tensor& images, const Compute& compute,
+                      Arena& arena) {
+  Tape tape(arena, compute, false);
   const Var logits = model.forward(tape, in_dtype(arena, images, model.dtype()), {});
   return tape.value(logits);
 }
@@ -62,7 +63,7 @@ std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
 }
 
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
-                    const TransformOptions& transform, int64_t batch_size, Family family,
+                    const TransformOptions& transform, int64_t batch_size, const Compute& compute,
                     Arena& arena, const std::vector<int64_t>& class_map) {
   LoaderOptions options;
   options.batch_size = batch_size;
@@ -76,7 +77,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
     std::iota(indices.begin(), indices.end(), begin);
     const Batch batch = make_batch(dataset, transform, options, indices, 0, begin / batch_size);
     arena.reset();
-    const Tensor logits = predict_logits(model, batch.images, family, arena);
+    const Tensor logits = predict_logits(model, batch.images, compute, arena);
     for (size_t row = 0; row < batch.labels.size(); ++row) {
       const int64_t label = batch.labels[row];
       const int64_t mapped = class_map.empty() ? label : class_map[static_cast<size_t>(label)];

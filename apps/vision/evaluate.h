@@ -22,7 +22,7 @@ struct Evaluation {
 
 /// `class_map[c]` is the model's class for the set's class c; empty: the same.
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
-                    const TransformOptions& transform, int64_t batch_size, Family family,
+                    const TransformOptions& transform, int64_t batch_size, const Compute& compute,
                     Arena& arena, const std::vector<int64_t>& class_map);
 
 /// Finds the set's classes among the model's by name. Throws InputError naming those that are
@@ -34,7 +34,8 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
 
 /// logits (B, classes) of `images` (B, C, H, W), in the arena.
-Tensor predict_logits(VisionModel& model, const Tensor& images, Family family, Arena& arena);
+Tensor predict_logits(VisionModel& model, const Tensor& images, const Compute& compute,
+                      Arena& arena);
 
 /// The row's probabilities.
 std::vector<double> softmax_row(const Tensor& logits, int64_t row);

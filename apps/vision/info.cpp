@@ -17,6 +17,8 @@ int run_info(const std::vector<std::string>& arguments) {
   int64_t batch_size = 128;
   bool tensors = false;
   bool class_token = false;
+  std::string precision = "f32";
+  bool checkpoint = false;
   CLI::App app("Describe a model. Named models: " +
                    fmt::format("{}", fmt::join(vision_config_names(), ", ")),
                "gmlp-vision info");
@@ -25,6 +27,8 @@ int run_info(const std::vector<std::string>& arguments) {
       ->type_name("NAME|DIR|FILE");
   app.add_option("--batch-size", batch_size, "Of the training step that is predicted")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--precision", precision, "f32, bf16 or f64, of that step");
+  app.add_flag("--checkpoint-activations", checkpoint, "In that step");
   app.add_flag("--class-token", class_token, "The paper's class token, no mean over tokens");
   app.add_flag("--tensors", tensors, "List all tensors: name and shape");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
@@ -41,9 +45,12 @@ int run_info(const std::vector<std::string>& arguments) {
   const double forward = config.forward_flops() / 1e9;
   const double megabyte = 1 << 20;
   const int64_t parameters = config.parameter_count();
-  const int64_t activations = training_memory(config, batch_size, DType::kF32, Family::kFused);
-  // Weights, gradients and AdamW's two moments, f32 each.
-  const int64_t state = 4 * 4 * parameters;
+  Arithmetic arithmetic = arithmetic_from(precision, "fused");
+  arithmetic.compute.checkpoint = checkpoint;
+  const int64_t activations =
+      training_memory(config, batch_size, arithmetic.dtype, arithmetic.compute);
+  // Weights, gradients and AdamW's two moments.
+  const int64_t state = 4 * dtype_size(arithmetic.dtype) * parameters;
   fmt::print("{}\n", config.name);
   fmt::print("parameters       {}\n", grouped(parameters));
   fmt::print("input            {} x {} x {}, patches of {}, {} tokens, {} classes\n", config.chans,

@@ -67,7 +67,7 @@ void check_complete(const VisionOptions& options) {
   if (options.model.empty()) {
     fail_input("train needs --model; for example --model gmlp_nano_28");
   }
-  precision_from_name(options.precision);
+  arithmetic_from(options.precision, options.kernels);
 }
 
 std::optional<TrainCommand> parse_once(const std::vector<std::string>& arguments, bool resumed) {

@@ -12,6 +12,7 @@
 #include "apps/training/signals.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
+#include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -33,6 +34,7 @@ struct PredictOptions {
   std::string input_array;
   std::string output_array;
   std::string kernels = "fused";
+  std::string precision = "f32";
   int64_t batch_size = 64;
   int threads = 0;
 };
@@ -50,6 +52,8 @@ void add_options(CLI::App& app, PredictOptions& options) {
       ->type_name("FILE.npy");
   app.add_option("--output-array", options.output_array, "Logits of --input-array (or the images)")
       ->type_name("FILE.npy");
+  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--kernels", options.kernels, "fused or reference")
       ->check(CLI::IsMember({"fused", "reference"}));
   app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
@@ -136,7 +140,7 @@ class ArrayInputs : public Inputs {
 /// (size, classes), of the model's dtype.
 Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const PredictOptions& options) {
   const VisionConfig& config = loaded.model->config();
-  const bool fused = options.kernels == "fused" && loaded.model->dtype() == DType::kF32;
+  const Compute compute = stored_model_compute(*loaded.model, options.precision, options.kernels);
   const int64_t n = inputs.size();
   Tensor result = Tensor::zeros(loaded.model->dtype(), {n, config.classes});
   Arena arena;
@@ -149,8 +153,7 @@ Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const Predict
     const int64_t each = batch.elements() / (end - begin);
     parallel_for(end - begin,
                  [&](int64_t i) { inputs.fill(begin + i, batch.data<float>() + i * each); });
-    const Tensor logits =
-        predict_logits(*loaded.model, batch, fused ? Family::kFused : Family::kReference, arena);
+    const Tensor logits = predict_logits(*loaded.model, batch, compute, arena);
     result.rows(begin, end).copy_from(logits);
   }
   return result;

@@ -81,7 +81,7 @@ class VisionRun {
   TransformOptions train_transform;
   TransformOptions val_transform;
   DType dtype = DType::kF32;
-  Family family = Family::kFused;
+  Compute compute;
   std::unique_ptr<VisionModel> model;
   std::unique_ptr<AdamW> optimizer;
   std::unique_ptr<Ema> ema;  // null: off

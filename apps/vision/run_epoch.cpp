@@ -84,7 +84,7 @@ void VisionRun::end_step(double loss, double lr, double gradient_norm, bool skip
 
 Evaluation VisionRun::validate() {
   const EmaScope averaged(ema.get());
-  return evaluate(*model, *data.val, val_transform, options.batch_size, family, arena, {});
+  return evaluate(*model, *data.val, val_transform, options.batch_size, compute, arena, {});
 }
 
 bool VisionRun::is_best(const Evaluation& evaluation) {

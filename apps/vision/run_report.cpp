@@ -57,8 +57,9 @@ void VisionRun::announce() {
                   grouped(data.train->size()), grouped(data.val->size()), config.classes,
                   config.chans, config.img_height, config.img_width));
   console->line(fmt::format("machine  {} threads, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
-                            thread_count(), isa_name(), dtype_name(dtype),
-                            family == Family::kFused ? "fused" : "reference", peak_gflops_));
+                            thread_count(), isa_name(), options.precision,
+                            compute.family == Family::kFused ? "fused" : "reference",
+                            peak_gflops_));
   console->line(fmt::format("run      {} steps, {} an epoch of {} images; in {}",
                             grouped(total_steps), grouped(steps_per_epoch),
                             options.batch_size * options.grad_accum_steps * steps_per_epoch,

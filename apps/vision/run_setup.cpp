@@ -30,10 +30,10 @@ bool mirror_keeps_label(const VisionOptions& options) {
 VisionRun::VisionRun(const TrainCommand& command, const Hooks& test_hooks)
     : options(command.options), hooks(test_hooks), config_text_(command.config) {
   set_thread_count(resolve_threads(options.threads));
-  dtype = precision_from_name(options.precision);
-  // The fused kernels are f32; f64 is there to check, not to be fast.
-  const bool fused = options.kernels == "fused" && dtype == DType::kF32;
-  family = fused ? Family::kFused : Family::kReference;
+  const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
+  dtype = arithmetic.dtype;
+  compute = arithmetic.compute;
+  compute.checkpoint = options.checkpoint_activations;
   if (!options.resume.empty()) resume_from_ = find_resume_point(options.resume).checkpoint;
   open_data();
   build_model();
@@ -42,7 +42,7 @@ VisionRun::VisionRun(const TrainCommand& command, const Hooks& test_hooks)
   open_folder();
   if (!resume_from_.empty()) restore(resume_from_);
   console = std::make_unique<Console>(options.quiet, &folder->log());
-  peak_gflops_ = machine_peak_gflops(thread_count(), kPeakProbeSeconds);
+  peak_gflops_ = machine_peak_gflops(thread_count(), kPeakProbeSeconds, compute.precision);
   seconds_before_ = progress.seconds;
   started_ = step_began_ = epoch_began_ = std::chrono::steady_clock::now();
   epoch_first_step_ = progress.step;
@@ -68,6 +68,7 @@ void VisionRun::open_data() {
 
 void VisionRun::build_model() {
   config = choose_model(options, data);
+  if (compute.precision == fused::Precision::kBf16) require_bf16_fits(config);
   model = std::make_unique<VisionModel>(config, dtype, options.seed);
   // A resumed run's weights come from its checkpoint.
   if (!options.init.empty() && resume_from_.empty()) {

@@ -14,7 +14,7 @@ namespace {
 /// the step's loss, which is the mean over all images of the step.
 double accumulate_gradients(VisionRun& run, const Batch& batch, int64_t micro_batch) {
   run.arena.reset();  // the activations of the batch before are dead
-  Tape tape(run.arena, run.family, true);
+  Tape tape(run.arena, run.compute, true);
   const Tensor images = in_dtype(run.arena, batch.images, run.dtype);
   const Var logits = run.model->forward(tape, images, run.forward_context(micro_batch));
   const double share = 1.0 / static_cast<double>(run.options.grad_accum_steps);

@@ -16,150 +16,221 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
+template <typename T>
 struct ForwardRoom {
-  float* w1;      // W1ᵀ packed, (D,F)
-  float* w2;      // W2ᵀ packed, (E,D)
-  float* x_hat;   // (R,D)
-  float* z;       // (R,F)
-  float* gated;   // (R,E)
+  PackedB w1;     // W1ᵀ (D,F)
+  PackedB w2;     // W2ᵀ (E,D)
+  T* w_token;     // W (N,N)
+  T* x_hat;       // (R,D)
+  T* z;           // (R,F)
+  T* gated;       // (R,E)
   float* packed;  // spatial panels of all tasks
   float* stats;   // 4 R, where nothing is saved
 };
 
-ForwardRoom carve_forward(Carver& carver, const BlockShape& s) {
-  const int64_t rows = chunk_samples(s) * s.tokens;
-  const int64_t width = s.d_ffn / 2;
-  ForwardRoom room;
-  room.w1 = carver.floats(packed_b_size(s.d_model, s.d_ffn));
-  room.w2 = carver.floats(packed_b_size(width, s.d_model));
-  room.x_hat = carver.floats(rows * s.d_model);
-  room.z = carver.floats(rows * s.d_ffn);
-  room.gated = carver.floats(rows * width);
-  room.packed = carver.floats(chunk_samples(s) * spatial_groups(width) * spatial_pack_size(s));
-  room.stats = carver.floats(4 * rows);
+template <typename T>
+ForwardRoom<T> carve_forward(Carver& carver, const BlockShape& s) {
+  const int64_t samples = chunk_samples(s);
+  const int64_t rows = samples * s.tokens;
+  const int64_t width = gate_width(s);
+  ForwardRoom<T> room;
+  room.w1 = carve_b(carver, words_of<T>(s.d_model), s.d_ffn, Operand<T>::kBlock);
+  room.w2 = carve_b(carver, words_of<T>(width), s.d_model, Operand<T>::kBlock);
+  room.w_token = carve<T>(carver, s.tokens * stride_of<T>(s.tokens));
+  room.x_hat = carve<T>(carver, rows * stride_of<T>(s.d_model));
+  room.z = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
+  room.gated = carve<T>(carver, rows * stride_of<T>(width));
+  room.packed =
+      carve<float>(carver, spatial_tasks(samples, width) * spatial_pack_size<T>(s.tokens));
+  room.stats = carve<float>(carver, 4 * rows);
   return room;
 }
 
+template <typename T>
 struct BackwardRoom {
-  float* w1;            // W1 packed, (F,D)
-  float* w2;            // W2 packed, (D,E)
-  float* w_transposed;  // Wᵀ (N,N)
-  float* dh;            // (R,F)
-  float* dt;            // (R,E)
-  float* gated;         // (R,E); later v̂
-  float* dv_hat;        // (R,E)
-  float* x_hat;         // (R,D); before that dr
-  float* dx_hat;        // (R,D)
-  float* packed;        // the widest packed B of any step
-  float* a_room;        // packed tiles of a transposed A
-  float* partials;      // norm gradients of row blocks
+  PackedB w1;       // W1 (F,D)
+  PackedB w2;       // W2 (D,E)
+  T* w_transposed;  // Wᵀ (N,N)
+  T* dh;            // (R,F)
+  T* dt;            // (R,E)
+  T* gated;         // (R,E); later v̂
+  T* dv_hat;        // (R,E)
+  T* x_hat;         // (R,D); before that dr
+  float* dx_hat;    // (R,D)
+  float* packed;    // the widest packed B of any step
+  float* a_room;    // packed tiles of a transposed A
+  float* partials;  // norm gradients of row blocks
 };
 
-BackwardRoom carve_backward(Carver& carver, const BlockShape& s) {
-  const int64_t rows = chunk_samples(s) * s.tokens;
-  const int64_t width = s.d_ffn / 2;
-  const int64_t wider = s.d_model > width ? s.d_model : width;
-  int64_t packed = packed_b_size(rows, wider);
-  const int64_t spatial = chunk_samples(s) * spatial_groups(width) * spatial_pack_size(s);
-  const int64_t spatial_transposed = chunk_samples(s) * packed_b_size(width, s.tokens);
-  packed = packed > spatial ? packed : spatial;
-  packed = packed > spatial_transposed ? packed : spatial_transposed;
-  BackwardRoom room;
-  room.w1 = carver.floats(packed_b_size(s.d_ffn, s.d_model));
-  room.w2 = carver.floats(packed_b_size(s.d_model, width));
-  room.w_transposed = carver.floats(s.tokens * s.tokens);
-  room.dh = carver.floats(rows * s.d_ffn);
-  room.dt = carver.floats(rows * width);
-  room.gated = carver.floats(rows * width);
-  room.dv_hat = carver.floats(rows * width);
-  room.x_hat = carver.floats(rows * s.d_model);
-  room.dx_hat = carver.floats(rows * s.d_model);
-  room.packed = carver.floats(packed);
-  room.a_room = carver.floats(packed_a_size(s.d_ffn > s.d_model ? s.d_ffn : s.d_model, kDepth));
-  room.partials = carver.floats(2 * wider * row_blocks(rows));
+template <typename T>
+BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
+  const int64_t samples = chunk_samples(s);
+  const int64_t rows = samples * s.tokens;
+  const int64_t width = gate_width(s);
+  const int64_t row_panels = packed_b_size(words_of<T>(rows), larger(s.d_model, width));
+  const int64_t token_panels = spatial_tasks(samples, width) * spatial_pack_size<T>(s.tokens);
+  const int64_t width_panels = samples * packed_b_size(words_of<T>(width), s.tokens);
+  BackwardRoom<T> room;
+  room.w1 = carve_b(carver, words_of<T>(s.d_ffn), s.d_model, Operand<T>::kBlock);
+  room.w2 = carve_b(carver, words_of<T>(s.d_model), width, Operand<T>::kBlock);
+  room.w_transposed = carve<T>(carver, s.tokens * stride_of<T>(s.tokens));
+  room.dh = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
+  room.dt = carve<T>(carver, rows * stride_of<T>(width));
+  room.gated = carve<T>(carver, rows * stride_of<T>(width));
+  room.dv_hat = carve<T>(carver, rows * stride_of<T>(width));
+  room.x_hat = carve<T>(carver, rows * stride_of<T>(s.d_model));
+  room.dx_hat = carve<float>(carver, rows * s.d_model);
+  room.packed = carve<float>(carver, larger(row_panels, larger(token_panels, width_panels)));
+  room.a_room = carve<float>(carver, larger(owned_room(s.d_ffn), owned_room(s.d_model)));
+  room.partials = carve<float>(carver, row_blocks(rows) * larger(2 * s.d_model, 4 * width));
   return room;
 }
 
-/// What is saved at row `row`, or the workspace's own room when nothing is saved.
-BlockSaved saved_at(const BlockSaved& saved, int64_t row, const BlockShape& s) {
-  const int64_t width = s.d_ffn / 2;
-  return {saved.mean + row,      saved.rstd + row,      saved.h + row * s.d_ffn,
-          saved.t + row * width, saved.gate_mean + row, saved.gate_rstd + row};
+/// The samples from `first` on, as many as a chunk takes.
+template <typename T>
+Chunk<T> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
+                  const BlockShape& s) {
+  const int64_t row = first * s.tokens;
+  const int64_t width = gate_width(s);
+  const auto at = [](auto* base, int64_t offset) {
+    return base == nullptr ? nullptr : base + offset;
+  };
+  Chunk<T> chunk;
+  chunk.samples = smaller(chunk_samples(s), s.batch - first);
+  chunk.rows = chunk.samples * s.tokens;
+  chunk.x = at(data.x, row * s.d_model);
+  chunk.y = at(data.y, row * s.d_model);
+  chunk.dy = at(data.dy, row * s.d_model);
+  chunk.dx = at(data.dx, row * s.d_model);
+  chunk.drop_scales = at(data.drop_scales, first);
+  chunk.gate_extra = at(data.gate_extra, row * width);
+  chunk.dgate_extra = at(data.dgate_extra, row * width);
+  chunk.mean = at(saved.mean, row);
+  chunk.rstd = at(saved.rstd, row);
+  chunk.gate_mean = at(saved.gate_mean, row);
+  chunk.gate_rstd = at(saved.gate_rstd, row);
+  chunk.h = at(static_cast<T*>(saved.h), row * s.d_ffn);
+  chunk.t = at(static_cast<T*>(saved.t), row * width);
+  return chunk;
 }
 
-}  // namespace
-
-int64_t block_workspace(const BlockShape& s) {
+template <typename T>
+int64_t workspace_of(const BlockShape& s) {
   Carver forward{nullptr, 0};
-  carve_forward(forward, s);
+  carve_forward<T>(forward, s);
   Carver backward{nullptr, 0};
-  carve_backward(backward, s);
-  return forward.used > backward.used ? forward.used : backward.used;
+  carve_backward<T>(backward, s);
+  return larger(forward.used, backward.used);
 }
 
-void block_forward(float* y, const BlockSaved& saved, const float* x, const float* drop_scales,
-                   const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
+template <typename T>
+void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float>& w,
+             void* workspace, const BlockShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
-  const ForwardRoom room = carve_forward(carver, s);
-  const int64_t width = s.d_ffn / 2;
-  const int64_t step = chunk_samples(s);
-  pack_b(room.w1, w.fc1_weight, s.d_model, s.d_model, s.d_ffn, true);
-  pack_b(room.w2, w.fc2_weight, width, width, s.d_model, true);
-  profile_mark("pack weights");
-  for (int64_t first = 0; first < s.batch; first += step) {
-    const int64_t row = first * s.tokens;
-    Chunk chunk{};
-    chunk.samples = smaller(step, s.batch - first);
-    chunk.rows = chunk.samples * s.tokens;
-    chunk.x = x + row * s.d_model;
-    chunk.y = y + row * s.d_model;
-    chunk.drop_scales = drop_scales == nullptr ? nullptr : drop_scales + first;
-    if (saved.h != nullptr) {
-      chunk.saved = saved_at(saved, row, s);
-    } else {
-      const int64_t r = chunk.rows;
-      chunk.saved = {room.stats, room.stats + r,     room.z,
-                     room.gated, room.stats + 2 * r, room.stats + 3 * r};
+  const ForwardRoom<T> room = carve_forward<T>(carver, s);
+  pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_model, true);
+  pack_b<T>(room.w2, w.fc2_weight, gate_width(s), gate_width(s), true);
+  copy_weight(room.w_token, w.spatial_weight, s.tokens, s.tokens, false);
+  profile_mark("forward pack weights");
+  for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
+    Chunk<T> chunk = chunk_at<T>(data, saved, first, s);
+    if (saved.mean == nullptr) {
+      chunk.mean = room.stats;
+      chunk.rstd = room.stats + chunk.rows;
+      chunk.gate_mean = room.stats + 2 * chunk.rows;
+      chunk.gate_rstd = room.stats + 3 * chunk.rows;
     }
-    channel_in_forward(room.z, chunk.saved.h, chunk, room.x_hat, room.w1, w, s);
+    channel_in_forward(room.z, chunk, room.x_hat, room.w1, w, s);
     profile_mark("forward channel_in");
-    spatial_gate_forward(room.gated, chunk.saved.t, room.z, chunk, room.packed, w, s);
+    spatial_gate_forward(room.gated, room.z, chunk, room.packed, room.w_token, w, s);
     profile_mark("forward spatial_gate");
     channel_out_forward(chunk, room.gated, room.w2, w, s);
     profile_mark("forward channel_out");
   }
 }
 
-void block_backward(float* dx, const BlockWeights<float>& grad, const float* dy, const float* x,
-                    const float* drop_scales, const BlockSaved& saved,
-                    const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
+template <typename T>
+void backward(const BlockData& data, const BlockWeights<float>& grad, const BlockSaved& saved,
+              const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
-  const BackwardRoom room = carve_backward(carver, s);
-  const int64_t width = s.d_ffn / 2;
-  const int64_t step = chunk_samples(s);
-  pack_b(room.w1, w.fc1_weight, s.d_model, s.d_ffn, s.d_model, false);
-  pack_b(room.w2, w.fc2_weight, width, s.d_model, width, false);
-  for (int64_t i = 0; i < s.tokens; ++i) {
-    for (int64_t j = 0; j < s.tokens; ++j) {
-      room.w_transposed[i * s.tokens + j] = w.spatial_weight[j * s.tokens + i];
-    }
+  const BackwardRoom<T> room = carve_backward<T>(carver, s);
+  T* dr = room.x_hat;
+  T* v_hat = room.gated;
+  pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_ffn, false);
+  pack_b<T>(room.w2, w.fc2_weight, gate_width(s), s.d_model, false);
+  copy_weight(room.w_transposed, w.spatial_weight, s.tokens, s.tokens, true);
+  profile_mark("backward pack weights");
+  for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
+    const Chunk<T> chunk = chunk_at<T>(data, saved, first, s);
+    channel_out_backward(room.dh, room.dt, chunk, room.gated, dr, room.w2, w, s);
+    profile_mark("backward channel_out");
+    channel_out_weight(grad, chunk, room.gated, dr, room.packed, room.a_room, s);
+    profile_mark("backward channel_out, dW");
+    spatial_backward_input(room.dv_hat, room.dt, chunk, room.packed, room.w_transposed, s);
+    profile_mark("backward spatial_gate");
+    gate_norm_backward(room.dh, grad, v_hat, room.dv_hat, chunk, room.partials, w, s);
+    profile_mark("backward gate norm, GELU");
+    spatial_backward_weight(grad.spatial_weight, grad.spatial_bias, room.dt, v_hat, chunk,
+                            room.packed, s);
+    profile_mark("backward spatial_gate, dW");
+    channel_in_weight(grad, room.dh, chunk, room.x_hat, room.packed, room.a_room, w, s);
+    profile_mark("backward channel_in, dW");
+    channel_in_backward(grad, room.dh, chunk, room.dx_hat, room.partials, room.w1, w, s);
+    profile_mark("backward channel_in");
   }
-  for (int64_t first = 0; first < s.batch; first += step) {
-    const int64_t row = first * s.tokens;
-    Chunk chunk{};
-    chunk.samples = smaller(step, s.batch - first);
-    chunk.rows = chunk.samples * s.tokens;
-    chunk.x = x + row * s.d_model;
-    chunk.dy = dy + row * s.d_model;
-    chunk.dx = dx + row * s.d_model;
-    chunk.drop_scales = drop_scales == nullptr ? nullptr : drop_scales + first;
-    chunk.saved = saved_at(saved, row, s);
-    channel_out_backward(room.dh, room.dt, grad, chunk, room.gated, room.x_hat, room.packed,
-                         room.a_room, room.w2, w, s);
-    spatial_gate_backward(room.dh, grad, room.dt, chunk, room.gated, room.dv_hat, room.packed,
-                          room.partials, room.w_transposed, w, s);
-    channel_in_backward(grad, room.dh, chunk, room.x_hat, room.dx_hat, room.packed, room.a_room,
-                        room.partials, room.w1, w, s);
+}
+
+}  // namespace
+
+int64_t block_workspace(const BlockShape& s) {
+  return s.precision == Precision::kBf16 ? workspace_of<Bf16>(s) : workspace_of<float>(s);
+}
+
+void block_forward(const BlockData& data, const BlockSaved& saved,
+                   const BlockWeights<const float>& weights, void* workspace, const BlockShape& s) {
+  if (s.precision == Precision::kBf16) {
+    forward<Bf16>(data, saved, weights, workspace, s);
+  } else {
+    forward<float>(data, saved, weights, workspace, s);
+  }
+}
+
+void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
+                    const BlockSaved& saved, const BlockWeights<const float>& weights,
+                    void* workspace, const BlockShape& s) {
+  if (s.precision == Precision::kBf16) {
+    backward<Bf16>(data, gradients, saved, weights, workspace, s);
+  } else {
+    backward<float>(data, gradients, saved, weights, workspace, s);
+  }
+}
+
+void channel_in(void* z, const float* x, const BlockWeights<const float>& weights, void* workspace,
+                const BlockShape& s) {
+  const auto run = [&](auto tag) {
+    using T = decltype(tag);
+    Carver carver{static_cast<char*>(workspace), 0};
+    const ForwardRoom<T> room = carve_forward<T>(carver, s);
+    if (z == nullptr) {
+      pack_b<T>(room.w1, weights.fc1_weight, s.d_model, s.d_model, true);
+      return;
+    }
+    BlockData data{};
+    data.x = x;
+    for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
+      Chunk<T> chunk = chunk_at<T>(data, BlockSaved{}, first, s);
+      chunk.mean = room.stats;
+      chunk.rstd = room.stats + chunk.rows;
+      chunk.gate_mean = room.stats + 2 * chunk.rows;
+      chunk.gate_rstd = room.stats + 3 * chunk.rows;
+      channel_in_forward(static_cast<T*>(z) + first * s.tokens * stride_of<T>(s.d_ffn), chunk,
+                         room.x_hat, room.w1, weights, s);
+    }
+  };
+  if (s.precision == Precision::kBf16) {
+    run(Bf16{});
+  } else {
+    run(0.0f);
   }
 }
 

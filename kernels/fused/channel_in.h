@@ -10,62 +10,85 @@
 //
 // Saved: h, and two numbers a row of each norm. z is recomputed from h, x̂ from x.
 
+#include "core/profile.h"
 #include "kernels/fused/chunk.h"
 #include "kernels/fused/layernorm.h"
 #include "kernels/fused/vector_math.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z. h may be z itself when
-/// nothing is saved.
-GMLP_INLINE void channel_in_forward(float* z, float* h, const Chunk& chunk, float* x_hat,
-                                    const float* w1_packed, const BlockWeights<const float>& w,
-                                    const BlockShape& s) {
-  const int64_t gate_width = s.d_ffn / 2;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
-    const int64_t r0 = block * kRowBlock;
-    const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
-    for (int64_t r = r0; r < r1; ++r) {  // (1)
-      const float* x = chunk.x + r * s.d_model;
-      const RowStats stats = row_stats(x, s.d_model, s.norm_eps);
-      chunk.saved.mean[r] = stats.mean;
-      chunk.saved.rstd[r] = stats.rstd;
-      normalise_row(x_hat + r * s.d_model, x, stats, w.norm_weight, w.norm_bias, s.d_model);
-    }
-    gemm_rows(h, s.d_ffn, x_hat, s.d_model, w1_packed, r0, r1, s.d_ffn, s.d_model,  // (2)
-              [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-                const V16 value = sum + load(w.fc1_bias + col, cols);
-                store(h + row * s.d_ffn + col, value, cols);
-                store(z + row * s.d_ffn + col, gelu(value), cols);
-              });
-    for (int64_t r = r0; r < r1; ++r) {  // (3)
-      const RowStats stats = row_stats(z + r * s.d_ffn + gate_width, gate_width, s.gate_eps);
-      chunk.saved.gate_mean[r] = stats.mean;
-      chunk.saved.gate_rstd[r] = stats.rstd;
-    }
+/// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z, for rows [r0, r1).
+template <typename T>
+GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const PackedB& w1,
+                                 const BlockWeights<const float>& w, const BlockShape& s,
+                                 int64_t r0, int64_t r1) {
+  const int64_t d_stride = stride_of<T>(s.d_model);
+  const int64_t f_stride = stride_of<T>(s.d_ffn);
+  for (int64_t r = r0; r < r1; ++r) {  // (1)
+    const float* x = chunk.x + r * s.d_model;
+    const RowStats stats = row_stats(x, s.d_model, s.norm_eps);
+    chunk.mean[r] = stats.mean;
+    chunk.rstd[r] = stats.rstd;
+    normalise_row(x_hat + r * d_stride, x, stats, w.norm_weight, w.norm_bias, s.d_model);
+  }
+  // Only f32 may have several blocks of k, and then z's place can hold the sums between them.
+  float* sums = reinterpret_cast<float*>(z);
+  const auto prepare = [&](int64_t row, int64_t rows, int64_t col) {
+    prefetch_write_tile(z + row * f_stride + col, f_stride, rows);
+  };
+  gemm_rows(sums, f_stride, x_hat, d_stride, w1, r0, r1, Triangle::kNone, prepare,  // (2)
+            [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+              const V16 h = rounded(sum + load(w.fc1_bias + col, cols), T{});
+              if (chunk.h != nullptr) stream(chunk.h + row * s.d_ffn + col, h, cols);
+              store(z + row * f_stride + col, gelu(h), cols);
+            });
+  stream_end();
+  const int64_t width = gate_width(s);
+  for (int64_t r = r0; r < r1; ++r) {  // (3)
+    const RowStats stats = row_stats(z + r * f_stride + s.d_ffn - width, width, s.gate_eps);
+    chunk.gate_mean[r] = stats.mean;
+    chunk.gate_rstd[r] = stats.rstd;
   }
 }
 
-/// Undoes (2), then (1). `x_hat` and `dx_hat` (R,D), `packed` and `a_room` are room; `partials`
-/// holds 2 D floats a row block.
-GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const float* dh,
-                                     const Chunk& chunk, float* x_hat, float* dx_hat, float* packed,
-                                     float* a_room, float* partials, const float* w1_packed,
-                                     const BlockWeights<const float>& w, const BlockShape& s) {
+template <typename T>
+GMLP_INLINE void channel_in_forward(T* z, const Chunk<T>& chunk, T* x_hat, const PackedB& w1,
+                                    const BlockWeights<const float>& w, const BlockShape& s) {
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
+    const int64_t r0 = block * kRowBlock;
+    channel_in_rows(z, chunk, x_hat, w1, w, s, r0, smaller(r0 + kRowBlock, chunk.rows));
+  }
+}
+
+/// dW1 and db1. `x_hat` (R,D) is room; `packed` and `a_room` too.
+template <typename T>
+GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad, const T* dh,
+                                   const Chunk<T>& chunk, T* x_hat, float* packed, float* a_room,
+                                   const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
+  const int64_t d_stride = stride_of<T>(d);
   // x̂ again, which dW1 needs as the GEMM's B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
     for (int64_t r = block * kRowBlock; r < smaller((block + 1) * kRowBlock, chunk.rows); ++r) {
-      const RowStats stats{chunk.saved.mean[r], chunk.saved.rstd[r]};
-      normalise_row(x_hat + r * d, chunk.x + r * d, stats, w.norm_weight, w.norm_bias, d);
+      const RowStats stats{chunk.mean[r], chunk.rstd[r]};
+      normalise_row(x_hat + r * d_stride, chunk.x + r * d, stats, w.norm_weight, w.norm_bias, d);
     }
   }
-  pack_b(packed, x_hat, d, chunk.rows, d, false);
-  gemm_transposed(grad.fc1_weight, d, dh, s.d_ffn, packed, a_room, s.d_ffn, d, chunk.rows);
-  add_column_sums(grad.fc1_bias, dh, s.d_ffn, chunk.rows, s.d_ffn);
+  const PackedB b{packed, words_of<T>(chunk.rows), d, owned_block<T>(chunk.rows)};
+  pack_b<T>(b, x_hat, d_stride, chunk.rows, false);
+  gemm_transposed(grad.fc1_weight, d, grad.fc1_bias, dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn,
+                  chunk.rows);
+}
 
+/// Undoes (2), then (1). `dx_hat` (R,D) is room; `partials` holds 2 D floats a row block.
+template <typename T>
+GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* dh,
+                                     const Chunk<T>& chunk, float* dx_hat, float* partials,
+                                     const PackedB& w1, const BlockWeights<const float>& w,
+                                     const BlockShape& s) {
+  const int64_t d = s.d_model;
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
     const int64_t r0 = block * kRowBlock;
@@ -73,17 +96,17 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const floa
     float* dgamma = partials + block * 2 * d;
     float* dbeta = dgamma + d;
     for (int64_t c = 0; c < 2 * d; ++c) dgamma[c] = 0;
-    gemm_rows(dx_hat, d, dh, s.d_ffn, w1_packed, r0, r1, d, s.d_ffn,
+    gemm_rows(dx_hat, d, dh, stride_of<T>(s.d_ffn), w1, r0, r1, Triangle::kNone,
               [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 store(dx_hat + row * d + col, sum, cols);
               });
     for (int64_t r = r0; r < r1; ++r) {
-      const RowStats stats{chunk.saved.mean[r], chunk.saved.rstd[r]};
+      const RowStats stats{chunk.mean[r], chunk.rstd[r]};
       const float* x = chunk.x + r * d;
       const float* dy_hat = dx_hat + r * d;
       const RowMeans means = norm_backward_means(dgamma, dbeta, dy_hat, x, stats, w.norm_weight, d);
-      for (int64_t c = 0; c < d; c += kPanel) {
-        const int64_t count = smaller(kPanel, d - c);
+      for (int64_t c = 0; c < d; c += kLanes) {
+        const int64_t count = smaller(kLanes, d - c);
         const V16 branch = norm_backward(load(dy_hat + c, count), load(x + c, count), stats, means,
                                          load(w.norm_weight + c, count));
         // "y = x + ..." of channel_out.h: the shortcut's gradient joins here.

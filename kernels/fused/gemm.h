@@ -1,184 +1,188 @@
 #pragma once
-// The matrix product inside every fused kernel: C (m,n) = A (m,k) B (k,n).
+// The matrix product inside every fused kernel: C (m,n) = A (m,k) B (k,n), on operands T of f32 or
+// bf16, with sums in f32.
 //
-//   register tile   kTileRows x 16 of C stays in registers over a block of k
-//   k block         kDepth of k: one panel of B, kDepth x 16, stays in the L1 cache
-//   panel of B      16 columns, packed [k][16], padded with zeros: read once per row tile, in order
-//   A               as it is, row-major (a tile reads kTileRows rows side by side), or packed
-//                   [k][kTileRows] where the product wants a transpose
+//   register tile   kTileRows x kPanel of C stays in registers over a block of k
+//   B               packed panels (pack.h): one panel is read from L1 or L2 by all row tiles in
+//   turn A               as it is, row-major: a tile reads kTileRows rows side by side, one word of
+//   each
+//                   at a time, broadcast; or packed tiles where the product wants a transpose
 //
-// For each k block, each panel, each row tile: multiply. After the last k block the tile goes
+// For each block of k, each panel, each row tile: multiply. After the last block the tile goes
 // through an epilogue (bias, GELU, gate, residual), before that it waits in C. Each element of C is
 // the same chain of operations wherever it stands and however the work is cut: that is why bits
 // depend neither on the batch nor on the threads.
 
-#include "kernels/simd/simd.h"
+#include "kernels/fused/pack.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
-constexpr int64_t kPanel = 16;
-constexpr int64_t kDepth = 256;
-
-GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-GMLP_INLINE int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-GMLP_INLINE int64_t panels_of(int64_t n) {
-  return ceil_div(n, kPanel);
-}
-GMLP_INLINE int64_t tiles_of(int64_t m) {
-  return ceil_div(m, kTileRows);
-}
-/// Floats of a packed B (k,n), and of a packed A (m,k).
-GMLP_INLINE int64_t packed_b_size(int64_t k, int64_t n) {
-  return k * panels_of(n) * kPanel;
-}
-GMLP_INLINE int64_t packed_a_size(int64_t m, int64_t k) {
-  return k * tiles_of(m) * kTileRows;
-}
-/// Where the panel of a k block starts: [k block][panel][k][16].
-GMLP_INLINE int64_t panel_offset(int64_t k0, int64_t depth, int64_t panel, int64_t n) {
-  return k0 * panels_of(n) * kPanel + panel * depth * kPanel;
-}
-
-/// One k block of one panel of B (k,n), row-major with `stride`: rows k0.. of columns 16 panel..
-GMLP_INLINE void pack_panel(float* out, const float* b, int64_t stride, int64_t k0, int64_t depth,
-                            int64_t panel, int64_t n) {
-  const int64_t cols = smaller(kPanel, n - panel * kPanel);
-  const float* in = b + k0 * stride + panel * kPanel;
-  if (cols == kPanel) {
-    for (int64_t k = 0; k < depth; ++k) store(out + k * kPanel, load(in + k * stride));
-  } else {
-    for (int64_t k = 0; k < depth; ++k) store(out + k * kPanel, load(in + k * stride, cols));
-  }
-}
-
-/// The same from Bᵀ (n,k), row-major with `stride`.
-GMLP_INLINE void pack_panel_transposed(float* out, const float* bt, int64_t stride, int64_t k0,
-                                       int64_t depth, int64_t panel, int64_t n) {
-  const int64_t cols = smaller(kPanel, n - panel * kPanel);
-  const float* in = bt + panel * kPanel * stride + k0;
-  int64_t k = 0;
-  if (cols == kPanel) {
-    for (; k + 8 <= depth; k += 8) {
-      transpose8(out + k * kPanel, kPanel, in + k, stride);
-      transpose8(out + k * kPanel + 8, kPanel, in + 8 * stride + k, stride);
-    }
-  }
-  for (; k < depth; ++k) {
-    for (int64_t j = 0; j < kPanel; ++j) out[k * kPanel + j] = j < cols ? in[j * stride + k] : 0.0f;
-  }
-}
-
-/// One k block of row tiles [t0, t1) of A, given as Aᵀ (k,m), row-major: out [tile][k][kTileRows].
-GMLP_INLINE void pack_tiles_transposed(float* out, const float* at, int64_t stride, int64_t k0,
-                                       int64_t depth, int64_t t0, int64_t t1, int64_t m) {
-  for (int64_t t = t0; t < t1; ++t) {
-    const int64_t rows = smaller(kTileRows, m - t * kTileRows);
-    float* tile = out + (t - t0) * depth * kTileRows;
-    for (int64_t k = 0; k < depth; ++k) {
-      const float* in = at + (k0 + k) * stride + t * kTileRows;
-      float* place = tile + k * kTileRows;
-      if (rows == kTileRows) {
-        __builtin_memcpy(place, in, kTileRows * sizeof(float));  // of constant size: two moves
-      } else {
-        for (int64_t i = 0; i < kTileRows; ++i) place[i] = i < rows ? in[i] : 0.0f;
-      }
-    }
-  }
-}
-
-/// All of B packed by all threads; `transposed`: b is Bᵀ (n,k).
-GMLP_INLINE void pack_b(float* out, const float* b, int64_t stride, int64_t k, int64_t n,
-                        bool transposed) {
-  const int64_t panels = panels_of(n);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t chunk = 0; chunk < ceil_div(k, kDepth) * panels; ++chunk) {
-    const int64_t k0 = chunk / panels * kDepth;
-    const int64_t panel = chunk % panels;
-    const int64_t depth = smaller(kDepth, k - k0);
-    float* place = out + panel_offset(k0, depth, panel, n);
-    if (transposed) {
-      pack_panel_transposed(place, b, stride, k0, depth, panel, n);
-    } else {
-      pack_panel(place, b, stride, k0, depth, panel, n);
-    }
-  }
-}
-
 struct Tile {
-  V16 c[kTileRows];
+  V16 c[kTileRows * kTileVectors];
 };
 
-/// c += A B over one k block; rows of A beyond the matrix repeat its last, and are never stored.
-GMLP_INLINE void multiply_rows(Tile& tile, const float* a, int64_t stride, int64_t rows,
-                               const float* b, int64_t depth) {
-  const float* row[kTileRows];
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < kTileRows; ++i) row[i] = a + (i < rows ? i : rows - 1) * stride;
-  V16 c[kTileRows];
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < kTileRows; ++i) c[i] = tile.c[i];
-  for (int64_t k = 0; k < depth; ++k) {
-    const V16 b_k = load(b + k * kPanel);
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kTileRows; ++i) c[i] = fma(set1(row[i][k]), b_k, c[i]);
+/// Rows i of A: `stride` elements apart, or next to each other in a packed tile of words.
+template <typename T, bool kPacked, int kRows>
+struct TileReader {
+  static constexpr int kBases = (kRows + 2) / 3;
+  const char* base[kBases];  // every third row; the two after it by index, so that all of it
+  int64_t step;              // fits into the general registers
+
+  GMLP_INLINE TileReader start(const T* a, int64_t stride) {
+    TileReader reader;
+    reader.step = kPacked ? 4 : stride * static_cast<int64_t>(sizeof(T));
+    for (int i = 0; i < kBases; ++i) {
+      reader.base[i] = reinterpret_cast<const char*>(a) + 3 * i * reader.step;
+    }
+    return reader;
   }
+  __attribute__((always_inline)) V16 word(int row) const {
+    const char* place = base[row / 3] + (row % 3) * step;
+    return Operand<T>::broadcast(reinterpret_cast<const T*>(place));
+  }
+  __attribute__((always_inline)) void advance() {
+#pragma GCC unroll 8
+    for (int i = 0; i < kBases; ++i) {
+      base[i] += kPacked ? 4 * kTileRows : 4;
+      asm("" : "+r"(base[i]));  // else the compiler makes a counter of its own for every row
+    }
+  }
+};
+
+/// tile += A B over `words`, or = when `fresh`; kRows x kVectors of the tile. Not inlined: one copy
+/// serves all kernels.
+template <typename T, bool kPacked, int kRows, int kVectors>
+static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, const T* a,
+                                                    int64_t stride, const float* b, int64_t words) {
+  V16 c[kRows * kVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kVectors; ++i) {
+    c[i] = fresh ? zero() : tile.c[i / kVectors * kTileVectors + i % kVectors];
+  }
+  TileReader<T, kPacked, kRows> rows = TileReader<T, kPacked, kRows>::start(a, stride);
+  for (int64_t word = 0; word < words; ++word, b += kPanel) {
+    V16 b_word[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + v * kLanes);
 #pragma GCC unroll 16
-  for (int64_t i = 0; i < kTileRows; ++i) tile.c[i] = c[i];
+    for (int i = 0; i < kRows; ++i) {
+      const V16 a_word = rows.word(i);
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        c[i * kVectors + v] = Operand<T>::multiply_add(a_word, b_word[v], c[i * kVectors + v]);
+      }
+    }
+    rows.advance();
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kVectors; ++i) {
+    tile.c[i / kVectors * kTileVectors + i % kVectors] = c[i];
+  }
 }
 
-GMLP_INLINE void multiply_packed(Tile& tile, const float* a, const float* b, int64_t depth) {
-  V16 c[kTileRows];
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < kTileRows; ++i) c[i] = tile.c[i];
-  for (int64_t k = 0; k < depth; ++k) {
-    const V16 b_k = load(b + k * kPanel);
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kTileRows; ++i) c[i] = fma(set1(a[k * kTileRows + i]), b_k, c[i]);
+/// The same for any number of rows and vectors up to the tile's: an edge costs what it computes.
+template <typename T, bool kPacked, int kRows = static_cast<int>(kTileRows)>
+GMLP_INLINE void multiply(Tile& tile, bool fresh, const T* a, int64_t stride, int64_t rows,
+                          int64_t vectors, const float* b, int64_t words) {
+  if constexpr (kRows == 0) {
+    return;
+  } else {
+    if (rows != kRows) {
+      multiply<T, kPacked, kRows - 1>(tile, fresh, a, stride, rows, vectors, b, words);
+    } else if (vectors == kTileVectors) {
+      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, fresh, a, stride, b, words);
+    } else {
+      multiply_tile<T, kPacked, kRows, 1>(tile, fresh, a, stride, b, words);
+    }
   }
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < kTileRows; ++i) tile.c[i] = c[i];
 }
 
+/// Calls body(i, v, cols) for each row of a tile and each of its vectors, `cols` of it inside C.
+template <typename Body>
+GMLP_INLINE void each_vector(int64_t rows, int64_t cols, const Body& body) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t v = 0; v * kLanes < cols; ++v) body(i, v, smaller(kLanes, cols - v * kLanes));
+  }
+}
 GMLP_INLINE void load_tile(Tile& tile, const float* c, int64_t stride, int64_t rows, int64_t cols) {
-  for (int64_t i = 0; i < kTileRows; ++i) {
-    tile.c[i] = i < rows ? load(c + i * stride, cols) : zero();
-  }
+  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+    tile.c[i * kTileVectors + v] = load(c + i * stride + v * kLanes, count);
+  });
 }
-
 GMLP_INLINE void store_tile(float* c, int64_t stride, const Tile& tile, int64_t rows,
                             int64_t cols) {
-  for (int64_t i = 0; i < rows; ++i) store(c + i * stride, tile.c[i], cols);
+  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+    store(c + i * stride + v * kLanes, tile.c[i * kTileVectors + v], count);
+  });
 }
 
-/// Rows [r0, r1) of C = A B with A row-major and B packed. `c` (stride `c_stride`) holds partial
-/// sums between k blocks. At the end epilogue(row, col, cols, value) is called for each row of each
-/// tile: 16 (or `cols`) sums from column `col`.
-template <typename Epilogue>
-GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const float* a, int64_t a_stride,
-                           const float* b, int64_t r0, int64_t r1, int64_t n, int64_t k,
-                           const Epilogue& epilogue) {
-  for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
-    const int64_t depth = smaller(kDepth, k - k0);
-    const bool last = k0 + depth == k;
-    for (int64_t panel = 0; panel < panels_of(n); ++panel) {
+GMLP_INLINE void add_tile(float* c, int64_t stride, const Tile& tile, int64_t rows, int64_t cols) {
+  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+    float* place = c + i * stride + v * kLanes;
+    store(place, load(place, count) + tile.c[i * kTileVectors + v], count);
+  });
+}
+
+/// Asks for a tile's lines of an array, before the multiplication during which they will come.
+template <typename T>
+GMLP_INLINE void prefetch_tile(const T* p, int64_t stride, int64_t rows) {
+  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t c = 0; c < kPanel; c += kPerLine) prefetch(p + i * stride + c);
+  }
+}
+
+template <typename T>
+GMLP_INLINE void prefetch_write_tile(const T* p, int64_t stride, int64_t rows) {
+  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t c = 0; c < kPanel; c += kPerLine) prefetch_write(p + i * stride + c);
+  }
+}
+
+/// Where A may differ from zero: everywhere, or on one side of its diagonal (a causal W, and Wᵀ).
+enum class Triangle : uint8_t { kNone, kLower, kUpper };
+/// The elements of k that rows [row, row + rows) of A have to be multiplied over.
+struct DepthRange {
+  int64_t begin;
+  int64_t end;
+};
+GMLP_INLINE DepthRange depth_range(Triangle triangle, int64_t row, int64_t rows, int64_t k) {
+  if (triangle == Triangle::kLower) return {0, smaller(row + rows, k)};
+  if (triangle == Triangle::kUpper) return {row, k};
+  return {0, k};
+}
+
+/// Rows [r0, r1) of C = A B, A row-major, zero outside of `triangle`. `c` (stride `c_stride`) holds
+/// the sums between blocks of k; nullptr where B has one block. Before a tile's last multiplication
+/// prepare(row, rows, col) may ask for what its epilogue will read; then epilogue(row, col, cols,
+/// value) is called for each vector: 16 (or `cols`) sums from column `col`.
+template <typename T, typename Prepare, typename Epilogue>
+GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_stride,
+                           const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
+                           const Prepare& prepare, const Epilogue& epilogue) {
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
+    const int64_t depth = block_depth(b, word0);
+    const bool last = word0 + depth == b.words;
+    for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
       const int64_t col = panel * kPanel;
-      const int64_t cols = smaller(kPanel, n - col);
-      const float* b_panel = b + panel_offset(k0, depth, panel, n);
+      const int64_t cols = smaller(kPanel, b.n - col);
+      const float* b_panel = panel_at(b, word0, panel);
       for (int64_t row = r0; row < r1; row += kTileRows) {
         const int64_t rows = smaller(kTileRows, r1 - row);
+        const DepthRange k = depth_range(triangle, row, rows, b.words * kPerWord);
+        const int64_t begin = larger(k.begin / kPerWord, word0);
+        const int64_t end = smaller(words_of<T>(k.end), word0 + depth);
+        if (last) prepare(row, rows, col);
         Tile tile;
-        if (k0 == 0) {
-          for (int64_t i = 0; i < kTileRows; ++i) tile.c[i] = zero();
-        } else {
-          load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
-        }
-        multiply_rows(tile, a + row * a_stride + k0, a_stride, rows, b_panel, depth);
+        if (word0 > 0) load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
+        multiply<T, false>(tile, word0 == 0, a + row * a_stride + begin * kPerWord, a_stride, rows,
+                           ceil_div(cols, kLanes), b_panel + (begin - word0) * kPanel, end - begin);
         if (last) {
-          for (int64_t i = 0; i < rows; ++i) epilogue(row + i, col, cols, tile.c[i]);
+          each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+            epilogue(row + i, col + v * kLanes, count, tile.c[i * kTileVectors + v]);
+          });
         } else {
           store_tile(c + row * c_stride + col, c_stride, tile, rows, cols);
         }
@@ -187,73 +191,85 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const float* a, int64_t a
   }
 }
 
-/// Rows [r0, r1) of C += A B, A row-major and B packed.
-GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const float* a, int64_t a_stride,
-                                      const float* b, int64_t r0, int64_t r1, int64_t n,
-                                      int64_t k) {
-  for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
-    const int64_t depth = smaller(kDepth, k - k0);
-    for (int64_t panel = 0; panel < panels_of(n); ++panel) {
+/// The same with nothing to prepare.
+template <typename T, typename Epilogue>
+GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_stride,
+                           const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
+                           const Epilogue& epilogue) {
+  gemm_rows(
+      c, c_stride, a, a_stride, b, r0, r1, triangle, [](int64_t, int64_t, int64_t) {}, epilogue);
+}
+
+/// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.
+template <typename T>
+GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, int64_t a_stride,
+                                      const PackedB& b, int64_t r0, int64_t r1, Triangle triangle) {
+  for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
+    for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
       const int64_t col = panel * kPanel;
-      const int64_t cols = smaller(kPanel, n - col);
+      const int64_t cols = smaller(kPanel, b.n - col);
       for (int64_t row = r0; row < r1; row += kTileRows) {
         const int64_t rows = smaller(kTileRows, r1 - row);
+        if (triangle == Triangle::kLower && col >= row + rows) continue;
         float* place = c + row * c_stride + col;
+        prefetch_tile(place, c_stride, rows);
         Tile tile;
-        load_tile(tile, place, c_stride, rows, cols);
-        multiply_rows(tile, a + row * a_stride + k0, a_stride, rows,
-                      b + panel_offset(k0, depth, panel, n), depth);
-        store_tile(place, c_stride, tile, rows, cols);
+        multiply<T, false>(tile, true, a + row * a_stride + word0 * Operand<T>::kPerWord, a_stride,
+                           rows, ceil_div(cols, kLanes), panel_at(b, word0, panel),
+                           block_depth(b, word0));
+        add_tile(place, c_stride, tile, rows, cols);
       }
     }
   }
 }
 
-// Row tiles that one task of gemm_transposed owns: a share of m that the problem fixes.
+// Row tiles that one task of gemm_transposed owns, and the words of its blocks of k: shares that
+// the problem fixes.
 GMLP_INLINE int64_t owned_tiles(int64_t m) {
-  const int64_t share = ceil_div(tiles_of(m), 12);
-  return share < 16 ? share : 16;
+  return smaller(ceil_div(tiles_of(m), 16), 16);
+}
+constexpr int64_t kOwnedWords = 256;
+template <typename T>
+GMLP_INLINE int64_t owned_block(int64_t k) {
+  const int64_t words = words_of<T>(k);
+  return ceil_div(words, ceil_div(words, kOwnedWords));
+}
+/// Floats of room for A that gemm_transposed needs.
+GMLP_INLINE int64_t owned_room(int64_t m) {
+  return ceil_div(tiles_of(m), owned_tiles(m)) * packed_a_size(owned_tiles(m), kOwnedWords);
 }
 
-/// C (m,n) += Aᵀ B with A (k,m) row-major and B (k,n) packed; `a_room` holds packed_a_size(m,
-/// kDepth). Owner computes: a task owns rows of C and sums over all of k in order.
-GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, const float* a, int64_t a_stride,
-                                 const float* b, float* a_room, int64_t m, int64_t n, int64_t k) {
+/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in blocks of owned_block(k); sums (m) +=
+/// the column sums of A, where not nullptr. Owner computes: a task owns rows of C and sums over all
+/// of k in order.
+template <typename T>
+GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, float* sums, const T* a,
+                                 int64_t a_stride, const PackedB& b, float* a_room, int64_t m,
+                                 int64_t k) {
   const int64_t share = owned_tiles(m);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t task = 0; task < ceil_div(tiles_of(m), share); ++task) {
     const int64_t t0 = task * share;
     const int64_t t1 = smaller(t0 + share, tiles_of(m));
-    float* a_packed = a_room + t0 * kTileRows * kDepth;
-    for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
-      const int64_t depth = smaller(kDepth, k - k0);
-      pack_tiles_transposed(a_packed, a, a_stride, k0, depth, t0, t1, m);
-      for (int64_t panel = 0; panel < panels_of(n); ++panel) {
+    float* a_packed = a_room + task * packed_a_size(share, kOwnedWords);
+    for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
+      const int64_t depth = block_depth(b, word0);
+      pack_tiles(a_packed, sums, a, a_stride, k, word0, depth, t0, t1, m);
+      for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
         const int64_t col = panel * kPanel;
-        const int64_t cols = smaller(kPanel, n - col);
+        const int64_t cols = smaller(kPanel, b.n - col);
         for (int64_t t = t0; t < t1; ++t) {
           const int64_t rows = smaller(kTileRows, m - t * kTileRows);
           float* place = c + t * kTileRows * c_stride + col;
+          prefetch_tile(place, c_stride, rows);
           Tile tile;
-          load_tile(tile, place, c_stride, rows, cols);
-          multiply_packed(tile, a_packed + (t - t0) * depth * kTileRows,
-                          b + panel_offset(k0, depth, panel, n), depth);
-          store_tile(place, c_stride, tile, rows, cols);
+          multiply<T, true>(tile, true,
+                            reinterpret_cast<const T*>(a_packed + (t - t0) * depth * kTileRows), 0,
+                            rows, ceil_div(cols, kLanes), panel_at(b, word0, panel), depth);
+          add_tile(place, c_stride, tile, rows, cols);
         }
       }
     }
-  }
-}
-
-/// out[col] += sum over rows of x[row, col], rows in order; columns are shared out.
-GMLP_INLINE void add_column_sums(float* out, const float* x, int64_t stride, int64_t rows,
-                                 int64_t cols) {
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t panel = 0; panel < panels_of(cols); ++panel) {
-    const int64_t count = smaller(kPanel, cols - panel * kPanel);
-    V16 total = load(out + panel * kPanel, count);
-    for (int64_t r = 0; r < rows; ++r) total = total + load(x + r * stride + panel * kPanel, count);
-    store(out + panel * kPanel, total, count);
   }
 }
 

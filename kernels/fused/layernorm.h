@@ -6,7 +6,7 @@
 //   backward   g = dy * gamma               dx = rstd * (g - mean(g) - x̂ * mean(g * x̂))
 //              dgamma += dy * x̂             dbeta += dy
 
-#include "kernels/fused/gemm.h"
+#include "kernels/fused/pack.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -16,18 +16,19 @@ struct RowStats {
 };
 
 /// Two passes over a row that is in the cache: the mean first, then the squares around it.
-GMLP_INLINE RowStats row_stats(const float* x, int64_t cols, float eps) {
+template <typename T>
+GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
   V16 total = zero();
-  for (int64_t c = 0; c < cols; c += kPanel) total = total + load(x + c, smaller(kPanel, cols - c));
+  for (int64_t c = 0; c < cols; c += kLanes) total = total + load(x + c, smaller(kLanes, cols - c));
   const float mean = sum(total) / static_cast<float>(cols);
   V16 squares = zero();
-  for (int64_t c = 0; c < cols; c += kPanel) {
-    const int64_t count = smaller(kPanel, cols - c);
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t count = smaller(kLanes, cols - c);
     // Lanes beyond the row hold 0 - mean; a second masked trip through memory would cost more than
     // this.
     V16 centred = load(x + c, count) - set1(mean);
-    if (count < kPanel) {
-      alignas(64) float lanes[kPanel];
+    if (count < kLanes) {
+      alignas(64) float lanes[kLanes];
       store(lanes, centred);
       centred = load(lanes, count);
     }
@@ -42,10 +43,11 @@ GMLP_INLINE V16 normalise(V16 x, RowStats stats, V16 gamma, V16 beta) {
   return fma((x - set1(stats.mean)) * set1(stats.rstd), gamma, beta);
 }
 
-GMLP_INLINE void normalise_row(float* y, const float* x, RowStats stats, const float* gamma,
+template <typename T>
+GMLP_INLINE void normalise_row(T* y, const float* x, RowStats stats, const float* gamma,
                                const float* beta, int64_t cols) {
-  for (int64_t c = 0; c < cols; c += kPanel) {
-    const int64_t count = smaller(kPanel, cols - c);
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t count = smaller(kLanes, cols - c);
     store(y + c,
           normalise(load(x + c, count), stats, load(gamma + c, count), load(beta + c, count)),
           count);
@@ -57,13 +59,13 @@ struct RowMeans {
   float g;      // mean(g)
   float g_dot;  // mean(g * x̂)
 };
-GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const float* dy,
-                                         const float* x, RowStats stats, const float* gamma,
-                                         int64_t cols) {
+template <typename T>
+GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const T* dy, const float* x,
+                                         RowStats stats, const float* gamma, int64_t cols) {
   V16 total = zero();
   V16 dot = zero();
-  for (int64_t c = 0; c < cols; c += kPanel) {
-    const int64_t count = smaller(kPanel, cols - c);
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t count = smaller(kLanes, cols - c);
     const V16 dy_c = load(dy + c, count);  // zero beyond the row, and so is every product with it
     const V16 x_hat = (load(x + c, count) - set1(stats.mean)) * set1(stats.rstd);
     const V16 g = dy_c * load(gamma + c, count);
@@ -88,8 +90,8 @@ GMLP_INLINE void add_norm_partials(float* dgamma, float* dbeta, const float* par
                                    int64_t blocks, int64_t cols) {
   for (int64_t block = 0; block < blocks; ++block) {
     const float* partial = partials + block * 2 * cols;
-    for (int64_t c = 0; c < cols; c += kPanel) {
-      const int64_t count = smaller(kPanel, cols - c);
+    for (int64_t c = 0; c < cols; c += kLanes) {
+      const int64_t count = smaller(kLanes, cols - c);
       store(dgamma + c, load(dgamma + c, count) + load(partial + c, count), count);
       store(dbeta + c, load(dbeta + c, count) + load(partial + cols + c, count), count);
     }

@@ -13,38 +13,43 @@ namespace gmlp::fused::GMLP_ISA {
 namespace {
 
 struct LinearRoom {
-  float* w;       // packed: Wᵀ (I,O) forward, W (O,I) backward
-  float* x;       // packed (R,I), for dW
+  PackedB w;      // Wᵀ (I,O) forward, W (O,I) backward
+  PackedB x;      // (R,I), for dW
   float* a_room;  // packed tiles of dyᵀ
 };
 
-LinearRoom carve(Carver& carver, const LinearShape& s) {
-  LinearRoom room;
-  const int64_t forward = packed_b_size(s.in, s.out);
-  const int64_t backward = packed_b_size(s.out, s.in);
-  room.w = carver.floats(forward > backward ? forward : backward);
-  room.x = carver.floats(packed_b_size(s.rows, s.in));
-  room.a_room = carver.floats(packed_a_size(s.out, kDepth));
+LinearRoom carve_forward(Carver& carver, const LinearShape& s) {
+  LinearRoom room{};
+  room.w = carve_b(carver, s.in, s.out, kDepth);
+  return room;
+}
+LinearRoom carve_backward(Carver& carver, const LinearShape& s) {
+  LinearRoom room{};
+  room.w = carve_b(carver, s.out, s.in, kDepth);
+  room.x = carve_b(carver, s.rows, s.in, owned_block<float>(s.rows));
+  room.a_room = carve<float>(carver, owned_room(s.out));
   return room;
 }
 
 }  // namespace
 
 int64_t linear_workspace(const LinearShape& s) {
-  Carver carver{nullptr, 0};
-  carve(carver, s);
-  return carver.used;
+  Carver forward{nullptr, 0};
+  carve_forward(forward, s);
+  Carver backward{nullptr, 0};
+  carve_backward(backward, s);
+  return larger(forward.used, backward.used);
 }
 
 void linear_forward(float* y, const float* x, const float* weight, const float* bias,
                     void* workspace, const LinearShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
-  const LinearRoom room = carve(carver, s);
-  pack_b(room.w, weight, s.in, s.in, s.out, true);
+  const LinearRoom room = carve_forward(carver, s);
+  pack_b<float>(room.w, weight, s.in, s.in, true);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(s.rows); ++block) {
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(y, s.out, x, s.in, room.w, r0, smaller(r0 + kRowBlock, s.rows), s.out, s.in,
+    gemm_rows(y, s.out, x, s.in, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
               [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
                 store(y + row * s.out + col, value, cols);
@@ -55,21 +60,20 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                      const float* weight, void* workspace, const LinearShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
-  const LinearRoom room = carve(carver, s);
+  const LinearRoom room = carve_backward(carver, s);
   if (dx != nullptr) {
-    pack_b(room.w, weight, s.in, s.out, s.in, false);
+    pack_b<float>(room.w, weight, s.in, s.out, false);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t block = 0; block < row_blocks(s.rows); ++block) {
       const int64_t r0 = block * kRowBlock;
-      gemm_rows(dx, s.in, dy, s.out, room.w, r0, smaller(r0 + kRowBlock, s.rows), s.in, s.out,
+      gemm_rows(dx, s.in, dy, s.out, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
                 [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                   store(dx + row * s.in + col, sum, cols);
                 });
     }
   }
-  pack_b(room.x, x, s.in, s.rows, s.in, false);
-  gemm_transposed(dweight, s.in, dy, s.out, room.x, room.a_room, s.out, s.in, s.rows);
-  if (dbias != nullptr) add_column_sums(dbias, dy, s.out, s.rows, s.out);
+  pack_b<float>(room.x, x, s.in, s.rows, false);
+  gemm_transposed(dweight, s.in, dbias, dy, s.out, room.x, room.a_room, s.out, s.rows);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

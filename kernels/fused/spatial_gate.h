@@ -1,14 +1,17 @@
 #pragma once
-// The spatial gating unit (paper, section 2.1), split form.
+// The spatial gating unit (paper, section 2.1), and its variants of Table 3.
 //
 //   forward    z = (u, v), each (R,E)    v̂ = layernorm(v)    t = W v̂ per sample
-//              s = u * (t + b)
+//              g = t + b (+ a, the tiny attention's output)      s = u * g
 //              W (N,N) over tokens, b (N); E = F/2; u and v are halves of z = gelu(h)
-//   backward   (ds, and the products with u and t + b, are in channel_out.h)
+//              not split: E = F, u = v = z, and s = u * g, u + g or g
+//   backward   (ds, and its products with u and g, are in channel_out.h)
 //              dv̂ = Wᵀ dt per sample       dW += dt v̂ᵀ       db[i] += sum_e dt[i,e]
 //              dv = layernorm_backward(dv̂)      dh_v = dv gelu'(h_v)
+//              not split: dh = (du + dv) gelu'(h)
 //
 // Saved: t, without b: in bf16, 1 + t would round small t away. v̂ and u are recomputed from h.
+// A causal W is zero above its diagonal: each row tile's product stops at its last row.
 
 #include "kernels/fused/chunk.h"
 #include "kernels/fused/layernorm.h"
@@ -22,98 +25,207 @@ struct SpatialTask {
   int64_t col;   // first channel of the group
   int64_t cols;  // how many
 };
-GMLP_INLINE int64_t spatial_groups(int64_t width) {
-  return ceil_div(width, kGroupPanels * kPanel);
+GMLP_INLINE int64_t spatial_tasks(int64_t samples, int64_t width) {
+  return samples * ceil_div(width, kGroup);
 }
 GMLP_INLINE SpatialTask spatial_task(int64_t task, int64_t width) {
-  const int64_t groups = spatial_groups(width);
-  const int64_t col = task % groups * kGroupPanels * kPanel;
-  return {task / groups, col, smaller(kGroupPanels * kPanel, width - col)};
+  const int64_t groups = ceil_div(width, kGroup);
+  const int64_t col = task % groups * kGroup;
+  return {task / groups, col, smaller(kGroup, width - col)};
 }
-/// Floats of packed B that one task needs; tasks use places of their own.
-GMLP_INLINE int64_t spatial_pack_size(const BlockShape& s) {
-  return packed_b_size(s.tokens, kGroupPanels * kPanel);
+/// The packed v̂ or dt of one task; tasks use places of their own.
+template <typename T>
+GMLP_INLINE int64_t spatial_pack_size(int64_t tokens) {
+  return packed_b_size(words_of<T>(tokens), kGroup);
+}
+template <typename T>
+GMLP_INLINE PackedB spatial_panels(float* packed, int64_t i, int64_t cols, int64_t tokens) {
+  return {packed + i * spatial_pack_size<T>(tokens), words_of<T>(tokens), cols, Operand<T>::kBlock};
 }
 
-/// (1) v -> v̂, straight into the panels that the GEMM reads; (2) t = W v̂; (3) s = u (t + b).
-/// `t` may be `gated` itself when nothing is saved. `packed` holds spatial_pack_size() a task.
-GMLP_INLINE void spatial_gate_forward(float* gated, float* t, const float* z, const Chunk& chunk,
-                                      float* packed, const BlockWeights<const float>& w,
+GMLP_INLINE V16 gate_output(Gate gate, V16 u, V16 g) {
+  switch (gate) {
+    case Gate::kSplit:
+    case Gate::kMultiplicative:
+      return u * g;
+    case Gate::kAdditive:
+      return u + g;
+    case Gate::kLinear:
+      break;
+  }
+  return g;
+}
+
+/// v -> v̂ of one group, straight into the panels that the GEMM reads. z is at the sample's first
+/// row, `first`.
+template <typename T>
+GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
+                                 const Chunk<T>& chunk, int64_t first, int64_t tokens,
+                                 const float* gamma, const float* beta) {
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
+    for (int64_t col = panel * kPanel; col < smaller((panel + 1) * kPanel, b.n); col += kLanes) {
+      const int64_t cols = smaller(kLanes, b.n - col);
+      const V16 gamma_c = load(gamma + col, cols);
+      const V16 beta_c = load(beta + col, cols);
+      const auto v_hat = [&](int64_t j) {
+        const RowStats stats{chunk.gate_mean[first + j], chunk.gate_rstd[first + j]};
+        return normalise(load(z + j * z_stride + col, cols), stats, gamma_c, beta_c);
+      };
+      for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
+        float* out = panel_at(b, word0, panel) + col % kPanel;
+        for (int64_t word = word0; word < word0 + block_depth(b, word0); ++word, out += kPanel) {
+          const int64_t j = word * kPerWord;
+          if constexpr (kPerWord == 1) {
+            store(out, v_hat(j));
+          } else {
+            store(out, pack_pairs(v_hat(j), j + 1 < tokens ? v_hat(j + 1) : zero()));
+          }
+        }
+      }
+    }
+  }
+}
+
+/// (1) v -> v̂, (2) t = W v̂, (3) s from u and g. `packed` holds spatial_pack_size() a task; w_token
+/// is W (N,N) in T.
+template <typename T>
+GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chunk, float* packed,
+                                      const T* w_token, const BlockWeights<const float>& w,
                                       const BlockShape& s) {
   const int64_t n = s.tokens;
-  const int64_t width = s.d_ffn / 2;
+  const int64_t width = gate_width(s);
+  const int64_t e_stride = stride_of<T>(width);
+  const int64_t f_stride = stride_of<T>(s.d_ffn);
+  const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
 #pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t i = 0; i < chunk.samples * spatial_groups(width); ++i) {
+  for (int64_t i = 0; i < spatial_tasks(chunk.samples, width); ++i) {
     const SpatialTask task = spatial_task(i, width);
     const int64_t first = task.sample * n;  // this sample's first row
-    float* v_hat = packed + i * spatial_pack_size(s);
-    for (int64_t panel = 0; panel < panels_of(task.cols); ++panel) {  // (1)
-      const int64_t col = task.col + panel * kPanel;
-      const int64_t cols = smaller(kPanel, width - col);
-      const V16 gamma = load(w.gate_norm_weight + col, cols);
-      const V16 beta = load(w.gate_norm_bias + col, cols);
-      for (int64_t j = 0; j < n; ++j) {
-        const int64_t row = first + j;
-        const RowStats stats{chunk.saved.gate_mean[row], chunk.saved.gate_rstd[row]};
-        const V16 v = load(z + row * s.d_ffn + width + col, cols);
-        const int64_t k0 = j / kDepth * kDepth;
-        store(
-            v_hat + panel_offset(k0, smaller(kDepth, n - k0), panel, task.cols) + (j - k0) * kPanel,
-            normalise(v, stats, gamma, beta));
-      }
-    }
-    gemm_rows(t + first * width + task.col, width, w.spatial_weight, n, v_hat, 0, n, task.cols, n,
+    const PackedB v_hat = spatial_panels<T>(packed, i, task.cols, n);
+    const T* u = z + first * f_stride + task.col;
+    pack_normalised(v_hat, u + s.d_ffn - width, f_stride, chunk, first, n,  // (1)
+                    w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
+    float* sums = reinterpret_cast<float*>(gated + first * e_stride + task.col);
+    const auto prepare = [&](int64_t token, int64_t rows, int64_t col) {
+      prefetch_tile(u + token * f_stride + col, f_stride, rows);
+      prefetch_write_tile(gated + (first + token) * e_stride + task.col + col, e_stride, rows);
+    };
+    gemm_rows(sums, e_stride, w_token, stride_of<T>(n), v_hat, 0, n, triangle, prepare,
               [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
-                const int64_t row = first + token;
-                const int64_t place = row * width + task.col + col;
-                store(t + place, sum, cols);  // (2)
-                const V16 u = load(z + row * s.d_ffn + task.col + col, cols);
-                store(gated + place, u * (sum + set1(w.spatial_bias[token])), cols);  // (3)
+                const int64_t place = (first + token) * width + task.col + col;
+                const V16 t = rounded(sum, T{});
+                if (chunk.t != nullptr) stream(chunk.t + place, t, cols);  // (2)
+                V16 g = t + set1(w.spatial_bias[token]);
+                if (chunk.gate_extra != nullptr) g = g + load(chunk.gate_extra + place, cols);
+                const V16 u_c = load(u + token * f_stride + col, cols);
+                store(gated + (first + token) * e_stride + task.col + col,
+                      gate_output(s.gate, u_c, g), cols);  // (3)
               });
+    stream_end();
   }
 }
 
-/// dv̂ = Wᵀ dt, by the same tasks. `w_transposed` (N,N).
-GMLP_INLINE void spatial_backward_input(float* dv_hat, const float* dt, const Chunk& chunk,
-                                        float* packed, const float* w_transposed,
-                                        const BlockShape& s) {
+/// dv̂ = Wᵀ dt, by the same tasks.
+template <typename T>
+GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& chunk,
+                                        float* packed, const T* w_transposed, const BlockShape& s) {
   const int64_t n = s.tokens;
-  const int64_t width = s.d_ffn / 2;
+  const int64_t width = gate_width(s);
+  const int64_t e_stride = stride_of<T>(width);
+  const Triangle triangle = s.causal ? Triangle::kUpper : Triangle::kNone;
 #pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t i = 0; i < chunk.samples * spatial_groups(width); ++i) {
+  for (int64_t i = 0; i < spatial_tasks(chunk.samples, width); ++i) {
     const SpatialTask task = spatial_task(i, width);
-    const float* dt_group = dt + task.sample * n * width + task.col;
-    float* dv_group = dv_hat + task.sample * n * width + task.col;
-    float* dt_packed = packed + i * spatial_pack_size(s);
-    for (int64_t k0 = 0; k0 < n; k0 += kDepth) {
-      const int64_t depth = smaller(kDepth, n - k0);
-      for (int64_t panel = 0; panel < panels_of(task.cols); ++panel) {
-        pack_panel(dt_packed + panel_offset(k0, depth, panel, task.cols), dt_group, width, k0,
-                   depth, panel, task.cols);
+    const T* dt_group = dt + task.sample * n * e_stride + task.col;
+    T* dv_group = dv_hat + task.sample * n * e_stride + task.col;
+    const PackedB b = spatial_panels<T>(packed, i, task.cols, n);
+    for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
+      for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
+        pack_panel<T>(b, dt_group, e_stride, n, word0, panel);
       }
     }
-    gemm_rows(dv_group, width, w_transposed, n, dt_packed, 0, n, task.cols, n,
-              [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
-                store(dv_group + token * width + col, sum, cols);
+    gemm_rows(reinterpret_cast<float*>(dv_group), e_stride, w_transposed, stride_of<T>(n), b, 0, n,
+              triangle, [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
+                store(dv_group + token * e_stride + col, sum, cols);
               });
   }
 }
 
-/// dW += dt v̂ᵀ over the samples in order, and db. `packed` holds packed_b_size(E, N) a sample.
-GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const float* dt,
-                                         const float* v_hat, const Chunk& chunk, float* packed,
+/// One row: dv̂ -> dv -> dh, and v̂ on the way. `room` holds 2 E floats.
+template <typename T>
+GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const T* h,
+                                        RowStats stats, float* dgamma, float* dbeta, float* room,
+                                        const BlockWeights<const float>& w, Gate gate,
+                                        int64_t width) {
+  float* v = room;
+  float* slope = room + width;
+  for (int64_t c = 0; c < width; c += kLanes) {  // "z = gelu(h)" again, and its derivative
+    const int64_t count = smaller(kLanes, width - c);
+    const V16 h_c = load(h + c, count);
+    const Normal phi = normal(h_c);
+    store(v + c, rounded(h_c * phi.cdf, T{}), count);
+    store(slope + c, fma(h_c, phi.pdf, phi.cdf), count);
+  }
+  const RowMeans means =
+      norm_backward_means(dgamma, dbeta, dv_hat, v, stats, w.gate_norm_weight, width);
+  for (int64_t c = 0; c < width; c += kLanes) {
+    const int64_t count = smaller(kLanes, width - c);
+    const V16 gamma = load(w.gate_norm_weight + c, count);
+    const V16 v_c = load(v + c, count);
+    V16 dz = norm_backward(load(dv_hat + c, count), v_c, stats, means, gamma);
+    if (gate != Gate::kSplit) dz = dz + load(dh + c, count);  // du waits in dh's place
+    store(dh + c, dz * load(slope + c, count), count);
+    store(v_hat + c, normalise(v_c, stats, gamma, load(w.gate_norm_bias + c, count)), count);
+  }
+}
+
+/// Undoes (1) and the GELU: dh[:, F-E:] from dv̂; v̂ (R,E) is filled on the way. `partials` holds
+/// 4 E floats a row block.
+template <typename T>
+GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v_hat,
+                                    const T* dv_hat, const Chunk<T>& chunk, float* partials,
+                                    const BlockWeights<const float>& w, const BlockShape& s) {
+  const int64_t width = gate_width(s);
+  const int64_t e_stride = stride_of<T>(width);
+  const int64_t f_stride = stride_of<T>(s.d_ffn);
+  const int64_t blocks = row_blocks(chunk.rows);
+  float* rooms = partials + blocks * 2 * width;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t block = 0; block < blocks; ++block) {
+    float* dgamma = partials + block * 2 * width;
+    float* dbeta = dgamma + width;
+    for (int64_t c = 0; c < 2 * width; ++c) dgamma[c] = 0;
+    for (int64_t r = block * kRowBlock; r < smaller((block + 1) * kRowBlock, chunk.rows); ++r) {
+      gate_norm_backward_row(dh + r * f_stride + s.d_ffn - width, v_hat + r * e_stride,
+                             dv_hat + r * e_stride, chunk.h + r * s.d_ffn + s.d_ffn - width,
+                             RowStats{chunk.gate_mean[r], chunk.gate_rstd[r]}, dgamma, dbeta,
+                             rooms + block * 2 * width, w, s.gate, width);
+    }
+  }
+  add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, blocks, width);
+}
+
+/// dW += dt v̂ᵀ over the samples in order, and db. `packed` holds the panels of every sample.
+template <typename T>
+GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const T* dt, const T* v_hat,
+                                         const Chunk<T>& chunk, float* packed,
                                          const BlockShape& s) {
   const int64_t n = s.tokens;
-  const int64_t width = s.d_ffn / 2;
-  const int64_t pack_size = packed_b_size(width, n);
+  const int64_t width = gate_width(s);
+  const int64_t e_stride = stride_of<T>(width);
+  const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
+  const int64_t words = words_of<T>(width);
+  const auto panels_of_sample = [&](int64_t sample) {
+    return PackedB{packed + sample * packed_b_size(words, n), words, n, Operand<T>::kBlock};
+  };
   const int64_t panels = panels_of(n);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t i = 0; i < chunk.samples * panels; ++i) {
-    const int64_t sample = i / panels;
-    for (int64_t k0 = 0; k0 < width; k0 += kDepth) {
-      const int64_t depth = smaller(kDepth, width - k0);
-      pack_panel_transposed(packed + sample * pack_size + panel_offset(k0, depth, i % panels, n),
-                            v_hat + sample * n * width, width, k0, depth, i % panels, n);
+    const PackedB b = panels_of_sample(i / panels);
+    const T* source = v_hat + i / panels * n * e_stride;
+    for (int64_t word0 = 0; word0 < words; word0 += b.block) {
+      pack_panel_transposed<T>(b, source, e_stride, width, word0, i % panels);
     }
   }
   const int64_t share = owned_tiles(n) * kTileRows;
@@ -122,61 +234,18 @@ GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const flo
     const int64_t r0 = task * share;
     const int64_t r1 = smaller(r0 + share, n);
     for (int64_t sample = 0; sample < chunk.samples; ++sample) {
-      const float* dt_sample = dt + sample * n * width;
-      gemm_rows_accumulate(dweight, n, dt_sample, width, packed + sample * pack_size, r0, r1, n,
-                           width);
+      const T* dt_sample = dt + sample * n * e_stride;
+      gemm_rows_accumulate(dweight, n, dt_sample, e_stride, panels_of_sample(sample), r0, r1,
+                           triangle);
       for (int64_t i = r0; i < r1; ++i) {
         V16 total = zero();
-        for (int64_t e = 0; e < width; e += kPanel) {
-          total = total + load(dt_sample + i * width + e, smaller(kPanel, width - e));
+        for (int64_t e = 0; e < width; e += kLanes) {
+          total = total + load(dt_sample + i * e_stride + e, smaller(kLanes, width - e));
         }
         dbias[i] += sum(total);
       }
     }
   }
-}
-
-/// Undoes (3) and (2) for v, then (1) and the GELU: dh[:, E:] from dt. `v_hat` and `dv_hat` (R,E)
-/// are filled on the way; `partials` holds 2 E floats a row block.
-GMLP_INLINE void spatial_gate_backward(float* dh, const BlockWeights<float>& grad, const float* dt,
-                                       const Chunk& chunk, float* v_hat, float* dv_hat,
-                                       float* packed, float* partials, const float* w_transposed,
-                                       const BlockWeights<const float>& w, const BlockShape& s) {
-  const int64_t width = s.d_ffn / 2;
-  spatial_backward_input(dv_hat, dt, chunk, packed, w_transposed, s);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
-    float* dgamma = partials + block * 2 * width;
-    float* dbeta = dgamma + width;
-    for (int64_t c = 0; c < 2 * width; ++c) dgamma[c] = 0;
-    for (int64_t r = block * kRowBlock; r < smaller((block + 1) * kRowBlock, chunk.rows); ++r) {
-      const RowStats stats{chunk.saved.gate_mean[r], chunk.saved.gate_rstd[r]};
-      const float* h_v = chunk.saved.h + r * s.d_ffn + width;
-      float* dh_v = dh + r * s.d_ffn + width;
-      float* v = v_hat + r * width;
-      const float* dv = dv_hat + r * width;
-      for (int64_t c = 0; c < width; c += kPanel) {  // "z = gelu(h)" again, and its derivative
-        const int64_t count = smaller(kPanel, width - c);
-        const V16 h = load(h_v + c, count);
-        const Normal phi = normal(h);
-        store(v + c, h * phi.cdf, count);
-        store(dh_v + c, fma(h, phi.pdf, phi.cdf), count);
-      }
-      const RowMeans means =
-          norm_backward_means(dgamma, dbeta, dv, v, stats, w.gate_norm_weight, width);
-      for (int64_t c = 0; c < width; c += kPanel) {
-        const int64_t count = smaller(kPanel, width - c);
-        const V16 gamma = load(w.gate_norm_weight + c, count);
-        const V16 v_c = load(v + c, count);
-        const V16 dv_c = norm_backward(load(dv + c, count), v_c, stats, means, gamma);
-        store(dh_v + c, dv_c * load(dh_v + c, count), count);
-        store(v + c, normalise(v_c, stats, gamma, load(w.gate_norm_bias + c, count)), count);
-      }
-    }
-  }
-  add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, row_blocks(chunk.rows),
-                    width);
-  spatial_backward_weight(grad.spatial_weight, grad.spatial_bias, dt, v_hat, chunk, packed, s);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

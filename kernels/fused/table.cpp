@@ -2,7 +2,7 @@
 
 #include "kernels/fused/table.h"
 
-#include "kernels/fused/gemm.h"
+#include "kernels/fused/chunk.h"
 #include "kernels/fused/vector_math.h"
 
 namespace gmlp::fused::GMLP_ISA {
@@ -10,57 +10,106 @@ namespace gmlp::fused::GMLP_ISA {
 namespace {
 
 void vector_math(float* gelu_x, float* dgelu_x, const float* x, int64_t n) {
-  for (int64_t i = 0; i < n; i += kPanel) {
-    const int64_t count = smaller(kPanel, n - i);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t count = smaller(kLanes, n - i);
     const V16 value = load(x + i, count);
     store(gelu_x + i, gelu(value), count);
     store(dgelu_x + i, gelu_derivative(value), count);
   }
 }
 
+/// Room for any of gemm's forms: packed B, packed A, and A rounded to T.
+template <typename T>
+struct GemmRoom {
+  PackedB b;
+  float* a_room;
+  T* a;
+};
+template <typename T>
+GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k, bool a_transposed) {
+  GemmRoom<T> room;
+  const int64_t block = a_transposed ? owned_block<T>(k) : Operand<T>::kBlock;
+  room.b = carve_b(carver, words_of<T>(k), n, block);
+  room.a_room = carve<float>(carver, owned_room(m));
+  room.a = carve<T>(carver, larger(m * stride_of<T>(k), k * stride_of<T>(m)));
+  return room;
+}
+
+template <typename T>
+void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
+             void* workspace, int64_t m, int64_t n, int64_t k) {
+  Carver carver{static_cast<char*>(workspace), 0};
+  const GemmRoom<T> room = carve_gemm<T>(carver, m, n, k, a_transposed);
+  pack_b<T>(room.b, b, b_transposed ? k : n, k, b_transposed);
+  if (a_transposed) {
+    copy_weight(room.a, a, k, m, false);
+    for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
+    gemm_transposed(c, n, static_cast<float*>(nullptr), room.a, stride_of<T>(m), room.b,
+                    room.a_room, m, k);
+    return;
+  }
+  copy_weight(room.a, a, m, k, false);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t block = 0; block < row_blocks(m); ++block) {
+    const int64_t r0 = block * kRowBlock;
+    gemm_rows(c, n, room.a, stride_of<T>(k), room.b, r0, smaller(r0 + kRowBlock, m),
+              Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+                store(c + row * n + col, sum, cols);
+              });
+  }
+}
+
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  return static_cast<int64_t>(sizeof(float)) *
-         (packed_b_size(k, n) + packed_a_size(m, kDepth) + 16);
+  Carver single{nullptr, 0};
+  carve_gemm<float>(single, m, n, k, false);
+  Carver half{nullptr, 0};
+  carve_gemm<Bf16>(half, m, n, k, false);
+  return larger(single.used, half.used);
 }
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
-          void* workspace, int64_t m, int64_t n, int64_t k) {
-  float* packed = static_cast<float*>(workspace);
-  pack_b(packed, b, b_transposed ? k : n, k, n, b_transposed);
-  if (a_transposed) {
-    for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
-    gemm_transposed(c, n, a, m, packed, packed + packed_b_size(k, n), m, n, k);
+          void* workspace, int64_t m, int64_t n, int64_t k, Precision precision) {
+  if (precision == Precision::kBf16) {
+    gemm_as<Bf16>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
   } else {
-    gemm_rows(c, n, a, k, packed, 0, m, n, k, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-      store(c + row * n + col, sum, cols);
-    });
+    gemm_as<float>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
   }
 }
 
-/// As many accumulators as the register tile has, each its own chain of multiply-adds.
-double fma_burst(int64_t iterations) {
-  V16 c[kTileRows];
-  for (int64_t i = 0; i < kTileRows; ++i) c[i] = set1(static_cast<float>(i));
-  V16 a = set1(0.5f);
-  V16 b = set1(0.25f);
+/// Fourteen accumulators (the register file's worth where it is smaller), each a chain of its own.
+template <typename T>
+double burst(int64_t iterations) {
+  constexpr int kChains = kTileRows;
+  V16 c[kChains];
+  for (int i = 0; i < kChains; ++i) c[i] = set1(static_cast<float>(i));
+  const V16 a = set1(0.5f);
+  const V16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
 #pragma GCC unroll 16
-    for (int64_t i = 0; i < kTileRows; ++i) c[i] = fma(c[i], a, b);
+    for (int i = 0; i < kChains; ++i) c[i] = Operand<T>::multiply_add(a, b, c[i]);
   }
   V16 total = zero();
-  for (int64_t i = 0; i < kTileRows; ++i) total = total + c[i];
+  for (int i = 0; i < kChains; ++i) total = total + c[i];
   // The sum is used, so that nothing of the above may be left out.
-  const double flops = 2.0 * 16 * static_cast<double>(kTileRows * iterations);
-  return sum(total) > 0 ? flops : -1;
+  const int64_t multiply_adds = kChains * kLanes * Operand<T>::kPerWord * iterations;
+  return sum(total) > 0 ? 2.0 * static_cast<double>(multiply_adds) : -1;
+}
+
+double fma_burst(int64_t iterations) {
+  return burst<float>(iterations);
+}
+double bf16_burst(int64_t iterations) {
+  return burst<Bf16>(iterations);
 }
 
 }  // namespace
 
 const Kernels& table() {
-  static constexpr Kernels kTable{
-      kIsaName,        linear_workspace, linear_forward, linear_backward,
-      block_workspace, block_forward,    block_backward, adamw_update,
-      vector_math,     gemm_workspace,   gemm,           fma_burst};
+  static constexpr Kernels kTable{kIsaName,        linear_workspace, linear_forward,
+                                  linear_backward, block_workspace,  block_forward,
+                                  block_backward,  adamw_update,     vector_math,
+                                  channel_in,      gemm_workspace,   gemm,
+                                  fma_burst,       bf16_burst};
   return kTable;
 }
 

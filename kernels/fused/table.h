@@ -12,15 +12,16 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
                      const float* weight, void* workspace, const LinearShape& shape);
 
 int64_t block_workspace(const BlockShape& shape);
-void block_forward(float* y, const BlockSaved& saved, const float* x, const float* drop_scales,
+void block_forward(const BlockData& data, const BlockSaved& saved,
                    const BlockWeights<const float>& weights, void* workspace,
                    const BlockShape& shape);
-void block_backward(float* dx, const BlockWeights<float>& gradients, const float* dy,
-                    const float* x, const float* drop_scales, const BlockSaved& saved,
-                    const BlockWeights<const float>& weights, void* workspace,
-                    const BlockShape& shape);
+void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
+                    const BlockSaved& saved, const BlockWeights<const float>& weights,
+                    void* workspace, const BlockShape& shape);
+void channel_in(void* z, const float* x, const BlockWeights<const float>& weights, void* workspace,
+                const BlockShape& shape);
 
-void adamw_update(float* weight, float* m, float* v, const float* grad, int64_t n,
+void adamw_update(float* weight, float* m, float* v, float* grad, int64_t n,
                   const AdamWFactors& factors);
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -1,18 +1,29 @@
 #pragma once
 // The vector vocabulary that the fused kernels are written in: V16, sixteen f32 lanes, which is one
 // zmm, two ymm, four NEON registers or a plain array. Loads and stores take a count where an edge
-// may be cut, so no kernel has a tail loop.
+// may be cut, so no kernel has a tail loop. A "word" is 32 bits of a GEMM operand: one f32, or two
+// bf16 that stand next to each other in k; V16 carries sixteen of either.
+//
+// Each header sets five names of its instruction set: kIsaName, and for gemm.h kTileRows and
+// kTileVectors (the register tile), kBlockTiles (row tiles that a task takes) and kDepth (k words
+// of a panel between two visits of C).
 //
 // A kernel source is compiled once per instruction set, with GMLP_ISA set to the namespace it fills
-// (scalar, avx2). Everything here is static: two objects compiled with different -m flags must
+// (scalar, avx2, ...). Everything here is static: two objects compiled with different -m flags must
 // never share a function, or the linker would keep one of them for both.
 
 #include <cstdint>
 
+#include "core/bf16.h"
+
 #define GMLP_INLINE static inline __attribute__((always_inline))
 
-#if defined(GMLP_ISA_AVX2)
+#if defined(GMLP_ISA_AVX512) || defined(GMLP_ISA_AVX512BF16)
+#  include "kernels/simd/simd_avx512.h"
+#elif defined(GMLP_ISA_AVX2)
 #  include "kernels/simd/simd_avx2.h"
+#elif defined(GMLP_ISA_NEON)
+#  include "kernels/simd/simd_neon.h"
 #elif defined(GMLP_ISA_SCALAR)
 #  include "kernels/simd/simd_scalar.h"
 #else

@@ -4,10 +4,15 @@
 
 #include <immintrin.h>
 
+#include "kernels/simd/transpose8_avx.h"
+
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr const char* kIsaName = "avx2";
 constexpr int64_t kTileRows = 6;
+constexpr int64_t kTileVectors = 1;
+constexpr int64_t kBlockTiles = 16;
+constexpr int64_t kDepth = 256;  // a panel of B, 16 KB, stays in L1
 
 struct V16 {
   __m256 lo;
@@ -107,25 +112,109 @@ GMLP_INLINE float sum(V16 x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-/// Rows of an 8 x 8 block become its columns; both with strides in floats.
-GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
-  __m256 r[8];
-  __m256 t[8];
-  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(in + i * in_stride);
-  for (int i = 0; i < 4; ++i) {
-    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+// ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
+
+GMLP_INLINE __m256i round_to_bf16(__m256 x) {  // in the upper halves of the lanes
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  return _mm256_blendv_epi8(rounded, quiet, nan);
+}
+GMLP_INLINE V16 load(const Bf16* p) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i lo = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(bits));
+  const __m256i hi = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(bits, 1));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+}
+GMLP_INLINE void store(Bf16* p, V16 x) {
+  const __m256i lo = _mm256_srli_epi32(round_to_bf16(x.lo), 16);
+  const __m256i hi = _mm256_srli_epi32(round_to_bf16(x.hi), 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xD8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
+}
+GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) return load(p);
+  Bf16 whole[16] = {};
+  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
+  return load(whole);
+}
+GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) {
+    store(p, x);
+    return;
   }
-  for (int i = 0; i < 2; ++i) {
-    r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-    r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
-    r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-    r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
+  Bf16 whole[16];
+  store(whole, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
+}
+/// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
+GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
+  const __m256i high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U));
+  const auto half = [&](__m256 e, __m256 o) {
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_srli_epi32(round_to_bf16(e), 16),
+                                               _mm256_and_si256(round_to_bf16(o), high)));
+  };
+  return {half(even.lo, odd.lo), half(even.hi, odd.hi)};
+}
+/// The same of values that are bf16 already: bits are only moved.
+GMLP_INLINE V16 join_pairs(V16 even, V16 odd) {
+  const auto half = [](__m256 e, __m256 o) {
+    const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(e), 16);
+    return _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_castps_si256(o)));
+  };
+  return {half(even.lo, odd.lo), half(even.hi, odd.hi)};
+}
+/// The word at p, two bf16, in all lanes.
+GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
+  int32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  const __m256 all = _mm256_castsi256_ps(_mm256_set1_epi32(word));
+  return {all, all};
+}
+/// The low and the high halves of words, as f32.
+GMLP_INLINE V16 low_half(V16 words) {
+  const auto half = [](__m256 w) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(w), 16));
+  };
+  return {half(words.lo), half(words.hi)};
+}
+GMLP_INLINE V16 high_half(V16 words) {
+  const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U)));
+  return {_mm256_and_ps(words.lo, mask), _mm256_and_ps(words.hi, mask)};
+}
+/// c + a.low b.low + a.high b.high, lane by lane.
+GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
+  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
+}
+
+// ---- hints ----
+
+/// The line at p will be needed soon.
+GMLP_INLINE void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
+/// The same of a line that will be written.
+GMLP_INLINE void prefetch_write(const void* p) {
+  __builtin_prefetch(p, 1, 3);
+}
+/// Stores what is not read again soon, past the caches where a whole vector is aligned.
+GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
+  if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {
+    _mm256_stream_ps(p, x.lo);
+    _mm256_stream_ps(p + 8, x.hi);
+  } else {
+    store(p, x, count);
   }
-  for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(out + i * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-  }
+}
+GMLP_INLINE void stream(Bf16* p, V16 x, int64_t count) {
+  store(p, x, count);
+}
+/// Before another thread may read what was streamed.
+GMLP_INLINE void stream_end() {
+  _mm_sfence();
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

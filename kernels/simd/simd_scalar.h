@@ -9,6 +9,9 @@ namespace gmlp::fused::GMLP_ISA {
 
 constexpr const char* kIsaName = "scalar";
 constexpr int64_t kTileRows = 4;
+constexpr int64_t kTileVectors = 1;
+constexpr int64_t kBlockTiles = 24;
+constexpr int64_t kDepth = 256;
 
 struct V16 {
   float lane[16];
@@ -95,10 +98,80 @@ GMLP_INLINE float sum(V16 x) {
   return x.lane[0];
 }
 
+// ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
+
+GMLP_INLINE uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+GMLP_INLINE float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+GMLP_INLINE uint16_t round_to_bf16(float x) {
+  const uint32_t bits = bits_of(x);
+  if (x != x) return static_cast<uint16_t>((bits >> 16) | 0x40U);
+  return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+GMLP_INLINE V16 load(const Bf16* p) {
+  return each([&](int i) { return float_of(static_cast<uint32_t>(p[i].bits) << 16); });
+}
+GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
+  return each(
+      [&](int i) { return i < count ? float_of(static_cast<uint32_t>(p[i].bits) << 16) : 0.0f; });
+}
+GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) p[i].bits = round_to_bf16(x.lane[i]);
+}
+GMLP_INLINE void store(Bf16* p, V16 x) {
+  store(p, x, 16);
+}
+/// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
+GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
+  return each([&](int i) {
+    return float_of(round_to_bf16(even.lane[i]) | static_cast<uint32_t>(round_to_bf16(odd.lane[i]))
+                                                      << 16);
+  });
+}
+/// The same of values that are bf16 already: bits are only moved.
+GMLP_INLINE V16 join_pairs(V16 even, V16 odd) {
+  return each([&](int i) { return float_of(bits_of(even.lane[i]) >> 16 | bits_of(odd.lane[i])); });
+}
+/// The word at p, two bf16, in all lanes.
+GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
+  float word;
+  memcpy(&word, p, sizeof word);
+  return set1(word);
+}
+/// The low and the high halves of words, as f32.
+GMLP_INLINE V16 low_half(V16 words) {
+  return each([&](int i) { return float_of(bits_of(words.lane[i]) << 16); });
+}
+GMLP_INLINE V16 high_half(V16 words) {
+  return each([&](int i) { return float_of(bits_of(words.lane[i]) & 0xFFFF0000U); });
+}
+/// c + a.low b.low + a.high b.high, lane by lane.
+GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
+  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
+}
+
+// ---- hints, of no effect here ----
+
+GMLP_INLINE void prefetch(const void* /*p*/) {}
+GMLP_INLINE void prefetch_write(const void* /*p*/) {}
+template <typename T>
+GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
+  store(p, x, count);
+}
+GMLP_INLINE void stream_end() {}
+
 /// Rows of an 8 x 8 block become its columns; both with strides in floats.
 GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
   for (int i = 0; i < 8; ++i) {
-    for (int j = 0; j < 8; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+    // As bits: the words may be two bf16 each.
+    for (int j = 0; j < 8; ++j) memcpy(out + j * out_stride + i, in + i * in_stride + j, 4);
   }
 }
 

@@ -64,8 +64,8 @@ std::vector<float> exact_product(const std::vector<float>& a, const std::vector<
 }
 
 /// The number of sizes at which the product differs or a guard is hurt.
-int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& sizes,
-                   int64_t depth) {
+int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& sizes, int64_t depth,
+                   fused::Precision precision) {
   int wrong = 0;
   for (const int64_t m : sizes) {
     for (const int64_t n : sizes) {
@@ -77,7 +77,7 @@ int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& si
           const bool bt = (form & 2) != 0;
           Guarded c(m * n);
           Guarded room(kernels.gemm_workspace(m, n, k) / static_cast<int64_t>(sizeof(float)));
-          kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k);
+          kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k, precision);
           const std::vector<float> expected = exact_product(a, b, at, bt, m, n, k);
           const bool same =
               std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0;
@@ -116,15 +116,19 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
   set_thread_count(1);  // thousands of tiny products
   for (const fused::Kernels* kernels : fused::available_kernels()) {
     INFO(kernels->isa);
-    CHECK(wrong_products(*kernels, sizes, 0) == 0);
-    // Beyond one block of k.
-    for (const int64_t k : {255, 256, 257, 513, 700}) {
-      CHECK(wrong_products(*kernels, {1, 6, 7, 17, 33, 65}, k) == 0);
+    for (const fused::Precision precision : {fused::Precision::kF32, fused::Precision::kBf16}) {
+      CHECK(wrong_products(*kernels, sizes, 0, precision) == 0);
+      // Beyond one block of k.
+      for (const int64_t k : {255, 256, 257, 513, 700}) {
+        CHECK(wrong_products(*kernels, {1, 6, 7, 17, 33, 65}, k, precision) == 0);
+      }
     }
   }
   set_thread_count(2);
   for (const fused::Kernels* kernels : fused::available_kernels()) {
-    CHECK(wrong_products(*kernels, {5, 100, 129}, 0) == 0);
+    for (const fused::Precision precision : {fused::Precision::kF32, fused::Precision::kBf16}) {
+      CHECK(wrong_products(*kernels, {5, 100, 129}, 0, precision) == 0);
+    }
   }
 }
 
@@ -234,10 +238,12 @@ TEST_CASE("the fused AdamW equals the reference in double", "[kernels]") {
     const fused::AdamWFactors factors{
         1 - 1e-2F * 0.05F,     0.9F,  0.1F, 0.999F, 0.001F, 1e-2F / 0.1F,
         1 / std::sqrt(0.001F), 1e-6F, 0.5F};
-    kernels->adamw_update(w.data<float>(), m.data<float>(), v.data<float>(),
-                          make(DType::kF32, 4, false).data<float>(), kSize, factors);
+    const Tensor grad = make(DType::kF32, 4, false);
+    kernels->adamw_update(w.data<float>(), m.data<float>(), v.data<float>(), grad.data<float>(),
+                          kSize, factors);
     reference::adamw_update(w64.data<double>(), m64.data<double>(), v64.data<double>(),
                             make(DType::kF64, 4, false).data<double>(), kSize, step);
+    CHECK(test::max_difference(grad, Tensor::zeros(DType::kF32, {kSize})) == 0);  // used up
     CHECK(test::norm_relative(w, w64) <= 1e-6);
     CHECK(test::norm_relative(m, m64) <= 1e-6);
     CHECK(test::norm_relative(v, v64) <= 1e-6);

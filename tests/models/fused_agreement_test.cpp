@@ -19,7 +19,7 @@ struct Result {
 };
 
 Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& drop_scales,
-           DType dtype, Family family) {
+           DType dtype, const Compute& compute) {
   GmlpBlock block(config, "b.", dtype, 3);
   std::vector<Parameter*> parameters;
   block.collect(parameters);
@@ -30,7 +30,7 @@ Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& 
         test::random_tensor(DType::kF32, parameter->value.shape(), ++seed, scale));
   }
   Arena arena;
-  Tape tape(arena, family, true);
+  Tape tape(arena, compute, true);
   const Shape shape{batch, config.tokens, config.d_model};
   const Tensor input = Tensor::zeros(dtype, shape);
   input.copy_from(test::random_tensor(DType::kF32, shape, 1));
@@ -106,6 +106,62 @@ TEST_CASE("the fused block equals the composed one with Toeplitz and causal W", 
       config.toeplitz = toeplitz;
       config.causal = causal;
       expect_equal(config, 3, {});
+    }
+  }
+}
+
+TEST_CASE("the fused block equals the composed one for every gate, with and without attention",
+          "[agreement]") {
+  for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
+    for (const int64_t d_attn : {0, 5}) {
+      for (const bool causal : {false, true}) {
+        BlockConfig config = block(17, 15, 34);
+        config.gate = gate;
+        config.d_attn = d_attn;
+        config.causal = causal;
+        INFO(gate_name(gate) << ", attention " << d_attn << ", causal " << causal);
+        expect_equal(config, 3, {0.0, 1.25, 1.25});
+      }
+    }
+  }
+}
+
+TEST_CASE("a checkpointed block computes the same bits in less memory", "[agreement]") {
+  const BlockConfig config = block(49, 16, 64);
+  Compute checkpoint;
+  checkpoint.checkpoint = true;
+  const Result kept = run(config, 4, {}, DType::kF32, Family::kFused);
+  const Result again = run(config, 4, {}, DType::kF32, checkpoint);
+  CHECK(test::max_difference(kept.y, again.y) == 0);
+  CHECK(test::max_difference(kept.dx, again.dx) == 0);
+  for (size_t i = 0; i < kept.gradients.size(); ++i) {
+    CHECK(test::max_difference(kept.gradients[i], again.gradients[i]) == 0);
+  }
+}
+
+TEST_CASE("bf16 is the f32 block within a bf16 operand's rounding, gradients too", "[agreement]") {
+  Compute bf16;
+  bf16.precision = fused::Precision::kBf16;
+  const int64_t sizes[][4] = {// B, N, D, F
+                              {1, 1, 2, 4},     {3, 5, 8, 12},    {2, 7, 18, 36},
+                              {2, 49, 64, 96},  {3, 31, 34, 68},  {2, 65, 62, 132},
+                              {2, 16, 270, 40}, {2, 9, 24, 1100}, {7, 196, 24, 384}};
+  for (const auto& s : sizes) {
+    for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative}) {
+      BlockConfig config = block(s[1], s[2], s[3]);
+      config.gate = gate;
+      config.causal = s[1] == 31;
+      INFO("N " << s[1] << " D " << s[2] << " F " << s[3] << " B " << s[0] << " on " << isa_name());
+      const Result exact = run(config, s[0], {}, DType::kF64, Family::kReference);
+      const Result rounded = run(config, s[0], {}, DType::kF32, bf16);
+      // Rounding to bf16 is 2^-9 relative at most; a few of them meet in each number.
+      CHECK(test::norm_relative(rounded.y, exact.y) <= 0.01);
+      CHECK(test::norm_relative(rounded.y, exact.y) > 1e-5);  // or nothing was rounded
+      CHECK(test::norm_relative(rounded.dx, exact.dx) <= 0.02);
+      for (size_t i = 0; i < exact.gradients.size(); ++i) {
+        INFO(exact.names[i]);
+        CHECK(test::norm_relative(rounded.gradients[i], exact.gradients[i]) <= 0.04);
+      }
     }
   }
 }

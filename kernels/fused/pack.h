@@ -1,0 +1,251 @@
+#pragma once
+// How the GEMM's operands lie in memory, and who puts them there.
+//
+//   word       32 bits: one f32, or two bf16 that follow each other in k. A product over k elements
+//              has words_of(k) words; an odd last bf16 gets a zero beside it.
+//   panel of B kPanel columns, [word][kPanel], padded with zeros: read in order, once per row tile
+//   block of k as many words as a panel has between two visits of C; [block][panel][word][kPanel]
+//   tiles of A where the product wants Aᵀ: [tile][word][kTileRows]
+//
+// Sources are rows of f32 (weights) or of T itself (activations). Everything is cut by the sizes.
+
+#include "kernels/simd/simd.h"
+
+namespace gmlp::fused::GMLP_ISA {
+
+constexpr int64_t kLanes = 16;
+constexpr int64_t kPanel = kLanes * kTileVectors;
+constexpr int64_t kUnblocked = int64_t{1} << 40;
+
+GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+GMLP_INLINE int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+GMLP_INLINE int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+GMLP_INLINE int64_t panels_of(int64_t n) {
+  return ceil_div(n, kPanel);
+}
+GMLP_INLINE int64_t tiles_of(int64_t m) {
+  return ceil_div(m, kTileRows);
+}
+
+/// What differs between operands of f32 and of bf16.
+template <typename T>
+struct Operand;
+template <>
+struct Operand<float> {
+  static constexpr int64_t kPerWord = 1;
+  static constexpr int64_t kBlock = kDepth;
+  GMLP_INLINE V16 broadcast(const float* a) { return set1(*a); }
+  GMLP_INLINE V16 multiply_add(V16 a, V16 b, V16 c) { return fma(a, b, c); }
+};
+template <>
+struct Operand<Bf16> {
+  static constexpr int64_t kPerWord = 2;
+  static constexpr int64_t kBlock = kUnblocked;  // sums wait in registers only: C may be bf16
+  GMLP_INLINE V16 broadcast(const Bf16* a) { return broadcast_pair(a); }
+  GMLP_INLINE V16 multiply_add(V16 a, V16 b, V16 c) { return dot_pairs(a, b, c); }
+};
+
+template <typename T>
+GMLP_INLINE int64_t words_of(int64_t k) {
+  return ceil_div(k, Operand<T>::kPerWord);
+}
+/// The distance of rows in a buffer of ours, in elements: whole words, and no multiple of half a
+/// page, which would put the rows of a tile into the same few lines of the L1 cache.
+template <typename T>
+GMLP_INLINE int64_t stride_of(int64_t cols) {
+  const int64_t whole = words_of<T>(cols) * Operand<T>::kPerWord;
+  const int64_t bytes = whole * static_cast<int64_t>(sizeof(T));
+  return bytes % 2048 == 0 ? whole + 64 / static_cast<int64_t>(sizeof(T)) : whole;
+}
+
+/// B (k,n), packed. `words`: of k; `block`: words in a block of k.
+struct PackedB {
+  float* data;
+  int64_t words;
+  int64_t n;
+  int64_t block;
+};
+GMLP_INLINE int64_t packed_b_size(int64_t words, int64_t n) {
+  return words * panels_of(n) * kPanel;
+}
+GMLP_INLINE int64_t block_depth(const PackedB& b, int64_t word0) {
+  return smaller(b.block, b.words - word0);
+}
+/// Where a panel's part of the block that starts at `word0` lies.
+GMLP_INLINE float* panel_at(const PackedB& b, int64_t word0, int64_t panel) {
+  return b.data + word0 * panels_of(b.n) * kPanel + panel * block_depth(b, word0) * kPanel;
+}
+
+/// Sixteen words from two rows of k (odd: nullptr beyond the end), the first `count` columns.
+GMLP_INLINE V16 word_of_rows(const float* row, const float* /*odd*/, int64_t count, float /*T*/) {
+  return load(row, count);
+}
+GMLP_INLINE V16 word_of_rows(const float* even, const float* odd, int64_t count, Bf16 /*T*/) {
+  return pack_pairs(load(even, count), odd == nullptr ? zero() : load(odd, count));
+}
+GMLP_INLINE V16 word_of_rows(const Bf16* even, const Bf16* odd, int64_t count, Bf16 /*T*/) {
+  return join_pairs(load(even, count), odd == nullptr ? zero() : load(odd, count));
+}
+
+/// One block of one panel from B (k,n), row-major with `stride`.
+template <typename T, typename S>
+GMLP_INLINE void pack_panel(const PackedB& b, const S* source, int64_t stride, int64_t k,
+                            int64_t word0, int64_t panel) {
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  float* out = panel_at(b, word0, panel);
+  for (int64_t word = word0; word < word0 + block_depth(b, word0); ++word) {
+    const S* row = source + word * kPerWord * stride;
+    const S* odd = word * kPerWord + 1 < k ? row + stride : nullptr;
+    for (int64_t v = 0; v < kTileVectors; ++v, out += kLanes) {
+      const int64_t col = panel * kPanel + v * kLanes;
+      const int64_t count = smaller(kLanes, b.n - col);
+      const S* odd_col = odd == nullptr ? nullptr : odd + col;
+      store(out, count > 0 ? word_of_rows(row + col, odd_col, count, T{}) : zero());
+    }
+  }
+}
+
+/// A word of Bᵀ, row-major: elements k, k + 1 of a row.
+GMLP_INLINE void copy_word(float* out, const float* row, int64_t /*left*/) {
+  *out = *row;
+}
+GMLP_INLINE void copy_word(float* out, const Bf16* row, int64_t left) {
+  const Bf16 pair[2] = {row[0], left > 1 ? row[1] : Bf16{0}};
+  __builtin_memcpy(out, pair, sizeof pair);
+}
+
+/// Lanes `first`.. of one block of one panel from Bᵀ (n,k), row-major with `stride`: sixteen rows
+/// become columns, eight words at a time.
+template <typename T>
+GMLP_INLINE void pack_lanes_transposed(float* out, const T* source, int64_t stride, int64_t k,
+                                       int64_t words, int64_t rows) {
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  int64_t word = 0;
+  if (rows == kLanes && stride % kPerWord == 0) {
+    const float* in = reinterpret_cast<const float*>(source);
+    const int64_t word_stride = stride / kPerWord;
+    for (; (word + 8) * kPerWord <= k && word + 8 <= words; word += 8) {
+      transpose8(out + word * kPanel, kPanel, in + word, word_stride);
+      transpose8(out + word * kPanel + 8, kPanel, in + 8 * word_stride + word, word_stride);
+    }
+  }
+  for (; word < words; ++word) {
+    float* place = out + word * kPanel;
+    store(place, zero());
+    for (int64_t j = 0; j < rows; ++j) {
+      copy_word(place + j, source + j * stride + word * kPerWord, k - word * kPerWord);
+    }
+  }
+}
+
+/// The same from weights: rounded to bf16 in a corner of the stack first.
+GMLP_INLINE void pack_lanes_rounded(float* out, const float* source, int64_t stride, int64_t k,
+                                    int64_t words, int64_t rows) {
+  alignas(64) Bf16 corner[kLanes * kLanes] = {};
+  for (int64_t k0 = 0; k0 < k; k0 += kLanes) {
+    const int64_t count = smaller(kLanes, k - k0);
+    for (int64_t j = 0; j < rows; ++j) {
+      store(corner + j * kLanes, load(source + j * stride + k0, count));
+    }
+    pack_lanes_transposed(out + k0 / 2 * kPanel, corner, kLanes, count,
+                          smaller(kLanes / 2, words - k0 / 2), rows);
+  }
+}
+
+GMLP_INLINE void pack_lanes(float* out, const float* source, int64_t stride, int64_t k,
+                            int64_t words, int64_t rows, float /*T*/) {
+  pack_lanes_transposed(out, source, stride, k, words, rows);
+}
+GMLP_INLINE void pack_lanes(float* out, const Bf16* source, int64_t stride, int64_t k,
+                            int64_t words, int64_t rows, Bf16 /*T*/) {
+  pack_lanes_transposed(out, source, stride, k, words, rows);
+}
+GMLP_INLINE void pack_lanes(float* out, const float* source, int64_t stride, int64_t k,
+                            int64_t words, int64_t rows, Bf16 /*T*/) {
+  pack_lanes_rounded(out, source, stride, k, words, rows);
+}
+
+/// One block of one panel from Bᵀ (n,k).
+template <typename T, typename S>
+GMLP_INLINE void pack_panel_transposed(const PackedB& b, const S* source, int64_t stride, int64_t k,
+                                       int64_t word0, int64_t panel) {
+  const int64_t words = block_depth(b, word0);
+  float* out = panel_at(b, word0, panel);
+  const int64_t k0 = word0 * Operand<T>::kPerWord;
+  const int64_t depth = smaller(words * Operand<T>::kPerWord, k - k0);
+  for (int64_t v = 0; v < kTileVectors; ++v) {
+    const int64_t row = panel * kPanel + v * kLanes;
+    const int64_t rows = row < b.n ? smaller(kLanes, b.n - row) : 0;
+    pack_lanes(out + v * kLanes, source + row * stride + k0, stride, depth, words, rows, T{});
+  }
+}
+
+/// All of B packed by all threads; `transposed`: the source is Bᵀ (n,k).
+template <typename T, typename S>
+GMLP_INLINE void pack_b(const PackedB& b, const S* source, int64_t stride, int64_t k,
+                        bool transposed) {
+  const int64_t panels = panels_of(b.n);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t task = 0; task < ceil_div(b.words, b.block) * panels; ++task) {
+    const int64_t word0 = task / panels * b.block;
+    if (transposed) {
+      pack_panel_transposed<T>(b, source, stride, k, word0, task % panels);
+    } else {
+      pack_panel<T>(b, source, stride, k, word0, task % panels);
+    }
+  }
+}
+
+/// Row tiles [t0, t1) of one block of A, given as Aᵀ (k,m), row-major; adds each row of A to
+/// `sums` (m), in the order of k, if there are any. Writes whole vectors: each spills into what is
+/// written next, the last one into kLanes words of slack.
+template <typename T>
+GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride, int64_t k,
+                            int64_t word0, int64_t words, int64_t t0, int64_t t1, int64_t m) {
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  for (int64_t t = t0; t < t1; ++t) {
+    const int64_t rows = smaller(kTileRows, m - t * kTileRows);
+    V16 total = sums == nullptr ? zero() : load(sums + t * kTileRows, rows);
+    for (int64_t word = word0; word < word0 + words; ++word, out += kTileRows) {
+      const T* even = at + word * kPerWord * stride + t * kTileRows;
+      const T* odd = even + stride;
+      const bool pair = kPerWord == 2 && word * kPerWord + 1 < k;
+      store(out, word_of_rows(even, pair ? odd : nullptr, rows, T{}));
+      total = total + load(even, rows);
+      if (pair) total = total + load(odd, rows);
+    }
+    if (sums != nullptr) store(sums + t * kTileRows, total, rows);
+  }
+}
+
+/// Floats that packed tiles of A take, over blocks of `words`.
+GMLP_INLINE int64_t packed_a_size(int64_t tiles, int64_t words) {
+  return tiles * kTileRows * words + kLanes;
+}
+
+/// dst (rows, stride_of<T>) = source (rows, cols) or its transpose, in T, the pad zeroed: A of a
+/// GEMM from a small f32 weight.
+template <typename T>
+GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t cols,
+                             bool transposed) {
+  const int64_t stride = stride_of<T>(cols);
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < rows; ++i) {
+    alignas(64) float line[kLanes];
+    for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
+      for (int64_t j = 0; j < kLanes; ++j) {
+        const int64_t col = j0 + j;
+        line[j] = col >= cols ? 0.0f : source[transposed ? col * rows + i : i * cols + col];
+      }
+      store(dst + i * stride + j0, load(line), smaller(kLanes, stride - j0));
+    }
+  }
+}
+
+}  // namespace gmlp::fused::GMLP_ISA
