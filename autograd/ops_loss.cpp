@@ -3,6 +3,7 @@
 
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
+#include "kernels/dispatch.h"
 
 namespace gmlp {
 
@@ -69,6 +70,30 @@ struct Projected {
   Scored scored;
 };
 
+fused::ProjectedLossShape fused_shape(const Projected& p) {
+  return {p.scored.count(), p.x.shape().cols(), p.table->value.shape()[0]};
+}
+
+void fused_projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) {
+  const fused::Kernels& kernels = fused::kernels();
+  const fused::ProjectedLossShape shape = fused_shape(p);
+  void* room = tape.arena().allocate_bytes(kernels.projected_cross_entropy_workspace(shape));
+  kernels.projected_cross_entropy_forward(
+      loss_rows.data<float>(), p.top.data<float>(), p.sum.data<float>(), p.x.data<float>(),
+      value_of<float>(p.table), value_of<float>(p.bias), p.scored.ids.data(), room, shape);
+}
+
+void fused_projected_backward(Tape& tape, const Tensor& drows, double dloss, const Projected& p) {
+  const fused::Kernels& kernels = fused::kernels();
+  const fused::ProjectedLossShape shape = fused_shape(p);
+  void* room = tape.arena().allocate_bytes(kernels.projected_cross_entropy_workspace(shape));
+  kernels.projected_cross_entropy_backward(
+      drows.defined() ? drows.data<float>() : nullptr, grad_of<float>(p.table),
+      grad_of<float>(p.bias), static_cast<float>(dloss), p.top.data<float>(), p.sum.data<float>(),
+      p.x.data<float>(), value_of<float>(p.table), value_of<float>(p.bias), p.scored.ids.data(),
+      room, shape);
+}
+
 template <typename T>
 void projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) {
   const int64_t vocab = p.table->value.shape()[0];
@@ -100,7 +125,11 @@ void undo_projected(Tape& tape, Var x, double dloss, const Projected& p) {
   const Arena::Mark mark = tape.arena().mark();
   Tensor drows = dx;
   if (dx.defined() && !p.scored.all) drows = tape.scratch(in.dtype(), p.x.shape());
-  by_dtype(in.dtype(), [&]<typename T>() { projected_backward<T>(tape, drows, dloss, p); });
+  if (use_fused(tape, in)) {
+    fused_projected_backward(tape, drows, dloss, p);
+  } else {
+    by_dtype(in.dtype(), [&]<typename T>() { projected_backward<T>(tape, drows, dloss, p); });
+  }
   if (dx.defined() && !p.scored.all) scatter(dx, drows, p.scored);
   tape.arena().rewind(mark);
   if (dx.defined()) tape.give(x, dx);
@@ -189,7 +218,11 @@ Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias
   const Arena::Mark mark = tape.arena().mark();
   const Tensor loss_rows = tape.scratch(in.dtype(), {scored});
   by_dtype(in.dtype(), [&]<typename T>() {
-    projected_forward<T>(tape, loss_rows, p);
+    if (use_fused(tape, in)) {
+      fused_projected_forward(tape, loss_rows, p);
+    } else {
+      projected_forward<T>(tape, loss_rows, p);
+    }
     write_mean(loss, loss_rows.data<T>(), scored, factor);
   });
   tape.arena().rewind(mark);
