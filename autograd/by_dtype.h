@@ -1,8 +1,9 @@
 #pragma once
-// From a tensor's dtype to a kernel's type.
+// From tensors to what a kernel takes: a family, a type, pointers.
 
 #include <utility>
 
+#include "autograd/tape.h"
 #include "core/error.h"
 #include "core/tensor.h"
 #include "kernels/reference/reference.h"
@@ -23,6 +24,21 @@ void by_dtype(DType dtype, const Body& body) {
       break;
   }
   require(false, "arithmetic on a bf16 tensor");
+}
+
+/// Whether an op on x takes the fused kernels, which are f32 only.
+inline bool use_fused(const Tape& tape, const Tensor& x) {
+  return tape.family() == Family::kFused && x.dtype() == DType::kF32;
+}
+
+/// nullptr for a parameter that is not there.
+template <typename T>
+T* value_of(const Parameter* parameter) {
+  return parameter == nullptr ? nullptr : parameter->value.data<T>();
+}
+template <typename T>
+T* grad_of(const Parameter* parameter) {
+  return parameter == nullptr ? nullptr : parameter->grad.data<T>();
 }
 
 }  // namespace gmlp

@@ -47,5 +47,10 @@ Var take_token(Tape& tape, Var x, int64_t position);
 Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale);
 /// The same with one class per row; rows with id -100 are not scored; mean over the scored rows.
 Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);
+/// cross_entropy_ids(linear(x, table, bias), ids), but the logits are never in memory, and those of
+/// rows that are not scored (id < 0) never computed. x (B, N, D), table (V, D), bias (V) or
+/// nullptr. With no row scored the loss is 0.
+Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
+                            const std::vector<int64_t>& ids, double scale);
 
 }  // namespace gmlp

@@ -14,20 +14,6 @@ Shape with_cols(const Shape& shape, int64_t cols) {
   return Shape(dims);
 }
 
-bool use_fused(const Tape& tape, const Tensor& x) {
-  return tape.family() == Family::kFused && x.dtype() == DType::kF32;
-}
-
-/// nullptr for a parameter that is not there.
-template <typename T>
-T* value_of(const Parameter* parameter) {
-  return parameter == nullptr ? nullptr : parameter->value.data<T>();
-}
-template <typename T>
-T* grad_of(const Parameter* parameter) {
-  return parameter == nullptr ? nullptr : parameter->grad.data<T>();
-}
-
 Var fused_linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, const Tensor& y) {
   const Tensor in = tape.value(x);
   const fused::LinearShape shape{in.shape().rows(), in.shape().cols(), y.shape().cols()};

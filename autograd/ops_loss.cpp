@@ -1,8 +1,9 @@
-// The two losses: soft targets (vision), and one id per row of which some are not scored
-// (language).
+// The losses: soft targets (vision), one id per row of which some are not scored (language), and
+// the same on logits that are never made: projected_cross_entropy.
 
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
+#include "kernels/dispatch.h"
 
 namespace gmlp {
 
@@ -15,6 +16,123 @@ void write_mean(const Tensor& loss, const T* rows, int64_t n, double factor) {
   double sum = 0;
   for (int64_t r = 0; r < n; ++r) sum += static_cast<double>(rows[r]);
   loss.fill(sum * factor);
+}
+
+/// The rows that have an id.
+struct Scored {
+  std::vector<int64_t> rows;
+  std::vector<int64_t> ids;
+  bool all;  // then nothing is gathered or scattered
+
+  int64_t count() const { return static_cast<int64_t>(rows.size()); }
+};
+
+Scored scored_rows(const std::vector<int64_t>& ids, int64_t vocab) {
+  Scored scored;
+  for (size_t r = 0; r < ids.size(); ++r) {
+    require(ids[r] < vocab, "projected_cross_entropy: an id outside of the vocabulary");
+    if (ids[r] < 0) continue;
+    scored.rows.push_back(static_cast<int64_t>(r));
+    scored.ids.push_back(ids[r]);
+  }
+  scored.all = scored.rows.size() == ids.size();
+  return scored;
+}
+
+/// The scored rows of x, next to each other (M,D).
+Tensor gather(Tape& tape, const Tensor& x, const Scored& scored) {
+  if (scored.all) return x;
+  const int64_t width = x.shape().cols();
+  Tensor rows = tape.scratch(x.dtype(), {scored.count(), width});
+  by_dtype(x.dtype(), [&]<typename T>() {
+    // Looked up in x as tokens are in their table.
+    reference::embedding_forward(rows.data<T>(), scored.rows.data(), x.data<T>(), scored.count(),
+                                 width);
+  });
+  return rows;
+}
+
+/// dx (B,N,D) from the gradient of its scored rows; the others' is zero.
+void scatter(const Tensor& dx, const Tensor& drows, const Scored& scored) {
+  dx.fill(0);
+  by_dtype(dx.dtype(), [&]<typename T>() {
+    reference::embedding_backward(dx.data<T>(), drows.data<T>(), scored.rows.data(), scored.count(),
+                                  dx.shape().cols());
+  });
+}
+
+/// What the two halves of projected_cross_entropy share.
+struct Projected {
+  Tensor x;         // (M,D), gathered
+  Tensor top, sum;  // (M)
+  const Parameter* table;
+  const Parameter* bias;  // or nullptr
+  Scored scored;
+};
+
+fused::ProjectedLossShape fused_shape(const Projected& p) {
+  return {p.scored.count(), p.x.shape().cols(), p.table->value.shape()[0]};
+}
+
+void fused_projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) {
+  const fused::Kernels& kernels = fused::kernels();
+  const fused::ProjectedLossShape shape = fused_shape(p);
+  void* room = tape.arena().allocate_bytes(kernels.projected_cross_entropy_workspace(shape));
+  kernels.projected_cross_entropy_forward(
+      loss_rows.data<float>(), p.top.data<float>(), p.sum.data<float>(), p.x.data<float>(),
+      value_of<float>(p.table), value_of<float>(p.bias), p.scored.ids.data(), room, shape);
+}
+
+void fused_projected_backward(Tape& tape, const Tensor& drows, double dloss, const Projected& p) {
+  const fused::Kernels& kernels = fused::kernels();
+  const fused::ProjectedLossShape shape = fused_shape(p);
+  void* room = tape.arena().allocate_bytes(kernels.projected_cross_entropy_workspace(shape));
+  kernels.projected_cross_entropy_backward(
+      drows.defined() ? drows.data<float>() : nullptr, grad_of<float>(p.table),
+      grad_of<float>(p.bias), static_cast<float>(dloss), p.top.data<float>(), p.sum.data<float>(),
+      p.x.data<float>(), value_of<float>(p.table), value_of<float>(p.bias), p.scored.ids.data(),
+      room, shape);
+}
+
+template <typename T>
+void projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) {
+  const int64_t vocab = p.table->value.shape()[0];
+  const int64_t room_size = reference::projected_cross_entropy_room(p.scored.count(), vocab);
+  const Tensor room = tape.scratch(p.x.dtype(), {room_size});
+  reference::projected_cross_entropy_forward(
+      loss_rows.data<T>(), p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(), value_of<T>(p.table),
+      value_of<T>(p.bias), p.scored.ids.data(), room.data<T>(), p.scored.count(),
+      p.x.shape().cols(), vocab);
+}
+
+/// drows (M,D) may be undefined.
+template <typename T>
+void projected_backward(Tape& tape, const Tensor& drows, double dloss, const Projected& p) {
+  const int64_t vocab = p.table->value.shape()[0];
+  const int64_t room_size = reference::projected_cross_entropy_room(p.scored.count(), vocab);
+  const Tensor room = tape.scratch(p.x.dtype(), {room_size});
+  reference::projected_cross_entropy_backward(
+      drows.defined() ? drows.data<T>() : nullptr, grad_of<T>(p.table), grad_of<T>(p.bias), dloss,
+      p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(), value_of<T>(p.table), value_of<T>(p.bias),
+      p.scored.ids.data(), room.data<T>(), p.scored.count(), p.x.shape().cols(), vocab);
+}
+
+/// The gradient of x where one is wanted, those of table and bias always.
+void undo_projected(Tape& tape, Var x, double dloss, const Projected& p) {
+  const Tensor in = tape.value(x);
+  Tensor dx;
+  if (tape.wants_gradient(x)) dx = tape.scratch(in.dtype(), in.shape());
+  const Arena::Mark mark = tape.arena().mark();
+  Tensor drows = dx;
+  if (dx.defined() && !p.scored.all) drows = tape.scratch(in.dtype(), p.x.shape());
+  if (use_fused(tape, in)) {
+    fused_projected_backward(tape, drows, dloss, p);
+  } else {
+    by_dtype(in.dtype(), [&]<typename T>() { projected_backward<T>(tape, drows, dloss, p); });
+  }
+  if (dx.defined() && !p.scored.all) scatter(dx, drows, p.scored);
+  tape.arena().rewind(mark);
+  if (dx.defined()) tape.give(x, dx);
 }
 
 }  // namespace
@@ -71,6 +189,45 @@ Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, d
                                             ids.data(), rows, classes);
     });
     tape.give(logits, dz);
+  });
+}
+
+Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
+                            const std::vector<int64_t>& ids, double scale) {
+  const Tensor in = tape.value(x);
+  const int64_t vocab = table.value.shape()[0];
+  require(static_cast<int64_t>(ids.size()) == in.shape().rows(),
+          "projected_cross_entropy: one id a row");
+  require(table.value.shape().cols() == in.shape().cols(),
+          "projected_cross_entropy: table and input do not match");
+  const Tensor loss = tape.scratch(in.dtype(), {1});
+  Projected p{{}, {}, {}, &table, bias, scored_rows(ids, vocab)};
+  const int64_t scored = p.scored.count();
+  if (scored == 0) {
+    loss.fill(0);
+    return tape.record("projected_cross_entropy", loss, [=, &tape](const Tensor&) {
+      const Tensor dx = tape.scratch(in.dtype(), in.shape());
+      dx.fill(0);
+      tape.give(x, dx);
+    });
+  }
+  p.x = gather(tape, in, p.scored);
+  p.top = tape.scratch(in.dtype(), {scored});
+  p.sum = tape.scratch(in.dtype(), {scored});
+  const double factor = scale / static_cast<double>(scored);
+  const Arena::Mark mark = tape.arena().mark();
+  const Tensor loss_rows = tape.scratch(in.dtype(), {scored});
+  by_dtype(in.dtype(), [&]<typename T>() {
+    if (use_fused(tape, in)) {
+      fused_projected_forward(tape, loss_rows, p);
+    } else {
+      projected_forward<T>(tape, loss_rows, p);
+    }
+    write_mean(loss, loss_rows.data<T>(), scored, factor);
+  });
+  tape.arena().rewind(mark);
+  return tape.record("projected_cross_entropy", loss, [=, &tape](const Tensor& dloss) {
+    undo_projected(tape, x, dloss.at(0) * factor, p);
   });
 }
 

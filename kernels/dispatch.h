@@ -30,6 +30,13 @@ struct LinearShape {
 /// gradients, the shortcut, statistics and sums are f32 in both.
 enum class Precision : uint8_t { kF32, kBf16 };
 
+/// R rows of x (rows, width) that are scored against a table (vocab, width).
+struct ProjectedLossShape {
+  int64_t rows;
+  int64_t width;
+  int64_t vocab;
+};
+
 /// A batch through one gMLP block. E = d_ffn / 2 for the split gate, else d_ffn. In bf16 D and E
 /// must be even: bf16_fits().
 struct BlockShape {
@@ -117,9 +124,22 @@ struct Kernels {
   void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
                        const AdamWFactors& factors);
 
+  /// Cross-entropy of a projection, an id a row; loss_rows, top and sum (rows), bias (vocab) or
+  /// nullptr. The backward takes top and sum from the forward; dx and dbias may be nullptr.
+  int64_t (*projected_cross_entropy_workspace)(const ProjectedLossShape& shape);  // bytes, for both
+  void (*projected_cross_entropy_forward)(float* loss_rows, float* top, float* sum, const float* x,
+                                          const float* table, const float* bias, const int64_t* ids,
+                                          void* workspace, const ProjectedLossShape& shape);
+  void (*projected_cross_entropy_backward)(float* dx, float* dtable, float* dbias, float dloss,
+                                           const float* top, const float* sum, const float* x,
+                                           const float* table, const float* bias,
+                                           const int64_t* ids, void* workspace,
+                                           const ProjectedLossShape& shape);
+
   // Probes for tests and benchmarks.
   /// GELU and its derivative of n numbers.
   void (*vector_math)(float* gelu_x, float* dgelu_x, const float* x, int64_t n);
+  void (*vector_exp)(float* y, const float* x, int64_t n);
   /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block, of R = batch * tokens
   /// rows, in `precision`, rows of z a few elements apart where F would fill whole half pages: a
   /// first call with z = nullptr packs the weight.

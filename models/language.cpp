@@ -35,14 +35,22 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
   parameters_.push_back(&norm_bias_);
 }
 
-Var LanguageModel::forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch) {
+Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch) {
   for (const int64_t id : ids) {
     require(id >= 0 && id < config_.vocab, "LanguageModel: an id outside of the vocabulary");
   }
   Var x = embedding(tape, ids, batch, embed_);
   for (GmlpBlock& block : blocks_) x = block.forward(tape, x, {});
-  x = layernorm(tape, x, norm_weight_, norm_bias_, config_.block.norm_eps);
-  return linear(tape, x, embed_, nullptr);
+  return layernorm(tape, x, norm_weight_, norm_bias_, config_.block.norm_eps);
+}
+
+Var LanguageModel::forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch) {
+  return linear(tape, features(tape, ids, batch), embed_, nullptr);
+}
+
+Var LanguageModel::loss(Tape& tape, const std::vector<int64_t>& ids,
+                        const std::vector<int64_t>& targets, int64_t batch, double scale) {
+  return projected_cross_entropy(tape, features(tape, ids, batch), embed_, nullptr, targets, scale);
 }
 
 }  // namespace gmlp

@@ -31,11 +31,18 @@ class LanguageModel {
 
   /// ids (B * N), row-major -> logits (B, N, V).
   Var forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch);
+  /// The mean cross-entropy over the positions with targets (B * N) >= 0, times scale: as
+  /// cross_entropy_ids of forward(), but no logits are ever in memory.
+  Var loss(Tape& tape, const std::vector<int64_t>& ids, const std::vector<int64_t>& targets,
+           int64_t batch, double scale);
   /// All parameters, named as in the interface: embed.weight, blocks.i.*, norm.*.
   const std::vector<Parameter*>& parameters() const { return parameters_; }
   const LanguageConfig& config() const { return config_; }
 
  private:
+  /// ids -> (B, N, D), after the final norm.
+  Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch);
+
   LanguageConfig config_;
   Parameter embed_;  // (V, D)
   std::vector<GmlpBlock> blocks_;

@@ -18,6 +18,13 @@ void vector_math(float* gelu_x, float* dgelu_x, const float* x, int64_t n) {
   }
 }
 
+void vector_exp(float* y, const float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t count = smaller(kLanes, n - i);
+    store(y + i, exp(load(x + i, count)), count);
+  }
+}
+
 /// Room for any of gemm's forms: packed B, packed A, and A rounded to T.
 template <typename T>
 struct GemmRoom {
@@ -105,11 +112,24 @@ double bf16_burst(int64_t iterations) {
 }  // namespace
 
 const Kernels& table() {
-  static constexpr Kernels kTable{kIsaName,        linear_workspace, linear_forward,
-                                  linear_backward, block_workspace,  block_forward,
-                                  block_backward,  adamw_update,     vector_math,
-                                  channel_in,      gemm_workspace,   gemm,
-                                  fma_burst,       bf16_burst};
+  static constexpr Kernels kTable{kIsaName,
+                                  linear_workspace,
+                                  linear_forward,
+                                  linear_backward,
+                                  block_workspace,
+                                  block_forward,
+                                  block_backward,
+                                  adamw_update,
+                                  projected_cross_entropy_workspace,
+                                  projected_cross_entropy_forward,
+                                  projected_cross_entropy_backward,
+                                  vector_math,
+                                  vector_exp,
+                                  channel_in,
+                                  gemm_workspace,
+                                  gemm,
+                                  fma_burst,
+                                  bf16_burst};
   return kTable;
 }
 

@@ -21,6 +21,15 @@ void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
 void channel_in(void* z, const float* x, const BlockWeights<const float>& weights, void* workspace,
                 const BlockShape& shape);
 
+int64_t projected_cross_entropy_workspace(const ProjectedLossShape& shape);
+void projected_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
+                                     const float* table, const float* bias, const int64_t* ids,
+                                     void* workspace, const ProjectedLossShape& shape);
+void projected_cross_entropy_backward(float* dx, float* dtable, float* dbias, float dloss,
+                                      const float* top, const float* sum, const float* x,
+                                      const float* table, const float* bias, const int64_t* ids,
+                                      void* workspace, const ProjectedLossShape& shape);
+
 void adamw_update(float* weight, float* m, float* v, float* grad, int64_t n,
                   const AdamWFactors& factors);
 

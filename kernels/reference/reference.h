@@ -111,6 +111,20 @@ template <typename T>
 void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const int64_t* ids,
                                 int64_t rows, int64_t classes);
 
+/// projected_cross_entropy.cpp: the rows x (R,D) that are scored against a table (V,D) and bias (V)
+/// or nullptr, an id each; loss_rows (R); top and sum (R) are saved. `room` holds
+/// projected_cross_entropy_room() numbers.
+int64_t projected_cross_entropy_room(int64_t rows, int64_t vocab);
+template <typename T>
+void projected_cross_entropy_forward(T* loss_rows, T* top, T* sum, const T* x, const T* table,
+                                     const T* bias, const int64_t* ids, T* room, int64_t rows,
+                                     int64_t width, int64_t vocab);
+template <typename T>
+void projected_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, const T* top,
+                                      const T* sum, const T* x, const T* table, const T* bias,
+                                      const int64_t* ids, T* room, int64_t rows, int64_t width,
+                                      int64_t vocab);
+
 /// adamw.cpp: one tensor of n elements.
 struct AdamWStep {
   double lr;

@@ -122,6 +122,22 @@ void check_half() {
   }
 }
 
+void check_projected_cross_entropy() {
+  const std::vector<std::vector<int64_t>> scored{
+      {2, -1, 0, 10, -100, 2}, {0, 1, 10, 3, 3, 9}, {-1, -1, -1, -1, -1, -1}};
+  for (const std::vector<int64_t>& ids : scored) {
+    Parameter table = random_parameter("table", {11, 7}, 2);
+    Parameter b = random_parameter("bias", {11}, 3);
+    for (Parameter* bias : {static_cast<Parameter*>(nullptr), &b}) {
+      std::vector<Parameter*> parameters{&table};
+      if (bias != nullptr) parameters.push_back(bias);
+      expect_right({random({2, 3, 7}, 1)}, parameters, [&](Tape& t, const std::vector<Var>& in) {
+        return projected_cross_entropy(t, in[0], table, bias, ids, 0.5);
+      });
+    }
+  }
+}
+
 const std::map<std::string, std::function<void()>>& registry() {
   static const std::map<std::string, std::function<void()>> checks{
       {"linear", check_linear},
@@ -160,6 +176,7 @@ const std::map<std::string, std::function<void()>>& registry() {
            return cross_entropy_ids(t, x, {2, -100, 0, 2}, 0.5);
          });
        }},
+      {"projected_cross_entropy", check_projected_cross_entropy},
       // f32 only, so held against the f64 composition: tests/models/fused_agreement_test.cpp.
       {"fused_block", [] { SUCCEED(); }},
   };

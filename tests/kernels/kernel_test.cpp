@@ -11,32 +11,12 @@
 #include "kernels/reference/reference.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
+#include "tests/support/guarded.h"
 #include "tests/support/random_tensor.h"
 
 namespace gmlp {
 
 namespace {
-
-/// Memory between two guards: whoever writes beyond its ends changes them.
-class Guarded {
- public:
-  explicit Guarded(int64_t floats)
-      : size_(floats), data_(static_cast<size_t>(floats) + 2 * kGuard, kMark) {}
-  float* data() { return data_.data() + kGuard; }
-  bool intact() const {
-    for (size_t i = 0; i < kGuard; ++i) {
-      if (data_[i] != kMark || data_[kGuard + static_cast<size_t>(size_) + i] != kMark)
-        return false;
-    }
-    return true;
-  }
-
- private:
-  static constexpr size_t kGuard = 64;
-  static constexpr float kMark = -12345.5F;
-  int64_t size_;
-  std::vector<float> data_;
-};
 
 /// Small integers, so that every sum is exact in f32 whatever the order.
 std::vector<float> small_integers(int64_t n, uint64_t seed) {
@@ -75,8 +55,8 @@ int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& si
         for (int form = 0; form < 4; ++form) {
           const bool at = (form & 1) != 0;
           const bool bt = (form & 2) != 0;
-          Guarded c(m * n);
-          Guarded room(kernels.gemm_workspace(m, n, k) / static_cast<int64_t>(sizeof(float)));
+          test::Guarded c(m * n);
+          test::Guarded room(kernels.gemm_workspace(m, n, k) / static_cast<int64_t>(sizeof(float)));
           kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k, precision);
           const std::vector<float> expected = exact_product(a, b, at, bt, m, n, k);
           const bool same =

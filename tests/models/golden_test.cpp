@@ -74,8 +74,9 @@ class Case {
       out = vision_->forward(tape, images_, ForwardContext{});
       loss = cross_entropy(tape, out, targets_, 1.0);
     } else {
-      out = language_->forward(tape, ids_, batch_);
-      loss = cross_entropy_ids(tape, out, target_ids_, 1.0);
+      // Training never makes logits: they come from a forward of their own.
+      if (logits != nullptr) out = language_->forward(tape, ids_, batch_);
+      loss = language_->loss(tape, ids_, target_ids_, batch_, 1.0);
     }
     tape.backward(loss);
     if (logits != nullptr) *logits = tape.value(out);
