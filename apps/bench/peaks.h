@@ -1,0 +1,16 @@
+#pragma once
+// What the machine could do at most, measured in the same run as what it does.
+
+#include <string>
+
+namespace gmlp {
+
+/// GFLOP/s of `threads` threads doing nothing but multiply-adds on registers, the best of a few
+/// bursts, `seconds` in all. In bf16, dot products of pairs; where this instruction set has none,
+/// 0.
+double peak_gflops(const std::string& precision, int threads, double seconds);
+
+/// GB/s of a = b + s c over arrays far larger than the caches, all three counted once.
+double triad_gigabytes(int threads);
+
+}  // namespace gmlp
