@@ -65,8 +65,8 @@ void RunTable::memory(const Arena& arena) {
   const int64_t peak = peak_resident_bytes();
   fmt::print("  {:<16}{:>10.1f} MB        of activations and workspace\n", "peak, arena",
              megabytes(arena.peak_bytes()));
-  fmt::print("  {:<16}{:>10.1f} MB        {:.1f} MB above weights and optimizer state\n", "peak, process",
-             megabytes(peak), megabytes(peak - resident_before_));
+  fmt::print("  {:<16}{:>10.1f} MB        {:.1f} MB above weights and optimizer state\n",
+             "peak, process", megabytes(peak), megabytes(peak - resident_before_));
   row_["arena_peak_bytes"] = arena.peak_bytes();
   row_["process_peak_bytes"] = peak;
   row_["process_before_bytes"] = resident_before_;
