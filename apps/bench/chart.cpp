@@ -10,9 +10,9 @@ namespace gmlp {
 namespace {
 
 // The layout in pixels.
-constexpr double kWidth = 860;
-constexpr double kLeft = 250;   // where 0 % is
-constexpr double kRight = 780;  // where 100 % is
+constexpr double kWidth = 960;
+constexpr double kLeft = 340;   // where 0 % is
+constexpr double kRight = 870;  // where 100 % is
 constexpr double kTop = 96;
 constexpr double kBar = 13;
 constexpr double kGap = 9;  // between groups

@@ -53,6 +53,7 @@ void run_infer(const BenchOptions& options) {
   table.milliseconds("forward", seconds);
   table.speed(seconds, rates, peaks, shares);
   table.memory(arena);
+  table.row()["flops"] = flops;
   if (options.profile) {
     const auto pass = [&] { forward_seconds(*workload, arena, family); };
     table.row()["profile"] = profile_steps(pass, repeat);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <vector>
 
 #include <fmt/format.h>
@@ -122,6 +121,7 @@ class KernelTable {
 
   void add(const Case& c, const Measured& measured) {
     const char* unit = c.kind == Work::kBytes ? "GB/s" : "GFLOP/s";
+    BarGroup group{c.title() + (c.kind == Work::kBytes ? ", of triad" : ""), {}};
     for (size_t j = 0; j < measured.found.size(); ++j) {
       const Found& found = measured.found[j];
       const Spread ms = spread_of(found.seconds, [](double s) { return 1e3 * s; });
@@ -142,23 +142,22 @@ class KernelTable {
       row["peak_moved"] = measured.moved;
       report_.add(row);
       const bool first = j == 0;
-      fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}   {}{}\n", first ? c.kernel : "",
+      if (first && measured.moved) ratio = "(the peak moved: run again)";
+      fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}{}{}\n", first ? c.kernel : "",
                  first ? c.shape : "", first ? c.precision : "", found.by, ms.median,
                  fmt::format("{:.1f} {}", rate.median, unit),
-                 share > 0 ? fmt::format("{:.1f} %", share) : "-", ratio,
-                 measured.moved && first ? "(peak moved: run again)" : "");
-      if (share > 0) bars_[c.title()].push_back({found.by, found.colour, share});
+                 share > 0 ? fmt::format("{:.1f} %", share) : "-", ratio.empty() ? "" : "   ",
+                 ratio);
+      if (share > 0) group.bars.push_back({found.by, found.colour, share});
     }
-    if (!measured.found.empty() && bars_.count(c.title()) > 0) order_.push_back(c.title());
+    if (!group.bars.empty()) groups_.push_back(group);
   }
 
   void write(const BenchOptions& options) const {
     report_.write(options.json);
     if (options.svg.empty()) return;
-    std::vector<BarGroup> groups;
-    for (const std::string& title : order_) groups.push_back({title, bars_.at(title)});
-    write_file_atomic(options.svg, draw_bar_chart("Share of the machine's peak, per cent",
-                                                  machine_line(), groups));
+    const char* title = "Share of the machine's peak in the same run";
+    write_file_atomic(options.svg, draw_bar_chart(title, machine_line(), groups_));
     fmt::print("written: {}\n", options.svg);
   }
 
@@ -173,8 +172,7 @@ class KernelTable {
   }
 
   Report report_;
-  std::vector<std::string> order_;
-  std::map<std::string, std::vector<Bar>> bars_;
+  std::vector<BarGroup> groups_;
 };
 
 void print_head(int repeat) {

@@ -10,7 +10,8 @@ namespace gmlp {
 /// 0.
 double peak_gflops(const std::string& precision, int threads, double seconds);
 
-/// GB/s of a = b + s c over arrays far larger than the caches, all three counted once.
+/// GB/s of a += s b over arrays far larger than the caches: a is read and written, b is read. In
+/// place, so that no line is fetched only to be overwritten, and what is counted is what moves.
 double triad_gigabytes(int threads);
 
 }  // namespace gmlp

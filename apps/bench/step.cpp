@@ -104,6 +104,7 @@ void run_step(const BenchOptions& options) {
   table.memory(training.arena);
   fmt::print("  {:<16}{:.5f} first, {:.5f} last\n", "loss", losses.front(), losses.back());
   table.row()["losses"] = losses;
+  table.row()["flops"] = flops;
 
   if (options.profile) {
     table.row()["profile"] = profile_steps([&] { training.step(); }, repeat);
