@@ -17,6 +17,7 @@ struct BlockSize {
   int64_t batch, tokens, d_model, d_ffn;
 };
 
+// One block of each model that performance is promised for, at the batch of the promise.
 constexpr BlockSize kBlocks[] = {{"S/16", 8, 196, 256, 1536},
                                  {"Ti/16", 16, 196, 128, 768},
                                  {"micro", 128, 49, 128, 512},
@@ -38,6 +39,7 @@ struct BlockRun {
   }
   void both() {
     arena.reset();
+    // A leaf wants its gradient, as the output of the block before would.
     Tape tape(arena, Family::kFused, true);
     tape.backward(block.forward(tape, tape.leaf(x), {}), dy);
   }
@@ -71,10 +73,13 @@ struct LinearSize {
   fused::LinearShape shape;
 };
 
+// The layers outside of the blocks: rows, in, out.
 constexpr LinearSize kLinears[] = {{"stem S/16 B8", {1568, 768, 256}},
                                    {"head S/16 B8", {8, 256, 1000}},
                                    {"words d512", {2048, 512, 1024}}};
 
+/// Both directions share inputs and workspace. Gradients add up from run to run, which costs a step
+/// the same: there, too, they are added to what is there.
 struct LinearRun {
   fused::LinearShape shape;
   Tensor x, weight, bias, y, dx, dweight, dbias, room;

@@ -36,6 +36,7 @@ std::string shape_of(const Size& size) {
 }
 
 Product make_product(const Size& size, bool bf16, bool gelu) {
+  // Variances of one in A and in C, as between a norm and a nonlinearity.
   const double scale = std::sqrt(3.0 / static_cast<double>(size.k));
   return {size.m,
           size.n,
@@ -49,6 +50,7 @@ Product make_product(const Size& size, bool bf16, bool gelu) {
 
 void add_yardsticks(Case& c, const Product& product) {
   for (const Yardstick& yardstick : yardsticks()) {
+    // Shared, because a std::function is copied and what it holds must be copyable, too.
     const std::shared_ptr<Prepared> prepared = yardstick.prepare(product);
     if (prepared == nullptr) continue;
     c.contenders.push_back({yardstick.name, yardstick.colour, [prepared] { prepared->run(); },
@@ -65,7 +67,7 @@ Case gemm_case(const Size& size, bool bf16) {
   const Product product = make_product(size, bf16, false);
   const GemmCall call = gemm_of(fused::kernels(), bf16);
   if (call) {
-    const Tensor out = Tensor::zeros(DType::kF32, {size.m, size.n});
+    Tensor out = Tensor::zeros(DType::kF32, {size.m, size.n});
     const int64_t bytes = fused::kernels().gemm_workspace(size.m, size.n, size.k);
     const Tensor room = Tensor::zeros(DType::kF32, {bytes / 4 + 1});
     c.contenders.push_back({kOurs, kOurColour,

@@ -14,14 +14,16 @@ constexpr double kWidth = 960;
 constexpr double kLeft = 340;   // where 0 % is
 constexpr double kRight = 870;  // where 100 % is
 constexpr double kTop = 96;
-constexpr double kBar = 13;
-constexpr double kGap = 9;  // between groups
+constexpr double kBar = 13;  // from one bar to the next
+constexpr double kGap = 9;   // between groups
 constexpr double kBottom = 40;
 
+/// A share a little above 100 % is a probe that was disturbed; a bar shows that, but only just.
 double x_of(double percent) {
   return kLeft + (kRight - kLeft) * std::clamp(percent, 0.0, 105.0) / 100;
 }
 
+/// `more` are further attributes, with a blank before each.
 std::string text(double x, double y, const char* anchor, const std::string& what,
                  const char* more = "") {
   std::string safe;
@@ -38,6 +40,7 @@ std::string text(double x, double y, const char* anchor, const std::string& what
                      anchor, more, safe);
 }
 
+/// A line every 20 %; 0 and 100, which mean something, are darker.
 std::string grid(double bottom) {
   std::string out;
   for (int percent = 0; percent <= 100; percent += 20) {

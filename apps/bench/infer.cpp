@@ -1,4 +1,5 @@
-// gmlp-bench infer: how fast a forward pass is that keeps nothing.
+// gmlp-bench infer: how fast a forward pass is that keeps nothing: a tape that does not record, so
+// the blocks save nothing for a backward pass. One pass at a time; its time is the latency, too.
 
 #include <vector>
 
@@ -44,6 +45,7 @@ void run_infer(const BenchOptions& options) {
   double peak = peak_gflops(options.precision, thread_count(), kPeakSeconds);
   for (int i = 0; i < repeat; ++i) {
     seconds.push_back(forward_seconds(*workload, arena, family));
+    // Each pass is judged by the mean of the peaks before and after it, as in step.cpp.
     const double next = peak_gflops(options.precision, thread_count(), kPeakSeconds);
     rates.push_back(flops / seconds.back() * 1e-9);
     peaks.push_back((peak + next) / 2);

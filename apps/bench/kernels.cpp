@@ -51,6 +51,7 @@ double turn(const Contender& contender, int64_t calls) {
   return (now_seconds() - start) / static_cast<double>(calls);
 }
 
+/// The first run warms up: pages, packed weights, code. The second is timed.
 int64_t calls_for_a_turn(const Contender& contender) {
   contender.run();
   const double start = now_seconds();
@@ -59,6 +60,7 @@ int64_t calls_for_a_turn(const Contender& contender) {
   return std::max<int64_t>(1, static_cast<int64_t>(kTurnSeconds / once));
 }
 
+/// The machine's peak at what the case does: arithmetic or moving bytes.
 double probe(const Case& c) {
   return c.kind == Work::kBytes ? triad_gigabytes(thread_count())
                                 : peak_gflops(c.precision, thread_count(), kPeakSeconds);
@@ -112,6 +114,7 @@ void check_agreement(const Case& c) {
   }
 }
 
+/// Prints a line for each contender as soon as its case is measured, and keeps what the files need.
 class KernelTable {
  public:
   void head() const {
@@ -203,6 +206,7 @@ void run_kernels(const BenchOptions& options) {
   for (const CaseMaker& make : cases) {
     const Case c = make();
     if (c.contenders.empty() || c.title().find(options.only) == std::string::npos) continue;
+    // The yardsticks ask for the number of threads when they prepare or run.
     set_thread_count(c.one_thread ? 1 : threads);
     check_agreement(c);
     Measured measured = measure(c, repeat);

@@ -34,6 +34,7 @@ struct Verb {
   bool takes_model;
 };
 
+// What `gmlp-bench VERB` runs. A new verb is a line here, one in kUsage and a function.
 constexpr Verb kVerbs[] = {
     {"kernels", "every kernel at the models' shapes", run_kernels, false},
     {"step", "one training step", run_step, true},
@@ -51,7 +52,7 @@ void add_common_options(CLI::App& app, BenchOptions& options) {
 }
 
 void add_model_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("--model", options.model, "A named model")
+  app.add_option("--model", options.model, "A named model; an unknown name lists them")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "Samples")
@@ -77,6 +78,7 @@ void add_model_options(CLI::App& app, BenchOptions& options) {
 /// Chooses the kernels' table before anything asks for it.
 void choose_isa(const std::string& name) {
   if (name.empty()) return;
+  // The table's own check would speak of GMLP_ISA, which the user did not type.
   std::vector<std::string> names;
   for (const fused::Kernels* table : fused::available_kernels()) names.emplace_back(table->isa);
   if (std::find(names.begin(), names.end(), name) == names.end()) {

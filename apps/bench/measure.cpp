@@ -53,8 +53,8 @@ Spread spread_of(std::vector<double> values) {
 }
 
 Spread spread_of(const std::vector<double>& values, const std::function<double(double)>& f) {
-  std::vector<double> mapped;
-  for (const double value : values) mapped.push_back(f(value));
+  std::vector<double> mapped(values.size());
+  std::transform(values.begin(), values.end(), mapped.begin(), f);
   return spread_of(mapped);
 }
 

@@ -20,7 +20,8 @@ namespace gmlp {
 
 namespace {
 
-/// kernels/peak.cpp's measurement with another burst.
+/// kernels/peak.cpp's measurement with another burst: twice as many bursts as threads, so that they
+/// overlap however they are dealt out.
 double burst_gflops(Burst burst, int threads, double seconds) {
   constexpr int64_t kIterations = 1 << 20;
   const double begin = now_seconds();
@@ -93,8 +94,8 @@ void run_peak(const BenchOptions& options) {
   for (const Probe& probe : kProbes) {
     for (const int threads : thread_counts) {
       set_thread_count(threads);
-      std::vector<double> values;
-      for (int i = 0; i < repeat; ++i) values.push_back(probe.run(threads));
+      std::vector<double> values(static_cast<size_t>(repeat));
+      for (double& value : values) value = probe.run(threads);
       const Spread s = spread_of(values);
       const std::string on = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
       if (s.high <= 0) {

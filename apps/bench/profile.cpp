@@ -44,6 +44,7 @@ Json profile_steps(const std::function<void()>& step, int repeat) {
   std::stable_sort(lines.begin(), lines.end(),
                    [](const Line& a, const Line& b) { return a.seconds > b.seconds; });
 
+  // What is not named is the time after the last mark of a step, until the next one starts.
   fmt::print("\nprofile, mean of {} steps\n  {:<28}{:>10}{:>11}{:>8}\n", repeat, "", "ms", "share",
              "times");
   Json rows = Json::array();

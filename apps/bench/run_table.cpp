@@ -11,6 +11,7 @@ namespace gmlp {
 
 namespace {
 
+/// "whole step", "ms" -> "whole_step_ms"
 std::string key_of(const std::string& what, const char* unit) {
   std::string key = what + "_" + unit;
   std::replace(key.begin(), key.end(), ' ', '_');
@@ -23,6 +24,8 @@ double megabytes(int64_t bytes) {
 
 }  // namespace
 
+// The peak of the process is what its user pays for; the arena's is what the activations are.
+// Between the two are the threads' stacks and the libraries' own memory.
 RunTable::RunTable(const BenchOptions& options, const std::string& model) : options_(options) {
   reset_peak_resident();
   resident_before_ = resident_bytes();
@@ -50,7 +53,7 @@ void RunTable::speed(const std::vector<double>& seconds, const std::vector<doubl
   line("samples/s", "samples_per_s", spread_of(seconds, [&](double s) { return samples / s; }), "");
   line("speed", "gflops", spread_of(gflops), "GFLOP/s");
   const Spread peak = spread_of(peaks);
-  if (peak.high <= 0) {
+  if (peak.high <= 0) {  // bf16 where the instruction set has no such product
     fmt::print("  {:<16}{:>10}\n", "machine peak", "none here");
     return;
   }

@@ -1,4 +1,11 @@
 // gmlp-bench step: how fast a training step is, and how near to what the machine can do.
+//
+//   forward     the model and its loss            2 x multiply-adds of the GEMMs
+//   backward    all gradients                     4 x
+//   optimizer   gradient norm, clipping, AdamW    none are counted, but its time is
+//
+// Recomputation is never counted: a step that does more work for the same result is slower, not
+// faster. Data is in memory before the clock starts.
 
 #include <algorithm>
 #include <cmath>
@@ -47,6 +54,7 @@ struct Training {
     const double t1 = now_seconds();
     tape.backward(loss);
     const double t2 = now_seconds();
+    // Clipped to a norm of 1, as the trainer does and tools/bench_peers does in PyTorch.
     const double norm = global_gradient_norm(workload->parameters());
     optimizer.step(kLearningRate, 1.0 / std::max(1.0, norm));
     return {t1 - t0, t2 - t1, now_seconds() - t2, tape.value(loss).at(0)};
@@ -57,7 +65,8 @@ struct StepSeries {
   std::vector<double> forward, backward, optimizer, whole, rates, peaks, shares;
 };
 
-/// The peak of the machine before and after each step; a step is judged by the mean of the two.
+/// The peak of the machine before and after each step; a step is judged by the mean of the two, so
+/// that a clock that changes during the run changes both sides of the division.
 StepSeries measure_steps(Training& training, const BenchOptions& options, int repeat,
                          std::vector<double>& losses) {
   const double flops = 3 * training.workload->forward_flops();
@@ -92,8 +101,8 @@ void run_step(const BenchOptions& options) {
 
   // Weights, gradients and moments are in memory by now; what a step adds is activations.
   RunTable table(options, training.workload->name());
-  std::vector<double> losses;
-  for (int i = 0; i < kWarmup; ++i) losses.push_back(training.step().loss);
+  std::vector<double> losses(kWarmup);
+  for (double& loss : losses) loss = training.step().loss;
   const StepSeries series = measure_steps(training, options, repeat, losses);
 
   table.milliseconds("forward", series.forward);
@@ -106,6 +115,7 @@ void run_step(const BenchOptions& options) {
   table.row()["losses"] = losses;
   table.row()["flops"] = flops;
 
+  // In steps of their own: marks cost little, but they are not nothing.
   if (options.profile) {
     table.row()["profile"] = profile_steps([&] { training.step(); }, repeat);
   }

@@ -57,6 +57,7 @@ class VisionWorkload : public Workload {
 
   VisionModel model_;
   int64_t batch_;
+  // The batch is the same for every step, so that the loss must fall.
   Tensor images_;   // (B, C, H, W)
   Tensor targets_;  // (B, classes)
 };

@@ -1,3 +1,5 @@
+// Eigen: one expression, at the widest vectors that it was compiled for and this processor runs.
+
 #include <Eigen/src/Core/util/Macros.h>  // the version only
 #include <fmt/format.h>
 

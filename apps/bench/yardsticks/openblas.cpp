@@ -1,5 +1,8 @@
 #include <string>
 
+// OpenBLAS: cblas_sgemm, which packs both operands in each call. Which kernels it runs follows from
+// the processor, or from OPENBLAS_CORETYPE where somebody set it; the table's head says which.
+
 #include <cblas.h>
 #include <fmt/format.h>
 
