@@ -10,7 +10,8 @@
 
 namespace gmlp {
 
-/// Somebody who does the case's work. `result` is empty where there is nothing to compare.
+/// Somebody who does the case's work. `result` is what it computed, or the first numbers of that;
+/// empty where there is nothing to compare.
 struct Contender {
   std::string by;
   std::string colour;

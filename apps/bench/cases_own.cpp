@@ -28,33 +28,36 @@ struct BlockRun {
   GmlpBlock block;
   Arena arena;
   Tensor x, dy;
-  BlockRun(const BlockConfig& config, int64_t batch)
+  Compute compute;
+  BlockRun(const BlockConfig& config, int64_t batch, bool bf16)
       : block(config, "blocks.0.", DType::kF32, 1),
         x(random_numbers({batch, config.tokens, config.d_model}, 1.7)),
-        dy(random_numbers({batch, config.tokens, config.d_model}, 1e-3)) {}
+        dy(random_numbers({batch, config.tokens, config.d_model}, 1e-3)) {
+    if (bf16) compute.precision = fused::Precision::kBf16;
+  }
   void forward() {
     arena.reset();
-    Tape tape(arena, Family::kFused, false);
+    Tape tape(arena, compute, false);
     block.forward(tape, tape.constant(x), {});
   }
   void both() {
     arena.reset();
     // A leaf wants its gradient, as the output of the block before would.
-    Tape tape(arena, Family::kFused, true);
+    Tape tape(arena, compute, true);
     tape.backward(block.forward(tape, tape.leaf(x), {}), dy);
   }
 };
 
-Case block_case(const BlockSize& size, bool backward) {
+Case block_case(const BlockSize& size, bool backward, bool bf16) {
   BlockConfig config;
   config.tokens = size.tokens;
   config.d_model = size.d_model;
   config.d_ffn = size.d_ffn;
-  const std::shared_ptr<BlockRun> run = std::make_shared<BlockRun>(config, size.batch);
+  const std::shared_ptr<BlockRun> run = std::make_shared<BlockRun>(config, size.batch, bf16);
   Case c;
   c.kernel = backward ? "block, forward + backward" : "block, forward";
   c.shape = fmt::format("{} B{}", size.model, size.batch);
-  c.precision = "f32";
+  c.precision = bf16 ? "bf16" : "f32";
   c.work = (backward ? 3 : 1) * static_cast<double>(size.batch) * config.forward_flops();
   c.contenders.push_back({kOurs, kOurColour,
                           [run, backward] {
@@ -124,7 +127,7 @@ Case linear_case(const LinearSize& size, bool backward) {
   return c;
 }
 
-/// Reads weight, both moments and gradient, writes the first three.
+/// Reads and writes weight, both moments and gradient, which it zeroes.
 Case adamw_case() {
   constexpr int64_t kElements = 19'500'000;  // gMLP-S/16
   const Tensor weight = random_numbers({kElements}, 1.0);
@@ -136,7 +139,7 @@ Case adamw_case() {
   c.shape = "S/16, 19.5 M";
   c.precision = "f32";
   c.kind = Work::kBytes;
-  c.work = 7.0 * sizeof(float) * kElements;
+  c.work = 8.0 * sizeof(float) * kElements;
   c.contenders.push_back(
       {kOurs, kOurColour,
        [=] {
@@ -173,9 +176,12 @@ Case gelu_case() {
 }  // namespace
 
 void add_own_cases(std::vector<CaseMaker>& cases) {
-  for (const bool backward : {false, true}) {
-    for (const BlockSize& size : kBlocks)
-      cases.emplace_back([=] { return block_case(size, backward); });
+  for (const bool bf16 : {false, true}) {
+    for (const bool backward : {false, true}) {
+      for (const BlockSize& size : kBlocks) {
+        cases.emplace_back([=] { return block_case(size, backward, bf16); });
+      }
+    }
   }
   for (const bool backward : {false, true}) {
     for (const LinearSize& size : kLinears) {

@@ -18,9 +18,9 @@ namespace {
 constexpr int kDefaultRepeat = 15;
 constexpr int kWarmup = 2;
 
-double forward_seconds(Workload& workload, Arena& arena, Family family) {
+double forward_seconds(Workload& workload, Arena& arena, const Compute& compute) {
   arena.reset();
-  Tape tape(arena, family, false);
+  Tape tape(arena, compute, false);
   const double start = now_seconds();
   workload.logits(tape);
   return now_seconds() - start;
@@ -31,7 +31,7 @@ double forward_seconds(Workload& workload, Arena& arena, Family family) {
 void run_infer(const BenchOptions& options) {
   const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
   const std::unique_ptr<Workload> workload = make_workload(options);
-  const Family family = family_of(options);
+  const Compute compute = compute_of(options);
   const double flops = workload->forward_flops();
   fmt::print(
       "{}, batch {}, {}, one forward pass of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
@@ -40,11 +40,11 @@ void run_infer(const BenchOptions& options) {
 
   RunTable table(options, workload->name());
   Arena arena;
-  for (int i = 0; i < kWarmup; ++i) forward_seconds(*workload, arena, family);
+  for (int i = 0; i < kWarmup; ++i) forward_seconds(*workload, arena, compute);
   std::vector<double> seconds, rates, peaks, shares;
   double peak = peak_gflops(options.precision, thread_count(), kPeakSeconds);
   for (int i = 0; i < repeat; ++i) {
-    seconds.push_back(forward_seconds(*workload, arena, family));
+    seconds.push_back(forward_seconds(*workload, arena, compute));
     // Each pass is judged by the mean of the peaks before and after it, as in step.cpp.
     const double next = peak_gflops(options.precision, thread_count(), kPeakSeconds);
     rates.push_back(flops / seconds.back() * 1e-9);
@@ -57,7 +57,7 @@ void run_infer(const BenchOptions& options) {
   table.memory(arena);
   table.row()["flops"] = flops;
   if (options.profile) {
-    const auto pass = [&] { forward_seconds(*workload, arena, family); };
+    const auto pass = [&] { forward_seconds(*workload, arena, compute); };
     table.row()["profile"] = profile_steps(pass, repeat);
   }
   table.finish();

@@ -101,7 +101,7 @@ void check_agreement(const Case& c) {
     }
     double largest = 0;
     double difference = 0;
-    for (int64_t i = 0; i < first.elements(); ++i) {
+    for (int64_t i = 0; i < std::min(first.elements(), result.elements()); ++i) {
       largest = std::max(largest, std::abs(first.at(i)));
       difference = std::max(difference, std::abs(first.at(i) - result.at(i)));
     }

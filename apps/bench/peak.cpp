@@ -3,7 +3,6 @@
 #include "kernels/peak.h"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,30 +11,12 @@
 #include "apps/bench/options.h"
 #include "apps/bench/peaks.h"
 #include "apps/bench/report.h"
-#include "apps/bench/table.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
 
 namespace gmlp {
 
 namespace {
-
-/// kernels/peak.cpp's measurement with another burst: twice as many bursts as threads, so that they
-/// overlap however they are dealt out.
-double burst_gflops(Burst burst, int threads, double seconds) {
-  constexpr int64_t kIterations = 1 << 20;
-  const double begin = now_seconds();
-  double best = 0;
-  do {
-    const double start = now_seconds();
-    std::vector<double> flops(static_cast<size_t>(2 * threads));
-    parallel_for(2 * threads,
-                 [&](int64_t i) { flops[static_cast<size_t>(i)] = burst(kIterations); });
-    const double total = std::accumulate(flops.begin(), flops.end(), 0.0);
-    best = std::max(best, total / (now_seconds() - start) * 1e-9);
-  } while (now_seconds() - begin < seconds);
-  return best;
-}
 
 struct Probe {
   const char* name;
@@ -59,9 +40,9 @@ constexpr Probe kProbes[] = {
 }  // namespace
 
 double peak_gflops(const std::string& precision, int threads, double seconds) {
-  if (precision == "f32") return machine_peak_gflops(threads, seconds);
-  const Burst burst = bf16_burst_of(fused::kernels());
-  return burst == nullptr ? 0 : burst_gflops(burst, threads, seconds);
+  const bool bf16 = precision == "bf16";
+  return machine_peak_gflops(threads, seconds,
+                             bf16 ? fused::Precision::kBf16 : fused::Precision::kF32);
 }
 
 double triad_gigabytes(int threads) {
@@ -98,10 +79,6 @@ void run_peak(const BenchOptions& options) {
       for (double& value : values) value = probe.run(threads);
       const Spread s = spread_of(values);
       const std::string on = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
-      if (s.high <= 0) {
-        fmt::print("  {:<24}{:<12}{:>10}\n", probe.name, on, "none here");
-        continue;
-      }
       fmt::print("  {:<24}{:<12}{:>10.1f} {:<8} ({:.1f} to {:.1f})\n", probe.name, on, s.median,
                  probe.unit, s.low, s.high);
       report.add({{"what", probe.name},

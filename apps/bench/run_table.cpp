@@ -33,6 +33,7 @@ RunTable::RunTable(const BenchOptions& options, const std::string& model) : opti
           {"batch_size", options.batch_size},
           {"precision", options.precision},
           {"kernels", options.kernels},
+          {"checkpoint_activations", options.checkpoint_activations},
           {"isa", isa_name()},
           {"threads", thread_count()}};
 }
@@ -53,10 +54,6 @@ void RunTable::speed(const std::vector<double>& seconds, const std::vector<doubl
   line("samples/s", "samples_per_s", spread_of(seconds, [&](double s) { return samples / s; }), "");
   line("speed", "gflops", spread_of(gflops), "GFLOP/s");
   const Spread peak = spread_of(peaks);
-  if (peak.high <= 0) {  // bf16 where the instruction set has no such product
-    fmt::print("  {:<16}{:>10}\n", "machine peak", "none here");
-    return;
-  }
   line("machine peak", "peak_gflops", peak, "GFLOP/s");
   line("share of peak", "share_of_peak_percent", spread_of(shares), "%");
   if (peak_moved(peak.low, peak.high)) {

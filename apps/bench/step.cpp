@@ -39,16 +39,16 @@ struct Training {
   std::unique_ptr<Workload> workload;
   AdamW optimizer;
   Arena arena;
-  Family family;
+  Compute compute;
 
   explicit Training(const BenchOptions& options)
       : workload(make_workload(options)),
         optimizer(workload->parameters(), AdamWOptions{}),
-        family(family_of(options)) {}
+        compute(compute_of(options)) {}
 
   StepTimes step() {
     arena.reset();
-    Tape tape(arena, family, true);
+    Tape tape(arena, compute, true);
     const double t0 = now_seconds();
     const Var loss = workload->loss(tape, workload->logits(tape));
     const double t1 = now_seconds();

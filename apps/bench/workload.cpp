@@ -4,6 +4,7 @@
 
 #include <fmt/ranges.h>
 
+#include "apps/training/options.h"
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/npy.h"
@@ -109,17 +110,6 @@ LanguageConfig language_config() {
   return config;
 }
 
-/// The settings that a model does not have yet. Once VisionConfig and BlockConfig carry them, they
-/// are set here instead.
-void check_settings(const BenchOptions& options) {
-  if (options.precision != "f32") {
-    fail_input("--precision {}: the models train in f32 only; leave it out", options.precision);
-  }
-  if (options.checkpoint_activations) {
-    fail_input("--checkpoint-activations: the models keep all activations; leave it out");
-  }
-}
-
 /// Weights by name; a head of zeros, as models start with, tells nothing about agreement.
 void load_weights(const std::vector<Parameter*>& parameters, const std::string& path) {
   const SafetensorsFile file = SafetensorsFile::open(path);
@@ -157,14 +147,15 @@ std::unique_ptr<Workload> named_workload(const BenchOptions& options) {
 }  // namespace
 
 std::unique_ptr<Workload> make_workload(const BenchOptions& options) {
-  check_settings(options);
   std::unique_ptr<Workload> workload = named_workload(options);
   if (!options.init.empty()) load_weights(workload->parameters(), options.init);
   return workload;
 }
 
-Family family_of(const BenchOptions& options) {
-  return options.kernels == "reference" ? Family::kReference : Family::kFused;
+Compute compute_of(const BenchOptions& options) {
+  Compute compute = arithmetic_from(options.precision, options.kernels).compute;
+  compute.checkpoint = options.checkpoint_activations;
+  return compute;
 }
 
 }  // namespace gmlp

@@ -26,7 +26,7 @@ class Workload {
 /// such model, and for settings that the model does not have.
 std::unique_ptr<Workload> make_workload(const BenchOptions& options);
 
-/// --kernels as a family.
-Family family_of(const BenchOptions& options);
+/// --kernels, --precision and --checkpoint-activations: how the tape computes.
+Compute compute_of(const BenchOptions& options);
 
 }  // namespace gmlp

@@ -51,6 +51,11 @@ expect_text found.json '"name": "AdamW"'
 named=$(awk '$1 == "named" { print $(NF - 1) }' out.txt)
 expect_between 97 "$named" 100.01 "the named share of a step"
 
+expect_status 0 "$bench" step --model gmlp_nano_28 --depth 1 --batch-size 2 "${small[@]}" \
+  --precision bf16 --checkpoint-activations
+expect_text found.json '"precision": "bf16"'
+wrong "--precision bf16" step --model gmlp_nano_28 --precision bf16 --kernels reference
+
 # --isa is what runs.
 expect_status 0 "$bench" step --model gmlp_nano_28 --depth 1 --batch-size 2 "${small[@]}" --isa scalar
 expect_text found.json '"isa": "scalar"'
