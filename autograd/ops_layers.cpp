@@ -2,6 +2,7 @@
 
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
+#include "core/profile.h"
 #include "kernels/dispatch.h"
 
 namespace gmlp {
@@ -47,6 +48,7 @@ Var patchify(Tape& tape, Var images, int64_t patch) {
   by_dtype(x.dtype(), [&]<typename T>() {
     reference::patchify_forward(y.data<T>(), x.data<T>(), s[0], s[1], s[2], s[3], patch);
   });
+  profile_mark("forward", "patchify");
   return tape.constant(y);  // images get no gradient, so neither do patches
 }
 

@@ -8,6 +8,7 @@
 #include "autograd/by_dtype.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/profile.h"
 #include "kernels/dispatch.h"
 
 namespace gmlp {
@@ -63,6 +64,7 @@ void AdamW::step(double lr, double grad_scale) {
     step.weight_decay = parameter.decay ? options_.weight_decay : 0;
     update(parameter, m_[i], v_[i], step);
   }
+  profile_mark("AdamW");
 }
 
 double global_gradient_norm(const std::vector<Parameter*>& parameters) {
@@ -77,12 +79,14 @@ double global_gradient_norm(const std::vector<Parameter*>& parameters) {
   });
   double total = 0;
   for (const double square : squares) total += square;
+  profile_mark("gradient norm");
   return std::sqrt(total);
 }
 
 void zero_gradients(const std::vector<Parameter*>& parameters) {
   parallel_for(static_cast<int64_t>(parameters.size()),
                [&](int64_t i) { parameters[static_cast<size_t>(i)]->grad.fill(0); });
+  profile_mark("zero gradients");
 }
 
 Decay decay_from_name(const std::string& name) {

@@ -4,6 +4,7 @@
 
 #include "autograd/by_dtype.h"
 #include "core/error.h"
+#include "core/profile.h"
 
 namespace gmlp {
 
@@ -21,6 +22,7 @@ Var Tape::leaf(const Tensor& value) {
 }
 
 Var Tape::record(const char* name, const Tensor& output, Backward backward) {
+  profile_mark("forward", name);  // an op computes its output, then records itself
   nodes_.push_back(
       {name, output, Tensor(), recording_ ? std::move(backward) : nullptr, recording_});
   return {static_cast<int64_t>(nodes_.size()) - 1};
@@ -55,7 +57,9 @@ void Tape::backward(Var y, const Tensor& dy) {
   give(y, dy);
   for (int64_t i = y.index; i >= 0; --i) {
     const Node& node = nodes_[static_cast<size_t>(i)];
-    if (node.backward && node.gradient.defined()) node.backward(node.gradient);
+    if (!node.backward || !node.gradient.defined()) continue;
+    node.backward(node.gradient);
+    profile_mark("backward", node.name);
   }
 }
 

@@ -18,18 +18,22 @@ std::vector<ProfileEntry> entries;
 }  // namespace
 
 void profile_mark(const char* name) {
+  profile_mark("", name);
+}
+
+void profile_mark(const char* phase, const char* name) {
   if (!measuring) return;
   const Clock::time_point now = Clock::now();
   const double seconds = std::chrono::duration<double>(now - last).count();
   last = now;
   for (ProfileEntry& entry : entries) {
-    if (std::string_view(entry.name) == name) {
+    if (std::string_view(entry.name) == name && std::string_view(entry.phase) == phase) {
       entry.seconds += seconds;
       ++entry.marks;
       return;
     }
   }
-  entries.push_back({name, seconds, 1});
+  entries.push_back({phase, name, seconds, 1});
 }
 
 void profile_start() {

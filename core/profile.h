@@ -8,8 +8,10 @@
 
 namespace gmlp {
 
-/// The time since the last mark (or since profile_start) was spent on `name`, a string literal.
+/// The time since the last mark (or since profile_start) was spent on `name`, a string literal; or
+/// on `phase` of it, such as "forward" of an op that is marked in both directions.
 void profile_mark(const char* name);
+void profile_mark(const char* phase, const char* name);
 
 /// Forgets everything and begins to measure.
 void profile_start();
@@ -17,6 +19,7 @@ void profile_start();
 void profile_stop();
 /// What was measured, in the order of first marks.
 struct ProfileEntry {
+  const char* phase;  // "" where none was given
   const char* name;
   double seconds;
   size_t marks;

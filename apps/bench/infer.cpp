@@ -1,0 +1,66 @@
+// gmlp-bench infer: how fast a forward pass is that keeps nothing: a tape that does not record, so
+// the blocks save nothing for a backward pass. One pass at a time; its time is the latency, too.
+
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "apps/bench/peaks.h"
+#include "apps/bench/profile.h"
+#include "apps/bench/run_table.h"
+#include "apps/bench/workload.h"
+#include "core/parallel.h"
+
+namespace gmlp {
+
+namespace {
+
+constexpr int kDefaultRepeat = 15;
+constexpr int kWarmup = 2;
+
+double forward_seconds(Workload& workload, Arena& arena, const Compute& compute) {
+  arena.reset();
+  Tape tape(arena, compute, false);
+  const double start = now_seconds();
+  workload.logits(tape);
+  return now_seconds() - start;
+}
+
+}  // namespace
+
+void run_infer(const BenchOptions& options) {
+  const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  const std::unique_ptr<Workload> workload = make_workload(options);
+  const Compute compute = compute_of(options);
+  const double flops = workload->forward_flops();
+  fmt::print(
+      "{}, batch {}, {}, one forward pass of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
+      workload->name(), options.batch_size, options.precision, flops * 1e-9, machine_line(),
+      repeat);
+
+  RunTable table(options, workload->name());
+  Arena arena;
+  for (int i = 0; i < kWarmup; ++i) forward_seconds(*workload, arena, compute);
+  std::vector<double> seconds, rates, peaks, shares;
+  double peak = peak_gflops(options.precision, thread_count(), kPeakSeconds);
+  for (int i = 0; i < repeat; ++i) {
+    seconds.push_back(forward_seconds(*workload, arena, compute));
+    // Each pass is judged by the mean of the peaks before and after it, as in step.cpp.
+    const double next = peak_gflops(options.precision, thread_count(), kPeakSeconds);
+    rates.push_back(flops / seconds.back() * 1e-9);
+    peaks.push_back((peak + next) / 2);
+    shares.push_back(100 * rates.back() / peaks.back());
+    peak = next;
+  }
+  table.milliseconds("forward", seconds);
+  table.speed(seconds, rates, peaks, shares);
+  table.memory(arena);
+  table.row()["flops"] = flops;
+  if (options.profile) {
+    const auto pass = [&] { forward_seconds(*workload, arena, compute); };
+    table.row()["profile"] = profile_steps(pass, repeat);
+  }
+  table.finish();
+}
+
+}  // namespace gmlp

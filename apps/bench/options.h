@@ -1,0 +1,38 @@
+#pragma once
+// What the verbs of gmlp-bench take; main.cpp fills it.
+
+#include <cstdint>
+#include <string>
+
+namespace gmlp {
+
+struct BenchOptions {
+  // every verb
+  int threads = 0;   // 0: all
+  std::string isa;   // empty: the best
+  int repeat = 0;    // 0: the verb's own number
+  std::string json;  // a file for the rows; empty: none
+
+  // step, infer
+  std::string model = "gmlp_s16_224";
+  int64_t batch_size = 8;
+  int64_t depth = 0;       // 0: the model's
+  int64_t vocab_size = 0;  // 0: the model's
+  std::string precision = "f32";
+  std::string kernels = "fused";
+  std::string init;         // safetensors with the weights to start from
+  std::string input_array;  // npy with the batch
+  bool profile = false;
+  bool checkpoint_activations = false;
+
+  // kernels
+  std::string only;  // run cases whose title contains this
+  std::string svg;
+};
+
+void run_step(const BenchOptions& options);
+void run_infer(const BenchOptions& options);
+void run_peak(const BenchOptions& options);
+void run_kernels(const BenchOptions& options);
+
+}  // namespace gmlp

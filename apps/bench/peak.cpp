@@ -1,0 +1,93 @@
+// gmlp-bench peak: FMA, bf16 dot and triad, on one thread and on all.
+
+#include "kernels/peak.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "apps/bench/measure.h"
+#include "apps/bench/options.h"
+#include "apps/bench/peaks.h"
+#include "apps/bench/report.h"
+#include "core/parallel.h"
+#include "core/tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+struct Probe {
+  const char* name;
+  const char* unit;
+  double (*run)(int threads);
+};
+
+double f32_peak(int threads) {
+  return peak_gflops("f32", threads, 0.1);
+}
+double bf16_peak(int threads) {
+  return peak_gflops("bf16", threads, 0.1);
+}
+
+constexpr Probe kProbes[] = {
+    {"f32 fused multiply-add", "GFLOP/s", f32_peak},
+    {"bf16 dot product", "GFLOP/s", bf16_peak},
+    {"triad a += s b", "GB/s", triad_gigabytes},
+};
+
+}  // namespace
+
+double peak_gflops(const std::string& precision, int threads, double seconds) {
+  const bool bf16 = precision == "bf16";
+  return machine_peak_gflops(threads, seconds,
+                             bf16 ? fused::Precision::kBf16 : fused::Precision::kF32);
+}
+
+double triad_gigabytes(int threads) {
+  constexpr int64_t kElements = 1 << 24;  // twice 64 MB
+  constexpr int64_t kRange = 1 << 18;
+  const Tensor a = Tensor::zeros(DType::kF32, {kElements});
+  const Tensor b = Tensor::zeros(DType::kF32, {kElements});
+  const int before = thread_count();
+  set_thread_count(threads);
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    const double start = now_seconds();
+    parallel_ranges(kElements, kRange, [&](int64_t begin, int64_t end) {
+      float* out = a.data<float>();
+      const float* x = b.data<float>();
+      for (int64_t j = begin; j < end; ++j) out[j] += 3.0F * x[j];
+    });
+    best = std::max(best, 3e-9 * sizeof(float) * kElements / (now_seconds() - start));
+  }
+  set_thread_count(before);
+  return best;
+}
+
+void run_peak(const BenchOptions& options) {
+  const int repeat = options.repeat > 0 ? options.repeat : 7;
+  std::vector<int> thread_counts = {1};
+  if (thread_count() > 1) thread_counts.push_back(thread_count());
+  Report report;
+  fmt::print("{}\nmedian (least to most) of {}\n\n", machine_line(), repeat);
+  for (const Probe& probe : kProbes) {
+    for (const int threads : thread_counts) {
+      set_thread_count(threads);
+      std::vector<double> values(static_cast<size_t>(repeat));
+      for (double& value : values) value = probe.run(threads);
+      const Spread s = spread_of(values);
+      const std::string on = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
+      fmt::print("  {:<24}{:<12}{:>10.1f} {:<8} ({:.1f} to {:.1f})\n", probe.name, on, s.median,
+                 probe.unit, s.low, s.high);
+      report.add({{"what", probe.name},
+                  {"threads", threads},
+                  {"unit", probe.unit},
+                  {"value", to_json(s)}});
+    }
+  }
+  report.write(options.json);
+}
+
+}  // namespace gmlp

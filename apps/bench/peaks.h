@@ -1,0 +1,16 @@
+#pragma once
+// What the machine could do at most, measured in the same run as what it does.
+
+#include <string>
+
+namespace gmlp {
+
+/// GFLOP/s of `threads` threads doing nothing but multiply-adds on registers, the best of a few
+/// bursts, `seconds` in all; in "bf16", dot products of pairs as this instruction set does them.
+double peak_gflops(const std::string& precision, int threads, double seconds);
+
+/// GB/s of a += s b over arrays far larger than the caches: a is read and written, b is read. In
+/// place, so that no line is fetched only to be overwritten, and what is counted is what moves.
+double triad_gigabytes(int threads);
+
+}  // namespace gmlp

@@ -1,0 +1,28 @@
+#include "apps/bench/report.h"
+
+#include <fmt/format.h>
+
+#include "apps/training/environment.h"
+#include "core/file.h"
+#include "core/parallel.h"
+#include "kernels/dispatch.h"
+
+namespace gmlp {
+
+Json to_json(const Spread& spread) {
+  return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}};
+}
+
+void Report::write(const std::string& path) const {
+  if (path.empty()) return;
+  const Json json = {{"rows", rows_}, {"machine", Json::parse(environment_json())}};
+  write_file_atomic(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  fmt::print("written: {}\n", path);
+}
+
+std::string machine_line() {
+  return fmt::format("{}, {} kernels, {} thread{}", cpu_name(), isa_name(), thread_count(),
+                     thread_count() == 1 ? "" : "s");
+}
+
+}  // namespace gmlp

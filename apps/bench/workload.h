@@ -1,0 +1,32 @@
+#pragma once
+// What `step` and `infer` run: a named model, a batch for it and its loss.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/bench/options.h"
+#include "autograd/tape.h"
+
+namespace gmlp {
+
+class Workload {
+ public:
+  virtual ~Workload() = default;
+
+  virtual std::string name() const = 0;
+  /// 2 x the multiply-adds of the GEMMs of the whole batch's forward pass. A training step is 3 x.
+  virtual double forward_flops() const = 0;
+  virtual Var logits(Tape& tape) = 0;
+  virtual Var loss(Tape& tape, Var logits) = 0;
+  virtual const std::vector<Parameter*>& parameters() const = 0;
+};
+
+/// The model and batch that the options name. Throws InputError with all names when there is no
+/// such model, and for settings that the model does not have.
+std::unique_ptr<Workload> make_workload(const BenchOptions& options);
+
+/// --kernels, --precision and --checkpoint-activations: how the tape computes.
+Compute compute_of(const BenchOptions& options);
+
+}  // namespace gmlp
