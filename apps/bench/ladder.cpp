@@ -158,8 +158,8 @@ std::vector<Rung> all_rungs(const Stage& s, const ladder::Rungs& rungs) {
   const ladder::Rungs& plain = ladder::rungs_of("scalar");
   return {with_definitions(s, "three loops: i, j, k", plain.dots, s.b),
           with_definitions(s, "reordered: i, k, j", plain.rows, s.b),
-          with_definitions(s, "blocks of B in L1", plain.blocked, s.b),
-          with_definitions(s, "the same, widest vectors", rungs.blocked, s.b),
+          with_definitions(s, "four rows of B at once", plain.four_rows, s.b),
+          with_definitions(s, "the same, wider vectors", rungs.four_rows, s.b),
           with_definitions(s, "sums of a row in registers", rungs.row_sums, s.b),
           with_definitions(s, "register tile", rungs.tile, s.b),
           with_definitions(s, "packed panels", rungs.panels, s.packed),
@@ -241,7 +241,7 @@ void add_row(Report& report, int number, const Rung& rung, const Times& times, d
     product_share = fmt::format("{:.1f} %", percent);
   }
   report.add(row);
-  fmt::print("{:>2}  {:<28}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product,
+  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product,
              product_share, all.median, speed.median, fmt::format("{:.1f} %", share));
 }
 
@@ -258,7 +258,7 @@ void run_ladder(const BenchOptions& options) {
       "{}\nz = gelu(layernorm(x) Wᵀ + b), x ({},{}), W ({},{}), z ({},{}), f32; register "
       "tile {} x {}; median of {}\n\n",
       machine_line(), kRows, kIn, kOut, kIn, kRows, kOut, rungs.tile_rows, rungs.panel, repeat);
-  fmt::print("    {:<28}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
+  fmt::print("    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
              "GFLOP/s", "of peak");
   Report report;
   int number = 0;

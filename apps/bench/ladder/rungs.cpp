@@ -28,6 +28,15 @@ GMLP_INLINE void add_scaled(float* __restrict__ out, const float* __restrict__ r
   for (int64_t j = 0; j < n; ++j) out[j] += factor * row[j];
 }
 
+/// The same of four rows of B.
+GMLP_INLINE void add_four(float* __restrict__ out, const float* __restrict__ row, int64_t stride,
+                          const float* __restrict__ factors, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) {
+    out[j] += factors[0] * row[j] + factors[1] * row[stride + j] +
+              factors[2] * row[2 * stride + j] + factors[3] * row[3 * stride + j];
+  }
+}
+
 void rows(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) c[i * n + j] = 0;
@@ -35,39 +44,30 @@ void rows(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_
   }
 }
 
-void blocked(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  constexpr int64_t kDeep = 32;  // of B, 32 x 128 floats: half of an L1 cache of 32 KB
-  constexpr int64_t kWide = 128;
-  for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
-  for (int64_t l0 = 0; l0 < k; l0 += kDeep) {
-    for (int64_t j0 = 0; j0 < n; j0 += kWide) {
-      const int64_t width = smaller(kWide, n - j0);
-      for (int64_t i = 0; i < m; ++i) {
-        for (int64_t l = l0; l < smaller(l0 + kDeep, k); ++l) {
-          add_scaled(c + i * n + j0, b + l * n + j0, a[i * k + l], width);
-        }
-      }
-    }
+/// A load and a store of C now serve four multiply-adds.
+void four_rows(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) c[i * n + j] = 0;
+    for (int64_t l = 0; l < k; l += 4) add_four(c + i * n, b + l * n, n, a + i * k + l, n);
   }
 }
 
-/// kRows x kPanel of C from kRows rows of A and a panel of B whose rows are `b_stride` apart. The
-/// sums stay in registers: a word of k costs kTileVectors loads of B and kRows of A.
-template <int kRows>
+/// kRows x (16 kVectors) of C from as many rows of A and columns of B, whose rows are `b_stride`
+/// apart. The sums stay in registers: a step of k costs kVectors loads of B and kRows of A.
+template <int kRows, int kVectors>
 GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_stride,
                          const float* b, int64_t b_stride, int64_t k) {
-  constexpr int kVectors = static_cast<int>(kTileVectors);
   V16 sums[kRows * kVectors];
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) sums[i] = zero();
   for (int64_t l = 0; l < k; ++l) {
     V16 b_word[kVectors];
-#pragma GCC unroll 2
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + l * b_stride + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const V16 a_word = set1(a[i * a_stride + l]);
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         sums[i * kVectors + v] = fma(a_word, b_word[v], sums[i * kVectors + v]);
       }
@@ -79,26 +79,32 @@ GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_s
   }
 }
 
-/// All row tiles of one panel, kRows at a time; what is left of m, row by row.
-template <int kRows>
-GMLP_INLINE void panel_of(float* c, const float* a, const float* b, int64_t b_stride, int64_t m,
-                          int64_t n, int64_t k) {
+/// All row tiles over some columns of B, kRows at a time; what is left of m, row by row.
+template <int kRows, int kVectors>
+GMLP_INLINE void columns_of(float* c, const float* a, const float* b, int64_t b_stride, int64_t m,
+                            int64_t n, int64_t k) {
   int64_t i = 0;
-  for (; i + kRows <= m; i += kRows) tile_of<kRows>(c + i * n, n, a + i * k, k, b, b_stride, k);
-  for (; i < m; ++i) tile_of<1>(c + i * n, n, a + i * k, k, b, b_stride, k);
+  for (; i + kRows <= m; i += kRows)
+    tile_of<kRows, kVectors>(c + i * n, n, a + i * k, k, b, b_stride, k);
+  for (; i < m; ++i) tile_of<1, kVectors>(c + i * n, n, a + i * k, k, b, b_stride, k);
 }
 
+constexpr int kVectors = static_cast<int>(kTileVectors);
+
+/// Six vectors of one row: chains enough to hide the latency, but a load for each multiply-add.
 void row_sums(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kPanel) panel_of<1>(c + j, a, b + j, n, m, n, k);
+  for (int64_t j = 0; j < n; j += 6 * kLanes) columns_of<1, 6>(c + j, a, b + j, n, m, n, k);
 }
 
 void tile(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kPanel) panel_of<kTileRows>(c + j, a, b + j, n, m, n, k);
+  for (int64_t j = 0; j < n; j += kPanel) {
+    columns_of<kTileRows, kVectors>(c + j, a, b + j, n, m, n, k);
+  }
 }
 
 void panels(float* c, const float* a, const float* packed, int64_t m, int64_t n, int64_t k) {
   for (int64_t j = 0; j < n; j += kPanel) {
-    panel_of<kTileRows>(c + j, a, packed + j * k, kPanel, m, n, k);
+    columns_of<kTileRows, kVectors>(c + j, a, packed + j * k, kPanel, m, n, k);
   }
 }
 
@@ -133,7 +139,7 @@ int64_t row_stride(int64_t cols) {
 }  // namespace
 
 const ladder::Rungs& rungs() {
-  static constexpr ladder::Rungs kRungs{dots,      rows,   blocked,   row_sums, tile,
+  static constexpr ladder::Rungs kRungs{dots,      rows,   four_rows, row_sums, tile,
                                         panels,    pack,   norm,      add_bias, gelu_all,
                                         kTileRows, kPanel, row_stride};
   return kRungs;

@@ -6,17 +6,17 @@
 
 namespace gmlp::ladder {
 
-/// C (m,n) = A (m,k) B (k,n), all row-major, on one thread; n a multiple of 32.
+/// C (m,n) = A (m,k) B (k,n), all row-major, on one thread; n a multiple of 96, k of 4.
 using Multiply = void (*)(float* c, const float* a, const float* b, int64_t m, int64_t n,
                           int64_t k);
 
 struct Rungs {
-  Multiply dots;      // for i, for j, for k: an element of C after the other
-  Multiply rows;      // for i, for k, for j: a row of B after the other
-  Multiply blocked;   // the same for a block of B that stays in the L1 cache
-  Multiply row_sums;  // a panel's width of one row of C in registers
-  Multiply tile;      // a register tile of C
-  Multiply panels;    // the same; B comes from pack()
+  Multiply dots;       // for i, for j, for k: an element of C after the other
+  Multiply rows;       // for i, for k, for j: a row of B after the other
+  Multiply four_rows;  // four rows of B at once
+  Multiply row_sums;   // six vectors of one row of C in registers
+  Multiply tile;       // a register tile of C
+  Multiply panels;     // the same; B comes from pack()
 
   /// B (k,n) in panels, as many floats as B has.
   void (*pack)(float* packed, const float* b, int64_t n, int64_t k);
