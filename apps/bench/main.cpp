@@ -23,7 +23,8 @@ constexpr const char* kUsage =
     "  gmlp-bench kernels   every kernel, beside Eigen, OpenBLAS and oneDNN where found\n"
     "  gmlp-bench step      one training step: forward, backward, optimizer, memory\n"
     "  gmlp-bench infer     one forward pass that keeps nothing\n"
-    "  gmlp-bench peak      what the machine does at most: multiply-adds, bf16 dots, bandwidth\n\n"
+    "  gmlp-bench peak      what the machine does at most: multiply-adds, bf16 dots, bandwidth\n"
+    "  gmlp-bench ladder    one product from three loops to the fused kernel, rung by rung\n\n"
     "Try: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
     "`gmlp-bench VERB --help` lists a verb's options.\n";
 
@@ -40,6 +41,7 @@ constexpr Verb kVerbs[] = {
     {"step", "one training step", run_step, true},
     {"infer", "one forward pass that keeps nothing", run_infer, true},
     {"peak", "what the machine does at most", run_peak, false},
+    {"ladder", "from three loops to the fused kernel, on one thread", run_ladder, false},
 };
 
 void add_common_options(CLI::App& app, BenchOptions& options) {
@@ -114,8 +116,9 @@ int dispatch(const std::vector<std::string>& arguments) {
   for (const Verb& verb : kVerbs) {
     if (name == verb.name) return run_verb(verb, {arguments.begin() + 1, arguments.end()});
   }
-  if (name.empty()) fail_input("a verb is missing; choose kernels, step, infer or peak (--help)");
-  fail_input("{}: no such verb; choose kernels, step, infer or peak (--help)", name);
+  if (name.empty())
+    fail_input("a verb is missing; choose kernels, step, infer, peak or ladder (--help)");
+  fail_input("{}: no such verb; choose kernels, step, infer, peak or ladder (--help)", name);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ struct BenchOptions {
 void run_step(const BenchOptions& options);
 void run_infer(const BenchOptions& options);
 void run_peak(const BenchOptions& options);
+void run_ladder(const BenchOptions& options);
 void run_kernels(const BenchOptions& options);
 
 }  // namespace gmlp

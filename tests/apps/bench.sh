@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose kernels, step, infer or peak"
+wrong "choose kernels, step, infer, peak or ladder"
 wrong "frobnicate: no such verb" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "language_d512" infer --model resnet50
@@ -68,6 +68,11 @@ expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}" --s
 expect_text found.json '"by": "gmlp"'
 expect_text found.json '"by": "Eigen"'
 expect_text bars.svg "</svg>"
+
+# Every rung computes what the reference does, or the command fails.
+expect_status 0 "$bench" ladder --repeat 1 --json found.json
+expect_text out.txt "fused: channel_in"
+expect_between 9 "$(grep -c '"rung":' found.json)" 9 "the number of rungs"
 
 expect_status 1 "$bench" infer --model gmlp_nano_28 --depth 1 --batch-size 1 --repeat 1 --threads 1 \
   --json no/such/folder/found.json
