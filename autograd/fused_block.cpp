@@ -100,7 +100,8 @@ void forward(Tape& tape, const Call& call, float* y, const fused::BlockSaved& sa
 
 void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tensor& dy) {
   const FusedBlockParameters& p = call.parameters;
-  const Tensor dx = tape.scratch(DType::kF32, tape.value(call.x).shape());
+  // In place where it can be: a chunk's dx is written after the last use of its dy.
+  const Tensor dx = tape.dy_is_free() ? dy : tape.scratch(DType::kF32, dy.shape());
   Tensor dextra;
   if (call.gate_extra.defined()) {
     dextra = tape.scratch(DType::kF32, tape.value(call.gate_extra).shape());
@@ -129,7 +130,7 @@ void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tenso
         p.spatial_weight->value.shape().rank() == 1, p.causal);
   }
   tape.arena().rewind(mark);
-  tape.give(call.x, dx);
+  tape.give(call.x, dx, true);
   if (dextra.defined()) tape.give(call.gate_extra, dextra);
 }
 

@@ -109,7 +109,7 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) 
                                     dy.data<T>(), in.data<T>(), mean.data<T>(), rstd.data<T>(),
                                     gamma.value.data<T>(), rows, cols);
     });
-    tape.give(x, dx);
+    tape.give(x, dx, true);
   });
 }
 

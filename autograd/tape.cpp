@@ -28,12 +28,13 @@ Var Tape::record(const char* name, const Tensor& output, Backward backward) {
   return {static_cast<int64_t>(nodes_.size()) - 1};
 }
 
-void Tape::give(Var x, const Tensor& dx) {
+void Tape::give(Var x, const Tensor& dx, bool sole) {
   Node& node = nodes_[static_cast<size_t>(x.index)];
   if (!node.wants_gradient) return;
   require(dx.shape() == node.output.shape(), "a gradient of another shape than its value");
   if (!node.gradient.defined()) {
     node.gradient = dx;
+    node.sole = sole;
     return;
   }
   // A second use of x. The sum gets memory of its own: an op may have given one tensor to two
@@ -43,6 +44,7 @@ void Tape::give(Var x, const Tensor& dx) {
     reference::add_forward(sum.data<T>(), node.gradient.data<T>(), dx.data<T>(), dx.elements());
   });
   node.gradient = sum;
+  node.sole = true;
 }
 
 void Tape::backward(Var loss) {
@@ -58,6 +60,7 @@ void Tape::backward(Var y, const Tensor& dy) {
   for (int64_t i = y.index; i >= 0; --i) {
     const Node& node = nodes_[static_cast<size_t>(i)];
     if (!node.backward || !node.gradient.defined()) continue;
+    dy_is_free_ = node.sole;
     node.backward(node.gradient);
     profile_mark("backward", node.name);
   }

@@ -76,8 +76,10 @@ class Tape {
   /// Whether dx is worth computing.
   bool wants_gradient(Var x) const { return nodes_[static_cast<size_t>(x.index)].wants_gradient; }
   /// Called by closures: dx is (a part of) the gradient of x. The tape keeps dx, it must not
-  /// change.
-  void give(Var x, const Tensor& dx);
+  /// change; `sole`: it was given to nobody else.
+  void give(Var x, const Tensor& dx, bool sole = false);
+  /// Called by closures: whether dy may be overwritten, as nobody else will read it.
+  bool dy_is_free() const { return dy_is_free_; }
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.
   void backward(Var loss);
@@ -96,10 +98,12 @@ class Tape {
     Tensor gradient;
     Backward backward;
     bool wants_gradient;
+    bool sole = false;  // the gradient's memory is this node's alone
   };
   Arena& arena_;
   Compute compute_;
   bool recording_;
+  bool dy_is_free_ = false;
   std::vector<Node> nodes_;
 };
 

@@ -85,7 +85,7 @@ struct BlockData {
   const float* drop_scales;  // (B), multiply the branch; nullptr: ones
   const float* gate_extra;   // (B,N,E), added to the gate: the tiny attention's; or nullptr
   const float* dy;           // (B,N,D), backward
-  float* dx;                 // (B,N,D), backward
+  float* dx;                 // (B,N,D), backward; may be dy
   float* dgate_extra;        // (B,N,E), backward; nullptr where gate_extra is
 };
 

@@ -60,8 +60,8 @@ int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
   if (compute.family == Family::kReference || dtype != DType::kF32) {
     return dtype_size(dtype) * (ends + config.depth * composed_block_elements(block, rows));
   }
-  const int64_t one_dx = rows * block.d_model * 4;
-  return 4 * ends + config.depth * (fused_block_kept(block, rows, compute) + one_dx) +
+  // The gradient travels from block to block in the one place that the last norm gave it.
+  return 4 * ends + config.depth * fused_block_kept(block, rows, compute) +
          fused_block_transient(block, batch, compute);
 }
 

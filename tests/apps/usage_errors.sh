@@ -21,8 +21,8 @@ wrong "--batch-size" train --batch-size 0
 wrong "--batch-size" train --batch-size many
 wrong "--sched" train --sched step
 wrong "--kernels" train --kernels gpu
-wrong "bf16" train "${tiny[@]}" --precision bf16
-wrong "choose f32 or f64" train "${tiny[@]}" --precision f16
+wrong "reference kernels" train "${tiny[@]}" --precision bf16 --kernels reference
+wrong "choose f32, bf16 or f64" train "${tiny[@]}" --precision f16
 wrong "gmlp_s16_224" train --data shapes --model resnet50
 wrong "imagenet" train --data imagenet --model gmlp_nano_32
 wrong "nowhere" train --data folder:nowhere --model gmlp_nano_32

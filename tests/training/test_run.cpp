@@ -1,5 +1,6 @@
 // Whole runs: exact resume, same bits for any threads, NaN policy, and that a model learns.
 
+#include <algorithm>
 #include <csignal>
 #include <limits>
 #include <sstream>
@@ -112,17 +113,53 @@ TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
   REQUIRE(timeless(limited + "/metrics.csv") == timeless(whole + "/metrics.csv"));
 }
 
-TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads") {
+TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads, in f32 and in bf16") {
   const ScratchFolder scratch;
-  std::string first;
-  for (const char* threads : {"1", "2", "3", "4", "8"}) {
-    const std::string out = scratch.file(threads);
-    REQUIRE(train_with(tiny_run(out, {"--max-steps", "4", "--threads", threads})) == 0);
-    const std::string bytes = tensors_of(out);
-    if (first.empty()) first = bytes;
-    INFO(threads << " threads");
-    REQUIRE(bytes == first);
+  for (const std::string precision : {"f32", "bf16"}) {
+    std::string first;
+    for (const std::string threads : {"1", "2", "3", "4", "8"}) {
+      const std::string out = scratch.file(precision + threads);
+      REQUIRE(train_with(tiny_run(
+                  out, {"--max-steps", "4", "--threads", threads, "--precision", precision})) == 0);
+      const std::string bytes = tensors_of(out);
+      if (first.empty()) first = bytes;
+      INFO(precision << ", " << threads << " threads");
+      REQUIRE(bytes == first);
+    }
   }
+}
+
+TEST_CASE("a bf16 run resumes exactly, and checkpointed activations change no bit") {
+  const ScratchFolder scratch;
+  const std::string whole = scratch.file("whole");
+  const std::string part = scratch.file("part");
+  std::vector<std::string> options = kEverything;
+  options.insert(options.end(), {"--precision", "bf16"});
+  REQUIRE(train_with(tiny_run(whole, options)) == 0);
+  options.emplace_back("--checkpoint-activations");
+  REQUIRE(train_with(tiny_run(part, options), stop_at(3)) == 128 + SIGTERM);
+  REQUIRE(train_with({"--resume", part}) == 0);
+  REQUIRE(tensors_of(part) == tensors_of(whole));
+}
+
+TEST_CASE("bf16 is refused where it cannot be, with the reason") {
+  const ScratchFolder scratch;
+  const auto error = [&](const std::vector<std::string>& arguments) {
+    try {
+      train_with(arguments);
+    } catch (const gmlp::InputError& caught) {
+      return std::string(caught.what());
+    }
+    return std::string();
+  };
+  const std::string out = scratch.file("x");
+  CHECK(error(tiny_run(out, {"--precision", "bf16", "--kernels", "reference"}))
+            .find("reference kernels") != std::string::npos);
+  CHECK(error(tiny_run(out, {"--precision", "bf8"})).find("choose f32, bf16 or f64") !=
+        std::string::npos);
+  std::vector<std::string> odd = tiny_run(out, {"--precision", "bf16"});
+  *(std::find(odd.begin(), odd.end(), "--d-model") + 1) = "15";
+  CHECK(error(odd).find("use even ones") != std::string::npos);
 }
 
 TEST_CASE("f64 runs train, save and resume") {

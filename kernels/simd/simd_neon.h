@@ -1,0 +1,240 @@
+#pragma once
+// V16 as four NEON registers. A register tile of 6 x 16 keeps 24 accumulators, 4 of B and 1 of A in
+// the 32 registers; 24 independent chains cover 4 FMA a cycle at latency 4. bf16 is unpacked with
+// integer operations: every 64-bit Arm has these, few have instructions for bf16.
+
+#include <arm_neon.h>
+
+namespace gmlp::fused::GMLP_ISA {
+
+constexpr const char* kIsaName = "neon";
+constexpr int64_t kTileRows = 6;
+constexpr int64_t kTileVectors = 1;
+constexpr int64_t kBlockTiles = 16;
+constexpr int64_t kDepth = 256;  // a panel of B, 16 KB, stays in L1
+
+// Four names, not an array: compilers keep these in registers without being asked.
+struct V16 {
+  float32x4_t q0;
+  float32x4_t q1;
+  float32x4_t q2;
+  float32x4_t q3;
+};
+
+/// f on each quarter of the operands.
+template <typename F>
+GMLP_INLINE V16 each(const F& f, V16 x) {
+  return {f(x.q0), f(x.q1), f(x.q2), f(x.q3)};
+}
+template <typename F>
+GMLP_INLINE V16 each(const F& f, V16 x, V16 y) {
+  return {f(x.q0, y.q0), f(x.q1, y.q1), f(x.q2, y.q2), f(x.q3, y.q3)};
+}
+GMLP_INLINE uint32x4_t bits_of(float32x4_t x) {
+  return vreinterpretq_u32_f32(x);
+}
+GMLP_INLINE float32x4_t float_of(uint32x4_t bits) {
+  return vreinterpretq_f32_u32(bits);
+}
+
+GMLP_INLINE V16 set1(float x) {
+  const float32x4_t all = vdupq_n_f32(x);
+  return {all, all, all, all};
+}
+GMLP_INLINE V16 zero() {
+  return set1(0.0f);
+}
+GMLP_INLINE V16 load(const float* p) {
+  return {vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+GMLP_INLINE void store(float* p, V16 x) {
+  vst1q_f32(p, x.q0);
+  vst1q_f32(p + 4, x.q1);
+  vst1q_f32(p + 8, x.q2);
+  vst1q_f32(p + 12, x.q3);
+}
+/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. NEON
+/// has no masks, so a cut vector goes through the stack.
+GMLP_INLINE V16 load(const float* p, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) return load(p);
+  float whole[16] = {};
+  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
+  return load(whole);
+}
+GMLP_INLINE void store(float* p, V16 x, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) {
+    store(p, x);
+    return;
+  }
+  float whole[16];
+  store(whole, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
+}
+GMLP_INLINE V16 operator+(V16 a, V16 b) {
+  return each([](float32x4_t x, float32x4_t y) { return vaddq_f32(x, y); }, a, b);
+}
+GMLP_INLINE V16 operator-(V16 a, V16 b) {
+  return each([](float32x4_t x, float32x4_t y) { return vsubq_f32(x, y); }, a, b);
+}
+GMLP_INLINE V16 operator*(V16 a, V16 b) {
+  return each([](float32x4_t x, float32x4_t y) { return vmulq_f32(x, y); }, a, b);
+}
+GMLP_INLINE V16 operator/(V16 a, V16 b) {
+  return each([](float32x4_t x, float32x4_t y) { return vdivq_f32(x, y); }, a, b);
+}
+/// a * b + c, rounded once.
+GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
+  return {vfmaq_f32(c.q0, a.q0, b.q0), vfmaq_f32(c.q1, a.q1, b.q1), vfmaq_f32(c.q2, a.q2, b.q2),
+          vfmaq_f32(c.q3, a.q3, b.q3)};
+}
+GMLP_INLINE V16 sqrt(V16 x) {
+  return each([](float32x4_t v) { return vsqrtq_f32(v); }, x);
+}
+/// Where x is NaN, the bound. NEON's own max and min would give NaN if either is.
+GMLP_INLINE V16 max(V16 x, V16 bound) {
+  return each([](float32x4_t v, float32x4_t b) { return vbslq_f32(vcgtq_f32(v, b), v, b); }, x,
+              bound);
+}
+GMLP_INLINE V16 min(V16 x, V16 bound) {
+  return each([](float32x4_t v, float32x4_t b) { return vbslq_f32(vcltq_f32(v, b), v, b); }, x,
+              bound);
+}
+GMLP_INLINE V16 abs(V16 x) {
+  return each([](float32x4_t v) { return vabsq_f32(v); }, x);
+}
+/// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
+GMLP_INLINE V16 select_negative(V16 x, V16 a, V16 b) {
+  const auto sign = [](float32x4_t v) {
+    return float_of(vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_f32(v), 31)));
+  };
+  const V16 mask = each(sign, x);
+  return {vbslq_f32(bits_of(mask.q0), a.q0, b.q0), vbslq_f32(bits_of(mask.q1), a.q1, b.q1),
+          vbslq_f32(bits_of(mask.q2), a.q2, b.q2), vbslq_f32(bits_of(mask.q3), a.q3, b.q3)};
+}
+/// To the nearest integer, ties to even.
+GMLP_INLINE V16 round(V16 x) {
+  return each([](float32x4_t v) { return vrndnq_f32(v); }, x);
+}
+/// 2^n for integers n in [-126, 127], through the exponent's bits.
+GMLP_INLINE V16 exp2_integer(V16 n) {
+  const auto quarter = [](float32x4_t v) {
+    const int32x4_t biased = vaddq_s32(vcvtq_s32_f32(v), vdupq_n_s32(127));
+    return vreinterpretq_f32_s32(vshlq_n_s32(biased, 23));
+  };
+  return each(quarter, n);
+}
+/// The sum of all lanes, in one fixed order.
+GMLP_INLINE float sum(V16 x) {
+  const float32x4_t four = vaddq_f32(vaddq_f32(x.q0, x.q2), vaddq_f32(x.q1, x.q3));
+  const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+  return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
+// ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
+
+GMLP_INLINE uint32x4_t round_to_bf16(float32x4_t x) {  // in the upper halves of the lanes
+  const uint32x4_t bits = bits_of(x);
+  const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+  const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7FFF)));
+  const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+  return vbslq_u32(vceqq_f32(x, x), rounded, quiet);
+}
+GMLP_INLINE V16 load(const Bf16* p) {
+  const uint16x8_t lo = vld1q_u16(&p->bits);
+  const uint16x8_t hi = vld1q_u16(&p->bits + 8);
+  return {float_of(vshll_n_u16(vget_low_u16(lo), 16)), float_of(vshll_high_n_u16(lo, 16)),
+          float_of(vshll_n_u16(vget_low_u16(hi), 16)), float_of(vshll_high_n_u16(hi, 16))};
+}
+GMLP_INLINE void store(Bf16* p, V16 x) {
+  const auto eight = [](float32x4_t low, float32x4_t high) {
+    return vshrn_high_n_u32(vshrn_n_u32(round_to_bf16(low), 16), round_to_bf16(high), 16);
+  };
+  vst1q_u16(&p->bits, eight(x.q0, x.q1));
+  vst1q_u16(&p->bits + 8, eight(x.q2, x.q3));
+}
+GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) return load(p);
+  Bf16 whole[16] = {};
+  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
+  return load(whole);
+}
+GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) {
+    store(p, x);
+    return;
+  }
+  Bf16 whole[16];
+  store(whole, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
+}
+/// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
+GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
+  const auto quarter = [](float32x4_t e, float32x4_t o) {  // keeps the high half of o's bits
+    return float_of(vsriq_n_u32(round_to_bf16(o), round_to_bf16(e), 16));
+  };
+  return each(quarter, even, odd);
+}
+/// The same of values that are bf16 already: bits are only moved.
+GMLP_INLINE V16 join_pairs(V16 even, V16 odd) {
+  const auto quarter = [](float32x4_t e, float32x4_t o) {
+    return float_of(vsriq_n_u32(bits_of(o), bits_of(e), 16));
+  };
+  return each(quarter, even, odd);
+}
+/// The word at p, two bf16, in all lanes.
+GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
+  uint32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  const float32x4_t all = float_of(vdupq_n_u32(word));
+  return {all, all, all, all};
+}
+/// The low and the high halves of words, as f32.
+GMLP_INLINE V16 low_half(V16 words) {
+  return each([](float32x4_t w) { return float_of(vshlq_n_u32(bits_of(w), 16)); }, words);
+}
+GMLP_INLINE V16 high_half(V16 words) {
+  const auto quarter = [](float32x4_t w) {
+    return float_of(vandq_u32(bits_of(w), vdupq_n_u32(0xFFFF0000U)));
+  };
+  return each(quarter, words);
+}
+/// c + a.low b.low + a.high b.high, lane by lane.
+GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
+  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
+}
+
+// ---- hints ----
+
+/// The line at p will be needed soon.
+GMLP_INLINE void prefetch(const void* p) {
+  __builtin_prefetch(p);
+}
+/// Plain stores: NEON's intrinsics have none that pass the caches by.
+template <typename T>
+GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
+  store(p, x, count);
+}
+GMLP_INLINE void stream_end() {}
+
+/// Rows of a 4 x 4 block become its columns; strides in floats (or in words of two bf16).
+GMLP_INLINE void transpose4(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
+  const float32x4x2_t top = vtrnq_f32(vld1q_f32(in), vld1q_f32(in + in_stride));
+  const float32x4x2_t bottom =
+      vtrnq_f32(vld1q_f32(in + 2 * in_stride), vld1q_f32(in + 3 * in_stride));
+  for (int i = 0; i < 2; ++i) {
+    const float32x4_t a = top.val[i];
+    const float32x4_t b = bottom.val[i];
+    vst1q_f32(out + i * out_stride, vcombine_f32(vget_low_f32(a), vget_low_f32(b)));
+    vst1q_f32(out + (i + 2) * out_stride, vcombine_f32(vget_high_f32(a), vget_high_f32(b)));
+  }
+}
+/// The same of 8 x 8.
+GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
+  for (int64_t i = 0; i < 8; i += 4) {
+    for (int64_t j = 0; j < 8; j += 4) {
+      transpose4(out + j * out_stride + i, out_stride, in + i * in_stride + j, in_stride);
+    }
+  }
+}
+
+}  // namespace gmlp::fused::GMLP_ISA

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# `./dev neon`: the NEON kernels on a machine that is no Arm. Cross-compiles the tests of kernels and models and
+# runs them under qemu. The libraries for Arm are unpacked from Debian's packages into BUILD_DIR/sysroot; apt's
+# lists for Arm lie beside it, so that the system's own architectures stay as they are.
+#
+#   usage: neon.sh BUILD_DIR
+set -euo pipefail
+mkdir -p "$1"
+build=$(cd "$1" && pwd)
+cd "$(dirname "$0")/../.."
+packages=(libfmt-dev libfmt9 zlib1g-dev zlib1g catch2 libeigen3-dev libcli11-dev nlohmann-json3-dev
+          libstb-dev)
+cross_root=/usr/aarch64-linux-gnu  # where Debian's cross compiler has the C and C++ libraries
+
+give_up() {
+  echo "neon: NOT TESTED: $*" >&2
+  exit 1
+}
+for program in aarch64-linux-gnu-g++ qemu-aarch64-static apt-get dpkg-deb; do
+  command -v "$program" >/dev/null || give_up "$program is missing; ./dev neon installs it on Debian"
+done
+
+# ---- the libraries ----
+
+fetch_libraries() {
+  local apt=$build/apt package
+  rm -rf "$apt" "$build/sysroot"
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/packages"
+  : >"$apt/status"
+  local options=(-q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$apt/lists"
+                 -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache"
+                 -o APT::Sandbox::User="$(id -un)")
+  apt-get "${options[@]}" update || give_up "no package lists for arm64: see apt-get's message"
+  (cd "$apt/packages" && apt-get "${options[@]}" download "${packages[@]}") ||
+    give_up "not all of ${packages[*]} can be had for arm64: see apt-get's message"
+  for package in "$apt"/packages/*.deb; do dpkg-deb -x "$package" "$build/sysroot"; done
+  touch "$build/sysroot/complete"
+}
+[[ -e $build/sysroot/complete ]] || fetch_libraries
+
+# ---- building and running ----
+
+cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAKE_SYSTEM_NAME=Linux \
+  -D CMAKE_SYSTEM_PROCESSOR=aarch64 -D CMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+  -D CMAKE_FIND_ROOT_PATH="$build/sysroot;$cross_root" -D CMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER \
+  -D CMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -D CMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \
+  -D CMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -D CMAKE_COMPILE_WARNING_AS_ERROR=ON
+cmake --build "$build/tests" --target test_kernels test_models
+tests/setup/kernel_symbols.sh "$build/tests"
+
+# Of test_models those that depend on the instruction set. In all about four minutes of one processor.
+export GMLP_ISA=neon OMP_WAIT_POLICY=passive
+arm() {
+  printf '+ %s\n' "$*" >&2
+  qemu-aarch64-static -L "$cross_root" "$build/tests/tests/$1" "${@:2}"
+}
+arm test_kernels
+arm test_models "[golden],[agreement]"
