@@ -37,6 +37,11 @@ namespace avx512 {
 const ladder::Rungs& rungs();
 }
 #endif
+#if defined(GMLP_RUNGS_NEON)
+namespace neon {
+const ladder::Rungs& rungs();
+}
+#endif
 
 }  // namespace gmlp::fused
 
@@ -51,6 +56,9 @@ const Rungs& rungs_of(const char* isa) {
 #endif
 #if defined(GMLP_RUNGS_AVX2)
   if (name == "avx2") return fused::avx2::rungs();
+#endif
+#if defined(GMLP_RUNGS_NEON)
+  if (name == "neon") return fused::neon::rungs();
 #endif
   return fused::scalar::rungs();
 }
