@@ -151,8 +151,8 @@ void write_centre(const Image& image, const TransformOptions& options, bool mirr
   // Python's round(): halves go to the even neighbour.
   const double top = std::nearbyint(static_cast<double>(resized.height - options.height) / 2);
   const double left = std::nearbyint(static_cast<double>(resized.width - options.width) / 2);
-  write_window(resized, options,
-               {static_cast<int64_t>(top), static_cast<int64_t>(left), mirrored}, out);
+  write_window(resized, options, {static_cast<int64_t>(top), static_cast<int64_t>(left), mirrored},
+               out);
 }
 
 /// Mirror, shift or crop, then the policy. The draws come in a fixed order; what one option
