@@ -1,4 +1,5 @@
 // Resize against values computed by hand, the transforms, and AutoAugment's operations one by one.
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -167,7 +168,8 @@ TEST_CASE("mirror augmentation is the evaluation's image, half of the time mirro
     gmlp::Random random(3, gmlp::Purpose::kAugment, 0, sample);
     std::vector<float> out = transform(image, options, &random);
     if (out != plain) {
-      for (int64_t y = 0; y < 16; ++y) std::reverse(&out[y * 15], &out[y * 15] + 15);
+      for (int64_t y = 0; y < 16; ++y)
+        std::reverse(out.begin() + y * 15, out.begin() + (y + 1) * 15);
       ++mirrored;
     }
     CHECK(out == plain);
