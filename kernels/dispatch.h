@@ -140,8 +140,8 @@ struct Kernels {
   /// GELU and its derivative of n numbers.
   void (*vector_math)(float* gelu_x, float* dgelu_x, const float* x, int64_t n);
   void (*vector_exp)(float* y, const float* x, int64_t n);
-  /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block, of R = batch * tokens
-  /// rows, in `precision`, rows of z a few elements apart where F would fill whole half pages: a
+  /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens, z in
+  /// `precision`. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes longer. A
   /// first call with z = nullptr packs the weight.
   void (*channel_in)(void* z, const float* x, const BlockWeights<const float>& weights,
                      void* workspace, const BlockShape& shape);

@@ -3,9 +3,8 @@
 // bf16, with sums in f32.
 //
 //   register tile   kTileRows x kPanel of C stays in registers over a block of k
-//   B               packed panels (pack.h): one panel is read from L1 or L2 by all row tiles in
-//   turn A               as it is, row-major: a tile reads kTileRows rows side by side, one word of
-//   each
+//   B               packed panels (pack.h): all row tiles in turn read one from L1 or L2
+//   A               as it is, row-major: a tile reads kTileRows rows side by side, a word of each
 //                   at a time, broadcast; or packed tiles where the product wants a transpose
 //
 // For each block of k, each panel, each row tile: multiply. After the last block the tile goes
@@ -26,7 +25,7 @@ struct Tile {
 struct Lines {
   static constexpr int64_t kArrays = 5;
   const void* at[kArrays * kTileRows * (kPanel * 4 / 64)];
-  int64_t count;
+  int64_t count = 0;
 };
 /// Adds `rows` rows of the tile at p, `stride` elements apart.
 template <typename T>
@@ -184,7 +183,6 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_str
         const int64_t begin = larger(k.begin / kPerWord, word0);
         const int64_t end = smaller(words_of<T>(k.end), word0 + depth);
         Lines lines;
-        lines.count = 0;
         if (last) prepare(lines, row, rows, col);
         Tile tile;
         if (word0 > 0) load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
@@ -226,7 +224,6 @@ GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, in
         if (triangle == Triangle::kLower && col >= row + rows) continue;
         float* place = c + row * c_stride + col;
         Lines lines;
-        lines.count = 0;
         add_lines(lines, place, c_stride, rows);
         Tile tile;
         multiply<T, false>(tile, true, a + row * a_stride + word0 * Operand<T>::kPerWord, a_stride,
@@ -277,7 +274,6 @@ GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, float* sums, const 
           const int64_t rows = smaller(kTileRows, m - t * kTileRows);
           float* place = c + t * kTileRows * c_stride + col;
           Lines lines;
-          lines.count = 0;
           add_lines(lines, place, c_stride, rows);
           Tile tile;
           multiply<T, true>(

@@ -83,7 +83,7 @@ void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_tr
   }
 }
 
-/// Fourteen accumulators (the register file's worth where it is smaller), each a chain of its own.
+/// As many accumulators as the register tile has rows, each a chain of its own.
 template <typename T>
 double burst(int64_t iterations) {
   constexpr int kChains = kTileRows;
