@@ -101,7 +101,7 @@ void forward(Tape& tape, const Call& call, float* y, const fused::BlockSaved& sa
 void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tensor& dy) {
   const FusedBlockParameters& p = call.parameters;
   // In place where it can be: a chunk's dx is written after the last use of its dy.
-  const Tensor dx = tape.dy_is_free() ? dy : tape.scratch(DType::kF32, dy.shape());
+  const Tensor dx = tape.take_dy() ? dy : tape.scratch(DType::kF32, dy.shape());
   Tensor dextra;
   if (call.gate_extra.defined()) {
     dextra = tape.scratch(DType::kF32, tape.value(call.gate_extra).shape());

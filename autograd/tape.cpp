@@ -47,6 +47,12 @@ void Tape::give(Var x, const Tensor& dx, bool sole) {
   node.sole = true;
 }
 
+bool Tape::take_dy() {
+  Node& node = nodes_[static_cast<size_t>(undoing_)];
+  if (node.sole) node.gradient = Tensor();
+  return node.sole;
+}
+
 void Tape::backward(Var loss) {
   const Tensor one = scratch(value(loss).dtype(), value(loss).shape());
   require(one.elements() == 1, "backward from something that is not a scalar");
@@ -60,8 +66,9 @@ void Tape::backward(Var y, const Tensor& dy) {
   for (int64_t i = y.index; i >= 0; --i) {
     const Node& node = nodes_[static_cast<size_t>(i)];
     if (!node.backward || !node.gradient.defined()) continue;
-    dy_is_free_ = node.sole;
-    node.backward(node.gradient);
+    undoing_ = i;
+    const Tensor gradient = node.gradient;  // a copy, as the closure may take the node's
+    node.backward(gradient);
     profile_mark("backward", node.name);
   }
 }

@@ -78,8 +78,9 @@ class Tape {
   /// Called by closures: dx is (a part of) the gradient of x. The tape keeps dx, it must not
   /// change; `sole`: it was given to nobody else.
   void give(Var x, const Tensor& dx, bool sole = false);
-  /// Called by closures: whether dy may be overwritten, as nobody else will read it.
-  bool dy_is_free() const { return dy_is_free_; }
+  /// Called by closures: whether dy's memory is theirs from now on, as nobody else reads it. Where
+  /// it is, grad() of that value is no longer defined.
+  bool take_dy();
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.
   void backward(Var loss);
@@ -103,7 +104,7 @@ class Tape {
   Arena& arena_;
   Compute compute_;
   bool recording_;
-  bool dy_is_free_ = false;
+  int64_t undoing_ = -1;  // the node whose closure runs
   std::vector<Node> nodes_;
 };
 

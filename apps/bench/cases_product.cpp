@@ -83,12 +83,17 @@ fused::Precision precision_of(bool bf16) {
   return bf16 ? fused::Precision::kBf16 : fused::Precision::kF32;
 }
 
-Case gemm_case(const Size& size, bool bf16) {
+Case product_case(const char* kernel, const Size& size, bool bf16) {
   Case c;
-  c.kernel = "gemm";
+  c.kernel = kernel;
   c.shape = shape_of(size);
   c.precision = bf16 ? "bf16" : "f32";
   c.work = 2.0 * static_cast<double>(size.m * size.n * size.k);
+  return c;
+}
+
+Case gemm_case(const Size& size, bool bf16) {
+  Case c = product_case("gemm", size, bf16);
   const Product product = make_product(size, bf16, false);
   const Tensor out = Tensor::zeros(DType::kF32, {size.m, size.n});
   const int64_t bytes = fused::kernels().gemm_workspace(size.m, size.n, size.k);
@@ -155,11 +160,7 @@ class ChannelIn {
 };
 
 Case channel_in_case(const Size& size, bool bf16) {
-  Case c;
-  c.kernel = "channel_in";
-  c.shape = shape_of(size);
-  c.precision = bf16 ? "bf16" : "f32";
-  c.work = 2.0 * static_cast<double>(size.m * size.n * size.k);
+  Case c = product_case("channel_in", size, bf16);
   const Product product = make_product(size, bf16, true);
   const std::shared_ptr<ChannelIn> ours = std::make_shared<ChannelIn>(product);
   c.contenders.push_back(

@@ -135,21 +135,6 @@ GMLP_INLINE void store(Bf16* p, V16 x) {
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xD8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
-GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) return load(p);
-  Bf16 whole[16] = {};
-  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
-  return load(whole);
-}
-GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) {
-    store(p, x);
-    return;
-  }
-  Bf16 whole[16];
-  store(whole, x);
-  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
-}
 /// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
 GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
   const __m256i high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U));
@@ -185,10 +170,6 @@ GMLP_INLINE V16 high_half(V16 words) {
   const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U)));
   return {_mm256_and_ps(words.lo, mask), _mm256_and_ps(words.hi, mask)};
 }
-/// c + a.low b.low + a.high b.high, lane by lane.
-GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
-  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
-}
 
 // ---- hints ----
 
@@ -205,7 +186,8 @@ GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
     store(p, x, count);
   }
 }
-GMLP_INLINE void stream(Bf16* p, V16 x, int64_t count) {
+template <typename T>
+GMLP_INLINE void stream(T* p, V16 x, int64_t count) {  // of bf16, with plain stores
   store(p, x, count);
 }
 /// Before another thread may read what was streamed.
@@ -214,3 +196,5 @@ GMLP_INLINE void stream_end() {
 }
 
 }  // namespace gmlp::fused::GMLP_ISA
+
+#include "kernels/simd/simd_bf16.h"

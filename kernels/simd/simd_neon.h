@@ -152,21 +152,6 @@ GMLP_INLINE void store(Bf16* p, V16 x) {
   vst1q_u16(&p->bits, eight(x.q0, x.q1));
   vst1q_u16(&p->bits + 8, eight(x.q2, x.q3));
 }
-GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) return load(p);
-  Bf16 whole[16] = {};
-  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
-  return load(whole);
-}
-GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) {
-    store(p, x);
-    return;
-  }
-  Bf16 whole[16];
-  store(whole, x);
-  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
-}
 /// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
 GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
   const auto quarter = [](float32x4_t e, float32x4_t o) {  // keeps the high half of o's bits
@@ -197,10 +182,6 @@ GMLP_INLINE V16 high_half(V16 words) {
     return float_of(vandq_u32(bits_of(w), vdupq_n_u32(0xFFFF0000U)));
   };
   return each(quarter, words);
-}
-/// c + a.low b.low + a.high b.high, lane by lane.
-GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
-  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
 }
 
 // ---- hints ----
@@ -238,3 +219,5 @@ GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int
 }
 
 }  // namespace gmlp::fused::GMLP_ISA
+
+#include "kernels/simd/simd_bf16.h"

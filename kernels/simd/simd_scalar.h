@@ -118,15 +118,8 @@ GMLP_INLINE uint16_t round_to_bf16(float x) {
 GMLP_INLINE V16 load(const Bf16* p) {
   return each([&](int i) { return float_of(static_cast<uint32_t>(p[i].bits) << 16); });
 }
-GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
-  return each(
-      [&](int i) { return i < count ? float_of(static_cast<uint32_t>(p[i].bits) << 16) : 0.0f; });
-}
-GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) p[i].bits = round_to_bf16(x.lane[i]);
-}
 GMLP_INLINE void store(Bf16* p, V16 x) {
-  store(p, x, 16);
+  for (int i = 0; i < 16; ++i) p[i].bits = round_to_bf16(x.lane[i]);
 }
 /// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
 GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
@@ -152,10 +145,6 @@ GMLP_INLINE V16 low_half(V16 words) {
 GMLP_INLINE V16 high_half(V16 words) {
   return each([&](int i) { return float_of(bits_of(words.lane[i]) & 0xFFFF0000U); });
 }
-/// c + a.low b.low + a.high b.high, lane by lane.
-GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
-  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
-}
 
 // ---- hints, of no effect here ----
 
@@ -175,3 +164,5 @@ GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int
 }
 
 }  // namespace gmlp::fused::GMLP_ISA
+
+#include "kernels/simd/simd_bf16.h"

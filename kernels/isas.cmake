@@ -1,0 +1,29 @@
+# The instruction sets that sources on kernels/simd are compiled for on this kind of processor, with their
+# flags. A new one is a header in simd/, its lines here and in dispatch.cpp.
+set(GMLP_ISAS scalar)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND GMLP_ISAS avx2 avx512 avx512bf16)
+  set(GMLP_FLAGS_avx2 -mavx2 -mfma)
+  set(GMLP_FLAGS_avx512 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # gcc 12 warns of its own header, whose _mm512_undefined_ps is meant to be uninitialised.
+    list(APPEND GMLP_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif()
+  set(GMLP_FLAGS_avx512bf16 ${GMLP_FLAGS_avx512} -mavx512bf16)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  list(APPEND GMLP_ISAS neon)
+  # gcc's early scheduling fetches all of A's words at once, and tiles no longer fit into the registers.
+  set(GMLP_FLAGS_neon $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
+endif()
+
+# Compiles `ARGN` once for `isa`, into the namespace GMLP_ISA, as part of the target `owner`, which learns of
+# it by `macro`_ISA.
+function(gmlp_isa_objects owner prefix macro isa)
+  string(TOUPPER ${isa} upper)
+  add_library(${prefix}_${isa} OBJECT ${ARGN})
+  target_link_libraries(${prefix}_${isa} PRIVATE gmlp_flags OpenMP::OpenMP_CXX)
+  target_compile_definitions(${prefix}_${isa} PRIVATE GMLP_ISA=${isa} GMLP_ISA_${upper})
+  target_compile_options(${prefix}_${isa} PRIVATE -O3 -fno-exceptions ${GMLP_FLAGS_${isa}})
+  target_sources(${owner} PRIVATE $<TARGET_OBJECTS:${prefix}_${isa}>)
+  target_compile_definitions(${owner} PRIVATE ${macro}_${upper})
+endfunction()

@@ -1,0 +1,27 @@
+#pragma once
+// The rest of the bf16 vocabulary for instruction sets that have neither masks for halves nor a dot
+// product of pairs, in terms of what their header has defined before it includes this one.
+
+namespace gmlp::fused::GMLP_ISA {
+
+GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) return load(p);
+  Bf16 whole[16] = {};
+  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
+  return load(whole);
+}
+GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
+  if (__builtin_expect(count == 16, 1)) {
+    store(p, x);
+    return;
+  }
+  Bf16 whole[16];
+  store(whole, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
+}
+/// c + a.low b.low + a.high b.high, lane by lane.
+GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
+  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
+}
+
+}  // namespace gmlp::fused::GMLP_ISA
