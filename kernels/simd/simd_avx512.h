@@ -94,6 +94,11 @@ GMLP_INLINE V16 exp2_integer(V16 n) {
   const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))};
 }
+#define GMLP_LOOKUP  // sixteen floats fit into one register: tables are cheap
+/// table[the low four bits of the lane], lane by lane; `table` is aligned.
+GMLP_INLINE V16 lookup(const float* table, V16 index) {
+  return {_mm512_permutexvar_ps(_mm512_castps_si512(index.v), _mm512_load_ps(table))};
+}
 /// The sum of all lanes, in one fixed order.
 GMLP_INLINE float sum(V16 x) {
   const __m256 low = _mm512_castps512_ps256(x.v);
