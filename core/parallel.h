@@ -13,6 +13,14 @@ namespace gmlp {
 int thread_count();
 void set_thread_count(int count);
 
+/// Numbers below the smallest normal one count as 0 from now on, on this thread and on the workers
+/// of every later set_thread_count(). A moment that decays towards 0 spends a thousand steps there,
+/// and some processors take a hundred times as long over each. Programs say so at their start;
+/// libraries and tests leave the arithmetic as IEEE 754 has it.
+void flush_denormals();
+/// Whether this thread does.
+bool flushes_denormals();
+
 /// ceil(n / size): how many chunks of `size` cover n.
 constexpr int64_t chunk_count(int64_t n, int64_t size) {
   return (n + size - 1) / size;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -27,6 +28,7 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
 int guard_main(const char* program, const std::function<int()>& body) {
   int status = kExitFailedRun;
   std::string message;
+  flush_denormals();
   try {
     return body();
   } catch (const InputError& error) {

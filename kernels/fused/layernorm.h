@@ -15,15 +15,26 @@ struct RowStats {
   float rstd;
 };
 
+/// The sum of add(sums, c, count) over a row, 16 columns a time: four chains of additions, since
+/// one would wait for the adder.
+template <typename Add>
+GMLP_INLINE float sum_over(int64_t cols, const Add& add) {
+  V16 part[4] = {zero(), zero(), zero(), zero()};
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) {
+    for (int64_t i = 0; i < 4; ++i) part[i] = add(part[i], c + i * kLanes, kLanes);
+  }
+  for (; c < cols; c += kLanes) part[0] = add(part[0], c, smaller(kLanes, cols - c));
+  return sum((part[0] + part[1]) + (part[2] + part[3]));
+}
+
 /// Two passes over a row that is in the cache: the mean first, then the squares around it.
 template <typename T>
 GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
-  V16 total = zero();
-  for (int64_t c = 0; c < cols; c += kLanes) total = total + load(x + c, smaller(kLanes, cols - c));
-  const float mean = sum(total) / static_cast<float>(cols);
-  V16 squares = zero();
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t count = smaller(kLanes, cols - c);
+  const float total =
+      sum_over(cols, [&](V16 sums, int64_t c, int64_t count) { return sums + load(x + c, count); });
+  const float mean = total / static_cast<float>(cols);
+  const float squares = sum_over(cols, [&](V16 sums, int64_t c, int64_t count) {
     // Lanes beyond the row hold 0 - mean; a second masked trip through memory would cost more than
     // this.
     V16 centred = load(x + c, count) - set1(mean);
@@ -32,9 +43,9 @@ GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
       store(lanes, centred);
       centred = load(lanes, count);
     }
-    squares = fma(centred, centred, squares);
-  }
-  const float variance = sum(squares) / static_cast<float>(cols);
+    return fma(centred, centred, sums);
+  });
+  const float variance = squares / static_cast<float>(cols);
   return {mean, 1.0f / __builtin_sqrtf(variance + eps)};
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -37,6 +38,26 @@ TEST_CASE("parallel_for calls its body once a chunk") {
     parallel_for(chunks, [&](int64_t i) { ++calls[static_cast<size_t>(i)]; });
     for (const std::atomic<int>& count : calls) CHECK(count == 1);
   }
+}
+
+TEST_CASE("workers flush denormals where the program says so") {
+  // On a thread of its own, since the mode stays with a thread.
+  int flushing = 0;
+  bool before = true;
+  std::thread([&] {
+    before = flushes_denormals();
+    flush_denormals();
+    set_thread_count(4);
+    std::atomic<int> count{0};
+#pragma omp parallel
+    {
+      const volatile float smallest = 1.17549435e-38F;
+      if (flushes_denormals() && smallest / 2 == 0) ++count;
+    }
+    flushing = count;
+  }).join();
+  CHECK_FALSE(before);
+  CHECK(flushing == 4);
 }
 
 TEST_CASE("parallel_ranges covers everything once, in ranges of the size asked for") {
