@@ -209,26 +209,29 @@ GMLP_INLINE int64_t packed_tile_size(int64_t words) {
 }
 
 /// Row tiles [t0, t1) of one block of A, given as Aᵀ (k,m), row-major; adds each row of A to
-/// `sums` (m), in the order of k, if there are any.
+/// `sums` (m), in the order of k, if there are any. Eight words of a tile are taken at a time: then
+/// their sum stays in a register, and lines are read while they are in the cache.
 template <typename T>
 GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride, int64_t k,
                             int64_t word0, int64_t words, int64_t t0, int64_t t1, int64_t m) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
-  for (int64_t word = 0; word < words; ++word) {
-    const int64_t row = (word0 + word) * kPerWord;
-    const bool pair = kPerWord == 2 && row + 1 < k;
-    float* place = out + word * kTileRows;
-    for (int64_t t = t0; t < t1; ++t, place += packed_tile_size(words)) {
+  constexpr int64_t kWords = 8;
+  for (int64_t first = 0; first < words; first += kWords) {
+    for (int64_t t = t0; t < t1; ++t) {
       const int64_t col = t * kTileRows;
       const int64_t rows = smaller(kTileRows, m - col);
-      const T* even = at + row * stride + col;
-      const T* odd = pair ? even + stride : nullptr;
-      store(place, word_of_rows(even, odd, rows, T{}));
-      if (sums != nullptr) {
-        V16 total = load(sums + col, rows) + load(even, rows);
-        if (pair) total = total + load(odd, rows);
-        store(sums + col, total, rows);
+      float* place = out + (t - t0) * packed_tile_size(words) + first * kTileRows;
+      V16 total = sums == nullptr ? zero() : load(sums + col, rows);
+      for (int64_t word = first; word < smaller(first + kWords, words); ++word) {
+        const int64_t row = (word0 + word) * kPerWord;
+        const T* even = at + row * stride + col;
+        const T* odd = kPerWord == 2 && row + 1 < k ? even + stride : nullptr;
+        store(place, word_of_rows(even, odd, rows, T{}));
+        place += kTileRows;
+        total = total + load(even, rows);
+        if (odd != nullptr) total = total + load(odd, rows);
       }
+      if (sums != nullptr) store(sums + col, total, rows);
     }
   }
 }

@@ -152,16 +152,23 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& 
   }
 }
 
-/// One row: dv̂ -> dv -> dh, and v̂ on the way. `room` holds 2 E floats.
+/// One row: dv̂ -> dv -> dh, and v̂ on the way. `room` holds 2 E floats. Rows are f_stride (dh),
+/// e_stride (v̂, dv̂) and d_ffn (h) apart: the next one is asked for, since to the hardware's
+/// prefetcher each row is a new stream.
 template <typename T>
 GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const T* h,
                                         RowStats stats, float* dgamma, float* dbeta, float* room,
-                                        const BlockWeights<const float>& w, Gate gate,
-                                        int64_t width) {
+                                        const BlockWeights<const float>& w, const BlockShape& s) {
+  const Gate gate = s.gate;
+  const int64_t width = gate_width(s);
   float* v = room;
   float* slope = room + width;
   for (int64_t c = 0; c < width; c += kLanes) {  // "z = gelu(h)" again, and its derivative
     const int64_t count = smaller(kLanes, width - c);
+    prefetch(h + s.d_ffn + c);
+    prefetch(dv_hat + stride_of<T>(width) + c);
+    prefetch(v_hat + stride_of<T>(width) + c);
+    prefetch(dh + stride_of<T>(s.d_ffn) + c);
     const V16 h_c = load(h + c, count);
     const Normal phi = normal(h_c);
     store(v + c, rounded(h_c * phi.cdf, T{}), count);
@@ -200,7 +207,7 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
       gate_norm_backward_row(dh + r * f_stride + s.d_ffn - width, v_hat + r * e_stride,
                              dv_hat + r * e_stride, chunk.h + r * s.d_ffn + s.d_ffn - width,
                              RowStats{chunk.gate_mean[r], chunk.gate_rstd[r]}, dgamma, dbeta,
-                             rooms + block * 2 * width, w, s.gate, width);
+                             rooms + block * 2 * width, w, s);
     }
   }
   add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, blocks, width);
