@@ -5,7 +5,7 @@
 //   m = beta1 m + (1 - beta1) g                          v = beta2 v + (1 - beta2) g²
 //   w -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 //
-// And the sum of squares that the global norm's clip needs, in double over chunks in order.
+// And the sum of squares that the global norm's clip needs, in double, in a fixed order.
 
 #include <cmath>
 #include <vector>
@@ -40,12 +40,14 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
 
 template <typename T>
 double sum_of_squares(const T* x, int64_t n) {
-  double total = 0;
-  for (int64_t begin = 0; begin < n; begin += kElementChunk) {
-    const int64_t size = begin + kElementChunk < n ? kElementChunk : n - begin;
-    total += row(x + begin, size).template cast<double>().squaredNorm();
+  // Sixteen sums side by side: one would wait for the adder at every element.
+  constexpr int64_t kSums = 16;
+  Eigen::Array<double, kSums, 1> sums = Eigen::Array<double, kSums, 1>::Zero();
+  const int64_t whole = n - n % kSums;
+  for (int64_t i = 0; i < whole; i += kSums) {
+    sums += Eigen::Map<const Eigen::Array<T, kSums, 1>>(x + i).template cast<double>().square();
   }
-  return total;
+  return sums.sum() + row(x + whole, n - whole).template cast<double>().squaredNorm();
 }
 
 template void adamw_update(float*, float*, float*, const float*, int64_t, const AdamWStep&);
