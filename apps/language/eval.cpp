@@ -71,9 +71,9 @@ int language_eval(const std::vector<std::string>& arguments) {
 
   const LoadedLanguage loaded = load_language(options.model);
   std::vector<std::string> notes;
+  corpus.check_stop = throw_if_stopped;
   const TokenRow tokens = open_tokens(text, *loaded.tokenizer, corpus, &notes);
   for (const std::string& line : notes) fmt::print("{}\n", line);
-  if (stop_signal() != 0) return 128 + stop_signal();
   const Compute compute =
       stored_language_compute(*loaded.model, options.precision, options.kernels);
   const TextLoader loader =

@@ -65,8 +65,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
     score.samples += scored;
   }
   if (score.samples == 0) {
-    fail_input("the text to validate on holds {} tokens, less than a window of {}; use more text",
-               tokens.size(), model.config().block.tokens);
+    fail_input("of the {} tokens to validate on none is scored; use more text", tokens.size());
   }
   const double scored = static_cast<double>(score.samples);
   score.loss = sum / scored;

@@ -22,7 +22,8 @@ struct TextScore : Score {    // samples: scored tokens
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective);
 
-/// The first `most` batches of the loader; 0: all. Throws InputError where there is none.
+/// The first `most` batches of the loader; 0: all. Throws InputError where they score no
+/// token.
 /// `tokens` are the loader's: for bits a byte.
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
                         int64_t most, const Compute& compute, Arena& arena);

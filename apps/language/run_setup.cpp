@@ -5,6 +5,7 @@
 
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
+#include "apps/training/signals.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -29,6 +30,7 @@ void LanguageRun::open_text() {
   CorpusOptions corpus;
   corpus.cache_dir = options.cache_dir;
   corpus.val_fraction = options.val_fraction;
+  corpus.check_stop = throw_if_stopped;
   data = open_corpus(options.text, options.val_text, *tokenizer, corpus);
   for (const std::string& line : data.notes) note(line);
 }
@@ -60,18 +62,13 @@ void LanguageRun::build_loaders() {
   loader = std::make_unique<TextLoader>(data.train, batches);
   if (loader->batches_per_epoch() < 1) {
     fail_input(
-        "--batch-size {}: the {} training tokens are less than a batch of windows of {}; use more "
-        "text, a smaller batch or a shorter --seq-len",
+        "--batch-size {}: the {} training tokens are less than so many windows of {}; use a "
+        "smaller "
+        "one, more text or a shorter --seq-len",
         options.batch_size, data.train.size(), config.block.tokens);
   }
   val_loader =
       std::make_unique<TextLoader>(validation_loader(data.val, *tokenizer, config, objective));
-  if (val_loader->batches_per_epoch() < 1) {
-    fail_input(
-        "the {} tokens to validate on are less than a window of {}; use a larger --val-fraction, "
-        "more --val-text or a shorter --seq-len",
-        data.val.size(), config.block.tokens);
-  }
 }
 
 void LanguageRun::identify() {
