@@ -23,6 +23,7 @@ constexpr const char* kUsage =
     "  gmlp-language fill      --model DIR \"Paris is the [MASK] of France.\" [--topk 5]\n"
     "  gmlp-language generate  --model DIR --prompt TEXT [--max-tokens N] [--temperature T]\n"
     "  gmlp-language predict   --model DIR --input-array ids.npy --output-array logits.npy\n"
+    "  gmlp-language ablate    --text FILE... --tokenizer FILE|bytes --max-steps N [--out DIR]\n"
     "  gmlp-language info      --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-language pretrain --text BOOK.txt --tokenizer bytes --objective causal \\\n"
     "       --model gmlp_char\n"
@@ -42,7 +43,7 @@ constexpr Verb kVerbs[] = {
     {"tokenizer", gmlp::language_tokenizer}, {"pretrain", run_pretrain},
     {"eval", gmlp::language_eval},           {"fill", gmlp::language_fill},
     {"generate", gmlp::language_generate},   {"predict", gmlp::language_predict},
-    {"info", gmlp::language_info},
+    {"ablate", gmlp::language_ablate},       {"info", gmlp::language_info},
 };
 
 std::string verb_names() {
