@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/training/signals.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -31,6 +32,9 @@ int guard_main(const char* program, const std::function<int()>& body) {
   flush_denormals();
   try {
     return body();
+  } catch (const Stopped& stopped) {
+    status = 128 + stop_signal();
+    message = stopped.what();
   } catch (const InputError& error) {
     status = kExitWrongInput;
     message = error.what();

@@ -32,6 +32,10 @@ int stop_signal() {
   return g_signal.load();
 }
 
+void throw_if_stopped() {
+  if (stop_signal() != 0) throw Stopped();
+}
+
 void set_stop_signal(int signal) {
   g_signal.store(signal);
 }
