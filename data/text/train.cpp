@@ -130,12 +130,16 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
     }
   }
   std::vector<std::pair<int64_t, char32_t>> order;  // the most frequent first
-  for (const auto& [code, count] : counts) order.emplace_back(-count, code);
+  order.reserve(counts.size());
+  for (const std::pair<const char32_t, int64_t>& entry : counts) {
+    order.emplace_back(-entry.second, entry.first);
+  }
   std::sort(order.begin(), order.end());
   if (vocab > 0 && static_cast<int64_t>(order.size()) > vocab - kSpecials) {
     order.resize(static_cast<size_t>(std::max<int64_t>(vocab - kSpecials, 0)));
   }
   std::vector<char32_t> characters;
+  characters.reserve(order.size());
   for (const std::pair<int64_t, char32_t>& entry : order) characters.push_back(entry.second);
   std::sort(characters.begin(), characters.end());
   return make_chars_tokenizer(std::move(characters), files.front())->file_bytes();
