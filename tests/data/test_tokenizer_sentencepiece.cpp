@@ -115,7 +115,7 @@ TEST_CASE("a vocabulary that the text does not give is an error") {
   const TempFolder folder;
   gmlp::write_file_atomic(folder.path("t.txt"), "only a few words\n");
   const auto error = [&](const std::string& name, int64_t vocab) {
-    const std::string message = input_error([&] {
+    std::string message = input_error([&] {
       gmlp::train_tokenizer({folder.path(name)}, {"sentencepiece", vocab});
     });
     INFO(message);
