@@ -55,7 +55,7 @@ std::string cache_folder(const CorpusOptions& options) {
     const char* value = std::getenv(name);
     return std::string(value != nullptr ? value : "");
   };
-  if (const std::string own = variable("GMLP_CACHE"); !own.empty()) return own;
+  if (std::string own = variable("GMLP_CACHE"); !own.empty()) return own;
   if (const std::string xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg + "/gmlp";
   if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/gmlp";
   return "";

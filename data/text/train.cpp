@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <sentencepiece_trainer.h>
+#include <utf8proc.h>
 
 #include "core/error.h"
 #include "core/printable.h"
@@ -36,7 +37,30 @@ class Sentences : public sp::SentenceIterator {
   size_t at_ = 0;
 };
 
-/// Calls `use` with each line of the texts that is not blank; long ones in parts.
+/// Whether SentencePiece has something to learn from a line. Where no line is left after its own
+/// cleaning, the library ends the process, so lines without a visible character are kept from it;
+/// so are those with the block that it reserves for itself and leaves out.
+bool is_useful(std::string_view line) {
+  // How it writes a space, and what its normalization takes for one.
+  constexpr char32_t kSpaceBlock = 0x2581;
+  constexpr char32_t kReplacement = 0xFFFD;
+  if (line.find("\u2585") != std::string_view::npos) return false;
+  for (int64_t at = 0; at < static_cast<int64_t>(line.size());) {
+    const Utf8Char character = utf8_at(line, at);
+    at += character.size;
+    const utf8proc_category_t category =
+        utf8proc_category(static_cast<utf8proc_int32_t>(character.code));
+    const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    const bool number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    const bool mark = category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_SO;
+    if (letter || number ||
+        (mark && character.code != kSpaceBlock && character.code != kReplacement))
+      return true;
+  }
+  return false;
+}
+
+/// Calls `use` with each useful line of the texts; long ones in parts.
 template <typename Use>
 void each_line(const std::vector<std::string>& files, const Use& use) {
   for (const std::string& path : files) {
@@ -48,7 +72,7 @@ void each_line(const std::vector<std::string>& files, const Use& use) {
         const std::string_view line = part.substr(0, length);
         part.remove_prefix(length);
         const size_t last = line.find_last_not_of(" \t\r\n");
-        if (last != std::string_view::npos) use(line.substr(0, last + 1));
+        if (is_useful(line)) use(line.substr(0, last + 1));
       }
     }
   }
@@ -130,12 +154,16 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
     }
   }
   std::vector<std::pair<int64_t, char32_t>> order;  // the most frequent first
-  for (const auto& [code, count] : counts) order.emplace_back(-count, code);
+  order.reserve(counts.size());
+  for (const std::pair<const char32_t, int64_t>& entry : counts) {
+    order.emplace_back(-entry.second, entry.first);
+  }
   std::sort(order.begin(), order.end());
   if (vocab > 0 && static_cast<int64_t>(order.size()) > vocab - kSpecials) {
     order.resize(static_cast<size_t>(std::max<int64_t>(vocab - kSpecials, 0)));
   }
   std::vector<char32_t> characters;
+  characters.reserve(order.size());
   for (const std::pair<int64_t, char32_t>& entry : order) characters.push_back(entry.second);
   std::sort(characters.begin(), characters.end());
   return make_chars_tokenizer(std::move(characters), files.front())->file_bytes();

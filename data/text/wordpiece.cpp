@@ -155,7 +155,8 @@ class WordPieceTokenizer : public Tokenizer {
       if (id >= 0 && id < vocab() && id != special_.unknown) piece = at(id);
       const bool goes_on = piece.starts_with("##") && piece.size() > 2;
       if (goes_on) piece.remove_prefix(2);
-      const bool closes = piece.size() == 1 && std::string_view(".,!?;:").find(piece[0]) != npos;
+      const bool closes =
+          piece.size() == 1 && std::string_view(".,!?;:").find(piece[0]) != std::string_view::npos;
       if (!text.empty() && !goes_on && !closes) text.push_back(' ');
       text.append(piece);
     }
@@ -169,8 +170,6 @@ class WordPieceTokenizer : public Tokenizer {
   std::string file_bytes() const override { return bytes_; }
 
  private:
-  static constexpr size_t npos = std::string_view::npos;
-
   std::string_view at(int64_t id) const { return pieces_[static_cast<size_t>(id)]; }
   bool is_special(int64_t id) const {
     return id == special_.pad || id == special_.cls || id == special_.sep || id == special_.mask;

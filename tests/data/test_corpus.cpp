@@ -58,6 +58,7 @@ struct Corpus {
     CorpusOptions options;
     options.cache_dir = folder.path("cache");
     std::vector<std::string> paths;
+    paths.reserve(names.size());
     for (const std::string& name : names) paths.push_back(folder.path(name));
     notes.clear();
     return open_tokens(paths, *tokenizer, options, &notes);

@@ -116,7 +116,7 @@ TEST_CASE("evaluation scores each id once") {
       const int64_t first = objective == Objective::kCausal ? 6 : 5;  // nothing predicts the first
       CHECK(static_cast<int64_t>(scored.size()) == size + 5 - first);
       CHECK(scored.begin()->first == first);
-      for (const auto& [id, times] : scored) CHECK(times == 1);
+      for (const std::pair<const int64_t, int64_t>& entry : scored) CHECK(entry.second == 1);
     }
   }
 }

@@ -114,9 +114,8 @@ TEST_CASE("the same text trains the same sentencepiece model") {
 TEST_CASE("a vocabulary that the text does not give is an error") {
   const TempFolder folder;
   gmlp::write_file_atomic(folder.path("t.txt"), "only a few words\n");
-  gmlp::write_file_atomic(folder.path("blank.txt"), " \n\n");
   const auto error = [&](const std::string& name, int64_t vocab) {
-    const std::string message = input_error([&] {
+    std::string message = input_error([&] {
       gmlp::train_tokenizer({folder.path(name)}, {"sentencepiece", vocab});
     });
     INFO(message);
@@ -125,6 +124,9 @@ TEST_CASE("a vocabulary that the text does not give is an error") {
   CHECK(error("t.txt", 8000).find("--vocab-size 8000: SentencePiece cannot train") == 0);
   CHECK(error("t.txt", 262).find("--vocab-size 262") == 0);
   CHECK(error("t.txt", 100).find("--vocab-size 100: must be between") == 0);
+  // The library ends the process when nothing is left of a text.
+  const std::string blank = " \n\n\u2581 \u2581\n\u200b\u200b\n\x01\n\u2585 reserved\n\u3000\n";
+  gmlp::write_file_atomic(folder.path("blank.txt"), blank);
   CHECK(error("blank.txt", 300).find("holds no text") != std::string::npos);
 }
 
