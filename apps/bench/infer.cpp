@@ -32,7 +32,7 @@ void run_infer(const BenchOptions& options) {
   const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
   const std::unique_ptr<Workload> workload = make_workload(options);
   const Compute compute = compute_of(options);
-  const double flops = workload->forward_flops();
+  const double flops = workload->inference_flops();
   fmt::print(
       "{}, batch {}, {}, one forward pass of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
       workload->name(), options.batch_size, options.precision, flops * 1e-9, machine_line(),

@@ -61,7 +61,7 @@ void add_model_options(CLI::App& app, BenchOptions& options) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--depth", options.depth, "Another number of blocks")->check(CLI::Range(1, 10000));
-  app.add_option("--vocab-size", options.vocab_size, "Another number of words (language_d512)")
+  app.add_option("--vocab-size", options.vocab_size, "Another number of words, of a language model")
       ->check(CLI::Range(1, 1 << 24));
   app.add_option("--precision", options.precision, "f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))

@@ -50,7 +50,7 @@ struct Training {
     arena.reset();
     Tape tape(arena, compute, true);
     const double t0 = now_seconds();
-    const Var loss = workload->loss(tape, workload->logits(tape));
+    const Var loss = workload->loss(tape);
     const double t1 = now_seconds();
     tape.backward(loss);
     const double t2 = now_seconds();
@@ -69,7 +69,7 @@ struct StepSeries {
 /// that a clock that changes during the run changes both sides of the division.
 StepSeries measure_steps(Training& training, const BenchOptions& options, int repeat,
                          std::vector<double>& losses) {
-  const double flops = 3 * training.workload->forward_flops();
+  const double flops = training.workload->step_flops();
   StepSeries series;
   double peak = peak_gflops(options.precision, thread_count(), kPeakSeconds);
   for (int i = 0; i < repeat; ++i) {
@@ -93,7 +93,7 @@ StepSeries measure_steps(Training& training, const BenchOptions& options, int re
 void run_step(const BenchOptions& options) {
   const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
   Training training(options);
-  const double flops = 3 * training.workload->forward_flops();
+  const double flops = training.workload->step_flops();
   fmt::print(
       "{}, batch {}, {}, one training step of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
       training.workload->name(), options.batch_size, options.precision, flops * 1e-9,

@@ -15,10 +15,12 @@ class Workload {
   virtual ~Workload() = default;
 
   virtual std::string name() const = 0;
-  /// 2 x the multiply-adds of the GEMMs of the whole batch's forward pass. A training step is 3 x.
-  virtual double forward_flops() const = 0;
+  /// 2 x the multiply-adds of the GEMMs of logits() and of a whole training step: 3 x those of
+  /// loss().
+  virtual double inference_flops() const = 0;
+  virtual double step_flops() const = 0;
   virtual Var logits(Tape& tape) = 0;
-  virtual Var loss(Tape& tape, Var logits) = 0;
+  virtual Var loss(Tape& tape) = 0;
   virtual const std::vector<Parameter*>& parameters() const = 0;
 };
 

@@ -26,7 +26,7 @@ expect_between() {
 wrong "choose kernels, step, infer, peak or ladder"
 wrong "frobnicate: no such verb" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
-wrong "language_d512" infer --model resnet50
+wrong "gmlp_split_128" infer --model resnet50
 wrong "--isa quantum: not an instruction set" step --isa quantum
 wrong "--isa quantum: not an instruction set" peak --isa quantum
 wrong "--precision" step --precision f16
@@ -60,7 +60,7 @@ wrong "--precision bf16" step --model gmlp_nano_28 --precision bf16 --kernels re
 expect_status 0 "$bench" step --model gmlp_nano_28 --depth 1 --batch-size 2 "${small[@]}" --isa scalar
 expect_text found.json '"isa": "scalar"'
 
-expect_status 0 "$bench" infer --model language_d512 --depth 1 --vocab-size 64 --batch-size 1 "${small[@]}"
+expect_status 0 "$bench" infer --model gmlp_split_128 --depth 1 --vocab-size 64 --batch-size 1 "${small[@]}"
 expect_text out.txt "samples/s"
 
 # Ours and whatever yardsticks were found; they must agree, or the command fails.
