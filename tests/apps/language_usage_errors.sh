@@ -44,7 +44,7 @@ wrong "--objective" pretrain "${changed[@]}"
 but --model gpt
 wrong "gmlp_lm_tiny" pretrain "${changed[@]}"
 but --batch-size 100000
-wrong "use a smaller" pretrain "${changed[@]}"
+wrong "use a smaller one" pretrain "${changed[@]}"
 but --seq-len 100000
 wrong "--seq-len" pretrain "${changed[@]}"
 wrong "validation" pretrain "${tiny[@]}" --val-fraction 0
