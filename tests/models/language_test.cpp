@@ -180,6 +180,19 @@ TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
   }
 }
 
+TEST_CASE("transposed tokens are where they belong", "[agreement]") {
+  Arena arena;
+  Tape tape(arena, Family::kReference, false);
+  const Tensor x = test::random_tensor(DType::kF32, {2, 3, 5}, 1);
+  const Tensor y = tape.value(transpose_tokens(tape, tape.constant(x)));
+  REQUIRE(y.shape() == Shape({2, 5, 3}));
+  for (int64_t b = 0; b < 2; ++b) {
+    for (int64_t n = 0; n < 3; ++n) {
+      for (int64_t d = 0; d < 5; ++d) CHECK(y.at((b * 5 + d) * 3 + n) == x.at((b * 3 + n) * 5 + d));
+    }
+  }
+}
+
 TEST_CASE("dropout drops its share, keeps the mean, and depends on its key alone", "[dropout]") {
   Arena arena;
   Tape tape(arena, Family::kReference, false);
