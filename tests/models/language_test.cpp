@@ -6,6 +6,7 @@
 
 #include "autograd/ops.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/gradient_check.h"
@@ -145,6 +146,37 @@ TEST_CASE("every architecture computes in f32 on both families what it does in f
       CHECK(test::norm_relative(logits_of(single, kIds, family), expected) <= 1e-5);
       CHECK(test::norm_relative(logits_of(single, kIds, family, dropping()),
                                 logits_of(exact, kIds, Family::kReference, dropping())) <= 1e-5);
+    }
+  }
+}
+
+TEST_CASE("any number of threads gives the same bits in every architecture", "[agreement]") {
+  for (const Arch arch : kArchs) {
+    // Enough samples, heads and tokens for several pieces of work each.
+    LanguageConfig config = tiny(arch);
+    config.block.tokens = 70;
+    config.block.d_model = 32;
+    config.block.d_ffn = 64;
+    const auto gradients = [&](int threads) {
+      const int before = thread_count();
+      set_thread_count(threads);
+      LanguageModel model(config, DType::kF32, 1);
+      disturb(model.parameters());
+      std::vector<int64_t> ids(70 * 4);
+      for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * i % 7);
+      Arena arena;
+      Tape tape(arena, Family::kFused, true);
+      tape.backward(model.loss(tape, ids, ids, 4, 1.0, dropping()));
+      set_thread_count(before);
+      std::vector<Tensor> all;
+      for (const Parameter* parameter : model.parameters()) all.push_back(parameter->grad);
+      return all;
+    };
+    const std::vector<Tensor> one = gradients(1);
+    const std::vector<Tensor> three = gradients(3);
+    for (size_t i = 0; i < one.size(); ++i) {
+      INFO(arch_name(arch) << ", parameter " << i);
+      CHECK(test::max_difference(three[i], one[i]) == 0);
     }
   }
 }
