@@ -189,7 +189,7 @@ LanguageConfig language_config_from_json(const std::string& text, const std::str
   if (json.is_discarded() || !json.is_object()) {
     fail_input("{}: not a JSON object; expected a config.json as gmlp-language writes it", path);
   }
-  const LanguageConfig config = read_config(json, path);
+  LanguageConfig config = read_config(json, path);
   try {
     config.validate();
   } catch (const InputError& error) {

@@ -6,6 +6,7 @@
 
 #include "autograd/ops.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/gradient_check.h"
@@ -149,6 +150,37 @@ TEST_CASE("every architecture computes in f32 on both families what it does in f
   }
 }
 
+TEST_CASE("any number of threads gives the same bits in every architecture", "[agreement]") {
+  for (const Arch arch : kArchs) {
+    // Enough samples, heads and tokens for several pieces of work each.
+    LanguageConfig config = tiny(arch);
+    config.block.tokens = 70;
+    config.block.d_model = 32;
+    config.block.d_ffn = 64;
+    const auto gradients = [&](int threads) {
+      const int before = thread_count();
+      set_thread_count(threads);
+      LanguageModel model(config, DType::kF32, 1);
+      disturb(model.parameters());
+      std::vector<int64_t> ids(70 * 4);
+      for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * i % 7);
+      Arena arena;
+      Tape tape(arena, Family::kFused, true);
+      tape.backward(model.loss(tape, ids, ids, 4, 1.0, dropping()));
+      set_thread_count(before);
+      std::vector<Tensor> all;
+      for (const Parameter* parameter : model.parameters()) all.push_back(parameter->grad);
+      return all;
+    };
+    const std::vector<Tensor> one = gradients(1);
+    const std::vector<Tensor> three = gradients(3);
+    for (size_t i = 0; i < one.size(); ++i) {
+      INFO(arch_name(arch) << ", parameter " << i);
+      CHECK(test::max_difference(three[i], one[i]) == 0);
+    }
+  }
+}
+
 TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
   for (const Arch arch :
        {Arch::kGmlp, Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly}) {
@@ -176,6 +208,19 @@ TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
           CHECK(later > 0);
         }
       }
+    }
+  }
+}
+
+TEST_CASE("transposed tokens are where they belong", "[agreement]") {
+  Arena arena;
+  Tape tape(arena, Family::kReference, false);
+  const Tensor x = test::random_tensor(DType::kF32, {2, 3, 5}, 1);
+  const Tensor y = tape.value(transpose_tokens(tape, tape.constant(x)));
+  REQUIRE(y.shape() == Shape({2, 5, 3}));
+  for (int64_t b = 0; b < 2; ++b) {
+    for (int64_t n = 0; n < 3; ++n) {
+      for (int64_t d = 0; d < 5; ++d) CHECK(y.at((b * 5 + d) * 3 + n) == x.at((b * 3 + n) * 5 + d));
     }
   }
 }
