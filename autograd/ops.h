@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 
@@ -32,7 +33,18 @@ Var multiply(Tape& tape, Var a, Var b);
 Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
 /// One-head attention over tokens: qkv (B, N, 3A) -> softmax(q kᵀ / sqrt(A)) v, (B, N, A).
 Var attention(Tape& tape, Var qkv, bool causal);
+/// Attention of `heads` heads: qkv (B, N, 3D) -> (B, N, D). bias (H, 2N-1), added to the scores by
+/// head and distance j - i, may be nullptr.
+Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal);
+/// The same with nothing but the bias in the scores: v (B, N, D) -> (B, N, D).
+Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal);
 
+/// Dropout: a number becomes 0 with probability key.rate, else grows by 1 / (1 - rate). Which ones
+/// depends on (seed, step, site) alone; the site is the place in the model.
+using DropoutKey = reference::DropoutKey;
+Var dropout(Tape& tape, Var z, const DropoutKey& key);
+/// The same on the branch alone of z = shortcut + branch.
+Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key);
 /// Stochastic depth: sample b times scales[b] (0, or 1 / survival probability).
 Var drop_path(Tape& tape, Var x, const std::vector<double>& scales);
 /// (B, N, D) -> (B, D): the mean over tokens.
@@ -41,6 +53,10 @@ Var mean_pool(Tape& tape, Var x);
 Var prepend_token(Tape& tape, Var x, Parameter& token);
 /// (B, N, D) -> (B, D): the token at `position`.
 Var take_token(Tape& tape, Var x, int64_t position);
+/// (B, N, D) plus a table (N, D), the same for every sample.
+Var add_positions(Tape& tape, Var x, Parameter& table);
+/// (B, N, D) -> (B, D, N).
+Var transpose_tokens(Tape& tape, Var x);
 
 /// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the
 /// logits' dtype or f32.

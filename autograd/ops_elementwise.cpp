@@ -1,4 +1,4 @@
-// Ops that move, scale, add or multiply: no weights (but for the class token), no mixing.
+// Ops on each number by itself: halves, sums, products, scales, and what is dropped.
 
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
@@ -74,57 +74,37 @@ Var drop_path(Tape& tape, Var x, const std::vector<double>& scales) {
   });
 }
 
-Var mean_pool(Tape& tape, Var x) {
-  const Tensor in = tape.value(x);
-  const Shape& s = in.shape();
-  const Tensor y = tape.scratch(in.dtype(), {s[0], s[2]});
+Var dropout(Tape& tape, Var z, const DropoutKey& key) {
+  const Tensor in = tape.value(z);
+  const Tensor y = tape.scratch(in.dtype(), in.shape());
   by_dtype(in.dtype(), [&]<typename T>() {
-    reference::mean_pool_forward(y.data<T>(), in.data<T>(), s[0], s[1], s[2]);
+    reference::dropout_forward<T>(y.data<T>(), nullptr, in.data<T>(), in.elements(), key);
   });
-  return tape.record("mean_pool", y, [=, &tape](const Tensor& dy) {
-    const Shape& shape = in.shape();
-    const Tensor dx = tape.scratch(in.dtype(), shape);
-    by_dtype(in.dtype(), [&]<typename T>() {
-      reference::mean_pool_backward(dx.data<T>(), dy.data<T>(), shape[0], shape[1], shape[2]);
+  return tape.record("dropout", y, [=, &tape](const Tensor& dy) {
+    const Tensor dz = tape.scratch(dy.dtype(), dy.shape());
+    by_dtype(dy.dtype(), [&]<typename T>() {
+      reference::dropout_backward<T>(nullptr, dz.data<T>(), dy.data<T>(), dy.elements(), key);
     });
-    tape.give(x, dx);
+    tape.give(z, dz, true);
   });
 }
 
-Var prepend_token(Tape& tape, Var x, Parameter& token) {
-  const Tensor in = tape.value(x);
-  const Shape& s = in.shape();
-  const Tensor y = tape.scratch(in.dtype(), {s[0], s[1] + 1, s[2]});
+Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key) {
+  const Tensor x = tape.value(shortcut);
+  const Tensor in = tape.value(z);
+  require(x.shape() == in.shape(), "branch_dropout: shapes differ");
+  const Tensor y = tape.scratch(in.dtype(), in.shape());
   by_dtype(in.dtype(), [&]<typename T>() {
-    reference::prepend_token_forward(y.data<T>(), in.data<T>(), token.value.data<T>(), s[0], s[1],
-                                     s[2]);
+    reference::dropout_forward(y.data<T>(), x.data<T>(), in.data<T>(), in.elements(), key);
   });
-  return tape.record("prepend_token", y, [=, &tape, &token](const Tensor& dy) {
-    const Shape& shape = in.shape();
-    const Tensor dx = tape.scratch(in.dtype(), shape);
-    by_dtype(in.dtype(), [&]<typename T>() {
-      reference::prepend_token_backward(dx.data<T>(), token.grad.data<T>(), dy.data<T>(), shape[0],
-                                        shape[1], shape[2]);
+  return tape.record("branch_dropout", y, [=, &tape](const Tensor& dy) {
+    const Tensor dx = tape.scratch(dy.dtype(), dy.shape());
+    const Tensor dz = tape.scratch(dy.dtype(), dy.shape());
+    by_dtype(dy.dtype(), [&]<typename T>() {
+      reference::dropout_backward(dx.data<T>(), dz.data<T>(), dy.data<T>(), dy.elements(), key);
     });
-    tape.give(x, dx);
-  });
-}
-
-Var take_token(Tape& tape, Var x, int64_t position) {
-  const Tensor in = tape.value(x);
-  const Shape& s = in.shape();
-  const Tensor y = tape.scratch(in.dtype(), {s[0], s[2]});
-  by_dtype(in.dtype(), [&]<typename T>() {
-    reference::take_token_forward(y.data<T>(), in.data<T>(), position, s[0], s[1], s[2]);
-  });
-  return tape.record("take_token", y, [=, &tape](const Tensor& dy) {
-    const Shape& shape = in.shape();
-    const Tensor dx = tape.scratch(in.dtype(), shape);
-    by_dtype(in.dtype(), [&]<typename T>() {
-      reference::take_token_backward(dx.data<T>(), dy.data<T>(), position, shape[0], shape[1],
-                                     shape[2]);
-    });
-    tape.give(x, dx);
+    tape.give(shortcut, dx, true);
+    tape.give(z, dz, true);
   });
 }
 

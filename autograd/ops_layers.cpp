@@ -1,7 +1,10 @@
 // Ops with weights, and the pointwise nonlinearity between them.
 
+#include <algorithm>
+
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
+#include "core/parallel.h"
 #include "core/profile.h"
 #include "kernels/dispatch.h"
 
@@ -35,6 +38,28 @@ Var fused_linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, const Te
                           weight.value.data<float>(), room, shape);
     tape.arena().rewind(before);
     if (dx.defined()) tape.give(x, dx);
+  });
+}
+
+/// GELU of n numbers by the vector unit, in pieces, since the kernel gives value and derivative.
+constexpr int64_t kGeluPiece = 1024;
+
+void fused_gelu_forward(float* y, const float* x, int64_t n) {
+  parallel_ranges(n, kGeluPiece * 16, [&](int64_t begin, int64_t end) {
+    float unused[kGeluPiece];
+    for (int64_t i = begin; i < end; i += kGeluPiece) {
+      fused::kernels().vector_math(y + i, unused, x + i, std::min(kGeluPiece, end - i));
+    }
+  });
+}
+
+void fused_gelu_backward(float* dx, const float* dy, const float* x, int64_t n) {
+  parallel_ranges(n, kGeluPiece * 16, [&](int64_t begin, int64_t end) {
+    float unused[kGeluPiece];
+    for (int64_t i = begin; i < end; i += kGeluPiece) {
+      fused::kernels().vector_math(unused, dx + i, x + i, std::min(kGeluPiece, end - i));
+    }
+    for (int64_t i = begin; i < end; ++i) dx[i] *= dy[i];
   });
 }
 
@@ -116,15 +141,24 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) 
 Var gelu(Tape& tape, Var x) {
   const Tensor in = tape.value(x);
   const Tensor y = tape.scratch(in.dtype(), in.shape());
-  by_dtype(in.dtype(), [&]<typename T>() {
-    reference::gelu_forward(y.data<T>(), in.data<T>(), in.elements());
-  });
+  const bool fused = use_fused(tape, in);
+  if (fused) {
+    fused_gelu_forward(y.data<float>(), in.data<float>(), in.elements());
+  } else {
+    by_dtype(in.dtype(), [&]<typename T>() {
+      reference::gelu_forward(y.data<T>(), in.data<T>(), in.elements());
+    });
+  }
   return tape.record("gelu", y, [=, &tape](const Tensor& dy) {
     const Tensor dx = tape.scratch(in.dtype(), in.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
-      reference::gelu_backward(dx.data<T>(), dy.data<T>(), in.data<T>(), in.elements());
-    });
-    tape.give(x, dx);
+    if (fused) {
+      fused_gelu_backward(dx.data<float>(), dy.data<float>(), in.data<float>(), in.elements());
+    } else {
+      by_dtype(in.dtype(), [&]<typename T>() {
+        reference::gelu_backward(dx.data<T>(), dy.data<T>(), in.data<T>(), in.elements());
+      });
+    }
+    tape.give(x, dx, true);
   });
 }
 

@@ -1,26 +1,77 @@
 #pragma once
-// The language gMLP and aMLP: token embedding, blocks, final norm, and the embedding again as the
-// output projection. No positions (paper, section 4) and no output bias.
+// The language models: token embedding, blocks, final norm, and the embedding again as the output
+// projection. gMLP and aMLP have no positions (paper, section 4); the baselines of Table 3 have
+// what their names say. No output bias.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "models/gmlp_block.h"
+#include "models/mixer_block.h"
+#include "models/transformer_block.h"
 
 namespace gmlp {
 
+/// What the blocks are. The Transformers have learned absolute positions.
+///   kGmlp               gMLP, with block.d_attn > 0 aMLP
+///   kTransformer        BERT's encoder in pre-norm form
+///   kTransformerRelpos  the same and a bias a head and distance in each block's attention
+///   kRelposOnly         the same with no content in the scores: no q and k
+///   kMixer              MLP-Mixer
+enum class Arch : uint8_t { kGmlp, kTransformer, kTransformerRelpos, kRelposOnly, kMixer };
+/// gmlp, transformer, transformer-relpos, relpos-only, mixer; or InputError.
+Arch arch_from_name(const std::string& name);
+const char* arch_name(Arch arch);
+
+/// What stands on the features after pretraining: nothing (the words of the vocabulary), classes
+/// of a text from its first token, or the start and the end of a span of tokens.
+enum class LanguageHead : uint8_t { kNone, kClassify, kSpan };
+
 struct LanguageConfig {
   std::string name = "custom";
-  int64_t vocab = 32000;
-  int64_t depth = 36;
-  BlockConfig block;  // tokens is the sequence length
+  Arch arch = Arch::kGmlp;
+  int64_t vocab = 32000;  // V; the tokenizer's
+  int64_t depth = 36;     // L
+  // tokens is the sequence length; tokens, d_model, d_ffn, causal, norm_eps hold for every arch,
+  // the rest for gMLP only.
+  BlockConfig block;
+  int64_t heads = 0;        // of the Transformers
+  int64_t spatial_ffn = 0;  // S of the Mixer
+  bool tie_embeddings = true;
+  LanguageHead head = LanguageHead::kNone;
+  int64_t classes = 0;  // of LanguageHead::kClassify
 
+  TransformerConfig transformer() const;
+  MixerConfig mixer() const;
+  bool has_positions() const;    ///< learned absolute ones: the Transformers
+  int64_t head_outputs() const;  ///< classes, or 2 of a span, or 0
   /// Tied embeddings count once; the final norm is included.
-  int64_t parameter_count() const {
-    return vocab * block.d_model + depth * block.parameter_count() + 2 * block.d_model;
-  }
-  void validate() const;  ///< throws InputError
+  int64_t parameter_count() const;
+  /// FLOPs of one sequence's forward pass: 2 x the multiply-adds of all products, the output
+  /// projection of every position included, masked and causal alike. A training step is 3 x.
+  double forward_flops() const;
+  /// Throws InputError naming the field, the reason and the remedy.
+  void validate() const;
+};
+
+/// A named size (models/language_config.cpp lists them); vocab is the paper's 32000 until a
+/// tokenizer says otherwise. Throws InputError with all names when there is none.
+LanguageConfig language_config(const std::string& name);
+std::vector<std::string> language_config_names();
+
+/// A config.json and back; `extra_gmlp_json` is an object (or empty) whose members are written
+/// beside ours in "gmlp". `path` only names the source in errors.
+std::string language_config_to_json(const LanguageConfig& config,
+                                    const std::string& extra_gmlp_json);
+LanguageConfig language_config_from_json(const std::string& text, const std::string& path);
+
+/// What the randomness of one training forward depends on.
+struct LanguageContext {
+  bool training = false;
+  double dropout = 0;  // on the embedding's output and on each block's branch
+  uint64_t seed = 0;
+  int64_t step = 0;  // counts micro-batches from the start of the run
 };
 
 class LanguageModel {
@@ -30,24 +81,43 @@ class LanguageModel {
   LanguageModel& operator=(const LanguageModel&) = delete;
 
   /// ids (B * N), row-major -> logits (B, N, V).
-  Var forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch);
+  Var forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
+              const LanguageContext& context = {});
   /// The mean cross-entropy over the positions with targets (B * N) >= 0, times scale: as
   /// cross_entropy_ids of forward(), but no logits are ever in memory.
   Var loss(Tape& tape, const std::vector<int64_t>& ids, const std::vector<int64_t>& targets,
-           int64_t batch, double scale);
-  /// All parameters, named as in the interface: embed.weight, blocks.i.*, norm.*.
+           int64_t batch, double scale, const LanguageContext& context = {});
+  /// With LanguageHead::kClassify: -> (B, classes), from the features of token 0, <cls>.
+  Var classify(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
+               const LanguageContext& context = {});
+  /// With LanguageHead::kSpan: -> (B, N, 2), how much each token is the span's start and its end.
+  Var spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
+            const LanguageContext& context = {});
+
+  /// All parameters, named as in the interface: embed.weight, positions.weight (Transformers),
+  /// blocks.i.*, norm.*, output.weight (embeddings not tied), head.* (with a head).
   const std::vector<Parameter*>& parameters() const { return parameters_; }
   const LanguageConfig& config() const { return config_; }
+  DType dtype() const { return dtype_; }
 
  private:
   /// ids -> (B, N, D), after the final norm.
-  Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch);
+  Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
+               const LanguageContext& context);
+  Parameter& output() { return config_.tie_embeddings ? embed_ : output_; }
 
   LanguageConfig config_;
+  DType dtype_;
   Parameter embed_;  // (V, D)
   std::vector<GmlpBlock> blocks_;
   Parameter norm_weight_, norm_bias_;  // (D)
+  Parameter output_;                   // (V, D), embeddings not tied
+  Parameter head_weight_, head_bias_;  // (classes, D), (classes); or 2 of a span
   std::vector<Parameter*> parameters_;
 };
+
+/// The predicted peak of arena memory of a training step (loss and backward), in bytes.
+int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
+                                 const Compute& compute);
 
 }  // namespace gmlp

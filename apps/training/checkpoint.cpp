@@ -45,6 +45,10 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
   state["files"] = {{kModelFile, describe_tensors(bytes.files[0].bytes, content.model)},
                     {kTrainingFile, describe_tensors(bytes.files[1].bytes, content.training)},
                     {kConfigFile, describe_file(content.config)}};
+  for (const CheckpointBytes::File& file : content.others) {
+    bytes.files.push_back(file);
+    state["files"][file.name] = describe_file(file.bytes);
+  }
   bytes.files.push_back({kStateFile, seal_json(state)});
   return bytes;
 }

@@ -3,6 +3,7 @@
 //
 //   model.safetensors     the weights that are evaluated (the average, when there is one)
 //   config.json           architecture, class names; read by timm
+//   (tokenizer file)      language: as Tokenizer::file_name() calls it
 //   training.safetensors  m.NAME, v.NAME: AdamW's moments; raw.NAME: the weights behind an average
 //   training.json         {"crc32":"1a2b3c4d",     CRC-32 of all the bytes after this line
 //                          "files": {...},         bytes and CRC-32 of each file, CRC-32 of each
@@ -22,14 +23,6 @@
 
 namespace gmlp {
 
-/// What a checkpoint holds.
-struct CheckpointContent {
-  std::vector<NamedTensor> model;
-  std::vector<NamedTensor> training;
-  std::string config;  // config.json
-  std::string state;   // a JSON object: what training.json says beside "crc32" and "files"
-};
-
 /// Its files, ready to be written, as many times as wanted.
 struct CheckpointBytes {
   struct File {
@@ -37,6 +30,15 @@ struct CheckpointBytes {
     std::string bytes;
   };
   std::vector<File> files;
+};
+
+/// What a checkpoint holds.
+struct CheckpointContent {
+  std::vector<NamedTensor> model;
+  std::vector<NamedTensor> training;
+  std::string config;                         // config.json
+  std::vector<CheckpointBytes::File> others;  // a tokenizer's file
+  std::string state;  // a JSON object: what training.json says beside "crc32" and "files"
 };
 CheckpointBytes checkpoint_bytes(const CheckpointContent& content);
 

@@ -81,11 +81,12 @@ std::string Console::describe(const StepReport& report, double left) const {
                                ? std::string()
                                : fmt::format("  {:.0f}% of peak", 100 * report.share_of_peak);
   return fmt::format(
-      "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  {:.0f} samples/s{}  lr {:.2e}  wait "
+      "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  {:.0f} {}/s{}  lr {:.2e}  wait "
       "{:.0f} "
       "ms  left {}",
       report.step, report.total_steps, report.epoch, report.epochs, report.loss, average_loss_,
-      report.samples_per_s, peak, report.lr, 1e3 * report.data_wait, duration_text(left));
+      report.units_per_s, report.unit, peak, report.lr, 1e3 * report.data_wait,
+      duration_text(left));
 }
 
 void Console::draw_bar(const StepReport& report, const std::string& text) {

@@ -18,7 +18,8 @@ struct StepReport {
   int64_t epochs = 0;
   double loss = 0;
   double lr = 0;
-  double samples_per_s = 0;
+  double units_per_s = 0;
+  std::string unit = "samples";
   double share_of_peak = 0;  // in [0, 1]; negative: unknown
   double data_wait = 0;      // seconds
   bool logged = false;       // a step of --log-interval: a plain line, too

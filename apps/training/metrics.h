@@ -28,7 +28,7 @@ struct EpochRecord {
   double train_loss = 0;
   bool validated = false;
   double val_loss = 0;
-  double val_top1 = 0;  // percent
+  double val_top1 = 0;  // percent; < 0: not measured, an empty cell
   double lr = 0;
   double samples_per_s = 0;
   double seconds = 0;  // of the run so far

@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// All that a run writes; --overwrite removes these names and no other.
-constexpr const char* kRunFiles[] = {"config.toml", "environment.json", "log.txt",
-                                     "metrics.csv", "steps.jsonl",      "summary.json",
-                                     "results.svg", "filters.png",      "checkpoints"};
+constexpr const char* kRunFiles[] = {
+    "config.toml",  "environment.json", "log.txt",     "metrics.csv", "steps.jsonl",
+    "summary.json", "results.svg",      "filters.png", "filters.svg", "checkpoints"};
 
 void make_folders(const std::string& path) {
   std::error_code error;

@@ -5,7 +5,7 @@
 //   environment.json  version, compiler, ISA, threads, CPU
 //   log.txt           what the console said, in plain lines
 //   metrics.csv       a row an epoch            steps.jsonl   a line a logged step
-//   summary.json, results.svg, filters.png      at the end
+//   summary.json, results.svg, filters.png, filters.svg (language)    at the end
 //   checkpoints/      best, last, step-N
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/training/training_run.h"
 #include "core/arena.h"
 #include "data/dataset.h"
 #include "data/transform.h"
@@ -12,11 +13,7 @@
 
 namespace gmlp {
 
-struct Evaluation {
-  bool complete = false;  // false: a signal came first
-  int64_t samples = 0;
-  double loss = 0;  // mean cross-entropy, without smoothing
-  double top1 = 0;  // percent
+struct Evaluation : Score {
   double top5 = 0;  // percent; meaningful for more than 5 classes
 };
 

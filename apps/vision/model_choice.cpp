@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/training/weights.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -52,22 +53,11 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   return config;
 }
 
-void require_bf16_fits(const VisionConfig& config) {
-  const int64_t width = config.block().gate_width();
-  if (!fused::bf16_fits(config.d_model, width)) {
-    fail_input(
-        "--precision bf16 takes numbers in pairs, and of d_model {} and the gate's width {} one is "
-        "odd; use even ones, or --precision f32",
-        config.d_model, width);
-  }
-}
-
 Compute stored_model_compute(const VisionModel& model, const std::string& precision,
                              const std::string& kernels) {
-  if (model.dtype() == DType::kF64) return Family::kReference;
-  const Compute compute = arithmetic_from(precision, kernels).compute;
-  if (compute.precision == fused::Precision::kBf16) require_bf16_fits(model.config());
-  return compute;
+  const VisionConfig& config = model.config();
+  return stored_model_compute(model.dtype(), config.d_model, config.block().gate_width(), precision,
+                              kernels);
 }
 
 TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data) {

@@ -17,9 +17,6 @@ VisionConfig named_or_stored_config(const std::string& model);
 /// given). Throws InputError naming the option, the reason and the remedy.
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
 
-/// Throws InputError where bf16 cannot be: it takes numbers in pairs, so widths must be even.
-void require_bf16_fits(const VisionConfig& config);
-
 /// How a stored model is to compute: an f64 one on the reference kernels whatever `kernels` says.
 Compute stored_model_compute(const VisionModel& model, const std::string& precision,
                              const std::string& kernels);

@@ -1,20 +1,14 @@
-// What a run says of itself: the banner, the samples, and at the end summary, figures and the next
-// command.
+// What a vision run says of itself: the banner, the samples, scores, and at the end the figures.
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "apps/training/filters.h"
-#include "apps/training/main_guard.h"
 #include "apps/training/metrics.h"
-#include "apps/training/signals.h"
 #include "apps/training/svg.h"
 #include "apps/training/thumbnails.h"
 #include "apps/vision/run.h"
 #include "core/file.h"
-#include "core/parallel.h"
-#include "kernels/dispatch.h"
 
 namespace gmlp {
 
@@ -40,38 +34,17 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
 
 }  // namespace
 
-double VisionRun::share_of_peak(double samples_per_s) const {
-  if (!(peak_gflops_ > 0)) return -1;
-  // The backward pass computes two products for each one of the forward pass.
-  return 3 * config.forward_flops() * samples_per_s / (1e9 * peak_gflops_);
-}
-
-void VisionRun::announce() {
-  console->line(fmt::format("gmlp-vision {}: {} on {}", GMLP_VERSION, config.name, data.name));
-  console->line(fmt::format(
-      "model    {} parameters, {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs an image",
-      grouped(config.parameter_count()), config.depth, config.tokens(), config.d_model,
-      config.d_ffn, config.forward_flops() / 1e9));
-  console->line(
-      fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
-                  grouped(data.train->size()), grouped(data.val->size()), config.classes,
-                  config.chans, config.img_height, config.img_width));
-  console->line(fmt::format("machine  {} threads, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
-                            thread_count(), isa_name(), options.precision,
-                            compute.family == Family::kFused ? "fused" : "reference",
-                            peak_gflops_));
-  console->line(fmt::format("run      {} steps, {} an epoch of {} images; in {}",
-                            grouped(total_steps), grouped(steps_per_epoch),
-                            options.batch_size * options.grad_accum_steps * steps_per_epoch,
-                            folder->path()));
-  for (const std::string& line : notes_) console->line("note     " + line);
-  show_samples();
-  const auto now = std::chrono::steady_clock::now();
-  started_ = step_began_ = epoch_began_ = now;
+std::vector<std::string> VisionRun::banner() const {
+  return {fmt::format("model    {} parameters, {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
+                      "GFLOPs an image",
+                      grouped(config.parameter_count()), config.depth, config.tokens(),
+                      config.d_model, config.d_ffn, config.forward_flops() / 1e9),
+          fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
+                      grouped(data.train->size()), grouped(data.val->size()), config.classes,
+                      config.chans, config.img_height, config.img_width)};
 }
 
 void VisionRun::show_samples() {
-  if (console->quiet() || progress.step >= total_steps) return;
   // The very first batch that will be trained on, then back to its place.
   const Batch batch = loader->next();
   loader->seek(batch.epoch, batch.index);
@@ -84,53 +57,28 @@ void VisionRun::show_samples() {
   console->screen_only(draw_thumbnails(pictures, console->colours()));
 }
 
-int VisionRun::finish() {
-  const int signal = stop_signal();
-  if (signal != 0) {
-    save_last();
-    console->line(fmt::format("stopped by signal {} at step {}; saved. Continue with", signal,
-                              progress.step));
-    console->line(fmt::format("  gmlp-vision train --resume {}", folder->path()));
-    return 128 + signal;
-  }
-  if (progress.step < total_steps) {
-    console->line(fmt::format("time limit reached at step {} of {}", progress.step, total_steps));
-    validate_unfinished_epoch();
-    if (stop_signal() != 0) return 128 + stop_signal();
-  }
-  write_summary();
-  if (!options.no_figures) draw_figures();
-  say_goodbye();
-  return kExitSuccess;
+std::string VisionRun::score_text(const Score& score) const {
+  const double error = 100 * standard_error(score.top1 / 100, score.samples);
+  return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", score.loss, score.top1, error);
 }
 
-void VisionRun::write_summary() {
-  nlohmann::ordered_json json;
-  json["model"] = config.name;
-  json["data"] = data.name;
-  json["parameters"] = config.parameter_count();
-  json["steps"] = progress.step;
-  json["total_steps"] = total_steps;
-  json["skipped_steps"] = nan_policy.skipped();
-  if (progress.best_top1 >= 0) {
-    json["best"] = {{"val_top1", progress.best_top1},
-                    {"val_top1_standard_error",
-                     100 * standard_error(progress.best_top1 / 100, data.val->size())},
-                    {"val_loss", progress.best_loss},
-                    {"epoch", progress.best_epoch},
-                    {"step", progress.best_step}};
-  }
-  if (last_evaluation_.complete) {
-    json["final"] = {{"val_top1", last_evaluation_.top1}, {"val_loss", last_evaluation_.loss}};
-    if (config.classes > 5) json["final"]["val_top5"] = last_evaluation_.top5;
-  }
-  json["wall_seconds"] = elapsed();
-  json["peak_memory_bytes"] = {{"activations", arena.peak_bytes()},
-                               {"process", peak_resident_bytes()}};
-  json["machine_peak_gflops"] = peak_gflops_;
-  json["share_of_machine_peak"] =
-      share_count_ > 0 ? share_sum_ / static_cast<double>(share_count_) : 0.0;
-  write_file_atomic(folder->file("summary.json"), json.dump(2) + "\n");
+std::string VisionRun::best_text() const {
+  const double error = 100 * standard_error(progress.best_top1 / 100, data.val->size());
+  return fmt::format("top-1 {:.2f} ± {:.2f} %", progress.best_top1, error);
+}
+
+nlohmann::ordered_json VisionRun::best_summary() const {
+  return {
+      {"val_top1", progress.best_top1},
+      {"val_top1_standard_error", 100 * standard_error(progress.best_top1 / 100, data.val->size())},
+      {"val_loss", progress.best_loss}};
+}
+
+nlohmann::ordered_json VisionRun::final_summary() const {
+  nlohmann::ordered_json json = {{"val_top1", last_evaluation_.top1},
+                                 {"val_loss", last_evaluation_.loss}};
+  if (config.classes > 5) json["val_top5"] = last_evaluation_.top5;
+  return json;
 }
 
 void VisionRun::draw_figures() {
@@ -149,7 +97,6 @@ void VisionRun::draw_figures() {
                                     {"Accuracy", "epoch", "top-1 (%)", {top1}}});
   write_file_atomic(folder->file("results.svg"), svg);
 
-  const EmaScope averaged(ema.get());
   std::vector<SpatialFilter> filters;
   for (const Parameter* parameter : parameters()) {
     if (parameter->name.ends_with("gate.proj.weight")) filters.push_back({parameter->value});
@@ -159,20 +106,8 @@ void VisionRun::draw_figures() {
   write_file_atomic(folder->file("filters.png"), to_png(picture));
 }
 
-void VisionRun::say_goodbye() {
-  if (progress.best_top1 >= 0) {
-    const double error = 100 * standard_error(progress.best_top1 / 100, data.val->size());
-    console->line(fmt::format("best     top-1 {:.2f} ± {:.2f} % (epoch {}), after {}",
-                              progress.best_top1, error, progress.best_epoch,
-                              duration_text(elapsed())));
-  }
-  console->line(fmt::format("memory   {} MB of activations, {} MB in all", arena.peak_bytes() >> 20,
-                            peak_resident_bytes() >> 20));
-  const std::string best = progress.best_top1 >= 0 ? store->best() : store->last();
-  console->line(fmt::format("run      {} (summary.json, metrics.csv{})", folder->path(),
-                            options.no_figures ? "" : ", results.svg, filters.png"));
-  console->line(fmt::format("weights  {}", best));
-  console->line("next     " + fmt::format("gmlp-vision predict --model {} IMAGE", best));
+std::string VisionRun::next_command(const std::string& checkpoint) const {
+  return fmt::format("gmlp-vision predict --model {} IMAGE", checkpoint);
 }
 
 }  // namespace gmlp

@@ -1,6 +1,5 @@
-// The training loop. Everything it calls is named after what it does; a run's parts are in run.h.
-
-#include <algorithm>
+// What training on images is: a batch forward and backward. The loop around it is
+// apps/training/training_loop.cpp; a run's parts are in run.h.
 
 #include "apps/vision/run.h"
 #include "autograd/ops.h"
@@ -8,59 +7,46 @@
 
 namespace gmlp {
 
-namespace {
-
-/// Forward and backward of one batch; the gradients add up in the parameters. Returns its share of
-/// the step's loss, which is the mean over all images of the step.
-double accumulate_gradients(VisionRun& run, const Batch& batch, int64_t micro_batch) {
-  run.arena.reset();  // the activations of the batch before are dead
-  Tape tape(run.arena, run.compute, true);
-  const Tensor images = in_dtype(run.arena, batch.images, run.dtype);
-  const Var logits = run.model->forward(tape, images, run.forward_context(micro_batch));
-  const double share = 1.0 / static_cast<double>(run.options.grad_accum_steps);
+double VisionRun::accumulate_gradients(int64_t micro_batch) {
+  const Batch batch = loader->next();
+  arena.reset();  // the activations of the batch before are dead
+  Tape tape(arena, compute, true);
+  const Tensor images = in_dtype(arena, batch.images, dtype);
+  const Var logits = model->forward(tape, images, forward_context(micro_batch));
+  // The step's loss is the mean over all its images.
+  const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
   const Var loss = cross_entropy(tape, logits, batch.targets, share);
   tape.backward(loss);
   return tape.value(loss).at(0);
 }
 
-/// The factor that brings the gradient's norm down to --clip-grad (torch's clip_grad_norm_).
-double clip_scale(double norm, double limit) {
-  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
+ForwardContext VisionRun::forward_context(int64_t micro_batch) const {
+  ForwardContext context;
+  context.training = true;
+  context.drop_path = options.drop_path;
+  context.seed = options.seed;
+  context.step = progress.step * options.grad_accum_steps + micro_batch;
+  return context;
 }
 
-/// batches -> gradients -> clipped -> AdamW -> log line.
-void take_step(VisionRun& run) {
-  double loss = 0;
-  for (int64_t micro = 0; micro < run.options.grad_accum_steps; ++micro) {
-    loss += accumulate_gradients(run, run.loader->next(), micro);
-  }
-  if (run.hooks.before_update) run.hooks.before_update(run);
-
-  const double norm = global_gradient_norm(run.parameters());
-  const double lr = run.learning_rate();
-  const bool finite = run.nan_policy.accept(loss, norm, run.progress.step + 1);
-  if (finite) {
-    run.optimizer->step(lr, clip_scale(norm, run.options.clip_grad));
-    if (run.ema) run.ema->update();
-  } else {
-    zero_gradients(run.parameters());
-  }
-  run.end_step(loss, lr, norm, !finite);
+void VisionRun::before_update() {
+  if (hooks.before_update) hooks.before_update(*this);
 }
 
-}  // namespace
+void VisionRun::after_step() {
+  if (hooks.after_step) hooks.after_step(*this);
+}
+
+Score VisionRun::validate() {
+  const Evaluation evaluation =
+      evaluate(*model, *data.val, val_transform, options.batch_size, compute, arena, {});
+  if (evaluation.complete) last_evaluation_ = evaluation;
+  return evaluation;
+}
 
 int train(const TrainCommand& command, const VisionRun::Hooks& hooks) {
   VisionRun run(command, hooks);
-  run.announce();
-  while (true) {
-    // First, since a run that was stopped while it validated resumes here.
-    if (run.epoch_complete()) run.end_epoch();
-    if (run.finished()) break;
-    run.start_epoch_if_due();
-    take_step(run);
-  }
-  return run.finish();
+  return train_to_end(run);
 }
 
 }  // namespace gmlp

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
-
-#include <fmt/ranges.h>
 
 #include "apps/training/checkpoint.h"
+#include "apps/training/weights.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -16,50 +14,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kNamesShown = 8;
-
-bool is_head(const std::string& name) {
-  return name.starts_with("head.");
-}
-
-std::string some_names(std::vector<std::string> names) {
-  const size_t more = names.size() > kNamesShown ? names.size() - kNamesShown : 0;
-  names.resize(names.size() - more);
-  const std::string text = fmt::format("{}", fmt::join(names, ", "));
-  return more == 0 ? text : fmt::format("{} and {} more", text, more);
-}
-
-[[noreturn]] void fail_shape(const SafetensorsFile& file, const Parameter& parameter,
-                             const std::vector<int64_t>& found) {
-  const std::string shapes =
-      fmt::format("{}: tensor {} is [{}], the model's is {}", file.path(), parameter.name,
-                  fmt::join(found, ", "), parameter.value.shape().to_string());
-  if (parameter.name.find("gate.proj") != std::string::npos) {
-    fail_input(
-        "{}: another number of tokens (image or patch size); weights cannot be carried over "
-        "between "
-        "numbers of tokens, use the --img-size and --patch-size that they were trained with",
-        shapes);
-  }
-  fail_input("{}; choose the --model that these weights were trained with", shapes);
-}
-
-void check_names(const VisionModel& model, const SafetensorsFile& file) {
-  std::vector<std::string> missing;
-  std::set<std::string> known;
-  for (const Parameter* parameter : model.parameters()) {
-    known.insert(parameter->name);
-    if (file.find(parameter->name) == nullptr) missing.push_back(parameter->name);
-  }
-  std::vector<std::string> extra;
-  for (const SafetensorsFile::Entry& entry : file.entries()) {
-    if (known.count(entry.name) == 0) extra.push_back(entry.name);
-  }
-  if (missing.empty() && extra.empty()) return;
-  fail_input(
-      "{}: not the weights of {}; missing: {}; left over: {}; choose the model they belong to",
-      file.path(), model.config().name, missing.empty() ? "none" : some_names(missing),
-      extra.empty() ? "none" : some_names(extra));
+WeightRules rules_for(const VisionConfig& config, bool other_head) {
+  WeightRules rules;
+  rules.model = config.name;
+  rules.tokens_remedy =
+      "(image or patch size); weights cannot be carried over between numbers of tokens, use the "
+      "--img-size and --patch-size that they were trained with";
+  rules.other_head = other_head;
+  return rules;
 }
 
 /// A number, or a list of them, from pretrained_cfg.
@@ -120,38 +82,12 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
   return options;
 }
 
-DType stored_dtype(const SafetensorsFile& file) {
-  for (const SafetensorsFile::Entry& entry : file.entries()) {
-    if (entry.dtype == "F64") return DType::kF64;
-  }
-  return DType::kF32;
-}
-
 }  // namespace
 
-std::vector<std::string> load_weights(VisionModel& model, const SafetensorsFile& file,
-                                      bool other_head) {
-  check_names(model, file);
-  std::vector<std::string> notes;
-  for (const Parameter* parameter : model.parameters()) {
-    const SafetensorsFile::Entry& entry = *file.find(parameter->name);
-    if (entry.shape != parameter->value.shape().to_vector()) {
-      if (!other_head || !is_head(parameter->name)) fail_shape(file, *parameter, entry.shape);
-      notes.push_back(fmt::format("init: {} is [{}] in the file and {} here; it starts anew",
-                                  parameter->name, fmt::join(entry.shape, ", "),
-                                  parameter->value.shape().to_string()));
-      continue;
-    }
-    parameter->value.copy_from(file.read(parameter->name, model.dtype()));
-  }
-  return notes;
-}
-
 std::vector<std::string> initialise_from(VisionModel& model, const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
-    return load_weights(model, open_checkpoint(path).model, true);
-  }
-  return load_weights(model, SafetensorsFile::open(path), true);
+  const SafetensorsFile file = std::filesystem::is_directory(path) ? open_checkpoint(path).model
+                                                                   : SafetensorsFile::open(path);
+  return load_weights(model.parameters(), file, rules_for(model.config(), true));
 }
 
 LoadedModel load_model(const std::string& folder) {
@@ -167,7 +103,7 @@ LoadedModel load_model(const std::string& folder) {
   loaded.transform = evaluation_transform(config, checkpoint.config, path);
   loaded.split = stored_split(checkpoint.config, path);
   loaded.model = std::make_unique<VisionModel>(config, stored_dtype(checkpoint.model), 0);
-  load_weights(*loaded.model, checkpoint.model, false);
+  load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config, false));
   return loaded;
 }
 

@@ -23,13 +23,8 @@ struct LoadedModel {
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
 LoadedModel load_model(const std::string& folder);
 
-/// Copies every tensor of `file` into the model; names and shapes must be the model's own, but for
-/// a head of another number of classes when `other_head`: then the model's stays. Returns lines for
-/// the log. Throws InputError listing what is missing or left over.
-std::vector<std::string> load_weights(VisionModel& model, const SafetensorsFile& file,
-                                      bool other_head);
-
-/// --init: `path` is a checkpoint folder or a safetensors file.
+/// --init: `path` is a checkpoint folder or a safetensors file; a head of another number of classes
+/// starts anew. Returns lines for the log.
 std::vector<std::string> initialise_from(VisionModel& model, const std::string& path);
 
 /// The "split" of config.json's "gmlp" object: evaluation must not meet images that were trained

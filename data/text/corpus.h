@@ -60,8 +60,8 @@ struct TextBatchOptions {
   uint64_t seed = 0;
   bool train = true;  // shuffle, shift the windows each epoch, drop the last partial batch
   bool shuffle = true;
-  // BERT's masking (Devlin et al. 2019, section 3.1): of the chosen 15 %, 80 % become [MASK], 10 % a
-  // random token, 10 % stay.
+  // BERT's masking (Devlin et al. 2019, section 3.1): of the chosen 15 %, 80 % become [MASK], 10 %
+  // a random token, 10 % stay.
   double mask_share = 0.15;
   SpecialIds special;
   int64_t vocab = 0;

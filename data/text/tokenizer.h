@@ -36,7 +36,12 @@ class Tokenizer {
   virtual SpecialIds special() const = 0;
   /// `text` must be valid UTF-8 without NUL (bytes takes anything). No special id is ever made of
   /// text. Throws InputError naming the byte's position.
+  /// A newline is white space to wordpiece and sentencepiece, and a token of its own to the others;
+  /// in any case encode(a + "\n" + b) begins with what encode(a) gives.
   virtual std::vector<Piece> encode(std::string_view text) const = 0;
+  /// The same for text that goes on where a token before it ends: sentencepiece supposes no space
+  /// before it.
+  virtual std::vector<Piece> encode_continued(std::string_view text) const { return encode(text); }
   /// Special ids become nothing, unknown ones U+FFFD.
   virtual std::string decode(const std::vector<int64_t>& ids) const = 0;
   /// What a person is shown for one id: "▁house", "##ing", "[MASK]".
@@ -49,6 +54,10 @@ class Tokenizer {
   std::vector<int64_t> encode_ids(std::string_view text) const;
 };
 
+/// encode(), but each "[MASK]" in the text becomes the mask's id. Throws InputError when there is
+/// none.
+std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text);
+
 /// `bytes`, or a file: a SentencePiece .model, a WordPiece vocab.txt, or this project's .json of
 /// characters. A SentencePiece model without <pad>, [CLS], [SEP], [MASK] gets them behind its own
 /// ids. Throws InputError naming the file, the reason and the remedy.
@@ -60,7 +69,7 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 /// or bytes. The same files give the same bytes.
 struct TokenizerTraining {
   std::string type;
-  int64_t vocab = 0;  // with the special ids
+  int64_t vocab = 0;  // with the special ids; 0 with chars: all characters
 };
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options);

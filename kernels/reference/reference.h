@@ -56,6 +56,24 @@ template <typename T>
 void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv,
                         int64_t batch, int64_t tokens, int64_t d_attn);
 
+/// head_attention.cpp: qkv (B,N,3D), bias (H,2N-1) or nullptr -> y (B,N,D); probs (B,H,N,N) is
+/// saved. H = heads divides D = width. dbias is nullptr where bias is.
+template <typename T>
+void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t batch,
+                            int64_t tokens, int64_t width, int64_t heads, bool causal);
+template <typename T>
+void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T* probs,
+                             const T* qkv, int64_t batch, int64_t tokens, int64_t width,
+                             int64_t heads);
+/// The same without q and k: v (B,N,D), bias (H,2N-1) -> y (B,N,D); probs (H,N,N) is saved.
+template <typename T>
+void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64_t batch,
+                                int64_t tokens, int64_t width, int64_t heads, bool causal);
+template <typename T>
+void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const T* probs,
+                                 const T* v, int64_t batch, int64_t tokens, int64_t width,
+                                 int64_t heads);
+
 /// patchify.cpp: images (B,C,H,W) -> patches (B,N,C*P*P).
 template <typename T>
 void patchify_forward(T* patches, const T* images, int64_t batch, int64_t chans, int64_t height,
@@ -84,6 +102,25 @@ void take_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64
 template <typename T>
 void take_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
                          int64_t width);
+template <typename T>
+void add_positions_forward(T* y, const T* x, const T* table, int64_t batch, int64_t size);
+template <typename T>
+void add_positions_backward(T* dtable, const T* dy, int64_t batch, int64_t size);
+template <typename T>
+void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width);
+
+/// dropout.cpp: n elements; x, the shortcut, and dx are nullptr where there is none. The site is
+/// the place in the model, below 4096.
+struct DropoutKey {
+  double rate = 0;  // in [0, 1)
+  uint64_t seed = 0;
+  int64_t step = 0;
+  int64_t site = 0;
+};
+template <typename T>
+void dropout_forward(T* y, const T* x, const T* z, int64_t n, const DropoutKey& key);
+template <typename T>
+void dropout_backward(T* dx, T* dz, const T* dy, int64_t n, const DropoutKey& key);
 
 /// elementwise.cpp
 template <typename T>

@@ -1,9 +1,11 @@
-// Between a sequence of tokens (B,N,D) and single tokens (B,D).
+// Between a sequence of tokens (B,N,D) and single tokens (B,D), and two moves of whole sequences.
 //
 //   mean_pool       y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
 //   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)
 //                   dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
 //   take_token      y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
+//   add_positions      y[b] = x[b] + table      dx = dy        dtable += sum_b dy[b]
+//   transpose_tokens   y[b] (D,N) = x[b]ᵀ       dx[b] = dy[b]ᵀ, this function again
 //
 // Saved: nothing.
 
@@ -69,6 +71,30 @@ void take_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, in
   }
 }
 
+template <typename T>
+void add_positions_forward(T* y, const T* x, const T* table, int64_t batch, int64_t size) {
+  parallel_for(batch, [&](int64_t b) {
+    row(y + b * size, size) = row(x + b * size, size) + row(table, size);
+  });
+}
+
+template <typename T>
+void add_positions_backward(T* dtable, const T* dy, int64_t batch, int64_t size) {
+  parallel_ranges(size, kElementChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t b = 0; b < batch; ++b) {
+      row(dtable + begin, end - begin) += row(dy + b * size + begin, end - begin);
+    }
+  });
+}
+
+template <typename T>
+void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width) {
+  parallel_for(batch, [&](int64_t b) {
+    matrix(y + b * tokens * width, width, tokens) =
+        matrix(x + b * tokens * width, tokens, width).transpose();
+  });
+}
+
 template void mean_pool_forward(float*, const float*, int64_t, int64_t, int64_t);
 template void mean_pool_forward(double*, const double*, int64_t, int64_t, int64_t);
 template void mean_pool_backward(float*, const float*, int64_t, int64_t, int64_t);
@@ -82,5 +108,11 @@ template void take_token_forward(float*, const float*, int64_t, int64_t, int64_t
 template void take_token_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
 template void take_token_backward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
 template void take_token_backward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
+template void add_positions_forward(float*, const float*, const float*, int64_t, int64_t);
+template void add_positions_forward(double*, const double*, const double*, int64_t, int64_t);
+template void add_positions_backward(float*, const float*, int64_t, int64_t);
+template void add_positions_backward(double*, const double*, int64_t, int64_t);
+template void transpose_tokens_forward(float*, const float*, int64_t, int64_t, int64_t);
+template void transpose_tokens_forward(double*, const double*, int64_t, int64_t, int64_t);
 
 }  // namespace gmlp::reference

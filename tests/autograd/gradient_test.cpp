@@ -48,6 +48,11 @@ void expect_right(const std::vector<Tensor>& inputs, const std::vector<Parameter
   CHECK(result.error <= kTolerance);
 }
 
+void check_unary(const Shape& shape, const std::function<Var(Tape&, Var)>& op) {
+  expect_right({random(shape, 1)}, {},
+               [&](Tape& t, const std::vector<Var>& in) { return op(t, in[0]); });
+}
+
 void check_linear() {
   Parameter w = random_parameter("weight", {5, 7}, 2);
   Parameter b = random_parameter("bias", {5}, 3);
@@ -90,6 +95,33 @@ void check_attention() {
   }
 }
 
+void check_head_attention() {
+  Parameter bias = random_parameter("bias", {2, 9}, 2);
+  for (const bool causal : {false, true}) {
+    for (Parameter* used : {static_cast<Parameter*>(nullptr), &bias}) {
+      std::vector<Parameter*> parameters;
+      if (used != nullptr) parameters.push_back(used);
+      expect_right({random({2, 5, 18}, 1)}, parameters, [&](Tape& t, const std::vector<Var>& in) {
+        return head_attention(t, in[0], used, 2, causal);
+      });
+    }
+    expect_right({random({2, 5, 6}, 1)}, {&bias}, [&](Tape& t, const std::vector<Var>& in) {
+      return position_attention(t, in[0], bias, causal);
+    });
+  }
+}
+
+void check_dropout() {
+  const DropoutKey key{0.4, 7, 3, 5};
+  check_unary({2, 3, 6}, [&](Tape& t, Var z) { return dropout(t, z, key); });
+}
+
+void check_add_positions() {
+  Parameter table = random_parameter("table", {3, 4}, 2);
+  expect_right({random({2, 3, 4}, 1)}, {&table},
+               [&](Tape& t, const std::vector<Var>& in) { return add_positions(t, in[0], table); });
+}
+
 void check_embedding() {
   Parameter table = random_parameter("table", {4, 3}, 2);
   expect_right({}, {&table}, [&](Tape& t, const std::vector<Var>&) {
@@ -101,11 +133,6 @@ void check_prepend_token() {
   Parameter token = random_parameter("token", {1, 1, 4}, 2);
   expect_right({random({2, 3, 4}, 1)}, {&token},
                [&](Tape& t, const std::vector<Var>& in) { return prepend_token(t, in[0], token); });
-}
-
-void check_unary(const Shape& shape, const std::function<Var(Tape&, Var)>& op) {
-  expect_right({random(shape, 1)}, {},
-               [&](Tape& t, const std::vector<Var>& in) { return op(t, in[0]); });
 }
 
 void check_binary(const std::function<Var(Tape&, Var, Var)>& op) {
@@ -144,6 +171,20 @@ const std::map<std::string, std::function<void()>>& registry() {
       {"layernorm", check_layernorm},
       {"spatial_project", check_spatial_project},
       {"attention", check_attention},
+      {"head_attention", check_head_attention},
+      {"position_attention", check_head_attention},
+      {"dropout", check_dropout},
+      {"branch_dropout",
+       [] {
+         check_binary([](Tape& t, Var x, Var z) {
+           return branch_dropout(t, x, z, {0.4, 7, 3, 5});
+         });
+       }},
+      {"add_positions", check_add_positions},
+      {"transpose_tokens",
+       [] {
+         check_unary({2, 3, 4}, transpose_tokens);
+       }},
       {"embedding", check_embedding},
       {"prepend_token", check_prepend_token},
       {"half", check_half},

@@ -5,9 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/training/options.h"
-#include "apps/vision/run.h"
-#include "apps/vision/weights.h"
+#include "apps/training/training_run.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -45,7 +43,8 @@ void read_tensor(const SafetensorsFile& file, const std::string& name, const Ten
 
 }  // namespace
 
-std::string VisionRun::state_json() {
+std::string TrainingRun::state_json() {
+  const TrainOptions& options = common_options();
   Json state;
   state["format"] = 1;
   state["step"] = progress.step;
@@ -73,7 +72,7 @@ std::string VisionRun::state_json() {
   return state.dump();
 }
 
-CheckpointContent VisionRun::content() {
+CheckpointContent TrainingRun::content() {
   CheckpointContent content;
   const std::vector<Parameter*>& all = parameters();
   for (size_t i = 0; i < all.size(); ++i) {
@@ -83,18 +82,16 @@ CheckpointContent VisionRun::content() {
     content.training.push_back({"v." + name, optimizer->second_moments()[i]});
     if (ema) content.training.push_back({"raw." + name, all[i]->value});
   }
-  content.config = add_preprocessing(
-      vision_config_to_json(config, data.train->class_names(), split_json(data_options)),
-      val_transform);
+  describe_model(content);
   content.state = state_json();
   return content;
 }
 
-void VisionRun::save_last() {
+void TrainingRun::save_last() {
   store->save_last(checkpoint_bytes(content()), progress.step);
 }
 
-void VisionRun::restore_tensors(const Checkpoint& checkpoint) {
+void TrainingRun::restore_tensors(const Checkpoint& checkpoint) {
   const std::vector<Parameter*>& all = parameters();
   for (size_t i = 0; i < all.size(); ++i) {
     const std::string& name = all[i]->name;
@@ -109,7 +106,7 @@ void VisionRun::restore_tensors(const Checkpoint& checkpoint) {
   }
 }
 
-void VisionRun::restore(const std::string& checkpoint_folder) {
+void TrainingRun::restore(const std::string& checkpoint_folder) {
   if (!std::filesystem::is_directory(checkpoint_folder)) {
     fail_input(
         "--resume: {} is not there, the run stopped before its first save; start it again with "
@@ -142,8 +139,8 @@ void VisionRun::restore(const std::string& checkpoint_folder) {
                total_steps);
   }
   folder->truncate(state.at("offsets").get<std::map<std::string, int64_t>>());
-  store->forget_after(progress.step, progress.best_top1 >= 0);
-  loader->seek(state.at("epoch"), state.at("batch"));
+  store->forget_after(progress.step, progress.has_best());
+  seek(state.at("epoch"), state.at("batch"));
   note(fmt::format("resumed from {} at step {}", checkpoint_folder, progress.step));
 }
 

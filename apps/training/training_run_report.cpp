@@ -1,0 +1,60 @@
+// What a run says of itself besides its steps: the machine, and at the end the summary, where
+// everything lies and the next command.
+
+#include "apps/training/training_run.h"
+#include "core/file.h"
+#include "core/parallel.h"
+#include "kernels/dispatch.h"
+
+namespace gmlp {
+
+double TrainingRun::share_of_peak(double samples_per_s) const {
+  if (!(peak_gflops_ > 0)) return -1;
+  // The backward pass computes two products for each one of the forward pass.
+  return 3 * identity.forward_flops * samples_per_s / (1e9 * peak_gflops_);
+}
+
+std::string TrainingRun::machine_line() const {
+  return fmt::format("machine  {} threads, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
+                     thread_count(), isa_name(), common_options().precision,
+                     compute.family == Family::kFused ? "fused" : "reference", peak_gflops_);
+}
+
+void TrainingRun::write_summary() {
+  nlohmann::ordered_json json;
+  json["model"] = identity.model;
+  json["data"] = identity.data;
+  json["parameters"] = identity.parameters;
+  json["steps"] = progress.step;
+  json["total_steps"] = total_steps;
+  json["skipped_steps"] = nan_policy.skipped();
+  if (progress.has_best()) {
+    json["best"] = best_summary();
+    json["best"]["epoch"] = progress.best_epoch;
+    json["best"]["step"] = progress.best_step;
+  }
+  if (validated_) json["final"] = final_summary();
+  json["wall_seconds"] = elapsed();
+  json["peak_memory_bytes"] = {{"activations", arena.peak_bytes()},
+                               {"process", peak_resident_bytes()}};
+  json["machine_peak_gflops"] = peak_gflops_;
+  json["share_of_machine_peak"] =
+      share_count_ > 0 ? share_sum_ / static_cast<double>(share_count_) : 0.0;
+  write_file_atomic(folder->file("summary.json"), json.dump(2) + "\n");
+}
+
+void TrainingRun::say_goodbye() {
+  if (progress.has_best()) {
+    console->line(fmt::format("best     {} (epoch {}), after {}", best_text(), progress.best_epoch,
+                              duration_text(elapsed())));
+  }
+  console->line(fmt::format("memory   {} MB of activations, {} MB in all", arena.peak_bytes() >> 20,
+                            peak_resident_bytes() >> 20));
+  const std::string best = progress.has_best() ? store->best() : store->last();
+  console->line(fmt::format("run      {} (summary.json, metrics.csv{})", folder->path(),
+                            common_options().no_figures ? "" : ", " + identity.figures));
+  console->line(fmt::format("weights  {}", best));
+  console->line("next     " + next_command(best));
+}
+
+}  // namespace gmlp

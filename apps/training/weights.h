@@ -1,0 +1,36 @@
+#pragma once
+// Weights from a safetensors file into a model's parameters, by name.
+
+#include <string>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "core/safetensors.h"
+
+namespace gmlp {
+
+/// What is wanted of a file, and what to say where it does not fit.
+struct WeightRules {
+  std::string model;          // whose weights they should be
+  std::string tokens_remedy;  // where the spatial weights have another number of tokens
+  bool other_head = false;    // a head.* of another shape stays the model's own
+  bool new_head = false;      // as other_head, and the file may have another head or none
+};
+
+/// Copies every tensor of `file` into the parameters of its name; names and shapes must be the
+/// model's own, but for what `rules` allow. Returns lines for the log. Throws InputError listing
+/// what is missing or left over.
+std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
+                                      const SafetensorsFile& file, const WeightRules& rules);
+
+/// What a model stored in `file` is to be built in: f64 where a tensor is, else f32.
+DType stored_dtype(const SafetensorsFile& file);
+
+/// Throws InputError where bf16 cannot be: it takes numbers in pairs, so both widths must be even.
+void require_bf16_fits(int64_t d_model, int64_t gate_width);
+
+/// How a stored model is to compute: an f64 one on the reference kernels whatever `kernels` says.
+Compute stored_model_compute(DType dtype, int64_t d_model, int64_t gate_width,
+                             const std::string& precision, const std::string& kernels);
+
+}  // namespace gmlp

@@ -1,0 +1,180 @@
+// Attention of H heads over tokens (Vaswani et al. 2017), the baselines' of Table 3, with a learned
+// bias a head and distance (T5's, without buckets), and with nothing but that bias. D = H A.
+//
+//   head_attention
+//     forward    S_h = q_h k_hᵀ / √A + R_h      P_h = softmax over j of S_h      y_h = P_h v_h
+//                q, k, v (N,D) are the thirds of each row of qkv (N,3D); columns h A.. are head h's
+//                R_h[i,j] = bias[h, (N-1) + (j-i)], bias (H, 2N-1) or nullptr
+//                causal: S[i,j] = -inf for j > i
+//     backward   dv_h = P_hᵀ dy_h      dP_h = dy_h v_hᵀ      dS = P * (dP - sum_j dP * P)
+//                dq_h = dS_h k_h / √A  dk_h = dS_hᵀ q_h / √A
+//                dbias[h, (N-1) + (j-i)] += sum over the batch and that diagonal of dS_h
+//     Saved: P, H N² numbers a sample. dscores is room for dS (B,H,N,N).
+//
+//   position_attention: no q and k, so S_h = R_h and P_h is one for the whole batch
+//     forward    P_h = softmax over j of R_h        y_h = P_h v_h, v (N,D)
+//     backward   dv_h = P_hᵀ dy_h                   dP_h = sum over the batch of dy_h v_hᵀ
+//     Saved: P, H N² numbers in all. dscores (H,N,N).
+
+#include <cmath>
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+#include "kernels/reference/reference.h"
+
+namespace gmlp::reference {
+
+namespace {
+
+/// P = softmax over each row of S, in place; causal rows see j <= i.
+template <typename T>
+void softmax_rows(Eigen::Map<Matrix<T>>& p, bool causal) {
+  for (int64_t i = 0; i < p.rows(); ++i) {
+    const int64_t seen = causal ? i + 1 : p.cols();
+    auto s = p.row(i).head(seen).array();
+    s = (s - s.maxCoeff()).exp();
+    s /= s.sum();
+    p.row(i).tail(p.cols() - seen).setZero();
+  }
+}
+
+/// dS from dP, in place. Where causal masked, P is 0 and so is dS.
+template <typename T>
+void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p) {
+  for (int64_t i = 0; i < p.rows(); ++i) {
+    const T dot = ds.row(i).dot(p.row(i));
+    ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot);
+  }
+}
+
+/// Row i of R: the N numbers of bias (2N-1) that begin at (N-1) - i.
+template <typename T>
+Eigen::Map<const Row<T>> distance_row(const T* bias, int64_t i, int64_t tokens) {
+  return row(bias + tokens - 1 - i, tokens);
+}
+
+template <typename T>
+void add_distances(T* dbias, const T* ds, int64_t tokens) {
+  for (int64_t i = 0; i < tokens; ++i) {
+    row(dbias + tokens - 1 - i, tokens) += row(ds + i * tokens, tokens);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t batch,
+                            int64_t tokens, int64_t width, int64_t heads, bool causal) {
+  const int64_t a = width / heads;
+  const T scale = T(1) / std::sqrt(static_cast<T>(a));
+  parallel_for(batch * heads, [&](int64_t bh) {
+    const int64_t b = bh / heads;
+    const int64_t h = bh % heads;
+    const auto x = matrix(qkv + b * tokens * 3 * width, tokens, 3 * width);
+    auto p = matrix(probs + bh * tokens * tokens, tokens, tokens);
+    p.noalias() = x.middleCols(h * a, a) * x.middleCols(width + h * a, a).transpose();
+    p *= scale;
+    if (bias != nullptr) {
+      const T* head_bias = bias + h * (2 * tokens - 1);
+      for (int64_t i = 0; i < tokens; ++i) p.row(i) += distance_row(head_bias, i, tokens);
+    }
+    softmax_rows<T>(p, causal);
+    matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
+        p * x.middleCols(2 * width + h * a, a);
+  });
+}
+
+template <typename T>
+void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T* probs,
+                             const T* qkv, int64_t batch, int64_t tokens, int64_t width,
+                             int64_t heads) {
+  const int64_t a = width / heads;
+  const T scale = T(1) / std::sqrt(static_cast<T>(a));
+  parallel_for(batch * heads, [&](int64_t bh) {
+    const int64_t b = bh / heads;
+    const int64_t h = bh % heads;
+    const auto x = matrix(qkv + b * tokens * 3 * width, tokens, 3 * width);
+    const auto p = matrix(probs + bh * tokens * tokens, tokens, tokens);
+    const auto dy_h = matrix(dy + b * tokens * width, tokens, width).middleCols(h * a, a);
+    auto dx = matrix(dqkv + b * tokens * 3 * width, tokens, 3 * width);
+    auto ds = matrix(dscores + bh * tokens * tokens, tokens, tokens);
+    dx.middleCols(2 * width + h * a, a).noalias() = p.transpose() * dy_h;
+    ds.noalias() = dy_h * x.middleCols(2 * width + h * a, a).transpose();
+    softmax_rows_backward<T>(ds, p);
+    dx.middleCols(h * a, a).noalias() = scale * ds * x.middleCols(width + h * a, a);
+    dx.middleCols(width + h * a, a).noalias() = scale * ds.transpose() * x.middleCols(h * a, a);
+  });
+  if (dbias == nullptr) return;
+  // A head's bias has one owner, and the batch one order.
+  parallel_for(heads, [&](int64_t h) {
+    for (int64_t b = 0; b < batch; ++b) {
+      add_distances(dbias + h * (2 * tokens - 1), dscores + (b * heads + h) * tokens * tokens,
+                    tokens);
+    }
+  });
+}
+
+template <typename T>
+void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64_t batch,
+                                int64_t tokens, int64_t width, int64_t heads, bool causal) {
+  const int64_t a = width / heads;
+  parallel_for(heads, [&](int64_t h) {
+    auto p = matrix(probs + h * tokens * tokens, tokens, tokens);
+    const T* head_bias = bias + h * (2 * tokens - 1);
+    for (int64_t i = 0; i < tokens; ++i) p.row(i) = distance_row(head_bias, i, tokens);
+    softmax_rows<T>(p, causal);
+  });
+  parallel_for(batch * heads, [&](int64_t bh) {
+    const int64_t b = bh / heads;
+    const int64_t h = bh % heads;
+    const auto v_b = matrix(v + b * tokens * width, tokens, width);
+    matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
+        matrix(static_cast<const T*>(probs) + h * tokens * tokens, tokens, tokens) *
+        v_b.middleCols(h * a, a);
+  });
+}
+
+template <typename T>
+void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const T* probs,
+                                 const T* v, int64_t batch, int64_t tokens, int64_t width,
+                                 int64_t heads) {
+  const int64_t a = width / heads;
+  parallel_for(batch * heads, [&](int64_t bh) {
+    const int64_t b = bh / heads;
+    const int64_t h = bh % heads;
+    const auto p = matrix(probs + h * tokens * tokens, tokens, tokens);
+    const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
+    matrix(dv + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
+        p.transpose() * dy_b.middleCols(h * a, a);
+  });
+  parallel_for(heads, [&](int64_t h) {
+    auto ds = matrix(dscores + h * tokens * tokens, tokens, tokens);
+    ds.setZero();
+    for (int64_t b = 0; b < batch; ++b) {
+      const auto v_b = matrix(v + b * tokens * width, tokens, width);
+      const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
+      ds.noalias() += dy_b.middleCols(h * a, a) * v_b.middleCols(h * a, a).transpose();
+    }
+    softmax_rows_backward<T>(ds, matrix(probs + h * tokens * tokens, tokens, tokens));
+    add_distances(dbias + h * (2 * tokens - 1), dscores + h * tokens * tokens, tokens);
+  });
+}
+
+template void head_attention_forward(float*, float*, const float*, const float*, int64_t, int64_t,
+                                     int64_t, int64_t, bool);
+template void head_attention_forward(double*, double*, const double*, const double*, int64_t,
+                                     int64_t, int64_t, int64_t, bool);
+template void head_attention_backward(float*, float*, float*, const float*, const float*,
+                                      const float*, int64_t, int64_t, int64_t, int64_t);
+template void head_attention_backward(double*, double*, double*, const double*, const double*,
+                                      const double*, int64_t, int64_t, int64_t, int64_t);
+template void position_attention_forward(float*, float*, const float*, const float*, int64_t,
+                                         int64_t, int64_t, int64_t, bool);
+template void position_attention_forward(double*, double*, const double*, const double*, int64_t,
+                                         int64_t, int64_t, int64_t, bool);
+template void position_attention_backward(float*, float*, float*, const float*, const float*,
+                                          const float*, int64_t, int64_t, int64_t, int64_t);
+template void position_attention_backward(double*, double*, double*, const double*, const double*,
+                                          const double*, int64_t, int64_t, int64_t, int64_t);
+
+}  // namespace gmlp::reference

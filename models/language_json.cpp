@@ -1,0 +1,201 @@
+// A language model's config.json: "architecture", what timm calls "model_args", and a "gmlp" object
+// with everything else. What is missing in a file is as in LanguageConfig, or as in the named size
+// that "architecture" names.
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "models/language.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kArchitecture = "gmlp_language";
+
+const char* head_name(LanguageHead head) {
+  switch (head) {
+    case LanguageHead::kNone:
+      return "none";
+    case LanguageHead::kClassify:
+      return "classify";
+    case LanguageHead::kSpan:
+      return "span";
+  }
+  return "?";
+}
+
+const Json& json_object(const Json& object, const char* key, const std::string& path) {
+  static const Json kEmpty = Json::object();
+  if (!object.contains(key)) return kEmpty;
+  const Json& value = object.at(key);
+  if (!value.is_object()) fail_input("{}: \"{}\" is not an object; correct the file", path, key);
+  return value;
+}
+
+/// Replaces `value` by the member `key`, where there is one, of the type of `value`.
+void read(const Json& object, const char* key, int64_t& value, const std::string& path) {
+  if (!object.contains(key)) return;
+  const Json& json = object.at(key);
+  if (!json.is_number_integer()) {
+    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, json.dump());
+  }
+  value = json.get<int64_t>();
+}
+
+void read(const Json& object, const char* key, double& value, const std::string& path) {
+  if (!object.contains(key)) return;
+  const Json& json = object.at(key);
+  if (!json.is_number()) {
+    fail_input("{}: \"{}\" is {}, not a number; correct the file", path, key, json.dump());
+  }
+  value = json.get<double>();
+}
+
+void read(const Json& object, const char* key, bool& value, const std::string& path) {
+  if (!object.contains(key)) return;
+  const Json& json = object.at(key);
+  if (!json.is_boolean()) {
+    fail_input("{}: \"{}\" is {}, not true or false; correct the file", path, key, json.dump());
+  }
+  value = json.get<bool>();
+}
+
+void read(const Json& object, const char* key, std::string& value, const std::string& path) {
+  if (!object.contains(key)) return;
+  const Json& json = object.at(key);
+  if (!json.is_string()) {
+    fail_input("{}: \"{}\" is {}, not a string; correct the file", path, key, json.dump());
+  }
+  value = json.get<std::string>();
+}
+
+LanguageHead head_from_name(const std::string& name, const std::string& path) {
+  for (const LanguageHead head :
+       {LanguageHead::kNone, LanguageHead::kClassify, LanguageHead::kSpan}) {
+    if (name == head_name(head)) return head;
+  }
+  fail_input("{}: \"head\" is \"{}\"; it must be none, classify or span", path, name);
+}
+
+/// "architecture" is ours or one of our named sizes; what else has a config.json is another's.
+LanguageConfig starting_point(const Json& json, const std::string& path) {
+  std::string architecture = kArchitecture;
+  read(json, "architecture", architecture, path);
+  if (architecture == kArchitecture) return {};
+  const std::vector<std::string> names = language_config_names();
+  if (std::find(names.begin(), names.end(), architecture) != names.end()) {
+    return language_config(architecture);
+  }
+  fail_input(
+      "{}: \"architecture\" is \"{}\", which is not a language model; give a folder or file that "
+      "gmlp-language wrote",
+      path, architecture);
+}
+
+void read_block(const Json& args, const Json& gmlp, LanguageConfig& config,
+                const std::string& path) {
+  BlockConfig& block = config.block;
+  read(args, "seq_len", block.tokens, path);
+  read(args, "embed_dim", block.d_model, path);
+  read(args, "d_ffn", block.d_ffn, path);
+  std::string gate = gate_name(block.gate);
+  read(gmlp, "gate", gate, path);
+  try {
+    block.gate = gate_from_name(gate);
+  } catch (const InputError&) {
+    fail_input(
+        "{}: \"gate\" is \"{}\"; it must be split, multiplicative, additive or "
+        "linear",
+        path, gate);
+  }
+  read(gmlp, "toeplitz", block.toeplitz, path);
+  read(gmlp, "causal", block.causal, path);
+  read(gmlp, "d_attn", block.d_attn, path);
+  read(gmlp, "norm_eps", block.norm_eps, path);
+  read(gmlp, "gate_eps", block.gate_eps, path);
+  read(gmlp, "spatial_init_std", block.spatial_init_std, path);
+}
+
+LanguageConfig read_config(const Json& json, const std::string& path) {
+  LanguageConfig config = starting_point(json, path);
+  const Json& args = json_object(json, "model_args", path);
+  const Json& gmlp = json_object(json, "gmlp", path);
+  read(args, "vocab_size", config.vocab, path);
+  read(args, "num_blocks", config.depth, path);
+  read(args, "num_heads", config.heads, path);
+  read(args, "spatial_ffn", config.spatial_ffn, path);
+  read_block(args, gmlp, config, path);
+  std::string arch = arch_name(config.arch);
+  read(gmlp, "arch", arch, path);
+  try {
+    config.arch = arch_from_name(arch);
+  } catch (const InputError&) {
+    fail_input(
+        "{}: \"arch\" is \"{}\"; it must be gmlp, transformer, transformer-relpos, relpos-only or "
+        "mixer",
+        path, arch);
+  }
+  read(gmlp, "tie_embeddings", config.tie_embeddings, path);
+  std::string head = head_name(config.head);
+  read(gmlp, "head", head, path);
+  config.head = head_from_name(head, path);
+  read(gmlp, "classes", config.classes, path);
+  read(gmlp, "name", config.name, path);
+  return config;
+}
+
+}  // namespace
+
+std::string language_config_to_json(const LanguageConfig& config,
+                                    const std::string& extra_gmlp_json) {
+  const BlockConfig& block = config.block;
+  Json args;
+  args["vocab_size"] = config.vocab;
+  args["seq_len"] = block.tokens;
+  args["num_blocks"] = config.depth;
+  args["embed_dim"] = block.d_model;
+  args["d_ffn"] = block.d_ffn;
+  args["num_heads"] = config.heads;
+  args["spatial_ffn"] = config.spatial_ffn;
+
+  Json gmlp = extra_gmlp_json.empty() ? Json::object() : Json::parse(extra_gmlp_json);
+  gmlp["name"] = config.name;
+  gmlp["arch"] = arch_name(config.arch);
+  gmlp["gate"] = gate_name(block.gate);
+  gmlp["toeplitz"] = block.toeplitz;
+  gmlp["causal"] = block.causal;
+  gmlp["d_attn"] = block.d_attn;
+  gmlp["tie_embeddings"] = config.tie_embeddings;
+  gmlp["head"] = head_name(config.head);
+  gmlp["classes"] = config.classes;
+  gmlp["norm_eps"] = block.norm_eps;
+  gmlp["gate_eps"] = block.gate_eps;
+  gmlp["spatial_init_std"] = block.spatial_init_std;
+
+  Json json;
+  json["architecture"] = kArchitecture;
+  json["num_features"] = block.d_model;
+  json["model_args"] = args;
+  json["gmlp"] = gmlp;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded() || !json.is_object()) {
+    fail_input("{}: not a JSON object; expected a config.json as gmlp-language writes it", path);
+  }
+  const LanguageConfig config = read_config(json, path);
+  try {
+    config.validate();
+  } catch (const InputError& error) {
+    fail_input("{}: {}", path, error.what());
+  }
+  return config;
+}
+
+}  // namespace gmlp
