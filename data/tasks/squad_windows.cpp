@@ -10,7 +10,7 @@
 namespace gmlp {
 
 SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
-                           const WindowOptions& options, bool (*stop)())
+                           const WindowOptions& options, const std::function<void()>& check_stop)
     : set_(set), options_(options), special_(tokenizer.special()) {
   check_task_tokens(tokenizer);
   // A question may take half of the row, so that a small model reads context, too.
@@ -21,11 +21,11 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
   }
   const int64_t question_most = std::min(options.max_question, room / 2);
   for (const std::string& context : set.contexts) {
-    if (stop != nullptr && stop()) return;
+    if (check_stop) check_stop();
     contexts_.push_back(tokenizer.encode(context));
   }
   for (const SquadQuestion& question : set.questions) {
-    if (stop != nullptr && stop()) return;
+    if (check_stop) check_stop();
     const std::vector<int64_t> ids = tokenizer.encode_ids(question.text);
     const int64_t asked = std::min(question_most, static_cast<int64_t>(ids.size()));
     questions_.emplace_back(ids.begin(), ids.begin() + asked);
@@ -95,12 +95,14 @@ std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
   const Window& window = windows_[static_cast<size_t>(row)];
   const std::vector<Piece>& context = pieces(window);
   const int64_t shift = window.begin - context_begin(row);
-  const int64_t begin = context[static_cast<size_t>(first + shift)].begin;
-  const int64_t end = context[static_cast<size_t>(last + shift)].end;
+  size_t begin = static_cast<size_t>(context[static_cast<size_t>(first + shift)].begin);
+  size_t end = static_cast<size_t>(context[static_cast<size_t>(last + shift)].end);
   const std::string& whole = set_.context(set_.questions[static_cast<size_t>(window.question)]);
+  // Where tokens are bytes, a span may begin or end inside a character: bytes 10xxxxxx.
+  while (begin > 0 && (whole[begin] & 0xC0) == 0x80) --begin;
+  while (end < whole.size() && (whole[end] & 0xC0) == 0x80) ++end;
   // A piece may bring the space before its word along.
-  return std::string(trimmed(std::string_view(whole).substr(static_cast<size_t>(begin),
-                                                            static_cast<size_t>(end - begin))));
+  return std::string(trimmed(std::string_view(whole).substr(begin, end - begin)));
 }
 
 namespace {

@@ -24,9 +24,9 @@ struct WindowOptions {
 
 class SquadWindows : public TaskRows {
  public:
-  /// `set` must outlive the windows. Stops early, incomplete, when `stop` (may be null) says so.
+  /// `set` must outlive the windows. Calls `check_stop`, which may throw, now and then.
   SquadWindows(const SquadSet& set, const Tokenizer& tokenizer, const WindowOptions& options,
-               bool (*stop)() = nullptr);
+               const std::function<void()>& check_stop = {});
 
   int64_t size() const override { return static_cast<int64_t>(windows_.size()); }
   int64_t tokens() const override { return options_.tokens; }

@@ -49,11 +49,11 @@ std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_vi
 }
 
 SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
-                           bool (*stop)())
+                           const std::function<void()>& check_stop)
     : tokens_(tokens), pad_(tokenizer.special().pad) {
   begins_.push_back(0);
   for (const SentenceExample& example : set.examples) {
-    if (stop != nullptr && stop()) return;
+    if (check_stop) check_stop();
     std::vector<int64_t> ids = encode_sentences(tokenizer, example.first, example.second, tokens);
     while (ids.back() == pad_) ids.pop_back();  // no text makes a pad
     for (const int64_t id : ids) ids_.push_back(static_cast<int32_t>(id));

@@ -7,6 +7,7 @@
 // A model answers at <cls> (paper, section 4.2), and has neither segment ids nor a mask on pads.
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -39,9 +40,9 @@ class TaskRows {
 /// Sentences, encoded once and kept without their pads.
 class SentenceRows : public TaskRows {
  public:
-  /// Stops encoding early, incomplete, when `stop` (may be null) says so.
+  /// Calls `check_stop`, which may throw, now and then.
   SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
-               bool (*stop)() = nullptr);
+               const std::function<void()>& check_stop = {});
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   int64_t tokens() const override { return tokens_; }
   int64_t target_size() const override { return 1; }
