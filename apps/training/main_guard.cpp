@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/training/signals.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -29,6 +30,8 @@ int guard_main(const char* program, const std::function<int()>& body) {
   std::string message;
   try {
     return body();
+  } catch (const Stopped& stopped) {
+    return 128 + stopped.signal;
   } catch (const InputError& error) {
     status = kExitWrongInput;
     message = error.what();

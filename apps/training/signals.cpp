@@ -32,6 +32,10 @@ int stop_signal() {
   return g_signal.load();
 }
 
+void check_stop_signal() {
+  if (stop_signal() != 0) throw Stopped{stop_signal()};
+}
+
 void set_stop_signal(int signal) {
   g_signal.store(signal);
 }

@@ -9,6 +9,13 @@ void install_stop_signals();
 /// The signal that asked to stop, or 0.
 int stop_signal();
 
+/// Work that has nothing to save calls this now and then: throws Stopped after a signal.
+void check_stop_signal();
+/// guard_main ends the program with 128 + signal.
+struct Stopped {
+  int signal = 0;
+};
+
 /// Raises (or, with 0, lowers) the flag by hand; for tests.
 void set_stop_signal(int signal);
 
