@@ -64,7 +64,7 @@ class FinetuneRun : public TrainingRun {
  private:
   // finetune_setup.cpp
   void build_model();
-  void load_weights_from(const std::string& folder);
+  void load_weights_from(const std::string& source);
   void open_files();
   void identify();
   // finetune.cpp

@@ -47,8 +47,8 @@ void FinetuneRun::build_model() {
 }
 
 /// All but the head, which is this task's and new, also where the folder has one.
-void FinetuneRun::load_weights_from(const std::string& folder) {
-  const Checkpoint checkpoint = open_checkpoint(folder);
+void FinetuneRun::load_weights_from(const std::string& source) {
+  const Checkpoint checkpoint = open_checkpoint(source);
   std::vector<Parameter*> body;
   for (Parameter* parameter : parameters()) {
     if (!parameter->name.starts_with("head.")) body.push_back(parameter);
@@ -58,7 +58,7 @@ void FinetuneRun::load_weights_from(const std::string& folder) {
   rules.tokens_remedy = "(length of a window); leave out --seq-len";
   rules.new_head = true;
   for (const std::string& line : load_weights(body, checkpoint.model, rules)) note(line);
-  note(fmt::format("weights taken from {}; the head is new", folder));
+  note(fmt::format("weights taken from {}; the head is new", source));
 }
 
 void FinetuneRun::open_files() {
