@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "models/gmlp_block.h"
@@ -36,15 +37,16 @@ struct LanguageConfig {
   // tokens is the sequence length; tokens, d_model, d_ffn, causal, norm_eps hold for every arch,
   // the rest for gMLP only.
   BlockConfig block;
-  int64_t heads = 0;        // of the Transformers
-  int64_t spatial_ffn = 0;  // S of the Mixer
-  bool tie_embeddings = true;
+  int64_t heads = 0;           // of the Transformers
+  int64_t spatial_ffn = 0;     // S of the Mixer
+  bool tie_embeddings = true;  // the output projection is the embedding; else output.weight
   LanguageHead head = LanguageHead::kNone;
   int64_t classes = 0;  // of LanguageHead::kClassify
 
   TransformerConfig transformer() const;
   MixerConfig mixer() const;
-  bool has_positions() const;    ///< learned absolute ones: the Transformers
+  bool has_positions() const;  ///< learned absolute ones: the Transformers
+  bool has_output() const { return !tie_embeddings && head == LanguageHead::kNone; }
   int64_t head_outputs() const;  ///< classes, or 2 of a span, or 0
   /// Tied embeddings count once; the final norm is included.
   int64_t parameter_count() const;
@@ -101,15 +103,21 @@ class LanguageModel {
   DType dtype() const { return dtype_; }
 
  private:
+  using Block = std::variant<GmlpBlock, TransformerBlock, MixerBlock>;
+
+  void add_blocks(uint64_t seed);
+  /// Block i, its branches under dropout.
+  Var forward_block(Tape& tape, Var x, size_t i, const LanguageContext& context);
   /// ids -> (B, N, D), after the final norm.
   Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                const LanguageContext& context);
-  Parameter& output() { return config_.tie_embeddings ? embed_ : output_; }
+  Parameter& output();
 
   LanguageConfig config_;
   DType dtype_;
-  Parameter embed_;  // (V, D)
-  std::vector<GmlpBlock> blocks_;
+  Parameter embed_;      // (V, D)
+  Parameter positions_;  // (N, D), of the Transformers
+  std::vector<Block> blocks_;
   Parameter norm_weight_, norm_bias_;  // (D)
   Parameter output_;                   // (V, D), embeddings not tied
   Parameter head_weight_, head_bias_;  // (classes, D), (classes); or 2 of a span

@@ -158,7 +158,7 @@ int64_t LanguageConfig::parameter_count() const {
   if (has_positions()) one_block = transformer().parameter_count();
   if (arch == Arch::kMixer) one_block = mixer().parameter_count();
   const int64_t positions = has_positions() ? block.tokens * d : 0;
-  const int64_t output = tie_embeddings ? 0 : vocab * d;
+  const int64_t output = has_output() ? vocab * d : 0;
   return vocab * d + positions + depth * one_block + 2 * d + output + head_outputs() * (d + 1);
 }
 

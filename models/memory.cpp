@@ -2,52 +2,14 @@
 // Parameters, their gradients and AdamW's moments (16 bytes a parameter in f32) are not in it.
 
 #include <algorithm>
+#include <cmath>
 
-#include "kernels/dispatch.h"
+#include "kernels/reference/reference.h"
+#include "models/block_memory.h"
+#include "models/language.h"
 #include "models/vision.h"
 
 namespace gmlp {
-
-namespace {
-
-/// Bytes that a fused block keeps from forward to backward: y, and what BlockSaved lists.
-int64_t fused_block_kept(const BlockConfig& block, int64_t rows, const Compute& compute) {
-  const int64_t saved_size = compute.precision == fused::Precision::kBf16 ? 2 : 4;
-  const int64_t saved = 4 * 4 + saved_size * (block.d_ffn + block.gate_width());
-  return rows * (4 * block.d_model + (compute.checkpoint ? 0 : saved));
-}
-
-/// Bytes of a fused block that are in use while its backward runs: what the kernel asks for and,
-/// checkpointed, y and what is saved again.
-int64_t fused_block_transient(const BlockConfig& block, int64_t batch, const Compute& compute) {
-  const int64_t workspace =
-      fused::kernels().block_workspace({batch, block.tokens, block.d_model, block.d_ffn, 1e-6F,
-                                        1e-5F, block.gate, block.causal, compute.precision});
-  if (!compute.checkpoint) return workspace;
-  Compute keeping = compute;
-  keeping.checkpoint = false;
-  return workspace + fused_block_kept(block, batch * block.tokens, keeping);
-}
-
-/// Elements that a composed block allocates, in the order of GmlpBlock::forward_composed.
-int64_t composed_block_elements(const BlockConfig& block, int64_t rows) {
-  const int64_t d = block.d_model;
-  const int64_t f = block.d_ffn;
-  const int64_t e = block.gate_width();
-  const bool split = block.gate == Gate::kSplit;
-  const int64_t halves = split ? 2 * e : 0;
-  const int64_t product = block.gate == Gate::kLinear ? 0 : e;
-  const int64_t forward = (d + 2) + f + f + halves + (e + 2) + e + product + d + d;
-  const int64_t gate_backward =
-      block.gate == Gate::kSplit || block.gate == Gate::kMultiplicative ? 2 * e : 0;
-  // Two gradients meet in z (both halves, or both uses of it) and in x, and are summed into a
-  // third.
-  const int64_t meet = split ? 3 * f : (block.gate == Gate::kLinear ? 0 : f);
-  const int64_t backward = e + gate_backward + e + e + meet + f + d + d + d;
-  return rows * (forward + backward) + 2 * block.tokens * block.tokens;
-}
-
-}  // namespace
 
 int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
                         const Compute& compute) {
@@ -57,12 +19,78 @@ int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
   // Patches and the stem; the last norm forward and backward; pooling, head and loss are small.
   const int64_t ends = rows * (patch_size + config.d_model) + rows * (2 * config.d_model + 2) +
                        rows * config.d_model + batch * (4 * config.d_model + 6 * config.classes);
-  if (compute.family == Family::kReference || dtype != DType::kF32) {
-    return dtype_size(dtype) * (ends + config.depth * composed_block_elements(block, rows));
+  if (!takes_fused_block(dtype, compute)) {
+    return dtype_size(dtype) * (ends + config.depth * composed_block_elements(block, batch));
   }
   // The gradient travels from block to block in the one place that the last norm gave it.
-  return 4 * ends + config.depth * fused_block_kept(block, rows, compute) +
+  return 4 * ends + config.depth * fused_block_kept(block, batch, compute) +
          fused_block_transient(block, batch, compute);
+}
+
+namespace {
+
+/// BERT's share of masked positions (data/text/corpus.h); a causal model scores all of them.
+constexpr double kMaskedShare = 0.15;
+
+/// Bytes at work while the loss, or a linear layer's or an attention's backward, runs.
+int64_t loss_transient(const LanguageConfig& config, int64_t scored, bool fused, int64_t size) {
+  const int64_t gathered = config.block.causal ? 0 : size * scored * config.block.d_model;
+  if (!fused) {
+    return gathered + size * reference::projected_cross_entropy_room(scored, config.vocab);
+  }
+  return gathered + fused::kernels().projected_cross_entropy_workspace(
+                        {scored, config.block.d_model, config.vocab});
+}
+
+int64_t baseline_transient(const LanguageConfig& config, int64_t batch, bool fused, int64_t size) {
+  const int64_t n = config.block.tokens;
+  const int64_t d = config.block.d_model;
+  const bool attends = config.arch == Arch::kTransformer || config.arch == Arch::kTransformerRelpos;
+  const int64_t scores = attends ? size * batch * config.heads * n * n : 0;
+  if (!fused) return scores;
+  // The last big products on the way back: qkv's, or, over tokens, fc1's.
+  const fused::LinearShape shape = config.arch == Arch::kMixer
+                                       ? fused::LinearShape{batch * d, n, config.spatial_ffn}
+                                       : fused::LinearShape{batch * n, d, attends ? 3 * d : d};
+  return std::max(scores, fused::kernels().linear_workspace(shape));
+}
+
+}  // namespace
+
+int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
+                                 const Compute& compute) {
+  const BlockConfig& block = config.block;
+  const int64_t size = dtype_size(dtype);
+  const bool fused = takes_fused_block(dtype, compute);
+  const int64_t rows = batch * block.tokens;
+  const double share = block.causal ? 1 : kMaskedShare;
+  const int64_t scored = static_cast<int64_t>(std::ceil(share * static_cast<double>(rows)));
+  // Embedding, positions, the last norm; the gathered rows of the loss and their statistics.
+  const int64_t ends =
+      size * (rows * ((config.has_positions() ? 2 : 1) * block.d_model) +
+              rows * (block.d_model + 2) + scored * ((block.causal ? 0 : block.d_model) + 2));
+  const int64_t gradients = size * rows * 2 * block.d_model;  // of the last norm's y and x
+  int64_t forward = 0;                                        // what the blocks take up to the loss
+  int64_t all = 0;                                            // and up to the end
+  int64_t transient = 0;
+  if (config.arch == Arch::kGmlp && fused) {
+    // The gradient travels from block to block in the one place that the last norm gave it.
+    all = config.depth * fused_block_kept(block, batch, compute);
+    transient = fused_block_transient(block, batch, compute);
+    BlockConfig alone = block;
+    alone.d_attn = 0;
+    forward = config.depth * fused_block_kept(alone, batch, compute);
+  } else {
+    int64_t elements = composed_block_elements(block, batch);
+    if (config.has_positions()) elements = composed_block_elements(config.transformer(), batch);
+    if (config.arch == Arch::kMixer) elements = composed_block_elements(config.mixer(), batch);
+    all = size * config.depth * elements;
+    if (config.arch != Arch::kGmlp) transient = baseline_transient(config, batch, fused, size);
+    forward = all / 2;
+  }
+  const int64_t at_loss =
+      forward + size * rows * block.d_model + loss_transient(config, scored, fused, size);
+  return ends + std::max(at_loss, gradients + all + transient);
 }
 
 }  // namespace gmlp

@@ -14,4 +14,16 @@ double MixerConfig::forward_flops() const {
   return 2 * 2 * n * d * static_cast<double>(spatial_ffn + d_ffn);
 }
 
+MixerBlock::MixerBlock(const MixerConfig& config, const std::string& prefix, DType dtype,
+                       uint64_t seed)
+    : tokens_(config.d_model, config.tokens, config.spatial_ffn, true, config.norm_eps,
+              {prefix + "norm1.", prefix + "mlp_tokens."}, dtype, seed),
+      channels_(config.d_model, config.d_model, config.d_ffn, false, config.norm_eps,
+                {prefix + "norm2.", prefix + "mlp_channels."}, dtype, seed) {}
+
+void MixerBlock::collect(std::vector<Parameter*>& parameters) {
+  tokens_.collect(parameters);
+  channels_.collect(parameters);
+}
+
 }  // namespace gmlp

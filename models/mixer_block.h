@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
+#include "models/feed_forward.h"
 
 namespace gmlp {
 
@@ -20,6 +21,21 @@ struct MixerConfig {
   int64_t parameter_count() const;
   /// Multiply-adds of the products, times two, of one sample's forward pass.
   double forward_flops() const;
+};
+
+class MixerBlock {
+ public:
+  /// Parameters are named `prefix` + timm's names: norm1, mlp_tokens, norm2, mlp_channels.
+  MixerBlock(const MixerConfig& config, const std::string& prefix, DType dtype, uint64_t seed);
+
+  /// x (B, N, D) -> (B, N, D): the two residual branches, in this order.
+  Var mix_tokens(Tape& tape, Var x) { return tokens_.forward(tape, x); }
+  Var mix_channels(Tape& tape, Var x) { return channels_.forward(tape, x); }
+  void collect(std::vector<Parameter*>& parameters);
+
+ private:
+  FeedForward tokens_;
+  FeedForward channels_;
 };
 
 }  // namespace gmlp

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
+#include "models/feed_forward.h"
 
 namespace gmlp {
 
@@ -24,6 +25,27 @@ struct TransformerConfig {
   int64_t parameter_count() const;
   /// Multiply-adds of the products, times two, of one sample's forward pass.
   double forward_flops() const;
+};
+
+class TransformerBlock {
+ public:
+  /// Parameters are named `prefix` + timm's names of a vision Transformer: norm1, attn.qkv,
+  /// attn.proj, norm2, mlp.fc1, mlp.fc2; attn.v without content; attn.relpos (H, 2N-1).
+  TransformerBlock(const TransformerConfig& config, const std::string& prefix, DType dtype,
+                   uint64_t seed);
+
+  /// x (B, N, D) -> (B, N, D): the two residual branches, in this order.
+  Var mix_tokens(Tape& tape, Var x);
+  Var mix_channels(Tape& tape, Var x) { return mlp_.forward(tape, x); }
+  void collect(std::vector<Parameter*>& parameters);
+
+ private:
+  TransformerConfig config_;
+  Parameter norm_weight_, norm_bias_;  // (D)
+  Parameter in_weight_, in_bias_;      // qkv (3D, D), (3D); without content v (D, D), (D)
+  Parameter relpos_;                   // (H, 2N-1)
+  Parameter out_weight_, out_bias_;    // (D, D), (D)
+  FeedForward mlp_;
 };
 
 }  // namespace gmlp

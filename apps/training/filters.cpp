@@ -16,18 +16,13 @@ namespace {
 constexpr int64_t kMostShown = 7;  // layers, and tokens
 // A cell is upscaled by the whole factor that comes nearest below.
 constexpr int64_t kCellPixels = 84;
-constexpr int64_t kGap = 4;    // between cells
-constexpr int64_t kFrame = 1;  // around the token's own patch
-
-/// Up to kMostShown of 0..n-1, evenly spaced, with both ends.
-std::vector<int64_t> spread(int64_t n) {
-  std::vector<int64_t> chosen;
-  const int64_t count = std::min(n, kMostShown);
-  for (int64_t i = 0; i < count; ++i) {
-    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
-  }
-  return chosen;
-}
+constexpr int64_t kGap = 4;               // between cells
+constexpr unsigned char kSeparator = 90;  // its grey
+constexpr int64_t kFrame = 1;             // around the token's own patch
+// Heat maps: of so many layers, so many a row, of about so many pixels.
+constexpr int64_t kMostMaps = 16;
+constexpr int64_t kMapsARow = 4;
+constexpr int64_t kMapPixels = 192;
 
 /// t in [-1, 1] to a colour: blue, white, red.
 void put_colour(double t, unsigned char* rgb) {
@@ -62,13 +57,53 @@ void append_bytes(void* context, void* data, int size) {
                                              static_cast<size_t>(size));
 }
 
+void draw_map(const Tensor& weight, int64_t top, int64_t left, int64_t pixels, Picture& picture) {
+  const int64_t n = weight.shape()[0];
+  const double largest = colour_scale(weight, 0);
+  for (int64_t y = 0; y < pixels; ++y) {
+    for (int64_t x = 0; x < pixels; ++x) {
+      const int64_t pixel = (top + y) * picture.width + left + x;
+      const double value = weight.at(y * n / pixels * n + x * n / pixels);
+      put_colour(value / largest, &picture.rgb[static_cast<size_t>(pixel * 3)]);
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
+  std::vector<int64_t> chosen;
+  const int64_t count = std::min(n, most);
+  for (int64_t i = 0; i < count; ++i) {
+    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
+  }
+  return chosen;
+}
+
+Picture draw_heat_maps(const std::vector<SpatialFilter>& layers) {
+  const std::vector<int64_t> chosen =
+      spread_indices(static_cast<int64_t>(layers.size()), kMostMaps);
+  const int64_t count = static_cast<int64_t>(chosen.size());
+  const int64_t n = layers.front().weight.shape()[0];
+  const int64_t side = std::max<int64_t>(1, kMapPixels / n) * std::min(n, kMapPixels);
+  const int64_t columns = std::min(count, kMapsARow);
+  Picture picture;
+  picture.width = columns * (side + kGap) + kGap;
+  picture.height = (count + columns - 1) / columns * (side + kGap) + kGap;
+  picture.rgb.assign(static_cast<size_t>(picture.width * picture.height * 3), kSeparator);
+  for (int64_t i = 0; i < count; ++i) {
+    const Tensor& weight = layers[static_cast<size_t>(chosen[static_cast<size_t>(i)])].weight;
+    draw_map(weight, kGap + i / columns * (side + kGap), kGap + i % columns * (side + kGap), side,
+             picture);
+  }
+  return picture;
+}
 
 Picture draw_filters(const std::vector<SpatialFilter>& layers, int64_t grid_height,
                      int64_t grid_width, int64_t skip) {
   const int64_t tokens = grid_height * grid_width;
-  const std::vector<int64_t> rows = spread(static_cast<int64_t>(layers.size()));
-  const std::vector<int64_t> columns = spread(tokens);
+  const std::vector<int64_t> rows = spread_indices(static_cast<int64_t>(layers.size()), kMostShown);
+  const std::vector<int64_t> columns = spread_indices(tokens, kMostShown);
   const int64_t scale = std::max<int64_t>(1, kCellPixels / std::max(grid_height, grid_width));
   const int64_t cell_height = grid_height * scale + kGap;
   const int64_t cell_width = grid_width * scale + kGap;
@@ -76,8 +111,7 @@ Picture draw_filters(const std::vector<SpatialFilter>& layers, int64_t grid_heig
   Picture picture;
   picture.width = static_cast<int64_t>(columns.size()) * cell_width + kGap;
   picture.height = static_cast<int64_t>(rows.size()) * cell_height + kGap;
-  picture.rgb.assign(static_cast<size_t>(picture.width * picture.height * 3),
-                     90);  // the separators
+  picture.rgb.assign(static_cast<size_t>(picture.width * picture.height * 3), kSeparator);
 
   for (size_t r = 0; r < rows.size(); ++r) {
     const Tensor& weight = layers[static_cast<size_t>(rows[r])].weight;

@@ -28,6 +28,13 @@ struct Picture {
 Picture draw_filters(const std::vector<SpatialFilter>& layers, int64_t grid_height,
                      int64_t grid_width, int64_t skip);
 
+/// The whole of W (N, N) of up to 16 layers, evenly spaced, first and last included (the paper's
+/// Figure 9): four a row, each on its own scale, rows and columns as in the matrix.
+Picture draw_heat_maps(const std::vector<SpatialFilter>& layers);
+
+/// 0..n-1, or `most` of them, evenly spaced, with both ends.
+std::vector<int64_t> spread_indices(int64_t n, int64_t most);
+
 /// A PNG file's bytes.
 std::string to_png(const Picture& picture);
 

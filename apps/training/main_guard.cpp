@@ -31,7 +31,8 @@ int guard_main(const char* program, const std::function<int()>& body) {
   try {
     return body();
   } catch (const Stopped& stopped) {
-    return 128 + stopped.signal;
+    status = 128 + stop_signal();
+    message = stopped.what();
   } catch (const InputError& error) {
     status = kExitWrongInput;
     message = error.what();

@@ -32,8 +32,8 @@ int stop_signal() {
   return g_signal.load();
 }
 
-void check_stop_signal() {
-  if (stop_signal() != 0) throw Stopped{stop_signal()};
+void throw_if_stopped() {
+  if (stop_signal() != 0) throw Stopped();
 }
 
 void set_stop_signal(int signal) {

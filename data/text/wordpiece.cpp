@@ -187,14 +187,13 @@ class WordPieceTokenizer : public Tokenizer {
       fail_input("{}: line {} has the piece {} again; remove it", name, line, printable(piece));
     }
     pieces_.push_back(piece);
-    // "[CLS]" says nothing of the letters: a vocabulary is uncased if no other piece has capitals.
+    // "[CLS]" says nothing of the letters: a vocabulary is uncased if no other piece has a letter
+    // that could be smaller.
     if (piece.front() == '[' && piece.back() == ']') return;
     for (int64_t i = 0; i < static_cast<int64_t>(piece.size());) {
       const Utf8Char character = utf8_at(piece, i);
-      if (utf8proc_category(static_cast<utf8proc_int32_t>(character.code)) ==
-          UTF8PROC_CATEGORY_LU) {
-        cased_ = true;
-      }
+      const utf8proc_int32_t code = static_cast<utf8proc_int32_t>(character.code);
+      if (utf8proc_tolower(code) != code) cased_ = true;
       i += character.size;
     }
   }

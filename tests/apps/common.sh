@@ -1,15 +1,40 @@
-# Sourced by the tests of the programs: $1 is gmlp-vision. Each test works in a folder of its own.
+# Sourced by the tests of the programs: $1 is the one under test. Each test works in a folder of its
+# own.
 set -u
-vision=$(realpath "$1")
+program=$(realpath "$1")
+vision=$program
+language=$program
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
 # Tests run beside other work: waiting threads leave the processor to it.
 export OMP_WAIT_POLICY=passive
+export GMLP_CACHE=$scratch/cache
 
-# A run that takes seconds: drawn shapes, a model of a few thousand parameters.
-tiny=(--data shapes --model gmlp_nano_32 --img-size 16 --patch-size 4 --depth 2 --d-model 16
-      --d-ffn 32 --max-train-samples 64 --batch-size 8 --log-interval 1)
+# make_text FILE LINES: short sentences of a few words, the same for the same number.
+make_text() {
+  awk -v lines="$2" 'BEGIN {
+    split("the cat|a dog|my friend|the bird", who, "|")
+    split("sees|likes|follows|hears", does, "|")
+    split("the river|a tree|the moon|bread", what, "|")
+    for (i = 0; i < lines; ++i) {
+      j = i * 7 + int(i / 3)
+      print who[j % 4 + 1], does[int(j / 2) % 4 + 1], what[int(j / 5) % 4 + 1] "."
+    }
+  }' >"$1"
+}
+
+# A run that takes seconds: drawn shapes or a short text, a model of a few thousand parameters.
+if [ "$(basename "$program")" = gmlp-language ]; then
+  make_text text.txt 60
+  verb=pretrain
+  tiny=(--text "$scratch/text.txt" --tokenizer bytes --objective mlm --model gmlp_lm_tiny
+        --seq-len 16 --depth 2 --d-model 16 --d-ffn 32 --batch-size 8 --log-interval 1)
+else
+  verb=train
+  tiny=(--data shapes --model gmlp_nano_32 --img-size 16 --patch-size 4 --depth 2 --d-model 16
+        --d-ffn 32 --max-train-samples 64 --batch-size 8 --log-interval 1)
+fi
 
 fail() {
   echo "FAILED: $*" >&2

@@ -4,20 +4,24 @@
 . "$(dirname "$0")/common.sh"
 times=${2:-3}
 
-options=("${tiny[@]}" --epochs 12 --save-interval 3 --model-ema --model-ema-decay 0.9 --mixup 0.2
+options=("${tiny[@]}" --epochs 12 --save-interval 3 --model-ema --model-ema-decay 0.9
          --no-figures --quiet)
+case $verb in
+  train) options+=(--mixup 0.2) ;;
+  pretrain) options+=(--dropout 0.1) ;;
+esac
 SECONDS=0
 start=$(date +%s%N)
-expect_status 0 "$vision" train "${options[@]}" --out whole
+expect_status 0 "$program" $verb "${options[@]}" --out whole
 milliseconds=$((($(date +%s%N) - start) / 1000000))
 
 RANDOM=${GMLP_TEST_SEED:-1}
 for ((i = 1; i <= times; ++i)); do
   rm -rf killed
-  command=(train "${options[@]}" --out killed)
+  command=($verb "${options[@]}" --out killed)
   kills=0
   while true; do
-    "$vision" "${command[@]}" 2>err.txt &
+    "$program" "${command[@]}" 2>err.txt &
     process=$!
     # Twice for each run, anywhere in it; then it may end.
     if [ $kills -lt 2 ]; then
@@ -32,9 +36,9 @@ for ((i = 1; i <= times; ++i)); do
     [ $status = 137 ] || { cat err.txt >&2; fail "round $i: status $status"; }
     # Before the first save there is nothing to resume.
     if [ -d killed/checkpoints/last ]; then
-      command=(train --resume killed)
+      command=($verb --resume killed)
     else
-      command=(train "${options[@]}" --out killed --overwrite)
+      command=($verb "${options[@]}" --out killed --overwrite)
     fi
   done
   expect_same_run whole killed

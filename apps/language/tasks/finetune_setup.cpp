@@ -62,7 +62,7 @@ void FinetuneRun::load_weights_from(const std::string& source) {
 }
 
 void FinetuneRun::open_files() {
-  const TaskEncoding encoding = {*tokenizer, config.block.tokens, options.text, check_stop_signal};
+  const TaskEncoding encoding = {*tokenizer, config.block.tokens, options.text, throw_if_stopped};
   files = open_task_files(task, options.data, encoding, options.max_train_samples);
   for (const std::string& line : files.notes) note(line);
   TaskLoaderOptions loading;

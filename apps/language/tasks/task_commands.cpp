@@ -57,7 +57,7 @@ struct OpenedTask {
   }
   TaskEncoding encoding(const TaskOptions& options) const {
     return {*loaded.tokenizer, loaded.model->config().block.tokens, options.text,
-            check_stop_signal};
+            throw_if_stopped};
   }
   TaskModel model(const TaskOptions& options) {
     AnswerOptions answers = options.answers;

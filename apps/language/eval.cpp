@@ -1,0 +1,88 @@
+// gmlp-language eval: loss, perplexity and bits a byte of a checkpoint on a text.
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "apps/language/commands.h"
+#include "apps/language/evaluate.h"
+#include "apps/language/model_choice.h"
+#include "apps/training/main_guard.h"
+#include "apps/training/signals.h"
+#include "core/file.h"
+#include "core/parallel.h"
+
+namespace gmlp {
+
+namespace {
+
+void report(const TextScore& score, const std::string& model, const std::vector<std::string>& text,
+            const TokenRow& tokens, const std::string& path) {
+  const bool has_error = std::isfinite(score.standard_error);
+  fmt::print("{}: {} tokens of {} bytes, {} scored\n", fmt::join(text, ", "),
+             grouped(tokens.size()), grouped(tokens.text_bytes()), grouped(score.samples));
+  fmt::print("loss           {:.6f}{} nats a token\n", score.loss,
+             has_error ? fmt::format(" ± {:.6f}", score.standard_error) : "");
+  fmt::print("perplexity     {:.3f}{}\n", score.perplexity,
+             has_error ? fmt::format(" ± {:.3f}", score.perplexity * score.standard_error) : "");
+  fmt::print("bits per byte  {:.4f}\n", score.bits_per_byte);
+  if (path.empty()) return;
+  nlohmann::ordered_json json = {{"model", model},          {"text", text},
+                                 {"tokens", tokens.size()}, {"bytes", tokens.text_bytes()},
+                                 {"scored", score.samples}, {"loss", score.loss}};
+  if (has_error) json["loss_standard_error"] = score.standard_error;
+  json["perplexity"] = score.perplexity;
+  json["bits_per_byte"] = score.bits_per_byte;
+  write_file_atomic(path, json.dump(2) + "\n");
+}
+
+}  // namespace
+
+void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
+  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--kernels", options.kernels, "fused or reference")
+      ->check(CLI::IsMember({"fused", "reference"}));
+  app.add_option("--threads", options.threads, "0: as many as the machine has")
+      ->check(CLI::Range(0, 4096));
+}
+
+int language_eval(const std::vector<std::string>& arguments) {
+  StoredModelOptions options;
+  std::vector<std::string> text;
+  std::string json;
+  CorpusOptions corpus;
+  int64_t batches = 0;
+  CLI::App app("Evaluate a checkpoint on text", "gmlp-language eval");
+  add_stored_model_options(app, options);
+  app.add_option("--text", text, "UTF-8, plain or gzip'd")->required()->type_name("FILE...");
+  app.add_option("--val-batches", batches, "The first N batches of 16 windows; 0: all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  app.add_option("--cache-dir", corpus.cache_dir, "As pretrain's")->type_name("DIR");
+  app.add_option("--json", json, "Write the result to FILE, too")->type_name("FILE");
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  set_thread_count(resolve_threads(options.threads));
+
+  const LoadedLanguage loaded = load_language(options.model);
+  std::vector<std::string> notes;
+  corpus.check_stop = throw_if_stopped;
+  const TokenRow tokens = open_tokens(text, *loaded.tokenizer, corpus, &notes);
+  for (const std::string& line : notes) fmt::print("{}\n", line);
+  const Compute compute =
+      stored_language_compute(*loaded.model, options.precision, options.kernels);
+  const TextLoader loader =
+      validation_loader(tokens, *loaded.tokenizer, loaded.model->config(), loaded.objective);
+  Arena arena;
+  const TextScore score = evaluate_text(*loaded.model, loader, tokens, batches, compute, arena);
+  if (!score.complete) return 128 + stop_signal();
+  report(score, options.model, text, tokens, json);
+  return kExitSuccess;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,160 @@
+#include "apps/language/model_choice.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/training/checkpoint.h"
+#include "apps/training/weights.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void override_if_given(int64_t& field, int64_t value) {
+  if (value > 0) field = value;
+}
+
+/// A switch and its opposite; neither leaves the model's.
+void override_if_given(bool& field, bool on, bool off, const char* name) {
+  if (on && off) fail_input("--{0} and --no-{0} contradict each other; leave one out", name);
+  if (on || off) field = on;
+}
+
+Objective stored_objective(const std::string& config, const std::string& path) {
+  const Json json = Json::parse(config);  // language_config_from_json has seen that it is an object
+  const Json::json_pointer place("/gmlp/objective");
+  if (!json.contains(place) || !json.at(place).is_string()) {
+    fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
+               path);
+  }
+  return objective_from_name(json.at(place).get<std::string>());
+}
+
+WeightRules rules_for(const LanguageConfig& config) {
+  WeightRules rules;
+  rules.model = config.name;
+  rules.tokens_remedy =
+      "(length of a window); weights cannot be carried over between lengths, use the --seq-len "
+      "that they were trained with";
+  return rules;
+}
+
+}  // namespace
+
+Objective objective_from_name(const std::string& name) {
+  if (name == "mlm") return Objective::kMasked;
+  if (name == "causal") return Objective::kCausal;
+  fail_input("objective {}: unknown; choose mlm or causal", name);
+}
+
+const char* objective_name(Objective objective) {
+  return objective == Objective::kMasked ? "mlm" : "causal";
+}
+
+LanguageConfig named_or_stored_language_config(const std::string& model) {
+  const bool folder = std::filesystem::is_directory(model);
+  if (!folder && !model.ends_with(".json")) return language_config(model);
+  const std::string path = folder ? model + "/config.json" : model;
+  return language_config_from_json(read_text(path), path);
+}
+
+LanguageConfig choose_language_model(const LanguageModelOptions& options) {
+  LanguageConfig config = named_or_stored_language_config(options.model);
+  if (!options.arch.empty()) config.arch = arch_from_name(options.arch);
+  if (!options.gate.empty()) config.block.gate = gate_from_name(options.gate);
+  override_if_given(config.vocab, options.vocab_size);
+  override_if_given(config.block.tokens, options.seq_len);
+  override_if_given(config.depth, options.depth);
+  override_if_given(config.block.d_model, options.d_model);
+  override_if_given(config.block.d_ffn, options.d_ffn);
+  override_if_given(config.block.d_attn, options.attn_dim);
+  override_if_given(config.heads, options.heads);
+  override_if_given(config.spatial_ffn, options.spatial_ffn);
+  override_if_given(config.block.toeplitz, options.toeplitz, options.no_toeplitz, "toeplitz");
+  override_if_given(config.tie_embeddings, options.tie_embeddings, options.no_tie_embeddings,
+                    "tie-embeddings");
+  if (options.causal) config.block.causal = true;
+  // A changed architecture may not pass under the name of another one.
+  const bool changed = options.seq_len + options.depth + options.d_model + options.d_ffn +
+                           options.attn_dim + options.heads + options.spatial_ffn >
+                       0;
+  if ((changed || !options.arch.empty() || !options.gate.empty()) &&
+      !config.name.ends_with("_custom")) {
+    config.name += "_custom";
+  }
+  config.validate();
+  return config;
+}
+
+void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Objective objective,
+                      int64_t vocab_size) {
+  if (vocab_size > 0 && vocab_size < tokenizer.vocab()) {
+    fail_input("--vocab-size {}: the tokenizer has {} ids; use so many or more, or leave it out",
+               vocab_size, tokenizer.vocab());
+  }
+  if (objective == Objective::kMasked && tokenizer.special().mask < 0) {
+    fail_input(
+        "--objective mlm: this {} tokenizer has no [MASK]; train one with gmlp-language tokenizer "
+        "train, or use --objective causal",
+        tokenizer.kind());
+  }
+  config.vocab = vocab_size > 0 ? vocab_size : tokenizer.vocab();
+  config.block.causal = objective == Objective::kCausal;
+  config.head = LanguageHead::kNone;
+  config.classes = 0;
+  config.validate();
+}
+
+LoadedLanguage load_language(const std::string& folder) {
+  const Checkpoint checkpoint = open_checkpoint(folder);
+  const std::string path = folder + "/config.json";
+  const LanguageConfig config = language_config_from_json(checkpoint.config, path);
+  LoadedLanguage loaded;
+  loaded.objective = stored_objective(checkpoint.config, path);
+  loaded.tokenizer = open_stored_tokenizer(folder);
+  if (loaded.tokenizer->vocab() > config.vocab) {
+    fail_input("{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
+               folder, loaded.tokenizer->vocab(), config.vocab);
+  }
+  loaded.model = std::make_unique<LanguageModel>(config, stored_dtype(checkpoint.model), 0);
+  load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config));
+  return loaded;
+}
+
+void require_language_bf16_fits(const LanguageConfig& config) {
+  if (config.arch == Arch::kGmlp) {
+    require_bf16_fits(config.block.d_model, config.block.gate_width());
+  }
+}
+
+Compute stored_language_compute(const LanguageModel& model, const std::string& precision,
+                                const std::string& kernels) {
+  if (model.dtype() == DType::kF64) return Family::kReference;
+  const Compute compute = arithmetic_from(precision, kernels).compute;
+  if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(model.config());
+  return compute;
+}
+
+void require_same_tokenizer(const std::string& folder, const Tokenizer& tokenizer,
+                            const std::string& option) {
+  if (open_stored_tokenizer(folder)->file_bytes() == tokenizer.file_bytes()) return;
+  fail_input("{}: its tokenizer is not {}, so its ids mean other words; use {}/{}", folder, option,
+             folder, open_stored_tokenizer(folder)->file_name());
+}
+
+std::vector<std::string> initialise_language(const std::vector<Parameter*>& parameters,
+                                             const LanguageConfig& config,
+                                             const Tokenizer& tokenizer, const std::string& path) {
+  if (!std::filesystem::is_directory(path)) {
+    return load_weights(parameters, SafetensorsFile::open(path), rules_for(config));
+  }
+  const SafetensorsFile file = open_checkpoint(path).model;
+  require_same_tokenizer(path, tokenizer, "the one of --tokenizer");
+  return load_weights(parameters, file, rules_for(config));
+}
+
+}  // namespace gmlp

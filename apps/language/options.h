@@ -1,0 +1,68 @@
+#pragma once
+// What `gmlp-language pretrain` can be told, beside what both trainers can.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/training/options.h"
+
+namespace gmlp {
+
+/// --model and what overrides it.
+struct LanguageModelOptions {
+  std::string model;  // a name, a checkpoint folder or a FILE.json; the architecture only
+  std::string arch;   // empty: the model's; so are the zeros below
+  int64_t vocab_size = 0;
+  int64_t seq_len = 0;
+  int64_t depth = 0;
+  int64_t d_model = 0;
+  int64_t d_ffn = 0;
+  int64_t attn_dim = 0;
+  int64_t heads = 0;
+  int64_t spatial_ffn = 0;
+  std::string gate;
+  bool toeplitz = false;
+  bool no_toeplitz = false;
+  bool causal = false;
+  bool tie_embeddings = false;
+  bool no_tie_embeddings = false;
+};
+
+struct LanguageOptions : TrainOptions {
+  LanguageOptions() {
+    // The paper's for language (appendix): linear decay, weight decay 0.01. A corpus is passed over
+    // few times, so the warm-up is a part of an epoch.
+    sched = "linear";
+    weight_decay = 0.01;
+    epochs = 1;
+    batch_size = 32;
+    warmup_epochs = 0.05;
+  }
+  LanguageModelOptions model;
+  std::vector<std::string> text;
+  std::vector<std::string> val_text;
+  std::string tokenizer;  // `bytes`, or a tokenizer's file
+  std::string objective;  // mlm or causal
+  std::string init;       // a checkpoint folder or FILE.safetensors to take weights from
+  std::string cache_dir;
+  double val_fraction = 0.1;  // the text's end, where there is no validation text
+  int64_t val_batches = 0;    // of kValidationBatch windows; 0: all
+  bool no_shuffle = false;
+  double dropout = 0;
+};
+
+/// The options of one run, and the text they resolve to (config.toml).
+struct PretrainCommand {
+  LanguageOptions options;
+  std::string config;
+};
+
+/// Registers --model and its overrides; for every verb that makes a model.
+void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
+
+/// Parses the arguments after `pretrain`. With --resume the options are those of the run's
+/// config.toml. Empty when help was printed; InputError for wrong usage.
+std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments);
+
+}  // namespace gmlp

@@ -1,0 +1,96 @@
+#pragma once
+// LanguageRun: text, a language model and what is said of both; what a run is beyond that,
+// apps/training/training_run.h says.
+//
+//   pretrain.cpp      a batch's forward and backward pass
+//   run_setup.cpp     options -> text, model, loaders
+//   run_report.cpp    banner, samples, scores
+//   figures.cpp       results.svg, filters.png, filters.svg
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/language/evaluate.h"
+#include "apps/language/options.h"
+#include "apps/training/training_run.h"
+#include "data/text/corpus.h"
+#include "data/text/tokenizer.h"
+#include "models/language.h"
+
+namespace gmlp {
+
+class LanguageRun : public TrainingRun {
+ public:
+  /// Called by tests: to plant a non-finite gradient, or to stop at a chosen step.
+  struct Hooks {
+    std::function<void(LanguageRun&)> before_update;
+    std::function<void(LanguageRun&)> after_step;
+  };
+
+  LanguageRun(const PretrainCommand& command, const Hooks& hooks);
+
+  const TrainOptions& common_options() const override { return options; }
+  const std::vector<Parameter*>& parameters() const override { return model->parameters(); }
+  double accumulate_gradients(int64_t micro_batch) override;
+  void before_update() override;
+
+  LanguageOptions options;
+  Hooks hooks;
+  Objective objective = Objective::kMasked;
+  std::unique_ptr<Tokenizer> tokenizer;
+  TextSplits data;
+  LanguageConfig config;
+  std::unique_ptr<LanguageModel> model;
+  std::unique_ptr<TextLoader> loader;
+  std::unique_ptr<TextLoader> val_loader;
+
+ protected:
+  // The batch follows from the step.
+  void seek(int64_t, int64_t) override {}
+  double wait_seconds() const override { return wait_; }
+  Score validate() override;
+  bool is_better(const Score& score) const override;
+  void describe_model(CheckpointContent& content) const override;
+  void after_step() override;
+  std::vector<std::string> banner() const override;
+  void show_samples() override;
+  std::string score_text(const Score& score) const override;
+  std::string best_text() const override;
+  nlohmann::ordered_json best_summary() const override;
+  nlohmann::ordered_json final_summary() const override;
+  void draw_figures() override;
+  std::string next_command(const std::string& checkpoint) const override;
+
+ private:
+  // run_setup.cpp
+  void open_text();
+  void build_model();
+  void build_loaders();
+  void identify();
+  // pretrain.cpp
+  TextBatch next_batch(int64_t micro_batch);
+  LanguageContext context(int64_t micro_batch) const;
+  // run_report.cpp
+  void show_progress();
+  std::string written_sample() const;
+  std::string filled_sample();
+
+  double wait_ = 0;  // seconds that batches took to make
+  TextScore last_score_;
+};
+
+/// Pretrains as `command` says; the exit status. `hooks` are for tests.
+int pretrain(const PretrainCommand& command, const LanguageRun::Hooks& hooks = {});
+
+/// results.svg: loss curves and bits a byte by epoch.
+std::string draw_text_curves(const std::string& title, const std::string& metrics_path);
+
+/// W (N, N) of each gMLP block as it is used: Toeplitz ones written out, causal ones without what
+/// no token sees. Empty for baselines.
+std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
+                                    const BlockConfig& block);
+
+}  // namespace gmlp

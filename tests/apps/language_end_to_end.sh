@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# tokenizer train, pretrain, eval, fill, generate, predict and info, and every file that a run
+# promises.
+. "$(dirname "$0")/common.sh"
+
+expect_status 0 "$language" tokenizer train --text text.txt --type chars --out chars.json
+expect_text out.txt "chars"
+expect_text out.txt "[MASK]"
+cp chars.json first.json
+expect_status 0 "$language" tokenizer train --text text.txt --type chars --out chars.json \
+  --overwrite
+cmp chars.json first.json || fail "the same text gave another tokenizer"
+expect_status 0 "$language" tokenizer train --text text.txt --type sentencepiece \
+  --vocab-size 60 --out pieces.model
+expect_text out.txt "sentencepiece: 60 ids"
+
+# Masked: what the console says, what the folder holds.
+expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3
+expect_text out.txt "parameters"
+expect_text out.txt "MASK→"
+expect_text out.txt "bits a byte"
+expect_text out.txt "filled"
+run=runs/language/0001-gmlp_lm_tiny_custom-text
+expect_text out.txt "gmlp-language fill --model $run/checkpoints/best"
+for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json results.svg \
+  filters.png filters.svg; do
+  [ -s "$run/$file" ] || fail "$file is missing"
+done
+for file in model.safetensors config.json training.safetensors training.json tokenizer.json; do
+  [ -s "$run/checkpoints/best/$file" ] || fail "checkpoints/best/$file is missing"
+done
+[ "$(wc -l <$run/metrics.csv)" = 4 ] || fail "metrics.csv has not a row an epoch"
+[ "$(head -1 $run/metrics.csv)" = \
+  "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds" ] || fail "columns differ"
+expect_text $run/summary.json '"val_perplexity"'
+expect_text $run/summary.json '"val_bits_per_byte"'
+expect_text $run/checkpoints/best/config.json '"objective": "mlm"'
+[ "$(head -c 4 $run/filters.png | tail -c 3)" = PNG ] || fail "filters.png is no PNG"
+grep -q "embed.weight" $run/checkpoints/best/model.safetensors || fail "no embed.weight"
+
+# The same again by the saved configuration; the text's end alone gives the loss that was reported.
+expect_status 0 "$language" pretrain --config $run/config.toml --out again --quiet
+[ ! -s out.txt ] || fail "--quiet printed something"
+expect_same_run $run again
+bytes=$(($(stat -c %s text.txt) * 9 / 10 / 64 * 64))
+tail -c +$((bytes + 1)) text.txt >end.txt
+expect_status 0 "$language" eval --model $run/checkpoints/last --text end.txt --json eval.json
+expect_text out.txt "perplexity"
+reported=$(tail -1 $run/metrics.csv | cut -d, -f4)
+loss=$(grep -o '"loss": [0-9.]*' eval.json | cut -d' ' -f2)
+awk -v a="$reported" -v b="$loss" 'BEGIN { exit !(a - b < 1e-6 && b - a < 1e-6) }' ||
+  fail "eval says $loss, the run said $reported"
+
+expect_status 0 "$language" fill --model $run/checkpoints/best "the [MASK]at" --topk 3 \
+  --json fill.json
+[ "$(grep -c '%' out.txt)" = 3 ] || fail "fill has not printed three words"
+expect_text fill.json '"probability"'
+expect_status 2 "$language" fill --model $run/checkpoints/best "no mask"
+expect_text err.txt "has no [MASK]"
+expect_status 2 "$language" generate --model $run/checkpoints/best --prompt the
+expect_text err.txt "use fill"
+
+# Causal, with pieces of words.
+causal=(--text text.txt --tokenizer pieces.model --objective causal --model gmlp_char --seq-len 16
+        --depth 2 --d-model 16 --d-ffn 32 --batch-size 4 --log-interval 1)
+expect_status 0 "$language" pretrain "${causal[@]}" --epochs 2 --out causal
+expect_text out.txt "written"
+expect_text out.txt "gmlp-language generate --model causal/checkpoints/best"
+[ -s causal/checkpoints/best/tokenizer.model ] || fail "no tokenizer.model in the checkpoint"
+best=causal/checkpoints/best
+write=(generate --model $best --prompt "the cat" --max-tokens 60)
+expect_status 0 "$language" "${write[@]}" --temperature 0.9 --top-k 20 --top-p 0.9 --seed 3
+expect_text err.txt "tokens/s"
+expect_text out.txt "the cat"
+cp out.txt written.txt
+expect_status 0 "$language" "${write[@]}" --temperature 0.9 --top-k 20 --top-p 0.9 --seed 3
+cmp out.txt written.txt || fail "the same seed wrote another text"
+expect_status 0 "$language" "${write[@]}" --temperature 0.9 --top-k 20 --top-p 0.9 --seed 4
+cmp -s out.txt written.txt && fail "another seed wrote the same text"
+expect_status 0 "$language" "${write[@]}" --temperature 0
+iconv -f UTF-8 -t UTF-8 out.txt >copy.txt || fail "generate wrote broken UTF-8"
+expect_status 2 "$language" fill --model $best "the [MASK]"
+expect_text err.txt "use generate"
+
+# ids.npy by hand: magic, version, the header's length, a header of 118 bytes, 16 int32.
+# write_ids FILE FIRST_BYTE
+write_ids() {
+  local header="{'descr': '<i4', 'fortran_order': False, 'shape': (16,), }"
+  {
+    printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$header"
+    printf "\\x$2\\x00\\x00\\x00"
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do printf '\x07\x00\x00\x00'; done
+  } >"$1"
+}
+write_ids ids.npy 09
+expect_status 0 "$language" predict --model $best --input-array ids.npy --output-array logits.npy
+[ "$(stat -c %s logits.npy)" = $((128 + 16 * 60 * 4)) ] || fail "logits.npy is not 16 x 60 floats"
+write_ids bad.npy ff
+expect_status 2 "$language" predict --model $best --input-array bad.npy --output-array no.npy
+expect_text err.txt "id 255 at row 0, column 0"
+[ ! -e no.npy ] || fail "a refused prediction was written"
+
+# info: the paper's Table 5 has 130 M parameters for gMLP base.
+expect_status 0 "$language" info --model gmlp_base
+expect_text out.txt "parameters       130,"
+expect_status 0 "$language" info --model $best --tensors
+expect_text out.txt "embed.weight"
+expect_status 0 "$language" info --model $best

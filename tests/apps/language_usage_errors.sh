@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Wrong usage of gmlp-language ends with status 2 and a message that names the thing and the remedy.
+. "$(dirname "$0")/common.sh"
+
+# wrong TEXT ARGUMENTS...: status 2, and TEXT in the message.
+wrong() {
+  local text=$1
+  shift
+  expect_status 2 "$language" "$@"
+  expect_text err.txt "gmlp-language: error: "
+  expect_text err.txt "$text"
+}
+
+# but NAME VALUE ARGUMENTS...: the tiny run with another value of an option, in `changed`.
+but() {
+  changed=("${tiny[@]}")
+  local i
+  for ((i = 0; i < ${#changed[@]}; ++i)); do
+    [ "${changed[i]}" = "$1" ] && changed[i + 1]=$2
+  done
+}
+
+wrong "choose tokenizer, pretrain, eval, fill, generate, predict or info"
+wrong "frobnicate: no such verb" frobnicate
+wrong "pretrain needs --text" pretrain
+wrong "pretrain needs --tokenizer" pretrain --text text.txt
+wrong "pretrain needs --objective" pretrain --text text.txt --tokenizer bytes
+wrong "pretrain needs --model" pretrain --text text.txt --tokenizer bytes --objective mlm
+wrong "--frobnicate" pretrain --frobnicate
+wrong "--dropout" pretrain "${tiny[@]}" --dropout 1
+wrong "reference kernels" pretrain "${tiny[@]}" --precision bf16 --kernels reference
+wrong "contradict" pretrain "${tiny[@]}" --toeplitz --no-toeplitz
+wrong "--causal" pretrain "${tiny[@]}" --causal
+wrong "--vocab-size 200: the tokenizer has 260 ids" pretrain "${tiny[@]}" --vocab-size 200
+wrong "resnet" pretrain "${tiny[@]}" --arch resnet
+wrong "diagonal" pretrain "${tiny[@]}" --gate diagonal
+wrong "--resume nowhere" pretrain --resume nowhere
+but --text absent.txt
+wrong "absent.txt" pretrain "${changed[@]}"
+but --tokenizer absent.model
+wrong "absent.model" pretrain "${changed[@]}"
+but --objective gpt
+wrong "--objective" pretrain "${changed[@]}"
+but --model gpt
+wrong "gmlp_lm_tiny" pretrain "${changed[@]}"
+but --batch-size 100000
+wrong "use a smaller" pretrain "${changed[@]}"
+but --seq-len 100000
+wrong "--seq-len" pretrain "${changed[@]}"
+wrong "validation" pretrain "${tiny[@]}" --val-fraction 0
+printf 'good \xff bad' >broken.txt
+cat text.txt >>broken.txt
+printf '{"type":"chars","characters":["a"," "]}' >chars.json
+wrong "broken.txt" pretrain --text broken.txt --tokenizer chars.json --objective mlm \
+  --model gmlp_lm_tiny
+[ ! -e runs ] || fail "a refused run left a folder"
+
+wrong "tokenizer train" tokenizer
+wrong "--type" tokenizer train --text text.txt --type words --out t.json
+wrong "--vocab-size" tokenizer train --text text.txt --type sentencepiece --out t.model
+wrong "*.json" tokenizer train --text text.txt --type chars --out t.model
+wrong "absent.txt" tokenizer train --text absent.txt --type chars --out t.json
+touch there.json
+wrong "--overwrite" tokenizer train --text text.txt --type chars --out there.json
+[ ! -s there.json ] || fail "a refused tokenizer was written"
+
+wrong "nowhere" eval --model nowhere --text text.txt
+wrong "nowhere" fill --model nowhere "a [MASK]"
+wrong "nowhere" generate --model nowhere --prompt a
+wrong "--input-array" predict --model nowhere
+wrong "gpt" info --model gpt
+
+mkdir full && touch full/file
+wrong "--overwrite" pretrain "${tiny[@]}" --out full
+[ "$(ls full)" = file ] || fail "a refused run left something in its folder"
+
+expect_status 0 "$language" --help
+expect_text out.txt "gmlp-language pretrain"
+expect_status 0 "$language" pretrain --help
+expect_text out.txt "--objective"

@@ -1,0 +1,248 @@
+// Whole language runs: they learn, resume exactly, and are the same for any number of threads.
+
+#include <cmath>
+#include <csignal>
+#include <sstream>
+
+#include "apps/language/fill.h"
+#include "apps/language/model_choice.h"
+#include "apps/training/metrics.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/language/run_helpers.h"
+#include "tests/support/catch.h"
+
+using gmlp::TemporaryFolder;
+using gmlp::testing::pretrain_with;
+using gmlp::testing::tiny_pretraining;
+
+namespace {
+
+/// Weights, moments and averages of a run's last checkpoint, as bytes.
+std::string tensors_of(const std::string& run) {
+  return gmlp::read_text(run + "/checkpoints/last/model.safetensors") +
+         gmlp::read_text(run + "/checkpoints/last/training.safetensors");
+}
+
+/// metrics.csv without the columns that depend on the clock.
+std::string timeless_metrics(const std::string& run) {
+  std::istringstream lines(gmlp::read_text(run + "/metrics.csv"));
+  std::string line;
+  std::string result;
+  while (std::getline(lines, line)) {
+    result += line.substr(0, line.rfind(',', line.rfind(',') - 1)) + "\n";
+  }
+  return result;
+}
+
+gmlp::LanguageRun::Hooks stop_at(int64_t step) {
+  gmlp::LanguageRun::Hooks hooks;
+  hooks.after_step = [step](gmlp::LanguageRun& run) {
+    if (run.progress.step == step) gmlp::set_stop_signal(SIGTERM);
+  };
+  return hooks;
+}
+
+std::string error_of(const std::vector<std::string>& arguments) {
+  try {
+    pretrain_with(arguments);
+  } catch (const gmlp::InputError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+const std::vector<std::string> kEverything = {"--epochs",
+                                              "3",
+                                              "--model-ema",
+                                              "--model-ema-decay",
+                                              "0.9",
+                                              "--dropout",
+                                              "0.1",
+                                              "--grad-accum-steps",
+                                              "2",
+                                              "--threads",
+                                              "1"};
+
+}  // namespace
+
+TEST_CASE("a language run that is stopped at any step and resumed equals one that never was") {
+  for (const std::string objective : {"mlm", "causal"}) {
+    const TemporaryFolder scratch;
+    const std::string whole = scratch / "whole";
+    REQUIRE(pretrain_with(tiny_pretraining(scratch, whole, objective, kEverything)) == 0);
+    const std::string bytes = tensors_of(whole);
+    for (const int64_t step : {1, 3, 4, 6}) {
+      INFO(objective << ", stopped at step " << step);
+      const std::string part = scratch / ("part" + std::to_string(step));
+      const int status =
+          pretrain_with(tiny_pretraining(scratch, part, objective, kEverything), stop_at(step));
+      REQUIRE(status == 128 + SIGTERM);
+      REQUIRE(pretrain_with({"--resume", part, "--threads", "3"}) == 0);
+      REQUIRE(tensors_of(part) == bytes);
+      REQUIRE(timeless_metrics(part) == timeless_metrics(whole));
+      REQUIRE(gmlp::read_text(part + "/checkpoints/best/model.safetensors") ==
+              gmlp::read_text(whole + "/checkpoints/best/model.safetensors"));
+    }
+  }
+}
+
+TEST_CASE("a language model's weights are the same for 1, 2, 3, 4 and 8 threads") {
+  const TemporaryFolder scratch;
+  for (const std::string objective : {"mlm", "causal"}) {
+    for (const std::string precision : {"f32", "bf16"}) {
+      std::string first;
+      for (const std::string threads : {"1", "2", "3", "4", "8"}) {
+        INFO(objective << ", " << precision << ", " << threads << " threads");
+        const std::string out = scratch / (objective + precision + threads);
+        const std::vector<std::string> more = {"--max-steps", "4",     "--epochs",    "9",
+                                               "--threads",   threads, "--precision", precision};
+        REQUIRE(pretrain_with(tiny_pretraining(scratch, out, objective, more)) == 0);
+        const std::string bytes = tensors_of(out);
+        if (first.empty()) first = bytes;
+        REQUIRE(bytes == first);
+      }
+    }
+  }
+}
+
+TEST_CASE("a causal and a masked model learn a small text by heart") {
+  for (const std::string objective : {"mlm", "causal"}) {
+    const TemporaryFolder scratch;
+    const std::string out = scratch / "run";
+    std::vector<std::string> arguments = tiny_pretraining(
+        scratch, out, objective,
+        {"--epochs", "150", "--lr", "1e-2", "--val-interval", "150", "--threads", "1"});
+    std::string alphabet;
+    for (int i = 0; i < 60; ++i) alphabet += "abcdefghijkl";
+    scratch.write("text.txt", alphabet);
+    REQUIRE(pretrain_with(arguments) == 0);
+    const std::vector<gmlp::EpochRecord> rows = gmlp::read_metrics(out + "/metrics.csv");
+    INFO(objective << ": " << rows.front().train_loss << " to " << rows.back().train_loss);
+    CHECK(rows.front().train_loss > 3);
+    CHECK(rows.back().val_loss < 0.1);
+    CHECK(rows.back().val_top1 < 0);  // not measured: an empty cell
+  }
+}
+
+TEST_CASE("a language run keeps its best weights by the validation loss") {
+  const TemporaryFolder scratch;
+  const std::string out = scratch / "run";
+  REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "causal", {"--epochs", "4"})) == 0);
+  double least = INFINITY;
+  for (const gmlp::EpochRecord& row : gmlp::read_metrics(out + "/metrics.csv")) {
+    least = std::min(least, row.val_loss);
+  }
+  const auto summary = nlohmann::json::parse(gmlp::read_text(out + "/summary.json"));
+  CHECK(summary.at("best").at("val_loss").get<double>() == Approx(least).epsilon(1e-8));
+  const double perplexity = summary.at("best").at("val_perplexity").get<double>();
+  CHECK(perplexity == Approx(std::exp(least)).epsilon(1e-6));
+  // Of bytes: a token is a byte.
+  CHECK(summary.at("best").at("val_bits_per_byte").get<double>() ==
+        Approx(least / std::log(2.0)).epsilon(1e-6));
+}
+
+TEST_CASE("a checkpoint holds the tokenizer and the objective, and gives the run's loss again") {
+  const TemporaryFolder scratch;
+  const std::string out = scratch / "run";
+  REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "mlm", {"--max-steps", "3"})) == 0);
+  const gmlp::LoadedLanguage loaded = gmlp::load_language(out + "/checkpoints/last");
+  CHECK(loaded.objective == gmlp::Objective::kMasked);
+  CHECK(std::string(loaded.tokenizer->kind()) == "bytes");
+  gmlp::CorpusOptions corpus;
+  corpus.cache_dir = scratch / "cache";
+  const gmlp::TextSplits data =
+      gmlp::open_corpus({scratch / "text.txt"}, {}, *loaded.tokenizer, corpus);
+  const gmlp::TextLoader loader = gmlp::validation_loader(data.val, *loaded.tokenizer,
+                                                          loaded.model->config(), loaded.objective);
+  gmlp::Arena arena;
+  const gmlp::TextScore score =
+      gmlp::evaluate_text(*loaded.model, loader, data.val, 0, gmlp::Compute(), arena);
+  CHECK(score.loss ==
+        Approx(gmlp::read_metrics(out + "/metrics.csv").back().val_loss).epsilon(1e-8));
+}
+
+TEST_CASE("a resumed language run refuses another tokenizer, model or text by name") {
+  const TemporaryFolder scratch;
+  const std::string out = scratch / "run";
+  const std::string tokenizer = scratch.write("t.json", R"({"type":"bytes"})");
+  std::vector<std::string> arguments = tiny_pretraining(scratch, out, "mlm", {"--epochs", "2"});
+  *(std::find(arguments.begin(), arguments.end(), "bytes")) = tokenizer;
+  REQUIRE(pretrain_with(arguments, stop_at(2)) == 128 + SIGTERM);
+
+  scratch.write("t.json", R"({"type":"chars","characters":["a","b"," "]})");
+  CHECK(error_of({"--resume", out}).find("its tokenizer is not --tokenizer") != std::string::npos);
+  scratch.write("t.json", R"({"type":"bytes"})");
+  scratch.write("text.txt", gmlp::testing::small_text(2000));
+  CHECK(error_of({"--resume", out}).find("data set has changed") != std::string::npos);
+  CHECK(error_of({"--resume", out, "--depth", "3"}).find("--depth") != std::string::npos);
+  scratch.write("text.txt", gmlp::testing::small_text(900));
+  std::string config = gmlp::read_text(out + "/config.toml");
+  config.replace(config.find("d-ffn=32"), 8, "d-ffn=48");
+  gmlp::write_file_atomic(out + "/config.toml", config);
+  CHECK(error_of({"--resume", out}).find("d-ffn") != std::string::npos);
+}
+
+TEST_CASE("weights of another length or another tokenizer are refused as a start") {
+  const TemporaryFolder scratch;
+  const std::string out = scratch / "run";
+  REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "mlm", {"--max-steps", "1"})) == 0);
+  const std::string best = out + "/checkpoints/best";
+  const auto with = [&](const std::string& seq_len, const std::string& tokenizer) {
+    std::vector<std::string> arguments =
+        tiny_pretraining(scratch, scratch / "second", "mlm", {"--init", best, "--max-steps", "1"});
+    *(std::find(arguments.begin(), arguments.end(), "--seq-len") + 1) = seq_len;
+    *(std::find(arguments.begin(), arguments.end(), "bytes")) = tokenizer;
+    return error_of(arguments);
+  };
+  const std::string chars =
+      scratch.write("t.json", R"({"type":"chars","characters":["a","b"," "]})");
+  CHECK(with("8", "bytes").find("--seq-len that they were trained with") != std::string::npos);
+  CHECK(with("16", chars).find("its ids mean other words") != std::string::npos);
+  CHECK(with("16", "bytes") == "no error");
+}
+
+TEST_CASE("fill answers each mask with probabilities, and says why it cannot") {
+  const TemporaryFolder scratch;
+  REQUIRE(pretrain_with(tiny_pretraining(scratch, scratch / "m", "mlm", {"--max-steps", "1"})) ==
+          0);
+  REQUIRE(pretrain_with(tiny_pretraining(scratch, scratch / "c", "causal", {"--max-steps", "1"})) ==
+          0);
+  const gmlp::LoadedLanguage masked = gmlp::load_language((scratch / "m") + "/checkpoints/last");
+  const gmlp::LoadedLanguage causal = gmlp::load_language((scratch / "c") + "/checkpoints/last");
+  gmlp::Arena arena;
+  const auto guesses = gmlp::fill_masks(masked, "the [MASK]at [MASK]", 300, gmlp::Compute(), arena);
+  REQUIRE(guesses.size() == 2);
+  double sum = 0;
+  for (size_t i = 0; i < guesses[0].size(); ++i) {
+    sum += guesses[0][i].probability;
+    if (i > 0) CHECK(guesses[0][i].probability <= guesses[0][i - 1].probability);
+  }
+  CHECK(sum == Approx(1));
+  const auto error = [&](const gmlp::LoadedLanguage& model, const std::string& text) {
+    try {
+      gmlp::fill_masks(model, text, 5, gmlp::Compute(), arena);
+    } catch (const gmlp::InputError& caught) {
+      return std::string(caught.what());
+    }
+    return std::string("no error");
+  };
+  CHECK(error(masked, "nothing here").find("has no [MASK]") != std::string::npos);
+  CHECK(error(masked, "a [MASK] much longer than sixteen").find("window 16") != std::string::npos);
+  CHECK(error(causal, "a [MASK]").find("use generate") != std::string::npos);
+}
+
+TEST_CASE("the resolved configuration of a language run reads back as itself") {
+  const TemporaryFolder scratch;
+  const auto first = gmlp::parse_pretrain(tiny_pretraining(
+      scratch, scratch / "run", "causal", {"--val-text", "a.txt", "b.txt", "--toeplitz"}));
+  scratch.write("config.toml", first->config);
+  const auto second = gmlp::parse_pretrain({"--config", scratch / "config.toml"});
+  CHECK(second->config == first->config);
+  CHECK(second->options.text.size() == 1);
+  CHECK(second->options.val_text == std::vector<std::string>{"a.txt", "b.txt"});
+  CHECK(second->options.model.toeplitz);
+  const auto plain = gmlp::parse_pretrain(tiny_pretraining(scratch, scratch / "run", "causal"));
+  scratch.write("config.toml", plain->config);
+  CHECK(gmlp::parse_pretrain({"--config", scratch / "config.toml"})->options.val_text.empty());
+}

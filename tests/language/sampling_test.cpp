@@ -1,0 +1,86 @@
+// What generate draws, and how tokens become text.
+
+#include "apps/language/sampling.h"
+
+#include "apps/language/shown_text.h"
+#include "data/text/utf8.h"
+#include "tests/support/catch.h"
+
+namespace {
+
+std::vector<int64_t> drawn(const gmlp::SamplingOptions& options, int64_t draws) {
+  const std::vector<double> logits = {0, 3, 1, 2, 9};
+  std::vector<int64_t> counts(logits.size(), 0);
+  for (int64_t i = 0; i < draws; ++i) {
+    ++counts[static_cast<size_t>(gmlp::sample(logits, {0, 1, 2, 3}, options, i))];
+  }
+  return counts;
+}
+
+}  // namespace
+
+TEST_CASE("a draw follows the softmax of the allowed logits, and the seed decides it") {
+  gmlp::SamplingOptions options;
+  options.temperature = 1;
+  const std::vector<int64_t> counts = drawn(options, 20000);
+  // exp(0, 3, 1, 2) / sum = 0.0321, 0.6439, 0.0871, 0.2369
+  CHECK(counts[0] == Approx(642).margin(120));
+  CHECK(counts[1] == Approx(12878).margin(350));
+  CHECK(counts[2] == Approx(1743).margin(200));
+  CHECK(counts[3] == Approx(4738).margin(300));
+  CHECK(counts[4] == 0);  // not allowed
+  CHECK(drawn(options, 100) == drawn(options, 100));
+  gmlp::SamplingOptions other = options;
+  other.seed = 1;
+  CHECK(drawn(options, 100) != drawn(other, 100));
+}
+
+TEST_CASE("temperature 0, top-k and top-p leave the likeliest only") {
+  gmlp::SamplingOptions options;
+  options.temperature = 0;
+  CHECK(drawn(options, 50)[1] == 50);
+  options.temperature = 1;
+  options.top_k = 2;
+  const std::vector<int64_t> two = drawn(options, 500);
+  CHECK(two[0] + two[2] == 0);
+  CHECK(two[3] > 50);
+  options.top_k = 0;
+  options.top_p = 0.85;  // 0.644 + 0.237 reach it
+  const std::vector<int64_t> nucleus = drawn(options, 500);
+  CHECK(nucleus[0] + nucleus[2] == 0);
+  CHECK(nucleus[3] > 50);
+  options.top_p = 0;
+  CHECK(drawn(options, 50)[1] == 50);
+}
+
+TEST_CASE("text leaves the stream in whole characters only") {
+  const auto tokenizer = gmlp::open_tokenizer("bytes");
+  gmlp::TextStream stream(*tokenizer, {'a'});
+  const std::string text = "zß水𝄞!";
+  std::string printed;
+  for (const char c : text) {
+    const std::string part = stream.push(static_cast<unsigned char>(c));
+    CHECK(gmlp::valid_utf8_prefix(part) == static_cast<int64_t>(part.size()));
+    printed += part;
+  }
+  CHECK(printed == text);
+  CHECK(stream.flush().empty());
+  stream.push(0xE6);
+  CHECK(stream.flush() == "\uFFFD");
+  std::string mended;
+  for (const int byte : {0xFF, 0x80, 0x80, 0x80, 0x80, 'x'}) mended += stream.push(byte);
+  mended += stream.flush();
+  CHECK(gmlp::valid_utf8_prefix(mended) == static_cast<int64_t>(mended.size()));
+  CHECK(mended.back() == 'x');
+}
+
+TEST_CASE("scored tokens are shown with what is to be found, or with the guess") {
+  const auto tokenizer = gmlp::open_tokenizer("bytes");
+  gmlp::TextBatch batch;
+  batch.batch = 1;
+  batch.ids = {'a', tokenizer->special().mask, 'c', 'x', '\n'};
+  batch.targets = {-100, 'b', -100, 'd', -100};
+  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {}, false) == "a[MASK→b]c[x→d]⏎");
+  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}, false) == "a[b]c[y≠d]⏎");
+  CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx⏎");
+}

@@ -1,0 +1,115 @@
+// Decoding with what is kept of earlier tokens gives forward()'s logits at every position.
+
+#include "models/decoder.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/random_tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+constexpr int64_t kTokens = 9;
+
+LanguageConfig causal(Arch arch, Gate gate, bool toeplitz, int64_t d_attn) {
+  LanguageConfig config;
+  config.arch = arch;
+  config.vocab = 11;
+  config.depth = 3;
+  config.heads = 3;
+  config.tie_embeddings = !toeplitz;
+  config.block.tokens = kTokens;
+  config.block.d_model = 6;
+  config.block.d_ffn = 10;
+  config.block.gate = gate;
+  config.block.toeplitz = toeplitz;
+  config.block.causal = true;
+  config.block.d_attn = d_attn;
+  return config;
+}
+
+/// Weights far from their start: norms and biases too, and scores that are not near zero.
+void disturb(const std::vector<Parameter*>& parameters) {
+  uint64_t seed = 1000;
+  for (Parameter* parameter : parameters) {
+    Tensor noise = test::random_tensor(DType::kF64, parameter->value.shape(), ++seed, 0.5);
+    for (int64_t i = 0; i < noise.elements(); ++i) {
+      noise.data<double>()[i] += parameter->value.at(i);
+    }
+    parameter->value.copy_from(noise);
+  }
+}
+
+void expect_forward_logits(const LanguageConfig& config, DType dtype, Family family,
+                           double tolerance) {
+  LanguageModel model(config, dtype, 1);
+  disturb(model.parameters());
+  Decoder decoder(model);
+  // Twice: the second text finds caches full of the first.
+  for (const std::vector<int64_t>& ids :
+       {std::vector<int64_t>{1, 5, 10, 0, 0, 7, 3, 9, 2}, {4, 4, 8, 1, 6, 10, 2, 0, 5}}) {
+    Arena arena;
+    Tape tape(arena, family, false);
+    const Tensor expected = tape.value(model.forward(tape, ids, 1));
+    decoder.reset();
+    for (int64_t t = 0; t < kTokens; ++t) {
+      REQUIRE(decoder.position() == t);
+      const std::vector<double>& logits = decoder.feed(ids[static_cast<size_t>(t)]);
+      double worst = 0;
+      for (int64_t v = 0; v < config.vocab; ++v) {
+        const double difference =
+            logits[static_cast<size_t>(v)] - expected.at(t * config.vocab + v);
+        worst = std::fmax(worst, std::fabs(difference));
+      }
+      INFO("position " << t);
+      CHECK(worst <= tolerance);
+    }
+  }
+}
+
+void expect_in_all_precisions(const LanguageConfig& config) {
+  expect_forward_logits(config, DType::kF64, Family::kReference, 1e-10);
+  expect_forward_logits(config, DType::kF32, Family::kReference, 1e-4);
+  expect_forward_logits(config, DType::kF32, Family::kFused, 1e-4);
+}
+
+}  // namespace
+
+TEST_CASE("a decoder gives the logits of the whole window for every gate, Toeplitz and aMLP",
+          "[decoder]") {
+  for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
+    for (const bool toeplitz : {false, true}) {
+      for (const int64_t d_attn : {0, 4}) {
+        INFO(gate_name(gate) << ", Toeplitz " << toeplitz << ", attention " << d_attn);
+        expect_in_all_precisions(causal(Arch::kGmlp, gate, toeplitz, d_attn));
+      }
+    }
+  }
+}
+
+TEST_CASE("a decoder gives the logits of the whole window for causal Transformers", "[decoder]") {
+  for (const Arch arch : {Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly}) {
+    INFO(arch_name(arch));
+    expect_in_all_precisions(causal(arch, Gate::kSplit, false, 0));
+  }
+}
+
+TEST_CASE("a decoder refuses models that cannot write, and a token too many", "[decoder]") {
+  LanguageConfig config = causal(Arch::kGmlp, Gate::kSplit, false, 0);
+  LanguageModel model(config, DType::kF32, 1);
+  Decoder decoder(model);
+  for (int64_t t = 0; t < kTokens; ++t) decoder.feed(0);
+  CHECK_THROWS_AS(decoder.feed(0), std::logic_error);
+  decoder.reset();
+  CHECK_THROWS_AS(decoder.feed(11), std::logic_error);
+  CHECK(decoder.feed(0).size() == 11);
+
+  config.block.causal = false;
+  LanguageModel masked(config, DType::kF32, 1);
+  CHECK_THROWS_AS(Decoder(masked), InputError);
+}
+
+}  // namespace gmlp

@@ -1,0 +1,278 @@
+// The language models of every architecture: gradients, causality, dropout, heads, config.json.
+
+#include "models/language.h"
+
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "core/error.h"
+#include "tests/support/catch.h"
+#include "tests/support/compare.h"
+#include "tests/support/gradient_check.h"
+#include "tests/support/random_tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+constexpr Arch kArchs[] = {Arch::kGmlp, Arch::kTransformer, Arch::kTransformerRelpos,
+                           Arch::kRelposOnly, Arch::kMixer};
+
+LanguageConfig tiny(Arch arch) {
+  LanguageConfig config;
+  config.arch = arch;
+  config.vocab = 7;
+  config.depth = 2;
+  config.heads = 2;
+  config.spatial_ffn = 3;
+  config.classes = 3;
+  config.block.tokens = 5;
+  config.block.d_model = 4;
+  config.block.d_ffn = 6;
+  config.block.spatial_init_std = 0.3;
+  return config;
+}
+
+/// Moves every weight off its start, so that no gradient hides behind a zero or a one.
+void disturb(const std::vector<Parameter*>& parameters) {
+  uint64_t seed = 1000;
+  for (Parameter* parameter : parameters) {
+    Tensor noise = test::random_tensor(DType::kF64, parameter->value.shape(), ++seed, 0.3);
+    for (int64_t i = 0; i < noise.elements(); ++i) {
+      noise.data<double>()[i] += parameter->value.at(i);
+    }
+    parameter->value.copy_from(noise);
+  }
+}
+
+const std::vector<int64_t> kIds{0, 1, 2, 3, 4, 6, 6, 6, 0, 1};  // (2, 5)
+
+LanguageContext dropping() {
+  LanguageContext context;
+  context.training = true;
+  context.dropout = 0.3;
+  context.seed = 5;
+  context.step = 2;
+  return context;
+}
+
+void expect_right(LanguageModel& model, const test::Build& build) {
+  const test::GradientError result = test::check_gradients({}, model.parameters(), build);
+  INFO("worst: " << result.worst);
+  CHECK(result.error <= 1e-6);
+}
+
+Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids, const Compute& compute,
+                 const LanguageContext& context = {}) {
+  Arena arena;
+  Tape tape(arena, compute, false);
+  const int64_t batch = static_cast<int64_t>(ids.size()) / model.config().block.tokens;
+  const Tensor logits = tape.value(model.forward(tape, ids, batch, context));
+  Tensor copy = Tensor::zeros(logits.dtype(), logits.shape());
+  copy.copy_from(logits);
+  return copy;
+}
+
+}  // namespace
+
+TEST_CASE("the gradients of a whole model of every architecture are right", "[gradients]") {
+  for (const Arch arch : kArchs) {
+    for (const bool causal : {false, true}) {
+      if (arch == Arch::kMixer && causal) continue;
+      LanguageConfig config = tiny(arch);
+      config.block.causal = causal;
+      config.tie_embeddings = causal;
+      INFO(arch_name(arch) << ", causal " << causal);
+      LanguageModel model(config, DType::kF64, 1);
+      disturb(model.parameters());
+      expect_right(model, [&](Tape& tape, const std::vector<Var>&) {
+        return model.loss(tape, kIds, {1, -100, 3, 4, 5, 0, -100, 2, 1, 6}, 2, 1.0, dropping());
+      });
+    }
+  }
+}
+
+TEST_CASE("the gradients of classification and span heads are right", "[gradients]") {
+  LanguageConfig config = tiny(Arch::kGmlp);
+  config.head = LanguageHead::kClassify;
+  LanguageModel classifier(config, DType::kF64, 1);
+  disturb(classifier.parameters());
+  expect_right(classifier, [&](Tape& tape, const std::vector<Var>&) {
+    return classifier.classify(tape, kIds, 2, dropping());
+  });
+  config.head = LanguageHead::kSpan;
+  LanguageModel spans(config, DType::kF64, 1);
+  disturb(spans.parameters());
+  expect_right(spans, [&](Tape& tape, const std::vector<Var>&) {
+    return spans.spans(tape, kIds, 2, dropping());
+  });
+}
+
+TEST_CASE("every parameter of a language model gets a gradient", "[gradients]") {
+  for (const Arch arch : kArchs) {
+    for (const Family family : {Family::kReference, Family::kFused}) {
+      LanguageConfig config = tiny(arch);
+      config.tie_embeddings = false;
+      LanguageModel model(config, DType::kF32, 1);
+      disturb(model.parameters());
+      Arena arena;
+      Tape tape(arena, family, true);
+      tape.backward(model.loss(tape, kIds, {1, 2, 3, 4, 5, 0, 1, 2, 1, 6}, 2, 1.0));
+      for (const Parameter* parameter : model.parameters()) {
+        double size = 0;
+        for (int64_t i = 0; i < parameter->grad.elements(); ++i) {
+          size += std::abs(parameter->grad.at(i));
+        }
+        INFO(arch_name(arch) << " " << parameter->name);
+        CHECK(size > 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("every architecture computes in f32 on both families what it does in f64",
+          "[agreement]") {
+  for (const Arch arch : kArchs) {
+    LanguageModel exact(tiny(arch), DType::kF64, 1);
+    disturb(exact.parameters());
+    LanguageModel single(tiny(arch), DType::kF32, 1);
+    for (size_t i = 0; i < exact.parameters().size(); ++i) {
+      single.parameters()[i]->value.copy_from(exact.parameters()[i]->value);
+    }
+    const Tensor expected = logits_of(exact, kIds, Family::kReference);
+    for (const Family family : {Family::kReference, Family::kFused}) {
+      INFO(arch_name(arch));
+      CHECK(test::norm_relative(logits_of(single, kIds, family), expected) <= 1e-5);
+      CHECK(test::norm_relative(logits_of(single, kIds, family, dropping()),
+                                logits_of(exact, kIds, Family::kReference, dropping())) <= 1e-5);
+    }
+  }
+}
+
+TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
+  for (const Arch arch :
+       {Arch::kGmlp, Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly}) {
+    for (const Family family : {Family::kReference, Family::kFused}) {
+      for (const bool toeplitz : {false, true}) {
+        LanguageConfig config = tiny(arch);
+        config.block.causal = true;
+        config.block.toeplitz = toeplitz;
+        config.block.d_attn = 2;
+        LanguageModel model(config, DType::kF32, 1);
+        disturb(model.parameters());
+        const std::vector<int64_t> before{0, 1, 2, 3, 4};
+        const Tensor first = logits_of(model, before, family);
+        for (int64_t changed = 1; changed < 5; ++changed) {
+          std::vector<int64_t> after = before;
+          after[static_cast<size_t>(changed)] = 6;
+          const Tensor second = logits_of(model, after, family);
+          double later = 0;
+          for (int64_t i = 0; i < first.elements(); ++i) {
+            const double difference = std::abs(first.at(i) - second.at(i));
+            if (i < changed * config.vocab) CHECK(difference == 0);
+            if (i >= changed * config.vocab) later += difference;
+          }
+          INFO(arch_name(arch) << ", id " << changed);
+          CHECK(later > 0);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("dropout drops its share, keeps the mean, and depends on its key alone", "[dropout]") {
+  Arena arena;
+  Tape tape(arena, Family::kReference, false);
+  const Tensor ones = Tensor::zeros(DType::kF32, {1, 1000, 100});
+  ones.fill(1);
+  const Var x = tape.constant(ones);
+  const DropoutKey key{0.1, 7, 3, 5};
+  const Tensor y = tape.value(dropout(tape, x, key));
+  int64_t dropped = 0;
+  for (int64_t i = 0; i < y.elements(); ++i) {
+    if (y.at(i) == 0) {
+      ++dropped;
+    } else {
+      CHECK(y.at(i) == Approx(1 / 0.9));
+    }
+  }
+  // 100,000 draws: the share's standard deviation is 0.00095.
+  CHECK(static_cast<double>(dropped) / 1e5 == Approx(0.1).margin(0.004));
+  CHECK(test::max_difference(tape.value(dropout(tape, x, key)), y) == 0);
+  for (const DropoutKey& other :
+       {DropoutKey{0.1, 8, 3, 5}, DropoutKey{0.1, 7, 4, 5}, DropoutKey{0.1, 7, 3, 6}}) {
+    CHECK(test::max_difference(tape.value(dropout(tape, x, other)), y) > 0);
+  }
+}
+
+TEST_CASE("without training a model drops nothing", "[dropout]") {
+  LanguageModel model(tiny(Arch::kGmlp), DType::kF64, 1);
+  disturb(model.parameters());
+  LanguageContext context = dropping();
+  CHECK(test::max_difference(logits_of(model, kIds, Family::kReference, context),
+                             logits_of(model, kIds, Family::kReference)) > 0);
+  context.training = false;
+  CHECK(test::max_difference(logits_of(model, kIds, Family::kReference, context),
+                             logits_of(model, kIds, Family::kReference)) == 0);
+}
+
+TEST_CASE("every named language model survives its config.json", "[config]") {
+  for (const std::string& name : language_config_names()) {
+    LanguageConfig config = language_config(name);
+    config.vocab = 321;
+    config.head = LanguageHead::kClassify;
+    config.classes = 3;
+    config.tie_embeddings = false;
+    const std::string text = language_config_to_json(config, "{\"objective\": \"mlm\"}");
+    CHECK(text.find("objective") != std::string::npos);
+    const LanguageConfig back = language_config_from_json(text, "config.json");
+    INFO(name);
+    CHECK(language_config_to_json(back, "{\"objective\": \"mlm\"}") == text);
+    CHECK(back.parameter_count() == config.parameter_count());
+    CHECK(back.block.gate == config.block.gate);
+    CHECK(back.forward_flops() == config.forward_flops());
+  }
+}
+
+TEST_CASE("a bad language config.json is refused by path and field", "[config]") {
+  const auto refused = [](const std::string& text, const std::string& field) {
+    INFO(text);
+    try {
+      language_config_from_json(text, "some/config.json");
+      FAIL("accepted");
+    } catch (const InputError& error) {
+      CHECK(std::string(error.what()).find("some/config.json") != std::string::npos);
+      CHECK(std::string(error.what()).find(field) != std::string::npos);
+    }
+  };
+  refused("", "JSON");
+  refused("[1]", "JSON");
+  refused(R"({"architecture": "gmlp_s16_224"})", "architecture");
+  refused(R"({"architecture": 3})", "architecture");
+  refused(R"({"model_args": 3})", "model_args");
+  refused(R"({"model_args": {"vocab_size": "many"}})", "vocab_size");
+  refused(R"({"model_args": {"vocab_size": 1.5}})", "vocab_size");
+  refused(R"({"model_args": {"num_blocks": 0}})", "--depth");
+  refused("{}", "--seq-len");
+  refused(R"({"gmlp": {"arch": "lstm"}})", "arch");
+  refused(R"({"architecture": "gmlp_lm_tiny", "gmlp": {"arch": "transformer"}})", "--heads");
+  refused(R"({"gmlp": {"gate": "golden"}})", "gate");
+  refused(R"({"gmlp": {"toeplitz": 1}})", "toeplitz");
+  refused(R"({"gmlp": {"head": "tail"}})", "head");
+  refused(R"({"architecture": "gmlp_lm_tiny", "gmlp": {"norm_eps": -1}})", "epsilon");
+  refused(R"({"gmlp": {"norm_eps": "small"}})", "norm_eps");
+  refused(R"({"gmlp": {"name": 1}})", "name");
+}
+
+TEST_CASE("a causal Mixer and heads that do not divide are refused", "[config]") {
+  LanguageConfig mixer = language_config("mixer_lm_tiny");
+  mixer.block.causal = true;
+  CHECK_THROWS_AS(mixer.validate(), InputError);
+  LanguageConfig transformer = language_config("transformer_lm_tiny");
+  transformer.heads = 3;
+  CHECK_THROWS_AS(transformer.validate(), InputError);
+  CHECK_THROWS_AS(language_config("gmlp_huge"), InputError);
+  CHECK_THROWS_AS(arch_from_name("lstm"), InputError);
+}
+
+}  // namespace gmlp

@@ -1,0 +1,85 @@
+// What a training step takes of memory is known before it runs.
+
+#include "autograd/ops.h"
+#include "models/language.h"
+#include "models/vision.h"
+#include "tests/support/catch.h"
+#include "tests/support/random_tensor.h"
+
+namespace gmlp {
+
+namespace {
+
+/// Reference, fused, fused in bf16, fused and checkpointed.
+std::vector<Compute> all_ways() {
+  std::vector<Compute> ways(4);
+  ways[0].family = Family::kReference;
+  ways[2].precision = fused::Precision::kBf16;
+  ways[3].checkpoint = true;
+  return ways;
+}
+
+void expect_predicted(const LanguageConfig& config, int64_t batch, const Compute& way) {
+  LanguageModel model(config, DType::kF32, 1);
+  Arena arena;
+  Tape tape(arena, way, true);
+  std::vector<int64_t> ids;
+  std::vector<int64_t> targets;
+  for (int64_t i = 0; i < batch * config.block.tokens; ++i) {
+    ids.push_back(i * 7919 % config.vocab);
+    targets.push_back(config.block.causal || i % 20 < 3 ? i % config.vocab : -100);
+  }
+  tape.backward(model.loss(tape, ids, targets, batch, 1.0));
+  const double predicted =
+      static_cast<double>(language_training_memory(config, batch, DType::kF32, way));
+  CHECK(predicted / static_cast<double>(arena.peak_bytes()) == Approx(1.0).epsilon(0.1));
+}
+
+}  // namespace
+
+TEST_CASE("a training step's memory is predicted within 10 %", "[memory]") {
+  const std::vector<Compute> ways = all_ways();
+  for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
+    for (size_t way = 0; way < ways.size(); ++way) {
+      VisionConfig config = vision_config("gmlp_nano_28");
+      config.gate = gate;
+      VisionModel model(config, DType::kF32, 1);
+      Arena arena;
+      Tape tape(arena, ways[way], true);
+      const Tensor images = test::random_tensor(DType::kF32, {16, 1, 28, 28}, 1);
+      const Tensor targets = Tensor::zeros(DType::kF32, {16, 10});
+      tape.backward(
+          cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
+      const double predicted =
+          static_cast<double>(training_memory(config, 16, DType::kF32, ways[way]));
+      INFO(gate_name(gate) << ", way " << way);
+      CHECK(predicted / static_cast<double>(arena.peak_bytes()) == Approx(1.0).epsilon(0.1));
+    }
+  }
+}
+
+TEST_CASE("a language model's training step's memory is predicted within 10 %", "[memory]") {
+  const std::vector<Compute> ways = all_ways();
+  for (const char* name : {"gmlp_char", "gmlp_lm_tiny", "amlp_lm_tiny", "transformer_lm_tiny",
+                           "transformer_relpos_lm_tiny", "relpos_only_lm_tiny", "mixer_lm_tiny"}) {
+    LanguageConfig config = language_config(name);
+    for (const int64_t vocab : {65, 4000}) {
+      config.vocab = vocab;
+      for (size_t way = 0; way < ways.size(); ++way) {
+        INFO(name << ", vocabulary " << vocab << ", way " << way);
+        expect_predicted(config, 8, ways[way]);
+      }
+    }
+  }
+  for (const Gate gate : {Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
+    LanguageConfig config = language_config("gmlp_lm_tiny");
+    config.block.gate = gate;
+    config.vocab = 1000;
+    for (size_t way = 0; way < ways.size(); ++way) {
+      INFO(gate_name(gate) << ", way " << way);
+      expect_predicted(config, 4, ways[way]);
+    }
+  }
+}
+
+}  // namespace gmlp
