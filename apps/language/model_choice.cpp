@@ -48,7 +48,7 @@ WeightRules rules_for(const LanguageConfig& config) {
 Objective objective_from_name(const std::string& name) {
   if (name == "mlm") return Objective::kMasked;
   if (name == "causal") return Objective::kCausal;
-  fail_input("objective {}: unknown; choose mlm or causal", name);
+  fail_input("--objective {}: unknown; choose mlm or causal", name);
 }
 
 const char* objective_name(Objective objective) {

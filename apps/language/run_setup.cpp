@@ -60,12 +60,12 @@ void LanguageRun::build_loaders() {
   batches.special = tokenizer->special();
   batches.vocab = tokenizer->vocab();
   loader = std::make_unique<TextLoader>(data.train, batches);
-  if (loader->batches_per_epoch() < 1) {
+  const int64_t windows = loader->batch(0, 0).batch;
+  if (windows < options.batch_size) {
     fail_input(
-        "--batch-size {}: the {} training tokens are less than so many windows of {}; use a "
-        "smaller "
-        "one, more text or a shorter --seq-len",
-        options.batch_size, data.train.size(), config.block.tokens);
+        "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
+        "more text or a shorter --seq-len",
+        options.batch_size, data.train.size(), windows, config.block.tokens);
   }
   val_loader =
       std::make_unique<TextLoader>(validation_loader(data.val, *tokenizer, config, objective));

@@ -84,6 +84,17 @@ void add_optimizer_options(CLI::App& app, TrainOptions& options) {
       ->check(CLI::Range(0.0, 1.0));
 }
 
+/// CLI11 writes an empty list as the text "[]", which would read back as a file of that name.
+std::string without_empty_lists(std::string config) {
+  const std::string empty = "=\"[]\"\n";
+  for (size_t at = config.find(empty); at != std::string::npos; at = config.find(empty)) {
+    const size_t line = config.rfind('\n', at);
+    const size_t begin = line == std::string::npos ? 0 : line + 1;
+    config.erase(begin, at + empty.size() - begin);
+  }
+  return config;
+}
+
 }  // namespace
 
 void add_train_options(CLI::App& app, TrainOptions& options) {
@@ -93,7 +104,7 @@ void add_train_options(CLI::App& app, TrainOptions& options) {
 }
 
 std::string resolved_config(const CLI::App& app) {
-  std::string text = app.config_to_str(true, false);
+  std::string text = without_empty_lists(app.config_to_str(true, false));
   // CLI11 writes a list's default as one quoted text, "[0.9,0.999]", and a list that was given as
   // [0.9, 0.999]. One form, so that a configuration that is read back is the same text.
   const size_t begin = text.find("=\"[");
@@ -106,8 +117,9 @@ std::string resolved_config(const CLI::App& app) {
 }
 
 const std::set<std::string>& resumable_options() {
-  static const std::set<std::string> names = {
-      "threads", "time-limit", "quiet", "no-figures", "save-interval", "checkpoint-hist", "out"};
+  static const std::set<std::string> names = {"threads",    "time-limit",    "quiet",
+                                              "no-figures", "save-interval", "checkpoint-hist",
+                                              "out",        "cache-dir"};
   return names;
 }
 

@@ -11,8 +11,8 @@ expect_status 0 "$language" tokenizer train --text text.txt --type chars --out c
   --overwrite
 cmp chars.json first.json || fail "the same text gave another tokenizer"
 expect_status 0 "$language" tokenizer train --text text.txt --type sentencepiece \
-  --vocab-size 60 --out pieces.model
-expect_text out.txt "sentencepiece: 60 ids"
+  --vocab-size 290 --out pieces.model
+expect_text out.txt "sentencepiece: 290 ids"
 
 # Masked: what the console says, what the folder holds.
 expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3
@@ -83,21 +83,21 @@ expect_status 2 "$language" fill --model $best "the [MASK]"
 expect_text err.txt "use generate"
 
 # ids.npy by hand: magic, version, the header's length, a header of 118 bytes, 16 int32.
-# write_ids FILE FIRST_BYTE
+# write_ids FILE LOW_BYTE HIGH_BYTE: of the first id
 write_ids() {
   local header="{'descr': '<i4', 'fortran_order': False, 'shape': (16,), }"
   {
     printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$header"
-    printf "\\x$2\\x00\\x00\\x00"
+    printf "\\x$2\\x$3\\x00\\x00"
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do printf '\x07\x00\x00\x00'; done
   } >"$1"
 }
-write_ids ids.npy 09
+write_ids ids.npy 09 00
 expect_status 0 "$language" predict --model $best --input-array ids.npy --output-array logits.npy
-[ "$(stat -c %s logits.npy)" = $((128 + 16 * 60 * 4)) ] || fail "logits.npy is not 16 x 60 floats"
-write_ids bad.npy ff
+[ "$(stat -c %s logits.npy)" = $((128 + 16 * 290 * 4)) ] || fail "logits.npy is not 16 x 290 floats"
+write_ids bad.npy ff 01
 expect_status 2 "$language" predict --model $best --input-array bad.npy --output-array no.npy
-expect_text err.txt "id 255 at row 0, column 0"
+expect_text err.txt "id 511 at row 0, column 0"
 [ ! -e no.npy ] || fail "a refused prediction was written"
 
 # info: the paper's Table 5 has 130 M parameters for gMLP base.

@@ -20,7 +20,7 @@ but() {
   done
 }
 
-wrong "choose tokenizer, pretrain, eval, fill, generate, predict or info"
+wrong "choose tokenizer, pretrain, eval, fill, generate, predict, ablate or info"
 wrong "frobnicate: no such verb" frobnicate
 wrong "pretrain needs --text" pretrain
 wrong "pretrain needs --tokenizer" pretrain --text text.txt
@@ -44,7 +44,7 @@ wrong "--objective" pretrain "${changed[@]}"
 but --model gpt
 wrong "gmlp_lm_tiny" pretrain "${changed[@]}"
 but --batch-size 100000
-wrong "use a smaller" pretrain "${changed[@]}"
+wrong "use a smaller one" pretrain "${changed[@]}"
 but --seq-len 100000
 wrong "--seq-len" pretrain "${changed[@]}"
 wrong "validation" pretrain "${tiny[@]}" --val-fraction 0

@@ -68,7 +68,7 @@ TEST_CASE("text leaves the stream in whole characters only") {
   stream.push(0xE6);
   CHECK(stream.flush() == "\uFFFD");
   std::string mended;
-  for (const int byte : {0xFF, 0x80, 0x80, 0x80, 0x80, 'x'}) mended += stream.push(byte);
+  for (const int byte : {0xFF, 0x80, 0x80, 0x80, 0x80, 0x78}) mended += stream.push(byte);
   mended += stream.flush();
   CHECK(gmlp::valid_utf8_prefix(mended) == static_cast<int64_t>(mended.size()));
   CHECK(mended.back() == 'x');
