@@ -7,6 +7,7 @@
 
 #include "apps/language/commands.h"
 #include "apps/language/run.h"
+#include "apps/language/tasks/task_commands.h"
 #include "apps/training/main_guard.h"
 #include "apps/training/signals.h"
 #include "core/error.h"
@@ -19,11 +20,13 @@ constexpr const char* kUsage =
     "                          --vocab-size N --out FILE\n"
     "  gmlp-language pretrain  --text FILE... --tokenizer FILE|bytes --objective mlm|causal\n"
     "                          --model NAME|DIR|FILE.json [--out DIR] ...\n"
+    "  gmlp-language finetune  --task sst2|mnli|squad1|squad2 --data DIR --model DIR ...\n"
     "  gmlp-language eval      --model DIR --text FILE... [--json FILE]\n"
+    "                          or --task NAME --data DIR, of a finetuned model\n"
     "  gmlp-language fill      --model DIR \"Paris is the [MASK] of France.\" [--topk 5]\n"
     "  gmlp-language generate  --model DIR --prompt TEXT [--max-tokens N] [--temperature T]\n"
     "  gmlp-language predict   --model DIR --input-array ids.npy --output-array logits.npy\n"
-    "  gmlp-language ablate    --text FILE... --tokenizer FILE|bytes --max-steps N [--out DIR]\n"
+    "                          or --task NAME --input FILE --out FILE, of a finetuned model\n"
     "  gmlp-language info      --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-language pretrain --text BOOK.txt --tokenizer bytes --objective causal \\\n"
     "       --model gmlp_char\n"
@@ -39,11 +42,31 @@ int run_pretrain(const std::vector<std::string>& arguments) {
   return command ? gmlp::pretrain(*command) : gmlp::kExitSuccess;
 }
 
+int run_eval(const std::vector<std::string>& arguments) {
+  return gmlp::names_task(arguments) ? gmlp::task_eval(arguments) : gmlp::language_eval(arguments);
+}
+
+int run_predict(const std::vector<std::string>& arguments) {
+  return gmlp::names_task(arguments) ? gmlp::task_predict(arguments)
+                                     : gmlp::language_predict(arguments);
+}
+
 constexpr Verb kVerbs[] = {
+<<<<<<< HEAD
+    {"tokenizer", gmlp::language_tokenizer},
+    {"pretrain", run_pretrain},
+    {"finetune", gmlp::language_finetune},
+    {"eval", run_eval},
+    {"fill", gmlp::language_fill},
+    {"generate", gmlp::language_generate},
+    {"predict", run_predict},
+    {"info", gmlp::language_info},
+=======
     {"tokenizer", gmlp::language_tokenizer}, {"pretrain", run_pretrain},
     {"eval", gmlp::language_eval},           {"fill", gmlp::language_fill},
     {"generate", gmlp::language_generate},   {"predict", gmlp::language_predict},
     {"ablate", gmlp::language_ablate},       {"info", gmlp::language_info},
+>>>>>>> app
 };
 
 std::string verb_names() {

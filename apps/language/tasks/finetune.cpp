@@ -1,0 +1,61 @@
+// What finetuning is: a batch of examples forward and backward. The loop around it is
+// apps/training/training_loop.cpp; a run's parts are in finetune_run.h.
+
+#include <chrono>
+
+#include "apps/language/tasks/finetune_run.h"
+#include "autograd/ops.h"
+#include "autograd/tape.h"
+
+namespace gmlp {
+
+TaskBatch FinetuneRun::next_batch(int64_t micro_batch) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  const int64_t index = progress.step % steps_per_epoch * options.grad_accum_steps + micro_batch;
+  TaskBatch batch = loader->batch(epoch(), index);
+  wait_ += std::chrono::duration<double>(Clock::now() - begin).count();
+  return batch;
+}
+
+double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
+  const TaskBatch batch = next_batch(micro_batch);
+  const int64_t count = static_cast<int64_t>(batch.rows.size());
+  LanguageContext context;
+  context.training = true;
+  context.dropout = options.dropout;
+  context.seed = options.seed;
+  context.step = progress.step * options.grad_accum_steps + micro_batch;
+  arena.reset();  // the activations of the batch before are dead
+  Tape tape(arena, compute, true);
+  // The step's loss is the mean over all its examples.
+  const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
+  // Classes: (B, C) and B labels. Spans: (B, N, 2), turned to (B, 2, N), is a choice among the N
+  // tokens for the first and for the last; targets (B, 2) are as many.
+  Var logits = is_span_task(task)
+                   ? transpose_tokens(tape, model->spans(tape, batch.ids, count, context))
+                   : model->classify(tape, batch.ids, count, context);
+  const Var loss = cross_entropy_ids(tape, logits, batch.targets, share);
+  tape.backward(loss);
+  return tape.value(loss).at(0);
+}
+
+void FinetuneRun::after_step() {
+  if (hooks.after_step) hooks.after_step(*this);
+}
+
+Score FinetuneRun::validate() {
+  AnswerOptions answers;
+  answers.unanswerable = task == Task::kSquad2;
+  const TaskScore score =
+      score_task({*model, task, compute, arena, options.batch_size, answers}, files.dev);
+  if (score.complete) last_score_ = score;
+  return score;
+}
+
+int finetune(const FinetuneCommand& command, const FinetuneRun::Hooks& hooks) {
+  FinetuneRun run(command, hooks);
+  return train_to_end(run);
+}
+
+}  // namespace gmlp

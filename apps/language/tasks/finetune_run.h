@@ -1,0 +1,82 @@
+#pragma once
+// FinetuneRun: a task's examples, a pretrained model and its new head; what a run is beyond that,
+// apps/training/training_run.h says.
+//
+//   finetune.cpp          a batch's forward and backward pass
+//   finetune_setup.cpp    options -> model, examples, loader
+//   finetune_report.cpp   banner, samples, scores, figures
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/language/tasks/task_files.h"
+#include "apps/language/tasks/task_options.h"
+#include "apps/language/tasks/task_score.h"
+#include "apps/training/training_run.h"
+#include "models/language.h"
+
+namespace gmlp {
+
+class FinetuneRun : public TrainingRun {
+ public:
+  /// Called by tests: to stop at a chosen step.
+  struct Hooks {
+    std::function<void(FinetuneRun&)> after_step;
+  };
+
+  FinetuneRun(const FinetuneCommand& command, const Hooks& hooks);
+
+  const TrainOptions& common_options() const override { return options; }
+  const std::vector<Parameter*>& parameters() const override { return model->parameters(); }
+  double accumulate_gradients(int64_t micro_batch) override;
+
+  FinetuneOptions options;
+  Hooks hooks;
+  Task task;
+  std::unique_ptr<Tokenizer> tokenizer;
+  LanguageConfig config;
+  std::unique_ptr<LanguageModel> model;
+  TaskFiles files;
+  std::unique_ptr<TaskLoader> loader;
+
+ protected:
+  // The batch follows from the step.
+  void seek(int64_t /*epoch*/, int64_t /*batch*/) override {}
+  double wait_seconds() const override { return wait_; }
+  Score validate() override;
+  bool is_better(const Score& score) const override {
+    return !progress.has_best() || score.top1 > progress.best_top1;
+  }
+  void describe_model(CheckpointContent& content) const override;
+  void after_step() override;
+  std::vector<std::string> banner() const override;
+  void show_samples() override;
+  std::string score_text(const Score& score) const override;
+  std::string best_text() const override;
+  nlohmann::ordered_json best_summary() const override;
+  nlohmann::ordered_json final_summary() const override;
+  void draw_figures() override;
+  std::string next_command(const std::string& checkpoint) const override;
+
+ private:
+  // finetune_setup.cpp
+  void build_model();
+  void load_weights_from(const std::string& source);
+  void open_files();
+  void identify();
+  // finetune.cpp
+  TaskBatch next_batch(int64_t micro_batch);
+  // finetune_report.cpp
+  std::string sample_text(int64_t row) const;
+
+  double wait_ = 0;  // seconds that batches took to make
+  TaskScore last_score_;
+};
+
+/// Finetunes as `command` says; the exit status. `hooks` are for tests.
+int finetune(const FinetuneCommand& command, const FinetuneRun::Hooks& hooks = {});
+
+}  // namespace gmlp

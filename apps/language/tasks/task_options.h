@@ -1,0 +1,35 @@
+#pragma once
+// What `gmlp-language finetune` can be told, beside what both trainers can.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/language/options.h"
+#include "apps/language/tasks/task_files.h"
+
+namespace gmlp {
+
+struct FinetuneOptions : TrainOptions {
+  FinetuneOptions();
+  std::string task;            // task_from_name's
+  std::string data;            // the folder with the task's files
+  LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json, to start from nothing
+  std::string tokenizer;       // where the model has none
+  TaskTextOptions text;
+  double dropout = 0.1;
+  bool no_shuffle = false;
+  int64_t max_train_samples = 0;  // 0: all
+};
+
+/// The options of one run, and the text they resolve to (config.toml).
+struct FinetuneCommand {
+  FinetuneOptions options;
+  std::string config;
+};
+
+/// Parses the arguments after `finetune`. With --resume the options are those of the run's
+/// config.toml. Empty when help was printed; InputError for wrong usage.
+std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
+
+}  // namespace gmlp

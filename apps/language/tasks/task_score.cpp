@@ -1,0 +1,181 @@
+#include "apps/language/tasks/task_score.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "apps/training/signals.h"
+
+namespace gmlp {
+
+namespace {
+
+/// -log softmax(values)[target] of every `step`-th logit from `first` on.
+double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t step,
+                        int64_t target) {
+  double highest = logits[first];
+  for (size_t i = first; i < logits.size(); i += step) highest = std::max(highest, logits[i]);
+  double sum = 0;
+  for (size_t i = first; i < logits.size(); i += step) sum += std::exp(logits[i] - highest);
+  return std::log(sum) + highest - logits[first + step * static_cast<size_t>(target)];
+}
+
+/// Whether no other class is as likely; ties go to the lower one, and a NaN is never right.
+bool is_right(const std::vector<double>& logits, int64_t label) {
+  const double own = logits[static_cast<size_t>(label)];
+  for (size_t c = 0; c < logits.size(); ++c) {
+    const int64_t other = static_cast<int64_t>(c);
+    if (other != label && !(logits[c] < own || (logits[c] == own && other > label))) return false;
+  }
+  return std::isfinite(own);
+}
+
+bool score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
+  double sum = 0;
+  const bool complete =
+      for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
+        int64_t label = 0;
+        rows.write_target(row, &label);
+        sum += cross_entropy_of(logits, 0, 1, label);
+        score.accuracy.right += is_right(logits, label) ? 1 : 0;
+        ++score.accuracy.count;
+      });
+  score.loss = sum / static_cast<double>(std::max<int64_t>(rows.size(), 1));
+  return complete;
+}
+
+bool score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
+  const std::optional<std::vector<QuestionAnswer>> answers =
+      answer_questions(model, windows, &score.loss);
+  if (!answers) return false;
+  std::map<std::string, std::string> texts;
+  std::map<std::string, std::string> spoken;
+  std::map<std::string, double> null_scores;
+  for (size_t i = 0; i < answers->size(); ++i) {
+    const std::string& id = windows.set().questions[i].id;
+    texts[id] = (*answers)[i].text;
+    spoken[id] = (*answers)[i].spoken;
+    null_scores[id] = (*answers)[i].null_score;
+  }
+  score.squad = score_squad(windows.set(), texts);
+  if (model.task == Task::kSquad2) {
+    score.best_threshold = best_null_threshold(windows.set(), spoken, null_scores);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool for_each_row(const TaskModel& model, const TaskRows& rows,
+                  const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
+  TaskLoaderOptions options;
+  options.batch_size = model.batch_size;
+  options.train = false;
+  TaskLoader loader(rows, options);
+  for (int64_t index = 0; index < loader.batches_per_epoch(); ++index) {
+    if (stop_signal() != 0) return false;
+    const TaskBatch batch = loader.batch(0, index);
+    const int64_t count = static_cast<int64_t>(batch.rows.size());
+    model.arena.reset();
+    Tape tape(model.arena, model.compute, false);
+    const Var out = is_span_task(model.task) ? model.model.spans(tape, batch.ids, count)
+                                             : model.model.classify(tape, batch.ids, count);
+    const Tensor& values = tape.value(out);
+    const int64_t width = values.elements() / count;
+    std::vector<double> logits(static_cast<size_t>(width));
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t j = 0; j < width; ++j) {
+        logits[static_cast<size_t>(j)] = values.at(i * width + j);
+      }
+      use(batch.rows[static_cast<size_t>(i)], logits);
+    }
+  }
+  return true;
+}
+
+std::vector<double> probabilities(const std::vector<double>& logits) {
+  std::vector<double> p = logits;
+  const double highest = *std::max_element(p.begin(), p.end());
+  for (double& value : p) value = std::exp(value - highest);
+  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& value : p) value /= sum;
+  return p;
+}
+
+std::optional<std::vector<QuestionAnswer>> answer_questions(const TaskModel& model,
+                                                            const SquadWindows& windows,
+                                                            double* loss) {
+  std::vector<QuestionAnswer> answers;
+  AnswerFinder finder(windows, model.answers);
+  double sum = 0;
+  const bool complete =
+      for_each_row(model, windows, [&](int64_t row, const std::vector<double>& logits) {
+        finder.add(row, logits);
+        int64_t target[2];
+        windows.write_target(row, target);
+        sum += 0.5 * (cross_entropy_of(logits, 0, 2, target[0]) +
+                      cross_entropy_of(logits, 1, 2, target[1]));
+        // A question's windows stand one behind the other.
+        const bool last =
+            row + 1 == windows.size() || windows.question(row + 1) != windows.question(row);
+        if (last) answers.push_back(finder.answer());
+      });
+  if (!complete) return std::nullopt;
+  if (loss != nullptr) *loss = sum / static_cast<double>(windows.size());
+  return answers;
+}
+
+TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets) {
+  TaskScore result;
+  for (const std::unique_ptr<TaskSet>& set : sets) {
+    TaskSetScore score;
+    score.name = set->name;
+    score.size = set->size();
+    const bool complete = set->windows ? score_questions(model, *set->windows, score)
+                                       : score_sentences(model, *set->sentence_rows, score);
+    if (!complete) return result;
+    result.sets.push_back(score);
+  }
+  const TaskSetScore& first = result.sets.front();
+  result.samples = first.size;
+  result.loss = first.loss;
+  result.top1 = is_span_task(model.task) ? first.squad.all.f1 : 100 * first.accuracy.value();
+  result.complete = true;
+  return result;
+}
+
+std::string task_score_text(Task task, const TaskSetScore& score) {
+  if (!is_span_task(task)) {
+    return fmt::format("{} {:.2f} ± {:.2f} %", task == Task::kMnli ? score.name : "accuracy",
+                       100 * score.accuracy.value(), 100 * score.accuracy.standard_error());
+  }
+  const SquadScore& all = score.squad.all;
+  return fmt::format("exact match {:.2f} ± {:.2f} %, F1 {:.2f} ± {:.2f} %", all.exact,
+                     all.exact_error, all.f1, all.f1_error);
+}
+
+nlohmann::ordered_json task_score_json(Task task, const TaskSetScore& score) {
+  nlohmann::ordered_json json = {
+      {"set", score.name}, {"samples", score.size}, {"loss", score.loss}};
+  if (!is_span_task(task)) {
+    json["accuracy"] = 100 * score.accuracy.value();
+    json["accuracy_standard_error"] = 100 * score.accuracy.standard_error();
+    return json;
+  }
+  const SquadScores& squad = score.squad;
+  json["exact"] = squad.all.exact;
+  json["exact_standard_error"] = squad.all.exact_error;
+  json["f1"] = squad.all.f1;
+  json["f1_standard_error"] = squad.all.f1_error;
+  if (task == Task::kSquad1) return json;
+  // The official program's names.
+  json["HasAns_exact"] = squad.answerable.exact;
+  json["HasAns_f1"] = squad.answerable.f1;
+  json["NoAns_exact"] = squad.unanswerable.exact;
+  json["NoAns_f1"] = squad.unanswerable.f1;
+  json["best_f1"] = score.best_threshold.f1;
+  json["best_f1_thresh"] = score.best_threshold.threshold;
+  return json;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,55 @@
+#pragma once
+// For the tests of tasks: a tokenizer of whole words, files from strings, and the real files, which
+// are there only where GMLP_SHARED says where.
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/text/tokenizer.h"
+#include "tests/data/data_files.h"
+#include "tests/support/catch.h"
+
+namespace gmlp_test {
+
+/// Words between spaces; a word's id is 10 plus its first byte.
+class WordTokenizer : public gmlp::Tokenizer {
+ public:
+  const char* kind() const override { return "words"; }
+  int64_t vocab() const override { return 266; }
+  gmlp::SpecialIds special() const override { return special_; }
+  std::vector<gmlp::Piece> encode(std::string_view text) const override {
+    std::vector<gmlp::Piece> pieces;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = std::min(text.find(' ', begin), text.size());
+      if (end > begin) {
+        pieces.push_back({10 + static_cast<uint8_t>(text[begin]), static_cast<int64_t>(begin),
+                          static_cast<int64_t>(end)});
+      }
+      begin = end + 1;
+    }
+    return pieces;
+  }
+  std::string decode(const std::vector<int64_t>& /*ids*/) const override { return ""; }
+  std::string name(int64_t id) const override { return std::to_string(id); }
+  std::string file_name() const override { return ""; }
+  std::string file_bytes() const override { return ""; }
+
+  gmlp::SpecialIds special_ = {0, 1, 2, 3, 4};
+};
+
+inline void write_text(const TempFolder& folder, const std::string& name, std::string_view text) {
+  folder.write(name, Bytes(text.begin(), text.end()));
+}
+
+/// The folder of real files, or "" after saying that the test is skipped.
+inline std::string shared_data() {
+  const char* folder = std::getenv("GMLP_SHARED");
+  if (folder != nullptr) return std::string(folder) + "/data/";
+  WARN("SKIPPED: GMLP_SHARED is not set to a folder with data/SST-2, data/MNLI and data/squad");
+  return "";
+}
+
+}  // namespace gmlp_test

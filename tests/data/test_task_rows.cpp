@@ -1,0 +1,177 @@
+// Rows of ids from sentences and from questions, batches of them, and answers from logits.
+#include "data/tasks/squad_windows.h"
+#include "data/tasks/task_batch.h"
+#include "tests/data/task_files.h"
+#include "tests/support/catch.h"
+
+using gmlp::AnswerFinder;
+using gmlp::QuestionAnswer;
+using gmlp::SquadSet;
+using gmlp::SquadWindows;
+using gmlp::TaskBatch;
+using gmlp::TaskLoader;
+using gmlp_test::input_error;
+using gmlp_test::WordTokenizer;
+
+namespace {
+
+using Ids = std::vector<int64_t>;
+
+/// One question of two words on a context of ten, w0 ... w9; the answer is "w4 w5".
+SquadSet small_set() {
+  SquadSet set;
+  set.contexts = {"0 1 2 3 4 5 6 7 8 9"};
+  gmlp::SquadQuestion question;
+  question.id = "q";
+  question.text = "which ones";
+  question.answers = {{8, 11}};  // "4 5"
+  set.questions = {question};
+  return set;
+}
+
+/// Logits of nothing but -10; to be filled.
+std::vector<double> quiet(int64_t tokens) {
+  return std::vector<double>(static_cast<size_t>(2 * tokens), -10.0);
+}
+
+}  // namespace
+
+TEST_CASE("sentences become cls A sep, pairs cls A sep B sep, and pads") {
+  const WordTokenizer words;
+  CHECK(encode_sentences(words, "a b", "", 6) == Ids{2, 107, 108, 3, 0, 0});
+  CHECK(encode_sentences(words, "a b", "c", 8) == Ids{2, 107, 108, 3, 109, 3, 0, 0});
+}
+
+TEST_CASE("the longer of two sentences is cut first") {
+  const WordTokenizer words;
+  CHECK(encode_sentences(words, "a b c d", "e", 6) == Ids{2, 107, 108, 3, 111, 3});
+  CHECK(encode_sentences(words, "a", "b c d e", 6) == Ids{2, 107, 3, 108, 109, 3});
+  CHECK(encode_sentences(words, "a b c", "d e f", 7) == Ids{2, 107, 108, 3, 110, 111, 3});
+  CHECK(encode_sentences(words, "a b c", "", 4) == Ids{2, 107, 108, 3});
+}
+
+TEST_CASE("a tokenizer without marks and a row without room are errors") {
+  WordTokenizer words;
+  CHECK(input_error([&] { encode_sentences(words, "a", "b", 3); }).find("3 tokens") !=
+        std::string::npos);
+  words.special_.sep = -1;
+  CHECK(input_error([&] { encode_sentences(words, "a", "b", 9); }).find("words") !=
+        std::string::npos);
+}
+
+TEST_CASE(
+    "batches follow from seed, epoch and index alone, and an epoch holds every example once") {
+  gmlp::SentenceSet set;
+  const std::string letters = "abcdefghij";
+  for (size_t i = 0; i < 10; ++i) {
+    set.examples.push_back({letters.substr(i, 1), "", static_cast<int64_t>(i)});
+  }
+  const gmlp::SentenceRows rows(set, WordTokenizer(), 4);
+  TaskLoader loader(rows, {3, 7, true, true});
+  CHECK(loader.batches_per_epoch() == 3);
+  std::vector<int64_t> seen;
+  for (int64_t index = 0; index < 3; ++index) {
+    const TaskBatch batch = loader.batch(1, index);
+    REQUIRE(batch.targets.size() == 3);
+    for (size_t i = 0; i < 3; ++i) {
+      CHECK(batch.ids[4 * i + 1] == 107 + batch.targets[i]);
+      seen.push_back(batch.targets[i]);
+    }
+  }
+  std::sort(seen.begin(), seen.end());
+  CHECK(std::unique(seen.begin(), seen.end()) == seen.end());
+  TaskLoader again(rows, {3, 7, true, true});
+  again.batch(5, 2);
+  CHECK(again.batch(1, 2).rows == loader.batch(1, 2).rows);
+  CHECK(again.batch(2, 2).rows != loader.batch(1, 2).rows);
+  TaskLoader whole(rows, {4, 7, false, true});
+  CHECK(whole.batches_per_epoch() == 3);
+  CHECK(whole.batch(0, 2).rows == Ids{8, 9});
+  CHECK(input_error([&] {
+          TaskLoader(rows, {11, 0, true, true});
+        }).find("10 training examples") != std::string::npos);
+}
+
+TEST_CASE("a context that fits is one window, with the answer's tokens as target") {
+  const SquadSet set = small_set();
+  const SquadWindows windows(set, WordTokenizer(), {16, 128, 64});
+  REQUIRE(windows.size() == 1);
+  Ids ids(16);
+  windows.write_ids(0, ids.data());
+  CHECK(ids == Ids{2, 129, 121, 3, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 3, 0});
+  Ids target(2);
+  windows.write_target(0, target.data());
+  CHECK(target == Ids{8, 9});
+  CHECK(windows.text(0, 8, 9) == "4 5");
+}
+
+TEST_CASE("a long context becomes overlapping windows, and cut answers are no answers") {
+  const SquadSet set = small_set();
+  // 10 - 3 - 2 leaves 5 tokens of context; the stride is at most 3.
+  const SquadWindows windows(set, WordTokenizer(), {10, 128, 64});
+  REQUIRE(windows.size() == 3);  // 0-4, 3-7, 6-9
+  Ids target(2);
+  windows.write_target(0, target.data());
+  CHECK(target == Ids{0, 0});  // "4" is inside, "5" is not
+  windows.write_target(1, target.data());
+  CHECK(target == Ids{5, 6});
+  CHECK(windows.text(1, 5, 6) == "4 5");
+  windows.write_target(2, target.data());
+  CHECK(target == Ids{0, 0});
+  CHECK(windows.context_end(2) == 8);
+  Ids ids(10);
+  windows.write_ids(2, ids.data());
+  CHECK(ids == Ids{2, 129, 121, 3, 64, 65, 66, 67, 3, 0});
+}
+
+TEST_CASE("a long question is cut to leave room for the context") {
+  SquadSet set = small_set();
+  set.questions[0].text = "a b c d e f g h i j";
+  const SquadWindows windows(set, WordTokenizer(), {13, 128, 64});
+  CHECK(windows.context_begin(0) == 7);  // five of ten tokens, two marks
+  const SquadWindows shorter(set, WordTokenizer(), {13, 128, 2});
+  CHECK(shorter.context_begin(0) == 4);
+}
+
+TEST_CASE("the best span wins over all windows, in order and not too long") {
+  const SquadSet set = small_set();
+  const SquadWindows windows(set, WordTokenizer(), {10, 128, 64});
+  AnswerFinder finder(windows, {20, 2, false, 0});
+  std::vector<double> logits = quiet(10);
+  logits[2 * 4] = 3;      // window 0: begins at "0" ...
+  logits[2 * 8 + 1] = 3;  // ... ends at "4": five tokens, too long for max_tokens 2
+  finder.add(0, logits);
+  logits = quiet(10);
+  logits[2 * 5] = 2;      // window 1: "4" ...
+  logits[2 * 6 + 1] = 2;  // ... "5"
+  logits[2 * 4 + 1] = 2;  // an end before the begin
+  logits[2 * 1] = 9;      // in the question
+  finder.add(1, logits);
+  const QuestionAnswer answer = finder.answer();
+  CHECK(answer.text == "4 5");
+  CHECK(answer.best.at(0).score == 4);
+  CHECK(answer.best.at(0).probability > 0.9);
+  double sum = 0;
+  for (const gmlp::AnswerCandidate& candidate : answer.best) sum += candidate.probability;
+  CHECK(sum == Approx(1));
+}
+
+TEST_CASE("v2.0 is silent where cls beats every span by more than the threshold") {
+  const SquadSet set = small_set();
+  const SquadWindows windows(set, WordTokenizer(), {16, 128, 64});
+  std::vector<double> logits = quiet(16);
+  logits[0] = logits[1] = 2;  // silence: 4
+  logits[2 * 8] = 1.5;
+  logits[2 * 9 + 1] = 1.5;  // "4 5": 3
+  for (const double threshold : {0.5, 1.0}) {
+    AnswerFinder finder(windows, {20, 30, true, threshold});
+    finder.add(0, logits);
+    const QuestionAnswer answer = finder.answer();
+    CHECK(answer.spoken == "4 5");
+    CHECK(answer.null_score == Approx(1));
+    CHECK(answer.text == (threshold < 1 ? "" : "4 5"));
+  }
+  AnswerFinder finder(windows, {});
+  logits[5] = std::nan("");
+  CHECK(input_error([&] { finder.add(0, logits); }).find("NaN") != std::string::npos);
+}
