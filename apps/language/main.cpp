@@ -52,7 +52,6 @@ int run_predict(const std::vector<std::string>& arguments) {
 }
 
 constexpr Verb kVerbs[] = {
-<<<<<<< HEAD
     {"tokenizer", gmlp::language_tokenizer},
     {"pretrain", run_pretrain},
     {"finetune", gmlp::language_finetune},
@@ -60,13 +59,8 @@ constexpr Verb kVerbs[] = {
     {"fill", gmlp::language_fill},
     {"generate", gmlp::language_generate},
     {"predict", run_predict},
+    {"ablate", gmlp::language_ablate},
     {"info", gmlp::language_info},
-=======
-    {"tokenizer", gmlp::language_tokenizer}, {"pretrain", run_pretrain},
-    {"eval", gmlp::language_eval},           {"fill", gmlp::language_fill},
-    {"generate", gmlp::language_generate},   {"predict", gmlp::language_predict},
-    {"ablate", gmlp::language_ablate},       {"info", gmlp::language_info},
->>>>>>> app
 };
 
 std::string verb_names() {

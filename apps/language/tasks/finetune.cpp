@@ -47,7 +47,7 @@ void FinetuneRun::after_step() {
 Score FinetuneRun::validate() {
   AnswerOptions answers;
   answers.unanswerable = task == Task::kSquad2;
-  const TaskScore score =
+  TaskScore score =
       score_task({*model, task, compute, arena, options.batch_size, answers}, files.dev);
   if (score.complete) last_score_ = score;
   return score;
