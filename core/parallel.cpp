@@ -2,10 +2,6 @@
 
 #include <omp.h>
 
-#if defined(__x86_64__)
-#  include <immintrin.h>
-#endif
-
 namespace gmlp {
 
 namespace {
@@ -16,10 +12,10 @@ bool workers_flush = false;
 #if defined(__x86_64__)
 constexpr unsigned kFlush = 0x8040U;
 bool thread_flushes() {
-  return (_mm_getcsr() & kFlush) == kFlush;
+  return (__builtin_ia32_stmxcsr() & kFlush) == kFlush;
 }
 void let_thread_flush() {
-  _mm_setcsr(_mm_getcsr() | kFlush);
+  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | kFlush);
 }
 #elif defined(__aarch64__)
 constexpr uint64_t kFlush = uint64_t{1} << 24;

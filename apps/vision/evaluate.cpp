@@ -8,7 +8,7 @@
 
 #include "apps/training/signals.h"
 #include "core/error.h"
-#include "data/loader.h"
+#include "data/images/loader.h"
 
 namespace gmlp {
 

@@ -7,8 +7,8 @@
 
 #include "apps/training/training_run.h"
 #include "core/arena.h"
-#include "data/dataset.h"
-#include "data/transform.h"
+#include "data/images/dataset.h"
+#include "data/images/transform.h"
 #include "models/vision.h"
 
 namespace gmlp {

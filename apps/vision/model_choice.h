@@ -4,8 +4,8 @@
 #include <string>
 
 #include "apps/vision/options.h"
-#include "data/dataset.h"
-#include "data/transform.h"
+#include "data/images/dataset.h"
+#include "data/images/transform.h"
 #include "models/vision.h"
 
 namespace gmlp {

@@ -18,7 +18,7 @@
 #include "core/file.h"
 #include "core/npy.h"
 #include "core/parallel.h"
-#include "data/image_decode.h"
+#include "data/images/image_decode.h"
 
 namespace gmlp {
 

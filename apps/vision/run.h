@@ -14,7 +14,7 @@
 #include "apps/training/training_run.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/options.h"
-#include "data/loader.h"
+#include "data/images/loader.h"
 #include "models/vision.h"
 
 namespace gmlp {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/safetensors.h"
-#include "data/dataset.h"
-#include "data/transform.h"
+#include "data/images/dataset.h"
+#include "data/images/transform.h"
 #include "models/vision.h"
 
 namespace gmlp {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <set>
 
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

@@ -1,7 +1,7 @@
 // PNG, JPEG and BMP: what decodes gives the expected bytes, what is damaged is refused with its
 // reason.
 #include "core/random.h"
-#include "data/image_decode.h"
+#include "data/images/image_decode.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

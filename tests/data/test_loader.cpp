@@ -4,7 +4,7 @@
 #include <set>
 #include <thread>
 
-#include "data/loader.h"
+#include "data/images/loader.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

@@ -5,7 +5,7 @@
 
 #include <zlib.h>
 
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

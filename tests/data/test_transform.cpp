@@ -3,8 +3,8 @@
 #include <cmath>
 #include <set>
 
-#include "data/autoaugment.h"
-#include "data/transform.h"
+#include "data/images/autoaugment.h"
+#include "data/images/transform.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

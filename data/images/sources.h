@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 
 namespace gmlp {
 

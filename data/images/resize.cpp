@@ -12,7 +12,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "data/transform.h"
+#include "data/images/transform.h"
 
 namespace gmlp {
 namespace {

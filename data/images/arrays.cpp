@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/npy.h"
-#include "data/sources.h"
+#include "data/images/sources.h"
 
 namespace gmlp {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "core/random.h"
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 
 namespace gmlp {
 

@@ -2,12 +2,12 @@
 //   14 bytes  "BM", file size, 4 reserved, offset of the pixels
 //   40+ bytes header: its own size, width, height (negative: top row first), planes, bits,
 //   compression palette   4 bytes an entry, for 1, 4 and 8 bits pixels    rows padded to 4 bytes
-#include "data/image_check.h"
+#include "data/images/image_check.h"
 
 #include <bit>
 #include <cstring>
 
-#include "data/byte_reader.h"
+#include "data/images/byte_reader.h"
 
 namespace gmlp {
 namespace {

@@ -10,8 +10,8 @@
 #include "core/checked.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "data/byte_reader.h"
-#include "data/sources.h"
+#include "data/images/byte_reader.h"
+#include "data/images/sources.h"
 
 namespace gmlp {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "data/dataset.h"
-#include "data/transform.h"
+#include "data/images/dataset.h"
+#include "data/images/transform.h"
 
 namespace gmlp {
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 
-#include "data/byte_reader.h"
-#include "data/image_check.h"
-#include "data/jpeg_scan.h"
+#include "data/images/byte_reader.h"
+#include "data/images/image_check.h"
+#include "data/images/jpeg_scan.h"
 
 namespace gmlp {
 namespace {

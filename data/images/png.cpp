@@ -1,6 +1,6 @@
 // Signature, then chunks (length, type, data, CRC): IHDR, PLTE, tRNS, IDAT..., IEND among others.
 // The IDATs together are one zlib stream: rows, each led by the number of its filter.
-#include "data/png.h"
+#include "data/images/png.h"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +11,8 @@
 
 #include <zlib.h>
 
-#include "data/byte_reader.h"
-#include "data/image_check.h"
+#include "data/images/byte_reader.h"
+#include "data/images/image_check.h"
 
 namespace gmlp {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 
 namespace gmlp {
 

@@ -1,7 +1,7 @@
 // The loader's thread walks (epoch, index) and puts finished batches in a queue of `prefetch`;
 // next() takes them out. seek() bumps a generation: a batch begun before it is dropped when it is
 // done.
-#include "data/loader.h"
+#include "data/images/loader.h"
 
 #include <algorithm>
 #include <chrono>

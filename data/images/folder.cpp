@@ -2,7 +2,7 @@
 //   DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg   two parts, classes matched by name; or
 //   DIR/CLASS/*.jpg                              one part, split here: a share of every class, by
 //   seed
-// Every file is checked in full when the set is opened (data/image_check.h), so that what is wrong
+// Every file is checked in full when the set is opened (data/images/image_check.h), so that what is wrong
 // with it is known before the first step and not in the third hour. Pixels are decoded when asked
 // for and kept.
 #include <algorithm>
@@ -16,10 +16,10 @@
 #include "core/file.h"
 #include "core/parallel.h"
 #include "core/random.h"
-#include "data/image_check.h"
-#include "data/image_decode.h"
-#include "data/sources.h"
-#include "data/transform.h"
+#include "data/images/image_check.h"
+#include "data/images/image_decode.h"
+#include "data/images/sources.h"
+#include "data/images/transform.h"
 
 namespace gmlp {
 namespace {

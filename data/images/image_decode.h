@@ -1,10 +1,10 @@
 #pragma once
-// From a PNG, JPEG or BMP file to bytes. The file is checked in full first (data/image_check.h).
+// From a PNG, JPEG or BMP file to bytes. The file is checked in full first (data/images/image_check.h).
 
 #include <cstdint>
 #include <string>
 
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 
 namespace gmlp {
 

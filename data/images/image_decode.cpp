@@ -1,12 +1,12 @@
-#include "data/image_decode.h"
+#include "data/images/image_decode.h"
 
 #include <memory>
 
 #include "core/file.h"
-#include "data/image_check.h"
-#include "data/png.h"
+#include "data/images/image_check.h"
+#include "data/images/png.h"
 
-// JPEG and BMP only, from memory only. PNG is read by data/png.cpp. The SIMD kernels are wanted for
+// JPEG and BMP only, from memory only. PNG is read by data/images/png.cpp. The SIMD kernels are wanted for
 // more than speed: the portable inverse DCT can overflow an int on extreme coefficients.
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC

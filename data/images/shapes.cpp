@@ -10,7 +10,7 @@
 
 #include "core/parallel.h"
 #include "core/random.h"
-#include "data/sources.h"
+#include "data/images/sources.h"
 
 namespace gmlp {
 namespace {

@@ -1,10 +1,10 @@
 // The walk reads exactly the bits that stb_image will read, in the same order, and refuses wherever
 // that decoder would leave the data, a block, a band or the range of its shorts.
-#include "data/jpeg_scan.h"
+#include "data/images/jpeg_scan.h"
 
 #include <cstdlib>
 
-#include "data/image_check.h"
+#include "data/images/image_check.h"
 
 namespace gmlp {
 

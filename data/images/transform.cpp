@@ -1,13 +1,13 @@
 // Training and evaluation each end in a window on an image of bytes, and write_window makes floats
 // of it in one pass: shift, mirror, channels and normalisation cost no copies of their own. For
 // images that already have the input's size that pass is all there is.
-#include "data/transform.h"
+#include "data/images/transform.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
-#include "data/autoaugment.h"
+#include "data/images/autoaugment.h"
 
 namespace gmlp {
 namespace {

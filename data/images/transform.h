@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/random.h"
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 
 namespace gmlp {
 

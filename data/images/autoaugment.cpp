@@ -1,7 +1,7 @@
 // The operations follow PIL's ImageOps and ImageEnhance, which the paper used. All are plain loops:
 // at the sizes of training images a policy takes some microseconds, next to milliseconds of
 // training.
-#include "data/autoaugment.h"
+#include "data/images/autoaugment.h"
 
 #include <algorithm>
 #include <cmath>

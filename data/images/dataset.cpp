@@ -1,12 +1,12 @@
 // open_dataset: the kind of data is what stands before the colon; sources.h lists who reads it.
-#include "data/dataset.h"
+#include "data/images/dataset.h"
 
 #include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/random.h"
-#include "data/sources.h"
+#include "data/images/sources.h"
 
 namespace gmlp {
 namespace {
