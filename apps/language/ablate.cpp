@@ -118,8 +118,12 @@ void report(const AblateOptions& options) {
     if (!wanted(row, options)) continue;
     const Json summary = read_summary(row, options);
     const Json& last = summary.at("final");
-    const double error = last.value("val_loss_standard_error", 0.0);
-    table += fmt::format("| {} | {:.3g} M | {:.3f} | {:.4f} ± {:.4f} | {:.0f} | {} |\n", row.title,
+    // Of a single batch there is none.
+    const std::string error =
+        last.contains("val_loss_standard_error")
+            ? fmt::format(" ± {:.4f}", last.at("val_loss_standard_error").get<double>())
+            : std::string();
+    table += fmt::format("| {} | {:.3g} M | {:.3f} | {:.4f}{} | {:.0f} | {} |\n", row.title,
                          summary.at("parameters").get<double>() / 1e6,
                          last.at("val_perplexity").get<double>(), last.at("val_loss").get<double>(),
                          error, summary.at("wall_seconds").get<double>(),

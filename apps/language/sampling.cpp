@@ -115,7 +115,7 @@ std::string TextStream::push(int64_t id) {
 }
 
 std::string TextStream::flush() {
-  const std::string text = mended_utf8(take());
+  std::string text = mended_utf8(take());
   context_.insert(context_.end(), pending_.begin(), pending_.end());
   pending_.clear();
   if (context_.size() > kContext) {

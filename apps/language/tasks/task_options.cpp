@@ -118,8 +118,7 @@ FinetuneOptions::FinetuneOptions() {
 }
 
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
-  const std::optional<FinetuneCommand> users =
-      parse_once(arguments, FinetuneOptions(), Pass::kUsers);
+  std::optional<FinetuneCommand> users = parse_once(arguments, FinetuneOptions(), Pass::kUsers);
   if (!users) return users;
   if (!users->options.resume.empty()) {
     std::vector<std::string> with_config = {
