@@ -12,6 +12,7 @@ namespace gmlp {
 namespace {
 
 constexpr int64_t kLayersPlotted = 4;
+constexpr int64_t kPointsDrawn = 100;
 
 /// The middle token's row of W by the distance to the token it reads, a plot a layer (Figure 4).
 std::string draw_middle_rows(const std::string& title, const std::vector<Tensor>& weights) {
@@ -50,13 +51,14 @@ std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
   return weights;
 }
 
-std::string draw_text_curves(const std::string& title, const std::string& metrics_path) {
-  Curve train{"train", "#1f77b4", {}};
+std::string draw_text_curves(const std::string& title, const std::string& metrics_path,
+                             const std::string& steps_path) {
+  // An epoch of a large text is long: the training loss is drawn by steps.
+  const Curve train{"train", "#1f77b4", read_step_losses(steps_path, kPointsDrawn)};
   Curve val{"validation", "#d62728", {}};
   Curve perplexity{"validation", "#d62728", {}};
   for (const EpochRecord& row : read_metrics(metrics_path)) {
     const double step = static_cast<double>(row.step);
-    if (std::isfinite(row.train_loss)) train.points.emplace_back(step, row.train_loss);
     if (!row.validated || !std::isfinite(row.val_loss)) continue;
     val.points.emplace_back(step, row.val_loss);
     perplexity.points.emplace_back(step, std::exp(row.val_loss));
@@ -67,8 +69,9 @@ std::string draw_text_curves(const std::string& title, const std::string& metric
 
 void LanguageRun::draw_figures() {
   const std::string title = fmt::format("{} on {}", config.name, data.name);
-  write_file_atomic(folder->file("results.svg"),
-                    draw_text_curves(title, folder->file("metrics.csv")));
+  write_file_atomic(
+      folder->file("results.svg"),
+      draw_text_curves(title, folder->file("metrics.csv"), folder->file("steps.jsonl")));
   const std::vector<Tensor> weights = spatial_weights(parameters(), config.block);
   if (weights.empty()) return;
   std::vector<SpatialFilter> filters;

@@ -1,8 +1,10 @@
 #include "apps/training/metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -85,6 +87,29 @@ std::vector<EpochRecord> read_metrics(const std::string& path) {
     if (line > 1) records.push_back(parse_row(text, path, line));
   }
   return records;
+}
+
+std::vector<std::pair<double, double>> read_step_losses(const std::string& path, int64_t parts) {
+  std::vector<std::pair<double, double>> all;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
+    if (row.is_discarded() || !row.contains("step") || !row.contains("loss")) {
+      fail_input("{}: a line is no step of a run; restore the file", path);
+    }
+    if (row["loss"].is_number()) all.emplace_back(row["step"], row["loss"]);
+  }
+  const int64_t count = static_cast<int64_t>(all.size());
+  const int64_t size = std::max<int64_t>(1, (count + parts - 1) / parts);
+  std::vector<std::pair<double, double>> means;
+  for (int64_t begin = 0; begin < count; begin += size) {
+    const int64_t end = std::min(begin + size, count);
+    double sum = 0;
+    for (int64_t i = begin; i < end; ++i) sum += all[static_cast<size_t>(i)].second;
+    means.emplace_back(all[static_cast<size_t>(end - 1)].first,
+                       sum / static_cast<double>(end - begin));
+  }
+  return means;
 }
 
 double standard_error(double p, int64_t n) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gmlp {
@@ -38,6 +39,10 @@ std::string metrics_header();
 std::string metrics_row(const EpochRecord& record);
 /// metrics.csv back, for the curves. Throws InputError naming `path` and line.
 std::vector<EpochRecord> read_metrics(const std::string& path);
+
+/// (step, loss) of steps.jsonl, in at most `parts` means of as many lines each: a curve to look at.
+/// Steps whose loss was not finite are left out. Throws InputError naming `path`.
+std::vector<std::pair<double, double>> read_step_losses(const std::string& path, int64_t parts);
 
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
