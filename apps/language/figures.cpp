@@ -75,6 +75,7 @@ void LanguageRun::draw_figures() {
   const std::vector<Tensor> weights = spatial_weights(parameters(), config.block);
   if (weights.empty()) return;
   std::vector<SpatialFilter> filters;
+  filters.reserve(weights.size());
   for (const Tensor& weight : weights) filters.push_back({weight});
   write_file_atomic(folder->file("filters.png"), to_png(draw_heat_maps(filters)));
   write_file_atomic(folder->file("filters.svg"),

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -38,7 +39,7 @@ std::vector<Guess> best_guesses(const Tensor& logits, int64_t row, const Tokeniz
                                 int64_t topk) {
   const int64_t vocab = logits.shape().cols();
   std::vector<Guess> guesses;
-  double highest = -INFINITY;
+  double highest = -std::numeric_limits<double>::infinity();
   for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
     if (id == tokenizer.special().mask) continue;
     guesses.push_back({id, logits.at(row * vocab + id)});

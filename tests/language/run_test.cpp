@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <limits>
 #include <sstream>
 
 #include "apps/language/fill.h"
@@ -129,7 +130,7 @@ TEST_CASE("a language run keeps its best weights by the validation loss") {
   const TemporaryFolder scratch;
   const std::string out = scratch / "run";
   REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "causal", {"--epochs", "4"})) == 0);
-  double least = INFINITY;
+  double least = std::numeric_limits<double>::infinity();
   for (const gmlp::EpochRecord& row : gmlp::read_metrics(out + "/metrics.csv")) {
     least = std::min(least, row.val_loss);
   }
