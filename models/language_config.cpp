@@ -162,7 +162,7 @@ int64_t LanguageConfig::parameter_count() const {
   return vocab * d + positions + depth * one_block + 2 * d + output + head_outputs() * (d + 1);
 }
 
-double LanguageConfig::forward_flops() const {
+double LanguageConfig::forward_flops(double scored_share) const {
   double one_block = block.forward_flops();
   if (has_positions()) one_block = transformer().forward_flops();
   if (arch == Arch::kMixer) one_block = mixer().forward_flops();
@@ -170,7 +170,8 @@ double LanguageConfig::forward_flops() const {
   const int64_t rows = head == LanguageHead::kClassify ? 1 : block.tokens;
   const int64_t columns = head == LanguageHead::kNone ? vocab : head_outputs();
   const double output = 2 * static_cast<double>(rows * block.d_model * columns);
-  return static_cast<double>(depth) * one_block + output;
+  const double share = head == LanguageHead::kNone ? scored_share : 1;
+  return static_cast<double>(depth) * one_block + share * output;
 }
 
 void LanguageConfig::validate() const {

@@ -87,10 +87,8 @@ class LanguageWorkload : public Workload {
   }
   /// Of the projection to the vocabulary only what is computed counts: the scored rows.
   double step_flops() const override {
-    const LanguageConfig& c = model_.config();
-    const double skipped = static_cast<double>(batch_ * c.block.tokens - scored_);
-    const double row = 2.0 * static_cast<double>(c.block.d_model) * static_cast<double>(c.vocab);
-    return 3 * (inference_flops() - skipped * row);
+    const double share = static_cast<double>(scored_) / static_cast<double>(targets_.size());
+    return 3 * static_cast<double>(batch_) * model_.config().forward_flops(share);
   }
   Var logits(Tape& tape) override { return model_.forward(tape, ids_, batch_); }
   Var loss(Tape& tape) override { return model_.loss(tape, ids_, targets_, batch_, 1.0); }

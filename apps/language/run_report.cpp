@@ -25,7 +25,7 @@ std::vector<std::string> LanguageRun::banner() const {
   return {fmt::format("model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, "
                       "{:.3g} GFLOPs a sequence",
                       grouped(config.parameter_count()), config.depth, arch_name(config.arch),
-                      block.tokens, block.d_model, block.d_ffn, config.forward_flops() / 1e9),
+                      block.tokens, block.d_model, block.d_ffn, identity.forward_flops / 1e9),
           fmt::format("data     {} training and {} validation tokens ({} and {} bytes), {} ids of "
                       "{}, objective {}",
                       grouped(data.train.size()), grouped(data.val.size()),

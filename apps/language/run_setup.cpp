@@ -80,7 +80,8 @@ void LanguageRun::identify() {
   identity.unit = "tokens";
   identity.units = config.block.tokens;
   identity.parameters = config.parameter_count();
-  identity.forward_flops = config.forward_flops();
+  const double scored = objective == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
+  identity.forward_flops = config.forward_flops(scored);
   identity.figures =
       config.arch == Arch::kGmlp ? "results.svg, filters.png, filters.svg" : "results.svg";
 }

@@ -91,7 +91,7 @@ std::vector<EpochRecord> read_metrics(const std::string& path) {
 
 std::vector<std::pair<double, double>> read_step_losses(const std::string& path, int64_t parts) {
   std::vector<std::pair<double, double>> all;
-  std::istringstream lines(read_file(path));
+  std::istringstream lines(read_text(path));
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
     if (row.is_discarded() || !row.contains("step") || !row.contains("loss")) {
