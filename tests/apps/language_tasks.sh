@@ -94,6 +94,9 @@ cp eval.json whole.json
 expect_status 0 "$language" eval --task sst2 --data sst2 --model sentiment/checkpoints/best \
   --json eval.json --batch-size 7
 cmp eval.json whole.json || fail "the score depends on the batch size"
+printf 'task=sst2\ndata=sst2\n' >eval.toml
+expect_status 0 "$language" eval --config eval.toml --model sentiment/checkpoints/best
+expect_text out.txt "accuracy"
 
 # Predictions need no label, and agree with the evaluation.
 cut -f1 sst2/dev.tsv >input.tsv

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -56,8 +57,7 @@ struct OpenedTask {
     compute = stored_language_compute(*loaded.model, options.precision, options.kernels);
   }
   TaskEncoding encoding(const TaskOptions& options) const {
-    return {*loaded.tokenizer, loaded.model->config().block.tokens, options.text,
-            throw_if_stopped};
+    return {*loaded.tokenizer, loaded.model->config().block.tokens, options.text, throw_if_stopped};
   }
   TaskModel model(const TaskOptions& options) {
     AnswerOptions answers = options.answers;
@@ -122,9 +122,17 @@ void print_score(Task task, const TaskSetScore& score) {
 }  // namespace
 
 bool names_task(const std::vector<std::string>& arguments) {
-  return std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
-    return argument == "--task" || argument.starts_with("--task=");
-  });
+  for (auto it = arguments.begin(); it != arguments.end(); ++it) {
+    if (*it == "--task" || it->starts_with("--task=")) return true;
+    const bool apart = *it == "--config" && it + 1 != arguments.end();
+    if (!apart && !it->starts_with("--config=")) continue;
+    // What is wrong with the file, the verb's own parser says.
+    std::ifstream lines(apart ? *(it + 1) : it->substr(9));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("task=") || line.starts_with("task =")) return true;
+    }
+  }
+  return false;
 }
 
 int language_finetune(const std::vector<std::string>& arguments) {

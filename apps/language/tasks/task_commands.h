@@ -11,7 +11,8 @@ int language_finetune(const std::vector<std::string>& arguments);
 int task_eval(const std::vector<std::string>& arguments);
 int task_predict(const std::vector<std::string>& arguments);
 
-/// Whether --task is among the arguments: then eval and predict are these.
+/// Whether --task is among the arguments, or in their --config FILE: then eval and predict are
+/// these.
 bool names_task(const std::vector<std::string>& arguments);
 
 }  // namespace gmlp
