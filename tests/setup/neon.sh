@@ -48,7 +48,7 @@ cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAK
 cmake --build "$build/tests" --target test_kernels test_models
 tests/setup/kernel_symbols.sh "$build/tests"
 
-# Of test_models those that depend on the instruction set. In all about four minutes of one processor.
+# Of test_models those that depend on the instruction set. With the build it took 19 minutes of a busy processor.
 export GMLP_ISA=neon OMP_WAIT_POLICY=passive
 arm() {
   printf '+ %s\n' "$*" >&2
