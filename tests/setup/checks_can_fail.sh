@@ -11,7 +11,7 @@ cd "$tree"
 # The tree in order.
 lay() {
   rm -rf "${tree:?}"/*
-  mkdir -p core kernels/fused kernels/simd autograd models data apps/training apps/vision apps/bench tests
+  mkdir -p core kernels/fused kernels/simd autograd models data/images apps/training apps/vision apps/bench tests
   echo '#include "core/tensor.h"' >data/images/loader.h
   echo '#include "kernels/gemm.h"' >autograd/ops.cpp
   echo '#include <immintrin.h>' >kernels/simd/simd_avx2.h
