@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -105,6 +106,17 @@ std::vector<std::string> arguments_for(const Row& row, const AblateOptions& opti
   return arguments;
 }
 
+/// Whether `folder` holds this very run, finished. Throws InputError for one under other options:
+/// its row would not be comparable.
+bool done_before(const std::string& folder, const std::string& config) {
+  if (!std::filesystem::exists(folder + "/summary.json")) return false;
+  if (binding_options(read_text(folder + "/config.toml")) != binding_options(config)) {
+    fail_input("{}: is a finished run with other options; choose another --out, or remove it",
+               folder);
+  }
+  return true;
+}
+
 Json read_summary(const Row& row, const AblateOptions& options) {
   return Json::parse(read_text(options.out + "/" + row.name + "/summary.json"));
 }
@@ -155,12 +167,14 @@ int language_ablate(const std::vector<std::string>& arguments) {
 
   for (const Row& row : kRows) {
     if (!wanted(row, options)) continue;
-    if (std::filesystem::exists(options.out + "/" + row.name + "/summary.json")) {
+    const std::optional<PretrainCommand> command = parse_pretrain(arguments_for(row, options));
+    if (!command) return kExitSuccess;  // --help among pretrain's options
+    if (done_before(options.out + "/" + row.name, command->config)) {
       fmt::print("{}: done before, in {}/{}\n", row.title, options.out, row.name);
       continue;
     }
     fmt::print("\n{}\n", row.title);
-    const int status = pretrain(*parse_pretrain(arguments_for(row, options)));
+    const int status = pretrain(*command);
     if (status != kExitSuccess) return status;
   }
   report(options);
