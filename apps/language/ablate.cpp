@@ -89,10 +89,8 @@ void check(const AblateOptions& options) {
   }
 }
 
-/// pretrain's arguments for a row: a new run, or the rest of one that was stopped.
+/// pretrain's arguments for a row's whole run.
 std::vector<std::string> arguments_for(const Row& row, const AblateOptions& options) {
-  const std::string folder = options.out + "/" + row.name;
-  if (std::filesystem::exists(folder + "/checkpoints/last")) return {"--resume", folder};
   std::vector<std::string> arguments = options.shared;
   const auto add = [&](const std::vector<std::string>& more) {
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -102,19 +100,30 @@ std::vector<std::string> arguments_for(const Row& row, const AblateOptions& opti
   }
   add({"--model"});
   add(words_of(options.scale == "tiny" ? row.small : row.paper));
-  add({"--out", folder, "--overwrite"});
+  add({"--out", options.out + "/" + row.name, "--overwrite"});
   return arguments;
 }
 
-/// Whether `folder` holds this very run, finished. Throws InputError for one under other options:
-/// its row would not be comparable.
-bool done_before(const std::string& folder, const std::string& config) {
-  if (!std::filesystem::exists(folder + "/summary.json")) return false;
-  if (binding_options(read_text(folder + "/config.toml")) != binding_options(config)) {
-    fail_input("{}: is a finished run with other options; choose another --out, or remove it",
-               folder);
+/// Runs a row to its end, from where it was stopped; a finished one is left as it is. Throws
+/// InputError for a run under other options: the rows would not be comparable.
+int run_row(const Row& row, const AblateOptions& options) {
+  const std::string folder = options.out + "/" + row.name;
+  std::optional<PretrainCommand> command = parse_pretrain(arguments_for(row, options));
+  if (!command) return kExitSuccess;  // --help among pretrain's options
+  const std::string config = folder + "/config.toml";
+  if (std::filesystem::exists(config) &&
+      binding_options(read_text(config)) != binding_options(command->config)) {
+    fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
   }
-  return true;
+  if (std::filesystem::exists(folder + "/summary.json")) {
+    fmt::print("{}: done before, in {}\n", row.title, folder);
+    return kExitSuccess;
+  }
+  fmt::print("\n{}\n", row.title);
+  if (std::filesystem::exists(folder + "/checkpoints/last")) {
+    command = parse_pretrain({"--resume", folder});
+  }
+  return pretrain(*command);
 }
 
 Json read_summary(const Row& row, const AblateOptions& options) {
@@ -167,14 +176,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
 
   for (const Row& row : kRows) {
     if (!wanted(row, options)) continue;
-    const std::optional<PretrainCommand> command = parse_pretrain(arguments_for(row, options));
-    if (!command) return kExitSuccess;  // --help among pretrain's options
-    if (done_before(options.out + "/" + row.name, command->config)) {
-      fmt::print("{}: done before, in {}/{}\n", row.title, options.out, row.name);
-      continue;
-    }
-    fmt::print("\n{}\n", row.title);
-    const int status = pretrain(*command);
+    const int status = run_row(row, options);
     if (status != kExitSuccess) return status;
   }
   report(options);

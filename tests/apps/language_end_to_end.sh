@@ -122,4 +122,4 @@ expect_text err.txt "the rows are transformer"
 expect_status 2 "$language" ablate "${shared[@]}" --gate split --out table
 expect_text err.txt "--gate"
 expect_status 2 "$language" ablate "${shared[@]}" --lr 0.5 --only split --out table
-expect_text err.txt "finished run with other options"
+expect_text err.txt "is a run with other options"
