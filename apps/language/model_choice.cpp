@@ -58,7 +58,7 @@ const char* objective_name(Objective objective) {
 LanguageConfig named_or_stored_language_config(const std::string& model) {
   const bool folder = std::filesystem::is_directory(model);
   if (!folder && !model.ends_with(".json")) return language_config(model);
-  const std::string path = folder ? model + "/config.json" : model;
+  const std::string path = folder ? config_path(model) : model;
   return language_config_from_json(read_text(path), path);
 }
 

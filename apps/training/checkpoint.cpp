@@ -133,6 +133,18 @@ void CheckpointStore::forget_after(int64_t step, bool has_best) {
   last_step_ = step;
 }
 
+std::string config_path(const std::string& folder) {
+  const std::string path = folder + "/" + kConfigFile;
+  if (!fs::exists(path) && fs::is_directory(folder + "/checkpoints")) {
+    fail_input("{0}: is a run folder; name a checkpoint of it, such as {0}/checkpoints/best",
+               folder);
+  }
+  if (!fs::exists(path)) {
+    fail_input("{}: does not exist; name a folder with {} and {}", path, kModelFile, kConfigFile);
+  }
+  return path;
+}
+
 Checkpoint open_checkpoint(const std::string& folder) {
   if (!fs::is_directory(folder)) {
     fail_input("{}: no such checkpoint; name a folder with {} and {}", folder, kModelFile,
@@ -149,7 +161,7 @@ Checkpoint open_checkpoint(const std::string& folder) {
     }
     checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
   }
-  checkpoint.config = read_text(folder + "/" + kConfigFile);
+  checkpoint.config = read_text(config_path(folder));
   checkpoint.model = SafetensorsFile::open(folder + "/" + kModelFile);
   return checkpoint;
 }

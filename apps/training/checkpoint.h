@@ -79,6 +79,10 @@ struct Checkpoint {
   std::optional<SafetensorsFile> training;
 };
 
+/// The config.json in a checkpoint folder. Throws InputError where there is none; of a run folder,
+/// which a hasty user names, it says where its checkpoints are.
+std::string config_path(const std::string& folder);
+
 /// Opens and verifies. With training.json every file is compared with its checksums; damage is an
 /// InputError that names file and tensor. Without it (a folder of another program) nothing is
 /// verified beyond the formats.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/training/checkpoint.h"
 #include "apps/training/weights.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -25,7 +26,7 @@ void override_if_given(int64_t& field, int64_t value) {
 
 VisionConfig named_or_stored_config(const std::string& model) {
   if (!is_stored(model)) return vision_config(model);
-  const std::string path = std::filesystem::is_directory(model) ? model + "/config.json" : model;
+  const std::string path = std::filesystem::is_directory(model) ? config_path(model) : model;
   return vision_config_from_json(read_text(path), path, nullptr);
 }
 

@@ -29,3 +29,7 @@ done
 truncate -s -1 run/checkpoints/last/tokenizer.json
 expect_status 2 "$language" pretrain --resume run
 expect_text err.txt "tokenizer.json"
+
+# A run folder is no checkpoint, but has some.
+expect_status 2 "$language" eval --model run --text text.txt
+expect_text err.txt "run: is a run folder; name a checkpoint of it, such as run/checkpoints/best"

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/training/checkpoint.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -13,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 /// "" where the folder's model was never finetuned.
 std::string stored_task(const std::string& folder) {
-  const Json json = Json::parse(read_text(folder + "/config.json"), nullptr, false);
+  const Json json = Json::parse(read_text(config_path(folder)), nullptr, false);
   const Json::json_pointer place("/gmlp/task");
   if (json.is_discarded() || !json.contains(place) || !json.at(place).is_string()) return "";
   return json.at(place).get<std::string>();
