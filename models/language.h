@@ -51,8 +51,8 @@ struct LanguageConfig {
   /// Tied embeddings count once; the final norm is included.
   int64_t parameter_count() const;
   /// FLOPs of one sequence's forward pass: 2 x the multiply-adds of all products, the projection to
-  /// words at `scored_share` of the positions (a masked loss computes no others). A training step is
-  /// 3 x.
+  /// words at `scored_share` of the positions (a masked loss computes no others). A training step
+  /// is 3 x.
   double forward_flops(double scored_share = 1) const;
   /// Throws InputError naming the field, the reason and the remedy.
   void validate() const;

@@ -2,9 +2,9 @@
 //   DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg   two parts, classes matched by name; or
 //   DIR/CLASS/*.jpg                              one part, split here: a share of every class, by
 //   seed
-// Every file is checked in full when the set is opened (data/images/image_check.h), so that what is wrong
-// with it is known before the first step and not in the third hour. Pixels are decoded when asked
-// for and kept.
+// Every file is checked in full when the set is opened (data/images/image_check.h), so that what is
+// wrong with it is known before the first step and not in the third hour. Pixels are decoded when
+// asked for and kept.
 #include <algorithm>
 #include <array>
 #include <cctype>

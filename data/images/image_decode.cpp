@@ -6,8 +6,8 @@
 #include "data/images/image_check.h"
 #include "data/images/png.h"
 
-// JPEG and BMP only, from memory only. PNG is read by data/images/png.cpp. The SIMD kernels are wanted for
-// more than speed: the portable inverse DCT can overflow an int on extreme coefficients.
+// JPEG and BMP only, from memory only. PNG is read by data/images/png.cpp. The SIMD kernels are
+// wanted for more than speed: the portable inverse DCT can overflow an int on extreme coefficients.
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_JPEG

@@ -1,5 +1,6 @@
 #pragma once
-// From a PNG, JPEG or BMP file to bytes. The file is checked in full first (data/images/image_check.h).
+// From a PNG, JPEG or BMP file to bytes. The file is checked in full first
+// (data/images/image_check.h).
 
 #include <cstdint>
 #include <string>
