@@ -134,7 +134,7 @@ void CheckpointStore::forget_after(int64_t step, bool has_best) {
 }
 
 std::string config_path(const std::string& folder) {
-  const std::string path = folder + "/" + kConfigFile;
+  std::string path = folder + "/" + kConfigFile;
   if (!fs::exists(path) && fs::is_directory(folder + "/checkpoints")) {
     fail_input("{0}: is a run folder; name a checkpoint of it, such as {0}/checkpoints/best",
                folder);
