@@ -5,6 +5,8 @@
 #include <limits>
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "apps/language/fill.h"
 #include "apps/language/model_choice.h"
 #include "apps/training/metrics.h"
@@ -95,7 +97,7 @@ TEST_CASE("a language model's weights are the same for 1, 2, 3, 4 and 8 threads"
       std::string first;
       for (const std::string threads : {"1", "2", "3", "4", "8"}) {
         INFO(objective << ", " << precision << ", " << threads << " threads");
-        const std::string out = scratch / (objective + precision + threads);
+        const std::string out = scratch / fmt::format("{}-{}-{}", objective, precision, threads);
         const std::vector<std::string> more = {"--max-steps", "4",     "--epochs",    "9",
                                                "--threads",   threads, "--precision", precision};
         REQUIRE(pretrain_with(tiny_pretraining(scratch, out, objective, more)) == 0);
