@@ -38,8 +38,9 @@ WeightRules rules_for(const LanguageConfig& config) {
   WeightRules rules;
   rules.model = config.name;
   rules.tokens_remedy =
-      "(length of a window); weights cannot be carried over between lengths, use the --seq-len "
+      "(length of a window); only Toeplitz gates can be cut, to a shorter one; use the --seq-len "
       "that they were trained with";
+  rules.longer_window = true;
   return rules;
 }
 

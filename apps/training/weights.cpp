@@ -36,6 +36,15 @@ std::string some_names(std::vector<std::string> names) {
   fail_input("{}; choose the --model that these weights were trained with", shapes);
 }
 
+/// Where in a stored gate the shorter window of the model begins; -1 where it is none of a Toeplitz
+/// gate of more tokens.
+int64_t shorter_window_begin(const std::string& name, const Shape& wanted,
+                             const std::vector<int64_t>& stored) {
+  if (wanted.rank() != 1 || stored.size() != 1 || stored[0] <= wanted[0]) return -1;
+  if (name.ends_with("gate.proj.weight")) return (stored[0] - wanted[0]) / 2;
+  return name.ends_with("gate.proj.bias") ? 0 : -1;
+}
+
 void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFile& file,
                  const WeightRules& rules) {
   std::vector<std::string> missing;
@@ -69,7 +78,14 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
       notes.push_back(fmt::format("init: {} is not in the file; it starts anew", parameter->name));
       continue;
     }
-    if (entry->shape != parameter->value.shape().to_vector()) {
+    const Shape& wanted = parameter->value.shape();
+    if (entry->shape != wanted.to_vector()) {
+      const int64_t begin = shorter_window_begin(parameter->name, wanted, entry->shape);
+      if (rules.longer_window && begin >= 0) {
+        const Tensor longer = file.read(parameter->name, parameter->value.dtype());
+        parameter->value.copy_from(longer.rows(begin, begin + wanted[0]));
+        continue;
+      }
       const bool may_differ = (rules.other_head || rules.new_head) && is_head(parameter->name);
       if (!may_differ) fail_shape(file, *parameter, entry->shape, rules);
       notes.push_back(fmt::format("init: {} is [{}] in the file and {} here; it starts anew",

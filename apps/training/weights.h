@@ -11,15 +11,18 @@ namespace gmlp {
 
 /// What is wanted of a file, and what to say where it does not fit.
 struct WeightRules {
-  std::string model;          // whose weights they should be
-  std::string tokens_remedy;  // where the spatial weights have another number of tokens
-  bool other_head = false;    // a head.* of another shape stays the model's own
-  bool new_head = false;      // as other_head, and the file may have another head or none
+  std::string model;           // whose weights they should be
+  std::string tokens_remedy;   // where the spatial weights have another number of tokens
+  bool other_head = false;     // a head.* of another shape stays the model's own
+  bool new_head = false;       // as other_head, and the file may have another head or none
+  bool longer_window = false;  // the file's Toeplitz gates may be of more tokens; see load_weights
 };
 
 /// Copies every tensor of `file` into the parameters of its name; names and shapes must be the
 /// model's own, but for what `rules` allow. Returns lines for the log. Throws InputError listing
-/// what is missing or left over.
+/// what is missing or left over. A Toeplitz gate of M tokens serves a window of N < M: the
+/// distances -(N - 1) to N - 1 are the middle of its 2 M - 1 weights, and its first N biases are
+/// those of the first N tokens.
 std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                                       const SafetensorsFile& file, const WeightRules& rules);
 

@@ -1,5 +1,6 @@
 // Whole language runs: they learn, resume exactly, and are the same for any number of threads.
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <limits>
@@ -248,4 +249,40 @@ TEST_CASE("the resolved configuration of a language run reads back as itself") {
   const auto plain = gmlp::parse_pretrain(tiny_pretraining(scratch, scratch / "run", "causal"));
   scratch.write("config.toml", plain->config);
   CHECK(gmlp::parse_pretrain({"--config", scratch / "config.toml"})->options.val_text.empty());
+}
+
+TEST_CASE("Toeplitz weights of a longer window start a shorter one, full ones are refused") {
+  const TemporaryFolder folder;
+  const std::string file = "/checkpoints/last/model.safetensors";
+  const std::string gate = "blocks.1.mlp_channels.gate.proj.";
+  const auto run = [&](const std::string& name, std::vector<std::string> more) {
+    more.insert(more.end(), {"--max-steps", "1"});
+    return tiny_pretraining(folder, folder / name, "causal", more);
+  };
+  // With learning rate 0 a step leaves the weights as they were read.
+  const auto shorter_run = [&](const std::string& name, const std::string& from,
+                               std::vector<std::string> more) {
+    more.insert(more.end(), {"--init", (folder / from) + file, "--lr", "0", "--min-lr", "0"});
+    std::vector<std::string> arguments = run(name, more);
+    *(std::find(arguments.begin(), arguments.end(), "--seq-len") + 1) = "6";
+    return arguments;
+  };
+  REQUIRE(pretrain_with(run("long", {})) == 0);
+  REQUIRE(pretrain_with(shorter_run("short", "long", {})) == 0);
+
+  const gmlp::SafetensorsFile from = gmlp::SafetensorsFile::open((folder / "long") + file);
+  const gmlp::SafetensorsFile to = gmlp::SafetensorsFile::open((folder / "short") + file);
+  const gmlp::Tensor longer = from.read(gate + "weight", gmlp::DType::kF32);
+  const gmlp::Tensor shorter = to.read(gate + "weight", gmlp::DType::kF32);
+  REQUIRE(shorter.elements() == 11);
+  for (int64_t distance = -5; distance <= 5; ++distance) {
+    CHECK(shorter.at(5 + distance) == longer.at(15 + distance));
+  }
+  const gmlp::Tensor biases = from.read(gate + "bias", gmlp::DType::kF32);
+  const gmlp::Tensor first = to.read(gate + "bias", gmlp::DType::kF32);
+  for (int64_t i = 0; i < 6; ++i) CHECK(first.at(i) == biases.at(i));
+
+  REQUIRE(pretrain_with(run("full", {"--no-toeplitz"})) == 0);
+  const std::string error = error_of(shorter_run("none", "full", {"--no-toeplitz"}));
+  CHECK(error.find("only Toeplitz gates can be cut") != std::string::npos);
 }

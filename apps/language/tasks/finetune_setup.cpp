@@ -55,7 +55,9 @@ void FinetuneRun::load_weights_from(const std::string& source) {
   }
   WeightRules rules;
   rules.model = config.name;
-  rules.tokens_remedy = "(length of a window); leave out --seq-len";
+  rules.tokens_remedy =
+      "(length of a window); leave out --seq-len, only Toeplitz gates can be cut, to a shorter one";
+  rules.longer_window = true;
   rules.new_head = true;
   for (const std::string& line : load_weights(body, checkpoint.model, rules)) note(line);
   note(fmt::format("weights taken from {}; the head is new", source));
