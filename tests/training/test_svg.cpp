@@ -47,6 +47,6 @@ TEST_CASE("lone points have a mark and an error bar, and no line") {
   const std::string svg = gmlp::draw_svg("title", {panel});
   CHECK(count_of(svg, "<polyline") == 0);
   CHECK(count_of(svg, "<polygon") == 2);                  // the point, and the legend's
-  CHECK(count_of(svg, "stroke=\"#123456\"") == 3);        // the bar and its two ends
+  CHECK(count_of(svg, "stroke=\"#123456\"/>") == 3);      // the bar and its two ends
   CHECK(svg.find("width=\"710\"") != std::string::npos);  // with room for the legend
 }
