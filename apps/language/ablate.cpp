@@ -53,6 +53,19 @@ LanguageOptions recipe_options(const std::string& scale) {
   return options;
 }
 
+/// The recipes as --help shows them.
+std::string recipes_text() {
+  std::string text = "Unless given otherwise: --tokenizer bytes --objective mlm, and with\n";
+  for (const Recipe& recipe : kRecipes) {
+    text += fmt::format(
+        "  --scale {}: --max-steps {} --batch-size {} --grad-accum-steps {} --warmup-steps {} --lr "
+        "{} --clip-grad {} --val-batches {}\n",
+        recipe.scale, recipe.max_steps, recipe.batch_size, recipe.grad_accum_steps,
+        recipe.warmup_steps, recipe.lr, recipe.clip_grad, recipe.val_batches);
+  }
+  return text;
+}
+
 struct AblateOptions {
   std::string out = "runs/ablation";
   std::string scale = "tiny";
@@ -252,16 +265,22 @@ int language_ablate(const std::vector<std::string>& arguments) {
       "The paper's Table 3 and its series by depth: one command, two tables and a picture. All "
       "other options are pretrain's (--text, --tokenizer, --max-steps, ...) and hold for every row",
       "gmlp-language ablate");
-  app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
+  app.footer(recipes_text());
+  app.add_option("--out", options.out, "Folder of the runs and the tables")
+      ->type_name("DIR")
+      ->capture_default_str();
   app.add_option("--scale", options.scale, "tiny: models of minutes; paper: the paper's sizes")
-      ->check(CLI::IsMember({"tiny", "paper"}));
+      ->check(CLI::IsMember({"tiny", "paper"}))
+      ->capture_default_str();
   app.add_option("--series", options.series, "What to train: Table 3, the series by depth, or both")
-      ->check(CLI::IsMember({"table3", "depth", "both"}));
+      ->check(CLI::IsMember({"table3", "depth", "both"}))
+      ->capture_default_str();
   app.add_option("--only", options.only, "Rows by name, such as split,mixer")->delimiter(',');
   app.add_option("--seeds", options.seeds,
                  "Runs of each row of Table 3, with seeds --seed, --seed + 1, ...; the series by "
                  "depth has the first")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "The first seed");
   app.allow_extras();
   if (!parse_arguments(app, arguments)) return kExitSuccess;

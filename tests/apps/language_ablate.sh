@@ -55,6 +55,9 @@ expect_status 0 "$language" ablate --text text.txt --seq-len 16 --d-model 16 --b
 expect_text out.txt "drawn in drawn/ablation.svg"
 expect_text drawn/ablation.svg "gMLP, split gate"
 
+expect_status 0 "$language" ablate --help
+expect_text out.txt "--scale tiny: --max-steps"
+
 # Refused, with the reason, before anything is trained.
 refused() {
   local text=$1
