@@ -1,6 +1,6 @@
-// gmlp-language ablate: the paper's Table 3 on your text. Every row is an ordinary run of pretrain,
-// all with the same text, masks, steps and seed; what differs is the architecture. Stopped, the
-// same command goes on where it was.
+// gmlp-language ablate: the paper's Table 3 and its series by depth on your text. Every row is an
+// ordinary run of pretrain for each seed, all with the same text, masks and steps; what differs is
+// the architecture. Stopped, the same command goes on where it was.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,8 +9,11 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "apps/language/ablation_report.h"
 #include "apps/language/commands.h"
+#include "apps/language/model_choice.h"
 #include "apps/language/run.h"
 #include "apps/training/main_guard.h"
 #include "core/error.h"
@@ -20,141 +23,238 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-struct Row {
-  const char* name;   // of the run's folder
-  const char* title;  // of the table's row
-  const char* small;  // the model of --scale tiny, and what overrides it
-  const char* paper;  // the model of --scale paper
-  double perplexity;  // the paper's (Table 3), of 125,000 steps on C4; 0: not in it
+/// How rows are trained unless pretrain's options say otherwise.
+struct Recipe {
+  const char* scale;
+  int64_t max_steps, batch_size, grad_accum_steps, warmup_steps;
+  double lr, clip_grad;
+  int64_t val_batches;  // of 16 windows; 0: all
+};
+// tiny: 32 runs of 2.5 M tokens, so that two cores need less than an hour. paper: as its appendix
+// says, the batch of 2,048 in parts that fit.
+constexpr Recipe kRecipes[] = {
+    {"tiny", 1200, 16, 1, 100, 3e-3, 1.0, 60},
+    {"paper", 125000, 64, 32, 10000, 7e-4, 0.0, 0},
 };
 
-// The gates without a split have as wide a gate as the split one has before it, so a smaller F
-// makes their numbers of parameters comparable, as in the paper.
-constexpr Row kRows[] = {
-    {"transformer", "Transformer (BERT)", "transformer_lm_tiny", "bert_base_128", 4.37},
-    {"transformer-relpos", "+ relative position bias", "transformer_relpos_lm_tiny",
-     "bert_relpos_128", 4.26},
-    {"relpos-only", "relative position bias only", "relpos_only_lm_tiny", "bert_relpos_only_128",
-     5.64},
-    {"mixer", "MLP-Mixer", "mixer_lm_tiny", "mixer_base_128", 5.34},
-    {"linear", "gMLP, linear gate", "gmlp_lm_tiny --gate linear --d-ffn 512 --no-toeplitz",
-     "gmlp_linear_128", 5.14},
-    {"additive", "gMLP, additive gate", "gmlp_lm_tiny --gate additive --d-ffn 512 --no-toeplitz",
-     "gmlp_additive_128", 4.97},
-    {"multiplicative", "gMLP, multiplicative gate",
-     "gmlp_lm_tiny --gate multiplicative --d-ffn 512 --no-toeplitz", "gmlp_multiplicative_128",
-     4.53},
-    {"split", "gMLP, split gate", "gmlp_lm_tiny --no-toeplitz", "gmlp_split_128", 4.35},
-    {"amlp", "aMLP (tiny attention)", "amlp_lm_tiny", "amlp_l36_128", 0},
-};
+LanguageOptions recipe_options(const std::string& scale) {
+  const Recipe& recipe = kRecipes[scale == "tiny" ? 0 : 1];
+  LanguageOptions options;
+  options.tokenizer = "bytes";
+  options.objective = "mlm";
+  options.epochs = 1000;  // a short text is passed over until --max-steps
+  options.max_steps = recipe.max_steps;
+  options.batch_size = recipe.batch_size;
+  options.grad_accum_steps = recipe.grad_accum_steps;
+  options.warmup_steps = recipe.warmup_steps;
+  options.lr = recipe.lr;
+  options.clip_grad = recipe.clip_grad;
+  options.val_batches = recipe.val_batches;
+  return options;
+}
+
+/// The recipes as --help shows them.
+std::string recipes_text() {
+  std::string text = "Unless given otherwise: --tokenizer bytes --objective mlm, and with\n";
+  for (const Recipe& recipe : kRecipes) {
+    text += fmt::format(
+        "  --scale {}: --max-steps {} --batch-size {} --grad-accum-steps {} --warmup-steps {} --lr "
+        "{} --clip-grad {} --val-batches {}\n",
+        recipe.scale, recipe.max_steps, recipe.batch_size, recipe.grad_accum_steps,
+        recipe.warmup_steps, recipe.lr, recipe.clip_grad, recipe.val_batches);
+  }
+  return text;
+}
 
 struct AblateOptions {
   std::string out = "runs/ablation";
   std::string scale = "tiny";
+  std::string series = "both";
   std::vector<std::string> only;
+  int64_t seeds = 3;
+  std::optional<uint64_t> seed;     // the first; else pretrain's
   std::vector<std::string> shared;  // pretrain's
 };
 
-std::vector<std::string> words_of(const std::string& text) {
-  std::vector<std::string> words;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    words.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
+/// One run to be made: a row and a seed.
+struct PlannedRun {
+  const AblationRow* row = nullptr;
+  std::string folder;
+  LanguageConfig model;
+  PretrainCommand command;
+};
+
+/// The rows of `all` that --series (`series` or both) and --only leave.
+std::vector<const AblationRow*> chosen(const std::vector<AblationRow>& all, const char* series,
+                                       const AblateOptions& options) {
+  std::vector<const AblationRow*> rows;
+  if (options.series != "both" && options.series != series) return rows;
+  for (const AblationRow& row : all) {
+    const bool wanted = options.only.empty() || std::find(options.only.begin(), options.only.end(),
+                                                          row.name) != options.only.end();
+    if (wanted) rows.push_back(&row);
   }
-  return words;
+  return rows;
 }
 
-bool wanted(const Row& row, const AblateOptions& options) {
-  return options.only.empty() ||
-         std::find(options.only.begin(), options.only.end(), row.name) != options.only.end();
-}
-
-void check(const AblateOptions& options) {
-  for (const char* name : {"--model", "--gate", "--arch", "--resume", "--init", "--overwrite"}) {
-    if (std::find(options.shared.begin(), options.shared.end(), name) == options.shared.end()) {
-      continue;
+void check_names(const AblateOptions& options) {
+  AblateOptions all = options;
+  all.only.clear();
+  std::vector<std::string> names;
+  for (const AblationRow* row : chosen(table3_rows(), "table3", all)) names.emplace_back(row->name);
+  for (const AblationRow* row : chosen(depth_rows(), "depth", all)) {
+    if (std::find(names.begin(), names.end(), row->name) == names.end()) {
+      names.emplace_back(row->name);
     }
-    fail_input("{}: the rows of the table decide it, or the run's folder; leave it out", name);
   }
   for (const std::string& name : options.only) {
-    const bool known = std::any_of(std::begin(kRows), std::end(kRows),
-                                   [&](const Row& row) { return name == row.name; });
-    if (known) continue;
-    std::string names;
-    for (const Row& row : kRows) names += (names.empty() ? "" : ", ") + std::string(row.name);
-    fail_input("--only {}: no such row; the rows are {}", name, names);
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    fail_input("--only {}: no such row; the rows are {}", name, fmt::join(names, ", "));
   }
 }
 
-/// pretrain's arguments for a row's whole run.
-std::vector<std::string> arguments_for(const Row& row, const AblateOptions& options) {
+/// What would make the rows something else than the table says.
+void check_shared(const std::vector<const AblationRow*>& rows, const AblateOptions& options) {
+  for (const char* name : {"--model", "--gate", "--arch", "--toeplitz", "--no-toeplitz",
+                           "--attn-dim", "--resume", "--init", "--overwrite"}) {
+    if (!gives_option(options.shared, name)) continue;
+    fail_input("{}: the rows of the table decide it, or the run's folder; leave it out", name);
+  }
+  if (gives_option(options.shared, "--time-limit")) {
+    fail_input(
+        "--time-limit: all rows must see the same tokens; use --max-steps, or stop and "
+        "continue with the same command");
+  }
+  for (const AblationRow* row : rows) {
+    for (const std::string& word : row_options(*row, options.scale)) {
+      if (!word.starts_with("--") || !gives_option(options.shared, word)) continue;
+      fail_input("{}: row {} decides it; leave it out, or leave the row out by --only or --series",
+                 word, row->name);
+    }
+  }
+}
+
+/// pretrain's command for a row; `seed` empty: as the shared options or a --config among them say.
+PretrainCommand command_for(const AblationRow& row, std::optional<uint64_t> seed,
+                            const std::string& folder, const AblateOptions& options) {
   std::vector<std::string> arguments = options.shared;
-  const auto add = [&](const std::vector<std::string>& more) {
-    arguments.insert(arguments.end(), more.begin(), more.end());
-  };
-  if (std::find(arguments.begin(), arguments.end(), "--objective") == arguments.end()) {
-    add({"--objective", "mlm"});
-  }
-  add({"--model"});
-  add(words_of(options.scale == "tiny" ? row.small : row.paper));
-  add({"--out", options.out + "/" + row.name, "--overwrite"});
-  return arguments;
+  const std::vector<std::string> own = row_options(row, options.scale);
+  arguments.insert(arguments.end(), own.begin(), own.end());
+  arguments.insert(arguments.end(), {"--out", folder, "--overwrite"});
+  if (seed) arguments.insert(arguments.end(), {"--seed", std::to_string(*seed)});
+  const std::optional<PretrainCommand> command =
+      parse_pretrain(arguments, recipe_options(options.scale));
+  if (!command) fail_input("--help: give it alone, or see gmlp-language pretrain --help");
+  return *command;
 }
 
-/// Runs a row to its end, from where it was stopped; a finished one is left as it is. Throws
-/// InputError for a run under other options: the rows would not be comparable.
-int run_row(const Row& row, const AblateOptions& options) {
-  const std::string folder = options.out + "/" + row.name;
-  std::optional<PretrainCommand> command = parse_pretrain(arguments_for(row, options));
-  if (!command) return kExitSuccess;  // --help among pretrain's options
-  const std::string config = folder + "/config.toml";
+PlannedRun planned(const AblationRow& row, uint64_t seed, const AblateOptions& options) {
+  PlannedRun run;
+  run.row = &row;
+  run.folder = fmt::format("{}/{}/seed-{}", options.out, row.name, seed);
+  run.command = command_for(row, seed, run.folder, options);
+  run.model = choose_language_model(run.command.options.model);
+  return run;
+}
+
+bool is_done(const std::string& folder) {
+  const std::string path = folder + "/summary.json";
+  if (!std::filesystem::exists(path)) return false;
+  const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
+  return !summary.is_discarded() && summary.value("steps", 0) == summary.value("total_steps", -1);
+}
+
+/// Throws InputError for a run under other options: the rows would not be comparable.
+void check_folder(const PlannedRun& run) {
+  const std::string config = run.folder + "/config.toml";
   if (std::filesystem::exists(config) &&
-      binding_options(read_text(config)) != binding_options(command->config)) {
-    fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
+      binding_options(read_text(config)) != binding_options(run.command.config)) {
+    fail_input("{}: is a run with other options; choose another --out, or remove it", run.folder);
   }
-  if (std::filesystem::exists(folder + "/summary.json")) {
-    fmt::print("{}: done before, in {}\n", row.title, folder);
-    return kExitSuccess;
-  }
-  fmt::print("\n{}\n", row.title);
-  if (std::filesystem::exists(folder + "/checkpoints/last")) {
-    command = parse_pretrain({"--resume", folder});
-  }
-  return pretrain(*command);
 }
 
-Json read_summary(const Row& row, const AblateOptions& options) {
-  return Json::parse(read_text(options.out + "/" + row.name + "/summary.json"));
+/// Makes the runs that are not yet done, each from where it was stopped. The exit status.
+int make_runs(const std::vector<PlannedRun>& runs) {
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const PlannedRun& run = runs[i];
+    const std::string title =
+        fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1, runs.size(), run.row->title,
+                    run.model.depth, run.command.options.seed);
+    if (is_done(run.folder)) {
+      fmt::print("{}: done before, in {}\n", title, run.folder);
+      continue;
+    }
+    fmt::print("\n{}\n", title);
+    std::optional<PretrainCommand> resumed;
+    if (std::filesystem::exists(run.folder + "/checkpoints/last")) {
+      resumed = parse_pretrain({"--resume", run.folder});
+    }
+    const int status = pretrain(resumed ? *resumed : run.command);
+    if (status != kExitSuccess) return status;
+  }
+  return kExitSuccess;
 }
 
-void report(const AblateOptions& options) {
-  std::string table =
-      "| model | parameters | perplexity | loss ± s.e. | seconds | perplexity in the paper |\n"
-      "|---|---|---|---|---|---|\n";
-  Json json = Json::array();
-  for (const Row& row : kRows) {
-    if (!wanted(row, options)) continue;
-    const Json summary = read_summary(row, options);
-    const Json& last = summary.at("final");
-    // Of a single batch there is none.
-    const std::string error =
-        last.contains("val_loss_standard_error")
-            ? fmt::format(" ± {:.4f}", last.at("val_loss_standard_error").get<double>())
-            : std::string();
-    table += fmt::format("| {} | {:.3g} M | {:.3f} | {:.4f}{} | {:.0f} | {} |\n", row.title,
-                         summary.at("parameters").get<double>() / 1e6,
-                         last.at("val_perplexity").get<double>(), last.at("val_loss").get<double>(),
-                         error, summary.at("wall_seconds").get<double>(),
-                         row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
-    json.push_back({{"row", row.name}, {"paper_perplexity", row.perplexity}, {"run", summary}});
+/// The row's runs among those that were made, `seeds` of them.
+AblationResult result_of(const AblationRow& row, const std::vector<PlannedRun>& runs,
+                         int64_t seeds) {
+  AblationResult result;
+  result.row = &row;
+  for (const PlannedRun& run : runs) {
+    const bool enough = static_cast<int64_t>(result.runs.size()) == seeds;
+    if (enough || std::string(run.row->name) != row.name) continue;
+    result.blocks = run.model.depth;
+    result.runs.push_back(
+        read_ablation_run(run.folder, run.command.options.seed, run.model.block.tokens));
   }
-  fmt::print("\n{}", table);
-  write_file_atomic(options.out + "/ablation.md", table);
-  write_file_atomic(options.out + "/ablation.json", json.dump(2) + "\n");
-  fmt::print("\nwritten to {0}/ablation.md and {0}/ablation.json\n", options.out);
+  return result;
+}
+
+void report(const AblationResults& results, const AblateOptions& options, bool draw) {
+  const std::string text = ablation_text(results);
+  fmt::print("\n{}", text);
+  write_file_atomic(options.out + "/ablation.md", text);
+  write_file_atomic(options.out + "/ablation.json", ablation_json(results));
+  const std::string picture = draw ? ablation_svg(results) : std::string();
+  if (!picture.empty()) write_file_atomic(options.out + "/ablation.svg", picture);
+  fmt::print("\nwritten to {0}/ablation.md and {0}/ablation.json{1}\n", options.out,
+             picture.empty() ? "" : ", drawn in " + options.out + "/ablation.svg");
+}
+
+int ablate(const AblateOptions& options) {
+  check_names(options);
+  const std::vector<const AblationRow*> table3 = chosen(table3_rows(), "table3", options);
+  const std::vector<const AblationRow*> depths = chosen(depth_rows(), "depth", options);
+  std::vector<const AblationRow*> rows = table3;
+  rows.insert(rows.end(), depths.begin(), depths.end());
+  check_shared(rows, options);
+
+  const uint64_t first =
+      command_for(*rows.front(), options.seed, options.out, options).options.seed;
+  std::vector<PlannedRun> runs;
+  for (const AblationRow* row : table3) {
+    for (int64_t i = 0; i < options.seeds; ++i) {
+      runs.push_back(planned(*row, first + static_cast<uint64_t>(i), options));
+    }
+  }
+  for (const AblationRow* row : depths) {
+    PlannedRun run = planned(*row, first, options);
+    const bool there = std::any_of(runs.begin(), runs.end(), [&](const PlannedRun& other) {
+      return other.folder == run.folder;
+    });
+    if (!there) runs.push_back(std::move(run));
+  }
+  for (const PlannedRun& run : runs) check_folder(run);
+
+  const int status = make_runs(runs);
+  if (status != kExitSuccess) return status;
+  AblationResults results{options.scale, {}, {}};
+  for (const AblationRow* row : table3) {
+    results.table3.push_back(result_of(*row, runs, options.seeds));
+  }
+  for (const AblationRow* row : depths) results.depths.push_back(result_of(*row, runs, 1));
+  report(results, options, !runs.front().command.options.no_figures);
+  return kExitSuccess;
 }
 
 }  // namespace
@@ -162,25 +262,30 @@ void report(const AblateOptions& options) {
 int language_ablate(const std::vector<std::string>& arguments) {
   AblateOptions options;
   CLI::App app(
-      "The paper's Table 3: one command, one table. All other options are pretrain's "
-      "(--text, --tokenizer, --max-steps, ...) and hold for every row",
+      "The paper's Table 3 and its series by depth: one command, two tables and a picture. All "
+      "other options are pretrain's (--text, --tokenizer, --max-steps, ...) and hold for every row",
       "gmlp-language ablate");
-  app.add_option("--out", options.out, "Folder of the runs and the table")->type_name("DIR");
+  app.footer(recipes_text());
+  app.add_option("--out", options.out, "Folder of the runs and the tables")
+      ->type_name("DIR")
+      ->capture_default_str();
   app.add_option("--scale", options.scale, "tiny: models of minutes; paper: the paper's sizes")
-      ->check(CLI::IsMember({"tiny", "paper"}));
+      ->check(CLI::IsMember({"tiny", "paper"}))
+      ->capture_default_str();
+  app.add_option("--series", options.series, "What to train: Table 3, the series by depth, or both")
+      ->check(CLI::IsMember({"table3", "depth", "both"}))
+      ->capture_default_str();
   app.add_option("--only", options.only, "Rows by name, such as split,mixer")->delimiter(',');
+  app.add_option("--seeds", options.seeds,
+                 "Runs of each row of Table 3, with seeds --seed, --seed + 1, ...; the series by "
+                 "depth has the first")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "The first seed");
   app.allow_extras();
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   options.shared = app.remaining();
-  check(options);
-
-  for (const Row& row : kRows) {
-    if (!wanted(row, options)) continue;
-    const int status = run_row(row, options);
-    if (status != kExitSuccess) return status;
-  }
-  report(options);
-  return kExitSuccess;
+  return ablate(options);
 }
 
 }  // namespace gmlp

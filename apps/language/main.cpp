@@ -27,7 +27,7 @@ constexpr const char* kUsage =
     "  gmlp-language generate  --model DIR --prompt TEXT [--max-tokens N] [--temperature T]\n"
     "  gmlp-language predict   --model DIR --input-array ids.npy --output-array logits.npy\n"
     "                          or --task NAME --input FILE --out FILE, of a finetuned model\n"
-    "  gmlp-language ablate    --text FILE... --tokenizer FILE|bytes --max-steps N [--out DIR]\n"
+    "  gmlp-language ablate    --text FILE... [--seeds N] [--series table3|depth] [--out DIR]\n"
     "  gmlp-language info      --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-language pretrain --text BOOK.txt --tokenizer bytes --objective causal \\\n"
     "       --model gmlp_char\n"

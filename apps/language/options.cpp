@@ -56,8 +56,9 @@ void check_complete(const LanguageOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
-std::optional<PretrainCommand> parse_once(const std::vector<std::string>& arguments, bool resumed) {
-  PretrainCommand command;
+std::optional<PretrainCommand> parse_once(const std::vector<std::string>& arguments,
+                                          const LanguageOptions& defaults, bool resumed) {
+  PretrainCommand command{defaults, ""};
   CLI::App app("Train a language model on text", "gmlp-language pretrain");
   add_train_options(app, command.options);
   add_language_model_options(app, command.options.model);
@@ -106,13 +107,14 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   app.add_flag("--no-tie-embeddings", options.no_tie_embeddings, "Two matrices");
 }
 
-std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments) {
-  std::optional<PretrainCommand> command = parse_once(arguments, false);
+std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
+                                              const LanguageOptions& defaults) {
+  std::optional<PretrainCommand> command = parse_once(arguments, defaults, false);
   if (!command || command->options.resume.empty()) return command;
   std::vector<std::string> with_config = {
       "--config", find_resume_point(command->options.resume).run + "/config.toml"};
   with_config.insert(with_config.end(), arguments.begin(), arguments.end());
-  return parse_once(with_config, true);
+  return parse_once(with_config, defaults, true);
 }
 
 }  // namespace gmlp

@@ -62,7 +62,9 @@ struct PretrainCommand {
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
 /// Parses the arguments after `pretrain`. With --resume the options are those of the run's
-/// config.toml. Empty when help was printed; InputError for wrong usage.
-std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments);
+/// config.toml. What is not given is as in `defaults`. Empty when help was printed; InputError for
+/// wrong usage.
+std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
+                                              const LanguageOptions& defaults = {});
 
 }  // namespace gmlp

@@ -17,6 +17,12 @@ constexpr double kLeft = 64;
 constexpr double kRight = 16;
 constexpr double kTop = 72;
 constexpr double kBottom = 52;
+// With the legend beside the plot.
+constexpr double kTallHeight = 440;
+constexpr double kLegendWidth = 250;
+constexpr double kLegendLine = 20;
+
+constexpr size_t kFewPoints = 30;  // are marked, more are not
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -55,20 +61,51 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
+double panel_height(const Panel& panel) {
+  return panel.legend_beside ? kTallHeight : kPanelHeight;
+}
+
+double panel_width(const Panel& panel) {
+  return kPanelWidth + (panel.legend_beside ? kLegendWidth : 0);
+}
+
 /// Maps values to the panel's pixels.
 struct Frame {
   double origin;  // the panel's left edge
-  Range x;
+  double panel_height;
+  bool log_x;
+  Range x;  // of log10 x on a logarithmic axis
   Range y;
+  double left() const { return origin + kLeft; }
+  double right() const { return origin + kPanelWidth - kRight; }
+  double bottom() const { return panel_height - kBottom; }
+  double placed(double value) const { return log_x ? std::log10(value) : value; }
   double px(double value) const {
-    const double width = kPanelWidth - kLeft - kRight;
-    return origin + kLeft + width * (value - x.low) / (x.high - x.low);
+    return left() + (right() - left()) * (placed(value) - x.low) / (x.high - x.low);
   }
   double py(double value) const {
-    const double height = kPanelHeight - kTop - kBottom;
-    return kPanelHeight - kBottom - height * (value - y.low) / (y.high - y.low);
+    return bottom() - (bottom() - kTop) * (value - y.low) / (y.high - y.low);
   }
 };
+
+/// The ranges that show all of the panel's values.
+Frame frame_around(const Panel& panel, double origin) {
+  Frame frame{origin, panel_height(panel), panel.log_x, {}, {}};
+  bool lone_points = false;  // need room at the sides, too
+  for (const Curve& curve : panel.curves) {
+    lone_points = lone_points || !curve.joined;
+    for (size_t i = 0; i < curve.points.size(); ++i) {
+      const auto& [x, y] = curve.points[i];
+      const double error = curve.errors.empty() ? 0 : curve.errors[i];
+      frame.x.include(frame.placed(x));
+      frame.y.include(y - error);
+      frame.y.include(y + error);
+    }
+  }
+  frame.x = padded(frame.x, lone_points ? 0.05 : 0.0);
+  frame.y = padded(frame.y, 0.05);
+  return frame;
+}
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text,
                     const char* more = "") {
@@ -82,18 +119,23 @@ std::string line_between(double x1, double y1, double x2, double y2, const char*
       y2, colour);
 }
 
+std::vector<double> x_ticks(const Frame& frame) {
+  if (!frame.log_x) return axis_ticks(frame.x.low, frame.x.high, 6);
+  return log_axis_ticks(std::pow(10.0, frame.x.low), std::pow(10.0, frame.x.high));
+}
+
 std::string draw_axes(const Frame& frame, const Panel& panel) {
-  const double left = frame.px(frame.x.low);
-  const double right = frame.px(frame.x.high);
-  const double top = frame.py(frame.y.high);
-  const double bottom = frame.py(frame.y.low);
+  const double left = frame.left();
+  const double right = frame.right();
+  const double top = kTop;
+  const double bottom = frame.bottom();
   std::string out;
   for (double tick : axis_ticks(frame.y.low, frame.y.high, 6)) {
     const double y = frame.py(tick);
     out += line_between(left, y, right, y, "#e4e4e4");
     out += text_at(left - 6, y + 4, "end", fmt::format("{:.4g}", tick));
   }
-  for (double tick : axis_ticks(frame.x.low, frame.x.high, 6)) {
+  for (double tick : x_ticks(frame)) {
     const double x = frame.px(tick);
     out += line_between(x, bottom, x, bottom + 4, "#444444");
     out += text_at(x, bottom + 18, "middle", fmt::format("{:.6g}", tick));
@@ -109,42 +151,83 @@ std::string draw_axes(const Frame& frame, const Panel& panel) {
   return out;
 }
 
-std::string draw_curve(const Frame& frame, const Curve& curve, double legend_x) {
+/// A mark that reaches `size` from (x, y).
+std::string mark_at(double x, double y, double size, const Curve& curve) {
+  const char* colour = curve.colour.c_str();
+  if (curve.mark == Mark::kCircle) {
+    return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\"/>\n", x, y,
+                       size, colour);
+  }
+  const double half = 0.85 * size;  // a square's corners reach further
+  std::vector<std::pair<double, double>> corners = {
+      {-half, -half}, {half, -half}, {half, half}, {-half, half}};
+  if (curve.mark == Mark::kDiamond) corners = {{0, -size}, {size, 0}, {0, size}, {-size, 0}};
+  if (curve.mark == Mark::kTriangle) corners = {{0, -size}, {size, half}, {-size, half}};
+  std::string points;
+  for (const auto& [dx, dy] : corners) points += fmt::format("{:.1f},{:.1f} ", x + dx, y + dy);
+  // Nearly hollow: marks of nearly the same place show through each other.
+  return fmt::format(
+      "<polygon fill=\"{0}\" fill-opacity=\"0.25\" stroke=\"{0}\" stroke-width=\"1.6\" "
+      "points=\"{1}\"/>\n",
+      colour, points);
+}
+
+double mark_size(const Curve& curve) {
+  return curve.joined ? 2.5 : 5.5;
+}
+
+std::string draw_curve(const Frame& frame, const Curve& curve) {
   std::string points;
   for (const auto& [x, y] : curve.points) {
     points += fmt::format("{:.1f},{:.1f} ", frame.px(x), frame.py(y));
   }
-  std::string out =
-      fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" points=\"{}\"/>\n",
-                  curve.colour, points);
-  // A line of one point has no length; short curves show their points.
-  if (curve.points.size() <= 30) {
-    for (const auto& [x, y] : curve.points) {
-      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n",
-                         frame.px(x), frame.py(y), curve.colour);
-    }
+  std::string out;
+  if (curve.joined) {
+    out =
+        fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" points=\"{}\"/>\n",
+                    curve.colour, points);
   }
-  const double legend_y = kTop - 8;
-  out += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"14\" height=\"3\" fill=\"{}\"/>\n",
-                     legend_x, legend_y - 5, curve.colour);
-  return out + text_at(legend_x + 18, legend_y, "start", curve.name);
+  for (size_t i = 0; i < curve.errors.size(); ++i) {
+    const double x = frame.px(curve.points[i].first);
+    const double high = frame.py(curve.points[i].second + curve.errors[i]);
+    const double low = frame.py(curve.points[i].second - curve.errors[i]);
+    out += line_between(x, high, x, low, curve.colour.c_str());
+    for (const double y : {high, low})
+      out += line_between(x - 4, y, x + 4, y, curve.colour.c_str());
+  }
+  // A line of one point has no length; short curves show their points.
+  if (curve.points.size() > kFewPoints) return out;
+  for (const auto& [x, y] : curve.points) {
+    out += mark_at(frame.px(x), frame.py(y), mark_size(curve), curve);
+  }
+  return out;
+}
+
+/// A curve's line and mark beside its name.
+std::string draw_legend(const Curve& curve, double x, double y) {
+  std::string out;
+  if (curve.joined) {
+    out = fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"14\" height=\"3\" fill=\"{}\"/>\n",
+                      x, y - 5, curve.colour);
+  } else {
+    out = mark_at(x + 7, y - 4, mark_size(curve), curve);
+  }
+  return out + text_at(x + 18, y, "start", curve.name);
 }
 
 std::string draw_panel(const Panel& panel, double origin) {
-  Frame frame{origin, {}, {}};
-  for (const Curve& curve : panel.curves) {
-    for (const auto& [x, y] : curve.points) {
-      frame.x.include(x);
-      frame.y.include(y);
-    }
-  }
-  frame.x = padded(frame.x, 0.0);
-  frame.y = padded(frame.y, 0.05);
+  const Frame frame = frame_around(panel, origin);
   std::string out = draw_axes(frame, panel);
-  double legend_x = origin + kLeft + 8;
+  for (const Curve& curve : panel.curves) out += draw_curve(frame, curve);
+  double x = panel.legend_beside ? frame.right() + 20 : frame.left() + 8;
+  double y = panel.legend_beside ? kTop + 12 : kTop - 8;
   for (const Curve& curve : panel.curves) {
-    out += draw_curve(frame, curve, legend_x);
-    legend_x += 40 + 7.0 * static_cast<double>(curve.name.size());
+    out += draw_legend(curve, x, y);
+    if (panel.legend_beside) {
+      y += kLegendLine;
+    } else {
+      x += 40 + 7.0 * static_cast<double>(curve.name.size());
+    }
   }
   return out;
 }
@@ -168,17 +251,42 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
   return ticks;
 }
 
+std::vector<double> log_axis_ticks(double low, double high) {
+  const std::vector<std::vector<double>> steps = {
+      {1}, {1, 3}, {1, 2, 5}, {1, 1.5, 2, 3, 5, 7}, {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9}};
+  const int64_t first = static_cast<int64_t>(std::floor(std::log10(low)));
+  const int64_t last = static_cast<int64_t>(std::floor(std::log10(high)));
+  for (const std::vector<double>& factors : steps) {
+    std::vector<double> ticks;
+    for (int64_t power = first; power <= last; ++power) {
+      for (const double factor : factors) {
+        const double tick = factor * std::pow(10.0, static_cast<double>(power));
+        if (low <= tick && tick <= high) ticks.push_back(tick);
+      }
+    }
+    if (ticks.size() >= 4) return ticks;
+  }
+  return axis_ticks(low, high, 4);  // so narrow that it is nearly linear
+}
+
 std::string draw_svg(const std::string& title, const std::vector<Panel>& panels) {
-  const double width = kPanelWidth * static_cast<double>(panels.size());
+  double width = 0;
+  double height = kPanelHeight;
+  for (const Panel& panel : panels) {
+    width += panel_width(panel);
+    height = std::max(height, panel_height(panel));
+  }
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
       "viewBox=\"0 0 {0:.0f} {1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" "
       "fill=\"#222222\">\n"
       "<title>{2}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-      width, kPanelHeight, escaped(title));
+      width, height, escaped(title));
   out += text_at(width / 2, 24, "middle", title, " font-size=\"15\"");
-  for (size_t i = 0; i < panels.size(); ++i) {
-    out += draw_panel(panels[i], kPanelWidth * static_cast<double>(i));
+  double origin = 0;
+  for (const Panel& panel : panels) {
+    out += draw_panel(panel, origin);
+    origin += panel_width(panel);
   }
   return out + "</svg>\n";
 }

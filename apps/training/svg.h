@@ -1,5 +1,5 @@
 #pragma once
-// results.svg: curves of a run, in one self-contained file that any browser shows.
+// results.svg and its like: curves and points in one self-contained file that any browser shows.
 
 #include <string>
 #include <utility>
@@ -7,10 +7,15 @@
 
 namespace gmlp {
 
+enum class Mark { kCircle, kSquare, kDiamond, kTriangle };
+
 struct Curve {
   std::string name;
   std::string colour;                             // "#rrggbb"
   std::vector<std::pair<double, double>> points;  // finite, x ascending
+  bool joined = true;                             // by a line
+  Mark mark = Mark::kCircle;                      // of curves of few points
+  std::vector<double> errors = {};                // of y, up and down, a number a point; or empty
 };
 
 struct Panel {
@@ -18,6 +23,8 @@ struct Panel {
   std::string x_label;
   std::string y_label;
   std::vector<Curve> curves;
+  bool log_x = false;          // x > 0
+  bool legend_beside = false;  // a column at the right, for many curves; else a line above
 };
 
 /// The panels side by side under one title, each with axes, ticks and a legend.
@@ -26,5 +33,9 @@ std::string draw_svg(const std::string& title, const std::vector<Panel>& panels)
 /// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high], low <
 /// high.
 std::vector<double> axis_ticks(double low, double high, int wanted);
+
+/// Round numbers inside [low, high], 0 < low < high, for a logarithmic axis: powers of ten when
+/// there are enough of them, else also numbers between.
+std::vector<double> log_axis_ticks(double low, double high);
 
 }  // namespace gmlp

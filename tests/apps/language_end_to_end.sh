@@ -106,20 +106,3 @@ expect_text out.txt "parameters       130,"
 expect_status 0 "$language" info --model $best --tensors
 expect_text out.txt "embed.weight"
 expect_status 0 "$language" info --model $best
-
-# ablate: a table of the rows that were asked for; what is done is not done again.
-shared=(--text text.txt --tokenizer bytes --seq-len 16 --depth 1 --d-model 16 --batch-size 8
-        --max-steps 2)
-expect_status 0 "$language" ablate "${shared[@]}" --only split,mixer --out table
-expect_text out.txt "| gMLP, split gate |"
-expect_text table/ablation.md "| MLP-Mixer |"
-[ "$(grep -c '^| [gM]' table/ablation.md)" = 2 ] || fail "the table has not two rows"
-expect_status 0 "$language" ablate "${shared[@]}" --only split,mixer,linear --out table
-expect_text out.txt "done before"
-expect_text table/ablation.md "linear gate"
-expect_status 2 "$language" ablate "${shared[@]}" --only gpt --out table
-expect_text err.txt "the rows are transformer"
-expect_status 2 "$language" ablate "${shared[@]}" --gate split --out table
-expect_text err.txt "--gate"
-expect_status 2 "$language" ablate "${shared[@]}" --lr 0.5 --only split --out table
-expect_text err.txt "is a run with other options"

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# ablate: both tables, the order's sentences, JSON and the picture; what is done is not done again.
+. "$(dirname "$0")/common.sh"
+
+shared=(--text text.txt --seq-len 16 --d-model 16 --batch-size 8 --max-steps 4 --warmup-steps 1
+        --quiet --no-figures)
+two=(--series table3 --only linear,split,additive --seeds 2 --seed 7 --depth 1
+     --out table)
+expect_status 0 "$language" ablate "${shared[@]}" "${two[@]}"
+expect_text out.txt "run 6 of 6: gMLP, split gate, 1 blocks, seed 8"
+expect_text out.txt "| gMLP, linear gate |"
+expect_text out.txt "Seeds 7, 8, mean ± sample standard deviation"
+expect_text out.txt "- linear above additive: "
+expect_text out.txt " the spread of "
+grep -q "above multiplicative" out.txt && fail "a pair without its runs is compared"
+for run in linear/seed-7 linear/seed-8 split/seed-7 split/seed-8; do
+  [ -s table/$run/summary.json ] || fail "table/$run has no summary.json"
+done
+[ "$(grep -c '^| gMLP, .* ± .* ± ' table/ablation.md)" = 3 ] || fail "not three rows with a spread"
+[ ! -e table/ablation.svg ] || fail "--no-figures drew one"
+
+# The numbers are those of the runs: mean and sample standard deviation by hand.
+losses() { tail -qn 1 table/"$1"/seed-*/metrics.csv | cut -d, -f4; }
+wanted=$(losses split | awk '{ p[NR] = exp($1) } END {
+  printf "%.3f ± %.3f", (p[1] + p[2]) / 2, (p[1] > p[2] ? p[1] - p[2] : p[2] - p[1]) / sqrt(2) }')
+expect_text table/ablation.md "| $wanted |"
+[ "$(grep -c '"val_perplexity"' table/ablation.json)" = 6 ] || fail "the JSON has not six runs"
+expect_text table/ablation.json '"higher": "linear"'
+[ "$(losses split | sort -u | wc -l)" = 2 ] || fail "two seeds gave the same loss"
+
+# Again: nothing is trained, the table is the same to a byte. A stopped run goes on, others stay.
+cp table/ablation.md first.md
+cp table/ablation.json first.json
+expect_status 0 "$language" ablate "${shared[@]}" "${two[@]}"
+[ "$(grep -c "done before" out.txt)" = 6 ] || fail "a finished run was made again"
+cmp table/ablation.md first.md || fail "the second table differs"
+cmp table/ablation.json first.json || fail "the second JSON differs"
+rm table/split/seed-8/summary.json
+expect_status 0 "$language" ablate "${shared[@]}" "${two[@]}"
+[ "$(grep -c "done before" out.txt)" = 5 ] || fail "not five runs were done before"
+cmp table/ablation.md first.md || fail "a run that was finished later gave another table"
+
+# The series by depth: one seed, and the Transformer of Table 3 in its middle.
+expect_status 0 "$language" ablate "${shared[@]}" --seed 7 --seeds 1 --out both \
+  --only transformer-relpos,transformer-deep,gmlp-middle
+expect_text out.txt "| gMLP | 6 |"
+expect_text out.txt "| Transformer | 10 |"
+expect_text out.txt "(24 + 24 layers)"
+expect_text out.txt "Seed 7, one for each depth"
+[ "$(find both -name summary.json | wc -l)" = 3 ] || fail "the shared run was made twice"
+
+# Drawn without --no-figures; the options of a run that is drawn later stay the same.
+expect_status 0 "$language" ablate --text text.txt --seq-len 16 --d-model 16 --batch-size 8 \
+  --max-steps 2 --series table3 --only split --seeds 2 --depth 1 --out drawn
+expect_text out.txt "drawn in drawn/ablation.svg"
+expect_text drawn/ablation.svg "gMLP, split gate"
+
+expect_status 0 "$language" ablate --help
+expect_text out.txt "--scale tiny: --max-steps"
+
+# Refused, with the reason, before anything is trained.
+refused() {
+  local text=$1
+  shift
+  expect_status 2 "$language" ablate "${shared[@]}" --out table "$@"
+  expect_text err.txt "$text"
+}
+refused "the rows are transformer" --only gpt
+refused "--gate: the rows of the table decide it" --gate=split
+refused "--seeds" --seeds 0
+refused "--series" --series table4
+refused "--time-limit" --time-limit 5
+refused "--depth: row gmlp-shallow decides it" --depth 1
+refused "is a run with other options" --seed 7 --depth 1 --series table3 --only split --lr 0.5
+refused "--colour" --only split --colour red

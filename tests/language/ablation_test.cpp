@@ -1,0 +1,114 @@
+// What ablate makes of its runs' numbers, against numbers by hand.
+
+#include <cmath>
+#include <limits>
+
+#include "apps/language/ablation_report.h"
+#include "core/error.h"
+#include "tests/core/temporary_folder.h"
+#include "tests/support/catch.h"
+
+namespace {
+
+gmlp::AblationResult result_with(const std::string& name, const std::vector<double>& perplexities) {
+  gmlp::AblationResult result;
+  for (const gmlp::AblationRow& row : gmlp::table3_rows()) {
+    if (row.name == name) result.row = &row;
+  }
+  result.blocks = 6;
+  uint64_t seed = 42;
+  for (const double perplexity : perplexities) {
+    result.runs.push_back({seed++, "runs", 910000, std::log(perplexity), perplexity, 17000});
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a spread is the sample standard deviation, which a single value has not") {
+  // Deviations from 5: -3, -1, -1, 0, 5: squares 36, over n - 1 = 4: 9.
+  const gmlp::Spread spread = gmlp::spread_of({2, 4, 4, 5, 10});
+  CHECK(spread.mean == 5.0);
+  CHECK(spread.deviation == 3.0);
+  CHECK(gmlp::spread_of({7.5}).mean == 7.5);
+  CHECK(std::isnan(gmlp::spread_of({7.5}).deviation));
+  CHECK(gmlp::spread_of({3, 3, 3}).deviation == 0.0);
+}
+
+TEST_CASE("a median is the middle value, or the mean of the two in the middle") {
+  CHECK(gmlp::median_of({9}) == 9.0);
+  CHECK(gmlp::median_of({9, 1, 2}) == 2.0);
+  CHECK(gmlp::median_of({9, 1, 2, 4}) == 3.0);
+}
+
+TEST_CASE("neighbours in the paper's order are compared, with the spread of both") {
+  const std::vector<gmlp::AblationResult> rows = {
+      result_with("mixer", {20, 21}), result_with("linear", {20, 22, 24}),
+      result_with("additive", {9, 9.5, 10}), result_with("multiplicative", {8, 10, 12}),
+      result_with("amlp", {3, 3, 3})};
+  const std::vector<gmlp::Comparison> pairs = gmlp::compare_to_paper(rows);
+  REQUIRE(pairs.size() == 2);  // split is missing, so its two pairs are
+  CHECK(std::string(pairs[0].higher->row->name) == "linear");
+  CHECK(std::string(pairs[0].lower->row->name) == "additive");
+  CHECK(pairs[0].difference == Approx(12.5));
+  CHECK(pairs[0].spread == Approx(std::sqrt(4 + 0.25)));
+  CHECK(pairs[0].as_paper());
+  CHECK(pairs[0].outside_spread());
+  CHECK(pairs[1].difference == Approx(-0.5));
+  CHECK_FALSE(pairs[1].as_paper());
+  CHECK_FALSE(pairs[1].outside_spread());
+  const std::string text = gmlp::ablation_text({"tiny", rows, {}});
+  CHECK(text.find("| gMLP, linear gate | 0.91 M | 22.000 ± 2.000 |") != std::string::npos);
+  CHECK(text.find("linear above additive: +12.500, as in the paper, outside the spread of 2.062") !=
+        std::string::npos);
+  CHECK(text.find("additive above multiplicative: -0.500, the other way round, within") !=
+        std::string::npos);
+}
+
+TEST_CASE("with one seed there is no spread to be outside of") {
+  const gmlp::AblationResults results{
+      "tiny", {result_with("linear", {22}), result_with("additive", {9})}, {}};
+  const std::vector<gmlp::Comparison> pairs = gmlp::compare_to_paper(results.table3);
+  REQUIRE(pairs.size() == 1);
+  CHECK(pairs[0].as_paper());
+  CHECK_FALSE(pairs[0].outside_spread());
+  CHECK(gmlp::ablation_text(results).find("one seed, no spread") != std::string::npos);
+  CHECK(gmlp::ablation_json(results).find("\"deviation\": null") != std::string::npos);
+}
+
+TEST_CASE("a picture has a line a series by depth, a bar a spread, and nothing that is lost") {
+  gmlp::AblationResults results{
+      "tiny", {result_with("linear", {20, 22}), result_with("split", {6})}, {}};
+  for (const gmlp::AblationRow& row : gmlp::depth_rows()) {
+    results.depths.push_back(result_with("split", {5}));
+    results.depths.back().row = &row;
+  }
+  results.table3.push_back(result_with("mixer", {std::numeric_limits<double>::quiet_NaN()}));
+  const std::string svg = gmlp::ablation_svg(results);
+  CHECK(svg.find("gMLP, by depth") != std::string::npos);
+  CHECK(svg.find("Transformer, by depth") != std::string::npos);
+  CHECK(svg.find("gMLP, linear gate") != std::string::npos);
+  CHECK(svg.find("MLP-Mixer") == std::string::npos);
+  CHECK(svg.find("nan") == std::string::npos);
+  CHECK(gmlp::ablation_svg({"tiny", {}, {}}).empty());
+}
+
+TEST_CASE("a run that is not finished is refused, a finished one read as its files say") {
+  const gmlp::TemporaryFolder folder;
+  const std::string& run = folder.path();
+  folder.write("summary.json", R"({"parameters": 12, "steps": 3, "total_steps": 4})");
+  CHECK_THROWS_AS(gmlp::read_ablation_run(run, 1, 16), gmlp::InputError);
+  folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4})");
+  folder.write("metrics.csv",
+               "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds\n"
+               "1,2,3.5,3.0,,0.001,100,1\n2,4,2.5,2.0,,0.001,100,2\n");
+  folder.write("steps.jsonl",
+               "{\"step\":1,\"samples_per_s\":10}\n{\"step\":2,\"samples_per_s\":30}\n"
+               "{\"step\":3,\"samples_per_s\":20}\n");
+  const gmlp::AblationRun read = gmlp::read_ablation_run(run, 5, 16);
+  CHECK(read.seed == 5);
+  CHECK(read.parameters == 12);
+  CHECK(read.loss == 2.0);
+  CHECK(read.perplexity == Approx(std::exp(2.0)));
+  CHECK(read.tokens_per_s == 320.0);
+}
