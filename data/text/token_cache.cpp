@@ -75,6 +75,15 @@ std::string parse(std::string_view bytes, const TokenKey& key, TokenStorage& sto
   for (int64_t i = 0; i < storage.count; ++i) {
     if (storage.id(i) >= header.vocab) return "it holds ids beyond the vocabulary";
   }
+  // Interpolation multiplies a distance by up to a block.
+  constexpr int64_t kLongestText = INT64_MAX / kTokenBlock;
+  int64_t last = 0;
+  for (int64_t block = 0; block < blocks_of(storage.count); ++block) {
+    const int64_t position = load<int64_t>(storage.positions, block);
+    if (position < last || position > storage.text_bytes) return "its positions do not rise";
+    last = position;
+  }
+  if (storage.text_bytes < 0 || storage.text_bytes > kLongestText) return "its text is too long";
   return "";
 }
 

@@ -69,7 +69,8 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 /// or bytes. The same files give the same bytes.
 struct TokenizerTraining {
   std::string type;
-  int64_t vocab = 0;  // with the special ids; 0 with chars: all characters
+  int64_t vocab = 0;                   // with the special ids; 0 with chars: all characters
+  std::string model_type = "unigram";  // of sentencepiece, or "bpe"
 };
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options);

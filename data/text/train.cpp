@@ -101,12 +101,14 @@ std::string reason_of(const sp::util::Status& status) {
   return printable(bracket == std::string::npos ? message : message.substr(bracket + 2));
 }
 
-std::string train_sentencepiece(const std::vector<std::string>& files, int64_t vocab) {
+std::string train_sentencepiece(const std::vector<std::string>& files,
+                                const TokenizerTraining& training) {
+  const int64_t vocab = training.vocab;
   const std::vector<std::string> lines = sample_lines(files);
   if (lines.empty()) fail_input("{}: holds no text; name another file", files.front());
   silence_sentencepiece();
   const std::unordered_map<std::string, std::string> options = {
-      {"model_type", "unigram"},
+      {"model_type", training.model_type},
       {"vocab_size", std::to_string(vocab)},
       {"character_coverage", "0.9995"},
       {"byte_fallback", "true"},
@@ -187,7 +189,10 @@ std::string train_tokenizer(const std::vector<std::string>& files,
     fail_input("--vocab-size {}: must be between {} and {} for --type {}", options.vocab, least,
                kMost, options.type);
   }
-  return chars ? train_chars(files, options.vocab) : train_sentencepiece(files, options.vocab);
+  if (options.model_type != "unigram" && options.model_type != "bpe") {
+    fail_input("--model-type {}: must be unigram or bpe", printable(options.model_type));
+  }
+  return chars ? train_chars(files, options.vocab) : train_sentencepiece(files, options);
 }
 
 }  // namespace gmlp

@@ -1,8 +1,8 @@
 // WordPiece as BERT has it (Devlin et al. 2019; a vocab.txt, a piece a line, "##" before the pieces
 // that go on inside a word). Two passes over each word:
 //   basic      control characters vanish, white space (newlines too) parts words, each punctuation
-//              mark and each CJK character is a word; for an uncased vocabulary lower case (letter
-//              by letter, so a final sigma stays a sigma), then NFD without its combining marks
+//              mark and each CJK character is a word; for an uncased vocabulary lower case (with
+//              Greek's final sigma), then NFD without its combining marks
 //   wordpiece  from the left the longest piece that fits, [UNK] for a word that cannot be made
 // Each byte of a normalized word remembers the bytes of the text that it comes from.
 #include <algorithm>
@@ -19,21 +19,30 @@
 namespace gmlp {
 namespace {
 
-constexpr int64_t kMaxWord = 100;  // characters; BERT makes a longer word [UNK]
+// A longer word is [UNK]. In characters; Google's own code has 200, every tokenizer since 100.
+constexpr int64_t kMaxWord = 100;
+
+constexpr char32_t kSigma = 0x03A3;       // capital
+constexpr char32_t kFinalSigma = 0x03C2;  // small
 
 bool is_ascii(char32_t c) {
   return c < 0x80;
 }
 
+utf8proc_category_t category_of(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c));
+}
+
 bool is_space(char32_t c) {
   if (is_ascii(c)) return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ZS;
+  const utf8proc_category_t category = category_of(c);
+  return category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP;
 }
 
 /// Characters that BERT drops from the text.
 bool is_dropped(char32_t c) {
   if (is_ascii(c)) return c < 0x20 || c == 0x7F;
-  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  const utf8proc_category_t category = category_of(c);
   return c == 0xFFFD || category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF;
 }
 
@@ -43,7 +52,7 @@ bool is_punctuation(char32_t c) {
     return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
            (c >= 123 && c <= 126);
   }
-  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  const utf8proc_category_t category = category_of(c);
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
@@ -63,6 +72,59 @@ bool is_cjk(char32_t c) {
                                              {0x2F800, 0x2FA1F}}};
   return std::any_of(kRanges.begin(), kRanges.end(),
                      [&](const Range& range) { return c >= range.first && c <= range.last; });
+}
+
+/// Unicode's Case_Ignorable: marks and signs that stand in a word without being a letter of it.
+bool is_case_ignorable(char32_t c) {
+  constexpr std::u32string_view kInsideWords =
+      U"\'.:\u00B7\u0387\u055F\u05F4\u2018\u2019\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A";
+  switch (category_of(c)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      return kInsideWords.find(c) != std::u32string_view::npos;
+  }
+}
+
+/// Unicode's Cased, of characters that are not Case_Ignorable: letters, numbers and signs (a Roman
+/// numeral, a circled letter) with an upper and a lower case.
+bool is_cased(char32_t c) {
+  const utf8proc_category_t category = category_of(c);
+  if (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LT) return true;
+  const bool ordinal = c == 0xAA || c == 0xBA;
+  const bool roman = c >= 0x2160 && c <= 0x217F;
+  const bool circled = c >= 0x24B6 && c <= 0x24E9;
+  const bool squared = (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
+                       (c >= 0x1F170 && c <= 0x1F189);
+  return ordinal || roman || circled || squared;
+}
+
+/// Whether the capital sigma at byte `at` ends a word (Final_Sigma in Unicode's SpecialCasing.txt):
+/// a cased character before it and none behind it, others than those to be ignored not counted.
+bool is_final_sigma(std::string_view text, int64_t at) {
+  const auto is_passed = [](char32_t c) {
+    return !is_space(c) && (is_dropped(c) || is_case_ignorable(c));
+  };
+  bool cased_before = false;
+  for (int64_t i = at; i > 0;) {
+    do --i;
+    while ((text[static_cast<size_t>(i)] & 0xC0) == 0x80);
+    const char32_t before = utf8_at(text, i).code;
+    if (is_passed(before)) continue;
+    cased_before = is_cased(before);
+    break;
+  }
+  if (!cased_before) return false;
+  for (int64_t i = at + utf8_at(text, at).size; i < static_cast<int64_t>(text.size());) {
+    const Utf8Char behind = utf8_at(text, i);
+    if (!is_passed(behind.code)) return !is_cased(behind.code);
+    i += behind.size;
+  }
+  return true;
 }
 
 /// A normalized word. begins[i] and ends[i]: where the text of its byte i stands.
@@ -135,7 +197,8 @@ class WordPieceTokenizer : public Tokenizer {
     for (int64_t at = 0; at < static_cast<int64_t>(text.size());) {
       const Utf8Char character = utf8_at(text, at);
       const int64_t end = at + character.size;
-      const char32_t c = character.code;
+      char32_t c = character.code;
+      if (!cased_ && c == kSigma && is_final_sigma(text, at)) c = kFinalSigma;
       if (is_space(c)) {
         finish(word, out);
       } else if (!is_dropped(c)) {

@@ -218,6 +218,26 @@ TEST_CASE("large vocabularies take four bytes an id") {
   CHECK(row.slice(1, 990).text_bytes() == 3 * 989);
 }
 
+TEST_CASE("a cache whose positions in the text do not rise is not used") {
+  const TempFolder folder;
+  const gmlp::TokenKey key{1, 2, 300};
+  const auto reason_for = [&](int64_t second, int64_t text_bytes) {
+    gmlp::TokenWriter writer(300);
+    for (int64_t i = 0; i < 2 * gmlp::kTokenBlock; ++i) {
+      writer.add(i, i < gmlp::kTokenBlock ? 100 : second);
+    }
+    gmlp::write_file_atomic(folder.path("cache"), writer.finish(key, text_bytes));
+    std::string reason;
+    gmlp::map_tokens(folder.path("cache"), key, reason);
+    return reason;
+  };
+  CHECK(reason_for(100, 200).empty());
+  CHECK(reason_for(99, 200) == "its positions do not rise");
+  CHECK(reason_for(201, 200) == "its positions do not rise");
+  CHECK(reason_for(INT64_MIN, 200) == "its positions do not rise");
+  CHECK(reason_for(200, INT64_MAX) == "its text is too long");
+}
+
 TEST_CASE("a row knows the bytes of its parts") {
   Corpus corpus;
   std::string text;

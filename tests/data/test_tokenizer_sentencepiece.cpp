@@ -111,6 +111,24 @@ TEST_CASE("the same text trains the same sentencepiece model") {
         trained_model());
 }
 
+TEST_CASE("a bpe model trains, round-trips and is not the unigram one") {
+  const TempFolder folder;
+  gmlp::write_file_atomic(folder.path("t.txt"), made_text(500));
+  const std::string model =
+      gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 320, "bpe"});
+  CHECK(model != trained_model());
+  const std::unique_ptr<Tokenizer> tokenizer = read(model);
+  CHECK(tokenizer->vocab() == 320);
+  const std::string text = "bako ritenlo \u65e5.";
+  CHECK(tokenizer->decode(tokenizer->encode_ids(text)) == text);
+  CHECK(input_error([&] {
+          gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 9000, "bpe"});
+        }).find("--vocab-size 9000: SentencePiece cannot train") == 0);
+  CHECK(input_error([&] {
+          gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 320, "word"});
+        }).find("--model-type word: must be unigram or bpe") == 0);
+}
+
 TEST_CASE("a vocabulary that the text does not give is an error") {
   const TempFolder folder;
   gmlp::write_file_atomic(folder.path("t.txt"), "only a few words\n");

@@ -63,7 +63,17 @@ TEST_CASE("punctuation and ideographs are words, control characters vanish") {
   CHECK(names(*tokenizer, "a\u65e5\u672cb\u3002") == Names{"a", "\u65e5", "\u672c", "b", "\u3002"});
   CHECK(names(*tokenizer, "\u304b\u306a") == Names{"\u304b", "##\u306a"});
   CHECK(names(*tokenizer, "a\u200bb\x01") == Names{"ab"});  // U+200B is of the class Cf
-  CHECK(names(*tokenizer, "a\u00a0b\u3000a") == Names{"a", "b", "a"});
+  CHECK(names(*tokenizer, "a\u00a0b\u3000a\u2028b\u2029a") == Names{"a", "b", "a", "b", "a"});
+}
+
+TEST_CASE("a capital sigma at a word's end becomes a final one") {
+  const std::unique_ptr<Tokenizer> tokenizer = vocabulary("\u03b1\n##\u03c3\n##\u03c2\n##\u03b1\n");
+  const std::string end = "##\u03c2";
+  const std::string inside = "##\u03c3";
+  CHECK(names(*tokenizer, "\u0391\u03a3") == Names{"\u03b1", end});
+  CHECK(names(*tokenizer, "\u0391\u03a3\u0391") == Names{"\u03b1", inside, "##\u03b1"});
+  CHECK(names(*tokenizer, "\u0391\u0301\u03a3\u00ad \u0391") == Names{"\u03b1", end, "\u03b1"});
+  CHECK(names(*tokenizer, "\u0391\u03a3\u2028\u0391") == Names{"\u03b1", end, "\u03b1"});
 }
 
 TEST_CASE("each piece knows its bytes in the text as it was") {

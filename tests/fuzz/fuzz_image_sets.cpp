@@ -1,0 +1,60 @@
+// MNIST's idx files, plain and gzip'd, and CIFAR's. The first byte says which and the second where
+// the images end and the labels begin.
+#include <filesystem>
+
+#include "core/file.h"
+#include "data/images/sources.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace {
+
+struct Folder {
+  Folder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "gmlp_fuzz_XXXXXX").string();
+    path = mkdtemp(pattern.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  void write(const std::string& name, std::string_view bytes) const {
+    std::FILE* file = std::fopen((path / name).c_str(), "wb");
+    gmlp_fuzz::demand(file != nullptr);
+    std::fwrite(bytes.data(), 1, bytes.size(), file);
+    std::fclose(file);
+  }
+
+  std::filesystem::path path;
+};
+
+void use(const gmlp::DataSplits& splits) {
+  for (int64_t i = 0; i < splits.train->size(); ++i) {
+    splits.train->image(i);
+    gmlp_fuzz::demand(splits.train->label(i) <
+                      static_cast<int64_t>(splits.train->class_names().size()));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size < 2) return 0;
+  const bool gzip = (data[0] & 1) != 0;
+  const bool cifar = (data[0] & 2) != 0;
+  const std::string_view all = gmlp_fuzz::view_of(data + 2, size - 2);
+  const size_t end = all.size() * data[1] / 255;
+  const Folder folder;
+  for (const char* part : {"train", "t10k"}) {
+    const std::string name = part;
+    const std::string extension = gzip ? ".gz" : "";
+    folder.write(name + "-images-idx3-ubyte" + extension, all.substr(0, end));
+    folder.write(name + "-labels-idx1-ubyte" + extension, all.substr(end));
+  }
+  for (const char* name : {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                           "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}) {
+    if (cifar) folder.write(name, all);
+  }
+  return gmlp_fuzz::survive([&] {
+    use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path, false));
+  });
+}

@@ -1,0 +1,15 @@
+// A weights file: header, offsets, and every tensor's values.
+#include "core/safetensors.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return gmlp_fuzz::survive([&] {
+    const std::string& path = gmlp_fuzz::file_of(gmlp_fuzz::view_of(data, size));
+    const gmlp::SafetensorsFile file = gmlp::SafetensorsFile::open(path);
+    for (const gmlp::SafetensorsFile::Entry& entry : file.entries()) {
+      file.checksum(entry);
+      gmlp_fuzz::survive([&] { file.read(entry.name, gmlp::DType::kF64); });
+      gmlp_fuzz::survive([&] { file.read_integers(entry.name); });
+    }
+  });
+}

@@ -1,0 +1,25 @@
+#pragma once
+// What is asked of any tokenizer that a file gave.
+
+#include "data/text/tokenizer.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace gmlp_fuzz {
+
+inline void use_tokenizer(const gmlp::Tokenizer& tokenizer, std::string_view text) {
+  int64_t last = 0;
+  std::vector<int64_t> ids;
+  for (const gmlp::Piece& piece : tokenizer.encode(text)) {
+    demand(piece.id >= 0 && piece.id < tokenizer.vocab());
+    demand(piece.begin >= last && piece.end >= piece.begin);
+    demand(piece.end <= static_cast<int64_t>(text.size()));
+    last = piece.begin;
+    ids.push_back(piece.id);
+    tokenizer.name(piece.id);
+  }
+  tokenizer.decode(ids);
+  gmlp::encode_with_mask(tokenizer, std::string(text) + "[MASK]" + std::string(text));
+  tokenizer.file_bytes();
+}
+
+}  // namespace gmlp_fuzz
