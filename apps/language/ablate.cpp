@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -13,6 +12,7 @@
 #include "apps/language/commands.h"
 #include "apps/language/run.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/run_folder.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -110,19 +110,13 @@ int run_row(const Row& row, const AblateOptions& options) {
   const std::string folder = options.out + "/" + row.name;
   std::optional<PretrainCommand> command = parse_pretrain(arguments_for(row, options));
   if (!command) return kExitSuccess;  // --help among pretrain's options
-  const std::string config = folder + "/config.toml";
-  if (std::filesystem::exists(config) &&
-      binding_options(read_text(config)) != binding_options(command->config)) {
-    fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
-  }
-  if (std::filesystem::exists(folder + "/summary.json")) {
+  const RunState state = run_state(folder, command->config);
+  if (state == RunState::kDone) {
     fmt::print("{}: done before, in {}\n", row.title, folder);
     return kExitSuccess;
   }
   fmt::print("\n{}\n", row.title);
-  if (std::filesystem::exists(folder + "/checkpoints/last")) {
-    command = parse_pretrain({"--resume", folder});
-  }
+  if (state == RunState::kSaved) command = parse_pretrain({"--resume", folder});
   return pretrain(*command);
 }
 

@@ -178,13 +178,16 @@ int TrainingRun::finish() {
     save_last();
     console->line(fmt::format("stopped by signal {} at step {}; saved. Continue with", signal,
                               progress.step));
-    console->line(fmt::format("  {} --resume {}", identity.command, folder->path()));
+    const std::string& path = identity.resume_as.empty() ? folder->path() : identity.resume_as;
+    console->line(fmt::format("  {} --resume {}", identity.command, path));
     return 128 + signal;
   }
   if (progress.step < total_steps) {
     console->line(fmt::format("time limit reached at step {} of {}", progress.step, total_steps));
     validate_unfinished_epoch();
     if (stop_signal() != 0) return 128 + stop_signal();
+  } else if (!validated_ && !validate_averaged().complete) {
+    return 128 + stop_signal();  // a run killed after its last save had not said its final score
   }
   write_summary();
   if (!common_options().no_figures) {

@@ -51,13 +51,14 @@ struct Score {
 
 /// What a run calls itself and what it counts in.
 struct RunIdentity {
-  std::string command;  // "gmlp-vision train": resumes the run
-  std::string kind;     // the folder below runs/
-  std::string model;    // the architecture's name
-  std::string data;     // the data's
-  std::string samples;  // "images"
-  std::string unit;     // of speed: "samples" or "tokens"
-  int64_t units = 1;    // in a sample
+  std::string command;    // "gmlp-vision train": resumes the run
+  std::string resume_as;  // the folder to resume, where it is not the run's own
+  std::string kind;       // the folder below runs/
+  std::string model;      // the architecture's name
+  std::string data;       // the data's
+  std::string samples;    // "images"
+  std::string unit;       // of speed: "samples" or "tokens"
+  int64_t units = 1;      // in a sample
   int64_t parameters = 0;
   double forward_flops = 0;  // of one sample
   std::string figures;       // the files that draw_figures makes

@@ -80,7 +80,7 @@ std::string FinetuneRun::score_text(const Score& score) const {
 }
 
 std::string FinetuneRun::best_text() const {
-  const std::string name = is_span_task(task) ? "F1" : "accuracy";
+  const std::string name = metric_name(task);
   if (is_span_task(task)) return fmt::format("{} {:.2f} %", name, progress.best_top1);
   const double error = 100 * standard_error(progress.best_top1 / 100, files.dev.front()->size());
   return fmt::format("{} {:.2f} ± {:.2f} %", name, progress.best_top1, error);
@@ -116,8 +116,7 @@ void FinetuneRun::draw_figures() {
 }
 
 std::string FinetuneRun::next_command(const std::string& checkpoint) const {
-  return fmt::format("gmlp-language eval --task {} --data {} --model {}", task_name(task),
-                     options.data, checkpoint);
+  return eval_command(task, options.data, checkpoint);
 }
 
 }  // namespace gmlp

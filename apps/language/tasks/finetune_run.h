@@ -5,6 +5,7 @@
 //   finetune.cpp          a batch's forward and backward pass
 //   finetune_setup.cpp    options -> model, examples, loader
 //   finetune_report.cpp   banner, samples, scores, figures
+//   finetune_runs.cpp     several runs and their median
 
 #include <cstdint>
 #include <functional>
@@ -72,11 +73,15 @@ class FinetuneRun : public TrainingRun {
   // finetune_report.cpp
   std::string sample_text(int64_t row) const;
 
+  std::string resume_as_;
   double wait_ = 0;  // seconds that batches took to make
   TaskScore last_score_;
 };
 
 /// Finetunes as `command` says; the exit status. `hooks` are for tests.
 int finetune(const FinetuneCommand& command, const FinetuneRun::Hooks& hooks = {});
+
+/// finetune --runs N: N runs in one folder, and their median.
+int finetune_runs(const FinetuneCommand& command);
 
 }  // namespace gmlp

@@ -13,7 +13,10 @@
 namespace gmlp {
 
 FinetuneRun::FinetuneRun(const FinetuneCommand& command, const Hooks& test_hooks)
-    : options(command.options), hooks(test_hooks), task(task_from_name(options.task)) {
+    : options(command.options),
+      hooks(test_hooks),
+      task(task_from_name(options.task)),
+      resume_as_(command.resume_as) {
   prepare(command.config);
   build_model();
   open_files();
@@ -39,7 +42,7 @@ void FinetuneRun::build_model() {
   if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(config);
   model = std::make_unique<LanguageModel>(config, dtype, options.seed);
   if (saved) return;
-  if (stored) {
+  if (stored && !options.from_scratch) {
     load_weights_from(choice.model);
   } else {
     note("the model starts from nothing; a pretrained one would know words already");
@@ -76,6 +79,7 @@ void FinetuneRun::open_files() {
 
 void FinetuneRun::identify() {
   identity.command = "gmlp-language finetune";
+  identity.resume_as = resume_as_;
   identity.kind = "language";
   identity.model = config.name;
   identity.data = task_name(task);

@@ -137,7 +137,8 @@ bool names_task(const std::vector<std::string>& arguments) {
 
 int language_finetune(const std::vector<std::string>& arguments) {
   const std::optional<FinetuneCommand> command = parse_finetune(arguments);
-  return command ? finetune(*command) : kExitSuccess;
+  if (!command) return kExitSuccess;
+  return command->options.runs > 1 ? finetune_runs(*command) : finetune(*command);
 }
 
 int task_eval(const std::vector<std::string>& arguments) {

@@ -24,6 +24,11 @@ void add_task_options(CLI::App& app, FinetuneOptions& options) {
   app.add_option("--tokenizer", options.tokenizer,
                  "For a --model without weights: bytes, or a tokenizer's file")
       ->type_name("FILE|bytes");
+  app.add_flag("--from-scratch", options.from_scratch,
+               "Take only the architecture and the tokenizer of --model; the weights are random");
+  app.add_option("--runs", options.runs,
+                 "Finetune N times, with seeds SEED, SEED + 1, ..., and report the median")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
       ->check(CLI::Range(0.0, 0.99));
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
@@ -74,8 +79,9 @@ void fill_in(FinetuneOptions& options) {
   if (options.lr != kNoNumber) return;
   const double ratio =
       512.0 / static_cast<double>(choose_language_model(options.model).block.d_model);
-  const bool stored = std::filesystem::is_directory(options.model.model);
-  options.lr = stored ? std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio) : 1e-3;
+  const bool pretrained =
+      std::filesystem::is_directory(options.model.model) && !options.from_scratch;
+  options.lr = pretrained ? std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio) : 1e-3;
 }
 
 /// CLI11 writes every number with few digits: so that the run has the very number that its

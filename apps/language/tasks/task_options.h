@@ -17,6 +17,8 @@ struct FinetuneOptions : TrainOptions {
   LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json, to start from nothing
   std::string tokenizer;       // where the model has none
   TaskTextOptions text;
+  bool from_scratch = false;  // of --model only the architecture and the tokenizer
+  int64_t runs = 1;           // with seeds seed, seed + 1, ...
   double dropout = 0.1;
   bool no_shuffle = false;
   int64_t max_train_samples = 0;  // 0: all
@@ -26,6 +28,7 @@ struct FinetuneOptions : TrainOptions {
 struct FinetuneCommand {
   FinetuneOptions options;
   std::string config;
+  std::string resume_as;  // what --resume is to be given; empty: the run's folder
 };
 
 /// Parses the arguments after `finetune`. With --resume the options are those of the run's

@@ -144,6 +144,15 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
   return result;
 }
 
+const char* metric_name(Task task) {
+  return is_span_task(task) ? "F1" : "accuracy";
+}
+
+std::string eval_command(Task task, const std::string& data, const std::string& checkpoint) {
+  return fmt::format("gmlp-language eval --task {} --data {} --model {}", task_name(task), data,
+                     checkpoint);
+}
+
 std::string task_score_text(Task task, const TaskSetScore& score) {
   if (!is_span_task(task)) {
     return fmt::format("{} {:.2f} ± {:.2f} %", task == Task::kMnli ? score.name : "accuracy",

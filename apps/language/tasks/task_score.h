@@ -51,6 +51,11 @@ struct TaskScore : Score {
 };
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets);
 
+/// What a run of the task is judged by, Score's top1: "accuracy" or "F1".
+const char* metric_name(Task task);
+/// "gmlp-language eval ..." of a finetuned model.
+std::string eval_command(Task task, const std::string& data, const std::string& checkpoint);
+
 /// "accuracy 81.23 ± 1.32 %", "matched 61.00 ± 0.49 %, mismatched ...", "exact match ..., F1 ...".
 std::string task_score_text(Task task, const TaskSetScore& score);
 nlohmann::ordered_json task_score_json(Task task, const TaskSetScore& score);
