@@ -53,7 +53,6 @@ int run_one(const FinetuneCommand& all, const std::string& folder, int64_t numbe
   options.seed = all.options.seed + static_cast<uint64_t>(number - 1);
   options.out = numbered_run(folder, number);
   options.resume.clear();
-  one.resume_as = folder;
   one.config = with_value(all.config, "runs", "1");
   one.config = with_value(one.config, "seed", std::to_string(options.seed));
   one.config = with_value(one.config, "out", "\"\"");  // used with --config, it makes a new run
@@ -64,7 +63,9 @@ int run_one(const FinetuneCommand& all, const std::string& folder, int64_t numbe
   if (!options.quiet) {
     fmt::print("\nrun {} of {}, seed {}\n", number, all.options.runs, options.seed);
   }
-  return finetune(one);
+  FinetuneRun run(one);
+  run.identity.resume_as = folder;
+  return train_to_end(run);
 }
 
 /// What a run reached: the score of its best epoch.
@@ -84,8 +85,8 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
   run.folder = numbered_run(folder, number);
   const std::string path = run.folder + "/summary.json";
   const Json summary = Json::parse(read_text(path), nullptr, false);
-  const bool span = is_span_task(task_from_name(command.options.task));
-  const Json::json_pointer place(span ? "/best/val_f1" : "/best/val_accuracy");
+  const char* column = metric_column(task_from_name(command.options.task));
+  const Json::json_pointer place(std::string("/best/") + column);
   if (summary.is_discarded() || !summary.contains(place) || !summary.at(place).is_number()) {
     fail_run("{}: has no score; remove {} and --resume {}", path, run.folder, folder);
   }
@@ -117,11 +118,11 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
     row.update(run.best);
     list.push_back(row);
   }
-  const bool span = is_span_task(task_from_name(command.options.task));
+  const char* column = metric_column(task_from_name(command.options.task));
   const Json json = {{"model", median.model},
                      {"task", command.options.task},
                      {"from_scratch", command.options.from_scratch},
-                     {"metric", span ? "val_f1" : "val_accuracy"},
+                     {"metric", column},
                      {"median", median.value},
                      {"values", values},
                      {"median_run", fmt::format("run-{}", median.number)},
@@ -156,7 +157,7 @@ int finetune_runs(const FinetuneCommand& command) {
       if (status != kExitSuccess) return status;
     } catch (const InputError&) {
       // Wrong input is found before the first run has a folder; then this one is not left behind.
-      if (!std::filesystem::exists(numbered_run(folder, 1))) {
+      if (command.options.resume.empty() && !std::filesystem::exists(numbered_run(folder, 1))) {
         std::filesystem::remove(folder + "/config.toml");
         std::filesystem::remove(folder);
       }

@@ -12,11 +12,8 @@
 
 namespace gmlp {
 
-FinetuneRun::FinetuneRun(const FinetuneCommand& command, const Hooks& test_hooks)
-    : options(command.options),
-      hooks(test_hooks),
-      task(task_from_name(options.task)),
-      resume_as_(command.resume_as) {
+FinetuneRun::FinetuneRun(const FinetuneCommand& command)
+    : options(command.options), task(task_from_name(options.task)) {
   prepare(command.config);
   build_model();
   open_files();
@@ -79,11 +76,11 @@ void FinetuneRun::open_files() {
 
 void FinetuneRun::identify() {
   identity.command = "gmlp-language finetune";
-  identity.resume_as = resume_as_;
   identity.kind = "language";
   identity.model = config.name;
   identity.data = task_name(task);
   identity.samples = is_span_task(task) ? "windows" : "examples";
+  identity.metric = metric_column(task);
   identity.unit = "tokens";
   identity.units = config.block.tokens;
   identity.parameters = config.parameter_count();

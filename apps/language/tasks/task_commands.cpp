@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +15,7 @@
 #include "apps/language/tasks/task_model.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/options.h"
 #include "apps/training/signals.h"
 #include "core/error.h"
 #include "core/file.h"

@@ -24,15 +24,9 @@ struct FinetuneOptions : TrainOptions {
   int64_t max_train_samples = 0;  // 0: all
 };
 
-/// The options of one run, and the text they resolve to (config.toml).
-struct FinetuneCommand {
-  FinetuneOptions options;
-  std::string config;
-  std::string resume_as;  // what --resume is to be given; empty: the run's folder
-};
+using FinetuneCommand = RunCommand<FinetuneOptions>;
 
-/// Parses the arguments after `finetune`. With --resume the options are those of the run's
-/// config.toml. Empty when help was printed; InputError for wrong usage.
+/// The arguments after `finetune`; see parse_run_command.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
 
 }  // namespace gmlp
