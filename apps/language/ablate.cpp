@@ -4,8 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include <fmt/format.h>
@@ -16,6 +14,7 @@
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/run_folder.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -157,22 +156,6 @@ PlannedRun planned(const AblationRow& row, uint64_t seed, const AblateOptions& o
   return run;
 }
 
-bool is_done(const std::string& folder) {
-  const std::string path = folder + "/summary.json";
-  if (!std::filesystem::exists(path)) return false;
-  const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
-  return !summary.is_discarded() && summary.value("steps", 0) == summary.value("total_steps", -1);
-}
-
-/// Throws InputError for a run under other options: the rows would not be comparable.
-void check_folder(const PlannedRun& run) {
-  const std::string config = run.folder + "/config.toml";
-  if (std::filesystem::exists(config) &&
-      binding_options(read_text(config)) != binding_options(run.command.config)) {
-    fail_input("{}: is a run with other options; choose another --out, or remove it", run.folder);
-  }
-}
-
 /// Makes the runs that are not yet done, each from where it was stopped. The exit status.
 int make_runs(const std::vector<PlannedRun>& runs) {
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -180,15 +163,14 @@ int make_runs(const std::vector<PlannedRun>& runs) {
     const std::string title =
         fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1, runs.size(), run.row->title,
                     run.model.depth, run.command.options.seed);
-    if (is_done(run.folder)) {
+    const RunState state = run_state(run.folder, run.command.config);
+    if (state == RunState::kDone) {
       fmt::print("{}: done before, in {}\n", title, run.folder);
       continue;
     }
     fmt::print("\n{}\n", title);
     std::optional<PretrainCommand> resumed;
-    if (std::filesystem::exists(run.folder + "/checkpoints/last")) {
-      resumed = parse_pretrain({"--resume", run.folder});
-    }
+    if (state == RunState::kSaved) resumed = parse_pretrain({"--resume", run.folder});
     const int status = pretrain(resumed ? *resumed : run.command);
     if (status != kExitSuccess) return status;
   }
@@ -244,7 +226,8 @@ int ablate(const AblateOptions& options) {
     });
     if (!there) runs.push_back(std::move(run));
   }
-  for (const PlannedRun& run : runs) check_folder(run);
+  // Refused before hours of training, not after.
+  for (const PlannedRun& run : runs) run_state(run.folder, run.command.config);
 
   const int status = make_runs(runs);
   if (status != kExitSuccess) return status;

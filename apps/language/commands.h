@@ -2,7 +2,6 @@
 // The verbs of gmlp-language beside pretrain (run.h). Each takes the arguments after its name,
 // returns the exit status and throws InputError for wrong usage or input.
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -15,14 +14,5 @@ int language_generate(const std::vector<std::string>& arguments);
 int language_predict(const std::vector<std::string>& arguments);
 int language_ablate(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
-
-/// What every verb on a stored model can be told.
-struct StoredModelOptions {
-  std::string model;
-  std::string kernels = "fused";
-  std::string precision = "f32";
-  int threads = 0;
-};
-void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
 
 }  // namespace gmlp

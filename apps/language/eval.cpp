@@ -11,6 +11,7 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/options.h"
 #include "apps/training/signals.h"
 #include "core/file.h"
 #include "core/parallel.h"
@@ -40,18 +41,6 @@ void report(const TextScore& score, const std::string& model, const std::vector<
 }
 
 }  // namespace
-
-void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
-  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
-  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  app.add_option("--kernels", options.kernels, "fused or reference")
-      ->check(CLI::IsMember({"fused", "reference"}));
-  app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(CLI::Range(0, 4096));
-}
 
 int language_eval(const std::vector<std::string>& arguments) {
   StoredModelOptions options;

@@ -48,7 +48,6 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   int64_t count = loader.batches_per_epoch();
   if (most > 0) count = std::min(count, most);
   TextScore score;
-  score.top1 = -1;  // the loss is computed without logits
   std::vector<BatchLoss> batches;
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -71,6 +70,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   score.loss = sum / scored;
   score.standard_error = standard_error_of(batches, score.loss, scored);
   score.perplexity = std::exp(score.loss);
+  score.metric = score.perplexity;
   score.bits_per_byte = bits_per_byte(score.loss, tokens);
   score.complete = true;
   return score;

@@ -14,6 +14,7 @@
 #include "apps/language/commands.h"
 #include "apps/language/shown_text.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/options.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"

@@ -1,7 +1,7 @@
 #include "apps/language/options.h"
 
-#include "apps/training/main_guard.h"
-#include "apps/training/run_folder.h"
+#include <CLI/CLI.hpp>
+
 #include "core/error.h"
 
 namespace gmlp {
@@ -36,6 +36,11 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
       ->check(CLI::Range(0.0, 0.99));
 }
 
+void add_options(CLI::App& app, LanguageOptions& options) {
+  add_language_model_options(app, options.model);
+  add_text_options(app, options);
+}
+
 void check_complete(const LanguageOptions& options) {
   if (options.text.empty()) fail_input("pretrain needs --text FILE; name one or more text files");
   if (options.tokenizer.empty()) {
@@ -54,25 +59,6 @@ void check_complete(const LanguageOptions& options) {
         "causal");
   }
   arithmetic_from(options.precision, options.kernels);
-}
-
-std::optional<PretrainCommand> parse_once(const std::vector<std::string>& arguments,
-                                          const LanguageOptions& defaults, bool resumed) {
-  PretrainCommand command{defaults, ""};
-  CLI::App app("Train a language model on text", "gmlp-language pretrain");
-  add_train_options(app, command.options);
-  add_language_model_options(app, command.options.model);
-  add_text_options(app, command.options);
-  if (!parse_arguments(app, arguments)) return std::nullopt;
-  // The second pass of a resume has its options from config.toml; only the first sees the user's
-  // alone.
-  if (!command.options.resume.empty() && !resumed) {
-    check_resume_overrides(app);
-    return command;
-  }
-  check_complete(command.options);
-  command.config = resolved_config(app);
-  return command;
 }
 
 }  // namespace
@@ -109,12 +95,9 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
 
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
                                               const LanguageOptions& defaults) {
-  std::optional<PretrainCommand> command = parse_once(arguments, defaults, false);
-  if (!command || command->options.resume.empty()) return command;
-  std::vector<std::string> with_config = {
-      "--config", find_resume_point(command->options.resume).run + "/config.toml"};
-  with_config.insert(with_config.end(), arguments.begin(), arguments.end());
-  return parse_once(with_config, defaults, true);
+  return parse_run_command<LanguageOptions>(
+      {{"gmlp-language pretrain", "Train a language model on text"}, add_options, check_complete},
+      arguments, defaults);
 }
 
 }  // namespace gmlp

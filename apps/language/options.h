@@ -52,18 +52,12 @@ struct LanguageOptions : TrainOptions {
   double dropout = 0;
 };
 
-/// The options of one run, and the text they resolve to (config.toml).
-struct PretrainCommand {
-  LanguageOptions options;
-  std::string config;
-};
+using PretrainCommand = RunCommand<LanguageOptions>;
 
 /// Registers --model and its overrides; for every verb that makes a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
-/// Parses the arguments after `pretrain`. With --resume the options are those of the run's
-/// config.toml. What is not given is as in `defaults`. Empty when help was printed; InputError for
-/// wrong usage.
+/// The arguments after `pretrain`; see parse_run_command. What is not given is as in `defaults`.
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
                                               const LanguageOptions& defaults = {});
 

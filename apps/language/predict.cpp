@@ -8,6 +8,7 @@
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/options.h"
 #include "apps/training/signals.h"
 #include "core/error.h"
 #include "core/npy.h"

@@ -1,8 +1,6 @@
 // What training on text is: a batch of windows forward and backward. The loop around it is
 // apps/training/training_loop.cpp; a run's parts are in run.h.
 
-#include <chrono>
-
 #include "apps/language/run.h"
 #include "autograd/tape.h"
 
@@ -14,35 +12,15 @@ double LanguageRun::accumulate_gradients(int64_t micro_batch) {
   Tape tape(arena, compute, true);
   // The step's loss is the mean over its batches of their means over scored tokens.
   const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
-  const Var loss =
-      model->loss(tape, batch.ids, batch.targets, batch.batch, share, context(micro_batch));
+  const Var loss = model->loss(tape, batch.ids, batch.targets, batch.batch, share,
+                               {true, options.dropout, options.seed, batch_of_run(micro_batch)});
   tape.backward(loss);
   return tape.value(loss).at(0);
 }
 
 TextBatch LanguageRun::next_batch(int64_t micro_batch) {
-  const auto began = std::chrono::steady_clock::now();
-  const int64_t index = progress.step % steps_per_epoch * options.grad_accum_steps + micro_batch;
-  TextBatch batch = loader->batch(epoch(), index);
-  wait_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  return batch;
-}
-
-LanguageContext LanguageRun::context(int64_t micro_batch) const {
-  LanguageContext context;
-  context.training = true;
-  context.dropout = options.dropout;
-  context.seed = options.seed;
-  context.step = progress.step * options.grad_accum_steps + micro_batch;
-  return context;
-}
-
-void LanguageRun::before_update() {
-  if (hooks.before_update) hooks.before_update(*this);
-}
-
-void LanguageRun::after_step() {
-  if (hooks.after_step) hooks.after_step(*this);
+  const AddSeconds waiting(wait_);
+  return loader->batch(epoch(), batch_of_epoch(micro_batch));
 }
 
 Score LanguageRun::validate() {
@@ -58,8 +36,9 @@ bool LanguageRun::is_better(const Score& score) const {
   return !progress.has_best() || score.loss < progress.best_loss;
 }
 
-int pretrain(const PretrainCommand& command, const LanguageRun::Hooks& hooks) {
-  LanguageRun run(command, hooks);
+int pretrain(const PretrainCommand& command, const TrainingRun::Hooks& hooks) {
+  LanguageRun run(command);
+  run.hooks = hooks;
   return train_to_end(run);
 }
 

@@ -8,7 +8,6 @@
 //   figures.cpp       results.svg, filters.png, filters.svg
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,21 +23,13 @@ namespace gmlp {
 
 class LanguageRun : public TrainingRun {
  public:
-  /// Called by tests: to plant a non-finite gradient, or to stop at a chosen step.
-  struct Hooks {
-    std::function<void(LanguageRun&)> before_update;
-    std::function<void(LanguageRun&)> after_step;
-  };
-
-  LanguageRun(const PretrainCommand& command, const Hooks& hooks);
+  explicit LanguageRun(const PretrainCommand& command);
 
   const TrainOptions& common_options() const override { return options; }
   const std::vector<Parameter*>& parameters() const override { return model->parameters(); }
   double accumulate_gradients(int64_t micro_batch) override;
-  void before_update() override;
 
   LanguageOptions options;
-  Hooks hooks;
   Objective objective = Objective::kMasked;
   std::unique_ptr<Tokenizer> tokenizer;
   TextSplits data;
@@ -54,7 +45,6 @@ class LanguageRun : public TrainingRun {
   Score validate() override;
   bool is_better(const Score& score) const override;
   void describe_model(CheckpointContent& content) const override;
-  void after_step() override;
   std::vector<std::string> banner() const override;
   void show_samples() override;
   std::string score_text(const Score& score) const override;
@@ -72,7 +62,6 @@ class LanguageRun : public TrainingRun {
   void identify();
   // pretrain.cpp
   TextBatch next_batch(int64_t micro_batch);
-  LanguageContext context(int64_t micro_batch) const;
   // run_report.cpp
   void show_progress();
   std::string written_sample() const;
@@ -83,7 +72,7 @@ class LanguageRun : public TrainingRun {
 };
 
 /// Pretrains as `command` says; the exit status. `hooks` are for tests.
-int pretrain(const PretrainCommand& command, const LanguageRun::Hooks& hooks = {});
+int pretrain(const PretrainCommand& command, const TrainingRun::Hooks& hooks = {});
 
 /// results.svg: the training loss by steps, validation loss and perplexity by epochs.
 std::string draw_text_curves(const std::string& title, const std::string& metrics_path,

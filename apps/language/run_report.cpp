@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "apps/language/fill.h"
 #include "apps/language/model_choice.h"
@@ -35,7 +36,7 @@ std::vector<std::string> LanguageRun::banner() const {
 
 void LanguageRun::show_samples() {
   // Of the very first batch that will be trained on.
-  const int64_t index = progress.step % steps_per_epoch * options.grad_accum_steps;
+  const int64_t index = batch_of_epoch(0);
   const TextBatch batch = loader->batch(epoch(), index);
   for (int64_t row = 0; row < std::min(kSamplesShown, batch.batch); ++row) {
     const std::string line = objective == Objective::kMasked

@@ -10,8 +10,7 @@
 
 namespace gmlp {
 
-LanguageRun::LanguageRun(const PretrainCommand& command, const Hooks& test_hooks)
-    : options(command.options), hooks(test_hooks) {
+LanguageRun::LanguageRun(const PretrainCommand& command) : options(command.options) {
   prepare(command.config);
   objective = objective_from_name(options.objective);
   open_text();
@@ -77,6 +76,7 @@ void LanguageRun::identify() {
   identity.model = config.name;
   identity.data = data.name;
   identity.samples = "windows";
+  identity.metric = "val_perplexity";
   identity.unit = "tokens";
   identity.units = config.block.tokens;
   identity.parameters = config.parameter_count();

@@ -1,5 +1,6 @@
 #include "apps/training/main_guard.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>

@@ -1,10 +1,13 @@
 #pragma once
 // What stands between a program's body and its exit status: arguments in, one line of error out.
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace gmlp {
 

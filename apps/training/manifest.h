@@ -1,7 +1,7 @@
 #pragma once
 // The checksums of a checkpoint: made when it is saved, compared when it is opened.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

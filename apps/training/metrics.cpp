@@ -46,7 +46,7 @@ EpochRecord parse_row(const std::string& text, const std::string& path, int64_t 
   record.validated = !cells[3].empty();
   if (record.validated) {
     record.val_loss = number_or_fail(cells[3], path, line);
-    record.val_top1 = cells[4].empty() ? -1 : number_or_fail(cells[4], path, line);
+    record.val_metric = cells[4].empty() ? -1 : number_or_fail(cells[4], path, line);
   }
   record.lr = number_or_fail(cells[5], path, line);
   return record;
@@ -64,16 +64,14 @@ std::string step_line(const StepRecord& record) {
       record.skipped ? ",\"skipped\":true" : "");
 }
 
-std::string metrics_header() {
-  return "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds";
+std::string metrics_header(const std::string& metric) {
+  return "epoch,step,train_loss,val_loss," + metric + ",lr,samples_per_s,seconds";
 }
 
 std::string metrics_row(const EpochRecord& record) {
   std::string val = ",";
   if (record.validated) {
-    const std::string top1 =
-        record.val_top1 < 0 ? std::string() : fmt::format("{:.9g}", record.val_top1);
-    val = fmt::format("{:.9g},{}", record.val_loss, top1);
+    val = fmt::format("{:.9g},{:.9g}", record.val_loss, record.val_metric);
   }
   return fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", record.epoch, record.step,
                      record.train_loss, val, record.lr, record.samples_per_s, record.seconds);

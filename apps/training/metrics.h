@@ -29,12 +29,13 @@ struct EpochRecord {
   double train_loss = 0;
   bool validated = false;
   double val_loss = 0;
-  double val_top1 = 0;  // percent; < 0: not measured, an empty cell
+  double val_metric = 0;  // Score's
   double lr = 0;
   double samples_per_s = 0;
   double seconds = 0;  // of the run so far
 };
-std::string metrics_header();
+/// `metric` names the column of val_metric: "val_top1", "val_perplexity", ...
+std::string metrics_header(const std::string& metric);
 /// One row of metrics.csv; the val columns are empty where the epoch was not validated.
 std::string metrics_row(const EpochRecord& record);
 /// metrics.csv back, for the curves. Throws InputError naming `path` and line.

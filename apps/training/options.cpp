@@ -1,9 +1,12 @@
 #include "apps/training/options.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
 #include <thread>
 
+#include "apps/training/main_guard.h"
+#include "apps/training/run_folder.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -95,14 +98,14 @@ std::string without_empty_lists(std::string config) {
   return config;
 }
 
-}  // namespace
-
+/// Registers all of TrainOptions, and --config.
 void add_train_options(CLI::App& app, TrainOptions& options) {
   add_run_options(app, options);
   add_length_options(app, options);
   add_optimizer_options(app, options);
 }
 
+/// Every option's value as text, given or default.
 std::string resolved_config(const CLI::App& app) {
   std::string text = without_empty_lists(app.config_to_str(true, false));
   // CLI11 writes a list's default as one quoted text, "[0.9,0.999]", and a list that was given as
@@ -115,6 +118,24 @@ std::string resolved_config(const CLI::App& app) {
   if (comma != std::string::npos) list.insert(comma + 1, 1, ' ');
   return text.replace(begin + 1, end + 1 - begin, list);
 }
+
+/// Throws InputError for the first option on the command line that contradicts --resume.
+void check_resume_overrides(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_single_name();
+    if (option->count() == 0 || name == "resume") continue;
+    // --out, too, is the run's own: a resumed run stays in its folder.
+    if (resumable_options().count(name) == 0 || name == "out") {
+      fail_input(
+          "--{}: cannot be given with --resume, the run's config.toml decides; leave it out, or "
+          "start "
+          "a new run with --init RUN/checkpoints/last",
+          name);
+    }
+  }
+}
+
+}  // namespace
 
 const std::set<std::string>& resumable_options() {
   static const std::set<std::string> names = {"threads",    "time-limit",    "quiet",
@@ -134,21 +155,6 @@ std::map<std::string, std::string> binding_options(const std::string& config) {
     if (resumable_options().count(name) == 0) options[name] = line.substr(equals + 1);
   }
   return options;
-}
-
-void check_resume_overrides(const CLI::App& app) {
-  for (const CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_single_name();
-    if (option->count() == 0 || name == "resume") continue;
-    // --out, too, is the run's own: a resumed run stays in its folder.
-    if (resumable_options().count(name) == 0 || name == "out") {
-      fail_input(
-          "--{}: cannot be given with --resume, the run's config.toml decides; leave it out, or "
-          "start "
-          "a new run with --init RUN/checkpoints/last",
-          name);
-    }
-  }
 }
 
 Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels) {
@@ -171,6 +177,38 @@ Arithmetic arithmetic_from(const std::string& precision, const std::string& kern
 int resolve_threads(int threads) {
   if (threads > 0) return threads;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
+  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--kernels", options.kernels, "fused or reference")
+      ->check(CLI::IsMember({"fused", "reference"}));
+  app.add_option("--threads", options.threads, "0: as many as the machine has")
+      ->check(CLI::Range(0, 4096));
+}
+
+bool parse_train_options(const VerbTexts& texts, const std::vector<std::string>& arguments,
+                         bool users_own, const std::function<void(CLI::App&)>& add,
+                         TrainOptions& options, std::string& config) {
+  CLI::App app(texts.description, texts.name);
+  app.footer(texts.footer);
+  add_train_options(app, options);
+  add(app);
+  if (!parse_arguments(app, arguments)) return false;
+  if (users_own && !options.resume.empty()) check_resume_overrides(app);
+  config = resolved_config(app);
+  return true;
+}
+
+std::vector<std::string> with_config_of(const std::string& resume,
+                                        const std::vector<std::string>& arguments) {
+  std::vector<std::string> all = {"--config", find_resume_point(resume).run + "/config.toml"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return all;
 }
 
 }  // namespace gmlp

@@ -2,15 +2,20 @@
 // What both trainers can be told: optimizer, schedule, run folder. Spellings are timm's where it
 // has them.
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "autograd/tape.h"
 #include "core/tensor.h"
+
+namespace CLI {
+class App;
+}
 
 namespace gmlp {
 
@@ -51,20 +56,11 @@ struct TrainOptions {
   int64_t checkpoint_hist = 1;
 };
 
-/// Registers everything above with `app`, and --config.
-void add_train_options(CLI::App& app, TrainOptions& options);
-
-/// Every option's value as text, given or default: config.toml, which --config reads back.
-std::string resolved_config(const CLI::App& app);
-
 /// The options that a resumed run may give anew: they change no byte of what it computes.
 const std::set<std::string>& resumable_options();
 
 /// The lines of a config.toml by name, without the resumable ones; to be compared at a resume.
 std::map<std::string, std::string> binding_options(const std::string& config);
-
-/// Throws InputError for the first option on the command line that contradicts --resume.
-void check_resume_overrides(const CLI::App& app);
 
 /// What --precision and --kernels mean together: the weights' type, and how blocks compute. Throws
 /// InputError for an unknown name and for bf16 on the reference kernels.
@@ -76,5 +72,79 @@ Arithmetic arithmetic_from(const std::string& precision, const std::string& kern
 
 /// How many threads --threads asks for.
 int resolve_threads(int threads);
+
+/// What every verb on a stored model can be told.
+struct StoredModelOptions {
+  std::string model;
+  std::string kernels = "fused";
+  std::string precision = "f32";
+  int threads = 0;
+};
+void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
+
+/// A verb that trains, as --help and errors call it.
+struct VerbTexts {
+  const char* name;  // "gmlp-vision train"
+  const char* description;
+  const char* footer = "";
+};
+
+/// Its options. `add` registers what TrainOptions does not have, `check` throws InputError for what
+/// is missing or contradictory, and `fill_in`, where there is one, gives what the user left open.
+template <class Options>
+struct TrainingVerb {
+  VerbTexts texts;
+  void (*add)(CLI::App& app, Options& options);
+  void (*check)(const Options& options);
+  void (*fill_in)(Options& options) = nullptr;
+};
+
+/// The options of one run, and the text they resolve to (config.toml; --config reads it back).
+template <class Options>
+struct RunCommand {
+  Options options;
+  std::string config;
+};
+
+/// One pass over the arguments of a verb that trains: `options` holds the defaults and becomes what
+/// they say, `config` the text that it resolves to. `add` registers what `options` has beside
+/// TrainOptions. With --resume only `users_own` arguments are held against the run's. False when
+/// help was printed.
+bool parse_train_options(const VerbTexts& texts, const std::vector<std::string>& arguments,
+                         bool users_own, const std::function<void(CLI::App&)>& add,
+                         TrainOptions& options, std::string& config);
+
+/// `arguments` behind the config.toml of the run that `resume` names.
+std::vector<std::string> with_config_of(const std::string& resume,
+                                        const std::vector<std::string>& arguments);
+
+/// Parses the arguments after a verb that trains. With --resume the options are those of the run's
+/// config.toml. What is not given is as in `defaults`. Empty when help was printed; InputError for
+/// wrong usage.
+template <class Options>
+std::optional<RunCommand<Options>> parse_run_command(const TrainingVerb<Options>& verb,
+                                                     const std::vector<std::string>& arguments,
+                                                     const Options& defaults = {}) {
+  const auto parse = [&verb](const std::vector<std::string>& words, bool users_own,
+                             RunCommand<Options>& command) {
+    return parse_train_options(
+        verb.texts, words, users_own, [&](CLI::App& app) { verb.add(app, command.options); },
+        command.options, command.config);
+  };
+  RunCommand<Options> command{defaults, ""};
+  if (!parse(arguments, true, command)) return std::nullopt;
+  if (!command.options.resume.empty()) {
+    RunCommand<Options> resumed{defaults, ""};
+    parse(with_config_of(command.options.resume, arguments), false, resumed);
+    return resumed;
+  }
+  verb.check(command.options);
+  if (verb.fill_in != nullptr) {
+    // Parsed once more, the gaps filled in: so config.toml says what the run does.
+    verb.fill_in(command.options);
+    parse(arguments, false, command);
+  }
+  return command;
+}
 
 }  // namespace gmlp

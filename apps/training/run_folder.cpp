@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apps/training/options.h"
 #include "core/error.h"
+#include "core/file.h"
 
 namespace gmlp {
 
@@ -69,6 +71,10 @@ std::string create_numbered(const std::string& kind, const std::string& model,
 
 }  // namespace
 
+std::string numbered_run(const std::string& folder, int64_t number) {
+  return fmt::format("{}/run-{}", folder, number);
+}
+
 AppendFile::AppendFile(const std::string& path) : path_(path) {
   descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_run("{}: could not be opened: {}", path, std::strerror(errno));
@@ -124,6 +130,9 @@ std::string RunFolder::create(const std::string& out, const std::string& kind,
           out, out);
     }
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
+    for (int64_t i = 1; fs::is_directory(numbered_run(out, i)); ++i) {
+      fs::remove_all(numbered_run(out, i));
+    }
   }
   make_folders(out);
   return out;
@@ -149,6 +158,15 @@ void RunFolder::truncate(const std::map<std::string, int64_t>& offsets) {
   log_.truncate(offsets.at("log.txt"));
   metrics_.truncate(offsets.at("metrics.csv"));
   steps_.truncate(offsets.at("steps.jsonl"));
+}
+
+RunState run_state(const std::string& folder, const std::string& config) {
+  const std::string found = folder + "/config.toml";
+  if (fs::exists(found) && binding_options(read_text(found)) != binding_options(config)) {
+    fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
+  }
+  if (fs::exists(folder + "/summary.json")) return RunState::kDone;
+  return fs::exists(folder + "/checkpoints/last") ? RunState::kSaved : RunState::kUnsaved;
 }
 
 ResumePoint find_resume_point(const std::string& path) {

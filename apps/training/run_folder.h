@@ -39,11 +39,15 @@ class AppendFile {
   int64_t size_ = 0;
 };
 
+/// FOLDER/run-NUMBER: one of several runs under the same options, counted from 1.
+std::string numbered_run(const std::string& folder, int64_t number);
+
 class RunFolder {
  public:
   /// Makes the folder of a new run. `out` empty: the next free number below runs/`kind`/, named
   /// after model and data. A non-empty `out` that exists and holds files is refused (InputError),
-  /// unless `overwrite`: then what a run writes there is removed, and nothing else.
+  /// unless `overwrite`: then what a run, or several of finetune --runs, writes there is removed,
+  /// and nothing else.
   static std::string create(const std::string& out, const std::string& kind,
                             const std::string& model, const std::string& data, bool overwrite);
 
@@ -69,6 +73,12 @@ class RunFolder {
   AppendFile metrics_;
   AppendFile steps_;
 };
+
+/// How far the run in a folder came.
+enum class RunState : uint8_t { kUnsaved, kSaved, kDone };  // nothing, a checkpoint, summary.json
+/// Throws InputError where `folder` has a run whose options are not those of the config.toml
+/// `config`: it would not be the run that was asked for.
+RunState run_state(const std::string& folder, const std::string& config);
 
 /// Where --resume's argument lies: the run folder, and the checkpoint in it to start from.
 struct ResumePoint {

@@ -21,7 +21,7 @@ void take_step(TrainingRun& run) {
   for (int64_t micro = 0; micro < options.grad_accum_steps; ++micro) {
     loss += run.accumulate_gradients(micro);
   }
-  run.before_update();
+  if (run.hooks.before_update) run.hooks.before_update(run);
 
   const double norm = global_gradient_norm(run.parameters());
   const double lr = run.learning_rate();

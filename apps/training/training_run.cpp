@@ -37,6 +37,14 @@ bool TrainingRun::finished() const {
   return progress.step >= total_steps || stop_signal() != 0 || time_is_up();
 }
 
+int64_t TrainingRun::batch_of_epoch(int64_t micro_batch) const {
+  return progress.step % steps_per_epoch * common_options().grad_accum_steps + micro_batch;
+}
+
+int64_t TrainingRun::batch_of_run(int64_t micro_batch) const {
+  return progress.step * common_options().grad_accum_steps + micro_batch;
+}
+
 void TrainingRun::start_epoch_if_due() {
   if (progress.step % steps_per_epoch != 0) return;
   // Batches that do not fill a whole accumulated step are left out.
@@ -70,7 +78,7 @@ void TrainingRun::end_step(double loss, double lr, double gradient_norm, bool sk
   const double units_per_s = speed * static_cast<double>(identity.units);
   console->step({progress.step, total_steps, this_epoch + 1, options.epochs, loss, lr, units_per_s,
                  identity.unit, share, wait, logged});
-  after_step();
+  if (hooks.after_step) hooks.after_step(*this);
   // The end of an epoch saves by itself, after it has validated.
   const bool due = options.save_interval > 0 && progress.step % options.save_interval == 0;
   if (due && !epoch_complete()) save_last();
@@ -87,7 +95,7 @@ Score TrainingRun::validate_averaged() {
 
 bool TrainingRun::note_best(const Score& score) {
   if (!is_better(score)) return false;
-  progress.best_top1 = score.top1;
+  progress.best_metric = score.metric;
   progress.best_loss = score.loss;
   progress.best_step = progress.step;
   progress.best_epoch = progress.epochs_closed + 1;
@@ -105,7 +113,7 @@ void TrainingRun::write_epoch(const Score& score, double training_seconds) {
           : progress.epoch_loss_sum / static_cast<double>(progress.epoch_loss_count);
   record.validated = score.complete;
   record.val_loss = score.loss;
-  record.val_top1 = score.top1;
+  record.val_metric = score.metric;
   record.lr = schedule.at(progress.step - 1);
   const int64_t samples =
       (progress.step - epoch_first_step_) * options.batch_size * options.grad_accum_steps;
@@ -178,13 +186,16 @@ int TrainingRun::finish() {
     save_last();
     console->line(fmt::format("stopped by signal {} at step {}; saved. Continue with", signal,
                               progress.step));
-    console->line(fmt::format("  {} --resume {}", identity.command, folder->path()));
+    const std::string& path = identity.resume_as.empty() ? folder->path() : identity.resume_as;
+    console->line(fmt::format("  {} --resume {}", identity.command, path));
     return 128 + signal;
   }
   if (progress.step < total_steps) {
     console->line(fmt::format("time limit reached at step {} of {}", progress.step, total_steps));
     validate_unfinished_epoch();
     if (stop_signal() != 0) return 128 + stop_signal();
+  } else if (!validated_ && !validate_averaged().complete) {
+    return 128 + stop_signal();  // a run killed after its last save had not said its final score
   }
   write_summary();
   if (!common_options().no_figures) {

@@ -9,8 +9,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ struct Progress {
   int64_t epochs_closed = 0;  // whose end was validated and written to metrics.csv
   double epoch_loss_sum = 0;  // over the steps of the epoch so far, in order
   int64_t epoch_loss_count = 0;
-  double best_top1 = -1;  // percent
+  double best_metric = -1;
   double best_loss = 0;
   int64_t best_step = 0;
   int64_t best_epoch = 0;  // 0: none yet
@@ -45,26 +46,49 @@ struct Progress {
 struct Score {
   bool complete = false;  // false: a signal came first
   int64_t samples = 0;
-  double loss = 0;  // mean cross-entropy, nats, without smoothing
-  double top1 = 0;  // percent; < 0: not measured
+  double loss = 0;    // mean cross-entropy, nats, without smoothing
+  double metric = 0;  // top-1 accuracy or F1 in percent, a text's perplexity
+};
+
+/// Adds the seconds of its life to a sum.
+class AddSeconds {
+ public:
+  explicit AddSeconds(double& sum) : sum_(sum), began_(std::chrono::steady_clock::now()) {}
+  ~AddSeconds() {
+    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  }
+  AddSeconds(const AddSeconds&) = delete;
+  AddSeconds& operator=(const AddSeconds&) = delete;
+
+ private:
+  double& sum_;
+  std::chrono::steady_clock::time_point began_;
 };
 
 /// What a run calls itself and what it counts in.
 struct RunIdentity {
-  std::string command;  // "gmlp-vision train": resumes the run
-  std::string kind;     // the folder below runs/
-  std::string model;    // the architecture's name
-  std::string data;     // the data's
-  std::string samples;  // "images"
-  std::string unit;     // of speed: "samples" or "tokens"
-  int64_t units = 1;    // in a sample
+  std::string command;    // "gmlp-vision train": resumes the run
+  std::string resume_as;  // the folder to resume, where it is not the run's own
+  std::string kind;       // the folder below runs/
+  std::string model;      // the architecture's name
+  std::string data;       // the data's
+  std::string samples;    // "images"
+  std::string unit;       // of speed: "samples" or "tokens"
+  int64_t units = 1;      // in a sample
   int64_t parameters = 0;
-  double forward_flops = 0;  // of one sample
-  std::string figures;       // the files that draw_figures makes
+  double forward_flops = 0;         // of one sample
+  std::string metric = "val_top1";  // metrics.csv's column for Score's metric
+  std::string figures;              // the files that draw_figures makes
 };
 
 class TrainingRun {
  public:
+  /// Called by tests: to plant a non-finite gradient, or to stop at a chosen step.
+  struct Hooks {
+    std::function<void(TrainingRun&)> before_update;
+    std::function<void(TrainingRun&)> after_step;
+  };
+
   TrainingRun() = default;
   virtual ~TrainingRun() = default;
   TrainingRun(const TrainingRun&) = delete;
@@ -79,6 +103,10 @@ class TrainingRun {
   bool epoch_complete() const;
   int64_t epoch() const { return progress.step / steps_per_epoch; }
   double learning_rate() const { return schedule.at(progress.step); }
+  /// A micro-batch of this step: its number in the epoch, and from the start of the run, which its
+  /// randomness depends on.
+  int64_t batch_of_epoch(int64_t micro_batch) const;
+  int64_t batch_of_run(int64_t micro_batch) const;
 
   // The loop's chores.
   void announce();
@@ -87,7 +115,6 @@ class TrainingRun {
   /// Forward and backward of the next batch; the gradients add up in the parameters. Returns the
   /// batch's share of the step's loss.
   virtual double accumulate_gradients(int64_t micro_batch) = 0;
-  virtual void before_update() {}
   /// Counts the step, writes its lines, saves when it is time to.
   void end_step(double loss, double lr, double gradient_norm, bool skipped);
   void end_epoch();
@@ -98,6 +125,7 @@ class TrainingRun {
   bool time_is_up() const;
 
   RunIdentity identity;
+  Hooks hooks;
   DType dtype = DType::kF32;
   Compute compute;
   std::unique_ptr<AdamW> optimizer;
@@ -130,7 +158,6 @@ class TrainingRun {
   virtual bool is_better(const Score& score) const = 0;
   /// Adds config.json and whatever files beside the weights make the model usable.
   virtual void describe_model(CheckpointContent& content) const = 0;
-  virtual void after_step() {}
   // What is said: lines of the banner, samples of the data, a score, summary.json's objects.
   virtual std::vector<std::string> banner() const = 0;
   virtual void show_samples() = 0;

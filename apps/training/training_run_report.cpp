@@ -1,6 +1,8 @@
 // What a run says of itself besides its steps: the machine, and at the end the summary, where
 // everything lies and the next command.
 
+#include <nlohmann/json.hpp>
+
 #include "apps/training/training_run.h"
 #include "core/file.h"
 #include "core/parallel.h"

@@ -80,7 +80,7 @@ void TrainingRun::open_folder() {
                                                identity.data, options.overwrite);
     folder = std::make_unique<RunFolder>(path);
     write_file_atomic(folder->file("config.toml"), config_text_);
-    folder->metrics().line(metrics_header());
+    folder->metrics().line(metrics_header(identity.metric));
   } else {
     folder = std::make_unique<RunFolder>(find_resume_point(options.resume).run);
     remove_stale_temporaries(folder->path());

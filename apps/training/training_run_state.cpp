@@ -57,7 +57,7 @@ std::string TrainingRun::state_json() {
   state["epoch_loss_count"] = progress.epoch_loss_count;
   state["skipped_in_a_row"] = nan_policy.in_a_row();
   state["skipped"] = nan_policy.skipped();
-  state["best"] = {{"top1", progress.best_top1},
+  state["best"] = {{"top1", progress.best_metric},
                    {"loss", progress.best_loss},
                    {"step", progress.best_step},
                    {"epoch", progress.best_epoch}};
@@ -127,7 +127,7 @@ void TrainingRun::restore(const std::string& checkpoint_folder) {
   progress.epoch_loss_sum = state.at("epoch_loss_sum");
   progress.epoch_loss_count = state.at("epoch_loss_count");
   const Json& best = state.at("best");
-  progress.best_top1 = best.at("top1");
+  progress.best_metric = best.at("top1");
   progress.best_loss = best.at("loss");
   progress.best_step = best.at("step");
   progress.best_epoch = best.at("epoch");

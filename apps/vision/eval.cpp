@@ -20,45 +20,33 @@ namespace gmlp {
 
 namespace {
 
-struct EvalOptions {
-  std::string model;
+struct EvalOptions : StoredModelOptions {
   std::string data;
   std::string split = "val";
   std::string json;
-  std::string kernels = "fused";
-  std::string precision = "f32";
   int64_t batch_size = 128;
   int64_t skip_bad = 0;
-  int threads = 0;
 };
 
 void add_options(CLI::App& app, EvalOptions& options) {
-  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  add_stored_model_options(app, options);
   app.add_option("--data", options.data, "As train's --data")->required()->type_name("SPEC");
   app.add_option("--split", options.split, "val or train")->check(CLI::IsMember({"val", "train"}));
   app.add_option("--skip-bad", options.skip_bad, "As train's")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
-  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  app.add_option("--kernels", options.kernels, "fused or reference")
-      ->check(CLI::IsMember({"fused", "reference"}));
   app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(CLI::Range(0, 4096));
 }
 
 void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {
-  const double error1 = 100 * standard_error(result.top1 / 100, result.samples);
+  const double error1 = 100 * standard_error(result.metric / 100, result.samples);
   fmt::print("{} of {}: {} images\n", options.split, options.data, grouped(result.samples));
   fmt::print("loss   {:.6f}\n", result.loss);
-  fmt::print("top-1  {:.2f} ± {:.2f} %\n", result.top1, error1);
+  fmt::print("top-1  {:.2f} ± {:.2f} %\n", result.metric, error1);
   nlohmann::ordered_json json = {{"model", options.model},       {"data", options.data},
                                  {"split", options.split},       {"samples", result.samples},
-                                 {"loss", result.loss},          {"top1", result.top1},
+                                 {"loss", result.loss},          {"top1", result.metric},
                                  {"top1_standard_error", error1}};
   if (with_top5) {
     const double error5 = 100 * standard_error(result.top5 / 100, result.samples);

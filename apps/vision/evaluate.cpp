@@ -30,7 +30,7 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   double sum = 0;
   for (int64_t c = 0; c < classes; ++c) sum += std::exp(logits.at(first + c) - highest);
   sums.loss += std::log(sum) + highest - own;
-  if (above == 0) sums.top1 += 1;
+  if (above == 0) sums.metric += 1;
   if (above < 5) sums.top5 += 1;
   ++sums.samples;
 }
@@ -86,7 +86,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
   }
   const double count = static_cast<double>(std::max<int64_t>(result.samples, 1));
   result.loss /= count;
-  result.top1 *= 100 / count;
+  result.metric *= 100 / count;
   result.top5 *= 100 / count;
   result.complete = true;
   return result;

@@ -1,7 +1,7 @@
 #include "apps/vision/options.h"
 
-#include "apps/training/main_guard.h"
-#include "apps/training/run_folder.h"
+#include <CLI/CLI.hpp>
+
 #include "core/error.h"
 
 namespace gmlp {
@@ -60,6 +60,11 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
       ->check(count);
 }
 
+void add_options(CLI::App& app, VisionOptions& options) {
+  add_model_options(app, options);
+  add_data_options(app, options);
+}
+
 void check_complete(const VisionOptions& options) {
   if (options.data.empty()) {
     fail_input("train needs --data; for example --data fashion-mnist, or --data shapes (no files)");
@@ -70,33 +75,11 @@ void check_complete(const VisionOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
-std::optional<TrainCommand> parse_once(const std::vector<std::string>& arguments, bool resumed) {
-  TrainCommand command;
-  CLI::App app("Train a vision gMLP", "gmlp-vision train");
-  add_train_options(app, command.options);
-  add_model_options(app, command.options);
-  add_data_options(app, command.options);
-  if (!parse_arguments(app, arguments)) return std::nullopt;
-  // The second pass of a resume has its options from config.toml; only the first sees the user's
-  // alone.
-  if (!command.options.resume.empty() && !resumed) {
-    check_resume_overrides(app);
-    return command;
-  }
-  check_complete(command.options);
-  command.config = resolved_config(app);
-  return command;
-}
-
 }  // namespace
 
 std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments) {
-  std::optional<TrainCommand> command = parse_once(arguments, false);
-  if (!command || command->options.resume.empty()) return command;
-  std::vector<std::string> with_config = {
-      "--config", find_resume_point(command->options.resume).run + "/config.toml"};
-  with_config.insert(with_config.end(), arguments.begin(), arguments.end());
-  return parse_once(with_config, true);
+  return parse_run_command<VisionOptions>(
+      {{"gmlp-vision train", "Train a vision gMLP"}, add_options, check_complete}, arguments);
 }
 
 }  // namespace gmlp

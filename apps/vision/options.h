@@ -36,14 +36,9 @@ struct VisionOptions : TrainOptions {
   int64_t skip_bad = 0;
 };
 
-/// The options of one run, and the text they resolve to (config.toml).
-struct TrainCommand {
-  VisionOptions options;
-  std::string config;
-};
+using TrainCommand = RunCommand<VisionOptions>;
 
-/// Parses the arguments after `train`. With --resume the options are those of the run's
-/// config.toml. Empty when help was printed; InputError for wrong usage.
+/// The arguments after `train`; see parse_run_command.
 std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments);
 
 }  // namespace gmlp

@@ -26,23 +26,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct PredictOptions {
-  std::string model;
+struct PredictOptions : StoredModelOptions {
   std::vector<std::string> images;
   int64_t topk = 5;
   std::string json;
   std::string input_array;
   std::string output_array;
-  std::string kernels = "fused";
-  std::string precision = "f32";
   int64_t batch_size = 64;
-  int threads = 0;
 };
 
 void add_options(CLI::App& app, PredictOptions& options) {
-  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  add_stored_model_options(app, options);
   app.add_option("IMAGE", options.images, "PNG, JPEG or BMP files");
   app.add_option("--topk", options.topk, "How many classes an image")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
@@ -52,14 +46,8 @@ void add_options(CLI::App& app, PredictOptions& options) {
       ->type_name("FILE.npy");
   app.add_option("--output-array", options.output_array, "Logits of --input-array (or the images)")
       ->type_name("FILE.npy");
-  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  app.add_option("--kernels", options.kernels, "fused or reference")
-      ->check(CLI::IsMember({"fused", "reference"}));
   app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(CLI::Range(0, 4096));
 }
 
 /// The model's inputs, one by one, wherever they come from.

@@ -7,7 +7,6 @@
 //   run_report.cpp    banner, samples, scores and figures
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,22 +20,13 @@ namespace gmlp {
 
 class VisionRun : public TrainingRun {
  public:
-  /// Called by tests: to plant a non-finite gradient, or to stop at a chosen step.
-  struct Hooks {
-    std::function<void(VisionRun&)> before_update;
-    std::function<void(VisionRun&)> after_step;
-  };
-
-  VisionRun(const TrainCommand& command, const Hooks& hooks);
+  explicit VisionRun(const TrainCommand& command);
 
   const TrainOptions& common_options() const override { return options; }
   const std::vector<Parameter*>& parameters() const override { return model->parameters(); }
   double accumulate_gradients(int64_t micro_batch) override;
-  void before_update() override;
-  ForwardContext forward_context(int64_t micro_batch) const;
 
   VisionOptions options;
-  Hooks hooks;
   DataOptions data_options;
   DataSplits data;
   VisionConfig config;
@@ -49,9 +39,8 @@ class VisionRun : public TrainingRun {
   void seek(int64_t epoch, int64_t batch) override { loader->seek(epoch, batch); }
   double wait_seconds() const override { return loader->wait_seconds(); }
   Score validate() override;
-  bool is_better(const Score& score) const override { return score.top1 > progress.best_top1; }
+  bool is_better(const Score& score) const override { return score.metric > progress.best_metric; }
   void describe_model(CheckpointContent& content) const override;
-  void after_step() override;
   std::vector<std::string> banner() const override;
   void show_samples() override;
   std::string score_text(const Score& score) const override;
@@ -72,6 +61,6 @@ class VisionRun : public TrainingRun {
 };
 
 /// Trains as `command` says; the exit status. `hooks` are for tests.
-int train(const TrainCommand& command, const VisionRun::Hooks& hooks = {});
+int train(const TrainCommand& command, const TrainingRun::Hooks& hooks = {});
 
 }  // namespace gmlp

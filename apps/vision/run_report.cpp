@@ -1,11 +1,11 @@
 // What a vision run says of itself: the banner, the samples, scores, and at the end the figures.
 
 #include <algorithm>
-#include <cmath>
+#include <nlohmann/json.hpp>
 
+#include "apps/training/curves.h"
 #include "apps/training/filters.h"
 #include "apps/training/metrics.h"
-#include "apps/training/svg.h"
 #include "apps/training/thumbnails.h"
 #include "apps/vision/run.h"
 #include "core/file.h"
@@ -58,44 +58,33 @@ void VisionRun::show_samples() {
 }
 
 std::string VisionRun::score_text(const Score& score) const {
-  const double error = 100 * standard_error(score.top1 / 100, score.samples);
-  return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", score.loss, score.top1, error);
+  const double error = 100 * standard_error(score.metric / 100, score.samples);
+  return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", score.loss, score.metric, error);
 }
 
 std::string VisionRun::best_text() const {
-  const double error = 100 * standard_error(progress.best_top1 / 100, data.val->size());
-  return fmt::format("top-1 {:.2f} ± {:.2f} %", progress.best_top1, error);
+  const double error = 100 * standard_error(progress.best_metric / 100, data.val->size());
+  return fmt::format("top-1 {:.2f} ± {:.2f} %", progress.best_metric, error);
 }
 
 nlohmann::ordered_json VisionRun::best_summary() const {
-  return {
-      {"val_top1", progress.best_top1},
-      {"val_top1_standard_error", 100 * standard_error(progress.best_top1 / 100, data.val->size())},
-      {"val_loss", progress.best_loss}};
+  return {{"val_top1", progress.best_metric},
+          {"val_top1_standard_error",
+           100 * standard_error(progress.best_metric / 100, data.val->size())},
+          {"val_loss", progress.best_loss}};
 }
 
 nlohmann::ordered_json VisionRun::final_summary() const {
-  nlohmann::ordered_json json = {{"val_top1", last_evaluation_.top1},
+  nlohmann::ordered_json json = {{"val_top1", last_evaluation_.metric},
                                  {"val_loss", last_evaluation_.loss}};
   if (config.classes > 5) json["val_top5"] = last_evaluation_.top5;
   return json;
 }
 
 void VisionRun::draw_figures() {
-  Curve train{"train", "#1f77b4", {}};
-  Curve val{"validation", "#d62728", {}};
-  Curve top1{"validation", "#d62728", {}};
-  for (const EpochRecord& row : read_metrics(folder->file("metrics.csv"))) {
-    const double epoch = static_cast<double>(row.epoch);
-    if (std::isfinite(row.train_loss)) train.points.emplace_back(epoch, row.train_loss);
-    if (!row.validated) continue;
-    if (std::isfinite(row.val_loss)) val.points.emplace_back(epoch, row.val_loss);
-    top1.points.emplace_back(epoch, row.val_top1);
-  }
-  const std::string svg = draw_svg(fmt::format("{} on {}", config.name, data.name),
-                                   {{"Loss", "epoch", "cross-entropy", {train, val}},
-                                    {"Accuracy", "epoch", "top-1 (%)", {top1}}});
-  write_file_atomic(folder->file("results.svg"), svg);
+  const std::string title = fmt::format("{} on {}", config.name, data.name);
+  write_file_atomic(folder->file("results.svg"),
+                    draw_epoch_curves(title, folder->file("metrics.csv"), "Top-1 accuracy"));
 
   std::vector<SpatialFilter> filters;
   for (const Parameter* parameter : parameters()) {

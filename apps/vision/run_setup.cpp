@@ -19,8 +19,7 @@ bool mirror_keeps_label(const VisionOptions& options) {
 
 }  // namespace
 
-VisionRun::VisionRun(const TrainCommand& command, const Hooks& test_hooks)
-    : options(command.options), hooks(test_hooks) {
+VisionRun::VisionRun(const TrainCommand& command) : options(command.options) {
   prepare(command.config);
   open_data();
   build_model();

@@ -12,29 +12,13 @@ double VisionRun::accumulate_gradients(int64_t micro_batch) {
   arena.reset();  // the activations of the batch before are dead
   Tape tape(arena, compute, true);
   const Tensor images = in_dtype(arena, batch.images, dtype);
-  const Var logits = model->forward(tape, images, forward_context(micro_batch));
+  const Var logits = model->forward(
+      tape, images, {true, options.drop_path, options.seed, batch_of_run(micro_batch)});
   // The step's loss is the mean over all its images.
   const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
   const Var loss = cross_entropy(tape, logits, batch.targets, share);
   tape.backward(loss);
   return tape.value(loss).at(0);
-}
-
-ForwardContext VisionRun::forward_context(int64_t micro_batch) const {
-  ForwardContext context;
-  context.training = true;
-  context.drop_path = options.drop_path;
-  context.seed = options.seed;
-  context.step = progress.step * options.grad_accum_steps + micro_batch;
-  return context;
-}
-
-void VisionRun::before_update() {
-  if (hooks.before_update) hooks.before_update(*this);
-}
-
-void VisionRun::after_step() {
-  if (hooks.after_step) hooks.after_step(*this);
 }
 
 Score VisionRun::validate() {
@@ -44,8 +28,9 @@ Score VisionRun::validate() {
   return evaluation;
 }
 
-int train(const TrainCommand& command, const VisionRun::Hooks& hooks) {
-  VisionRun run(command, hooks);
+int train(const TrainCommand& command, const TrainingRun::Hooks& hooks) {
+  VisionRun run(command);
+  run.hooks = hooks;
   return train_to_end(run);
 }
 

@@ -24,13 +24,7 @@ void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t toke
     const auto x = matrix(qkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);
     auto p = matrix(probs + b * tokens * tokens, tokens, tokens);
     p.noalias() = x.leftCols(d_attn) * x.middleCols(d_attn, d_attn).transpose();
-    for (int64_t i = 0; i < tokens; ++i) {
-      const int64_t seen = causal ? i + 1 : tokens;
-      auto s = p.row(i).head(seen).array();
-      s = ((s - s.maxCoeff()) * scale).exp();
-      s /= s.sum();
-      p.row(i).tail(tokens - seen).setZero();
-    }
+    softmax_rows(p, scale, causal);
     matrix(y + b * tokens * d_attn, tokens, d_attn).noalias() = p * x.rightCols(d_attn);
   });
 }

@@ -26,18 +26,6 @@ namespace gmlp::reference {
 
 namespace {
 
-/// P = softmax over each row of S, in place; causal rows see j <= i.
-template <typename T>
-void softmax_rows(Eigen::Map<Matrix<T>>& p, bool causal) {
-  for (int64_t i = 0; i < p.rows(); ++i) {
-    const int64_t seen = causal ? i + 1 : p.cols();
-    auto s = p.row(i).head(seen).array();
-    s = (s - s.maxCoeff()).exp();
-    s /= s.sum();
-    p.row(i).tail(p.cols() - seen).setZero();
-  }
-}
-
 /// dS from dP, in place. Where causal masked, P is 0 and so is dS.
 template <typename T>
 void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p) {
@@ -78,7 +66,7 @@ void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t
       const T* head_bias = bias + h * (2 * tokens - 1);
       for (int64_t i = 0; i < tokens; ++i) p.row(i) += distance_row(head_bias, i, tokens);
     }
-    softmax_rows<T>(p, causal);
+    softmax_rows(p, T(1), causal);
     matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
         p * x.middleCols(2 * width + h * a, a);
   });
@@ -122,7 +110,7 @@ void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64
     auto p = matrix(probs + h * tokens * tokens, tokens, tokens);
     const T* head_bias = bias + h * (2 * tokens - 1);
     for (int64_t i = 0; i < tokens; ++i) p.row(i) = distance_row(head_bias, i, tokens);
-    softmax_rows<T>(p, causal);
+    softmax_rows(p, T(1), causal);
   });
   parallel_for(batch * heads, [&](int64_t bh) {
     const int64_t b = bh / heads;

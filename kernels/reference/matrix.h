@@ -29,6 +29,23 @@ Eigen::Map<const Row<T>> row(const T* data, int64_t cols) {
   return Eigen::Map<const Row<T>>(data, cols);
 }
 
+/// P = softmax over each row of scale S, in place; causal rows see j <= i. Eigen sums and
+/// exponentiates in an order that follows the address, so a row is taken to one whose address is
+/// always aligned: a sample has the same bits wherever in a batch it lies.
+template <typename T>
+void softmax_rows(Eigen::Map<Matrix<T>>& p, T scale, bool causal) {
+  Row<T> aligned(p.cols());
+  for (int64_t i = 0; i < p.rows(); ++i) {
+    const int64_t seen = causal ? i + 1 : p.cols();
+    auto s = aligned.head(seen).array();
+    s = p.row(i).head(seen).array();
+    s = ((s - s.maxCoeff()) * scale).exp();
+    s /= s.sum();
+    p.row(i).head(seen) = aligned.head(seen);
+    p.row(i).tail(p.cols() - seen).setZero();
+  }
+}
+
 // Chunks of rows, and of a weight's rows, that one thread works on; constants of the problem.
 constexpr int64_t kRowChunk = 64;
 constexpr int64_t kElementChunk = 1 << 14;

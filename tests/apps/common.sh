@@ -24,6 +24,20 @@ make_text() {
   }' >"$1"
 }
 
+# make_sst2 FILE LINES SHIFT: sentences whose label is one word's.
+make_sst2() {
+  awk -v lines="$2" -v shift="$3" 'BEGIN {
+    split("the film|this play|a book|her song", what, "|")
+    split("bad|good", how, "|")
+    split("today|again|for me|I think", when, "|")
+    print "sentence\tlabel"
+    for (i = 0; i < lines; ++i) {
+      j = i * 5 + int(i / 4) + shift
+      print what[j % 4 + 1] " is " how[i % 2 + 1] " " when[int(j / 3) % 4 + 1] " \t" i % 2
+    }
+  }' >"$1"
+}
+
 # A run that takes seconds: drawn shapes or a short text, a model of a few thousand parameters.
 if [ "$(basename "$program")" = gmlp-language ]; then
   make_text text.txt 60

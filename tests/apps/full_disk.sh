@@ -15,13 +15,13 @@ leave_free() {
 
 # 64 KB are less than one checkpoint needs: the run fails at its first save.
 leave_free 64
-expect_status 1 "$vision" train "${tiny[@]}" --epochs 1 --out disk/first --no-figures
+expect_status 1 "$program" $verb "${tiny[@]}" --epochs 1 --out disk/first --no-figures
 expect_text err.txt "No space left"
 [ ! -e disk/first/checkpoints/last ] || fail "half a checkpoint was left"
 rm -rf disk/first disk/filler
 
 # The disk fills while a run saves at every step.
-"$vision" train "${tiny[@]}" --epochs 100000 --save-interval 1 --val-interval 1000000 \
+"$program" $verb "${tiny[@]}" --epochs 100000 --save-interval 1 --val-interval 1000000 \
   --out disk/run --quiet --no-figures 2>err.txt &
 process=$!
 for ((i = 0; i < 1000; ++i)); do
@@ -38,5 +38,9 @@ status=$?
 expect_text err.txt "No space left"
 rm disk/filler
 [ -z "$(find disk/run -name '*.tmp')" ] || fail "a temporary folder was left"
-expect_status 0 "$vision" eval --model disk/run/checkpoints/last --data shapes
-expect_status 0 "$vision" train --resume disk/run --time-limit 0.1
+case $verb in
+  train) data=(--data shapes) ;;
+  pretrain) data=(--text text.txt) ;;
+esac
+expect_status 0 "$program" eval --model disk/run/checkpoints/last "${data[@]}"
+expect_status 0 "$program" $verb --resume disk/run --time-limit 0.1

@@ -40,7 +40,7 @@ for file in model.safetensors config.json training.safetensors training.json tok
 done
 [ "$(wc -l <$run/metrics.csv)" = 4 ] || fail "metrics.csv has not a row an epoch"
 [ "$(head -1 $run/metrics.csv)" = \
-  "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds" ] || fail "columns differ"
+  "epoch,step,train_loss,val_loss,val_perplexity,lr,samples_per_s,seconds" ] || fail "columns differ"
 expect_text $run/summary.json '"val_perplexity"'
 expect_text $run/summary.json '"val_bits_per_byte"'
 expect_text $run/checkpoints/best/config.json '"objective": "mlm"'

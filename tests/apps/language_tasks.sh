@@ -3,20 +3,6 @@
 # from nothing; wrong input; and a killed run that resumes to the same bytes.
 . "$(dirname "$0")/common.sh"
 
-# Sentences whose label is one word's.
-make_sst2() {
-  awk -v lines="$2" -v shift="$3" 'BEGIN {
-    split("the film|this play|a book|her song", what, "|")
-    split("bad|good", how, "|")
-    split("today|again|for me|I think", when, "|")
-    print "sentence\tlabel"
-    for (i = 0; i < lines; ++i) {
-      j = i * 5 + int(i / 4) + shift
-      print what[j % 4 + 1] " is " how[i % 2 + 1] " " when[int(j / 3) % 4 + 1] " \t" i % 2
-    }
-  }' >"$1"
-}
-
 # Pairs: entailment where the second says the same, contradiction where it denies it.
 make_mnli() {
   awk -v lines="$2" 'BEGIN {

@@ -92,6 +92,24 @@ TEST_CASE(
         }).find("10 training examples") != std::string::npos);
 }
 
+TEST_CASE("a text's row is the same ids in any set and any batch, pads to the end") {
+  const Ids expected = {2, 107, 108, 3, 0, 0, 0};
+  for (const size_t place : {0, 1, 4}) {
+    gmlp::SentenceSet set;
+    for (size_t i = 0; i < 5; ++i) {
+      set.examples.push_back({i == place ? "a b" : "c d e f g h", "", static_cast<int64_t>(i)});
+    }
+    const gmlp::SentenceRows rows(set, WordTokenizer(), 7);
+    for (const int64_t batch_size : {1, 2, 5}) {
+      TaskLoader loader(rows, {batch_size, 7, false, true});
+      const int64_t at = static_cast<int64_t>(place);
+      const TaskBatch batch = loader.batch(0, at / batch_size);
+      const std::ptrdiff_t begin = 7 * (at % batch_size);
+      CHECK(Ids(batch.ids.begin() + begin, batch.ids.begin() + begin + 7) == expected);
+    }
+  }
+}
+
 TEST_CASE("a context that fits is one window, with the answer's tokens as target") {
   const SquadSet set = small_set();
   const SquadWindows windows(set, WordTokenizer(), {16, 128, 64});
@@ -162,7 +180,8 @@ TEST_CASE("v2.0 is silent where cls beats every span by more than the threshold"
   std::vector<double> logits = quiet(16);
   logits[0] = logits[1] = 2;  // silence: 4
   logits[2 * 8] = 1.5;
-  logits[2 * 9 + 1] = 1.5;  // "4 5": 3
+  logits[2 * 9 + 1] = 1.5;                  // "4 5": 3
+  logits[2 * 15] = logits[2 * 15 + 1] = 9;  // in the padding: no answer
   for (const double threshold : {0.5, 1.0}) {
     AnswerFinder finder(windows, {20, 30, true, threshold});
     finder.add(0, logits);

@@ -49,7 +49,7 @@ inline std::vector<std::string> tiny_pretraining(const TemporaryFolder& folder,
 
 /// Pretrains with the signal flag lowered before and after; the exit status.
 inline int pretrain_with(const std::vector<std::string>& arguments,
-                         const LanguageRun::Hooks& hooks = {}) {
+                         const TrainingRun::Hooks& hooks = {}) {
   set_stop_signal(0);
   const int status = pretrain(*parse_pretrain(arguments), hooks);
   set_stop_signal(0);

@@ -67,7 +67,7 @@ inline std::vector<std::string> tiny_run(const std::string& out,
 
 /// Trains with the signal flag lowered before and after; the exit status.
 inline int train_with(const std::vector<std::string>& arguments,
-                      const VisionRun::Hooks& hooks = {}) {
+                      const TrainingRun::Hooks& hooks = {}) {
   set_stop_signal(0);
   const int status = train(*parse_train(arguments), hooks);
   set_stop_signal(0);

@@ -1,8 +1,6 @@
 // What finetuning is: a batch of examples forward and backward. The loop around it is
 // apps/training/training_loop.cpp; a run's parts are in finetune_run.h.
 
-#include <chrono>
-
 #include "apps/language/tasks/finetune_run.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
@@ -10,22 +8,14 @@
 namespace gmlp {
 
 TaskBatch FinetuneRun::next_batch(int64_t micro_batch) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
-  const int64_t index = progress.step % steps_per_epoch * options.grad_accum_steps + micro_batch;
-  TaskBatch batch = loader->batch(epoch(), index);
-  wait_ += std::chrono::duration<double>(Clock::now() - begin).count();
-  return batch;
+  const AddSeconds waiting(wait_);
+  return loader->batch(epoch(), batch_of_epoch(micro_batch));
 }
 
 double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
   const TaskBatch batch = next_batch(micro_batch);
   const int64_t count = static_cast<int64_t>(batch.rows.size());
-  LanguageContext context;
-  context.training = true;
-  context.dropout = options.dropout;
-  context.seed = options.seed;
-  context.step = progress.step * options.grad_accum_steps + micro_batch;
+  const LanguageContext context = {true, options.dropout, options.seed, batch_of_run(micro_batch)};
   arena.reset();  // the activations of the batch before are dead
   Tape tape(arena, compute, true);
   // The step's loss is the mean over all its examples.
@@ -40,10 +30,6 @@ double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
   return tape.value(loss).at(0);
 }
 
-void FinetuneRun::after_step() {
-  if (hooks.after_step) hooks.after_step(*this);
-}
-
 Score FinetuneRun::validate() {
   AnswerOptions answers;
   answers.unanswerable = task == Task::kSquad2;
@@ -53,8 +39,9 @@ Score FinetuneRun::validate() {
   return score;
 }
 
-int finetune(const FinetuneCommand& command, const FinetuneRun::Hooks& hooks) {
-  FinetuneRun run(command, hooks);
+int finetune(const FinetuneCommand& command, const TrainingRun::Hooks& hooks) {
+  FinetuneRun run(command);
+  run.hooks = hooks;
   return train_to_end(run);
 }
 

@@ -1,13 +1,13 @@
 // What a finetuning run says of itself: the banner, samples, scores, and at the end the figures.
 
 #include <algorithm>
-#include <cmath>
+#include <nlohmann/json.hpp>
 
 #include <fmt/ranges.h>
 
 #include "apps/language/shown_text.h"
 #include "apps/language/tasks/finetune_run.h"
-#include "apps/training/svg.h"
+#include "apps/training/curves.h"
 #include "core/file.h"
 
 namespace gmlp {
@@ -64,7 +64,7 @@ std::string FinetuneRun::sample_text(int64_t row) const {
 
 void FinetuneRun::show_samples() {
   // Of the very first batch that will be trained on.
-  const int64_t index = progress.step % steps_per_epoch * options.grad_accum_steps;
+  const int64_t index = batch_of_epoch(0);
   const TaskBatch batch = loader->batch(epoch(), index);
   const int64_t shown = std::min(kSamplesShown, static_cast<int64_t>(batch.rows.size()));
   for (int64_t i = 0; i < shown; ++i) {
@@ -80,15 +80,14 @@ std::string FinetuneRun::score_text(const Score& score) const {
 }
 
 std::string FinetuneRun::best_text() const {
-  const std::string name = is_span_task(task) ? "F1" : "accuracy";
-  if (is_span_task(task)) return fmt::format("{} {:.2f} %", name, progress.best_top1);
-  const double error = 100 * standard_error(progress.best_top1 / 100, files.dev.front()->size());
-  return fmt::format("{} {:.2f} ± {:.2f} %", name, progress.best_top1, error);
+  const std::string name = metric_name(task);
+  if (is_span_task(task)) return fmt::format("{} {:.2f} %", name, progress.best_metric);
+  const double error = 100 * standard_error(progress.best_metric / 100, files.dev.front()->size());
+  return fmt::format("{} {:.2f} ± {:.2f} %", name, progress.best_metric, error);
 }
 
 nlohmann::ordered_json FinetuneRun::best_summary() const {
-  return {{is_span_task(task) ? "val_f1" : "val_accuracy", progress.best_top1},
-          {"val_loss", progress.best_loss}};
+  return {{metric_column(task), progress.best_metric}, {"val_loss", progress.best_loss}};
 }
 
 nlohmann::ordered_json FinetuneRun::final_summary() const {
@@ -98,26 +97,14 @@ nlohmann::ordered_json FinetuneRun::final_summary() const {
 }
 
 void FinetuneRun::draw_figures() {
-  Curve train{"train", "#1f77b4", {}};
-  Curve val{"validation", "#d62728", {}};
-  Curve score{"validation", "#d62728", {}};
-  for (const EpochRecord& row : read_metrics(folder->file("metrics.csv"))) {
-    const double epoch = static_cast<double>(row.epoch);
-    if (std::isfinite(row.train_loss)) train.points.emplace_back(epoch, row.train_loss);
-    if (!row.validated) continue;
-    if (std::isfinite(row.val_loss)) val.points.emplace_back(epoch, row.val_loss);
-    score.points.emplace_back(epoch, row.val_top1);
-  }
-  const std::string name = is_span_task(task) ? "F1" : "Accuracy";
-  const std::string svg = draw_svg(
-      fmt::format("{} on {}", config.name, task_name(task)),
-      {{"Loss", "epoch", "cross-entropy", {train, val}}, {name, "epoch", name + " (%)", {score}}});
-  write_file_atomic(folder->file("results.svg"), svg);
+  const std::string title = fmt::format("{} on {}", config.name, task_name(task));
+  write_file_atomic(folder->file("results.svg"),
+                    draw_epoch_curves(title, folder->file("metrics.csv"),
+                                      is_span_task(task) ? "F1" : "Accuracy"));
 }
 
 std::string FinetuneRun::next_command(const std::string& checkpoint) const {
-  return fmt::format("gmlp-language eval --task {} --data {} --model {}", task_name(task),
-                     options.data, checkpoint);
+  return eval_command(task, options.data, checkpoint);
 }
 
 }  // namespace gmlp

@@ -5,9 +5,9 @@
 //   finetune.cpp          a batch's forward and backward pass
 //   finetune_setup.cpp    options -> model, examples, loader
 //   finetune_report.cpp   banner, samples, scores, figures
+//   finetune_runs.cpp     several runs and their median
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,19 +22,13 @@ namespace gmlp {
 
 class FinetuneRun : public TrainingRun {
  public:
-  /// Called by tests: to stop at a chosen step.
-  struct Hooks {
-    std::function<void(FinetuneRun&)> after_step;
-  };
-
-  FinetuneRun(const FinetuneCommand& command, const Hooks& hooks);
+  explicit FinetuneRun(const FinetuneCommand& command);
 
   const TrainOptions& common_options() const override { return options; }
   const std::vector<Parameter*>& parameters() const override { return model->parameters(); }
   double accumulate_gradients(int64_t micro_batch) override;
 
   FinetuneOptions options;
-  Hooks hooks;
   Task task;
   std::unique_ptr<Tokenizer> tokenizer;
   LanguageConfig config;
@@ -48,10 +42,9 @@ class FinetuneRun : public TrainingRun {
   double wait_seconds() const override { return wait_; }
   Score validate() override;
   bool is_better(const Score& score) const override {
-    return !progress.has_best() || score.top1 > progress.best_top1;
+    return !progress.has_best() || score.metric > progress.best_metric;
   }
   void describe_model(CheckpointContent& content) const override;
-  void after_step() override;
   std::vector<std::string> banner() const override;
   void show_samples() override;
   std::string score_text(const Score& score) const override;
@@ -77,6 +70,9 @@ class FinetuneRun : public TrainingRun {
 };
 
 /// Finetunes as `command` says; the exit status. `hooks` are for tests.
-int finetune(const FinetuneCommand& command, const FinetuneRun::Hooks& hooks = {});
+int finetune(const FinetuneCommand& command, const TrainingRun::Hooks& hooks = {});
+
+/// finetune --runs N: N runs in one folder, and their median.
+int finetune_runs(const FinetuneCommand& command);
 
 }  // namespace gmlp

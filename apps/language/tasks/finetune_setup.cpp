@@ -12,8 +12,8 @@
 
 namespace gmlp {
 
-FinetuneRun::FinetuneRun(const FinetuneCommand& command, const Hooks& test_hooks)
-    : options(command.options), hooks(test_hooks), task(task_from_name(options.task)) {
+FinetuneRun::FinetuneRun(const FinetuneCommand& command)
+    : options(command.options), task(task_from_name(options.task)) {
   prepare(command.config);
   build_model();
   open_files();
@@ -39,7 +39,7 @@ void FinetuneRun::build_model() {
   if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(config);
   model = std::make_unique<LanguageModel>(config, dtype, options.seed);
   if (saved) return;
-  if (stored) {
+  if (stored && !options.from_scratch) {
     load_weights_from(choice.model);
   } else {
     note("the model starts from nothing; a pretrained one would know words already");
@@ -80,6 +80,7 @@ void FinetuneRun::identify() {
   identity.model = config.name;
   identity.data = task_name(task);
   identity.samples = is_span_task(task) ? "windows" : "examples";
+  identity.metric = metric_column(task);
   identity.unit = "tokens";
   identity.units = config.block.tokens;
   identity.parameters = config.parameter_count();

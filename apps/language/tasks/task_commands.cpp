@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +15,7 @@
 #include "apps/language/tasks/task_model.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/training/main_guard.h"
+#include "apps/training/options.h"
 #include "apps/training/signals.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -137,7 +139,8 @@ bool names_task(const std::vector<std::string>& arguments) {
 
 int language_finetune(const std::vector<std::string>& arguments) {
   const std::optional<FinetuneCommand> command = parse_finetune(arguments);
-  return command ? finetune(*command) : kExitSuccess;
+  if (!command) return kExitSuccess;
+  return command->options.runs > 1 ? finetune_runs(*command) : finetune(*command);
 }
 
 int task_eval(const std::vector<std::string>& arguments) {

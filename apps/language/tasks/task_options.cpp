@@ -1,11 +1,12 @@
 #include "apps/language/tasks/task_options.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "apps/language/model_choice.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/run_folder.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -24,6 +25,11 @@ void add_task_options(CLI::App& app, FinetuneOptions& options) {
   app.add_option("--tokenizer", options.tokenizer,
                  "For a --model without weights: bytes, or a tokenizer's file")
       ->type_name("FILE|bytes");
+  app.add_flag("--from-scratch", options.from_scratch,
+               "Take only the architecture and the tokenizer of --model; the weights are random");
+  app.add_option("--runs", options.runs,
+                 "Finetune N times, with seeds SEED, SEED + 1, ..., and report the median")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
       ->check(CLI::Range(0.0, 0.99));
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
@@ -35,6 +41,11 @@ void add_task_options(CLI::App& app, FinetuneOptions& options) {
       ->check(length);
   app.add_option("--max-question-tokens", options.text.max_question, "SQuAD: the rest is cut")
       ->check(length);
+}
+
+void add_options(CLI::App& app, FinetuneOptions& options) {
+  add_language_model_options(app, options.model);
+  add_task_options(app, options);
 }
 
 void check_complete(const FinetuneOptions& options) {
@@ -61,6 +72,12 @@ void check_complete(const FinetuneOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
+/// CLI11 writes every number with few digits: so that the run has the very number that its
+/// config.toml says.
+double as_written(double value) {
+  return std::stod(fmt::format("{:.3g}", value));
+}
+
 /// What the user left open. The paper finetunes models of width 512 with 1e-5 to 3e-5, and 5e-5 on
 /// SQuAD, for 5 epochs, or 8000 steps, which are 3 epochs of SQuAD; the first tenth is warm-up.
 /// Narrower models need larger steps: by the square of the ratio of widths, 4.8e-4 for 128. A model
@@ -69,40 +86,15 @@ void fill_in(FinetuneOptions& options) {
   const bool span = is_span_task(task_from_name(options.task));
   if (options.epochs == kNoEpochs) options.epochs = span ? 3 : 5;
   if (options.warmup_epochs == kNoNumber) {
-    options.warmup_epochs = 0.1 * static_cast<double>(options.epochs);
+    options.warmup_epochs = as_written(0.1 * static_cast<double>(options.epochs));
   }
   if (options.lr != kNoNumber) return;
   const double ratio =
       512.0 / static_cast<double>(choose_language_model(options.model).block.d_model);
-  const bool stored = std::filesystem::is_directory(options.model.model);
-  options.lr = stored ? std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio) : 1e-3;
-}
-
-/// CLI11 writes every number with few digits: so that the run has the very number that its
-/// config.toml says.
-void round_as_written(FinetuneOptions& options) {
-  options.lr = std::stod(fmt::format("{:.3g}", options.lr));
-  options.warmup_epochs = std::stod(fmt::format("{:.3g}", options.warmup_epochs));
-}
-
-enum class Pass : uint8_t { kUsers, kFilledIn, kResumed };
-
-/// `options` are the defaults.
-std::optional<FinetuneCommand> parse_once(const std::vector<std::string>& arguments,
-                                          const FinetuneOptions& options, Pass pass) {
-  FinetuneCommand command;
-  command.options = options;
-  CLI::App app("Finetune a language model on a task", "gmlp-language finetune");
-  app.footer(
-      "Without --epochs, --lr or --warmup-epochs the paper's recipe decides, the learning rate "
-      "scaled to the model's width.");
-  add_train_options(app, command.options);
-  add_language_model_options(app, command.options.model);
-  add_task_options(app, command.options);
-  if (!parse_arguments(app, arguments)) return std::nullopt;
-  if (pass == Pass::kUsers && !command.options.resume.empty()) check_resume_overrides(app);
-  command.config = resolved_config(app);
-  return command;
+  const bool pretrained =
+      std::filesystem::is_directory(options.model.model) && !options.from_scratch;
+  const double scaled = std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio);
+  options.lr = pretrained ? as_written(scaled) : 1e-3;
 }
 
 }  // namespace
@@ -118,20 +110,14 @@ FinetuneOptions::FinetuneOptions() {
 }
 
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
-  std::optional<FinetuneCommand> users = parse_once(arguments, FinetuneOptions(), Pass::kUsers);
-  if (!users) return users;
-  if (!users->options.resume.empty()) {
-    std::vector<std::string> with_config = {
-        "--config", find_resume_point(users->options.resume).run + "/config.toml"};
-    with_config.insert(with_config.end(), arguments.begin(), arguments.end());
-    return parse_once(with_config, FinetuneOptions(), Pass::kResumed);
-  }
-  check_complete(users->options);
-  // Once more, with the gaps filled in: so config.toml says what the run does.
-  FinetuneOptions defaults = users->options;
-  fill_in(defaults);
-  round_as_written(defaults);
-  return parse_once(arguments, defaults, Pass::kFilledIn);
+  const TrainingVerb<FinetuneOptions> verb = {
+      {"gmlp-language finetune", "Finetune a language model on a task",
+       "Without --epochs, --lr or --warmup-epochs the paper's recipe decides, the learning rate "
+       "scaled to the model's width."},
+      add_options,
+      check_complete,
+      fill_in};
+  return parse_run_command(verb, arguments);
 }
 
 }  // namespace gmlp

@@ -17,19 +17,16 @@ struct FinetuneOptions : TrainOptions {
   LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json, to start from nothing
   std::string tokenizer;       // where the model has none
   TaskTextOptions text;
+  bool from_scratch = false;  // of --model only the architecture and the tokenizer
+  int64_t runs = 1;           // with seeds seed, seed + 1, ...
   double dropout = 0.1;
   bool no_shuffle = false;
   int64_t max_train_samples = 0;  // 0: all
 };
 
-/// The options of one run, and the text they resolve to (config.toml).
-struct FinetuneCommand {
-  FinetuneOptions options;
-  std::string config;
-};
+using FinetuneCommand = RunCommand<FinetuneOptions>;
 
-/// Parses the arguments after `finetune`. With --resume the options are those of the run's
-/// config.toml. Empty when help was printed; InputError for wrong usage.
+/// The arguments after `finetune`; see parse_run_command.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
 
 }  // namespace gmlp

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "apps/training/signals.h"
@@ -139,9 +140,22 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
   const TaskSetScore& first = result.sets.front();
   result.samples = first.size;
   result.loss = first.loss;
-  result.top1 = is_span_task(model.task) ? first.squad.all.f1 : 100 * first.accuracy.value();
+  result.metric = is_span_task(model.task) ? first.squad.all.f1 : 100 * first.accuracy.value();
   result.complete = true;
   return result;
+}
+
+const char* metric_name(Task task) {
+  return is_span_task(task) ? "F1" : "accuracy";
+}
+
+const char* metric_column(Task task) {
+  return is_span_task(task) ? "val_f1" : "val_accuracy";
+}
+
+std::string eval_command(Task task, const std::string& data, const std::string& checkpoint) {
+  return fmt::format("gmlp-language eval --task {} --data {} --model {}", task_name(task), data,
+                     checkpoint);
 }
 
 std::string task_score_text(Task task, const TaskSetScore& score) {

@@ -2,7 +2,7 @@
 // A model's logits on a task's rows, and what they are worth.
 
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,11 +45,18 @@ struct TaskSetScore {
   NullThreshold best_threshold;  // squad2
 };
 
-/// Score's top1: the first set's accuracy, or F1; loss and samples the first set's.
+/// Score's metric: the first set's accuracy, or F1; loss and samples the first set's.
 struct TaskScore : Score {
   std::vector<TaskSetScore> sets;
 };
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets);
+
+/// What a run of the task is judged by, Score's metric: "accuracy" or "F1".
+const char* metric_name(Task task);
+/// The same as metrics.csv and summary.json call it: "val_accuracy" or "val_f1".
+const char* metric_column(Task task);
+/// "gmlp-language eval ..." of a finetuned model.
+std::string eval_command(Task task, const std::string& data, const std::string& checkpoint);
 
 /// "accuracy 81.23 ± 1.32 %", "matched 61.00 ± 0.49 %, mismatched ...", "exact match ..., F1 ...".
 std::string task_score_text(Task task, const TaskSetScore& score);

@@ -1,0 +1,176 @@
+// gmlp-language finetune --runs N: N runs that differ in their seeds alone, and the median of what
+// they reach, as the paper reports it. RUN/run-1 to run-N are ordinary run folders; RUN/config.toml
+// holds the options they share. Stopped, --resume RUN goes on with the run that was interrupted and
+// then the missing ones; each ends with the bytes it would have had alone.
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "apps/language/model_choice.h"
+#include "apps/language/tasks/finetune_run.h"
+#include "apps/training/main_guard.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// `config` with `value` for the option `name`.
+std::string with_value(std::string config, const std::string& name, const std::string& value) {
+  const size_t line = ("\n" + config).find("\n" + name + "=");
+  if (line == std::string::npos) return config + name + "=" + value + "\n";
+  const size_t begin = line + name.size() + 1;
+  return config.replace(begin, config.find('\n', begin) - begin, value);
+}
+
+/// The folder of all runs, with the options they share.
+std::string open_runs_folder(const FinetuneCommand& command) {
+  const FinetuneOptions& options = command.options;
+  if (!options.resume.empty()) {
+    const std::string path = find_resume_point(options.resume).run;
+    remove_stale_temporaries(path);
+    return path;
+  }
+  std::string path =
+      RunFolder::create(options.out, "language", choose_language_model(options.model).name,
+                        options.task, options.overwrite);
+  write_file_atomic(path + "/config.toml", command.config);
+  return path;
+}
+
+/// Run `number` of 1 to N, to its end, from where it was stopped; a finished one is left as it is.
+int run_one(const FinetuneCommand& all, const std::string& folder, int64_t number) {
+  FinetuneCommand one = all;
+  FinetuneOptions& options = one.options;
+  options.runs = 1;
+  options.seed = all.options.seed + static_cast<uint64_t>(number - 1);
+  options.out = numbered_run(folder, number);
+  options.resume.clear();
+  one.config = with_value(all.config, "runs", "1");
+  one.config = with_value(one.config, "seed", std::to_string(options.seed));
+  one.config = with_value(one.config, "out", "\"\"");  // used with --config, it makes a new run
+  const RunState state = run_state(options.out, one.config);
+  if (state == RunState::kDone) return kExitSuccess;
+  if (state == RunState::kSaved) options.resume = options.out;
+  options.overwrite = state == RunState::kUnsaved;  // what it may hold is not a step
+  if (!options.quiet) {
+    fmt::print("\nrun {} of {}, seed {}\n", number, all.options.runs, options.seed);
+  }
+  FinetuneRun run(one);
+  run.identity.resume_as = folder;
+  return train_to_end(run);
+}
+
+/// What a run reached: the score of its best epoch.
+struct Reached {
+  int64_t number = 0;
+  uint64_t seed = 0;
+  std::string folder;
+  std::string model;
+  Json best;
+  double value = 0;
+};
+
+Reached read_reached(const FinetuneCommand& command, const std::string& folder, int64_t number) {
+  Reached run;
+  run.number = number;
+  run.seed = command.options.seed + static_cast<uint64_t>(number - 1);
+  run.folder = numbered_run(folder, number);
+  const std::string path = run.folder + "/summary.json";
+  const Json summary = Json::parse(read_text(path), nullptr, false);
+  const char* column = metric_column(task_from_name(command.options.task));
+  const Json::json_pointer place(std::string("/best/") + column);
+  if (summary.is_discarded() || !summary.contains(place) || !summary.at(place).is_number()) {
+    fail_run("{}: has no score; remove {} and --resume {}", path, run.folder, folder);
+  }
+  run.model = summary.value("model", "");
+  run.best = summary.at("best");
+  run.value = summary.at(place);
+  return run;
+}
+
+/// The middle one of the runs by score; of an even number the lower of the two in the middle, for
+/// the median is to be a run whose weights can be used. Of equal ones the first seed's.
+const Reached& median_of(const std::vector<Reached>& runs) {
+  std::vector<size_t> order(runs.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return runs[a].value < runs[b].value; });
+  return runs[order[(runs.size() - 1) / 2]];
+}
+
+/// Nothing that a clock says, and no path but relative ones: the same bytes for the same runs.
+void write_runs_summary(const FinetuneCommand& command, const std::string& folder,
+                        const std::vector<Reached>& runs) {
+  const Reached& median = median_of(runs);
+  Json values = Json::array();
+  Json list = Json::array();
+  for (const Reached& run : runs) {
+    values.push_back(run.value);
+    Json row = {{"folder", fmt::format("run-{}", run.number)}, {"seed", run.seed}};
+    row.update(run.best);
+    list.push_back(row);
+  }
+  const char* column = metric_column(task_from_name(command.options.task));
+  const Json json = {{"model", median.model},
+                     {"task", command.options.task},
+                     {"from_scratch", command.options.from_scratch},
+                     {"metric", column},
+                     {"median", median.value},
+                     {"values", values},
+                     {"median_run", fmt::format("run-{}", median.number)},
+                     {"checkpoint", fmt::format("run-{}/checkpoints/best", median.number)},
+                     {"runs", list}};
+  write_file_atomic(folder + "/summary.json", json.dump(2) + "\n");
+}
+
+void print_runs(const FinetuneCommand& command, const std::string& folder,
+                const std::vector<Reached>& runs) {
+  const Task task = task_from_name(command.options.task);
+  const Reached& median = median_of(runs);
+  std::string values;
+  for (const Reached& run : runs) {
+    values += fmt::format("{}{:.2f}", values.empty() ? "" : ", ", run.value);
+  }
+  const std::string checkpoint = median.folder + "/checkpoints/best";
+  fmt::print("\nmedian   {}{} {:.2f} % of {} runs: {}\n", task == Task::kMnli ? "matched " : "",
+             metric_name(task), median.value, runs.size(), values);
+  fmt::print("runs     {}/summary.json\n", folder);
+  fmt::print("weights  {} (seed {})\n", checkpoint, median.seed);
+  fmt::print("next     {}\n", eval_command(task, command.options.data, checkpoint));
+}
+
+}  // namespace
+
+int finetune_runs(const FinetuneCommand& command) {
+  const std::string folder = open_runs_folder(command);
+  for (int64_t number = 1; number <= command.options.runs; ++number) {
+    try {
+      const int status = run_one(command, folder, number);
+      if (status != kExitSuccess) return status;
+    } catch (const InputError&) {
+      // Wrong input is found before the first run has a folder; then this one is not left behind.
+      if (command.options.resume.empty() && !std::filesystem::exists(numbered_run(folder, 1))) {
+        std::filesystem::remove(folder + "/config.toml");
+        std::filesystem::remove(folder);
+      }
+      throw;
+    }
+  }
+  std::vector<Reached> runs;
+  for (int64_t number = 1; number <= command.options.runs; ++number) {
+    runs.push_back(read_reached(command, folder, number));
+  }
+  write_runs_summary(command, folder, runs);
+  if (!command.options.quiet) print_runs(command, folder, runs);
+  return kExitSuccess;
+}
+
+}  // namespace gmlp
