@@ -19,7 +19,7 @@ constexpr int64_t kRoomForNodes = int64_t{1} << 24;
 Tensor transposed(const Tensor& matrix) {
   const int64_t rows = matrix.shape().rows();
   const int64_t cols = matrix.shape().cols();
-  const Tensor result = Tensor::zeros(DType::kF32, {cols, rows});
+  Tensor result = Tensor::zeros(DType::kF32, {cols, rows});
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < cols; ++c) {
       result.data<float>()[c * rows + r] = static_cast<float>(matrix.at(r * cols + c));
