@@ -87,12 +87,24 @@ fused::BlockData data_of(const Tape& tape, const Call& call) {
   return data;
 }
 
+/// Where the packed weights are to be found, or to be put and kept.
+void keep_packed(fused::BlockData& data, PackedBlock& packed, const BlockShape& s) {
+  data.is_packed = packed.data != nullptr && packed.precision == s.precision;
+  if (!data.is_packed) {
+    packed.data = packed.room->allocate_bytes(fused::kernels().block_packed(s));
+    packed.precision = s.precision;
+  }
+  data.packed = packed.data;
+}
+
 void forward(Tape& tape, const Call& call, float* y, const fused::BlockSaved& saved) {
   const fused::Kernels& kernels = fused::kernels();
   const Arena::Mark mark = tape.arena().mark();
   void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(call.shape));
   fused::BlockData data = data_of(tape, call);
   data.y = y;
+  PackedBlock& packed = *call.parameters.packed;
+  if (packed.room != nullptr && !tape.recording()) keep_packed(data, packed, call.shape);
   kernels.block_forward(data, saved, weights_of(call.parameters, call.spatial.data<float>()),
                         workspace, call.shape);
   tape.arena().rewind(mark);

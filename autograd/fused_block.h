@@ -8,6 +8,14 @@
 
 namespace gmlp {
 
+/// Where weights that do not change any more are kept, packed by the first forward that records
+/// nothing.
+struct PackedBlock {
+  Arena* room = nullptr;  // nullptr: weights change, and are packed anew by each forward
+  void* data = nullptr;   // nullptr: not packed yet
+  fused::Precision precision = fused::Precision::kF32;
+};
+
 /// The block's ten parameters, named as in kernels/dispatch.h.
 struct FusedBlockParameters {
   Parameter* norm_weight;
@@ -24,6 +32,7 @@ struct FusedBlockParameters {
   double gate_eps;
   Gate gate;
   bool causal;
+  PackedBlock* packed;
 };
 
 /// x (B, N, D) -> x + drop_scales * fc2(SGU(gelu(fc1(norm(x))))); drop_scales (B) or empty;

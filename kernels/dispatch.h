@@ -87,6 +87,9 @@ struct BlockData {
   const float* dy;           // (B,N,D), backward
   float* dx;                 // (B,N,D), backward; may be dy
   float* dgate_extra;        // (B,N,E), backward; nullptr where gate_extra is
+  void* packed;              // forward: block_packed() bytes for the packed weights, which outlive
+                             // the call; nullptr: they are packed into the workspace
+  bool is_packed;            // `packed` holds them from an earlier call
 };
 
 /// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
@@ -113,6 +116,7 @@ struct Kernels {
                           const float* weight, void* workspace, const LinearShape& shape);
 
   int64_t (*block_workspace)(const BlockShape& shape);  // bytes, for forward and backward
+  int64_t (*block_packed)(const BlockShape& shape);     // bytes of BlockData::packed
   /// `saved` may be all nullptr: then nothing is kept.
   void (*block_forward)(const BlockData& data, const BlockSaved& saved,
                         const BlockWeights<const float>& weights, void* workspace,

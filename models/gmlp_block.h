@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/fused_block.h"
 #include "autograd/tape.h"
 #include "kernels/dispatch.h"
 
@@ -43,6 +44,9 @@ class GmlpBlock {
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.
   Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales);
   void collect(std::vector<Parameter*>& parameters);
+  /// The weights will not change any more: from the next forward on that records nothing they are
+  /// kept packed in `room`, as large again, which must outlive the block.
+  void freeze(Arena& room) { packed_.room = &room; }
   const BlockConfig& config() const { return config_; }
 
  private:
@@ -51,6 +55,7 @@ class GmlpBlock {
   Var tiny_attention(Tape& tape, Var x);  // (B, N, D) -> (B, N, E), section 4.3
 
   BlockConfig config_;
+  PackedBlock packed_;
   Parameter norm_weight_, norm_bias_;            // (D)
   Parameter fc1_weight_, fc1_bias_;              // (F, D), (F)
   Parameter gate_norm_weight_, gate_norm_bias_;  // (E)

@@ -76,6 +76,12 @@ Var LanguageModel::forward_block(Tape& tape, Var x, size_t i, const LanguageCont
   return drop(x, std::get<GmlpBlock>(block).forward(tape, x, {}), 0);
 }
 
+void LanguageModel::freeze() {
+  for (Block& block : blocks_) {
+    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->freeze(packed_);
+  }
+}
+
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                             const LanguageContext& context) {
   require(static_cast<int64_t>(ids.size()) == batch * config_.block.tokens,

@@ -97,6 +97,9 @@ class LanguageModel {
   Var spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
             const LanguageContext& context = {});
 
+  /// As VisionModel::freeze().
+  void freeze();
+
   /// All parameters, named as in the interface: embed.weight, positions.weight (Transformers),
   /// blocks.i.*, norm.*, output.weight (embeddings not tied), head.* (with a head).
   const std::vector<Parameter*>& parameters() const { return parameters_; }
@@ -119,6 +122,7 @@ class LanguageModel {
   Parameter embed_;      // (V, D)
   Parameter positions_;  // (N, D), of the Transformers
   std::vector<Block> blocks_;
+  Arena packed_;                       // their weights once more, when they are frozen
   Parameter norm_weight_, norm_bias_;  // (D)
   Parameter output_;                   // (V, D), embeddings not tied
   Parameter head_weight_, head_bias_;  // (classes, D), (classes); or 2 of a span

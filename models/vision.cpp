@@ -115,6 +115,10 @@ Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext&
   return linear(tape, x, head_weight_, &head_bias_);
 }
 
+void VisionModel::freeze() {
+  for (GmlpBlock& block : blocks_) block.freeze(packed_);
+}
+
 std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block) {
   if (!context.training || context.drop_path <= 0) return {};
   std::vector<double> scales(static_cast<size_t>(batch));

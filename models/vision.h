@@ -72,6 +72,10 @@ class VisionModel {
   /// images (B, C, H, W), of the model's dtype -> logits (B, classes).
   Var forward(Tape& tape, const Tensor& images, const ForwardContext& context);
 
+  /// The weights will not change any more: passes that record nothing become faster, by a tenth for
+  /// one image, and take the blocks' weights in memory once more.
+  void freeze();
+
   /// All parameters in timm's order.
   const std::vector<Parameter*>& parameters() const { return parameters_; }
   const VisionConfig& config() const { return config_; }
@@ -83,7 +87,8 @@ class VisionModel {
   Parameter class_token_;              // (1, 1, D)
   Parameter stem_weight_, stem_bias_;  // (D, C, P, P), (D)
   std::vector<GmlpBlock> blocks_;
-  Parameter norm_weight_, norm_bias_;          // (D)
+  Arena packed_;                       // the blocks' weights once more, when they are frozen
+  Parameter norm_weight_, norm_bias_;  // (D)
   Parameter pre_head_weight_, pre_head_bias_;  // (D, D), (D)
   Parameter head_weight_, head_bias_;          // (classes, D), (classes)
   std::vector<Parameter*> parameters_;

@@ -31,6 +31,7 @@ double forward_seconds(Workload& workload, Arena& arena, const Compute& compute)
 void run_infer(const BenchOptions& options) {
   const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
   const std::unique_ptr<Workload> workload = make_workload(options);
+  workload->freeze();
   const Compute compute = compute_of(options);
   const double flops = workload->inference_flops();
   fmt::print(

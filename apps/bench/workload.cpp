@@ -37,6 +37,7 @@ class VisionWorkload : public Workload {
   double step_flops() const override { return 3 * inference_flops(); }
   Var logits(Tape& tape) override { return model_.forward(tape, images_, ForwardContext{}); }
   Var loss(Tape& tape) override { return cross_entropy(tape, logits(tape), targets_, 1.0); }
+  void freeze() override { model_.freeze(); }
   const std::vector<Parameter*>& parameters() const override { return model_.parameters(); }
 
  private:
@@ -92,6 +93,7 @@ class LanguageWorkload : public Workload {
   }
   Var logits(Tape& tape) override { return model_.forward(tape, ids_, batch_); }
   Var loss(Tape& tape) override { return model_.loss(tape, ids_, targets_, batch_, 1.0); }
+  void freeze() override { model_.freeze(); }
   const std::vector<Parameter*>& parameters() const override { return model_.parameters(); }
 
  private:

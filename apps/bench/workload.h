@@ -21,6 +21,8 @@ class Workload {
   virtual double step_flops() const = 0;
   virtual Var logits(Tape& tape) = 0;
   virtual Var loss(Tape& tape) = 0;
+  /// The weights will not change any more.
+  virtual void freeze() = 0;
   virtual const std::vector<Parameter*>& parameters() const = 0;
 };
 

@@ -123,6 +123,7 @@ LoadedLanguage load_language(const std::string& folder) {
   }
   loaded.model = std::make_unique<LanguageModel>(config, stored_dtype(checkpoint.model), 0);
   load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config));
+  loaded.model->freeze();
   return loaded;
 }
 

@@ -1,4 +1,4 @@
-// gmlp-vision: train, eval, predict and info of vision gMLPs.
+// gmlp-vision: train, eval, predict, export and info of vision gMLPs.
 
 #include <string>
 #include <vector>
@@ -18,6 +18,7 @@ constexpr const char* kUsage =
     "  gmlp-vision train   --data SPEC --model NAME|DIR|FILE.json [--out DIR] ...\n"
     "  gmlp-vision eval    --model DIR --data SPEC [--split val|train] [--json FILE]\n"
     "  gmlp-vision predict --model DIR IMAGE... [--topk 5] [--json FILE]\n"
+    "  gmlp-vision export  --model DIR --format timm|onnx --out PATH\n"
     "  gmlp-vision info    --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-vision train --data shapes --model gmlp_nano_32 --epochs 1\n"
     "`gmlp-vision VERB --help` lists a verb's options.\n";
@@ -34,6 +35,7 @@ int dispatch(const std::vector<std::string>& arguments) {
   if (verb == "train") return run_train(rest);
   if (verb == "eval") return gmlp::run_eval(rest);
   if (verb == "predict") return gmlp::run_predict(rest);
+  if (verb == "export") return gmlp::run_export(rest);
   if (verb == "info") return gmlp::run_info(rest);
   if (verb == "--help" || verb == "-h" || verb == "help") {
     fmt::print("{}", kUsage);
@@ -44,9 +46,9 @@ int dispatch(const std::vector<std::string>& arguments) {
     return gmlp::kExitSuccess;
   }
   if (verb.empty()) {
-    gmlp::fail_input("a verb is missing; choose train, eval, predict or info (--help)");
+    gmlp::fail_input("a verb is missing; choose train, eval, predict, export or info (--help)");
   }
-  gmlp::fail_input("{}: no such verb; choose train, eval, predict or info (--help)", verb);
+  gmlp::fail_input("{}: no such verb; choose train, eval, predict, export or info (--help)", verb);
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ LoadedModel load_model(const std::string& folder) {
   loaded.split = stored_split(checkpoint.config, path);
   loaded.model = std::make_unique<VisionModel>(config, stored_dtype(checkpoint.model), 0);
   load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config, false));
+  loaded.model->freeze();
   return loaded;
 }
 

@@ -4,7 +4,8 @@
 //   backward   channel_out <- spatial_gate <- channel_in
 //
 // Weights are packed once a call, for all chunks: 2 D F + D E numbers against 2 R (2 D F + D E)
-// multiply-adds.
+// multiply-adds. For one image that is a tenth of its time, so where they do not change a caller
+// keeps them packed (BlockData::packed).
 
 #include "core/profile.h"
 #include "kernels/fused/channel_in.h"
@@ -28,15 +29,16 @@ struct ForwardRoom {
   float* stats;   // 4 R, where nothing is saved
 };
 
+/// `packed` gives the weights' places, `carver` all others; they may be the same.
 template <typename T>
-ForwardRoom<T> carve_forward(Carver& carver, const BlockShape& s) {
+ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s) {
   const int64_t samples = chunk_samples(s);
   const int64_t rows = samples * s.tokens;
   const int64_t width = gate_width(s);
   ForwardRoom<T> room;
-  room.w1 = carve_b(carver, words_of<T>(s.d_model), s.d_ffn, Operand<T>::kBlock);
-  room.w2 = carve_b(carver, words_of<T>(width), s.d_model, Operand<T>::kBlock);
-  room.w_token = carve<T>(carver, s.tokens * stride_of<T>(s.tokens));
+  room.w1 = carve_b(packed, words_of<T>(s.d_model), s.d_ffn, Operand<T>::kBlock);
+  room.w2 = carve_b(packed, words_of<T>(width), s.d_model, Operand<T>::kBlock);
+  room.w_token = carve<T>(packed, s.tokens * stride_of<T>(s.tokens));
   room.x_hat = carve<T>(carver, rows * stride_of<T>(s.d_model));
   room.z = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
   room.gated = carve<T>(carver, rows * stride_of<T>(width));
@@ -117,21 +119,32 @@ Chunk<T> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
 template <typename T>
 int64_t workspace_of(const BlockShape& s) {
   Carver forward{nullptr, 0};
-  carve_forward<T>(forward, s);
+  carve_forward<T>(forward, forward, s);
   Carver backward{nullptr, 0};
   carve_backward<T>(backward, s);
   return larger(forward.used, backward.used);
 }
 
 template <typename T>
+int64_t packed_of(const BlockShape& s) {
+  Carver packed{nullptr, 0};
+  Carver others{nullptr, 0};
+  carve_forward<T>(packed, others, s);
+  return packed.used;
+}
+
+template <typename T>
 void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float>& w,
              void* workspace, const BlockShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
-  const ForwardRoom<T> room = carve_forward<T>(carver, s);
-  pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_model, true);
-  pack_b<T>(room.w2, w.fc2_weight, gate_width(s), gate_width(s), true);
-  copy_weight(room.w_token, w.spatial_weight, s.tokens, s.tokens, false);
-  profile_mark("forward pack weights");
+  Carver packed{static_cast<char*>(data.packed), 0};
+  const ForwardRoom<T> room = carve_forward<T>(data.packed == nullptr ? carver : packed, carver, s);
+  if (!data.is_packed) {
+    pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_model, true);
+    pack_b<T>(room.w2, w.fc2_weight, gate_width(s), gate_width(s), true);
+    copy_weight(room.w_token, w.spatial_weight, s.tokens, s.tokens, false);
+    profile_mark("forward pack weights");
+  }
   for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
     Chunk<T> chunk = chunk_at<T>(data, saved, first, s);
     if (saved.mean == nullptr) {
@@ -186,6 +199,10 @@ int64_t block_workspace(const BlockShape& s) {
   return s.precision == Precision::kBf16 ? workspace_of<Bf16>(s) : workspace_of<float>(s);
 }
 
+int64_t block_packed(const BlockShape& s) {
+  return s.precision == Precision::kBf16 ? packed_of<Bf16>(s) : packed_of<float>(s);
+}
+
 void block_forward(const BlockData& data, const BlockSaved& saved,
                    const BlockWeights<const float>& weights, void* workspace, const BlockShape& s) {
   if (s.precision == Precision::kBf16) {
@@ -210,7 +227,7 @@ void channel_in(void* z, const float* x, const BlockWeights<const float>& weight
   const auto run = [&](auto tag) {
     using T = decltype(tag);
     Carver carver{static_cast<char*>(workspace), 0};
-    const ForwardRoom<T> room = carve_forward<T>(carver, s);
+    const ForwardRoom<T> room = carve_forward<T>(carver, carver, s);
     if (z == nullptr) {
       pack_b<T>(room.w1, weights.fc1_weight, s.d_model, s.d_model, true);
       return;

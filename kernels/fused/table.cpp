@@ -117,6 +117,7 @@ const Kernels& table() {
                                   linear_forward,
                                   linear_backward,
                                   block_workspace,
+                                  block_packed,
                                   block_forward,
                                   block_backward,
                                   adamw_update,

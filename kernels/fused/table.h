@@ -12,6 +12,7 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
                      const float* weight, void* workspace, const LinearShape& shape);
 
 int64_t block_workspace(const BlockShape& shape);
+int64_t block_packed(const BlockShape& shape);
 void block_forward(const BlockData& data, const BlockSaved& saved,
                    const BlockWeights<const float>& weights, void* workspace,
                    const BlockShape& shape);

@@ -11,7 +11,7 @@ wrong() {
   expect_text err.txt "$text"
 }
 
-wrong "choose train, eval, predict or info"
+wrong "choose train, eval, predict, export or info"
 wrong "frobnicate: no such verb" frobnicate
 wrong "--data" train --model gmlp_nano_32
 wrong "--model" train --data shapes
@@ -39,6 +39,13 @@ wrong "--data" eval --model nowhere
 wrong "test" eval --model nowhere --data shapes --split test
 wrong "--input-array" predict --model nowhere
 wrong "--output-array" predict --model nowhere --input-array x.npy
+wrong "--format" export --model nowhere --out x.onnx
+wrong "timm,onnx" export --model nowhere --format torch --out x.onnx
+wrong "--out" export --model nowhere --format onnx
+wrong "*.onnx" export --model nowhere --format onnx --out x.pb
+wrong "nowhere" export --model nowhere --format onnx --out x.onnx
+wrong "nowhere" export --model nowhere --format timm --out x
+[ ! -e x.onnx ] && [ ! -e x ] || fail "a refused export left something"
 wrong "resnet50" info --model resnet50
 
 echo "learning_rate = 3" >unknown.toml

@@ -185,4 +185,31 @@ TEST_CASE("a fused prediction does not depend on the batch it is in", "[agreemen
   CHECK(test::max_difference(predict(7), whole) == 0);
 }
 
+TEST_CASE("a frozen block gives the same bits pass after pass in both precisions", "[agreement]") {
+  BlockConfig config = block(49, 34, 68);
+  config.causal = true;  // then W is made dense anew for each pass
+  GmlpBlock plain(config, "b.", DType::kF32, 3);
+  GmlpBlock frozen(config, "b.", DType::kF32, 3);
+  Arena room;
+  frozen.freeze(room);
+  const Tensor input = test::random_tensor(DType::kF32, {3, 49, 34}, 1);
+  const auto pass = [&](GmlpBlock& model, fused::Precision precision, bool recording) {
+    Compute compute;
+    compute.precision = precision;
+    Arena arena;
+    Tape tape(arena, compute, recording);
+    Tensor y = Tensor::zeros(DType::kF32, input.shape());
+    y.copy_from(tape.value(model.forward(tape, tape.constant(input), {})));
+    return y;
+  };
+  for (const fused::Precision precision :
+       {fused::Precision::kF32, fused::Precision::kBf16, fused::Precision::kF32}) {
+    const Tensor expected = pass(plain, precision, false);
+    for (const bool recording : {false, false, true, false}) {
+      CHECK(test::max_difference(pass(frozen, precision, recording), expected) == 0);
+    }
+  }
+  CHECK(room.used_bytes() > 0);
+}
+
 }  // namespace gmlp

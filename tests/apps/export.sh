@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# export: a folder for timm and a file for ONNX runtimes, of the weights that eval takes.
+. "$(dirname "$0")/common.sh"
+
+expect_status 0 "$vision" train "${tiny[@]}" --epochs 1 --model-ema --out run --quiet
+best=run/checkpoints/best
+
+# timm: the two files, byte for byte, and a folder that opens as a checkpoint does.
+expect_status 0 "$vision" export --model $best --format timm --out made/on/the/way/
+expect_text out.txt "timm.create_model('local-dir:made/on/the/way', pretrained=True)"
+[ "$(ls made/on/the/way | tr '\n' ' ')" = "config.json model.safetensors " ] || fail "other files"
+[ "$(ls made/on/the)" = way ] || fail "something lies beside the folder"
+cmp $best/model.safetensors made/on/the/way/model.safetensors || fail "other weights"
+cmp $best/config.json made/on/the/way/config.json || fail "another configuration"
+expect_status 0 "$vision" eval --model $best --data shapes --json a.json
+expect_status 0 "$vision" eval --model made/on/the/way --data shapes --json b.json
+[ "$(grep top1 a.json)" = "$(grep top1 b.json)" ] || fail "the exported model scores otherwise"
+
+# onnx: one file, which names its operators and carries the class names. Its numbers are checked in
+# tests/training/test_onnx.cpp.
+expect_status 0 "$vision" export --model $best --format onnx --out model.onnx
+expect_text out.txt "images (batch, 3, 16, 16)"
+grep -qa LayerNormalization model.onnx && grep -qa label_names model.onnx || fail "no such graph"
+weights=$(stat -c %s $best/model.safetensors)
+size=$(stat -c %s model.onnx)
+[ "$size" -gt $((weights * 3 / 4)) ] && [ "$size" -lt $((weights * 2)) ] || fail "of $size bytes"
+
+# What is there already stays as it is, unless it may be replaced.
+echo mine >mine.onnx
+expect_status 2 "$vision" export --model $best --format onnx --out mine.onnx
+expect_text err.txt "--overwrite"
+[ "$(cat mine.onnx)" = mine ] || fail "a refused export wrote to its file"
+expect_status 0 "$vision" export --model $best --format onnx --out mine.onnx --overwrite
+cmp mine.onnx model.onnx || fail "the same export twice gives two files"
+expect_status 2 "$vision" export --model $best --format timm --out made/on/the/way
+expect_text err.txt "--overwrite"
+expect_status 0 "$vision" export --model $best --format timm --out made/on/the/way --overwrite
+mkdir diary && echo mine >diary/notes.txt
+expect_status 2 "$vision" export --model $best --format timm --out diary --overwrite
+expect_text err.txt "notes.txt"
+[ "$(cat diary/notes.txt)" = mine ] || fail "a refused export removed a file"
+expect_status 2 "$vision" export --model $best --format timm --out $best --overwrite
+expect_status 2 "$vision" export --model $best --format timm --out mine.onnx
+expect_text err.txt "is a file"
+mkdir folder.onnx
+expect_status 2 "$vision" export --model $best --format onnx --out folder.onnx
+expect_text err.txt "is a folder"
+expect_status 1 "$vision" export --model $best --format onnx --out /dev/null/model.onnx
+expect_status 2 "$vision" export --model run --format onnx --out other.onnx
+expect_text err.txt "run/checkpoints/best"
+
+# What timm does not have is refused there, and is no trouble for a graph.
+expect_status 0 "$vision" train "${tiny[@]}" --class-token --max-steps 1 --out paper --quiet
+expect_status 2 "$vision" export --model paper/checkpoints/last --format timm --out token
+expect_text err.txt "class token"
+expect_status 0 "$vision" train "${tiny[@]}" --gate additive --max-steps 1 --out gate --quiet
+expect_status 2 "$vision" export --model gate/checkpoints/last --format timm --out token
+expect_text err.txt "additive gate"
+[ ! -e token ] && [ ! -e token.tmp ] || fail "a refused export left something"
+expect_status 0 "$vision" export --model paper/checkpoints/last --format onnx --out paper.onnx
+
+# A damaged checkpoint is not carried on.
+printf 'x' | dd of=$best/model.safetensors bs=1 seek=$((weights - 9)) conv=notrunc 2>dd.txt
+expect_status 2 "$vision" export --model $best --format timm --out damaged
+[ ! -e damaged ] || fail "a damaged checkpoint was exported"

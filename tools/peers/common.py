@@ -1,0 +1,52 @@
+"""What every contender of bench_peers shares: the models, running a process, printing figures."""
+
+import os
+import statistics
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# name: image, patch, channels, classes, blocks, width, feed-forward width, batch of a training step
+CASES = {
+    "gmlp_s16_224": (224, 16, 3, 1000, 30, 256, 1536, 8),
+    "gmlp_ti16_224": (224, 16, 3, 1000, 30, 128, 768, 16),
+    "gmlp_micro_28": (28, 4, 1, 10, 8, 128, 512, 128),
+}
+
+
+def fail(message):
+    print(f"bench_peers: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def threads():
+    return len(os.sched_getaffinity(0))
+
+
+def run(command, environment=None, may_refuse=""):
+    """The finished process; None where it ends with status 2 and names `may_refuse`."""
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode == 2 and may_refuse and may_refuse in result.stderr:
+        return None
+    if result.returncode != 0:
+        fail(f"{' '.join(command)} failed:\n{result.stderr}")
+    return result
+
+
+def spread(values):
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def warn_if_disturbed(peaks):
+    if min(peaks) < 0.95 * max(peaks):
+        print("  the machine's peak moved between rounds: others use it; run it again")
+
+
+def logits_of(program, model, images, output, precision="f32"):
+    """The array that `gmlp-vision predict` makes."""
+    import numpy
+
+    run([program, "predict", "--model", model, "--input-array", images, "--output-array", output,
+         "--precision", precision])
+    return numpy.load(output)

@@ -1,0 +1,143 @@
+"""Training steps: PyTorch, with the BLAS of Debian's choice and others, beside gmlp."""
+
+import glob
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+
+from common import CASES, fail, logits_of, run, spread, threads, warn_if_disturbed
+from pytorch import write_start
+
+PYTORCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch.py")
+
+# What PyTorch multiplies with: name, and folder of its libblas.so.3 among the system's libraries.
+BLAS = {
+    "stock": ("PyTorch, stock BLAS", "openblas-pthread"),
+    "openblas": ("PyTorch, OpenBLAS OpenMP", "openblas-openmp"),
+    "blis": ("PyTorch, BLIS OpenMP", "blis-openmp"),
+}
+
+
+def blas_folder(kind):
+    folders = glob.glob(f"/usr/lib/*/{BLAS[kind][1]}")
+    return folders[0] if folders else ""
+
+
+def run_torch(kind, name, folder, steps):
+    environment = dict(os.environ)
+    if kind != "stock":
+        environment["OMP_NUM_THREADS"] = str(threads())
+    environment["LD_LIBRARY_PATH"] = blas_folder(kind)
+    result = run([sys.executable, "-B", PYTORCH, name, folder, str(steps)], environment)
+    found = json.loads(result.stdout.splitlines()[-1])
+    if f"/{BLAS[kind][1]}/" not in found["blas"]:
+        fail(f"{BLAS[kind][0]}: PyTorch loaded {found['blas']}, not what lies in {blas_folder(kind)}")
+    return found
+
+
+def run_gmlp(precision, name, folder, steps, program):
+    """A gmlp-bench process; None where it says that it has no such precision."""
+    path = f"{folder}/step.json"
+    command = [program, "step", "--model", name, "--batch-size", str(CASES[name][7]), "--precision",
+               precision, "--repeat", str(steps), "--init", f"{folder}/model.safetensors",
+               "--input-array", f"{folder}/images.npy", "--json", path]
+    if run(command, may_refuse="--precision") is None:
+        return None
+    with open(path, encoding="utf-8") as file:
+        row = json.load(file)["rows"][0]
+    peak = row.get("peak_gflops", {"median": math.nan})["median"]
+    return {"ms": row["whole_step_ms"]["median"], "losses": row["losses"], "flops": row["flops"],
+            "peak": peak, "memory": row["process_peak_bytes"] - row["process_before_bytes"]}
+
+
+def label_of(contender):
+    return BLAS[contender][0] if contender in BLAS else f"gmlp {contender}"
+
+
+def print_contender(contender, turns, found):
+    ours = found["f32"]
+    ms = statistics.median(turn["ms"] for turn in turns)
+    speed = [ours[i]["flops"] / turn["ms"] * 1e-6 for i, turn in enumerate(turns)]
+    peaks = [turn.get("peak", ours[i]["peak"]) for i, turn in enumerate(turns)]
+    share = statistics.median(100 * s / p for s, p in zip(speed, peaks))
+    memory = statistics.median(turn["memory"] for turn in turns) * 1e-6
+    line = f"  {label_of(contender):<26}{ms:>9.1f}{statistics.median(speed):>10.1f}{share:>8.1f} %"
+    line += f"{memory:>9.0f}"
+    result = {"by": label_of(contender), "ms": ms, "gflops": statistics.median(speed),
+              "share_of_peak_percent": share, "memory_mb": memory, "losses": turns[0]["losses"]}
+    if contender in BLAS:
+        for precision in [p for p in ("f32", "bf16") if p in found]:
+            mine = found[precision]
+            speeds = [turn["ms"] / mine[i]["ms"] for i, turn in enumerate(turns)]
+            memories = [mine[i]["memory"] / turn["memory"] for i, turn in enumerate(turns)]
+            line += f"   {spread(speeds):<24}{statistics.median(memories):>5.2f}"
+            result[f"gmlp_{precision}_speed_ratio"] = [statistics.median(speeds), min(speeds), max(speeds)]
+            result[f"gmlp_{precision}_memory_ratio"] = statistics.median(memories)
+        result["blas"] = turns[0]["blas"]
+    print(line)
+    return result
+
+
+def compare(name, contenders, options):
+    import numpy
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_start(folder, name)
+        found = {}
+        for _ in range(options.rounds):
+            for contender in contenders:
+                if contender in BLAS:
+                    turn = run_torch(contender, name, folder, options.steps)
+                else:
+                    turn = run_gmlp(contender, name, folder, options.steps, options.bench)
+                if turn is not None:
+                    found.setdefault(contender, []).append(turn)
+        ours = logits_of(options.vision, folder, f"{folder}/images.npy", f"{folder}/logits.npy")
+        theirs = numpy.load(f"{folder}/torch_logits.npy")
+
+    ratios = "".join(f"   {'gmlp ' + p + ' is x as fast':<24}{'mem':>5}" for p in ("f32", "bf16") if p in found)
+    print(f"\n{name}, batch {CASES[name][7]}: a step of {found['f32'][0]['flops'] * 1e-9:.1f} GFLOP")
+    print(f"  {'':<26}{'ms':>9}{'GFLOP/s':>10}{'of peak':>10}{'MB':>9}{ratios}")
+    rows = [{"model": name, "batch_size": CASES[name][7], **print_contender(c, turns, found)}
+            for c, turns in found.items()]
+    warn_if_disturbed([turn["peak"] for turn in found["f32"]])
+    torch_losses = next(turns[0]["losses"] for c, turns in found.items() if c in BLAS)
+    for precision in [p for p in ("f32", "bf16") if p in found]:
+        losses = found[precision][0]["losses"]
+        apart = max(abs(a - b) for a, b in zip(losses, torch_losses))
+        print(f"  losses of {len(losses)} steps from the same weights: gmlp {precision} {losses[0]:.6f} ... "
+              f"{losses[-1]:.6f}, PyTorch {torch_losses[0]:.6f} ... {torch_losses[-1]:.6f}, "
+              f"apart by {apart:.1e} at most")
+    print(f"  logits of the first step: apart by {abs(ours - theirs).max():.1e} "
+          f"where the largest is {abs(theirs).max():.2f}")
+    return rows
+
+
+def print_head(contenders, options):
+    print(f"training: {options.rounds} rounds of {options.steps} steps, each in a process of its own; "
+          f"{threads()} threads")
+    print("median of rounds, ratios round by round with the least and the most;")
+    print("MB and mem: peak memory of the process above weights, gradients and moments")
+    if "OPENBLAS_CORETYPE" in os.environ:
+        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set, so OpenBLAS runs those kernels")
+    for kind in [c for c in contenders if c in BLAS]:
+        environment = dict(os.environ, LD_LIBRARY_PATH=blas_folder(kind))
+        name = run([sys.executable, "-B", PYTORCH], environment).stdout
+        print(f"{BLAS[kind][0]}: {name.strip()}")
+
+
+def compare_training(options):
+    """The rows of all models that the options name."""
+    wanted = options.blas.split(",")
+    for kind in set(wanted) - set(BLAS):
+        fail(f"--blas {kind}: no such choice; use {', '.join(BLAS)}")
+    for kind in wanted:
+        if not blas_folder(kind):
+            print(f"not here, so left out: {BLAS[kind][0]} ({BLAS[kind][1]})")
+    contenders = ["f32"] + [kind for kind in wanted if blas_folder(kind)] + ["bf16"]
+    print_head(contenders, options)
+    names = [name for name in CASES if (options.only or "") in name]
+    return [row for name in names for row in compare(name, contenders, options)]
