@@ -55,9 +55,9 @@ struct BackwardRoom {
   T* w_transposed;  // Wᵀ (N,N)
   T* dh;            // (R,F)
   T* dt;            // (R,E)
-  T* gated;         // (R,E); later v̂
+  T* v_hat;         // (R,E)
   T* dv_hat;        // (R,E)
-  T* x_hat;         // (R,D); before that dr
+  T* dr;            // (R,D)
   float* dx_hat;    // (R,D)
   float* packed;    // the widest packed B of any step
   float* a_room;    // packed tiles of a transposed A
@@ -78,9 +78,9 @@ BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
   room.w_transposed = carve<T>(carver, s.tokens * stride_of<T>(s.tokens));
   room.dh = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
   room.dt = carve<T>(carver, rows * stride_of<T>(width));
-  room.gated = carve<T>(carver, rows * stride_of<T>(width));
+  room.v_hat = carve<T>(carver, rows * stride_of<T>(width));
   room.dv_hat = carve<T>(carver, rows * stride_of<T>(width));
-  room.x_hat = carve<T>(carver, rows * stride_of<T>(s.d_model));
+  room.dr = carve<T>(carver, rows * stride_of<T>(s.d_model));
   room.dx_hat = carve<float>(carver, rows * s.d_model);
   room.packed = carve<float>(carver, larger(row_panels, larger(token_panels, width_panels)));
   room.a_room = carve<float>(carver, larger(owned_room(s.d_ffn), owned_room(s.d_model)));
@@ -167,26 +167,26 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
               const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
   const BackwardRoom<T> room = carve_backward<T>(carver, s);
-  T* dr = room.x_hat;
-  T* v_hat = room.gated;
+  T* dr = room.dr;
   pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_ffn, false);
   pack_b<T>(room.w2, w.fc2_weight, gate_width(s), s.d_model, false);
   copy_weight(room.w_transposed, w.spatial_weight, s.tokens, s.tokens, true);
   profile_mark("backward pack weights");
   for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
     const Chunk<T> chunk = chunk_at<T>(data, saved, first, s);
-    channel_out_backward(room.dh, room.dt, chunk, room.gated, dr, room.w2, w, s);
+    const PackedB gated{room.packed, words_of<T>(chunk.rows), gate_width(s), kUnblocked};
+    channel_out_backward(room.dh, room.dt, chunk, gated, dr, room.w2, w, s);
     profile_mark("backward channel_out");
-    channel_out_weight(grad, chunk, room.gated, dr, room.packed, room.a_room, s);
+    channel_out_weight(grad, chunk, gated, dr, room.a_room, s);
     profile_mark("backward channel_out, dW");
     spatial_backward_input(room.dv_hat, room.dt, chunk, room.packed, room.w_transposed, s);
     profile_mark("backward spatial_gate");
-    gate_norm_backward(room.dh, grad, v_hat, room.dv_hat, chunk, room.partials, w, s);
+    gate_norm_backward(room.dh, grad, room.v_hat, room.dv_hat, chunk, room.partials, w, s);
     profile_mark("backward gate norm, GELU");
-    spatial_backward_weight(grad.spatial_weight, grad.spatial_bias, room.dt, v_hat, chunk,
+    spatial_backward_weight(grad.spatial_weight, grad.spatial_bias, room.dt, room.v_hat, chunk,
                             room.packed, s);
     profile_mark("backward spatial_gate, dW");
-    channel_in_weight(grad, room.dh, chunk, room.x_hat, room.packed, room.a_room, w, s);
+    channel_in_weight(grad, room.dh, chunk, room.packed, room.a_room, w, s);
     profile_mark("backward channel_in, dW");
     channel_in_backward(grad, room.dh, chunk, room.dx_hat, room.partials, room.w1, w, s);
     profile_mark("backward channel_in");

@@ -17,67 +17,85 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z, for rows [r0, r1).
+/// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z, for `rows` rows from r0
+/// on. `x_hat` is room for them; `next` to `next_end` is what will be normalised after them.
 template <typename T>
-GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const PackedB& w1,
+GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const float* next,
+                                 const float* next_end, const PackedB& w1,
                                  const BlockWeights<const float>& w, const BlockShape& s,
-                                 int64_t r0, int64_t r1) {
-  const int64_t d_stride = stride_of<T>(s.d_model);
-  const int64_t f_stride = stride_of<T>(s.d_ffn);
-  for (int64_t r = r0; r < r1; ++r) {  // (1)
-    const float* x = chunk.x + r * s.d_model;
-    const RowStats stats = row_stats(x, s.d_model, s.norm_eps);
-    chunk.mean[r] = stats.mean;
-    chunk.rstd[r] = stats.rstd;
-    normalise_row(x_hat + r * d_stride, x, stats, w.norm_weight, w.norm_bias, s.d_model);
+                                 int64_t r0, int64_t rows) {
+  const int64_t d = s.d_model;
+  const int64_t f = s.d_ffn;
+  const int64_t d_stride = stride_of<T>(d);
+  const int64_t f_stride = stride_of<T>(f);
+  for (int64_t r = 0; r < rows; ++r) {  // (1)
+    const float* x = chunk.x + (r0 + r) * d;
+    const RowStats stats = row_stats(x, d, s.norm_eps);
+    chunk.mean[r0 + r] = stats.mean;
+    chunk.rstd[r0 + r] = stats.rstd;
+    normalise_row(x_hat + r * d_stride, x, stats, w.norm_weight, w.norm_bias, d);
   }
+  z += r0 * f_stride;
+  T* h_saved = chunk.h == nullptr ? nullptr : chunk.h + r0 * f;
+  const float* bias = w.fc1_bias;
   // Only f32 may have several blocks of k, and then z's place can hold the sums between them.
   float* sums = reinterpret_cast<float*>(z);
-  const auto prepare = [&](Lines& lines, int64_t row, int64_t rows, int64_t col) {
-    add_lines(lines, z + row * f_stride + col, f_stride, rows);
+  // The next rows of x are asked for during the product, a share with each tile.
+  const int64_t share = ceil_div(d, f);
+  const auto prepare = [&](Lines& lines, int64_t row, int64_t, int64_t col) {
+    for (int64_t i = 0; i < share && next < next_end; ++i, next += kTileRows * kPanel) {
+      add_lines(lines, next, kPanel);
+    }
+    add_lines(lines, z + row * f_stride + col, f_stride);
   };
-  gemm_rows(sums, f_stride, x_hat, d_stride, w1, r0, r1, Triangle::kNone, prepare,  // (2)
+  gemm_rows(sums, f_stride, x_hat, d_stride, w1, 0, rows, Triangle::kNone, prepare,  // (2)
             [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-              const V16 h = rounded(sum + load(w.fc1_bias + col, cols), T{});
-              if (chunk.h != nullptr) stream(chunk.h + row * s.d_ffn + col, h, cols);
+              const V16 h = rounded(sum + load(bias + col, cols), T{});
+              if (h_saved != nullptr) stream(h_saved + row * f + col, h, cols);
               store(z + row * f_stride + col, gelu(h), cols);
             });
   stream_end();
   const int64_t width = gate_width(s);
-  for (int64_t r = r0; r < r1; ++r) {  // (3)
-    const RowStats stats = row_stats(z + r * f_stride + s.d_ffn - width, width, s.gate_eps);
-    chunk.gate_mean[r] = stats.mean;
-    chunk.gate_rstd[r] = stats.rstd;
+  for (int64_t r = 0; r < rows; ++r) {  // (3)
+    const RowStats stats = row_stats(z + r * f_stride + f - width, width, s.gate_eps);
+    chunk.gate_mean[r0 + r] = stats.mean;
+    chunk.gate_rstd[r0 + r] = stats.rstd;
   }
 }
 
 template <typename T>
 GMLP_INLINE void channel_in_forward(T* z, const Chunk<T>& chunk, T* x_hat, const PackedB& w1,
                                     const BlockWeights<const float>& w, const BlockShape& s) {
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
-    const int64_t r0 = block * kRowBlock;
-    channel_in_rows(z, chunk, x_hat, w1, w, s, r0, smaller(r0 + kRowBlock, chunk.rows));
-  }
+  each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
+    const int64_t r0 = turn.task * kRowBlock;
+    const int64_t next0 = smaller(turn.next * kRowBlock, chunk.rows);
+    const int64_t next1 = smaller(next0 + kRowBlock, chunk.rows);
+    channel_in_rows(z, chunk, x_hat + turn.first * kRowBlock * stride_of<T>(s.d_model),
+                    chunk.x + next0 * s.d_model, chunk.x + next1 * s.d_model, w1, w, s, r0,
+                    smaller(kRowBlock, chunk.rows - r0));
+  });
 }
 
-/// dW1 and db1. `x_hat` (R,D) is room; `packed` and `a_room` too.
+/// dW1 and db1. `packed` and `a_room` are room.
 template <typename T>
 GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad, const T* dh,
-                                   const Chunk<T>& chunk, T* x_hat, float* packed, float* a_room,
+                                   const Chunk<T>& chunk, float* packed, float* a_room,
                                    const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
-  const int64_t d_stride = stride_of<T>(d);
-  // x̂ again, which dW1 needs as the GEMM's B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
+  const PackedB b{packed, words_of<T>(chunk.rows), d, kUnblocked};
+  // x̂ again, where the GEMM wants its B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
     for (int64_t r = block * kRowBlock; r < smaller((block + 1) * kRowBlock, chunk.rows); ++r) {
       const RowStats stats{chunk.mean[r], chunk.rstd[r]};
-      normalise_row(x_hat + r * d_stride, chunk.x + r * d, stats, w.norm_weight, w.norm_bias, d);
+      for (int64_t c = 0; c < panels_of(d) * kPanel; c += kLanes) {
+        const int64_t count = larger(0, smaller(kLanes, d - c));
+        const V16 x_hat = normalise(load(chunk.x + r * d + c, count), stats,
+                                    load(w.norm_weight + c, count), load(w.norm_bias + c, count));
+        put_in_panel(b, r, c, x_hat, T{});
+      }
     }
   }
-  const PackedB b{packed, words_of<T>(chunk.rows), d, owned_block<T>(chunk.rows)};
-  pack_b<T>(b, x_hat, d_stride, chunk.rows, false);
   gemm_transposed(grad.fc1_weight, d, grad.fc1_bias, dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn,
                   chunk.rows);
 }

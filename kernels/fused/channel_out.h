@@ -25,8 +25,8 @@ GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, cons
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
     const auto prepare = [&](Lines& lines, int64_t row, int64_t rows, int64_t col) {
-      add_lines(lines, chunk.x + row * d + col, d, rows);
-      add_lines(lines, chunk.y + row * d + col, d, rows);
+      add_lines(lines, chunk.x + row * d + col, d);
+      add_lines(lines, chunk.y + row * d + col, d);
     };
     gemm_rows(chunk.y, d, gated, stride_of<T>(gate_width(s)), w2, r0, r1, Triangle::kNone, prepare,
               [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
@@ -61,20 +61,29 @@ GMLP_INLINE GateGradients gate_backward(Gate gate, V16 ds, V16 g, V16 h) {
   return {ds, zero(), g};
 }
 
-/// Writes dh[:, :E], dt (R,E) and, as room, `gated` (R,E) and `dr` (R,D).
+/// Writes dh[:, :E], dt (R,E) and, as room for dW2, `gated` (R,E) in panels and `dr` (R,D).
 template <typename T>
-GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, T* gated, T* dr,
-                                      const PackedB& w2, const BlockWeights<const float>& w,
+GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const PackedB& gated,
+                                      T* dr, const PackedB& w2, const BlockWeights<const float>& w,
                                       const BlockShape& s) {
   const int64_t d = s.d_model;
   const int64_t d_stride = stride_of<T>(d);
   const int64_t width = gate_width(s);
   const int64_t e_stride = stride_of<T>(width);
-  const int64_t f_stride = stride_of<T>(s.d_ffn);
+  const int64_t f = s.d_ffn;
+  const int64_t f_stride = stride_of<T>(f);
+  // Copies: to the compiler a stored vector may change whatever is behind a pointer.
+  const Gate gate = s.gate;
+  const T* h_saved = chunk.h;
+  const T* t_saved = chunk.t;
+  const float* gate_extra = chunk.gate_extra;
+  float* dgate_extra = chunk.dgate_extra;
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
+    float bias[kRowBlock];  // of each row's token: here it costs one division a row
+    for (int64_t r = r0; r < r1; ++r) bias[r - r0] = w.spatial_bias[r % s.tokens];
     for (int64_t r = r0; r < r1; ++r) {  // "branch * p"
       const float p = chunk.drop_scales == nullptr ? 1.0f : chunk.drop_scales[r / s.tokens];
       for (int64_t c = 0; c < d; c += kLanes) {
@@ -84,27 +93,27 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, T* ga
     }
     float* sums = reinterpret_cast<float*>(dt);  // as in channel_in_rows
     const auto prepare = [&](Lines& lines, int64_t row, int64_t rows, int64_t col) {
-      add_lines(lines, chunk.h + row * s.d_ffn + col, s.d_ffn, rows);
-      add_lines(lines, chunk.t + row * width + col, width, rows);
-      add_lines(lines, dt + row * e_stride + col, e_stride, rows);
-      add_lines(lines, gated + row * e_stride + col, e_stride, rows);
-      add_lines(lines, dh + row * f_stride + col, f_stride, rows);
+      // From memory: asked for a panel ahead, and once more when it is needed.
+      const int64_t ahead = col + kPanel < width ? kPanel : 0;
+      add_lines(lines, h_saved + row * f + col + ahead, f);
+      add_lines(lines, t_saved + row * width + col + ahead, width);
+      add_lines(lines, h_saved + row * f + col, f);
+      add_lines(lines, t_saved + row * width + col, width);
+      add_lines(lines, dt + row * e_stride + col, e_stride);
+      add_lines(lines, place_of(gated, row / Operand<T>::kPerWord, col), kPanel);
+      add_lines(lines, dh + row * f_stride + col, f_stride);
     };
     gemm_rows(sums, e_stride, dr, d_stride, w2, r0, r1, Triangle::kNone, prepare,
               [&](int64_t row, int64_t col, int64_t cols, V16 ds) {
-                V16 g =
-                    load(chunk.t + row * width + col, cols) + set1(w.spatial_bias[row % s.tokens]);
-                if (chunk.gate_extra != nullptr) {
-                  g = g + load(chunk.gate_extra + row * width + col, cols);
-                }
-                const V16 h = load(chunk.h + row * s.d_ffn + col, cols);
-                const GateGradients parts = gate_backward(s.gate, ds, g, h);
+                const int64_t at = row * width + col;
+                V16 g = load(t_saved + at, cols) + set1(bias[row - r0]);
+                if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);
+                const V16 h = load(h_saved + row * f + col, cols);
+                const GateGradients parts = gate_backward(gate, ds, g, h);
                 store(dt + row * e_stride + col, parts.dg, cols);
-                store(gated + row * e_stride + col, parts.gated, cols);
+                put_in_panel(gated, row, col, parts.gated, T{});
                 store(dh + row * f_stride + col, parts.du, cols);
-                if (chunk.dgate_extra != nullptr) {
-                  store(chunk.dgate_extra + row * width + col, parts.dg, cols);
-                }
+                if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, cols);
               });
   }
 }
@@ -112,13 +121,10 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, T* ga
 /// dW2 and db2.
 template <typename T>
 GMLP_INLINE void channel_out_weight(const BlockWeights<float>& grad, const Chunk<T>& chunk,
-                                    const T* gated, const T* dr, float* packed, float* a_room,
+                                    const PackedB& gated, const T* dr, float* a_room,
                                     const BlockShape& s) {
-  const int64_t width = gate_width(s);
-  const PackedB b{packed, words_of<T>(chunk.rows), width, owned_block<T>(chunk.rows)};
-  pack_b<T>(b, gated, stride_of<T>(width), chunk.rows, false);
-  gemm_transposed(grad.fc2_weight, width, grad.fc2_bias, dr, stride_of<T>(s.d_model), b, a_room,
-                  s.d_model, chunk.rows);
+  gemm_transposed(grad.fc2_weight, gate_width(s), grad.fc2_bias, dr, stride_of<T>(s.d_model), gated,
+                  a_room, s.d_model, chunk.rows);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

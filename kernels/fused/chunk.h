@@ -10,6 +10,7 @@ namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kChunkBytes = 5 << 20;
 constexpr int64_t kRowBlock = kBlockTiles * kTileRows;
+static_assert(kRowBlock % 2 == 0, "put_in_panel: both rows of a word belong to one task");
 constexpr int64_t kGroup = 64;  // channels that a spatial task takes
 
 /// E, the width of the gate.

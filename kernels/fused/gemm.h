@@ -16,24 +16,31 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
+constexpr int64_t kLineWords = 16;  // words in a cache line
+
 struct Tile {
   V16 c[kTileRows * kTileVectors];
 };
 
-/// The cache lines that a tile's epilogue will touch. The multiplication asks for them on its way,
-/// a few a word: all at once they would fill the queue that its own loads need.
+/// The pieces of rows that a tile's epilogue will touch, some arrays of kRows. The multiplication
+/// asks for them on its way, a piece a word: all at once they would fill the queue that its own
+/// loads need.
 struct Lines {
-  static constexpr int64_t kArrays = 5;
-  const void* at[kArrays * kTileRows * (kPanel * 4 / 64)];
+  static constexpr int64_t kArrays = 8;
+  struct Rows {
+    const char* first;  // of the first row's piece
+    int64_t step;       // bytes from row to row
+    int64_t last;       // bytes from a piece's first to its last
+  };
+  Rows of[kArrays];
   int64_t count = 0;
 };
-/// Adds `rows` rows of the tile at p, `stride` elements apart.
+/// Adds the tile's rows at p, `stride` elements apart.
 template <typename T>
-GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride, int64_t rows) {
-  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t c = 0; c < kPanel; c += kPerLine) lines.at[lines.count++] = p + i * stride + c;
-  }
+GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride) {
+  constexpr int64_t kSize = sizeof(T);
+  if (lines.count == Lines::kArrays) return;
+  lines.of[lines.count++] = {reinterpret_cast<const char*>(p), stride * kSize, kPanel * kSize - 1};
 }
 
 /// Rows i of A: `stride` elements apart, or next to each other in a packed tile of words.
@@ -91,14 +98,33 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
     rows.advance();
     b += kPanel;
   };
-  // Two lines a word; where there are more lines than that, the last ones are left to luck.
-  const int64_t asked = smaller(words, lines.count / 2);
-  for (int64_t word = 0; word < asked; ++word) {
-    prefetch(lines.at[2 * word]);
-    prefetch(lines.at[2 * word + 1]);
-    step();
+  // The last of `lines` right before the epilogue: what is asked for too early has left L1 again,
+  // as B streams through it. Where there are more pieces than words, two a word.
+  const int64_t each = lines.count * kRows > words ? 2 : 1;  // a power of two
+  int64_t left = smaller(words, lines.count * kRows / each);
+  int64_t before = words - left;
+  if constexpr (!kPacked) {  // A's next cache lines, a row a word: all rows come to them at once
+    for (; before >= kLineWords; before -= kLineWords) {
+      const char* line = rows.base[0] + 4 * kLineWords;
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < kLineWords; ++i, line += rows.step) {
+        prefetch(line);
+        step();
+      }
+    }
   }
-  for (int64_t word = asked; word < words; ++word) step();
+  for (; before > 0; --before) step();
+  int64_t asked = 0;
+  for (int64_t array = 0; array < lines.count; ++array) {
+    Lines::Rows piece = lines.of[array];
+    for (int64_t i = 0; i < kRows; ++i, piece.first += piece.step) {
+      prefetch(piece.first);
+      prefetch(piece.first + piece.last);
+      if ((++asked & (each - 1)) != 0 || left == 0) continue;
+      --left;
+      step();
+    }
+  }
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) {
     tile.c[i / kVectors * kTileVectors + i % kVectors] = c[i];
@@ -125,6 +151,12 @@ GMLP_INLINE void multiply(Tile& tile, bool fresh, const T* a, int64_t stride, in
 /// Calls body(i, v, cols) for each row of a tile and each of its vectors, `cols` of it inside C.
 template <typename Body>
 GMLP_INLINE void each_vector(int64_t rows, int64_t cols, const Body& body) {
+  if (cols == kPanel) {  // nothing is cut: no masks
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t v = 0; v < kTileVectors; ++v) body(i, v, kLanes);
+    }
+    return;
+  }
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t v = 0; v * kLanes < cols; ++v) body(i, v, smaller(kLanes, cols - v * kLanes));
   }
@@ -224,7 +256,7 @@ GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, in
         if (triangle == Triangle::kLower && col >= row + rows) continue;
         float* place = c + row * c_stride + col;
         Lines lines;
-        add_lines(lines, place, c_stride, rows);
+        add_lines(lines, place, c_stride);
         Tile tile;
         multiply<T, false>(tile, true, a + row * a_stride + word0 * Operand<T>::kPerWord, a_stride,
                            rows, ceil_div(cols, kLanes), panel_at(b, word0, panel),
@@ -251,39 +283,70 @@ GMLP_INLINE int64_t owned_room(int64_t m) {
   return ceil_div(tiles_of(m), owned_tiles(m)) * owned_tiles(m) * packed_tile_size(kOwnedWords);
 }
 
-/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in blocks of owned_block(k); sums (m) +=
-/// the column sums of A, where not nullptr. Owner computes: a task owns rows of C and sums over all
-/// of k in order.
+/// What a thread knows when it takes a task: the first one that it took, whose room is in its cache
+/// by now, and the next one, whose input it can ask for on the way. From the number of tasks on
+/// there is none.
+struct Turn {
+  int64_t task;
+  int64_t first;
+  int64_t next;
+};
+/// Calls body(turn) for each task; threads take turns, each one task ahead.
+template <typename Body>
+GMLP_INLINE void each_task(int64_t tasks, const Body& body) {
+  int64_t taken = 0;
+#pragma omp parallel
+  {
+    const int64_t first = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
+    Turn turn{first, first, first};
+    while (turn.task < tasks) {
+      turn.next = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
+      body(turn);
+      turn.task = turn.next;
+    }
+  }
+}
+
+/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in one block; sums (m) += the column sums of
+/// A, where not nullptr. Owner computes: a task owns rows of C and sums over all of k in order.
 template <typename T>
 GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, float* sums, const T* a,
                                  int64_t a_stride, const PackedB& b, float* a_room, int64_t m,
                                  int64_t k) {
   const int64_t share = owned_tiles(m);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t task = 0; task < ceil_div(tiles_of(m), share); ++task) {
-    const int64_t t0 = task * share;
+  const int64_t block = owned_block<T>(k);
+  each_task(ceil_div(tiles_of(m), share), [&](const Turn& turn) {
+    const int64_t t0 = turn.task * share;
     const int64_t t1 = smaller(t0 + share, tiles_of(m));
-    float* a_packed = a_room + task * share * packed_tile_size(kOwnedWords);
-    for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
-      const int64_t depth = block_depth(b, word0);
+    float* a_packed = a_room + turn.first * share * packed_tile_size(kOwnedWords);
+    // A's rows for the next task, asked for a tile's height at a time.
+    const int64_t next_col = turn.next * share * kTileRows;
+    const int64_t next_cols = smaller(share * kTileRows, m - next_col);
+    int64_t next_row = 0;
+    for (int64_t word0 = 0; word0 < b.words; word0 += block) {
+      const int64_t depth = smaller(block, b.words - word0);
       pack_tiles(a_packed, sums, a, a_stride, k, word0, depth, t0, t1, m);
       for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
         const int64_t col = panel * kPanel;
         const int64_t cols = smaller(kPanel, b.n - col);
-        for (int64_t t = t0; t < t1; ++t) {
+        for (int64_t t = t0; t < t1; ++t, next_row += kTileRows) {
           const int64_t rows = smaller(kTileRows, m - t * kTileRows);
           float* place = c + t * kTileRows * c_stride + col;
           Lines lines;
-          add_lines(lines, place, c_stride, rows);
+          for (int64_t j = 0; j < next_cols && next_row < k; j += kPanel) {
+            add_lines(lines, a + next_row * a_stride + next_col + j, a_stride);
+          }
+          add_lines(lines, place, c_stride);
           Tile tile;
           multiply<T, true>(
               tile, true, reinterpret_cast<const T*>(a_packed + (t - t0) * packed_tile_size(depth)),
-              0, rows, ceil_div(cols, kLanes), panel_at(b, word0, panel), depth, lines);
+              0, rows, ceil_div(cols, kLanes), panel_at(b, 0, panel) + word0 * kPanel, depth,
+              lines);
           add_tile(place, c_stride, tile, rows, cols);
         }
       }
     }
-  }
+  });
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -26,7 +26,7 @@ LinearRoom carve_forward(Carver& carver, const LinearShape& s) {
 LinearRoom carve_backward(Carver& carver, const LinearShape& s) {
   LinearRoom room{};
   room.w = carve_b(carver, s.out, s.in, kDepth);
-  room.x = carve_b(carver, s.rows, s.in, owned_block<float>(s.rows));
+  room.x = carve_b(carver, s.rows, s.in, kUnblocked);
   room.a_room = carve<float>(carver, owned_room(s.out));
   return room;
 }

@@ -111,6 +111,19 @@ GMLP_INLINE void pack_panel(const PackedB& b, const S* source, int64_t stride, i
   }
 }
 
+/// Sixteen numbers of row `row` of B (k,n), from column `col` on, into its panels: one block of
+/// k, filled row by row. In bf16 an odd row joins the even one that was put before it.
+GMLP_INLINE float* place_of(const PackedB& b, int64_t word, int64_t col) {
+  return b.data + (col / kPanel * b.words + word) * kPanel + col % kPanel;
+}
+GMLP_INLINE void put_in_panel(const PackedB& b, int64_t row, int64_t col, V16 x, float /*T*/) {
+  store(place_of(b, row, col), x);
+}
+GMLP_INLINE void put_in_panel(const PackedB& b, int64_t row, int64_t col, V16 x, Bf16 /*T*/) {
+  float* place = place_of(b, row / 2, col);
+  store(place, row % 2 == 0 ? pack_pairs(x, zero()) : pack_pairs(low_half(load(place)), x));
+}
+
 /// A word of Bᵀ, row-major: elements k, k + 1 of a row.
 GMLP_INLINE void copy_word(float* out, const float* row, int64_t /*left*/) {
   *out = *row;

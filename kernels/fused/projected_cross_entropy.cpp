@@ -44,7 +44,7 @@ LossRoom carve_loss(Carver& carver, const ProjectedLossShape& s, bool backward) 
   room.z = carve<float>(carver, band * room.z_stride);
   if (backward) {
     room.down = carve_b(carver, chunk, s.width, kDepth);
-    room.x = carve_b(carver, band, s.width, owned_block<float>(band));
+    room.x = carve_b(carver, band, s.width, kUnblocked);
     room.a_room = carve<float>(carver, owned_room(chunk));
   } else {
     room.tops = carve<float>(carver, band * kLanes);
@@ -204,7 +204,6 @@ void projected_cross_entropy_backward(float* dx, float* dtable, float* dbias, fl
   const LossInputs in{dloss, top, sum, x, table, bias, ids};
   for (int64_t r0 = 0; r0 < s.rows; r0 += kBand) {
     room.x.words = smaller(kBand, s.rows - r0);
-    room.x.block = owned_block<float>(room.x.words);
     pack_b<float>(room.x, x + r0 * s.width, s.width, room.x.words, false);
     for (int64_t c0 = 0; c0 < s.vocab; c0 += kChunk) {
       const LossTile tile = tile_at(s, r0, c0);

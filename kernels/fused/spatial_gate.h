@@ -64,22 +64,29 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
                                  const float* gamma, const float* beta) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-    for (int64_t col = panel * kPanel; col < smaller((panel + 1) * kPanel, b.n); col += kLanes) {
-      const int64_t cols = smaller(kLanes, b.n - col);
-      const V16 gamma_c = load(gamma + col, cols);
-      const V16 beta_c = load(beta + col, cols);
-      const auto v_hat = [&](int64_t j) {
-        const RowStats stats{chunk.gate_mean[first + j], chunk.gate_rstd[first + j]};
-        return normalise(load(z + j * z_stride + col, cols), stats, gamma_c, beta_c);
-      };
-      for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
-        float* out = panel_at(b, word0, panel) + col % kPanel;
-        for (int64_t word = word0; word < word0 + block_depth(b, word0); ++word, out += kPanel) {
-          const int64_t j = word * kPerWord;
+    V16 gamma_v[kTileVectors];
+    V16 beta_v[kTileVectors];
+    int64_t count[kTileVectors];
+    for (int64_t v = 0; v < kTileVectors; ++v) {
+      const int64_t col = panel * kPanel + v * kLanes;
+      count[v] = larger(0, smaller(kLanes, b.n - col));
+      gamma_v[v] = load(gamma + col, count[v]);
+      beta_v[v] = load(beta + col, count[v]);
+    }
+    const auto v_hat = [&](int64_t j, int64_t v) {
+      const RowStats stats{chunk.gate_mean[first + j], chunk.gate_rstd[first + j]};
+      const T* place = z + j * z_stride + panel * kPanel + v * kLanes;
+      return normalise(load(place, count[v]), stats, gamma_v[v], beta_v[v]);
+    };
+    for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
+      float* out = panel_at(b, word0, panel);
+      for (int64_t word = word0; word < word0 + block_depth(b, word0); ++word) {
+        const int64_t j = word * kPerWord;
+        for (int64_t v = 0; v < kTileVectors; ++v, out += kLanes) {
           if constexpr (kPerWord == 1) {
-            store(out, v_hat(j));
+            store(out, v_hat(j, v));
           } else {
-            store(out, pack_pairs(v_hat(j), j + 1 < tokens ? v_hat(j + 1) : zero()));
+            store(out, pack_pairs(v_hat(j, v), j + 1 < tokens ? v_hat(j + 1, v) : zero()));
           }
         }
       }
@@ -98,32 +105,38 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
   const int64_t e_stride = stride_of<T>(width);
   const int64_t f_stride = stride_of<T>(s.d_ffn);
   const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t i = 0; i < spatial_tasks(chunk.samples, width); ++i) {
-    const SpatialTask task = spatial_task(i, width);
+  const Gate gate = s.gate;
+  T* t_saved = chunk.t;
+  const float* gate_extra = chunk.gate_extra;
+  const float* bias = w.spatial_bias;
+  each_task(spatial_tasks(chunk.samples, width), [&](const Turn& turn) {
+    const SpatialTask task = spatial_task(turn.task, width);
+    const SpatialTask next = spatial_task(turn.next, width);
     const int64_t first = task.sample * n;  // this sample's first row
-    const PackedB v_hat = spatial_panels<T>(packed, i, task.cols, n);
+    const PackedB v_hat = spatial_panels<T>(packed, turn.first, task.cols, n);
     const T* u = z + first * f_stride + task.col;
     pack_normalised(v_hat, u + s.d_ffn - width, f_stride, chunk, first, n,  // (1)
                     w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
     float* sums = reinterpret_cast<float*>(gated + first * e_stride + task.col);
+    const T* next_v = z + next.sample * n * f_stride + s.d_ffn - width + next.col;
     const auto prepare = [&](Lines& lines, int64_t token, int64_t rows, int64_t col) {
-      add_lines(lines, u + token * f_stride + col, f_stride, rows);
-      add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride, rows);
+      if (next.sample < chunk.samples) add_lines(lines, next_v + token * f_stride + col, f_stride);
+      add_lines(lines, u + token * f_stride + col, f_stride);
+      add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride);
     };
     gemm_rows(sums, e_stride, w_token, stride_of<T>(n), v_hat, 0, n, triangle, prepare,
               [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
-                const int64_t place = (first + token) * width + task.col + col;
+                const int64_t at = (first + token) * width + task.col + col;
                 const V16 t = rounded(sum, T{});
-                if (chunk.t != nullptr) stream(chunk.t + place, t, cols);  // (2)
-                V16 g = t + set1(w.spatial_bias[token]);
-                if (chunk.gate_extra != nullptr) g = g + load(chunk.gate_extra + place, cols);
+                if (t_saved != nullptr) stream(t_saved + at, t, cols);  // (2)
+                V16 g = t + set1(bias[token]);
+                if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);
                 const V16 u_c = load(u + token * f_stride + col, cols);
                 store(gated + (first + token) * e_stride + task.col + col,
-                      gate_output(s.gate, u_c, g), cols);  // (3)
+                      gate_output(gate, u_c, g), cols);  // (3)
               });
     stream_end();
-  }
+  });
 }
 
 /// dv̂ = Wᵀ dt, by the same tasks.
@@ -134,22 +147,27 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& 
   const int64_t width = gate_width(s);
   const int64_t e_stride = stride_of<T>(width);
   const Triangle triangle = s.causal ? Triangle::kUpper : Triangle::kNone;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t i = 0; i < spatial_tasks(chunk.samples, width); ++i) {
-    const SpatialTask task = spatial_task(i, width);
+  each_task(spatial_tasks(chunk.samples, width), [&](const Turn& turn) {
+    const SpatialTask task = spatial_task(turn.task, width);
+    const SpatialTask next = spatial_task(turn.next, width);
     const T* dt_group = dt + task.sample * n * e_stride + task.col;
     T* dv_group = dv_hat + task.sample * n * e_stride + task.col;
-    const PackedB b = spatial_panels<T>(packed, i, task.cols, n);
+    const PackedB b = spatial_panels<T>(packed, turn.first, task.cols, n);
     for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
       for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
         pack_panel<T>(b, dt_group, e_stride, n, word0, panel);
       }
     }
+    const T* next_dt = dt + next.sample * n * e_stride + next.col;
+    const auto prepare = [&](Lines& lines, int64_t token, int64_t rows, int64_t col) {
+      if (next.sample < chunk.samples) add_lines(lines, next_dt + token * e_stride + col, e_stride);
+      add_lines(lines, dv_group + token * e_stride + col, e_stride);
+    };
     gemm_rows(reinterpret_cast<float*>(dv_group), e_stride, w_transposed, stride_of<T>(n), b, 0, n,
-              triangle, [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
+              triangle, prepare, [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
                 store(dv_group + token * e_stride + col, sum, cols);
               });
-  }
+  });
 }
 
 /// One row: dv̂ -> dv -> dh, and v̂ on the way. `room` holds 2 E floats. Rows are f_stride (dh),

@@ -35,7 +35,7 @@ struct GemmRoom {
 template <typename T>
 GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k, bool a_transposed) {
   GemmRoom<T> room;
-  const int64_t block = a_transposed ? owned_block<T>(k) : Operand<T>::kBlock;
+  const int64_t block = a_transposed ? kUnblocked : Operand<T>::kBlock;
   room.b = carve_b(carver, words_of<T>(k), n, block);
   room.a_room = carve<float>(carver, owned_room(m));
   room.a = carve<T>(carver, larger(m * stride_of<T>(k), k * stride_of<T>(m)));
