@@ -284,25 +284,27 @@ GMLP_INLINE int64_t owned_room(int64_t m) {
 }
 
 /// What a thread knows when it takes a task: the first one that it took, whose room is in its cache
-/// by now, and the next one, whose input it can ask for on the way. From the number of tasks on
-/// there is none.
+/// by now, and the one that it will probably take next, whose input it can ask for on the way. From
+/// the number of tasks on there is none.
 struct Turn {
   int64_t task;
   int64_t first;
   int64_t next;
 };
-/// Calls body(turn) for each task; threads take turns, each one task ahead.
+/// Calls body(turn) for each task, on all threads. Who takes which is open, but where they are
+/// equally fast they take turns.
 template <typename Body>
 GMLP_INLINE void each_task(int64_t tasks, const Body& body) {
   int64_t taken = 0;
+  int64_t team = 0;
 #pragma omp parallel
   {
+    __atomic_fetch_add(&team, 1, __ATOMIC_RELAXED);
     const int64_t first = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
-    Turn turn{first, first, first};
-    while (turn.task < tasks) {
-      turn.next = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
-      body(turn);
-      turn.task = turn.next;
+    int64_t task = first;
+    while (task < tasks) {
+      body(Turn{task, first, task + __atomic_load_n(&team, __ATOMIC_RELAXED)});
+      task = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
     }
   }
 }
