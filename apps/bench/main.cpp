@@ -23,6 +23,7 @@ constexpr const char* kUsage =
     "  gmlp-bench kernels   every kernel, beside Eigen, OpenBLAS and oneDNN where found\n"
     "  gmlp-bench step      one training step: forward, backward, optimizer, memory\n"
     "  gmlp-bench infer     one forward pass that keeps nothing\n"
+    "  gmlp-bench decode    a causal model writing, with its cache and without\n"
     "  gmlp-bench peak      what the machine does at most: multiply-adds, bf16 dots, bandwidth\n"
     "  gmlp-bench ladder    one product from three loops to the fused kernel, rung by rung\n\n"
     "Try: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
@@ -40,6 +41,7 @@ constexpr Verb kVerbs[] = {
     {"kernels", "every kernel at the models' shapes", run_kernels, false},
     {"step", "one training step", run_step, true},
     {"infer", "one forward pass that keeps nothing", run_infer, true},
+    {"decode", "a causal model writing, with its cache and without", run_decode, false},
     {"peak", "what the machine does at most", run_peak, false},
     {"ladder", "from three loops to the fused kernel, on one thread", run_ladder, false},
 };
@@ -77,6 +79,19 @@ void add_model_options(CLI::App& app, BenchOptions& options) {
                "Keep the blocks' inputs only and compute the rest again");
 }
 
+void add_decode_options(CLI::App& app, BenchOptions& options) {
+  options.model = "gmlp_char";
+  app.add_option("--model", options.model, "A named causal model")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--seq-len", options.seq_len, "Tokens of the window, and to write")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 16))
+      ->capture_default_str();
+  app.add_option("--depth", options.depth, "Another number of blocks")->check(CLI::Range(1, 10000));
+  app.add_option("--vocab-size", options.vocab_size, "Another number of words")
+      ->check(CLI::Range(1, 1 << 24));
+}
+
 /// Chooses the kernels' table before anything asks for it.
 void choose_isa(const std::string& name) {
   if (name.empty()) return;
@@ -96,6 +111,8 @@ int run_verb(const Verb& verb, const std::vector<std::string>& arguments) {
   add_common_options(app, options);
   if (verb.takes_model) {
     add_model_options(app, options);
+  } else if (verb.run == run_decode) {
+    add_decode_options(app, options);
   } else if (verb.run == run_kernels) {
     app.add_option("--only", options.only, "Cases whose title contains TEXT")->type_name("TEXT");
     app.add_option("--svg", options.svg, "Draw the shares of the peak")->type_name("FILE.svg");
@@ -117,8 +134,9 @@ int dispatch(const std::vector<std::string>& arguments) {
     if (name == verb.name) return run_verb(verb, {arguments.begin() + 1, arguments.end()});
   }
   if (name.empty())
-    fail_input("a verb is missing; choose kernels, step, infer, peak or ladder (--help)");
-  fail_input("{}: no such verb; choose kernels, step, infer, peak or ladder (--help)", name);
+    fail_input("a verb is missing; choose kernels, step, infer, decode, peak or ladder (--help)");
+  fail_input("{}: no such verb; choose kernels, step, infer, decode, peak or ladder (--help)",
+             name);
 }
 
 }  // namespace

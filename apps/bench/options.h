@@ -13,11 +13,12 @@ struct BenchOptions {
   int repeat = 0;    // 0: the verb's own number
   std::string json;  // a file for the rows; empty: none
 
-  // step, infer
+  // step, infer, decode
   std::string model = "gmlp_s16_224";
   int64_t batch_size = 8;
   int64_t depth = 0;       // 0: the model's
   int64_t vocab_size = 0;  // 0: the model's
+  int64_t seq_len = 512;   // decode
   std::string precision = "f32";
   std::string kernels = "fused";
   std::string init;         // safetensors with the weights to start from
@@ -32,6 +33,7 @@ struct BenchOptions {
 
 void run_step(const BenchOptions& options);
 void run_infer(const BenchOptions& options);
+void run_decode(const BenchOptions& options);
 void run_peak(const BenchOptions& options);
 void run_ladder(const BenchOptions& options);
 void run_kernels(const BenchOptions& options);

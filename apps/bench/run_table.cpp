@@ -48,6 +48,12 @@ void RunTable::milliseconds(const std::string& what, const std::vector<double>& 
   line(what, key_of(what, "ms"), spread_of(seconds, [](double s) { return 1e3 * s; }), "ms");
 }
 
+void RunTable::ratio(const std::string& what, const std::vector<double>& ratios) {
+  std::string key = what;
+  std::replace(key.begin(), key.end(), ' ', '_');
+  line(what, key, spread_of(ratios), "");
+}
+
 void RunTable::speed(const std::vector<double>& seconds, const std::vector<double>& gflops,
                      const std::vector<double>& peaks, const std::vector<double>& shares) {
   const double samples = static_cast<double>(options_.batch_size);

@@ -1,5 +1,5 @@
 #pragma once
-// The lines that `step` and `infer` print, and the JSON row with the same numbers.
+// The lines that `step`, `infer` and `decode` print, and the JSON row with the same numbers.
 
 #include <string>
 #include <vector>
@@ -20,6 +20,7 @@ class RunTable {
 
   /// A line of times given in seconds.
   void milliseconds(const std::string& what, const std::vector<double>& seconds);
+  void ratio(const std::string& what, const std::vector<double>& ratios);
   /// Samples a second, GFLOP/s, the machine's peak and the share of it, in per cent.
   void speed(const std::vector<double>& seconds, const std::vector<double>& gflops,
              const std::vector<double>& peaks, const std::vector<double>& shares);

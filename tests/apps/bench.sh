@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose kernels, step, infer, peak or ladder"
+wrong "choose kernels, step, infer, decode, peak or ladder"
 wrong "frobnicate: no such verb" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
@@ -35,6 +35,9 @@ wrong "--vocab-size" step --model gmlp_nano_28 --vocab-size 10
 wrong "absent.safetensors" step --model gmlp_nano_28 --init absent.safetensors
 wrong "absent.npy" step --model gmlp_nano_28 --input-array absent.npy
 wrong "in no case's title" kernels --only frobnicate
+
+wrong "is not causal" decode --model gmlp_lm_tiny
+wrong "--seq-len" decode --seq-len 0
 
 small=(--threads 1 --repeat 2 --json found.json)
 
@@ -62,6 +65,10 @@ expect_text found.json '"isa": "scalar"'
 
 expect_status 0 "$bench" infer --model gmlp_split_128 --depth 1 --vocab-size 64 --batch-size 1 "${small[@]}"
 expect_text out.txt "samples/s"
+
+expect_status 0 "$bench" decode --seq-len 32 --depth 1 --vocab-size 16 "${small[@]}"
+expect_text out.txt "times as fast"
+expect_text found.json '"tokens": 32'
 
 # Ours and whatever yardsticks were found; they must agree, or the command fails.
 expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}" --svg bars.svg
