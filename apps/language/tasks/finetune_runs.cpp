@@ -34,7 +34,7 @@ std::string with_value(std::string config, const std::string& name, const std::s
 std::string open_runs_folder(const FinetuneCommand& command) {
   const FinetuneOptions& options = command.options;
   if (!options.resume.empty()) {
-    const std::string path = find_resume_point(options.resume).run;
+    std::string path = find_resume_point(options.resume).run;
     remove_stale_temporaries(path);
     return path;
   }
@@ -74,7 +74,7 @@ struct Reached {
   uint64_t seed = 0;
   std::string folder;
   std::string model;
-  Json best;
+  std::string best;  // of summary.json
   double value = 0;
 };
 
@@ -91,7 +91,7 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
     fail_run("{}: has no score; remove {} and --resume {}", path, run.folder, folder);
   }
   run.model = summary.value("model", "");
-  run.best = summary.at("best");
+  run.best = summary.at("best").dump();
   run.value = summary.at(place);
   return run;
 }
@@ -115,7 +115,7 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
   for (const Reached& run : runs) {
     values.push_back(run.value);
     Json row = {{"folder", fmt::format("run-{}", run.number)}, {"seed", run.seed}};
-    row.update(run.best);
+    row.update(Json::parse(run.best));
     list.push_back(row);
   }
   const char* column = metric_column(task_from_name(command.options.task));
