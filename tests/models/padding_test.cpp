@@ -134,12 +134,14 @@ void expect_rows_apart(LanguageModel& model, const std::vector<Ids>& rows, const
                        Output output) {
   const Compute& compute = way.compute;
   std::vector<Bits> alone;
+  alone.reserve(rows.size());
   for (const Ids& row : rows) alone.push_back(run(model, {row}, compute, output).front());
   for (size_t i = 1; i < rows.size(); ++i) REQUIRE_FALSE(agree(alone[i], alone[0], false));
   const std::vector<size_t> orders[] = {
       {0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 2, 2, 0, 2}, {3, 1, 4, 1, 0, 2, 2}};
   for (const std::vector<size_t>& order : orders) {
     std::vector<Ids> batch;
+    batch.reserve(order.size());
     for (const size_t row : order) batch.push_back(rows[row]);
     const std::vector<Bits> together = run(model, batch, compute, output);
     for (size_t place = 0; place < order.size(); ++place) {
