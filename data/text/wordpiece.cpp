@@ -19,7 +19,7 @@
 namespace gmlp {
 namespace {
 
-// A longer word is [UNK]. In characters; Google's own code has 200, every tokenizer since 100.
+// A longer word is [UNK]. In characters; Google's own code has 200, later tokenizers took 100.
 constexpr int64_t kMaxWord = 100;
 
 constexpr char32_t kSigma = 0x03A3;       // capital
