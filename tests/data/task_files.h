@@ -1,9 +1,7 @@
 #pragma once
-// For the tests of tasks: a tokenizer of whole words, files from strings, and the real files, which
-// are there only where GMLP_SHARED says where.
+// For the tests of tasks: a tokenizer of whole words, and files from strings.
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,14 +40,6 @@ class WordTokenizer : public gmlp::Tokenizer {
 
 inline void write_text(const TempFolder& folder, const std::string& name, std::string_view text) {
   folder.write(name, Bytes(text.begin(), text.end()));
-}
-
-/// The folder of real files, or "" after saying that the test is skipped.
-inline std::string shared_data() {
-  const char* folder = std::getenv("GMLP_SHARED");
-  if (folder != nullptr) return std::string(folder) + "/data/";
-  WARN("SKIPPED: GMLP_SHARED is not set to a folder with data/SST-2, data/MNLI and data/squad");
-  return "";
 }
 
 }  // namespace gmlp_test

@@ -1,6 +1,7 @@
 // SST-2 and MNLI files: what is read, and every malformed variant by its message.
 #include "data/tasks/sentences.h"
 #include "data/tasks/tsv.h"
+#include "tests/data/shared_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
 
@@ -8,7 +9,7 @@ using gmlp::SentenceSet;
 using gmlp::SentenceSplits;
 using gmlp::Task;
 using gmlp_test::input_error;
-using gmlp_test::shared_data;
+using gmlp_test::shared_file;
 using gmlp_test::TempFolder;
 using gmlp_test::write_text;
 
@@ -114,7 +115,7 @@ TEST_CASE("a task's folder and files that are absent are named") {
 }
 
 TEST_CASE("the real SST-2 and MNLI files are read whole") {
-  const std::string data = shared_data();
+  const std::string data = shared_file("");
   if (data.empty()) return;
   const SentenceSplits sst2 = open_sentences(Task::kSst2, data + "SST-2", true);
   CHECK(sst2.train.examples.size() == 67349);

@@ -1,6 +1,7 @@
 // SQuAD files: characters to bytes, every malformed variant by its message, and the scores.
 #include "data/tasks/squad.h"
 #include "data/tasks/squad_metrics.h"
+#include "tests/data/shared_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
 
@@ -9,7 +10,7 @@ using gmlp::SquadReading;
 using gmlp::SquadScores;
 using gmlp::SquadSet;
 using gmlp_test::input_error;
-using gmlp_test::shared_data;
+using gmlp_test::shared_file;
 using gmlp_test::TempFolder;
 using gmlp_test::write_text;
 
@@ -171,7 +172,7 @@ TEST_CASE("the best null threshold lets the right questions speak") {
 }
 
 TEST_CASE("the real SQuAD files are read, and their own answers score 100") {
-  const std::string data = shared_data();
+  const std::string data = shared_file("");
   if (data.empty()) return;
   CHECK(gmlp::read_squad(data + "squad/train-v1.1.json", kV1).questions.size() == 14348);
   const SquadSet dev = gmlp::read_squad(data + "squad/dev-v1.1.json", kV1);

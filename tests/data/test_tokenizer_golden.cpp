@@ -1,12 +1,11 @@
 // Ids equal to other programs' on difficult lines: tests/golden/README.md.
-#include <cstdlib>
-#include <filesystem>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "core/file.h"
 #include "data/text/tokenizer.h"
+#include "tests/data/shared_files.h"
 #include "tests/support/catch.h"
 
 namespace {
@@ -40,13 +39,8 @@ TEST_CASE("wordpiece gives the ids of BERT's definition") {
 }
 
 TEST_CASE("wordpiece gives the ids of BERT's definition with BERT's vocabulary") {
-  const char* shared = std::getenv("GMLP_SHARED");
-  const std::string path = std::string(shared != nullptr ? shared : "/nowhere") +
-                           "/data/tokenizers/bert-base-uncased-vocab.txt";
-  if (!std::filesystem::exists(path)) {
-    WARN("SKIPPED: set GMLP_SHARED to the folder with data/tokenizers");
-    return;
-  }
+  const std::string path = gmlp_test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
+  if (path.empty()) return;
   check_ids(path, "bert_ids.txt");
 }
 

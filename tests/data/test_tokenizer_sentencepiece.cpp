@@ -1,7 +1,5 @@
 // SentencePiece: what its library promises, special ids, and models that are damaged.
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 
 #include "core/file.h"
@@ -9,6 +7,7 @@
 #include "data/text/kinds.h"
 #include "data/text/tokenizer.h"
 #include "tests/data/data_files.h"
+#include "tests/data/shared_files.h"
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
@@ -49,12 +48,8 @@ std::unique_ptr<Tokenizer> read(const std::string& model) {
 
 /// A model of Google's tests, without <pad> and the like; empty where it is absent.
 std::string foreign_model() {
-  const char* shared = std::getenv("GMLP_SHARED");
-  const std::string path = std::string(shared != nullptr ? shared : "/nowhere") +
-                           "/data/tokenizers/sentencepiece-test_model-1k.model";
-  if (std::filesystem::exists(path)) return gmlp::read_text(path);
-  WARN("SKIPPED: set GMLP_SHARED to the folder with data/tokenizers");
-  return "";
+  const std::string path = gmlp_test::shared_file("tokenizers/sentencepiece-test_model-1k.model");
+  return path.empty() ? std::string() : gmlp::read_text(path);
 }
 
 /// Reads a model that may be damaged and, if that works, uses it: neither may crash.

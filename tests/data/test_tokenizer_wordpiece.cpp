@@ -1,10 +1,9 @@
 // WordPiece beside what BERT's own tokenizer gives, and damaged vocabularies.
-#include <cstdlib>
-#include <filesystem>
 
 #include "data/text/kinds.h"
 #include "data/text/tokenizer.h"
 #include "tests/data/data_files.h"
+#include "tests/data/shared_files.h"
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
@@ -139,13 +138,8 @@ TEST_CASE("carriage returns in a vocab.txt belong to the line's end") {
 }
 
 TEST_CASE("BERT's vocabulary gives BERT's ids") {
-  const char* shared = std::getenv("GMLP_SHARED");
-  const std::string path = std::string(shared != nullptr ? shared : "/nowhere") +
-                           "/data/tokenizers/bert-base-uncased-vocab.txt";
-  if (!std::filesystem::exists(path)) {
-    WARN("SKIPPED: set GMLP_SHARED to the folder with data/tokenizers");
-    return;
-  }
+  const std::string path = gmlp_test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
+  if (path.empty()) return;
   const std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer(path);
   CHECK(tokenizer->vocab() == 30522);
   CHECK(tokenizer->special().mask == 103);
