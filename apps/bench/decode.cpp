@@ -61,9 +61,7 @@ void run_decode(const BenchOptions& options) {
   fmt::print("{}, {} tokens written\n{}\nmedian (least to most) of {}\n\n", options.model, tokens,
              machine_line(), repeat);
 
-  BenchOptions one = options;
-  one.batch_size = 1;
-  RunTable table(one, options.model);
+  RunTable table(options, options.model);
   table.row()["tokens"] = tokens;
   Decoder decoder(model);
   Arena arena;

@@ -81,6 +81,7 @@ void add_model_options(CLI::App& app, BenchOptions& options) {
 
 void add_decode_options(CLI::App& app, BenchOptions& options) {
   options.model = "gmlp_char";
+  options.batch_size = 1;
   app.add_option("--model", options.model, "A named causal model")
       ->type_name("NAME")
       ->capture_default_str();

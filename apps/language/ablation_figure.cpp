@@ -83,7 +83,7 @@ std::string ablation_svg(const AblationResults& results) {
   panel.log_x = true;
   panel.legend_beside = true;
   for (const AblationResult& result : results.table3) {
-    const Spread perplexity = perplexity_of(result);
+    const MeanDeviation perplexity = perplexity_of(result);
     if (!std::isfinite(perplexity.mean)) continue;
     Curve point = styled(result.row->name, result.row->title);
     point.joined = false;

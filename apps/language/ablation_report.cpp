@@ -24,7 +24,7 @@ std::vector<double> values_of(const AblationResult& result, double AblationRun::
   return values;
 }
 
-std::string with_spread(const Spread& spread, int digits) {
+std::string with_spread(const MeanDeviation& spread, int digits) {
   std::string text = fmt::format("{:.{}f}", spread.mean, digits);
   if (std::isfinite(spread.deviation)) text += fmt::format(" ± {:.{}f}", spread.deviation, digits);
   return text;
@@ -35,7 +35,7 @@ std::string measured_cells(const AblationResult& result) {
   return fmt::format(
       "{:.3g} M | {} | {} | {}", static_cast<double>(result.runs.front().parameters) / 1e6,
       with_spread(perplexity_of(result), 3),
-      with_spread(spread_of(values_of(result, &AblationRun::loss)), 4),
+      with_spread(mean_deviation_of(values_of(result, &AblationRun::loss)), 4),
       grouped(std::llround(median_of(values_of(result, &AblationRun::tokens_per_s)))));
 }
 
@@ -95,7 +95,7 @@ std::string depths_text(const std::vector<AblationResult>& rows) {
 }
 
 // nlohmann writes NaN (a single seed's deviation, a lost run) as null.
-Json spread_json(const Spread& spread) {
+Json mean_deviation_json(const MeanDeviation& spread) {
   return {{"mean", spread.mean}, {"deviation", spread.deviation}};
 }
 
@@ -112,8 +112,8 @@ Json result_json(const AblationResult& result) {
           {"title", result.row->title},
           {"blocks", result.blocks},
           {"parameters", result.runs.front().parameters},
-          {"perplexity", spread_json(perplexity_of(result))},
-          {"loss", spread_json(spread_of(values_of(result, &AblationRun::loss)))},
+          {"perplexity", mean_deviation_json(perplexity_of(result))},
+          {"loss", mean_deviation_json(mean_deviation_of(values_of(result, &AblationRun::loss)))},
           {"tokens_per_s", median_of(values_of(result, &AblationRun::tokens_per_s))},
           {"paper_perplexity",
            result.row->perplexity > 0 ? Json(result.row->perplexity) : Json(nullptr)},
@@ -136,7 +136,7 @@ double median_speed(const std::string& steps_path) {
 
 }  // namespace
 
-Spread spread_of(const std::vector<double>& values) {
+MeanDeviation mean_deviation_of(const std::vector<double>& values) {
   const double count = static_cast<double>(values.size());
   double sum = 0;
   for (const double value : values) sum += value;
@@ -154,8 +154,8 @@ double median_of(std::vector<double> values) {
   return (values[middle - 1] + values[middle]) / 2;
 }
 
-Spread perplexity_of(const AblationResult& result) {
-  return spread_of(values_of(result, &AblationRun::perplexity));
+MeanDeviation perplexity_of(const AblationResult& result) {
+  return mean_deviation_of(values_of(result, &AblationRun::perplexity));
 }
 
 bool Comparison::outside_spread() const {
@@ -175,8 +175,8 @@ std::vector<Comparison> compare_to_paper(const std::vector<AblationResult>& tabl
     const AblationResult* higher = find(order[i]);
     const AblationResult* lower = find(order[i + 1]);
     if (higher == nullptr || lower == nullptr) continue;
-    const Spread a = perplexity_of(*higher);
-    const Spread b = perplexity_of(*lower);
+    const MeanDeviation a = perplexity_of(*higher);
+    const MeanDeviation b = perplexity_of(*lower);
     pairs.push_back({higher, lower, a.mean - b.mean, std::hypot(a.deviation, b.deviation)});
   }
   return pairs;

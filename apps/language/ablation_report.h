@@ -34,14 +34,14 @@ struct AblationResults {
 };
 
 /// Mean and sample standard deviation, sqrt(sum (x - mean)^2 / (n - 1)); NaN for a single value.
-struct Spread {
+struct MeanDeviation {
   double mean = 0;
   double deviation = 0;
 };
-Spread spread_of(const std::vector<double>& values);
+MeanDeviation mean_deviation_of(const std::vector<double>& values);
 /// Of a non-empty list; between two middle values their mean.
 double median_of(std::vector<double> values);
-Spread perplexity_of(const AblationResult& result);
+MeanDeviation perplexity_of(const AblationResult& result);
 
 /// Two neighbours of the paper's order, and whether they came out like that.
 struct Comparison {

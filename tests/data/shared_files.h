@@ -13,7 +13,7 @@ namespace gmlp_test {
 inline std::string shared_file(const std::string& name) {
   const char* folder = std::getenv("GMLP_SHARED");
   if (folder != nullptr) {
-    const std::string path = std::string(folder) + "/data/" + name;
+    std::string path = std::string(folder) + "/data/" + name;
     if (std::filesystem::exists(path)) return path;
   }
   WARN("SKIPPED: set GMLP_SHARED to a folder with data/" << name);

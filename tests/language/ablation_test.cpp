@@ -27,12 +27,12 @@ gmlp::AblationResult result_with(const std::string& name, const std::vector<doub
 
 TEST_CASE("a spread is the sample standard deviation, which a single value has not") {
   // Deviations from 5: -3, -1, -1, 0, 5: squares 36, over n - 1 = 4: 9.
-  const gmlp::Spread spread = gmlp::spread_of({2, 4, 4, 5, 10});
+  const gmlp::MeanDeviation spread = gmlp::mean_deviation_of({2, 4, 4, 5, 10});
   CHECK(spread.mean == 5.0);
   CHECK(spread.deviation == 3.0);
-  CHECK(gmlp::spread_of({7.5}).mean == 7.5);
-  CHECK(std::isnan(gmlp::spread_of({7.5}).deviation));
-  CHECK(gmlp::spread_of({3, 3, 3}).deviation == 0.0);
+  CHECK(gmlp::mean_deviation_of({7.5}).mean == 7.5);
+  CHECK(std::isnan(gmlp::mean_deviation_of({7.5}).deviation));
+  CHECK(gmlp::mean_deviation_of({3, 3, 3}).deviation == 0.0);
 }
 
 TEST_CASE("a median is the middle value, or the mean of the two in the middle") {
