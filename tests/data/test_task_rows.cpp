@@ -94,7 +94,7 @@ TEST_CASE(
 
 TEST_CASE("a text's row is the same ids in any set and any batch, pads to the end") {
   const Ids expected = {2, 107, 108, 3, 0, 0, 0};
-  for (const size_t place : {0, 1, 4}) {
+  for (const size_t place : {size_t{0}, size_t{1}, size_t{4}}) {
     gmlp::SentenceSet set;
     for (size_t i = 0; i < 5; ++i) {
       set.examples.push_back({i == place ? "a b" : "c d e f g h", "", static_cast<int64_t>(i)});
