@@ -28,13 +28,8 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
   const int64_t f = s.d_ffn;
   const int64_t d_stride = stride_of<T>(d);
   const int64_t f_stride = stride_of<T>(f);
-  for (int64_t r = 0; r < rows; ++r) {  // (1)
-    const float* x = chunk.x + (r0 + r) * d;
-    const RowStats stats = row_stats(x, d, s.norm_eps);
-    chunk.mean[r0 + r] = stats.mean;
-    chunk.rstd[r0 + r] = stats.rstd;
-    normalise_row(x_hat + r * d_stride, x, stats, w.norm_weight, w.norm_bias, d);
-  }
+  normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
+                 w.norm_weight, w.norm_bias, rows, d, s.norm_eps);
   z += r0 * f_stride;
   T* h_saved = chunk.h == nullptr ? nullptr : chunk.h + r0 * f;
   const float* bias = w.fc1_bias;

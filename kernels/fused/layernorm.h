@@ -28,6 +28,18 @@ GMLP_INLINE float sum_over(int64_t cols, const Add& add) {
   return sum((part[0] + part[1]) + (part[2] + part[3]));
 }
 
+/// x - mean, `count` columns; lanes beyond them are 0, so that they add nothing to a sum.
+GMLP_INLINE V16 centred(V16 x, float mean, int64_t count) {
+  const V16 difference = x - set1(mean);
+  if (__builtin_expect(count == kLanes, 1)) return difference;
+  alignas(64) float lanes[kLanes];  // a second masked trip through memory would cost more
+  store(lanes, difference);
+  return load(lanes, count);
+}
+GMLP_INLINE float rstd_of(float squares, int64_t cols, float eps) {
+  return 1.0f / __builtin_sqrtf(squares / static_cast<float>(cols) + eps);
+}
+
 /// Two passes over a row that is in the cache: the mean first, then the squares around it.
 template <typename T>
 GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
@@ -35,18 +47,10 @@ GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
       sum_over(cols, [&](V16 sums, int64_t c, int64_t count) { return sums + load(x + c, count); });
   const float mean = total / static_cast<float>(cols);
   const float squares = sum_over(cols, [&](V16 sums, int64_t c, int64_t count) {
-    // Lanes beyond the row hold 0 - mean; a second masked trip through memory would cost more than
-    // this.
-    V16 centred = load(x + c, count) - set1(mean);
-    if (count < kLanes) {
-      alignas(64) float lanes[kLanes];
-      store(lanes, centred);
-      centred = load(lanes, count);
-    }
-    return fma(centred, centred, sums);
+    const V16 d = centred(load(x + c, count), mean, count);
+    return fma(d, d, sums);
   });
-  const float variance = squares / static_cast<float>(cols);
-  return {mean, 1.0f / __builtin_sqrtf(variance + eps)};
+  return {mean, rstd_of(squares, cols, eps)};
 }
 
 /// 16 columns of y = x̂ gamma + beta.
@@ -54,14 +58,58 @@ GMLP_INLINE V16 normalise(V16 x, RowStats stats, V16 gamma, V16 beta) {
   return fma((x - set1(stats.mean)) * set1(stats.rstd), gamma, beta);
 }
 
+/// y = x̂ gamma + beta and the statistics of kRows rows of x (.,cols): gamma and beta are loaded
+/// once for all of them, and no row waits for the end of another's sum.
+template <int kRows, typename T>
+GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* rstd,
+                                    const float* x, const float* gamma, const float* beta,
+                                    int64_t cols, float eps) {
+  V16 sums[kRows];
+  for (int i = 0; i < kRows; ++i) sums[i] = zero();
+  each_lanes(
+      cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
+        for (int i = 0; i < kRows; ++i) sums[i] = sums[i] + load(x + i * cols + c, count);
+      });
+  for (int i = 0; i < kRows; ++i) {
+    mean[i] = sum(sums[i]) / static_cast<float>(cols);
+    sums[i] = zero();
+  }
+  each_lanes(
+      cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
+        for (int i = 0; i < kRows; ++i) {
+          const V16 d = centred(load(x + i * cols + c, count), mean[i], count);
+          sums[i] = fma(d, d, sums[i]);
+        }
+      });
+  RowStats stats[kRows];
+  for (int i = 0; i < kRows; ++i) {
+    rstd[i] = rstd_of(sum(sums[i]), cols, eps);
+    stats[i] = {mean[i], rstd[i]};
+  }
+  each_lanes(
+      cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
+        const V16 gamma_c = load(gamma + c, count);
+        const V16 beta_c = load(beta + c, count);
+        for (int i = 0; i < kRows; ++i) {
+          const V16 x_c = load(x + i * cols + c, count);
+          store(y + i * y_stride + c, normalise(x_c, stats[i], gamma_c, beta_c), count);
+        }
+      });
+}
+
+/// The same of any number of rows.
 template <typename T>
-GMLP_INLINE void normalise_row(T* y, const float* x, RowStats stats, const float* gamma,
-                               const float* beta, int64_t cols) {
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t count = smaller(kLanes, cols - c);
-    store(y + c,
-          normalise(load(x + c, count), stats, load(gamma + c, count), load(beta + c, count)),
-          count);
+GMLP_INLINE void normalise_rows(T* y, int64_t y_stride, float* mean, float* rstd, const float* x,
+                                const float* gamma, const float* beta, int64_t rows, int64_t cols,
+                                float eps) {
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    normalise_together<4>(y + r * y_stride, y_stride, mean + r, rstd + r, x + r * cols, gamma, beta,
+                          cols, eps);
+  }
+  for (; r < rows; ++r) {
+    normalise_together<1>(y + r * y_stride, y_stride, mean + r, rstd + r, x + r * cols, gamma, beta,
+                          cols, eps);
   }
 }
 

@@ -33,6 +33,15 @@ GMLP_INLINE int64_t tiles_of(int64_t m) {
   return ceil_div(m, kTileRows);
 }
 
+/// Calls body(c, count) for each sixteen of `cols`. In all but a last cut one `count` is a
+/// constant: the branches on it are gone when the body is inlined.
+template <typename Body>
+GMLP_INLINE void each_lanes(int64_t cols, const Body& body) {
+  int64_t c = 0;
+  for (; c + kLanes <= cols; c += kLanes) body(c, kLanes);
+  if (c < cols) body(c, cols - c);
+}
+
 /// What differs between operands of f32 and of bf16.
 template <typename T>
 struct Operand;

@@ -114,9 +114,10 @@ void pack(float* packed, const float* b, int64_t n, int64_t k) {
 
 void norm(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
           int64_t cols, float eps) {
+  float mean = 0;
+  float rstd = 0;
   for (int64_t r = 0; r < rows; ++r) {
-    const RowStats stats = row_stats(x + r * cols, cols, eps);
-    normalise_row(y + r * cols, x + r * cols, stats, gamma, beta, cols);
+    normalise_together<1>(y + r * cols, cols, &mean, &rstd, x + r * cols, gamma, beta, cols, eps);
   }
 }
 
