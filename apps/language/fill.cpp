@@ -62,10 +62,9 @@ void report(const std::string& text, const std::vector<std::vector<Guess>>& mask
     if (masks.size() > 1) fmt::print("[MASK] {}\n", m + 1);
     Json words = Json::array();
     for (const Guess& guess : masks[m]) {
-      fmt::print("  {:6.2f} %  {}\n", 100 * guess.probability, tokenizer.name(guess.id));
-      words.push_back({{"id", guess.id},
-                       {"word", tokenizer.name(guess.id)},
-                       {"probability", guess.probability}});
+      const std::string word = word_text(tokenizer, guess.id);
+      fmt::print("  {:6.2f} %  {}\n", 100 * guess.probability, word);
+      words.push_back({{"id", guess.id}, {"word", word}, {"probability", guess.probability}});
     }
     json["masks"].push_back(std::move(words));
   }

@@ -1,5 +1,7 @@
 #include "apps/language/shown_text.h"
 
+#include <string>
+
 #include <fmt/format.h>
 
 #include "data/text/utf8.h"
@@ -42,10 +44,23 @@ int64_t tokens_of(const TextBatch& batch) {
 std::string piece_text(const Tokenizer& tokenizer, int64_t id) {
   const std::string kind = tokenizer.kind();
   if (is_special(tokenizer, id)) return tokenizer.name(id);
-  if (kind == "sentencepiece") return replaced(tokenizer.name(id), "▁", " ");
+  if (kind == "sentencepiece") {
+    const std::string name = tokenizer.name(id);
+    const bool is_byte = name.size() == 6 && name.starts_with("<0x") && name.back() == '>';
+    if (is_byte) return {static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16))};
+    return replaced(name, "▁", " ");
+  }
   if (kind != "wordpiece") return tokenizer.decode({id});
   const std::string name = tokenizer.name(id);
   return name.starts_with("##") ? name.substr(2) : " " + name;
+}
+
+std::string word_text(const Tokenizer& tokenizer, int64_t id) {
+  const std::string kind = tokenizer.kind();
+  const bool has_words = kind == "sentencepiece" || kind == "wordpiece";
+  const bool goes_on =
+      has_words && !is_special(tokenizer, id) && piece_text(tokenizer, id).front() != ' ';
+  return (goes_on ? "##" : "") + one_line(bare(tokenizer, id));
 }
 
 std::string one_line(const std::string& bytes) {

@@ -13,6 +13,9 @@ namespace gmlp {
 /// part of a character only.
 std::string piece_text(const Tokenizer& tokenizer, int64_t id);
 
+/// The same on its own: without the space, and with ## before what goes on with a word.
+std::string word_text(const Tokenizer& tokenizer, int64_t id);
+
 /// `bytes` on one line: a newline becomes ⏎, another control character or a stray byte �.
 std::string one_line(const std::string& bytes);
 

@@ -84,3 +84,15 @@ TEST_CASE("scored tokens are shown with what is to be found, or with the guess")
   CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}, false) == "a[b]c[y≠d]⏎");
   CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx⏎");
 }
+
+TEST_CASE("pieces of sentencepiece are shown as text, those of bytes too") {
+  const auto tokenizer = gmlp::open_tokenizer(GMLP_SOURCE_DIR "/tests/golden/tokenizer/bpe.model");
+  gmlp::TextBatch batch;
+  batch.batch = 1;
+  batch.ids = tokenizer->encode_ids("one \u2603 word");  // a snowman, which has no piece
+  CHECK(gmlp::plain_line(*tokenizer, batch, 0) == " one \u2603 word");
+  CHECK(tokenizer->name(batch.ids[2]) == "<0xE2>");
+  CHECK(gmlp::word_text(*tokenizer, batch.ids.front()) == "one");
+  CHECK(gmlp::word_text(*tokenizer, batch.ids[2]) == "##\uFFFD");
+  CHECK(gmlp::word_text(*tokenizer, tokenizer->special().mask) == "[MASK]");
+}
