@@ -64,8 +64,8 @@ void TrainingRun::end_step(double loss, double lr, double gradient_norm, bool sk
   const int64_t samples = options.batch_size * options.grad_accum_steps;
   const double speed = static_cast<double>(samples) / seconds;
   const double share = share_of_peak(speed);
-  share_sum_ += share;
-  ++share_count_;
+  speed_sum_ += speed;
+  ++steps_here_;
   const bool logged = progress.step % options.log_interval == 0 || progress.step == total_steps;
   if (logged || skipped) {
     folder->steps().line(
@@ -144,6 +144,7 @@ void TrainingRun::end_epoch() {
   const CheckpointBytes bytes = checkpoint_bytes(content());
   if (best) store->save_best(bytes);
   store->save_last(bytes, progress.step);
+  measure_peak();
   epoch_began_ = step_began_ = Clock::now();
   epoch_first_step_ = progress.step;
 }

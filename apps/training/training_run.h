@@ -184,6 +184,7 @@ class TrainingRun {
   void write_epoch(const Score& score, double training_seconds);
   void validate_unfinished_epoch();
   // training_run_report.cpp
+  void measure_peak();
   double share_of_peak(double samples_per_s) const;
   std::string machine_line() const;
   void write_summary();
@@ -199,9 +200,9 @@ class TrainingRun {
   std::chrono::steady_clock::time_point epoch_began_;
   int64_t epoch_first_step_ = 0;  // of this process in the epoch: for samples/s
   double wait_before_ = 0;        // wait_seconds() at the step's begin
-  double share_sum_ = 0;          // of peak, over this process's steps
-  int64_t share_count_ = 0;
-  bool validated_ = false;  // by this process: final_summary() has something to say
+  double speed_sum_ = 0;          // samples/s, over this process's steps
+  int64_t steps_here_ = 0;        // of this process
+  bool validated_ = false;        // by this process: final_summary() has something to say
 };
 
 /// The loop: steps and epochs until the run is finished. The exit status.

@@ -8,15 +8,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
-#include "kernels/peak.h"
 
 namespace gmlp {
-
-namespace {
-
-constexpr double kPeakProbeSeconds = 0.1;
-
-}  // namespace
 
 void TrainingRun::prepare(const std::string& config_text) {
   const TrainOptions& options = common_options();
@@ -36,7 +29,7 @@ void TrainingRun::open(int64_t batches_an_epoch) {
   open_folder();
   if (resumed()) restore(resume_from_);
   console = std::make_unique<Console>(common_options().quiet, &folder->log());
-  peak_gflops_ = machine_peak_gflops(thread_count(), kPeakProbeSeconds, compute.precision);
+  measure_peak();
   seconds_before_ = progress.seconds;
   started_ = step_began_ = epoch_began_ = std::chrono::steady_clock::now();
   epoch_first_step_ = progress.step;
