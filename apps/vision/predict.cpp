@@ -59,18 +59,21 @@ class Inputs {
   virtual void fill(int64_t i, float* out) const = 0;
 };
 
+/// Prepared as the images of training and evaluation are.
 class ImageFiles : public Inputs {
  public:
-  ImageFiles(const std::vector<std::string>& paths, const TransformOptions& transform)
-      : paths_(paths), transform_(transform) {}
+  ImageFiles(const std::vector<std::string>& paths, const LoadedModel& loaded)
+      : paths_(paths), transform_(loaded.transform), photo_side_(loaded.split.photo_side) {}
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
   void fill(int64_t i, float* out) const override {
-    transform_image(decode_image(paths_[static_cast<size_t>(i)]), transform_, nullptr, out);
+    const Image photo = decode_image(paths_[static_cast<size_t>(i)]);
+    transform_image(shrink_photo(photo, photo_side_), transform_, nullptr, out);
   }
 
  private:
   const std::vector<std::string>& paths_;
   const TransformOptions& transform_;
+  int64_t photo_side_;
 };
 
 /// --input-array. Floats must be of the model's size exactly, bytes are resized like any picture.
@@ -193,7 +196,7 @@ int run_predict(const std::vector<std::string>& arguments) {
   const LoadedModel loaded = load_model(options.model);
   std::unique_ptr<Inputs> inputs;
   if (options.input_array.empty()) {
-    inputs = std::make_unique<ImageFiles>(options.images, loaded.transform);
+    inputs = std::make_unique<ImageFiles>(options.images, loaded);
   } else {
     inputs = std::make_unique<ArrayInputs>(options.input_array, loaded.transform);
   }

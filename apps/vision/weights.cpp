@@ -65,12 +65,15 @@ TransformOptions evaluation_transform(const VisionConfig& config, const std::str
   return transform;
 }
 
-/// Absent in a folder that timm wrote: the defaults then.
+/// Absent in a folder that timm wrote: the defaults then, and photographs as they are.
 DataOptions stored_split(const std::string& text, const std::string& path) {
   const Json json = Json::parse(text);
   DataOptions options;
   const Json::json_pointer place("/gmlp/split");
-  if (!json.contains(place)) return options;
+  if (!json.contains(place)) {
+    options.photo_side = 0;
+    return options;
+  }
   const Json& split = json.at(place);
   if (!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned()) {
     fail_input("{}: \"split\" has no seed; correct the file", path);

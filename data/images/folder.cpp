@@ -71,7 +71,7 @@ class FolderImages : public ImageDataset {
     }
     // Photos are shrunk whether they are cached or not: pixels must not depend on what was asked
     // before.
-    Image image = shrink(decode_image(records_[i].path));
+    Image image = shrink_photo(decode_image(records_[i].path), photo_side_);
     if (cache_->reserve(static_cast<int64_t>(image.bytes.size()))) {
       std::shared_ptr<const Image> copy = std::make_shared<Image>(image);
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -81,14 +81,6 @@ class FolderImages : public ImageDataset {
   }
 
  private:
-  /// To photo_side on the shorter side, so that a 3024 x 3024 photo costs 0.2 MB and not 27.
-  Image shrink(Image image) const {
-    const int64_t shorter = std::min(image.height, image.width);
-    if (photo_side_ <= 0 || shorter <= photo_side_) return image;
-    return resize_bicubic(image, image.height * photo_side_ / shorter,
-                          image.width * photo_side_ / shorter);
-  }
-
   std::vector<Record> records_;
   std::vector<std::string> names_;
   int64_t photo_side_;

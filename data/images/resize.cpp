@@ -152,4 +152,10 @@ Image resize_bicubic(const Image& image, int64_t height, int64_t width) {
   return resize_bicubic(image, {0, 0, image.height, image.width}, height, width);
 }
 
+Image shrink_photo(Image image, int64_t side) {
+  const int64_t shorter = std::min(image.height, image.width);
+  if (side <= 0 || shorter <= side) return image;
+  return resize_bicubic(image, image.height * side / shorter, image.width * side / shorter);
+}
+
 }  // namespace gmlp

@@ -33,6 +33,10 @@ struct TransformOptions {
 /// clamped. Images of bytes only; throws InputError for float images.
 Image resize_bicubic(const Image& image, int64_t height, int64_t width);
 
+/// A photograph as data sets keep it: its shorter side at most `side`, so that 3024 x 3024 pixels
+/// cost 0.2 MB and not 27. side = 0: as it is.
+Image shrink_photo(Image image, int64_t side);
+
 /// A rectangle of an image, in pixels.
 struct CropBox {
   int64_t top = 0;

@@ -5,6 +5,8 @@
 #include <set>
 
 #include "data/images/dataset.h"
+#include "data/images/image_decode.h"
+#include "data/images/transform.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
@@ -154,4 +156,9 @@ TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {
   CHECK(splits.height == 20);
   CHECK(splits.width == 30);
   CHECK(splits.train->image(0).bytes == splits.train->image(0).bytes);
+  // What `predict` does with a file of its own.
+  const gmlp::Image photo = gmlp::decode_image(folder.path("train/ape/0.png"));
+  CHECK(gmlp::shrink_photo(photo, 20).bytes == splits.train->image(0).bytes);
+  CHECK(gmlp::shrink_photo(photo, 0).bytes == photo.bytes);
+  CHECK(gmlp::shrink_photo(photo, 60).bytes == photo.bytes);
 }
