@@ -130,36 +130,25 @@ void Tensor::copy_from(const Tensor& source) const {
     std::memcpy(data_, source.data_, static_cast<size_t>(bytes()));
     return;
   }
-  for (int64_t i = 0; i < n; ++i) {
-    const double value = source.at(i);
-    switch (dtype_) {
-      case DType::kF32:
-        static_cast<float*>(data_)[i] = static_cast<float>(value);
-        break;
-      case DType::kF64:
-        static_cast<double*>(data_)[i] = value;
-        break;
-      case DType::kBf16:
-        static_cast<Bf16*>(data_)[i] = to_bf16(static_cast<float>(value));
-        break;
-    }
-  }
+  for (int64_t i = 0; i < n; ++i) put(i, source.at(i));
 }
 
 void Tensor::fill(double value) const {
   const int64_t n = elements();
-  for (int64_t i = 0; i < n; ++i) {
-    switch (dtype_) {
-      case DType::kF32:
-        static_cast<float*>(data_)[i] = static_cast<float>(value);
-        break;
-      case DType::kF64:
-        static_cast<double*>(data_)[i] = value;
-        break;
-      case DType::kBf16:
-        static_cast<Bf16*>(data_)[i] = to_bf16(static_cast<float>(value));
-        break;
-    }
+  for (int64_t i = 0; i < n; ++i) put(i, value);
+}
+
+void Tensor::put(int64_t i, double value) const {
+  switch (dtype_) {
+    case DType::kF32:
+      static_cast<float*>(data_)[i] = static_cast<float>(value);
+      break;
+    case DType::kF64:
+      static_cast<double*>(data_)[i] = value;
+      break;
+    case DType::kBf16:
+      static_cast<Bf16*>(data_)[i] = to_bf16(static_cast<float>(value));
+      break;
   }
 }
 

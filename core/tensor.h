@@ -99,6 +99,7 @@ class Tensor {
   double at(int64_t i) const;
 
  private:
+  void put(int64_t i, double value) const;  // at()'s other direction
   void check_dtype(DType expected) const;
 
   void* data_ = nullptr;
