@@ -19,14 +19,14 @@ namespace {
 
 template <typename T>
 struct ForwardRoom {
-  PackedB w1;     // W1ᵀ (D,F)
-  PackedB w2;     // W2ᵀ (E,D)
-  T* w_token;     // W (N,N)
-  T* x_hat;       // (R,D)
-  T* z;           // (R,F)
-  T* gated;       // (R,E)
-  float* packed;  // spatial panels of all tasks
-  float* stats;   // 4 R, where nothing is saved
+  PackedB w1;        // W1ᵀ (D,F)
+  PackedB w2;        // W2ᵀ (E,D)
+  Tiles<T> w_token;  // W (N,N)
+  T* x_hat;          // (R,D)
+  T* z;              // (R,F)
+  T* gated;          // (R,E)
+  float* packed;     // spatial panels of all tasks
+  float* stats;      // 4 R, where nothing is saved
 };
 
 /// `packed` gives the weights' places, `carver` all others; they may be the same.
@@ -38,7 +38,7 @@ ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s
   ForwardRoom<T> room;
   room.w1 = carve_b(packed, words_of<T>(s.d_model), s.d_ffn, Operand<T>::kBlock);
   room.w2 = carve_b(packed, words_of<T>(width), s.d_model, Operand<T>::kBlock);
-  room.w_token = carve<T>(packed, s.tokens * stride_of<T>(s.tokens));
+  room.w_token = carve_weight_tiles<T>(packed, s.tokens);
   room.x_hat = carve<T>(carver, rows * stride_of<T>(s.d_model));
   room.z = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
   room.gated = carve<T>(carver, rows * stride_of<T>(width));
@@ -50,18 +50,18 @@ ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s
 
 template <typename T>
 struct BackwardRoom {
-  PackedB w1;       // W1 (F,D)
-  PackedB w2;       // W2 (D,E)
-  T* w_transposed;  // Wᵀ (N,N)
-  T* dh;            // (R,F)
-  T* dt;            // (R,E)
-  T* v_hat;         // (R,E)
-  T* dv_hat;        // (R,E)
-  T* dr;            // (R,D)
-  float* dx_hat;    // (R,D)
-  float* packed;    // the widest packed B of any step
-  float* a_room;    // packed tiles of a transposed A
-  float* partials;  // norm gradients of row blocks
+  PackedB w1;             // W1 (F,D)
+  PackedB w2;             // W2 (D,E)
+  Tiles<T> w_transposed;  // Wᵀ (N,N)
+  T* dh;                  // (R,F)
+  T* dt;                  // (R,E)
+  T* v_hat;               // (R,E)
+  T* dv_hat;              // (R,E)
+  T* dr;                  // (R,D)
+  float* dx_hat;          // (R,D)
+  float* packed;          // the widest packed B of any step
+  float* a_room;          // packed tiles of a transposed A
+  float* partials;        // norm gradients of row blocks
 };
 
 template <typename T>
@@ -75,7 +75,7 @@ BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
   BackwardRoom<T> room;
   room.w1 = carve_b(carver, words_of<T>(s.d_ffn), s.d_model, Operand<T>::kBlock);
   room.w2 = carve_b(carver, words_of<T>(s.d_model), width, Operand<T>::kBlock);
-  room.w_transposed = carve<T>(carver, s.tokens * stride_of<T>(s.tokens));
+  room.w_transposed = carve_weight_tiles<T>(carver, s.tokens);
   room.dh = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
   room.dt = carve<T>(carver, rows * stride_of<T>(width));
   room.v_hat = carve<T>(carver, rows * stride_of<T>(width));
@@ -142,7 +142,7 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   if (!data.is_packed) {
     pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_model, true);
     pack_b<T>(room.w2, w.fc2_weight, gate_width(s), gate_width(s), true);
-    copy_weight(room.w_token, w.spatial_weight, s.tokens, s.tokens, false);
+    pack_weight_tiles<T>(room.w_token.data, w.spatial_weight, s.tokens, false);
     profile_mark("forward pack weights");
   }
   for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
@@ -170,7 +170,7 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
   T* dr = room.dr;
   pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_ffn, false);
   pack_b<T>(room.w2, w.fc2_weight, gate_width(s), s.d_model, false);
-  copy_weight(room.w_transposed, w.spatial_weight, s.tokens, s.tokens, true);
+  pack_weight_tiles<T>(room.w_transposed.data, w.spatial_weight, s.tokens, true);
   profile_mark("backward pack weights");
   for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
     const Chunk<T> chunk = chunk_at<T>(data, saved, first, s);

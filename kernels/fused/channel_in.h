@@ -43,7 +43,8 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
     }
     add_lines(lines, z + row * f_stride + col, f_stride);
   };
-  gemm_rows(sums, f_stride, x_hat, d_stride, w1, 0, rows, Triangle::kNone, prepare,  // (2)
+  gemm_rows(sums, f_stride, RowMajor<T>{x_hat, d_stride}, w1, 0, rows, Triangle::kNone,
+            prepare,  // (2)
             [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
               const V16 h = rounded(sum + load(bias + col, cols), T{});
               if (h_saved != nullptr) stream(h_saved + row * f + col, h, cols);
@@ -109,7 +110,7 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* d
     float* dgamma = partials + block * 2 * d;
     float* dbeta = dgamma + d;
     for (int64_t c = 0; c < 2 * d; ++c) dgamma[c] = 0;
-    gemm_rows(dx_hat, d, dh, stride_of<T>(s.d_ffn), w1, r0, r1, Triangle::kNone,
+    gemm_rows(dx_hat, d, RowMajor<T>{dh, stride_of<T>(s.d_ffn)}, w1, r0, r1, Triangle::kNone,
               [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 store(dx_hat + row * d + col, sum, cols);
               });

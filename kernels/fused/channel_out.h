@@ -28,8 +28,8 @@ GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, cons
       add_lines(lines, chunk.x + row * d + col, d);
       add_lines(lines, chunk.y + row * d + col, d);
     };
-    gemm_rows(chunk.y, d, gated, stride_of<T>(gate_width(s)), w2, r0, r1, Triangle::kNone, prepare,
-              [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+    gemm_rows(chunk.y, d, RowMajor<T>{gated, stride_of<T>(gate_width(s))}, w2, r0, r1,
+              Triangle::kNone, prepare, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 V16 branch = sum + load(w.fc2_bias + col, cols);
                 if (chunk.drop_scales != nullptr) {
                   branch = branch * set1(chunk.drop_scales[row / s.tokens]);
@@ -103,7 +103,7 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
       add_lines(lines, place_of(gated, row / Operand<T>::kPerWord, col), kPanel);
       add_lines(lines, dh + row * f_stride + col, f_stride);
     };
-    gemm_rows(sums, e_stride, dr, d_stride, w2, r0, r1, Triangle::kNone, prepare,
+    gemm_rows(sums, e_stride, RowMajor<T>{dr, d_stride}, w2, r0, r1, Triangle::kNone, prepare,
               [&](int64_t row, int64_t col, int64_t cols, V16 ds) {
                 const int64_t at = row * width + col;
                 V16 g = load(t_saved + at, cols) + set1(bias[row - r0]);

@@ -70,6 +70,11 @@ GMLP_INLINE T* carve(Carver& carver, int64_t count) {
   carver.used += ceil_div(count * static_cast<int64_t>(sizeof(T)) + 4, 64) * 64;
   return piece;
 }
+template <typename T>
+GMLP_INLINE Tiles<T> carve_weight_tiles(Carver& carver, int64_t n) {
+  const int64_t words = words_of<T>(n);
+  return {carve<float>(carver, tiles_of(n) * packed_tile_size(words)), words};
+}
 GMLP_INLINE PackedB carve_b(Carver& carver, int64_t words, int64_t n, int64_t block) {
   return {carve<float>(carver, packed_b_size(words, n)), words, n, block};
 }

@@ -193,14 +193,42 @@ GMLP_INLINE DepthRange depth_range(Triangle triangle, int64_t row, int64_t rows,
   return {0, k};
 }
 
-/// Rows [r0, r1) of C = A B, A row-major, zero outside of `triangle`. `c` (stride `c_stride`) holds
+/// A (m,k) as gemm_rows reads it: from some row and word of k on.
+template <typename T>
+struct RowMajor {
+  static constexpr bool kPacked = false;
+  using Element = T;
+  const T* data;
+  int64_t stride;
+  __attribute__((always_inline)) const T* at(int64_t row, int64_t word) const {
+    return data + row * stride + word * Operand<T>::kPerWord;
+  }
+  __attribute__((always_inline)) int64_t row_stride() const { return stride; }
+};
+/// The same in tiles (pack_weight_tiles), a word's rows side by side: one stream in place of
+/// kTileRows. `row` is a tile's first.
+template <typename T>
+struct Tiles {
+  static constexpr bool kPacked = true;
+  using Element = T;
+  float* data;
+  int64_t words;
+  __attribute__((always_inline)) const T* at(int64_t row, int64_t word) const {
+    return reinterpret_cast<const T*>(data + row / kTileRows * packed_tile_size(words) +
+                                      word * kTileRows);
+  }
+  __attribute__((always_inline)) int64_t row_stride() const { return 0; }
+};
+
+/// Rows [r0, r1) of C = A B, A zero outside of `triangle`. `c` (stride `c_stride`) holds
 /// the sums between blocks of k; nullptr where B has one block. Before a tile's last multiplication
 /// prepare(lines, row, rows, col) may name what its epilogue will touch; then epilogue(row, col,
 /// cols, value) is called for each vector: 16 (or `cols`) sums from column `col`.
-template <typename T, typename Prepare, typename Epilogue>
-GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_stride,
-                           const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
-                           const Prepare& prepare, const Epilogue& epilogue) {
+template <typename A, typename Prepare, typename Epilogue>
+GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB& b, int64_t r0,
+                           int64_t r1, Triangle triangle, const Prepare& prepare,
+                           const Epilogue& epilogue) {
+  using T = typename A::Element;
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
   for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
     const int64_t depth = block_depth(b, word0);
@@ -218,9 +246,9 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_str
         if (last) prepare(lines, row, rows, col);
         Tile tile;
         if (word0 > 0) load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
-        multiply<T, false>(tile, word0 == 0, a + row * a_stride + begin * kPerWord, a_stride, rows,
-                           ceil_div(cols, kLanes), b_panel + (begin - word0) * kPanel, end - begin,
-                           lines);
+        multiply<T, A::kPacked>(tile, word0 == 0, a.at(row, begin), a.row_stride(), rows,
+                                ceil_div(cols, kLanes), b_panel + (begin - word0) * kPanel,
+                                end - begin, lines);
         if (last) {
           each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
             epilogue(row + i, col + v * kLanes, count, tile.c[i * kTileVectors + v]);
@@ -234,13 +262,11 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_str
 }
 
 /// The same with nothing to prepare.
-template <typename T, typename Epilogue>
-GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const T* a, int64_t a_stride,
-                           const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
-                           const Epilogue& epilogue) {
+template <typename A, typename Epilogue>
+GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB& b, int64_t r0,
+                           int64_t r1, Triangle triangle, const Epilogue& epilogue) {
   gemm_rows(
-      c, c_stride, a, a_stride, b, r0, r1, triangle, [](Lines&, int64_t, int64_t, int64_t) {},
-      epilogue);
+      c, c_stride, a, b, r0, r1, triangle, [](Lines&, int64_t, int64_t, int64_t) {}, epilogue);
 }
 
 /// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.

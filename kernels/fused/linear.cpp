@@ -49,8 +49,8 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(s.rows); ++block) {
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(y, s.out, x, s.in, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
-              [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+    gemm_rows(y, s.out, RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
+              Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
                 store(y + row * s.out + col, value, cols);
               });
@@ -66,8 +66,8 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t block = 0; block < row_blocks(s.rows); ++block) {
       const int64_t r0 = block * kRowBlock;
-      gemm_rows(dx, s.in, dy, s.out, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
-                [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+      gemm_rows(dx, s.in, RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
+                Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                   store(dx + row * s.in + col, sum, cols);
                 });
     }

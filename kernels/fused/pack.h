@@ -258,11 +258,33 @@ GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride
   }
 }
 
-/// dst (rows, stride_of<T>) = source (rows, cols) or its transpose, in T, the pad zeroed: A of a
-/// GEMM from a small f32 weight.
+/// A weight W (n,n), or its transpose, as row tiles of A in T. Whole vectors are written: see
+/// packed_tile_size.
 template <typename T>
-GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t cols,
-                             bool transposed) {
+GMLP_INLINE void pack_weight_tiles(float* out, const float* source, int64_t n, bool transposed) {
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  const int64_t words = words_of<T>(n);
+#pragma omp parallel for schedule(static)
+  for (int64_t t = 0; t < tiles_of(n); ++t) {
+    const int64_t rows = smaller(kTileRows, n - t * kTileRows);
+    float* place = out + t * packed_tile_size(words);
+    for (int64_t word = 0; word < words; ++word, place += kTileRows) {
+      alignas(64) float pair[2][kLanes] = {};  // elements 2 word and 2 word + 1 of all rows
+      for (int64_t half = 0; half < kPerWord; ++half) {
+        const int64_t col = word * kPerWord + half;
+        for (int64_t i = 0; i < rows && col < n; ++i) {
+          const int64_t row = t * kTileRows + i;
+          pair[half][i] = source[transposed ? col * n + row : row * n + col];
+        }
+      }
+      store(place, word_of_rows(pair[0], pair[1], kLanes, T{}));
+    }
+  }
+}
+
+/// dst (rows, stride_of<T>) = source (rows, cols) in T, the pad zeroed: A of a GEMM from f32.
+template <typename T>
+GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t cols) {
   const int64_t stride = stride_of<T>(cols);
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < rows; ++i) {
@@ -270,7 +292,7 @@ GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t 
     for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
       for (int64_t j = 0; j < kLanes; ++j) {
         const int64_t col = j0 + j;
-        line[j] = col >= cols ? 0.0f : source[transposed ? col * rows + i : i * cols + col];
+        line[j] = col >= cols ? 0.0f : source[i * cols + col];
       }
       store(dst + i * stride + j0, load(line), smaller(kLanes, stride - j0));
     }

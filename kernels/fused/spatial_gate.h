@@ -95,10 +95,10 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
 }
 
 /// (1) v -> v̂, (2) t = W v̂, (3) s from u and g. `packed` holds spatial_pack_size() a task;
-/// w_token is W (N,N) in T.
+/// w_token is W (N,N) in tiles.
 template <typename T>
 GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chunk, float* packed,
-                                      const T* w_token, const BlockWeights<const float>& w,
+                                      const Tiles<T>& w_token, const BlockWeights<const float>& w,
                                       const BlockShape& s) {
   const int64_t n = s.tokens;
   const int64_t width = gate_width(s);
@@ -124,7 +124,7 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
       add_lines(lines, u + token * f_stride + col, f_stride);
       add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride);
     };
-    gemm_rows(sums, e_stride, w_token, stride_of<T>(n), v_hat, 0, n, triangle, prepare,
+    gemm_rows(sums, e_stride, w_token, v_hat, 0, n, triangle, prepare,
               [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
                 const int64_t at = (first + token) * width + task.col + col;
                 const V16 t = rounded(sum, T{});
@@ -142,7 +142,8 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
 /// dv̂ = Wᵀ dt, by the same tasks.
 template <typename T>
 GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& chunk,
-                                        float* packed, const T* w_transposed, const BlockShape& s) {
+                                        float* packed, const Tiles<T>& w_transposed,
+                                        const BlockShape& s) {
   const int64_t n = s.tokens;
   const int64_t width = gate_width(s);
   const int64_t e_stride = stride_of<T>(width);
@@ -163,8 +164,8 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& 
       if (next.sample < chunk.samples) add_lines(lines, next_dt + token * e_stride + col, e_stride);
       add_lines(lines, dv_group + token * e_stride + col, e_stride);
     };
-    gemm_rows(reinterpret_cast<float*>(dv_group), e_stride, w_transposed, stride_of<T>(n), b, 0, n,
-              triangle, prepare, [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
+    gemm_rows(reinterpret_cast<float*>(dv_group), e_stride, w_transposed, b, 0, n, triangle,
+              prepare, [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
                 store(dv_group + token * e_stride + col, sum, cols);
               });
   });

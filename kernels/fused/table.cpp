@@ -49,17 +49,17 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
   const GemmRoom<T> room = carve_gemm<T>(carver, m, n, k, a_transposed);
   pack_b<T>(room.b, b, b_transposed ? k : n, k, b_transposed);
   if (a_transposed) {
-    copy_weight(room.a, a, k, m, false);
+    copy_weight(room.a, a, k, m);
     for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
     gemm_transposed(c, n, static_cast<float*>(nullptr), room.a, stride_of<T>(m), room.b,
                     room.a_room, m, k);
     return;
   }
-  copy_weight(room.a, a, m, k, false);
+  copy_weight(room.a, a, m, k);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t block = 0; block < row_blocks(m); ++block) {
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(c, n, room.a, stride_of<T>(k), room.b, r0, smaller(r0 + kRowBlock, m),
+    gemm_rows(c, n, RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
               Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 store(c + row * n + col, sum, cols);
               });
