@@ -128,6 +128,16 @@ def write_start(folder, name, batch=0):
     numpy.save(f"{folder}/images.npy", images)
 
 
+def write_onnx(path, name, images_path):
+    """The model of write_start as PyTorch itself exports it, the version of the operators its own default."""
+    import numpy
+    import torch
+
+    images = torch.from_numpy(numpy.load(images_path))
+    torch.onnx.export(make_model(name).eval(), images, path, input_names=["images"],
+                      output_names=["logits"])
+
+
 def status_bytes(name):
     with open("/proc/self/status", encoding="utf-8") as file:
         for line in file:
