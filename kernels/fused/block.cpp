@@ -153,11 +153,14 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
       chunk.gate_mean = room.stats + 2 * chunk.rows;
       chunk.gate_rstd = room.stats + 3 * chunk.rows;
     }
-    channel_in_forward(room.z, chunk, room.x_hat, room.w1, w, s);
+    PackedB w1 = room.w1;
+    PackedB w2 = room.w2;
+    w1.far = w2.far = data.is_packed && first == 0;  // all other blocks' weights came in between
+    channel_in_forward(room.z, chunk, room.x_hat, w1, w, s);
     profile_mark("forward channel_in");
     spatial_gate_forward(room.gated, room.z, chunk, room.packed, room.w_token, w, s);
     profile_mark("forward spatial_gate");
-    channel_out_forward(chunk, room.gated, room.w2, w, s);
+    channel_out_forward(chunk, room.gated, w2, w, s);
     profile_mark("forward channel_out");
   }
 }

@@ -17,6 +17,7 @@
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kLineWords = 16;  // words in a cache line
+constexpr int64_t kLineBytes = 4 * kLineWords;
 
 struct Tile {
   V16 c[kTileRows * kTileVectors];
@@ -34,6 +35,8 @@ struct Lines {
   };
   Rows of[kArrays];
   int64_t count = 0;
+  const char* panel = nullptr;  // this tile's share of the next panel, where B is far
+  const char* panel_end = nullptr;
 };
 /// Adds the tile's rows at p, `stride` elements apart.
 template <typename T>
@@ -41,6 +44,17 @@ GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride) {
   constexpr int64_t kSize = sizeof(T);
   if (lines.count == Lines::kArrays) return;
   lines.of[lines.count++] = {reinterpret_cast<const char*>(p), stride * kSize, kPanel * kSize - 1};
+}
+
+/// Adds tile `i` of `tiles`'s share of the panel after `panel`.
+GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t word0, int64_t panel,
+                                int64_t i, int64_t tiles) {
+  if (!b.far || panel + 1 == panels_of(b.n)) return;
+  const int64_t floats = block_depth(b, word0) * kPanel;
+  const int64_t share = ceil_div(ceil_div(floats, tiles), kLineWords) * kLineWords;
+  const float* next = panel_at(b, word0, panel + 1);
+  lines.panel = reinterpret_cast<const char*>(next + smaller(i * share, floats));
+  lines.panel_end = reinterpret_cast<const char*>(next + smaller((i + 1) * share, floats));
 }
 
 /// Rows i of A: `stride` elements apart, or next to each other in a packed tile of words.
@@ -104,7 +118,12 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
   int64_t left = smaller(words, lines.count * kRows / each);
   int64_t before = words - left;
   if constexpr (!kPacked) {  // A's next cache lines, a row a word: all rows come to them at once
+    const int64_t groups = larger(1, before / kLineWords);
+    const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
+    const char* panel = lines.panel;
     for (; before >= kLineWords; before -= kLineWords) {
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
       const char* line = rows.base[0] + 4 * kLineWords;
 #pragma GCC unroll 1
       for (int64_t i = 0; i < kLineWords; ++i, line += rows.step) {
@@ -244,6 +263,7 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB
         const int64_t end = smaller(words_of<T>(k.end), word0 + depth);
         Lines lines;
         if (last) prepare(lines, row, rows, col);
+        add_next_panel(lines, b, word0, panel, (row - r0) / kTileRows, tiles_of(r1 - r0));
         Tile tile;
         if (word0 > 0) load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
         multiply<T, A::kPacked>(tile, word0 == 0, a.at(row, begin), a.row_stride(), rows,

@@ -73,12 +73,14 @@ GMLP_INLINE int64_t stride_of(int64_t cols) {
   return bytes % 2048 == 0 ? whole + 64 / static_cast<int64_t>(sizeof(T)) : whole;
 }
 
-/// B (k,n), packed. `words`: of k; `block`: words in a block of k.
+/// B (k,n), packed. `words`: of k; `block`: words in a block of k; `far`: it lies in memory, in no
+/// cache, so that a product asks for the next panel while it uses one.
 struct PackedB {
   float* data;
   int64_t words;
   int64_t n;
   int64_t block;
+  bool far = false;
 };
 GMLP_INLINE int64_t packed_b_size(int64_t words, int64_t n) {
   return words * panels_of(n) * kPanel;

@@ -177,6 +177,10 @@ GMLP_INLINE V16 high_half(V16 words) {
 GMLP_INLINE void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 }
+/// Into L2, past L1.
+GMLP_INLINE void prefetch_l2(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
+}
 /// Stores what is not read again soon, past the caches where a whole vector is aligned.
 GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
   if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {

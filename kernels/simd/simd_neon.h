@@ -190,6 +190,10 @@ GMLP_INLINE V16 high_half(V16 words) {
 GMLP_INLINE void prefetch(const void* p) {
   __builtin_prefetch(p);
 }
+/// Into L2, past L1.
+GMLP_INLINE void prefetch_l2(const void* p) {
+  __builtin_prefetch(p, 0, 2);
+}
 /// Plain stores: NEON's intrinsics have none that pass the caches by.
 template <typename T>
 GMLP_INLINE void stream(T* p, V16 x, int64_t count) {

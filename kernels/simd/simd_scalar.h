@@ -149,6 +149,7 @@ GMLP_INLINE V16 high_half(V16 words) {
 // ---- hints, of no effect here ----
 
 GMLP_INLINE void prefetch(const void* /*p*/) {}
+GMLP_INLINE void prefetch_l2(const void* /*p*/) {}
 template <typename T>
 GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
   store(p, x, count);
