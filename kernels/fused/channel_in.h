@@ -12,8 +12,8 @@
 
 #include "core/profile.h"
 #include "kernels/fused/chunk.h"
+#include "kernels/fused/gelu.h"
 #include "kernels/fused/layernorm.h"
-#include "kernels/fused/vector_math.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -45,10 +45,10 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
   };
   gemm_rows(sums, f_stride, RowMajor<T>{x_hat, d_stride}, w1, 0, rows, Triangle::kNone,
             prepare,  // (2)
-            [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+            [=](int64_t row, int64_t col, int64_t cols, V16 sum) {
               const V16 h = rounded(sum + load(bias + col, cols), T{});
-              if (h_saved != nullptr) stream(h_saved + row * f + col, h, cols);
               store(z + row * f_stride + col, gelu(h), cols);
+              if (h_saved != nullptr) stream(h_saved + row * f + col, h, cols);
             });
   stream_end();
   const int64_t width = gate_width(s);

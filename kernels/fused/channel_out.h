@@ -12,7 +12,7 @@
 // Saved: nothing of its own; s is recomputed from h and t.
 
 #include "kernels/fused/chunk.h"
-#include "kernels/fused/vector_math.h"
+#include "kernels/fused/gelu.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -39,22 +39,21 @@ GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, cons
   }
 }
 
-/// What ds becomes at a place whose gate is g and whose u, with its Φ and φ, comes from h.
+/// What ds becomes at a place whose gate is g and whose u, with its slope, comes from h.
 struct GateGradients {
   V16 dg;     // of the gate, and so of t
   V16 du;     // of u; the split gate's is carried on to h at once, the others wait for v's share
   V16 gated;  // s, again
 };
 GMLP_INLINE GateGradients gate_backward(Gate gate, V16 ds, V16 g, V16 h) {
-  const Normal phi = normal(h);
-  const V16 u = h * phi.cdf;
+  const Gelu u = gelu_and_slope(h);
   switch (gate) {
     case Gate::kSplit:
-      return {ds * u, ds * g * fma(h, phi.pdf, phi.cdf), u * g};
+      return {ds * u.value, ds * g * u.slope, u.value * g};
     case Gate::kMultiplicative:
-      return {ds * u, ds * g, u * g};
+      return {ds * u.value, ds * g, u.value * g};
     case Gate::kAdditive:
-      return {ds, ds, u + g};
+      return {ds, ds, u.value + g};
     case Gate::kLinear:
       break;
   }
@@ -82,8 +81,9 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
   for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
-    float bias[kRowBlock];  // of each row's token: here it costs one division a row
-    for (int64_t r = r0; r < r1; ++r) bias[r - r0] = w.spatial_bias[r % s.tokens];
+    float biases[kRowBlock];  // of each row's token: here it costs one division a row
+    for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial_bias[r % s.tokens];
+    const float* bias = biases;
     for (int64_t r = r0; r < r1; ++r) {  // "branch * p"
       const float p = chunk.drop_scales == nullptr ? 1.0f : chunk.drop_scales[r / s.tokens];
       for (int64_t c = 0; c < d; c += kLanes) {
@@ -103,18 +103,19 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
       add_lines(lines, place_of(gated, row / Operand<T>::kPerWord, col), kPanel);
       add_lines(lines, dh + row * f_stride + col, f_stride);
     };
-    gemm_rows(sums, e_stride, RowMajor<T>{dr, d_stride}, w2, r0, r1, Triangle::kNone, prepare,
-              [&](int64_t row, int64_t col, int64_t cols, V16 ds) {
-                const int64_t at = row * width + col;
-                V16 g = load(t_saved + at, cols) + set1(bias[row - r0]);
-                if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);
-                const V16 h = load(h_saved + row * f + col, cols);
-                const GateGradients parts = gate_backward(gate, ds, g, h);
-                store(dt + row * e_stride + col, parts.dg, cols);
-                put_in_panel(gated, row, col, parts.gated, T{});
-                store(dh + row * f_stride + col, parts.du, cols);
-                if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, cols);
-              });
+    // After each product: this epilogue waits longer for itself than a product beside it can hide.
+    gemm_rows<false>(sums, e_stride, RowMajor<T>{dr, d_stride}, w2, r0, r1, Triangle::kNone,
+                     prepare, [=](int64_t row, int64_t col, int64_t cols, V16 ds) {
+                       const int64_t at = row * width + col;
+                       V16 g = load(t_saved + at, cols) + set1(bias[row - r0]);
+                       if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);
+                       const V16 h = load(h_saved + row * f + col, cols);
+                       const GateGradients parts = gate_backward(gate, ds, g, h);
+                       store(dt + row * e_stride + col, parts.dg, cols);
+                       put_in_panel(gated, row, col, parts.gated, T{});
+                       store(dh + row * f_stride + col, parts.du, cols);
+                       if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, cols);
+                     });
   }
 }
 

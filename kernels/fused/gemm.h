@@ -85,8 +85,27 @@ struct TileReader {
   }
 };
 
-/// tile += A B over `words`, or = when `fresh`; kRows x kVectors of the tile. Not inlined: one copy
-/// serves all kernels.
+/// c += a word of each of A's rows times one of B's panel; both go on to the next. `c` is kRows x
+/// kVectors of a tile, in registers.
+template <typename T, bool kPacked, int kRows, int kVectors>
+GMLP_INLINE void add_word(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kRows>& rows,
+                          const float*& b) {
+  V16 b_word[kVectors];
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + v * kLanes);
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+    const V16 a_word = rows.word(i);
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      c[i * kVectors + v] = Operand<T>::multiply_add(a_word, b_word[v], c[i * kVectors + v]);
+    }
+  }
+  rows.advance();
+  b += kPanel;
+}
+
+/// tile += A B over `words`, or = when `fresh`. Not inlined: one copy serves all kernels.
 template <typename T, bool kPacked, int kRows, int kVectors>
 static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, const T* a,
                                                     int64_t stride, const float* b, int64_t words,
@@ -96,21 +115,10 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
   for (int i = 0; i < kRows * kVectors; ++i) {
     c[i] = fresh ? zero() : tile.c[i / kVectors * kTileVectors + i % kVectors];
   }
-  TileReader<T, kPacked, kRows> rows = TileReader<T, kPacked, kRows>::start(a, stride);
+  using Reader = TileReader<T, kPacked, kRows>;
+  Reader a_rows = Reader::start(a, stride);
   const auto step = [&]() __attribute__((always_inline)) {
-    V16 b_word[kVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + v * kLanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const V16 a_word = rows.word(i);
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        c[i * kVectors + v] = Operand<T>::multiply_add(a_word, b_word[v], c[i * kVectors + v]);
-      }
-    }
-    rows.advance();
-    b += kPanel;
+    add_word<T, kPacked, kRows, kVectors>(c, a_rows, b);
   };
   // The last of `lines` right before the epilogue: what is asked for too early has left L1 again,
   // as B streams through it. Where there are more pieces than words, two a word.
@@ -124,9 +132,9 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
     for (; before >= kLineWords; before -= kLineWords) {
 #pragma GCC unroll 1
       for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
-      const char* line = rows.base[0] + 4 * kLineWords;
+      const char* line = a_rows.base[0] + kLineBytes;
 #pragma GCC unroll 1
-      for (int64_t i = 0; i < kLineWords; ++i, line += rows.step) {
+      for (int64_t i = 0; i < kLineWords; ++i, line += a_rows.step) {
         prefetch(line);
         step();
       }
@@ -148,6 +156,53 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
   for (int i = 0; i < kRows * kVectors; ++i) {
     tile.c[i / kVectors * kTileVectors + i % kVectors] = c[i];
   }
+}
+
+/// A whole tile = A B over `words`, and the epilogue of the tile before beside it: between(i) for
+/// each of that one's vectors, as many words apart as there are. Both fill the same cycles: an
+/// epilogue waits for its own results most of the time, and the sums ask for neither the units that
+/// add nor those that permute.
+template <typename T, bool kPacked, typename Between>
+GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const float* b,
+                                 int64_t words, const Lines& lines, const Between& between) {
+  constexpr int64_t kVectors = kTileRows * kTileVectors;
+  V16 c[kVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) c[i] = zero();
+  constexpr int kRows = static_cast<int>(kTileRows);
+  using Reader = TileReader<T, kPacked, kRows>;
+  Reader a_rows = Reader::start(a, stride);
+  const auto step = [&]() __attribute__((always_inline)) {
+    add_word<T, kPacked, kRows, static_cast<int>(kTileVectors)>(c, a_rows, b);
+  };
+  const int64_t apart = words / kVectors;
+  const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, kVectors);
+  const char* panel = lines.panel;
+  int64_t word = 0;
+#pragma GCC unroll 1
+  for (int64_t vector = 0; vector < kVectors; ++vector) {
+    // Of this tile, for its epilogue: in step with the one of the tile before.
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < lines.count; ++i) {
+      const Lines::Rows& piece = lines.of[i];
+      prefetch(piece.first + vector / kTileVectors * piece.step +
+               (vector % kTileVectors == 0 ? 0 : piece.last));
+    }
+    between(vector);
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < apart; ++i, ++word) {
+      if constexpr (!kPacked) {
+        prefetch(a_rows.base[0] + (word & (kLineWords - 1)) * a_rows.step + kLineBytes);
+      }
+      step();
+    }
+  }
+#pragma GCC unroll 1
+  for (; word < words; ++word) step();
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) tile.c[i] = c[i];
 }
 
 /// The same for any number of rows and vectors up to the tile's: an edge costs what it computes.
@@ -239,46 +294,91 @@ struct Tiles {
   __attribute__((always_inline)) int64_t row_stride() const { return 0; }
 };
 
+/// A tile that has its sums and waits for its epilogue, and where in C it stands.
+struct Waiting {
+  Tile tile;
+  int64_t row = 0;
+  int64_t rows = 0;
+  int64_t col = 0;
+  int64_t cols = 0;
+
+  bool any() const { return rows > 0; }
+  bool whole() const { return rows == kTileRows && cols == kPanel; }
+};
+/// Not inlined, and with its own copy of the epilogue: what that one holds can then be in registers
+/// where it counts, beside a product.
+template <typename Epilogue>
+static __attribute__((noinline)) void finish(Waiting& tile, const Epilogue epilogue) {
+  each_vector(tile.rows, tile.cols, [&](int64_t i, int64_t v, int64_t count) {
+    epilogue(tile.row + i, tile.col + v * kLanes, count, tile.tile.c[i * kTileVectors + v]);
+  });
+  tile.rows = 0;
+}
+
 /// Rows [r0, r1) of C = A B, A zero outside of `triangle`. `c` (stride `c_stride`) holds
-/// the sums between blocks of k; nullptr where B has one block. Before a tile's last multiplication
+/// the sums between blocks of k; nullptr where B has one block. In a tile's last multiplication
 /// prepare(lines, row, rows, col) may name what its epilogue will touch; then epilogue(row, col,
-/// cols, value) is called for each vector: 16 (or `cols`) sums from column `col`.
-template <typename A, typename Prepare, typename Epilogue>
+/// cols, value) is called for each vector: 16 (or `cols`) sums from column `col`; with kBeside
+/// beside the next tile's product.
+template <bool kBeside = kEpilogueBeside, typename A, typename Prepare, typename Epilogue>
 GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB& b, int64_t r0,
                            int64_t r1, Triangle triangle, const Prepare& prepare,
                            const Epilogue& epilogue) {
   using T = typename A::Element;
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  Waiting two[2];  // they take turns
+  int64_t turn = 0;
   for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
     const int64_t depth = block_depth(b, word0);
     const bool last = word0 + depth == b.words;
     for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
       const int64_t col = panel * kPanel;
       const int64_t cols = smaller(kPanel, b.n - col);
-      const float* b_panel = panel_at(b, word0, panel);
       for (int64_t row = r0; row < r1; row += kTileRows) {
         const int64_t rows = smaller(kTileRows, r1 - row);
         const DepthRange k = depth_range(triangle, row, rows, b.words * kPerWord);
         const int64_t begin = larger(k.begin / kPerWord, word0);
-        const int64_t end = smaller(words_of<T>(k.end), word0 + depth);
+        const int64_t words = smaller(words_of<T>(k.end), word0 + depth) - begin;
+        const float* b_words = panel_at(b, word0, panel) + (begin - word0) * kPanel;
         Lines lines;
         if (last) prepare(lines, row, rows, col);
         add_next_panel(lines, b, word0, panel, (row - r0) / kTileRows, tiles_of(r1 - r0));
-        Tile tile;
-        if (word0 > 0) load_tile(tile, c + row * c_stride + col, c_stride, rows, cols);
-        multiply<T, A::kPacked>(tile, word0 == 0, a.at(row, begin), a.row_stride(), rows,
-                                ceil_div(cols, kLanes), b_panel + (begin - word0) * kPanel,
-                                end - begin, lines);
-        if (last) {
-          each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
-            epilogue(row + i, col + v * kLanes, count, tile.c[i * kTileVectors + v]);
-          });
+        Waiting& before = two[turn ^ 1];
+        Waiting& now = two[turn];
+        if (kBeside && before.whole() && word0 == 0 && rows == kTileRows && cols == kPanel) {
+          const int64_t before_row = before.row;
+          const int64_t before_col = before.col;
+          multiply_beside<T, A::kPacked>(
+              now.tile, a.at(row, begin), a.row_stride(), b_words, words,
+              lines, [&](int64_t vector) __attribute__((always_inline)) {
+                epilogue(before_row + vector / kTileVectors,
+                         before_col + vector % kTileVectors * kLanes, kLanes,
+                         before.tile.c[vector]);
+              });
+          before.rows = 0;
         } else {
-          store_tile(c + row * c_stride + col, c_stride, tile, rows, cols);
+          if (before.any()) finish(before, epilogue);
+          if (word0 > 0) load_tile(now.tile, c + row * c_stride + col, c_stride, rows, cols);
+          multiply<T, A::kPacked>(now.tile, word0 == 0, a.at(row, begin), a.row_stride(), rows,
+                                  ceil_div(cols, kLanes), b_words, words, lines);
+        }
+        if (!last) {
+          store_tile(c + row * c_stride + col, c_stride, now.tile, rows, cols);
+          continue;
+        }
+        now.row = row;
+        now.rows = rows;
+        now.col = col;
+        now.cols = cols;
+        if (kBeside) {
+          turn ^= 1;
+        } else {
+          finish(now, epilogue);
         }
       }
     }
   }
+  if (two[turn ^ 1].any()) finish(two[turn ^ 1], epilogue);
 }
 
 /// The same with nothing to prepare.

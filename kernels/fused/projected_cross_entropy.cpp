@@ -13,8 +13,8 @@
 // sum. Room: two packed chunks of T, a packed band of x, one tile.
 
 #include "kernels/fused/chunk.h"
+#include "kernels/fused/exp.h"
 #include "kernels/fused/table.h"
-#include "kernels/fused/vector_math.h"
 
 namespace gmlp::fused::GMLP_ISA {
 

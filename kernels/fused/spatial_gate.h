@@ -14,8 +14,8 @@
 // A causal W is zero above its diagonal: each row tile's product stops at its last row.
 
 #include "kernels/fused/chunk.h"
+#include "kernels/fused/gelu.h"
 #include "kernels/fused/layernorm.h"
-#include "kernels/fused/vector_math.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -189,9 +189,9 @@ GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const 
     prefetch(v_hat + stride_of<T>(width) + c);
     prefetch(dh + stride_of<T>(s.d_ffn) + c);
     const V16 h_c = load(h + c, count);
-    const Normal phi = normal(h_c);
-    store(v + c, rounded(h_c * phi.cdf, T{}), count);
-    store(slope + c, fma(h_c, phi.pdf, phi.cdf), count);
+    const Gelu z = gelu_and_slope(h_c);
+    store(v + c, rounded(z.value, T{}), count);
+    store(slope + c, z.slope, count);
   }
   const RowMeans means =
       norm_backward_means(dgamma, dbeta, dv_hat, v, stats, w.gate_norm_weight, width);

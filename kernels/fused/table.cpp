@@ -3,7 +3,8 @@
 #include "kernels/fused/table.h"
 
 #include "kernels/fused/chunk.h"
-#include "kernels/fused/vector_math.h"
+#include "kernels/fused/exp.h"
+#include "kernels/fused/gelu.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -14,7 +15,7 @@ void vector_math(float* gelu_x, float* dgelu_x, const float* x, int64_t n) {
     const int64_t count = smaller(kLanes, n - i);
     const V16 value = load(x + i, count);
     store(gelu_x + i, gelu(value), count);
-    store(dgelu_x + i, gelu_derivative(value), count);
+    store(dgelu_x + i, gelu_and_slope(value).slope, count);
   }
 }
 

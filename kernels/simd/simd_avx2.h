@@ -12,7 +12,8 @@ constexpr const char* kIsaName = "avx2";
 constexpr int64_t kTileRows = 6;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 16;
-constexpr int64_t kDepth = 256;  // a panel of B, 16 KB, stays in L1
+constexpr int64_t kDepth = 256;          // a panel of B, 16 KB, stays in L1
+constexpr bool kEpilogueBeside = false;  // 15 of 16 registers are the product's
 
 struct V16 {
   __m256 lo;

@@ -11,7 +11,8 @@ constexpr const char* kIsaName = "neon";
 constexpr int64_t kTileRows = 6;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 16;
-constexpr int64_t kDepth = 256;  // a panel of B, 16 KB, stays in L1
+constexpr int64_t kDepth = 256;          // a panel of B, 16 KB, stays in L1
+constexpr bool kEpilogueBeside = false;  // not measured
 
 // Four names, not an array: compilers keep these in registers without being asked.
 struct V16 {

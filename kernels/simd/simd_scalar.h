@@ -12,6 +12,7 @@ constexpr int64_t kTileRows = 4;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 24;
 constexpr int64_t kDepth = 256;
+constexpr bool kEpilogueBeside = false;  // nothing to hide
 
 struct V16 {
   float lane[16];

@@ -3,8 +3,8 @@
 
 #include "apps/bench/ladder/rungs.h"
 
+#include "kernels/fused/gelu.h"
 #include "kernels/fused/layernorm.h"
-#include "kernels/fused/vector_math.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
