@@ -1,0 +1,250 @@
+#pragma once
+// The register tile: kTileRows x kPanel sums of a product stay in registers over a block of k, and
+// the lines that the product asks for on its way.
+//
+//   multiply_tile     up to a whole tile, sums carried on from before or fresh
+//   multiply_beside   a whole tile, with the epilogue of the tile before between its words
+//   multiply          any edge: the tile that computes no more than is there
+
+#include "kernels/fused/pack.h"
+
+namespace gmlp::fused::GMLP_ISA {
+
+constexpr int64_t kLineWords = 16;  // words in a cache line
+constexpr int64_t kLineBytes = 4 * kLineWords;
+
+struct Tile {
+  V16 c[kTileRows * kTileVectors];
+};
+
+/// The pieces of rows that a tile's epilogue will touch, some arrays of kRows. The multiplication
+/// asks for them on its way, a piece a word: all at once they would fill the queue that its own
+/// loads need.
+struct Lines {
+  static constexpr int64_t kArrays = 8;
+  struct Rows {
+    const char* first;  // of the first row's piece
+    int64_t step;       // bytes from row to row
+    int64_t last;       // bytes from a piece's first to its last
+  };
+  Rows of[kArrays];
+  int64_t count = 0;
+  const char* panel = nullptr;  // this tile's share of the next panel, where B is far
+  const char* panel_end = nullptr;
+};
+/// Adds the tile's rows at p, `stride` elements apart.
+template <typename T>
+GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride) {
+  constexpr int64_t kSize = sizeof(T);
+  if (lines.count == Lines::kArrays) return;
+  lines.of[lines.count++] = {reinterpret_cast<const char*>(p), stride * kSize, kPanel * kSize - 1};
+}
+
+/// Adds tile `i` of `tiles`'s share of the panel after `panel`.
+GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t word0, int64_t panel,
+                                int64_t i, int64_t tiles) {
+  if (!b.far || panel + 1 == panels_of(b.n)) return;
+  const int64_t floats = block_depth(b, word0) * kPanel;
+  const int64_t share = ceil_div(ceil_div(floats, tiles), kLineWords) * kLineWords;
+  const float* next = panel_at(b, word0, panel + 1);
+  lines.panel = reinterpret_cast<const char*>(next + smaller(i * share, floats));
+  lines.panel_end = reinterpret_cast<const char*>(next + smaller((i + 1) * share, floats));
+}
+
+/// Rows i of A: `stride` elements apart, or next to each other in a packed tile of words.
+template <typename T, bool kPacked, int kRows>
+struct TileReader {
+  static constexpr int kBases = (kRows + 2) / 3;
+  const char* base[kBases];  // every third row; the two after it by index, so that all of it
+  int64_t step;              // fits into the general registers
+
+  GMLP_INLINE TileReader start(const T* a, int64_t stride) {
+    TileReader reader;
+    reader.step = kPacked ? 4 : stride * static_cast<int64_t>(sizeof(T));
+    for (int i = 0; i < kBases; ++i) {
+      reader.base[i] = reinterpret_cast<const char*>(a) + 3 * i * reader.step;
+    }
+    return reader;
+  }
+  __attribute__((always_inline)) V16 word(int row) const {
+    const char* place = base[row / 3] + (row % 3) * step;
+    return Operand<T>::broadcast(reinterpret_cast<const T*>(place));
+  }
+  __attribute__((always_inline)) void advance() {
+#pragma GCC unroll 8
+    for (int i = 0; i < kBases; ++i) {
+      base[i] += kPacked ? 4 * kTileRows : 4;
+      asm("" : "+r"(base[i]));  // else the compiler makes a counter of its own for every row
+    }
+  }
+};
+
+/// c += a word of each of A's rows times one of B's panel; both go on to the next. `c` is kRows x
+/// kVectors of a tile, in registers.
+template <typename T, bool kPacked, int kRows, int kVectors>
+GMLP_INLINE void add_word(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kRows>& rows,
+                          const float*& b) {
+  V16 b_word[kVectors];
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + v * kLanes);
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+    const V16 a_word = rows.word(i);
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      c[i * kVectors + v] = Operand<T>::multiply_add(a_word, b_word[v], c[i * kVectors + v]);
+    }
+  }
+  rows.advance();
+  b += kPanel;
+}
+
+/// tile += A B over `words`, or = when `fresh`. Not inlined: one copy serves all kernels.
+template <typename T, bool kPacked, int kRows, int kVectors>
+static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, const T* a,
+                                                    int64_t stride, const float* b, int64_t words,
+                                                    const Lines& lines) {
+  V16 c[kRows * kVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kVectors; ++i) {
+    c[i] = fresh ? zero() : tile.c[i / kVectors * kTileVectors + i % kVectors];
+  }
+  using Reader = TileReader<T, kPacked, kRows>;
+  Reader a_rows = Reader::start(a, stride);
+  const auto step = [&]() __attribute__((always_inline)) {
+    add_word<T, kPacked, kRows, kVectors>(c, a_rows, b);
+  };
+  // The last of `lines` right before the epilogue: what is asked for too early has left L1 again,
+  // as B streams through it. Where there are more pieces than words, two a word.
+  const int64_t each = lines.count * kRows > words ? 2 : 1;  // a power of two
+  int64_t left = smaller(words, lines.count * kRows / each);
+  int64_t before = words - left;
+  if constexpr (!kPacked) {  // A's next cache lines, a row a word: all rows come to them at once
+    const int64_t groups = larger(1, before / kLineWords);
+    const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
+    const char* panel = lines.panel;
+    for (; before >= kLineWords; before -= kLineWords) {
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
+      const char* line = a_rows.base[0] + kLineBytes;
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < kLineWords; ++i, line += a_rows.step) {
+        prefetch(line);
+        step();
+      }
+    }
+  }
+  for (; before > 0; --before) step();
+  int64_t asked = 0;
+  for (int64_t array = 0; array < lines.count; ++array) {
+    Lines::Rows piece = lines.of[array];
+    for (int64_t i = 0; i < kRows; ++i, piece.first += piece.step) {
+      prefetch(piece.first);
+      prefetch(piece.first + piece.last);
+      if ((++asked & (each - 1)) != 0 || left == 0) continue;
+      --left;
+      step();
+    }
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kVectors; ++i) {
+    tile.c[i / kVectors * kTileVectors + i % kVectors] = c[i];
+  }
+}
+
+/// A whole tile = A B over `words`, and the epilogue of the tile before beside it: between(i) for
+/// each of that one's vectors, spread over the words. Both fill the same cycles, as an epilogue
+/// waits for its own results most of the time.
+template <typename T, bool kPacked, typename Between>
+GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const float* b,
+                                 int64_t words, const Lines& lines, const Between& between) {
+  constexpr int64_t kVectors = kTileRows * kTileVectors;
+  V16 c[kVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) c[i] = zero();
+  constexpr int kRows = static_cast<int>(kTileRows);
+  using Reader = TileReader<T, kPacked, kRows>;
+  Reader a_rows = Reader::start(a, stride);
+  const auto step = [&]() __attribute__((always_inline)) {
+    add_word<T, kPacked, kRows, static_cast<int>(kTileVectors)>(c, a_rows, b);
+  };
+  const int64_t apart = words / kVectors;
+  const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, kVectors);
+  const char* panel = lines.panel;
+  int64_t word = 0;
+#pragma GCC unroll 1
+  for (int64_t vector = 0; vector < kVectors; ++vector) {
+    // Of this tile, for its epilogue: in step with the one of the tile before.
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < lines.count; ++i) {
+      const Lines::Rows& piece = lines.of[i];
+      prefetch(piece.first + vector / kTileVectors * piece.step +
+               (vector % kTileVectors == 0 ? 0 : piece.last));
+    }
+    between(vector);
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < apart; ++i, ++word) {
+      if constexpr (!kPacked) {
+        prefetch(a_rows.base[0] + (word & (kLineWords - 1)) * a_rows.step + kLineBytes);
+      }
+      step();
+    }
+  }
+#pragma GCC unroll 1
+  for (; word < words; ++word) step();
+#pragma GCC unroll 32
+  for (int i = 0; i < kVectors; ++i) tile.c[i] = c[i];
+}
+
+/// The same for any number of rows and vectors up to the tile's: an edge costs what it computes.
+template <typename T, bool kPacked, int kRows = static_cast<int>(kTileRows)>
+GMLP_INLINE void multiply(Tile& tile, bool fresh, const T* a, int64_t stride, int64_t rows,
+                          int64_t vectors, const float* b, int64_t words, const Lines& lines) {
+  if constexpr (kRows == 0) {
+    return;
+  } else {
+    if (rows != kRows) {
+      multiply<T, kPacked, kRows - 1>(tile, fresh, a, stride, rows, vectors, b, words, lines);
+    } else if (vectors == kTileVectors) {
+      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, fresh, a, stride, b, words, lines);
+    } else {
+      multiply_tile<T, kPacked, kRows, 1>(tile, fresh, a, stride, b, words, lines);
+    }
+  }
+}
+
+/// Calls body(i, v, cols) for each row of a tile and each of its vectors, `cols` of it inside C.
+template <typename Body>
+GMLP_INLINE void each_vector(int64_t rows, int64_t cols, const Body& body) {
+  if (cols == kPanel) {  // nothing is cut: no masks
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t v = 0; v < kTileVectors; ++v) body(i, v, kLanes);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t v = 0; v * kLanes < cols; ++v) body(i, v, smaller(kLanes, cols - v * kLanes));
+  }
+}
+GMLP_INLINE void load_tile(Tile& tile, const float* c, int64_t stride, int64_t rows, int64_t cols) {
+  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+    tile.c[i * kTileVectors + v] = load(c + i * stride + v * kLanes, count);
+  });
+}
+GMLP_INLINE void store_tile(float* c, int64_t stride, const Tile& tile, int64_t rows,
+                            int64_t cols) {
+  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+    store(c + i * stride + v * kLanes, tile.c[i * kTileVectors + v], count);
+  });
+}
+
+GMLP_INLINE void add_tile(float* c, int64_t stride, const Tile& tile, int64_t rows, int64_t cols) {
+  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
+    float* place = c + i * stride + v * kLanes;
+    store(place, load(place, count) + tile.c[i * kTileVectors + v], count);
+  });
+}
+
+}  // namespace gmlp::fused::GMLP_ISA
