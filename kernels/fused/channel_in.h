@@ -80,8 +80,8 @@ GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad, const T* dh,
   const int64_t d = s.d_model;
   const PackedB b{packed, words_of<T>(chunk.rows), d, kUnblocked};
   // x̂ again, where the GEMM wants its B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
+  each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
+    const int64_t block = turn.task;
     for (int64_t r = block * kRowBlock; r < smaller((block + 1) * kRowBlock, chunk.rows); ++r) {
       const RowStats stats{chunk.mean[r], chunk.rstd[r]};
       for (int64_t c = 0; c < panels_of(d) * kPanel; c += kLanes) {
@@ -91,7 +91,7 @@ GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad, const T* dh,
         put_in_panel(b, r, c, x_hat, T{});
       }
     }
-  }
+  });
   gemm_transposed(grad.fc1_weight, d, grad.fc1_bias, dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn,
                   chunk.rows);
 }
@@ -103,8 +103,8 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* d
                                      const PackedB& w1, const BlockWeights<const float>& w,
                                      const BlockShape& s) {
   const int64_t d = s.d_model;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
+  each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
+    const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
     float* dgamma = partials + block * 2 * d;
@@ -127,7 +127,7 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* d
         store(chunk.dx + r * d + c, load(chunk.dy + r * d + c, count) + branch, count);
       }
     }
-  }
+  });
   add_norm_partials(grad.norm_weight, grad.norm_bias, partials, row_blocks(chunk.rows), d);
 }
 

@@ -20,8 +20,8 @@ template <typename T>
 GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, const PackedB& w2,
                                      const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
+  each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
+    const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
     const auto prepare = [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
@@ -36,7 +36,7 @@ GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, cons
                 }
                 store(chunk.y + row * d + col, load(chunk.x + row * d + col, cols) + branch, cols);
               });
-  }
+  });
 }
 
 /// What ds becomes at a place whose gate is g and whose u, with its slope, comes from h.
@@ -77,8 +77,8 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
   const T* t_saved = chunk.t;
   const float* gate_extra = chunk.gate_extra;
   float* dgate_extra = chunk.dgate_extra;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(chunk.rows); ++block) {
+  each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
+    const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
     float biases[kRowBlock];  // of each row's token: here it costs one division a row
@@ -116,7 +116,7 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
                        store(dh + row * f_stride + col, parts.du, cols);
                        if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, cols);
                      });
-  }
+  });
 }
 
 /// dW2 and db2.

@@ -191,32 +191,6 @@ GMLP_INLINE int64_t owned_room(int64_t m) {
   return ceil_div(tiles_of(m), owned_tiles(m)) * owned_tiles(m) * packed_tile_size(kOwnedWords);
 }
 
-/// What a thread knows when it takes a task: the first one that it took, whose room is in its cache
-/// by now, and the one that it will probably take next, whose input it can ask for on the way. From
-/// the number of tasks on there is none.
-struct Turn {
-  int64_t task;
-  int64_t first;
-  int64_t next;
-};
-/// Calls body(turn) for each task, on all threads. Who takes which is open, but where they are
-/// equally fast they take turns.
-template <typename Body>
-GMLP_INLINE void each_task(int64_t tasks, const Body& body) {
-  int64_t taken = 0;
-  int64_t team = 0;
-#pragma omp parallel
-  {
-    __atomic_fetch_add(&team, 1, __ATOMIC_RELAXED);
-    const int64_t first = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
-    int64_t task = first;
-    while (task < tasks) {
-      body(Turn{task, first, task + __atomic_load_n(&team, __ATOMIC_RELAXED)});
-      task = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
-    }
-  }
-}
-
 /// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in one block; sums (m) += the column sums of
 /// A, where not nullptr. Owner computes: a task owns rows of C and sums over all of k in order.
 template <typename T>

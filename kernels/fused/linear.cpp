@@ -46,15 +46,15 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
   Carver carver{static_cast<char*>(workspace), 0};
   const LinearRoom room = carve_forward(carver, s);
   pack_b<float>(room.w, weight, s.in, s.in, true);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(s.rows); ++block) {
+  each_task(row_blocks(s.rows), [&](const Turn& turn) {
+    const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
     gemm_rows(y, s.out, RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
               Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
                 store(y + row * s.out + col, value, cols);
               });
-  }
+  });
 }
 
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
@@ -63,14 +63,14 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
   const LinearRoom room = carve_backward(carver, s);
   if (dx != nullptr) {
     pack_b<float>(room.w, weight, s.in, s.out, false);
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t block = 0; block < row_blocks(s.rows); ++block) {
+    each_task(row_blocks(s.rows), [&](const Turn& turn) {
+      const int64_t block = turn.task;
       const int64_t r0 = block * kRowBlock;
       gemm_rows(dx, s.in, RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
                 Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                   store(dx + row * s.in + col, sum, cols);
                 });
-    }
+    });
   }
   pack_b<float>(room.x, x, s.in, s.rows, false);
   gemm_transposed(dweight, s.in, dbias, dy, s.out, room.x, room.a_room, s.out, s.rows);

@@ -9,6 +9,7 @@
 //
 // Sources are rows of f32 (weights) or of T itself (activations). Everything is cut by the sizes.
 
+#include "kernels/fused/tasks.h"
 #include "kernels/simd/simd.h"
 
 namespace gmlp::fused::GMLP_ISA {
@@ -215,15 +216,15 @@ template <typename T, typename S>
 GMLP_INLINE void pack_b(const PackedB& b, const S* source, int64_t stride, int64_t k,
                         bool transposed) {
   const int64_t panels = panels_of(b.n);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t task = 0; task < ceil_div(b.words, b.block) * panels; ++task) {
+  each_task(ceil_div(b.words, b.block) * panels, [&](const Turn& turn) {
+    const int64_t task = turn.task;
     const int64_t word0 = task / panels * b.block;
     if (transposed) {
       pack_panel_transposed<T>(b, source, stride, k, word0, task % panels);
     } else {
       pack_panel<T>(b, source, stride, k, word0, task % panels);
     }
-  }
+  });
 }
 
 /// Floats from one packed tile of A to the next: whole vectors are written, each spills into the
@@ -266,8 +267,8 @@ template <typename T>
 GMLP_INLINE void pack_weight_tiles(float* out, const float* source, int64_t n, bool transposed) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
   const int64_t words = words_of<T>(n);
-#pragma omp parallel for schedule(static)
-  for (int64_t t = 0; t < tiles_of(n); ++t) {
+  each_task(tiles_of(n), [&](const Turn& turn) {
+    const int64_t t = turn.task;
     const int64_t rows = smaller(kTileRows, n - t * kTileRows);
     float* place = out + t * packed_tile_size(words);
     for (int64_t word = 0; word < words; ++word, place += kTileRows) {
@@ -281,15 +282,15 @@ GMLP_INLINE void pack_weight_tiles(float* out, const float* source, int64_t n, b
       }
       store(place, word_of_rows(pair[0], pair[1], kLanes, T{}));
     }
-  }
+  });
 }
 
 /// dst (rows, stride_of<T>) = source (rows, cols) in T, the pad zeroed: A of a GEMM from f32.
 template <typename T>
 GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t cols) {
   const int64_t stride = stride_of<T>(cols);
-#pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < rows; ++i) {
+  each_task(rows, [&](const Turn& turn) {
+    const int64_t i = turn.task;
     alignas(64) float line[kLanes];
     for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
       for (int64_t j = 0; j < kLanes; ++j) {
@@ -298,7 +299,7 @@ GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t 
       }
       store(dst + i * stride + j0, load(line), smaller(kLanes, stride - j0));
     }
-  }
+  });
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -184,13 +184,13 @@ void projected_cross_entropy_forward(float* loss_rows, float* top, float* sum, c
       room.across.n = tile.cols;
       pack_b<float>(room.across, table + c0 * s.width, s.width, s.width, true);
       const int64_t share = task_rows(tile.rows);
-#pragma omp parallel for schedule(dynamic, 1)
-      for (int64_t task = 0; task < ceil_div(tile.rows, share); ++task) {
+      each_task(ceil_div(tile.rows, share), [&](const Turn& turn) {
+        const int64_t task = turn.task;
         const int64_t begin = task * share;
         const int64_t end = smaller(begin + share, tile.rows);
         logits(room, tile, x, bias, s.width, begin, end);
         forward_rows(loss_rows, top, sum, room, tile, ids, s.vocab, begin, end);
-      }
+      });
     }
   }
 }
@@ -213,13 +213,13 @@ void projected_cross_entropy_backward(float* dx, float* dtable, float* dbias, fl
       pack_b<float>(room.across, rows, s.width, s.width, true);
       if (dx != nullptr) pack_b<float>(room.down, rows, s.width, tile.cols, false);
       const int64_t share = task_rows(tile.rows);
-#pragma omp parallel for schedule(dynamic, 1)
-      for (int64_t task = 0; task < ceil_div(tile.rows, share); ++task) {
+      each_task(ceil_div(tile.rows, share), [&](const Turn& turn) {
+        const int64_t task = turn.task;
         const int64_t begin = task * share;
         const int64_t end = smaller(begin + share, tile.rows);
         dlogits(room, tile, in, s.width, begin, end);
         if (dx != nullptr) add_dx(dx, room, tile, s.width, begin, end);
-      }
+      });
       gemm_transposed(dtable + c0 * s.width, s.width, dbias == nullptr ? nullptr : dbias + c0,
                       room.z, room.z_stride, room.x, room.a_room, tile.cols, tile.rows);
     }

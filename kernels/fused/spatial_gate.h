@@ -217,8 +217,8 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
   const int64_t f_stride = stride_of<T>(s.d_ffn);
   const int64_t blocks = row_blocks(chunk.rows);
   float* rooms = partials + blocks * 2 * width;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < blocks; ++block) {
+  each_task(blocks, [&](const Turn& turn) {
+    const int64_t block = turn.task;
     float* dgamma = partials + block * 2 * width;
     float* dbeta = dgamma + width;
     for (int64_t c = 0; c < 2 * width; ++c) dgamma[c] = 0;
@@ -228,7 +228,7 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
                              RowStats{chunk.gate_mean[r], chunk.gate_rstd[r]}, dgamma, dbeta,
                              rooms + block * 2 * width, w, s);
     }
-  }
+  });
   add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, blocks, width);
 }
 
@@ -246,17 +246,17 @@ GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const T* 
     return PackedB{packed + sample * packed_b_size(words, n), words, n, Operand<T>::kBlock};
   };
   const int64_t panels = panels_of(n);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t i = 0; i < chunk.samples * panels; ++i) {
+  each_task(chunk.samples * panels, [&](const Turn& turn) {
+    const int64_t i = turn.task;
     const PackedB b = panels_of_sample(i / panels);
     const T* source = v_hat + i / panels * n * e_stride;
     for (int64_t word0 = 0; word0 < words; word0 += b.block) {
       pack_panel_transposed<T>(b, source, e_stride, width, word0, i % panels);
     }
-  }
+  });
   const int64_t share = owned_tiles(n) * kTileRows;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t task = 0; task < ceil_div(n, share); ++task) {
+  each_task(ceil_div(n, share), [&](const Turn& turn) {
+    const int64_t task = turn.task;
     const int64_t r0 = task * share;
     const int64_t r1 = smaller(r0 + share, n);
     for (int64_t sample = 0; sample < chunk.samples; ++sample) {
@@ -271,7 +271,7 @@ GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const T* 
         dbias[i] += sum(total);
       }
     }
-  }
+  });
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

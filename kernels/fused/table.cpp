@@ -57,14 +57,14 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
     return;
   }
   copy_weight(room.a, a, m, k);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int64_t block = 0; block < row_blocks(m); ++block) {
+  each_task(row_blocks(m), [&](const Turn& turn) {
+    const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
     gemm_rows(c, n, RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
               Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 store(c + row * n + col, sum, cols);
               });
-  }
+  });
 }
 
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
