@@ -22,7 +22,7 @@ struct ForwardRoom {
   PackedB w1;        // W1ᵀ (D,F)
   PackedB w2;        // W2ᵀ (E,D)
   Tiles<T> w_token;  // W (N,N)
-  T* x_hat;          // (R,D)
+  T* x_hat;          // (R,D), whole row blocks: the place of one serves a thread for others
   T* z;              // (R,F)
   T* gated;          // (R,E)
   float* packed;     // spatial panels of all tasks
@@ -39,7 +39,7 @@ ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s
   room.w1 = carve_b(packed, words_of<T>(s.d_model), s.d_ffn, Operand<T>::kBlock);
   room.w2 = carve_b(packed, words_of<T>(width), s.d_model, Operand<T>::kBlock);
   room.w_token = carve_weight_tiles<T>(packed, s.tokens);
-  room.x_hat = carve<T>(carver, rows * stride_of<T>(s.d_model));
+  room.x_hat = carve<T>(carver, row_blocks(rows) * kRowBlock * stride_of<T>(s.d_model));
   room.z = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
   room.gated = carve<T>(carver, rows * stride_of<T>(width));
   room.packed =

@@ -13,8 +13,8 @@
 namespace gmlp::fused::GMLP_ISA {
 
 /// What a thread knows when it takes a task: the first one that it took, whose room is in its cache
-/// by now, and the one that it takes next, whose input it can ask for on the way. From the number
-/// of tasks on there is none.
+/// by now, and the one that it takes next if nobody is faster, whose input it can ask for on the
+/// way. From the number of tasks on there is none.
 struct Turn {
   int64_t task;
   int64_t first;
