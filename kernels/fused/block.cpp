@@ -50,18 +50,19 @@ ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s
 
 template <typename T>
 struct BackwardRoom {
-  PackedB w1;             // W1 (F,D)
-  PackedB w2;             // W2 (D,E)
-  Tiles<T> w_transposed;  // Wᵀ (N,N)
-  T* dh;                  // (R,F)
-  T* dt;                  // (R,E)
-  T* v_hat;               // (R,E)
-  T* dv_hat;              // (R,E)
-  T* dr;                  // (R,D)
-  float* dx_hat;          // (R,D)
-  float* packed;          // the widest packed B of any step
-  float* a_room;          // packed tiles of a transposed A
-  float* partials;        // norm gradients of row blocks
+  PackedB w1;                 // W1 (F,D)
+  PackedB w2;                 // W2 (D,E)
+  Tiles<T> w_transposed;      // Wᵀ (N,N)
+  T* dh;                      // (R,F)
+  T* dt;                      // (R,E)
+  T* v_hat;                   // (R,E)
+  T* dv_hat;                  // (R,E)
+  T* dr;                      // (R,D)
+  float* dx_hat;              // (R,D)
+  float* packed;              // the widest packed B of any step
+  float* a_room;              // packed tiles of a transposed A
+  float* partials;            // norm gradients of row blocks
+  BlockWeights<float> first;  // weight gradients of the chunks' first halves (chunk.h)
 };
 
 template <typename T>
@@ -83,8 +84,17 @@ BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
   room.dr = carve<T>(carver, rows * stride_of<T>(s.d_model));
   room.dx_hat = carve<float>(carver, rows * s.d_model);
   room.packed = carve<float>(carver, larger(row_panels, larger(token_panels, width_panels)));
-  room.a_room = carve<float>(carver, larger(owned_room(s.d_ffn), owned_room(s.d_model)));
+  const int64_t half_words = words_of<T>(longest_half(rows));
+  room.a_room = carve<float>(
+      carver, 2 * larger(owned_room(s.d_ffn, half_words), owned_room(s.d_model, half_words)));
   room.partials = carve<float>(carver, row_blocks(rows) * larger(2 * s.d_model, 4 * width));
+  room.first = {};
+  room.first.fc1_weight = carve<float>(carver, s.d_ffn * s.d_model);
+  room.first.fc1_bias = carve<float>(carver, s.d_ffn);
+  room.first.spatial_weight = carve<float>(carver, s.tokens * s.tokens);
+  room.first.spatial_bias = carve<float>(carver, s.tokens);
+  room.first.fc2_weight = carve<float>(carver, s.d_model * width);
+  room.first.fc2_bias = carve<float>(carver, s.d_model);
   return room;
 }
 
@@ -165,6 +175,34 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   }
 }
 
+/// Calls body(grad, first, count) for sixteen numbers after the other of each gradient that chunks
+/// halve, on all threads.
+template <typename Body>
+void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& first,
+                 const BlockShape& s, const Body& body) {
+  const struct {
+    float* grad;
+    float* first;
+    int64_t count;
+  } arrays[] = {{grad.fc1_weight, first.fc1_weight, s.d_ffn * s.d_model},
+                {grad.fc1_bias, first.fc1_bias, s.d_ffn},
+                {grad.spatial_weight, first.spatial_weight, s.tokens * s.tokens},
+                {grad.spatial_bias, first.spatial_bias, s.tokens},
+                {grad.fc2_weight, first.fc2_weight, s.d_model * gate_width(s)},
+                {grad.fc2_bias, first.fc2_bias, s.d_model}};
+  constexpr int64_t kShares = 16;
+  each_task(kShares, [&](const Turn& turn) {
+    for (const auto& array : arrays) {
+      const int64_t vectors = ceil_div(array.count, kLanes);
+      const int64_t begin = vectors * turn.task / kShares * kLanes;
+      const int64_t end = smaller(vectors * (turn.task + 1) / kShares * kLanes, array.count);
+      for (int64_t i = begin; i < end; i += kLanes) {
+        body(array.grad + i, array.first + i, smaller(kLanes, end - i));
+      }
+    }
+  });
+}
+
 template <typename T>
 void backward(const BlockData& data, const BlockWeights<float>& grad, const BlockSaved& saved,
               const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
@@ -175,24 +213,34 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
   pack_b<T>(room.w2, w.fc2_weight, gate_width(s), s.d_model, false);
   pack_weight_tiles<T>(room.w_transposed.data, w.spatial_weight, s.tokens, true);
   profile_mark("backward pack weights");
-  for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
-    const Chunk<T> chunk = chunk_at<T>(data, saved, first, s);
-    const PackedB gated{room.packed, words_of<T>(chunk.rows), gate_width(s), kUnblocked};
+  const bool halved = chunk_samples(s) > 1 || row_blocks(s.tokens) > 1;
+  if (halved) {
+    each_halved(grad, room.first, s,
+                [](float*, float* first, int64_t count) { store(first, zero(), count); });
+  }
+  for (int64_t sample = 0; sample < s.batch; sample += chunk_samples(s)) {
+    const Chunk<T> chunk = chunk_at<T>(data, saved, sample, s);
+    const HalvedB gated = halved_b<T>(room.packed, chunk.rows, gate_width(s));
     channel_out_backward(room.dh, room.dt, chunk, gated, dr, room.w2, w, s);
     profile_mark("backward channel_out");
-    channel_out_weight(grad, chunk, gated, dr, room.a_room, s);
+    channel_out_weight(grad, room.first, chunk, gated, dr, room.a_room, s);
     profile_mark("backward channel_out, dW");
     spatial_backward_input(room.dv_hat, room.dt, chunk, room.packed, room.w_transposed, s);
     profile_mark("backward spatial_gate");
     gate_norm_backward(room.dh, grad, room.v_hat, room.dv_hat, chunk, room.partials, w, s);
     profile_mark("backward gate norm, GELU");
-    spatial_backward_weight(grad.spatial_weight, grad.spatial_bias, room.dt, room.v_hat, chunk,
-                            room.packed, s);
+    spatial_backward_weight(grad, room.first, room.dt, room.v_hat, chunk, room.packed, s);
     profile_mark("backward spatial_gate, dW");
-    channel_in_weight(grad, room.dh, chunk, room.packed, room.a_room, w, s);
+    channel_in_weight(grad, room.first, room.dh, chunk, room.packed, room.a_room, w, s);
     profile_mark("backward channel_in, dW");
     channel_in_backward(grad, room.dh, chunk, room.dx_hat, room.partials, room.w1, w, s);
     profile_mark("backward channel_in");
+  }
+  if (halved) {
+    each_halved(grad, room.first, s, [](float* sum, const float* first, int64_t count) {
+      store(sum, load(sum, count) + load(first, count), count);
+    });
+    profile_mark("backward halves of dW");
   }
 }
 

@@ -72,13 +72,15 @@ GMLP_INLINE void channel_in_forward(T* z, const Chunk<T>& chunk, T* x_hat, const
   });
 }
 
-/// dW1 and db1. `packed` and `a_room` are room.
+/// dW1 and db1: of the chunk's first half into `first`, of the second into `grad`. `packed` and
+/// `a_room` are room.
 template <typename T>
-GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad, const T* dh,
+GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad,
+                                   const BlockWeights<float>& first, const T* dh,
                                    const Chunk<T>& chunk, float* packed, float* a_room,
                                    const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
-  const PackedB b{packed, words_of<T>(chunk.rows), d, kUnblocked};
+  const HalvedB b = halved_b<T>(packed, chunk.rows, d);
   // x̂ again, where the GEMM wants its B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
   each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
     const int64_t block = turn.task;
@@ -88,12 +90,12 @@ GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad, const T* dh,
         const int64_t count = larger(0, smaller(kLanes, d - c));
         const V16 x_hat = normalise(load(chunk.x + r * d + c, count), stats,
                                     load(w.norm_weight + c, count), load(w.norm_bias + c, count));
-        put_in_panel(b, r, c, x_hat, T{});
+        put_in_panel(b.at(r), b.row_in_half(r), c, x_hat, T{});
       }
     }
   });
-  gemm_transposed(grad.fc1_weight, d, grad.fc1_bias, dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn,
-                  chunk.rows);
+  halved_weight(HalvedGradient{first.fc1_weight, first.fc1_bias, grad.fc1_weight, grad.fc1_bias},
+                dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn, chunk.rows);
 }
 
 /// Undoes (2), then (1). `dx_hat` (R,D) is room; `partials` holds 2 D floats a row block.

@@ -62,7 +62,7 @@ GMLP_INLINE GateGradients gate_backward(Gate gate, V16 ds, V16 g, V16 h) {
 
 /// Writes dh[:, :E], dt (R,E) and, as room for dW2, `gated` (R,E) in panels and `dr` (R,D).
 template <typename T>
-GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const PackedB& gated,
+GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const HalvedB& gated,
                                       T* dr, const PackedB& w2, const BlockWeights<const float>& w,
                                       const BlockShape& s) {
   const int64_t d = s.d_model;
@@ -92,6 +92,8 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
       }
     }
     float* sums = reinterpret_cast<float*>(dt);  // as in channel_in_rows
+    const PackedB gated_half = gated.at(r0);
+    const int64_t half_begin = r0 - gated.row_in_half(r0);
     const auto prepare = [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
       // From memory: asked for a panel ahead, and once more when it is needed.
       const int64_t ahead = col + kPanel < width ? kPanel : 0;
@@ -100,7 +102,8 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
       add_lines(lines, h_saved + row * f + col, f);
       add_lines(lines, t_saved + row * width + col, width);
       add_lines(lines, dt + row * e_stride + col, e_stride);
-      add_lines(lines, place_of(gated, row / Operand<T>::kPerWord, col), kPanel);
+      add_lines(lines, place_of(gated_half, (row - half_begin) / Operand<T>::kPerWord, col),
+                kPanel);
       add_lines(lines, dh + row * f_stride + col, f_stride);
     };
     // After each product: this epilogue waits longer for itself than a product beside it can hide.
@@ -112,20 +115,21 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
                        const V16 h = load(h_saved + row * f + col, cols);
                        const GateGradients parts = gate_backward(gate, ds, g, h);
                        store(dt + row * e_stride + col, parts.dg, cols);
-                       put_in_panel(gated, row, col, parts.gated, T{});
+                       put_in_panel(gated_half, row - half_begin, col, parts.gated, T{});
                        store(dh + row * f_stride + col, parts.du, cols);
                        if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, cols);
                      });
   });
 }
 
-/// dW2 and db2.
+/// dW2 and db2: of the chunk's first half into `first`, of the second into `grad`.
 template <typename T>
-GMLP_INLINE void channel_out_weight(const BlockWeights<float>& grad, const Chunk<T>& chunk,
-                                    const PackedB& gated, const T* dr, float* a_room,
+GMLP_INLINE void channel_out_weight(const BlockWeights<float>& grad,
+                                    const BlockWeights<float>& first, const Chunk<T>& chunk,
+                                    const HalvedB& gated, const T* dr, float* a_room,
                                     const BlockShape& s) {
-  gemm_transposed(grad.fc2_weight, gate_width(s), grad.fc2_bias, dr, stride_of<T>(s.d_model), gated,
-                  a_room, s.d_model, chunk.rows);
+  halved_weight(HalvedGradient{first.fc2_weight, first.fc2_bias, grad.fc2_weight, grad.fc2_bias},
+                dr, stride_of<T>(s.d_model), gated, a_room, s.d_model, chunk.rows);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -57,6 +57,50 @@ GMLP_INLINE int64_t row_blocks(int64_t rows) {
   return ceil_div(rows, kRowBlock);
 }
 
+/// Weight gradients sum over each half of a chunk alone, and the halves are added at the end: where
+/// two threads share no cache, each then reads what it wrote itself. The first half has the first
+/// of the row blocks, rounded down, as each_task deals them out to two; a single block is the
+/// second.
+GMLP_INLINE int64_t first_half(int64_t rows) {
+  return row_blocks(rows) / 2 * kRowBlock;
+}
+/// No half of a chunk of `rows`, or of one with fewer, is longer.
+GMLP_INLINE int64_t longest_half(int64_t rows) {
+  return smaller(rows, ceil_div(row_blocks(rows), 2) * kRowBlock);
+}
+/// B (rows,n) of both halves, packed one after the other.
+struct HalvedB {
+  PackedB of[2];
+  int64_t split;  // rows in the first
+
+  const PackedB& at(int64_t row) const { return of[row < split ? 0 : 1]; }
+  /// The row's place in its half.
+  int64_t row_in_half(int64_t row) const { return row < split ? row : row - split; }
+};
+template <typename T>
+GMLP_INLINE HalvedB halved_b(float* data, int64_t rows, int64_t n) {
+  const int64_t split = first_half(rows);
+  const int64_t words = words_of<T>(split);
+  return {{{data, words, n, kUnblocked},
+           {data + packed_b_size(words, n), words_of<T>(rows - split), n, kUnblocked}},
+          split};
+}
+/// dW (m,n) += dyᵀ x, halved: the first half into `first`, the second into `second`.
+struct HalvedGradient {
+  float* first_weight;
+  float* first_bias;
+  float* second_weight;
+  float* second_bias;
+};
+template <typename T>
+GMLP_INLINE void halved_weight(const HalvedGradient& grad, const T* dy, int64_t dy_stride,
+                               const HalvedB& x, float* a_room, int64_t m, int64_t rows) {
+  const TransposedProduct<T> halves[] = {
+      {grad.first_weight, grad.first_bias, dy, x.of[0], x.split},
+      {grad.second_weight, grad.second_bias, dy + x.split * dy_stride, x.of[1], rows - x.split}};
+  gemm_transposed(halves, x.of[0].n, dy_stride, a_room, words_of<T>(longest_half(rows)), m);
+}
+
 /// Hands out a workspace piece by piece, each on a cache line of its own. With base nullptr it
 /// measures.
 struct Carver {

@@ -184,41 +184,60 @@ constexpr int64_t kOwnedWords = 800;
 template <typename T>
 GMLP_INLINE int64_t owned_block(int64_t k) {
   const int64_t words = words_of<T>(k);
-  return ceil_div(words, ceil_div(words, kOwnedWords));
+  return ceil_div(words, larger(1, ceil_div(words, kOwnedWords)));
 }
-/// Floats of room for A that gemm_transposed needs.
-GMLP_INLINE int64_t owned_room(int64_t m) {
-  return ceil_div(tiles_of(m), owned_tiles(m)) * owned_tiles(m) * packed_tile_size(kOwnedWords);
+/// Floats of room for A that gemm_transposed needs for one sum over at most `words`.
+GMLP_INLINE int64_t owned_room(int64_t m, int64_t words) {
+  return ceil_div(tiles_of(m), owned_tiles(m)) * owned_tiles(m) *
+         packed_tile_size(smaller(words, kOwnedWords));
 }
 
-/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in one block; sums (m) += the column sums of
-/// A, where not nullptr. Owner computes: a task owns rows of C and sums over all of k in order.
+/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in one block; column_sums (m) += the column
+/// sums of A, where not nullptr.
 template <typename T>
-GMLP_INLINE void gemm_transposed(float* c, int64_t c_stride, float* sums, const T* a,
-                                 int64_t a_stride, const PackedB& b, float* a_room, int64_t m,
-                                 int64_t k) {
+struct TransposedProduct {
+  float* c;
+  float* column_sums;
+  const T* a;
+  PackedB b;
+  int64_t k;
+};
+
+/// Some such products of one m and n, side by side. Owner computes: a task owns rows of one C and
+/// sums over all of its k in order. `a_room` is owned_room(m, words) for each of them.
+template <typename T, int kProducts>
+GMLP_INLINE void gemm_transposed(const TransposedProduct<T> (&products)[kProducts],
+                                 int64_t c_stride, int64_t a_stride, float* a_room, int64_t words,
+                                 int64_t m) {
   const int64_t share = owned_tiles(m);
-  const int64_t block = owned_block<T>(k);
-  each_task(ceil_div(tiles_of(m), share), [&](const Turn& turn) {
-    const int64_t t0 = turn.task * share;
+  const int64_t shares = ceil_div(tiles_of(m), share);
+  const int64_t room = share * packed_tile_size(smaller(words, kOwnedWords));
+  each_task(kProducts * shares, [&](const Turn& turn) {
+    const TransposedProduct<T> product = products[turn.task / shares];
+    const PackedB b = product.b;
+    const int64_t block = owned_block<T>(product.k);
+    const int64_t t0 = turn.task % shares * share;
     const int64_t t1 = smaller(t0 + share, tiles_of(m));
-    float* a_packed = a_room + turn.first * share * packed_tile_size(kOwnedWords);
+    float* a_packed = a_room + turn.first * room;
     // A's rows for the next task, asked for a tile's height at a time.
-    const int64_t next_col = turn.next * share * kTileRows;
-    const int64_t next_cols = smaller(share * kTileRows, m - next_col);
+    const bool is_next = turn.next < kProducts * shares;
+    const TransposedProduct<T> next = products[is_next ? turn.next / shares : 0];
+    const int64_t next_col = turn.next % shares * share * kTileRows;
+    const int64_t next_cols = is_next ? smaller(share * kTileRows, m - next_col) : 0;
     int64_t next_row = 0;
     for (int64_t word0 = 0; word0 < b.words; word0 += block) {
       const int64_t depth = smaller(block, b.words - word0);
-      pack_tiles(a_packed, sums, a, a_stride, k, word0, depth, t0, t1, m);
+      pack_tiles(a_packed, product.column_sums, product.a, a_stride, product.k, word0, depth, t0,
+                 t1, m);
       for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
         const int64_t col = panel * kPanel;
         const int64_t cols = smaller(kPanel, b.n - col);
         for (int64_t t = t0; t < t1; ++t, next_row += kTileRows) {
           const int64_t rows = smaller(kTileRows, m - t * kTileRows);
-          float* place = c + t * kTileRows * c_stride + col;
+          float* place = product.c + t * kTileRows * c_stride + col;
           Lines lines;
-          for (int64_t j = 0; j < next_cols && next_row < k; j += kPanel) {
-            add_lines(lines, a + next_row * a_stride + next_col + j, a_stride);
+          for (int64_t j = 0; j < next_cols && next_row < next.k; j += kPanel) {
+            add_lines(lines, next.a + next_row * a_stride + next_col + j, a_stride);
           }
           add_lines(lines, place, c_stride);
           Tile tile;

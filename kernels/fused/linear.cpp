@@ -27,7 +27,7 @@ LinearRoom carve_backward(Carver& carver, const LinearShape& s) {
   LinearRoom room{};
   room.w = carve_b(carver, s.out, s.in, kDepth);
   room.x = carve_b(carver, s.rows, s.in, kUnblocked);
-  room.a_room = carve<float>(carver, owned_room(s.out));
+  room.a_room = carve<float>(carver, owned_room(s.out, s.rows));
   return room;
 }
 
@@ -73,7 +73,8 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
     });
   }
   pack_b<float>(room.x, x, s.in, s.rows, false);
-  gemm_transposed(dweight, s.in, dbias, dy, s.out, room.x, room.a_room, s.out, s.rows);
+  const TransposedProduct<float> dw[] = {{dweight, dbias, dy, room.x, s.rows}};
+  gemm_transposed(dw, s.in, s.out, room.a_room, s.rows, s.out);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -45,7 +45,7 @@ LossRoom carve_loss(Carver& carver, const ProjectedLossShape& s, bool backward) 
   if (backward) {
     room.down = carve_b(carver, chunk, s.width, kDepth);
     room.x = carve_b(carver, band, s.width, kUnblocked);
-    room.a_room = carve<float>(carver, owned_room(chunk));
+    room.a_room = carve<float>(carver, owned_room(chunk, band));
   } else {
     room.tops = carve<float>(carver, band * kLanes);
     room.sums = carve<float>(carver, band * kLanes);
@@ -220,8 +220,10 @@ void projected_cross_entropy_backward(float* dx, float* dtable, float* dbias, fl
         dlogits(room, tile, in, s.width, begin, end);
         if (dx != nullptr) add_dx(dx, room, tile, s.width, begin, end);
       });
-      gemm_transposed(dtable + c0 * s.width, s.width, dbias == nullptr ? nullptr : dbias + c0,
-                      room.z, room.z_stride, room.x, room.a_room, tile.cols, tile.rows);
+      const TransposedProduct<float> dt[] = {{dtable + c0 * s.width,
+                                              dbias == nullptr ? nullptr : dbias + c0, room.z,
+                                              room.x, tile.rows}};
+      gemm_transposed(dt, s.width, room.z_stride, room.a_room, tile.rows, tile.cols);
     }
   }
 }

@@ -232,10 +232,12 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
   add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, blocks, width);
 }
 
-/// dW += dt v̂ᵀ over the samples in order, and db. `packed` holds the panels of every sample.
+/// dW += dt v̂ᵀ over the samples in order, and db: the first half of them into `first`, the others
+/// into `grad`. `packed` holds the panels of every sample.
 template <typename T>
-GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const T* dt, const T* v_hat,
-                                         const Chunk<T>& chunk, float* packed,
+GMLP_INLINE void spatial_backward_weight(const BlockWeights<float>& grad,
+                                         const BlockWeights<float>& first, const T* dt,
+                                         const T* v_hat, const Chunk<T>& chunk, float* packed,
                                          const BlockShape& s) {
   const int64_t n = s.tokens;
   const int64_t width = gate_width(s);
@@ -255,11 +257,16 @@ GMLP_INLINE void spatial_backward_weight(float* dweight, float* dbias, const T* 
     }
   });
   const int64_t share = owned_tiles(n) * kTileRows;
-  each_task(ceil_div(n, share), [&](const Turn& turn) {
-    const int64_t task = turn.task;
-    const int64_t r0 = task * share;
+  const int64_t shares = ceil_div(n, share);
+  const int64_t middle = chunk.samples / 2;
+  each_task(2 * shares, [&](const Turn& turn) {
+    const bool is_first = turn.task < shares;
+    const int64_t r0 = turn.task % shares * share;
     const int64_t r1 = smaller(r0 + share, n);
-    for (int64_t sample = 0; sample < chunk.samples; ++sample) {
+    float* dweight = is_first ? first.spatial_weight : grad.spatial_weight;
+    float* dbias = is_first ? first.spatial_bias : grad.spatial_bias;
+    const int64_t end = is_first ? middle : chunk.samples;
+    for (int64_t sample = is_first ? 0 : middle; sample < end; ++sample) {
       const T* dt_sample = dt + sample * n * e_stride;
       gemm_rows_accumulate(dweight, n, dt_sample, e_stride, panels_of_sample(sample), r0, r1,
                            triangle);

@@ -38,7 +38,7 @@ GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k, bool a_t
   GemmRoom<T> room;
   const int64_t block = a_transposed ? kUnblocked : Operand<T>::kBlock;
   room.b = carve_b(carver, words_of<T>(k), n, block);
-  room.a_room = carve<float>(carver, owned_room(m));
+  room.a_room = carve<float>(carver, owned_room(m, words_of<T>(k)));
   room.a = carve<T>(carver, larger(m * stride_of<T>(k), k * stride_of<T>(m)));
   return room;
 }
@@ -52,8 +52,8 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
   if (a_transposed) {
     copy_weight(room.a, a, k, m);
     for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
-    gemm_transposed(c, n, static_cast<float*>(nullptr), room.a, stride_of<T>(m), room.b,
-                    room.a_room, m, k);
+    const TransposedProduct<T> product[] = {{c, nullptr, room.a, room.b, k}};
+    gemm_transposed(product, n, stride_of<T>(m), room.a_room, words_of<T>(k), m);
     return;
   }
   copy_weight(room.a, a, m, k);
