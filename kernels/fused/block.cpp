@@ -50,19 +50,19 @@ ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s
 
 template <typename T>
 struct BackwardRoom {
-  PackedB w1;                 // W1 (F,D)
-  PackedB w2;                 // W2 (D,E)
-  Tiles<T> w_transposed;      // Wᵀ (N,N)
-  T* dh;                      // (R,F)
-  T* dt;                      // (R,E)
-  T* v_hat;                   // (R,E)
-  T* dv_hat;                  // (R,E)
-  T* dr;                      // (R,D)
-  float* dx_hat;              // (R,D)
-  float* packed;              // the widest packed B of any step
-  float* a_room;              // packed tiles of a transposed A
-  float* partials;            // norm gradients of row blocks
-  BlockWeights<float> first;  // weight gradients of the chunks' first halves (chunk.h)
+  PackedB w1;                      // W1 (F,D)
+  PackedB w2;                      // W2 (D,E)
+  Tiles<T> w_transposed;           // Wᵀ (N,N)
+  T* dh;                           // (R,F)
+  T* dt;                           // (R,E)
+  T* v_hat;                        // (R,E)
+  T* dv_hat;                       // (R,E)
+  T* dr;                           // (R,D)
+  float* dx_hat;                   // (R,D)
+  float* packed;                   // the widest packed B of any step
+  float* a_room;                   // packed tiles of a transposed A
+  float* partials;                 // norm gradients of row blocks
+  BlockWeights<float> grad_first;  // weight gradients of the chunks' first halves (chunk.h)
 };
 
 template <typename T>
@@ -88,13 +88,13 @@ BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
   room.a_room = carve<float>(
       carver, 2 * larger(owned_room(s.d_ffn, half_words), owned_room(s.d_model, half_words)));
   room.partials = carve<float>(carver, row_blocks(rows) * larger(2 * s.d_model, 4 * width));
-  room.first = {};
-  room.first.fc1_weight = carve<float>(carver, s.d_ffn * s.d_model);
-  room.first.fc1_bias = carve<float>(carver, s.d_ffn);
-  room.first.spatial_weight = carve<float>(carver, s.tokens * s.tokens);
-  room.first.spatial_bias = carve<float>(carver, s.tokens);
-  room.first.fc2_weight = carve<float>(carver, s.d_model * width);
-  room.first.fc2_bias = carve<float>(carver, s.d_model);
+  room.grad_first = {};
+  room.grad_first.fc1_weight = carve<float>(carver, s.d_ffn * s.d_model);
+  room.grad_first.fc1_bias = carve<float>(carver, s.d_ffn);
+  room.grad_first.spatial_weight = carve<float>(carver, s.tokens * s.tokens);
+  room.grad_first.spatial_bias = carve<float>(carver, s.tokens);
+  room.grad_first.fc2_weight = carve<float>(carver, s.d_model * width);
+  room.grad_first.fc2_bias = carve<float>(carver, s.d_model);
   return room;
 }
 
@@ -175,21 +175,21 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   }
 }
 
-/// Calls body(grad, first, count) for sixteen numbers after the other of each gradient that chunks
-/// halve, on all threads.
+/// Calls body(grad, grad_first, count) for each sixteen numbers of the gradients that chunks halve,
+/// on all threads.
 template <typename Body>
-void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& first,
+void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& grad_first,
                  const BlockShape& s, const Body& body) {
   const struct {
     float* grad;
-    float* first;
+    float* grad_first;
     int64_t count;
-  } arrays[] = {{grad.fc1_weight, first.fc1_weight, s.d_ffn * s.d_model},
-                {grad.fc1_bias, first.fc1_bias, s.d_ffn},
-                {grad.spatial_weight, first.spatial_weight, s.tokens * s.tokens},
-                {grad.spatial_bias, first.spatial_bias, s.tokens},
-                {grad.fc2_weight, first.fc2_weight, s.d_model * gate_width(s)},
-                {grad.fc2_bias, first.fc2_bias, s.d_model}};
+  } arrays[] = {{grad.fc1_weight, grad_first.fc1_weight, s.d_ffn * s.d_model},
+                {grad.fc1_bias, grad_first.fc1_bias, s.d_ffn},
+                {grad.spatial_weight, grad_first.spatial_weight, s.tokens * s.tokens},
+                {grad.spatial_bias, grad_first.spatial_bias, s.tokens},
+                {grad.fc2_weight, grad_first.fc2_weight, s.d_model * gate_width(s)},
+                {grad.fc2_bias, grad_first.fc2_bias, s.d_model}};
   constexpr int64_t kShares = 16;
   each_task(kShares, [&](const Turn& turn) {
     for (const auto& array : arrays) {
@@ -197,7 +197,7 @@ void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& fir
       const int64_t begin = vectors * turn.task / kShares * kLanes;
       const int64_t end = smaller(vectors * (turn.task + 1) / kShares * kLanes, array.count);
       for (int64_t i = begin; i < end; i += kLanes) {
-        body(array.grad + i, array.first + i, smaller(kLanes, end - i));
+        body(array.grad + i, array.grad_first + i, smaller(kLanes, end - i));
       }
     }
   });
@@ -215,29 +215,30 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
   profile_mark("backward pack weights");
   const bool halved = chunk_samples(s) > 1 || row_blocks(s.tokens) > 1;
   if (halved) {
-    each_halved(grad, room.first, s,
+    each_halved(grad, room.grad_first, s,
                 [](float*, float* first, int64_t count) { store(first, zero(), count); });
+    profile_mark("backward halves of dW");
   }
   for (int64_t sample = 0; sample < s.batch; sample += chunk_samples(s)) {
     const Chunk<T> chunk = chunk_at<T>(data, saved, sample, s);
     const HalvedB gated = halved_b<T>(room.packed, chunk.rows, gate_width(s));
     channel_out_backward(room.dh, room.dt, chunk, gated, dr, room.w2, w, s);
     profile_mark("backward channel_out");
-    channel_out_weight(grad, room.first, chunk, gated, dr, room.a_room, s);
+    channel_out_weight(grad, room.grad_first, chunk, gated, dr, room.a_room, s);
     profile_mark("backward channel_out, dW");
     spatial_backward_input(room.dv_hat, room.dt, chunk, room.packed, room.w_transposed, s);
     profile_mark("backward spatial_gate");
     gate_norm_backward(room.dh, grad, room.v_hat, room.dv_hat, chunk, room.partials, w, s);
     profile_mark("backward gate norm, GELU");
-    spatial_backward_weight(grad, room.first, room.dt, room.v_hat, chunk, room.packed, s);
+    spatial_backward_weight(grad, room.grad_first, room.dt, room.v_hat, chunk, room.packed, s);
     profile_mark("backward spatial_gate, dW");
-    channel_in_weight(grad, room.first, room.dh, chunk, room.packed, room.a_room, w, s);
+    channel_in_weight(grad, room.grad_first, room.dh, chunk, room.packed, room.a_room, w, s);
     profile_mark("backward channel_in, dW");
     channel_in_backward(grad, room.dh, chunk, room.dx_hat, room.partials, room.w1, w, s);
     profile_mark("backward channel_in");
   }
   if (halved) {
-    each_halved(grad, room.first, s, [](float* sum, const float* first, int64_t count) {
+    each_halved(grad, room.grad_first, s, [](float* sum, const float* first, int64_t count) {
       store(sum, load(sum, count) + load(first, count), count);
     });
     profile_mark("backward halves of dW");

@@ -72,11 +72,11 @@ GMLP_INLINE void channel_in_forward(T* z, const Chunk<T>& chunk, T* x_hat, const
   });
 }
 
-/// dW1 and db1: of the chunk's first half into `first`, of the second into `grad`. `packed` and
-/// `a_room` are room.
+/// dW1 and db1: of the chunk's first half into `grad_first`, of the second into `grad`. `packed`
+/// and `a_room` are room.
 template <typename T>
 GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad,
-                                   const BlockWeights<float>& first, const T* dh,
+                                   const BlockWeights<float>& grad_first, const T* dh,
                                    const Chunk<T>& chunk, float* packed, float* a_room,
                                    const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
@@ -94,8 +94,9 @@ GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad,
       }
     }
   });
-  halved_weight(HalvedGradient{first.fc1_weight, first.fc1_bias, grad.fc1_weight, grad.fc1_bias},
-                dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn, chunk.rows);
+  halved_weight(
+      HalvedGradient{grad_first.fc1_weight, grad_first.fc1_bias, grad.fc1_weight, grad.fc1_bias},
+      dh, stride_of<T>(s.d_ffn), b, a_room, s.d_ffn, chunk.rows);
 }
 
 /// Undoes (2), then (1). `dx_hat` (R,D) is room; `partials` holds 2 D floats a row block.

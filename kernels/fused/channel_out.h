@@ -122,14 +122,15 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
   });
 }
 
-/// dW2 and db2: of the chunk's first half into `first`, of the second into `grad`.
+/// dW2 and db2: of the chunk's first half into `grad_first`, of the second into `grad`.
 template <typename T>
 GMLP_INLINE void channel_out_weight(const BlockWeights<float>& grad,
-                                    const BlockWeights<float>& first, const Chunk<T>& chunk,
+                                    const BlockWeights<float>& grad_first, const Chunk<T>& chunk,
                                     const HalvedB& gated, const T* dr, float* a_room,
                                     const BlockShape& s) {
-  halved_weight(HalvedGradient{first.fc2_weight, first.fc2_bias, grad.fc2_weight, grad.fc2_bias},
-                dr, stride_of<T>(s.d_model), gated, a_room, s.d_model, chunk.rows);
+  halved_weight(
+      HalvedGradient{grad_first.fc2_weight, grad_first.fc2_bias, grad.fc2_weight, grad.fc2_bias},
+      dr, stride_of<T>(s.d_model), gated, a_room, s.d_model, chunk.rows);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

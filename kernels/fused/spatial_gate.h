@@ -232,11 +232,11 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
   add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, blocks, width);
 }
 
-/// dW += dt v̂ᵀ over the samples in order, and db: the first half of them into `first`, the others
-/// into `grad`. `packed` holds the panels of every sample.
+/// dW += dt v̂ᵀ over the samples in order, and db: the first half of them into `grad_first`, the
+/// others into `grad`. `packed` holds the panels of every sample.
 template <typename T>
 GMLP_INLINE void spatial_backward_weight(const BlockWeights<float>& grad,
-                                         const BlockWeights<float>& first, const T* dt,
+                                         const BlockWeights<float>& grad_first, const T* dt,
                                          const T* v_hat, const Chunk<T>& chunk, float* packed,
                                          const BlockShape& s) {
   const int64_t n = s.tokens;
@@ -263,8 +263,8 @@ GMLP_INLINE void spatial_backward_weight(const BlockWeights<float>& grad,
     const bool is_first = turn.task < shares;
     const int64_t r0 = turn.task % shares * share;
     const int64_t r1 = smaller(r0 + share, n);
-    float* dweight = is_first ? first.spatial_weight : grad.spatial_weight;
-    float* dbias = is_first ? first.spatial_bias : grad.spatial_bias;
+    float* dweight = is_first ? grad_first.spatial_weight : grad.spatial_weight;
+    float* dbias = is_first ? grad_first.spatial_bias : grad.spatial_bias;
     const int64_t end = is_first ? middle : chunk.samples;
     for (int64_t sample = is_first ? 0 : middle; sample < end; ++sample) {
       const T* dt_sample = dt + sample * n * e_stride;

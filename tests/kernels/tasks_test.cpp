@@ -4,7 +4,9 @@
 #define GMLP_ISA_SCALAR
 #include "kernels/fused/tasks.h"
 
+#include <atomic>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "core/parallel.h"
@@ -50,21 +52,30 @@ TEST_CASE("each task is taken once, by any number of threads", "[threads]") {
   }
 }
 
-TEST_CASE("a thread begins with its own part and knows what it takes next", "[threads]") {
+TEST_CASE("a thread alone takes tasks in order and knows the next one", "[threads]") {
   const std::vector<Turns> one = deal(5, 1);
   REQUIRE(one[0].size() == 5);
   for (int64_t task = 0; task < 5; ++task) {
     CHECK(one[0][static_cast<size_t>(task)].task == task);
     CHECK(one[0][static_cast<size_t>(task)].next == task + 1);
   }
-  // With two a part is either begun by its owner at its front, or was taken whole by the other one.
-  const std::vector<Turns> two = deal(6, 2);
-  for (size_t thread = 0; thread < 2; ++thread) {
-    if (two[thread].empty()) continue;
-    const int64_t begin = 3 * static_cast<int64_t>(thread);
-    const int64_t first = two[thread].front().task;
-    CHECK((first == begin || two[1 - thread].size() >= 3));
-  }
+}
+
+TEST_CASE("each thread begins at the front of its own part", "[threads]") {
+  const int before = thread_count();
+  set_thread_count(3);
+  // Nobody goes on before all have begun: then nobody has taken another's first task.
+  std::atomic<int> begun{0};
+  std::vector<int64_t> begins(3, -1);
+  each_task(7, [&](const Turn& turn) {
+    int64_t& mine = begins[static_cast<size_t>(omp_get_thread_num())];
+    if (mine >= 0) return;
+    mine = turn.task;
+    ++begun;
+    while (begun < omp_get_num_threads()) std::this_thread::yield();
+  });
+  set_thread_count(before);
+  CHECK(begins == std::vector<int64_t>{0, 2, 4});
 }
 
 }  // namespace gmlp
