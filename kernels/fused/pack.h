@@ -51,14 +51,14 @@ struct Operand<float> {
   static constexpr int64_t kPerWord = 1;
   static constexpr int64_t kBlock = kDepth;
   GMLP_INLINE V16 broadcast(const float* a) { return set1(*a); }
-  GMLP_INLINE V16 multiply_add(V16 a, V16 b, V16 c) { return fma(a, b, c); }
+  GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_fma(sum, a, b); }
 };
 template <>
 struct Operand<Bf16> {
   static constexpr int64_t kPerWord = 2;
   static constexpr int64_t kBlock = kUnblocked;  // sums wait in registers only: C may be bf16
   GMLP_INLINE V16 broadcast(const Bf16* a) { return broadcast_pair(a); }
-  GMLP_INLINE V16 multiply_add(V16 a, V16 b, V16 c) { return dot_pairs(a, b, c); }
+  GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { sum = dot_pairs(a, b, sum); }
 };
 
 template <typename T>

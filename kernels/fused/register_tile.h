@@ -12,6 +12,7 @@ namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kLineWords = 16;  // words in a cache line
 constexpr int64_t kLineBytes = 4 * kLineWords;
+static_assert(kLineWords % kUnroll == 0);
 
 struct Tile {
   V16 c[kTileRows * kTileVectors];
@@ -66,37 +67,49 @@ struct TileReader {
     }
     return reader;
   }
-  __attribute__((always_inline)) V16 word(int row) const {
-    const char* place = base[row / 3] + (row % 3) * step;
+  static constexpr int64_t kWordStep = kPacked ? 4 * kTileRows : 4;
+
+  /// The word of row `row`, `ahead` of the present one.
+  __attribute__((always_inline)) V16 word(int row, int ahead) const {
+    const char* place = base[row / 3] + (row % 3) * step + ahead * kWordStep;
     return Operand<T>::broadcast(reinterpret_cast<const T*>(place));
   }
-  __attribute__((always_inline)) void advance() {
+  __attribute__((always_inline)) void advance(int words) {
 #pragma GCC unroll 8
-    for (int i = 0; i < kBases; ++i) {
-      base[i] += kPacked ? 4 * kTileRows : 4;
-      asm("" : "+r"(base[i]));  // else the compiler makes a counter of its own for every row
-    }
+    for (int i = 0; i < kBases; ++i) base[i] += words * kWordStep;
+    stay();
+  }
+  /// Else the compiler makes a counter of its own for every row, and for every word ahead.
+  __attribute__((always_inline)) void stay() {
+#pragma GCC unroll 8
+    for (int i = 0; i < kBases; ++i) asm("" : "+r"(base[i]));
+    asm("" : "+r"(step));
   }
 };
 
-/// c += a word of each of A's rows times one of B's panel; both go on to the next. `c` is kRows x
+/// c += kWords words of each of A's rows times those of B's panel; both go on. `c` is kRows x
 /// kVectors of a tile, in registers.
-template <typename T, bool kPacked, int kRows, int kVectors>
-GMLP_INLINE void add_word(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kRows>& rows,
-                          const float*& b) {
-  V16 b_word[kVectors];
-#pragma GCC unroll 2
-  for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + v * kLanes);
+template <int kWords, typename T, bool kPacked, int kRows, int kVectors>
+GMLP_INLINE void add_words(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kRows>& rows,
+                           const float*& b) {
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    const V16 a_word = rows.word(i);
+  for (int word = 0; word < kWords; ++word) {
+    V16 b_word[kVectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      c[i * kVectors + v] = Operand<T>::multiply_add(a_word, b_word[v], c[i * kVectors + v]);
+    for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + word * kPanel + v * kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const V16 a_word = rows.word(i, word);
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        Operand<T>::add_product(c[i * kVectors + v], a_word, b_word[v]);
+      }
     }
+    rows.stay();
+    asm("" : "+r"(b));
   }
-  rows.advance();
-  b += kPanel;
+  rows.advance(kWords);
+  b += kWords * kPanel;
 }
 
 /// tile += A B over `words`, or = when `fresh`. Not inlined: one copy serves all kernels.
@@ -112,14 +125,19 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
   using Reader = TileReader<T, kPacked, kRows>;
   Reader a_rows = Reader::start(a, stride);
   const auto step = [&]() __attribute__((always_inline)) {
-    add_word<T, kPacked, kRows, kVectors>(c, a_rows, b);
+    add_words<1, T, kPacked, kRows, kVectors>(c, a_rows, b);
+  };
+  const auto steps = [&]() __attribute__((always_inline)) {
+    add_words<kUnroll, T, kPacked, kRows, kVectors>(c, a_rows, b);
   };
   // The last of `lines` right before the epilogue: what is asked for too early has left L1 again,
   // as B streams through it. Where there are more pieces than words, two a word.
   const int64_t each = lines.count * kRows > words ? 2 : 1;  // a power of two
   int64_t left = smaller(words, lines.count * kRows / each);
   int64_t before = words - left;
-  if constexpr (!kPacked) {  // A's next cache lines, a row a word: all rows come to them at once
+  // A's next cache lines, some rows' at a time: all rows come to them at once.
+  if constexpr (!kPacked) {
+    constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
     const int64_t groups = larger(1, before / kLineWords);
     const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
     const char* panel = lines.panel;
@@ -128,12 +146,14 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, cons
       for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
       const char* line = a_rows.base[0] + kLineBytes;
 #pragma GCC unroll 1
-      for (int64_t i = 0; i < kLineWords; ++i, line += a_rows.step) {
-        prefetch(line);
-        step();
+      for (int64_t i = 0; i < kLineWords; i += kUnroll) {
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < kLinesAtOnce; ++j, line += a_rows.step) prefetch(line);
+        steps();
       }
     }
   }
+  for (; before >= kUnroll; before -= kUnroll) steps();
   for (; before > 0; --before) step();
   int64_t asked = 0;
   for (int64_t array = 0; array < lines.count; ++array) {
@@ -166,7 +186,7 @@ GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const f
   using Reader = TileReader<T, kPacked, kRows>;
   Reader a_rows = Reader::start(a, stride);
   const auto step = [&]() __attribute__((always_inline)) {
-    add_word<T, kPacked, kRows, static_cast<int>(kTileVectors)>(c, a_rows, b);
+    add_words<1, T, kPacked, kRows, static_cast<int>(kTileVectors)>(c, a_rows, b);
   };
   const int64_t apart = words / kVectors;
   const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, kVectors);

@@ -89,14 +89,16 @@ template <typename T>
 double burst(int64_t iterations) {
   constexpr int kChains = kTileRows;
   V16 c[kChains];
+#pragma GCC unroll 16
   for (int i = 0; i < kChains; ++i) c[i] = set1(static_cast<float>(i));
   const V16 a = set1(0.5f);
   const V16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kChains; ++i) c[i] = Operand<T>::multiply_add(a, b, c[i]);
+    for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a, b);
   }
   V16 total = zero();
+#pragma GCC unroll 16
   for (int i = 0; i < kChains; ++i) total = total + c[i];
   // The sum is used, so that nothing of the above may be left out.
   const int64_t multiply_adds = kChains * kLanes * Operand<T>::kPerWord * iterations;

@@ -13,6 +13,7 @@ constexpr int64_t kTileRows = 6;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 16;
 constexpr int64_t kDepth = 256;          // a panel of B, 16 KB, stays in L1
+constexpr int kUnroll = 4;               // the loop is the front end's work, which may be scarce
 constexpr bool kEpilogueBeside = false;  // 15 of 16 registers are the product's
 
 struct V16 {
@@ -72,6 +73,12 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 /// a * b + c, rounded once.
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+/// sum += a * b, rounded once, in sum's own registers: the compiler would move sums about between
+/// the words of an unrolled product.
+GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum.lo) : "x"(a.lo), "x"(b.lo));
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum.hi) : "x"(a.hi), "x"(b.hi));
 }
 GMLP_INLINE V16 sqrt(V16 x) {
   return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)};

@@ -18,6 +18,7 @@ constexpr int64_t kTileRows = 14;
 constexpr int64_t kTileVectors = 2;
 constexpr int64_t kBlockTiles = 7;
 constexpr int64_t kDepth = int64_t{1} << 40;  // no blocks of k: 128 B of L2 in 28 cycles is little
+constexpr int kUnroll = 1;                    // 28 multiply-adds hide the loop
 constexpr bool kEpilogueBeside = true;        // 28 sums leave it four registers
 
 struct V16 {
@@ -67,6 +68,10 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 /// a * b + c, rounded once.
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+/// sum += a * b, rounded as fma rounds.
+GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
+  sum = fma(a, b, sum);
 }
 GMLP_INLINE V16 sqrt(V16 x) {
   return {_mm512_sqrt_ps(x.v)};

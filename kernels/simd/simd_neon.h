@@ -12,6 +12,7 @@ constexpr int64_t kTileRows = 6;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 16;
 constexpr int64_t kDepth = 256;          // a panel of B, 16 KB, stays in L1
+constexpr int kUnroll = 1;               // not measured
 constexpr bool kEpilogueBeside = false;  // not measured
 
 // Four names, not an array: compilers keep these in registers without being asked.
@@ -87,6 +88,10 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return {vfmaq_f32(c.q0, a.q0, b.q0), vfmaq_f32(c.q1, a.q1, b.q1), vfmaq_f32(c.q2, a.q2, b.q2),
           vfmaq_f32(c.q3, a.q3, b.q3)};
+}
+/// sum += a * b, rounded as fma rounds.
+GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
+  sum = fma(a, b, sum);
 }
 GMLP_INLINE V16 sqrt(V16 x) {
   return each([](float32x4_t v) { return vsqrtq_f32(v); }, x);

@@ -12,6 +12,7 @@ constexpr int64_t kTileRows = 4;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 24;
 constexpr int64_t kDepth = 256;
+constexpr int kUnroll = 1;
 constexpr bool kEpilogueBeside = false;  // nothing to hide
 
 struct V16 {
@@ -60,6 +61,10 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 }
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return a * b + c;
+}
+/// sum += a * b, rounded as fma rounds.
+GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
+  sum = fma(a, b, sum);
 }
 GMLP_INLINE V16 sqrt(V16 x) {
   return each([&](int i) { return ::sqrtf(x.lane[i]); });
