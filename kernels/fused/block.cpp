@@ -36,8 +36,8 @@ ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s
   const int64_t rows = samples * s.tokens;
   const int64_t width = gate_width(s);
   ForwardRoom<T> room;
-  room.w1 = carve_b(packed, words_of<T>(s.d_model), s.d_ffn, Operand<T>::kBlock);
-  room.w2 = carve_b(packed, words_of<T>(width), s.d_model, Operand<T>::kBlock);
+  room.w1 = carve_b(packed, words_of<T>(s.d_model), s.d_ffn);
+  room.w2 = carve_b(packed, words_of<T>(width), s.d_model);
   room.w_token = carve_weight_tiles<T>(packed, s.tokens);
   room.x_hat = carve<T>(carver, row_blocks(rows) * kRowBlock * stride_of<T>(s.d_model));
   room.z = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
@@ -74,8 +74,8 @@ BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
   const int64_t token_panels = spatial_tasks(samples, width) * spatial_pack_size<T>(s.tokens);
   const int64_t width_panels = samples * packed_b_size(words_of<T>(width), s.tokens);
   BackwardRoom<T> room;
-  room.w1 = carve_b(carver, words_of<T>(s.d_ffn), s.d_model, Operand<T>::kBlock);
-  room.w2 = carve_b(carver, words_of<T>(s.d_model), width, Operand<T>::kBlock);
+  room.w1 = carve_b(carver, words_of<T>(s.d_ffn), s.d_model);
+  room.w2 = carve_b(carver, words_of<T>(s.d_model), width);
   room.w_transposed = carve_weight_tiles<T>(carver, s.tokens);
   room.dh = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
   room.dt = carve<T>(carver, rows * stride_of<T>(width));

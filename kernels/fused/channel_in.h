@@ -33,8 +33,6 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
   z += r0 * f_stride;
   T* h_saved = chunk.h == nullptr ? nullptr : chunk.h + r0 * f;
   const float* bias = w.fc1_bias;
-  // Only f32 may have several blocks of k, and then z's place can hold the sums between them.
-  float* sums = reinterpret_cast<float*>(z);
   // The next rows of x are asked for during the product, a share with each tile.
   const int64_t share = ceil_div(d, f);
   const auto prepare = [&](Lines& lines, int64_t row, int64_t, int64_t col) {
@@ -43,7 +41,7 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
     }
     add_lines(lines, z + row * f_stride + col, f_stride);
   };
-  gemm_rows(sums, f_stride, RowMajor<T>{x_hat, d_stride}, w1, 0, rows, Triangle::kNone,
+  gemm_rows(RowMajor<T>{x_hat, d_stride}, w1, 0, rows, Triangle::kNone,
             prepare,  // (2)
             [=](int64_t row, int64_t col, int64_t cols, V16 sum) {
               const V16 h = rounded(sum + load(bias + col, cols), T{});
@@ -113,7 +111,7 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* d
     float* dgamma = partials + block * 2 * d;
     float* dbeta = dgamma + d;
     for (int64_t c = 0; c < 2 * d; ++c) dgamma[c] = 0;
-    gemm_rows(dx_hat, d, RowMajor<T>{dh, stride_of<T>(s.d_ffn)}, w1, r0, r1, Triangle::kNone,
+    gemm_rows(RowMajor<T>{dh, stride_of<T>(s.d_ffn)}, w1, r0, r1, Triangle::kNone,
               [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 store(dx_hat + row * d + col, sum, cols);
               });

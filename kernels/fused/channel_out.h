@@ -28,8 +28,8 @@ GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, cons
       add_lines(lines, chunk.x + row * d + col, d);
       add_lines(lines, chunk.y + row * d + col, d);
     };
-    gemm_rows(chunk.y, d, RowMajor<T>{gated, stride_of<T>(gate_width(s))}, w2, r0, r1,
-              Triangle::kNone, prepare, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+    gemm_rows(RowMajor<T>{gated, stride_of<T>(gate_width(s))}, w2, r0, r1, Triangle::kNone, prepare,
+              [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 V16 branch = sum + load(w.fc2_bias + col, cols);
                 if (chunk.drop_scales != nullptr) {
                   branch = branch * set1(chunk.drop_scales[row / s.tokens]);
@@ -91,7 +91,6 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
         store(dr + r * d_stride + c, load(chunk.dy + r * d + c, count) * set1(p), count);
       }
     }
-    float* sums = reinterpret_cast<float*>(dt);  // as in channel_in_rows
     const PackedB gated_half = gated.at(r0);
     const int64_t half_begin = r0 - gated.row_in_half(r0);
     const auto prepare = [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
@@ -107,8 +106,8 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
       add_lines(lines, dh + row * f_stride + col, f_stride);
     };
     // After each product: this epilogue waits longer for itself than a product beside it can hide.
-    gemm_rows<false>(sums, e_stride, RowMajor<T>{dr, d_stride}, w2, r0, r1, Triangle::kNone,
-                     prepare, [=](int64_t row, int64_t col, int64_t cols, V16 ds) {
+    gemm_rows<false>(RowMajor<T>{dr, d_stride}, w2, r0, r1, Triangle::kNone, prepare,
+                     [=](int64_t row, int64_t col, int64_t cols, V16 ds) {
                        const int64_t at = row * width + col;
                        V16 g = load(t_saved + at, cols) + set1(bias[row - r0]);
                        if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);

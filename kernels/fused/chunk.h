@@ -81,8 +81,7 @@ template <typename T>
 GMLP_INLINE HalvedB halved_b(float* data, int64_t rows, int64_t n) {
   const int64_t split = first_half(rows);
   const int64_t words = words_of<T>(split);
-  return {{{data, words, n, kUnblocked},
-           {data + packed_b_size(words, n), words_of<T>(rows - split), n, kUnblocked}},
+  return {{{data, words, n}, {data + packed_b_size(words, n), words_of<T>(rows - split), n}},
           split};
 }
 /// dW (m,n) += dyᵀ x, halved: the first half into `first`, the second into `second`.
@@ -119,8 +118,8 @@ GMLP_INLINE Tiles<T> carve_weight_tiles(Carver& carver, int64_t n) {
   const int64_t words = words_of<T>(n);
   return {carve<float>(carver, tiles_of(n) * packed_tile_size(words)), words};
 }
-GMLP_INLINE PackedB carve_b(Carver& carver, int64_t words, int64_t n, int64_t block) {
-  return {carve<float>(carver, packed_b_size(words, n)), words, n, block};
+GMLP_INLINE PackedB carve_b(Carver& carver, int64_t words, int64_t n) {
+  return {carve<float>(carver, packed_b_size(words, n)), words, n};
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

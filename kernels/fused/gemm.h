@@ -2,15 +2,15 @@
 // The matrix product inside every fused kernel: C (m,n) = A (m,k) B (k,n), on operands T of f32 or
 // bf16, with sums in f32.
 //
-//   register tile   kTileRows x kPanel of C stays in registers over a block of k
+//   register tile   kTileRows x kPanel of C stays in registers over all of k
 //   B               packed panels (pack.h): all row tiles in turn read one from L1 or L2
 //   A               as it is, row-major: a tile reads kTileRows rows side by side, a word of each
 //                   at a time, broadcast; or packed tiles where the product wants a transpose
 //
-// For each block of k, each panel, each row tile: multiply. After the last block the tile goes
-// through an epilogue (bias, GELU, gate, residual), before that it waits in C. Each element of C is
-// the same chain of operations wherever it stands and however the work is cut: that is why bits
-// depend neither on the batch nor on the threads.
+// For each panel, each row tile: multiply; then the tile goes through an epilogue (bias, GELU,
+// gate, residual). k is not cut: a panel that L1 cannot hold comes from L2 faster than sums would
+// come back from C. Each element of C is the same chain of operations wherever it stands and
+// however the work is cut: that is why bits depend neither on the batch nor on the threads.
 
 #include "kernels/fused/register_tile.h"
 
@@ -77,66 +77,54 @@ static __attribute__((noinline)) void finish(Waiting& done, const Epilogue epilo
   done.rows = 0;
 }
 
-/// Rows [r0, r1) of C = A B, A zero outside of `triangle`. `c` (stride `c_stride`) holds
-/// the sums between blocks of k; nullptr where B has one block. In a tile's last multiplication
-/// prepare(lines, row, rows, col) may name what its epilogue will touch; then epilogue(row, col,
-/// cols, value) is called for each vector: 16 (or `cols`) sums from column `col`; with kBeside
-/// beside the next tile's product.
+/// Rows [r0, r1) of C = A B, A zero outside of `triangle`. prepare(lines, row, rows, col) may name
+/// what a tile's epilogue will touch; after the product epilogue(row, col, cols, value) is called
+/// for each of its vectors: 16 (or `cols`) sums from column `col`; with kBeside beside the next
+/// tile's product.
 template <bool kBeside = kEpilogueBeside, typename A, typename Prepare, typename Epilogue>
-GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB& b, int64_t r0,
-                           int64_t r1, Triangle triangle, const Prepare& prepare,
-                           const Epilogue& epilogue) {
+GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
+                           const Prepare& prepare, const Epilogue& epilogue) {
   using T = typename A::Element;
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
   Waiting two[2];  // they take turns
   int64_t turn = 0;
-  for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
-    const int64_t depth = block_depth(b, word0);
-    const bool last = word0 + depth == b.words;
-    for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-      const int64_t col = panel * kPanel;
-      const int64_t cols = smaller(kPanel, b.n - col);
-      for (int64_t row = r0; row < r1; row += kTileRows) {
-        const int64_t rows = smaller(kTileRows, r1 - row);
-        const DepthRange k = depth_range(triangle, row, rows, b.words * kPerWord);
-        const int64_t begin = larger(k.begin / kPerWord, word0);
-        const int64_t words = smaller(words_of<T>(k.end), word0 + depth) - begin;
-        const float* b_words = panel_at(b, word0, panel) + (begin - word0) * kPanel;
-        Lines lines;
-        if (last) prepare(lines, row, rows, col);
-        add_next_panel(lines, b, word0, panel, (row - r0) / kTileRows, tiles_of(r1 - r0));
-        Waiting& before = two[turn ^ 1];
-        Waiting& now = two[turn];
-        if (kBeside && before.whole() && word0 == 0 && rows == kTileRows && cols == kPanel) {
-          const int64_t before_row = before.row;
-          const int64_t before_col = before.col;
-          multiply_beside<T, A::kPacked>(
-              now.tile, a.at(row, begin), a.row_stride(), b_words, words,
-              lines, [&](int64_t vector) __attribute__((always_inline)) {
-                epilogue(before_row + vector / kTileVectors,
-                         before_col + vector % kTileVectors * kLanes, kLanes,
-                         before.tile.c[vector]);
-              });
-          before.rows = 0;
-        } else {
-          if (before.any()) finish(before, epilogue);
-          if (word0 > 0) load_tile(now.tile, c + row * c_stride + col, c_stride, rows, cols);
-          multiply<T, A::kPacked>(now.tile, word0 == 0, a.at(row, begin), a.row_stride(), rows,
-                                  ceil_div(cols, kLanes), b_words, words, lines);
-        }
-        if (!last) {
-          store_tile(c + row * c_stride + col, c_stride, now.tile, rows, cols);
-          continue;
-        }
-        now.row = row;
-        now.rows = rows;
-        now.col = col;
-        now.cols = cols;
-        if (kBeside) {
-          turn ^= 1;
-        } else {
-          finish(now, epilogue);
-        }
+  for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
+    const int64_t col = panel * kPanel;
+    const int64_t cols = smaller(kPanel, b.n - col);
+    for (int64_t row = r0; row < r1; row += kTileRows) {
+      const int64_t rows = smaller(kTileRows, r1 - row);
+      const DepthRange k = depth_range(triangle, row, rows, b.words * kPerWord);
+      const int64_t begin = k.begin / kPerWord;
+      const int64_t words = words_of<T>(k.end) - begin;
+      const float* b_words = panel_at(b, panel) + begin * kPanel;
+      Lines lines;
+      prepare(lines, row, rows, col);
+      add_next_panel(lines, b, panel, (row - r0) / kTileRows, tiles_of(r1 - r0));
+      Waiting& before = two[turn ^ 1];
+      Waiting& now = two[turn];
+      if (kBeside && before.whole() && rows == kTileRows && cols == kPanel) {
+        const int64_t before_row = before.row;
+        const int64_t before_col = before.col;
+        multiply_beside<T, A::kPacked>(
+            now.tile, a.at(row, begin), a.row_stride(), b_words, words,
+            lines, [&](int64_t vector) __attribute__((always_inline)) {
+              epilogue(before_row + vector / kTileVectors,
+                       before_col + vector % kTileVectors * kLanes, kLanes, before.tile.c[vector]);
+            });
+        before.rows = 0;
+      } else {
+        if (before.any()) finish(before, epilogue);
+        multiply<T, A::kPacked>(now.tile, a.at(row, begin), a.row_stride(), rows,
+                                ceil_div(cols, kLanes), b_words, words, lines);
+      }
+      now.row = row;
+      now.rows = rows;
+      now.col = col;
+      now.cols = cols;
+      if (kBeside) {
+        turn ^= 1;
+      } else {
+        finish(now, epilogue);
       }
     }
   }
@@ -145,32 +133,29 @@ GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB
 
 /// The same with nothing to prepare.
 template <typename A, typename Epilogue>
-GMLP_INLINE void gemm_rows(float* c, int64_t c_stride, const A& a, const PackedB& b, int64_t r0,
-                           int64_t r1, Triangle triangle, const Epilogue& epilogue) {
+GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
+                           const Epilogue& epilogue) {
   gemm_rows(
-      c, c_stride, a, b, r0, r1, triangle, [](Lines&, int64_t, int64_t, int64_t) {}, epilogue);
+      a, b, r0, r1, triangle, [](Lines&, int64_t, int64_t, int64_t) {}, epilogue);
 }
 
 /// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.
 template <typename T>
 GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, int64_t a_stride,
                                       const PackedB& b, int64_t r0, int64_t r1, Triangle triangle) {
-  for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
-    for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-      const int64_t col = panel * kPanel;
-      const int64_t cols = smaller(kPanel, b.n - col);
-      for (int64_t row = r0; row < r1; row += kTileRows) {
-        const int64_t rows = smaller(kTileRows, r1 - row);
-        if (triangle == Triangle::kLower && col >= row + rows) continue;
-        float* place = c + row * c_stride + col;
-        Lines lines;
-        add_lines(lines, place, c_stride);
-        Tile tile;
-        multiply<T, false>(tile, true, a + row * a_stride + word0 * Operand<T>::kPerWord, a_stride,
-                           rows, ceil_div(cols, kLanes), panel_at(b, word0, panel),
-                           block_depth(b, word0), lines);
-        add_tile(place, c_stride, tile, rows, cols);
-      }
+  for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
+    const int64_t col = panel * kPanel;
+    const int64_t cols = smaller(kPanel, b.n - col);
+    for (int64_t row = r0; row < r1; row += kTileRows) {
+      const int64_t rows = smaller(kTileRows, r1 - row);
+      if (triangle == Triangle::kLower && col >= row + rows) continue;
+      float* place = c + row * c_stride + col;
+      Lines lines;
+      add_lines(lines, place, c_stride);
+      Tile tile;
+      multiply<T, false>(tile, a + row * a_stride, a_stride, rows, ceil_div(cols, kLanes),
+                         panel_at(b, panel), b.words, lines);
+      add_tile(place, c_stride, tile, rows, cols);
     }
   }
 }
@@ -192,7 +177,7 @@ GMLP_INLINE int64_t owned_room(int64_t m, int64_t words) {
          packed_tile_size(smaller(words, kOwnedWords));
 }
 
-/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed in one block; column_sums (m) += the column
+/// C (m,n) += Aᵀ B with A (k,m) row-major and B packed; column_sums (m) += the column
 /// sums of A, where not nullptr.
 template <typename T>
 struct TransposedProduct {
@@ -242,9 +227,8 @@ GMLP_INLINE void gemm_transposed(const TransposedProduct<T> (&products)[kProduct
           add_lines(lines, place, c_stride);
           Tile tile;
           multiply<T, true>(
-              tile, true, reinterpret_cast<const T*>(a_packed + (t - t0) * packed_tile_size(depth)),
-              0, rows, ceil_div(cols, kLanes), panel_at(b, 0, panel) + word0 * kPanel, depth,
-              lines);
+              tile, reinterpret_cast<const T*>(a_packed + (t - t0) * packed_tile_size(depth)), 0,
+              rows, ceil_div(cols, kLanes), panel_at(b, panel) + word0 * kPanel, depth, lines);
           add_tile(place, c_stride, tile, rows, cols);
         }
       }

@@ -20,13 +20,13 @@ struct LinearRoom {
 
 LinearRoom carve_forward(Carver& carver, const LinearShape& s) {
   LinearRoom room{};
-  room.w = carve_b(carver, s.in, s.out, kDepth);
+  room.w = carve_b(carver, s.in, s.out);
   return room;
 }
 LinearRoom carve_backward(Carver& carver, const LinearShape& s) {
   LinearRoom room{};
-  room.w = carve_b(carver, s.out, s.in, kDepth);
-  room.x = carve_b(carver, s.rows, s.in, kUnblocked);
+  room.w = carve_b(carver, s.out, s.in);
+  room.x = carve_b(carver, s.rows, s.in);
   room.a_room = carve<float>(carver, owned_room(s.out, s.rows));
   return room;
 }
@@ -49,7 +49,7 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
   each_task(row_blocks(s.rows), [&](const Turn& turn) {
     const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(y, s.out, RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
+    gemm_rows(RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
               Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
                 store(y + row * s.out + col, value, cols);
@@ -66,7 +66,7 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
     each_task(row_blocks(s.rows), [&](const Turn& turn) {
       const int64_t block = turn.task;
       const int64_t r0 = block * kRowBlock;
-      gemm_rows(dx, s.in, RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
+      gemm_rows(RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
                 Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                   store(dx + row * s.in + col, sum, cols);
                 });

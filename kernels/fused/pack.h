@@ -4,7 +4,6 @@
 //   word       32 bits: one f32, or two bf16 that follow each other in k. A product over k elements
 //              has words_of(k) words; an odd last bf16 gets a zero beside it.
 //   panel of B kPanel columns, [word][kPanel], padded with zeros: read in order, once per row tile
-//   block of k as many words as a panel has between two visits of C; [block][panel][word][kPanel]
 //   tiles of A where the product wants Aᵀ: [tile][word][kTileRows]
 //
 // Sources are rows of f32 (weights) or of T itself (activations). Everything is cut by the sizes.
@@ -16,7 +15,6 @@ namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kLanes = 16;
 constexpr int64_t kPanel = kLanes * kTileVectors;
-constexpr int64_t kUnblocked = int64_t{1} << 40;
 
 GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -49,14 +47,12 @@ struct Operand;
 template <>
 struct Operand<float> {
   static constexpr int64_t kPerWord = 1;
-  static constexpr int64_t kBlock = kDepth;
   GMLP_INLINE V16 broadcast(const float* a) { return set1(*a); }
   GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_fma(sum, a, b); }
 };
 template <>
 struct Operand<Bf16> {
   static constexpr int64_t kPerWord = 2;
-  static constexpr int64_t kBlock = kUnblocked;  // sums wait in registers only: C may be bf16
   GMLP_INLINE V16 broadcast(const Bf16* a) { return broadcast_pair(a); }
   GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { sum = dot_pairs(a, b, sum); }
 };
@@ -74,24 +70,19 @@ GMLP_INLINE int64_t stride_of(int64_t cols) {
   return bytes % 2048 == 0 ? whole + 64 / static_cast<int64_t>(sizeof(T)) : whole;
 }
 
-/// B (k,n), packed. `words`: of k; `block`: words in a block of k; `far`: it lies in memory, in no
-/// cache, so that a product asks for the next panel while it uses one.
+/// B (k,n), packed. `words`: of k; `far`: it lies in memory, in no cache, so that a product asks
+/// for the next panel while it uses one.
 struct PackedB {
   float* data;
   int64_t words;
   int64_t n;
-  int64_t block;
   bool far = false;
 };
 GMLP_INLINE int64_t packed_b_size(int64_t words, int64_t n) {
   return words * panels_of(n) * kPanel;
 }
-GMLP_INLINE int64_t block_depth(const PackedB& b, int64_t word0) {
-  return smaller(b.block, b.words - word0);
-}
-/// Where a panel's part of the block that starts at `word0` lies.
-GMLP_INLINE float* panel_at(const PackedB& b, int64_t word0, int64_t panel) {
-  return b.data + word0 * panels_of(b.n) * kPanel + panel * block_depth(b, word0) * kPanel;
+GMLP_INLINE float* panel_at(const PackedB& b, int64_t panel) {
+  return b.data + panel * b.words * kPanel;
 }
 
 /// Sixteen words from two rows of k (odd: nullptr beyond the end), the first `count` columns.
@@ -105,13 +96,13 @@ GMLP_INLINE V16 word_of_rows(const Bf16* even, const Bf16* odd, int64_t count, B
   return join_pairs(load(even, count), odd == nullptr ? zero() : load(odd, count));
 }
 
-/// One block of one panel from B (k,n), row-major with `stride`.
+/// One panel from B (k,n), row-major with `stride`.
 template <typename T, typename S>
 GMLP_INLINE void pack_panel(const PackedB& b, const S* source, int64_t stride, int64_t k,
-                            int64_t word0, int64_t panel) {
+                            int64_t panel) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
-  float* out = panel_at(b, word0, panel);
-  for (int64_t word = word0; word < word0 + block_depth(b, word0); ++word) {
+  float* out = panel_at(b, panel);
+  for (int64_t word = 0; word < b.words; ++word) {
     const S* row = source + word * kPerWord * stride;
     const S* odd = word * kPerWord + 1 < k ? row + stride : nullptr;
     for (int64_t v = 0; v < kTileVectors; ++v, out += kLanes) {
@@ -123,8 +114,8 @@ GMLP_INLINE void pack_panel(const PackedB& b, const S* source, int64_t stride, i
   }
 }
 
-/// Sixteen numbers of row `row` of B (k,n), from column `col` on, into its panels: one block of
-/// k, filled row by row. In bf16 an odd row joins the even one that was put before it.
+/// Sixteen numbers of row `row` of B (k,n), from column `col` on, into its panels, which are filled
+/// row by row. In bf16 an odd row joins the even one that was put before it.
 GMLP_INLINE float* place_of(const PackedB& b, int64_t word, int64_t col) {
   return b.data + (col / kPanel * b.words + word) * kPanel + col % kPanel;
 }
@@ -196,18 +187,15 @@ GMLP_INLINE void pack_lanes(float* out, const float* source, int64_t stride, int
   pack_lanes_rounded(out, source, stride, k, words, rows);
 }
 
-/// One block of one panel from Bᵀ (n,k).
+/// One panel from Bᵀ (n,k).
 template <typename T, typename S>
 GMLP_INLINE void pack_panel_transposed(const PackedB& b, const S* source, int64_t stride, int64_t k,
-                                       int64_t word0, int64_t panel) {
-  const int64_t words = block_depth(b, word0);
-  float* out = panel_at(b, word0, panel);
-  const int64_t k0 = word0 * Operand<T>::kPerWord;
-  const int64_t depth = smaller(words * Operand<T>::kPerWord, k - k0);
+                                       int64_t panel) {
+  float* out = panel_at(b, panel);
   for (int64_t v = 0; v < kTileVectors; ++v) {
     const int64_t row = panel * kPanel + v * kLanes;
     const int64_t rows = row < b.n ? smaller(kLanes, b.n - row) : 0;
-    pack_lanes(out + v * kLanes, source + row * stride + k0, stride, depth, words, rows, T{});
+    pack_lanes(out + v * kLanes, source + row * stride, stride, k, b.words, rows, T{});
   }
 }
 
@@ -215,14 +203,11 @@ GMLP_INLINE void pack_panel_transposed(const PackedB& b, const S* source, int64_
 template <typename T, typename S>
 GMLP_INLINE void pack_b(const PackedB& b, const S* source, int64_t stride, int64_t k,
                         bool transposed) {
-  const int64_t panels = panels_of(b.n);
-  each_task(ceil_div(b.words, b.block) * panels, [&](const Turn& turn) {
-    const int64_t task = turn.task;
-    const int64_t word0 = task / panels * b.block;
+  each_task(panels_of(b.n), [&](const Turn& turn) {
     if (transposed) {
-      pack_panel_transposed<T>(b, source, stride, k, word0, task % panels);
+      pack_panel_transposed<T>(b, source, stride, k, turn.task);
     } else {
-      pack_panel<T>(b, source, stride, k, word0, task % panels);
+      pack_panel<T>(b, source, stride, k, turn.task);
     }
   });
 }

@@ -40,11 +40,11 @@ LossRoom carve_loss(Carver& carver, const ProjectedLossShape& s, bool backward) 
   const int64_t chunk = smaller(kChunk, s.vocab);
   LossRoom room{};
   room.z_stride = stride_of<float>(ceil_div(chunk, kLanes) * kLanes);
-  room.across = carve_b(carver, s.width, chunk, kDepth);
+  room.across = carve_b(carver, s.width, chunk);
   room.z = carve<float>(carver, band * room.z_stride);
   if (backward) {
-    room.down = carve_b(carver, chunk, s.width, kDepth);
-    room.x = carve_b(carver, band, s.width, kUnblocked);
+    room.down = carve_b(carver, chunk, s.width);
+    room.x = carve_b(carver, band, s.width);
     room.a_room = carve<float>(carver, owned_room(chunk, band));
   } else {
     room.tops = carve<float>(carver, band * kLanes);
@@ -77,8 +77,8 @@ GMLP_INLINE V16 with_bias(V16 sum, const float* bias, int64_t id, int64_t count)
 /// z of rows [begin, end) of the tile; a last vector that is cut gets -inf beside it.
 GMLP_INLINE void logits(const LossRoom& room, const LossTile& tile, const float* x,
                         const float* bias, int64_t width, int64_t begin, int64_t end) {
-  gemm_rows(room.z, room.z_stride, RowMajor<float>{x + tile.r0 * width, width}, room.across, begin,
-            end, Triangle::kNone, [&](int64_t row, int64_t col, int64_t count, V16 sum) {
+  gemm_rows(RowMajor<float>{x + tile.r0 * width, width}, room.across, begin, end, Triangle::kNone,
+            [&](int64_t row, int64_t col, int64_t count, V16 sum) {
               float* place = room.z + row * room.z_stride + col;
               if (count < kLanes) store(place, set1(-__builtin_inff()));
               store(place, with_bias(sum, bias, tile.c0 + col, count), count);
@@ -136,8 +136,8 @@ struct LossInputs {
 /// dz of rows [begin, end) of the tile, in the place of z.
 GMLP_INLINE void dlogits(const LossRoom& room, const LossTile& tile, const LossInputs& in,
                          int64_t width, int64_t begin, int64_t end) {
-  gemm_rows(room.z, room.z_stride, RowMajor<float>{in.x + tile.r0 * width, width}, room.across,
-            begin, end, Triangle::kNone, [&](int64_t row, int64_t col, int64_t count, V16 sum) {
+  gemm_rows(RowMajor<float>{in.x + tile.r0 * width, width}, room.across, begin, end,
+            Triangle::kNone, [&](int64_t row, int64_t col, int64_t count, V16 sum) {
               const int64_t r = tile.r0 + row;
               const V16 z = with_bias(sum, in.bias, tile.c0 + col, count);
               const V16 dz = exp(z - set1(in.top[r])) * set1(in.dloss / in.sum[r]);

@@ -2,7 +2,7 @@
 // The register tile: kTileRows x kPanel sums of a product stay in registers over a block of k, and
 // the lines that the product asks for on its way.
 //
-//   multiply_tile     up to a whole tile, sums carried on from before or fresh
+//   multiply_tile     up to a whole tile
 //   multiply_beside   a whole tile, with the epilogue of the tile before between its words
 //   multiply          any edge: the tile that computes no more than is there
 
@@ -42,12 +42,12 @@ GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride) {
 }
 
 /// Adds tile `i` of `tiles`'s share of the panel after `panel`.
-GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t word0, int64_t panel,
-                                int64_t i, int64_t tiles) {
+GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t panel, int64_t i,
+                                int64_t tiles) {
   if (!b.far || panel + 1 == panels_of(b.n)) return;
-  const int64_t floats = block_depth(b, word0) * kPanel;
+  const int64_t floats = b.words * kPanel;
   const int64_t share = ceil_div(ceil_div(floats, tiles), kLineWords) * kLineWords;
-  const float* next = panel_at(b, word0, panel + 1);
+  const float* next = panel_at(b, panel + 1);
   lines.panel = reinterpret_cast<const char*>(next + smaller(i * share, floats));
   lines.panel_end = reinterpret_cast<const char*>(next + smaller((i + 1) * share, floats));
 }
@@ -112,15 +112,15 @@ GMLP_INLINE void add_words(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kR
   b += kWords * kPanel;
 }
 
-/// tile += A B over `words`, or = when `fresh`. Not inlined: one copy serves all kernels.
+/// tile = A B over `words`. Not inlined: one copy serves all kernels.
 template <typename T, bool kPacked, int kRows, int kVectors>
-static __attribute__((noinline)) void multiply_tile(Tile& tile, bool fresh, const T* a,
-                                                    int64_t stride, const float* b, int64_t words,
+static __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int64_t stride,
+                                                    const float* b, int64_t words,
                                                     const Lines& lines) {
   V16 c[kRows * kVectors];
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) {
-    c[i] = fresh ? zero() : tile.c[i / kVectors * kTileVectors + i % kVectors];
+    c[i] = zero();
   }
   using Reader = TileReader<T, kPacked, kRows>;
   Reader a_rows = Reader::start(a, stride);
@@ -220,17 +220,17 @@ GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const f
 
 /// The same for any number of rows and vectors up to the tile's: an edge costs what it computes.
 template <typename T, bool kPacked, int kRows = static_cast<int>(kTileRows)>
-GMLP_INLINE void multiply(Tile& tile, bool fresh, const T* a, int64_t stride, int64_t rows,
-                          int64_t vectors, const float* b, int64_t words, const Lines& lines) {
+GMLP_INLINE void multiply(Tile& tile, const T* a, int64_t stride, int64_t rows, int64_t vectors,
+                          const float* b, int64_t words, const Lines& lines) {
   if constexpr (kRows == 0) {
     return;
   } else {
     if (rows != kRows) {
-      multiply<T, kPacked, kRows - 1>(tile, fresh, a, stride, rows, vectors, b, words, lines);
+      multiply<T, kPacked, kRows - 1>(tile, a, stride, rows, vectors, b, words, lines);
     } else if (vectors == kTileVectors) {
-      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, fresh, a, stride, b, words, lines);
+      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, a, stride, b, words, lines);
     } else {
-      multiply_tile<T, kPacked, kRows, 1>(tile, fresh, a, stride, b, words, lines);
+      multiply_tile<T, kPacked, kRows, 1>(tile, a, stride, b, words, lines);
     }
   }
 }
@@ -248,18 +248,6 @@ GMLP_INLINE void each_vector(int64_t rows, int64_t cols, const Body& body) {
     for (int64_t v = 0; v * kLanes < cols; ++v) body(i, v, smaller(kLanes, cols - v * kLanes));
   }
 }
-GMLP_INLINE void load_tile(Tile& tile, const float* c, int64_t stride, int64_t rows, int64_t cols) {
-  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
-    tile.c[i * kTileVectors + v] = load(c + i * stride + v * kLanes, count);
-  });
-}
-GMLP_INLINE void store_tile(float* c, int64_t stride, const Tile& tile, int64_t rows,
-                            int64_t cols) {
-  each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
-    store(c + i * stride + v * kLanes, tile.c[i * kTileVectors + v], count);
-  });
-}
-
 GMLP_INLINE void add_tile(float* c, int64_t stride, const Tile& tile, int64_t rows, int64_t cols) {
   each_vector(rows, cols, [&](int64_t i, int64_t v, int64_t count) {
     float* place = c + i * stride + v * kLanes;

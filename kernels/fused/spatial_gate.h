@@ -40,7 +40,7 @@ GMLP_INLINE int64_t spatial_pack_size(int64_t tokens) {
 }
 template <typename T>
 GMLP_INLINE PackedB spatial_panels(float* packed, int64_t i, int64_t cols, int64_t tokens) {
-  return {packed + i * spatial_pack_size<T>(tokens), words_of<T>(tokens), cols, Operand<T>::kBlock};
+  return {packed + i * spatial_pack_size<T>(tokens), words_of<T>(tokens), cols};
 }
 
 GMLP_INLINE V16 gate_output(Gate gate, V16 u, V16 g) {
@@ -78,16 +78,14 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
       const T* place = z + j * z_stride + panel * kPanel + v * kLanes;
       return normalise(load(place, count[v]), stats, gamma_v[v], beta_v[v]);
     };
-    for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
-      float* out = panel_at(b, word0, panel);
-      for (int64_t word = word0; word < word0 + block_depth(b, word0); ++word) {
-        const int64_t j = word * kPerWord;
-        for (int64_t v = 0; v < kTileVectors; ++v, out += kLanes) {
-          if constexpr (kPerWord == 1) {
-            store(out, v_hat(j, v));
-          } else {
-            store(out, pack_pairs(v_hat(j, v), j + 1 < tokens ? v_hat(j + 1, v) : zero()));
-          }
+    float* out = panel_at(b, panel);
+    for (int64_t word = 0; word < b.words; ++word) {
+      const int64_t j = word * kPerWord;
+      for (int64_t v = 0; v < kTileVectors; ++v, out += kLanes) {
+        if constexpr (kPerWord == 1) {
+          store(out, v_hat(j, v));
+        } else {
+          store(out, pack_pairs(v_hat(j, v), j + 1 < tokens ? v_hat(j + 1, v) : zero()));
         }
       }
     }
@@ -117,14 +115,13 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
     const T* u = z + first * f_stride + task.col;
     pack_normalised(v_hat, u + s.d_ffn - width, f_stride, chunk, first, n,  // (1)
                     w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
-    float* sums = reinterpret_cast<float*>(gated + first * e_stride + task.col);
     const T* next_v = z + next.sample * n * f_stride + s.d_ffn - width + next.col;
     const auto prepare = [&](Lines& lines, int64_t token, int64_t /*rows*/, int64_t col) {
       if (next.sample < chunk.samples) add_lines(lines, next_v + token * f_stride + col, f_stride);
       add_lines(lines, u + token * f_stride + col, f_stride);
       add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride);
     };
-    gemm_rows(sums, e_stride, w_token, v_hat, 0, n, triangle, prepare,
+    gemm_rows(w_token, v_hat, 0, n, triangle, prepare,
               [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
                 const int64_t at = (first + token) * width + task.col + col;
                 const V16 t = rounded(sum, T{});
@@ -154,18 +151,16 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& 
     const T* dt_group = dt + task.sample * n * e_stride + task.col;
     T* dv_group = dv_hat + task.sample * n * e_stride + task.col;
     const PackedB b = spatial_panels<T>(packed, turn.first, task.cols, n);
-    for (int64_t word0 = 0; word0 < b.words; word0 += b.block) {
-      for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-        pack_panel<T>(b, dt_group, e_stride, n, word0, panel);
-      }
+    for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
+      pack_panel<T>(b, dt_group, e_stride, n, panel);
     }
     const T* next_dt = dt + next.sample * n * e_stride + next.col;
     const auto prepare = [&](Lines& lines, int64_t token, int64_t /*rows*/, int64_t col) {
       if (next.sample < chunk.samples) add_lines(lines, next_dt + token * e_stride + col, e_stride);
       add_lines(lines, dv_group + token * e_stride + col, e_stride);
     };
-    gemm_rows(reinterpret_cast<float*>(dv_group), e_stride, w_transposed, b, 0, n, triangle,
-              prepare, [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
+    gemm_rows(w_transposed, b, 0, n, triangle, prepare,
+              [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
                 store(dv_group + token * e_stride + col, sum, cols);
               });
   });
@@ -245,16 +240,13 @@ GMLP_INLINE void spatial_backward_weight(const BlockWeights<float>& grad,
   const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
   const int64_t words = words_of<T>(width);
   const auto panels_of_sample = [&](int64_t sample) {
-    return PackedB{packed + sample * packed_b_size(words, n), words, n, Operand<T>::kBlock};
+    return PackedB{packed + sample * packed_b_size(words, n), words, n};
   };
   const int64_t panels = panels_of(n);
   each_task(chunk.samples * panels, [&](const Turn& turn) {
     const int64_t i = turn.task;
-    const PackedB b = panels_of_sample(i / panels);
-    const T* source = v_hat + i / panels * n * e_stride;
-    for (int64_t word0 = 0; word0 < words; word0 += b.block) {
-      pack_panel_transposed<T>(b, source, e_stride, width, word0, i % panels);
-    }
+    pack_panel_transposed<T>(panels_of_sample(i / panels), v_hat + i / panels * n * e_stride,
+                             e_stride, width, i % panels);
   });
   const int64_t share = owned_tiles(n) * kTileRows;
   const int64_t shares = ceil_div(n, share);

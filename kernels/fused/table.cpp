@@ -34,10 +34,9 @@ struct GemmRoom {
   T* a;
 };
 template <typename T>
-GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k, bool a_transposed) {
+GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k) {
   GemmRoom<T> room;
-  const int64_t block = a_transposed ? kUnblocked : Operand<T>::kBlock;
-  room.b = carve_b(carver, words_of<T>(k), n, block);
+  room.b = carve_b(carver, words_of<T>(k), n);
   room.a_room = carve<float>(carver, owned_room(m, words_of<T>(k)));
   room.a = carve<T>(carver, larger(m * stride_of<T>(k), k * stride_of<T>(m)));
   return room;
@@ -47,7 +46,7 @@ template <typename T>
 void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
              void* workspace, int64_t m, int64_t n, int64_t k) {
   Carver carver{static_cast<char*>(workspace), 0};
-  const GemmRoom<T> room = carve_gemm<T>(carver, m, n, k, a_transposed);
+  const GemmRoom<T> room = carve_gemm<T>(carver, m, n, k);
   pack_b<T>(room.b, b, b_transposed ? k : n, k, b_transposed);
   if (a_transposed) {
     copy_weight(room.a, a, k, m);
@@ -60,7 +59,7 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
   each_task(row_blocks(m), [&](const Turn& turn) {
     const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(c, n, RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
+    gemm_rows(RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
               Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
                 store(c + row * n + col, sum, cols);
               });
@@ -69,9 +68,9 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
 
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
   Carver single{nullptr, 0};
-  carve_gemm<float>(single, m, n, k, false);
+  carve_gemm<float>(single, m, n, k);
   Carver half{nullptr, 0};
-  carve_gemm<Bf16>(half, m, n, k, false);
+  carve_gemm<Bf16>(half, m, n, k);
   return larger(single.used, half.used);
 }
 

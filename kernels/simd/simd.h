@@ -4,10 +4,10 @@
 // may be cut, so no kernel has a tail loop. A "word" is 32 bits of a GEMM operand: one f32, or two
 // bf16 that stand next to each other in k; V16 carries sixteen of either.
 //
-// Each header sets seven names of its instruction set: kIsaName, and for gemm.h kTileRows and
-// kTileVectors (the register tile), kBlockTiles (row tiles that a task takes), kDepth (k words of a
-// panel between two visits of C), kUnroll (words of a product between two tests of its loop) and
-// kEpilogueBeside (whether a tile's epilogue runs beside the next tile's product).
+// Each header sets six names of its instruction set: kIsaName, and for gemm.h kTileRows and
+// kTileVectors (the register tile), kBlockTiles (row tiles that a task takes), kUnroll (words of a
+// product between two tests of its loop) and kEpilogueBeside (whether a tile's epilogue runs beside
+// the next tile's product).
 //
 // A kernel source is compiled once per instruction set, with GMLP_ISA set to the namespace it fills
 // (scalar, avx2, ...). Everything here is static: two objects compiled with different -m flags must

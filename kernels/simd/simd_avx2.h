@@ -11,9 +11,8 @@ namespace gmlp::fused::GMLP_ISA {
 constexpr const char* kIsaName = "avx2";
 constexpr int64_t kTileRows = 6;
 constexpr int64_t kTileVectors = 1;
-constexpr int64_t kBlockTiles = 16;
-constexpr int64_t kDepth = 256;          // a panel of B, 16 KB, stays in L1
-constexpr int kUnroll = 4;               // the loop is the front end's work, which may be scarce
+constexpr int64_t kBlockTiles = 6;  // few: the rows of A share a small L2 with panels of B
+constexpr int kUnroll = 4;          // else 6 of 26 instructions a word only keep the loop going
 constexpr bool kEpilogueBeside = false;  // 15 of 16 registers are the product's
 
 struct V16 {

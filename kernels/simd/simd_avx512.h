@@ -17,9 +17,8 @@ constexpr const char* kIsaName = "avx512";
 constexpr int64_t kTileRows = 14;
 constexpr int64_t kTileVectors = 2;
 constexpr int64_t kBlockTiles = 7;
-constexpr int64_t kDepth = int64_t{1} << 40;  // no blocks of k: 128 B of L2 in 28 cycles is little
-constexpr int kUnroll = 1;                    // 28 multiply-adds hide the loop
-constexpr bool kEpilogueBeside = true;        // 28 sums leave it four registers
+constexpr int kUnroll = 1;              // 28 multiply-adds hide the loop
+constexpr bool kEpilogueBeside = true;  // 28 sums leave it four registers
 
 struct V16 {
   __m512 v;

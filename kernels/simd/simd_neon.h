@@ -11,7 +11,6 @@ constexpr const char* kIsaName = "neon";
 constexpr int64_t kTileRows = 6;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 16;
-constexpr int64_t kDepth = 256;          // a panel of B, 16 KB, stays in L1
 constexpr int kUnroll = 1;               // not measured
 constexpr bool kEpilogueBeside = false;  // not measured
 

@@ -11,7 +11,6 @@ constexpr const char* kIsaName = "scalar";
 constexpr int64_t kTileRows = 4;
 constexpr int64_t kTileVectors = 1;
 constexpr int64_t kBlockTiles = 24;
-constexpr int64_t kDepth = 256;
 constexpr int kUnroll = 1;
 constexpr bool kEpilogueBeside = false;  // nothing to hide
 

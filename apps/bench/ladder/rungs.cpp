@@ -109,7 +109,7 @@ void panels(float* c, const float* a, const float* packed, int64_t m, int64_t n,
 }
 
 void pack(float* packed, const float* b, int64_t n, int64_t k) {
-  pack_b<float>(PackedB{packed, k, n, kUnblocked}, b, n, k, false);
+  pack_b<float>(PackedB{packed, k, n}, b, n, k, false);
 }
 
 void norm(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
