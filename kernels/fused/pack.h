@@ -48,13 +48,17 @@ template <>
 struct Operand<float> {
   static constexpr int64_t kPerWord = 1;
   GMLP_INLINE V16 broadcast(const float* a) { return set1(*a); }
+  static constexpr int kParts = 1;  // of a word that are multiplied one after the other
+  GMLP_INLINE V16 part(V16 word, int /*part*/) { return word; }
   GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_fma(sum, a, b); }
 };
 template <>
 struct Operand<Bf16> {
   static constexpr int64_t kPerWord = 2;
   GMLP_INLINE V16 broadcast(const Bf16* a) { return broadcast_pair(a); }
-  GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { sum = dot_pairs(a, b, sum); }
+  static constexpr int kParts = kPairParts;
+  GMLP_INLINE V16 part(V16 word, int part) { return pair_part(word, part); }
+  GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_pair_part(sum, a, b); }
 };
 
 template <typename T>
@@ -230,16 +234,19 @@ GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride
     for (int64_t t = t0; t < t1; ++t) {
       const int64_t col = t * kTileRows;
       const int64_t rows = smaller(kTileRows, m - col);
+      // Whole vectors where the source has them: a cut load is slow, and what it leaves out of them
+      // is overwritten or not stored.
+      const int64_t lanes = col + kLanes <= m ? kLanes : rows;
       float* place = out + (t - t0) * packed_tile_size(words) + first * kTileRows;
       V16 total = sums == nullptr ? zero() : load(sums + col, rows);
       for (int64_t word = first; word < smaller(first + kWords, words); ++word) {
         const int64_t row = (word0 + word) * kPerWord;
         const T* even = at + row * stride + col;
         const T* odd = kPerWord == 2 && row + 1 < k ? even + stride : nullptr;
-        store(place, word_of_rows(even, odd, rows, T{}));
+        store(place, word_of_rows(even, odd, lanes, T{}));
         place += kTileRows;
-        total = total + load(even, rows);
-        if (odd != nullptr) total = total + load(odd, rows);
+        total = total + load(even, lanes);
+        if (odd != nullptr) total = total + load(odd, lanes);
       }
       if (sums != nullptr) store(sums + col, total, rows);
     }

@@ -93,8 +93,13 @@ double burst(int64_t iterations) {
   const V16 a = set1(0.5f);
   const V16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
+#pragma GCC unroll 2
+    for (int part = 0; part < Operand<T>::kParts; ++part) {
+      const V16 a_part = Operand<T>::part(a, part);
+      const V16 b_part = Operand<T>::part(b, part);
 #pragma GCC unroll 16
-    for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a, b);
+      for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a_part, b_part);
+    }
   }
   V16 total = zero();
 #pragma GCC unroll 16

@@ -30,3 +30,19 @@
 #else
 #  error "a kernel source is compiled by kernels/CMakeLists.txt, once per instruction set"
 #endif
+
+#if !defined(GMLP_ISA_AVX512BF16)
+namespace gmlp::fused::GMLP_ISA {
+
+// sum += a.low b.low + a.high b.high, lane by lane, in kPairParts steps, each of which widens its
+// part of both operands: all at once they would need more registers than a tile leaves.
+constexpr int kPairParts = 2;
+GMLP_INLINE V16 pair_part(V16 words, int part) {
+  return part == 0 ? low_half(words) : high_half(words);
+}
+GMLP_INLINE void add_pair_part(V16& sum, V16 a, V16 b) {
+  add_fma(sum, a, b);
+}
+
+}  // namespace gmlp::fused::GMLP_ISA
+#endif

@@ -175,15 +175,16 @@ GMLP_INLINE V16 high_half(V16 words) {
   const __m512i mask = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000U));
   return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(words.v), mask))};
 }
-/// c + a.low b.low + a.high b.high, lane by lane. The instruction rounds and flushes denormals in
-/// its own way.
-GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
 #if defined(GMLP_ISA_AVX512BF16)
-  return {_mm512_dpbf16_ps(c.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
-#else
-  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
-#endif
+// See simd.h. One instruction, which rounds and flushes denormals in its own way.
+constexpr int kPairParts = 1;
+GMLP_INLINE V16 pair_part(V16 words, int /*part*/) {
+  return words;
 }
+GMLP_INLINE void add_pair_part(V16& sum, V16 a, V16 b) {
+  sum.v = _mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v));
+}
+#endif
 
 // ---- hints ----
 

@@ -19,9 +19,5 @@ GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
   store(whole, x);
   for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
 }
-/// c + a.low b.low + a.high b.high, lane by lane.
-GMLP_INLINE V16 dot_pairs(V16 a, V16 b, V16 c) {
-  return fma(high_half(a), high_half(b), fma(low_half(a), low_half(b), c));
-}
 
 }  // namespace gmlp::fused::GMLP_ISA
