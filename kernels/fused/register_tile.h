@@ -76,8 +76,10 @@ struct TileReader {
   }
   __attribute__((always_inline)) void advance(int words) {
 #pragma GCC unroll 8
-    for (int i = 0; i < kBases; ++i) base[i] += words * kWordStep;
-    stay();
+    for (int i = 0; i < kBases; ++i) {
+      base[i] += words * kWordStep;
+      asm("" : "+r"(base[i]));  // one by one: in a vector they would pass through memory
+    }
   }
   /// Else the compiler makes a counter of its own for every row, and for every word ahead.
   __attribute__((always_inline)) void stay() {

@@ -68,9 +68,9 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
-/// sum += a * b, rounded as fma rounds.
+/// sum += a * b, rounded as fma rounds, in sum's own register: a tile's sums leave none to move to.
 GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
-  sum = fma(a, b, sum);
+  asm("vfmadd231ps %2, %1, %0" : "+v"(sum.v) : "v"(a.v), "v"(b.v));
 }
 GMLP_INLINE V16 sqrt(V16 x) {
   return {_mm512_sqrt_ps(x.v)};
