@@ -8,9 +8,10 @@
 //                   at a time, broadcast; or packed tiles where the product wants a transpose
 //
 // For each panel, each row tile: multiply; then the tile goes through an epilogue (bias, GELU,
-// gate, residual). k is not cut: a panel that L1 cannot hold comes from L2 faster than sums would
-// come back from C. Each element of C is the same chain of operations wherever it stands and
-// however the work is cut: that is why bits depend neither on the batch nor on the threads.
+// gate, residual). k is not cut but in gemm_transposed, whose packed A has to fit: a panel that L1
+// cannot hold comes from L2 faster than sums would come back from C. Each element of C is the same
+// chain of operations wherever it stands and however the work is cut: that is why bits depend
+// neither on the batch nor on the threads.
 
 #include "kernels/fused/register_tile.h"
 

@@ -140,8 +140,8 @@ GMLP_INLINE void copy_word(float* out, const Bf16* row, int64_t left) {
   __builtin_memcpy(out, pair, sizeof pair);
 }
 
-/// Lanes `first`.. of one block of one panel from Bᵀ (n,k), row-major with `stride`: sixteen rows
-/// become columns, eight words at a time.
+/// Sixteen lanes of a panel from Bᵀ (n,k), row-major with `stride`: its `rows` rows become columns,
+/// eight words at a time.
 template <typename T>
 GMLP_INLINE void pack_lanes_transposed(float* out, const T* source, int64_t stride, int64_t k,
                                        int64_t words, int64_t rows) {
@@ -150,7 +150,7 @@ GMLP_INLINE void pack_lanes_transposed(float* out, const T* source, int64_t stri
   if (rows == kLanes && stride % kPerWord == 0) {
     const float* in = reinterpret_cast<const float*>(source);
     const int64_t word_stride = stride / kPerWord;
-    for (; (word + 8) * kPerWord <= k && word + 8 <= words; word += 8) {
+    for (; (word + 8) * kPerWord <= k; word += 8) {
       transpose8(out + word * kPanel, kPanel, in + word, word_stride);
       transpose8(out + word * kPanel + 8, kPanel, in + 8 * word_stride + word, word_stride);
     }
@@ -234,8 +234,9 @@ GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride
     for (int64_t t = t0; t < t1; ++t) {
       const int64_t col = t * kTileRows;
       const int64_t rows = smaller(kTileRows, m - col);
-      // Whole vectors where the source has them: a cut load is slow, and what it leaves out of them
-      // is overwritten or not stored.
+      // Whole vectors where the row has them, since a cut load is slow. Lanes beyond the tile's
+      // rows are other tiles' numbers: the next words overwrite them in `out`, those of the last
+      // word fall into the slack, and `sums` is stored cut.
       const int64_t lanes = col + kLanes <= m ? kLanes : rows;
       float* place = out + (t - t0) * packed_tile_size(words) + first * kTileRows;
       V16 total = sums == nullptr ? zero() : load(sums + col, rows);

@@ -1,6 +1,6 @@
 #pragma once
-// The register tile: kTileRows x kPanel sums of a product stay in registers over a block of k, and
-// the lines that the product asks for on its way.
+// The register tile: kTileRows x kPanel sums of a product stay in registers over all of its words,
+// and the lines that the product asks for on its way.
 //
 //   multiply_tile     up to a whole tile
 //   multiply_beside   a whole tile, with the epilogue of the tile before between its words

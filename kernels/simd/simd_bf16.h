@@ -1,6 +1,6 @@
 #pragma once
-// The rest of the bf16 vocabulary for instruction sets that have neither masks for halves nor a dot
-// product of pairs, in terms of what their header has defined before it includes this one.
+// Cut loads and stores of bf16 for instruction sets without masks for halves, in terms of what
+// their header has defined before it includes this one.
 
 namespace gmlp::fused::GMLP_ISA {
 

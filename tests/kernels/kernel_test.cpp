@@ -98,7 +98,8 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
     INFO(kernels->isa);
     for (const fused::Precision precision : {fused::Precision::kF32, fused::Precision::kBf16}) {
       CHECK(wrong_products(*kernels, sizes, 0, precision) == 0);
-      // Beyond one block of k: 256 words, and 800 (1600 bf16) where A is transposed.
+      // Long k with what is left over from unrolled loops; where A is transposed, beyond one block
+      // of 800 words, 1600 in bf16.
       for (const int64_t k : {255, 256, 257, 513, 700, 801, 1601}) {
         CHECK(wrong_products(*kernels, {1, 6, 7, 17, 33, 65}, k, precision) == 0);
       }
