@@ -174,11 +174,17 @@ TEST_CASE("any number of threads gives the same bits in every architecture", "[a
     };
     const std::vector<Tensor> one = gradients(1);
     const std::vector<Tensor> three = gradients(3);
-    const std::vector<Tensor> eight = gradients(8);  // one begins with the last, short row block
     for (size_t i = 0; i < one.size(); ++i) {
       INFO(arch_name(arch) << ", parameter " << i);
       CHECK(test::max_difference(three[i], one[i]) == 0);
-      CHECK(test::max_difference(eight[i], one[i]) == 0);
+    }
+    // One of eight begins with the last, short row block, unless another is first: many tries.
+    for (int repeat = 0; repeat < 40; ++repeat) {
+      const std::vector<Tensor> eight = gradients(8);
+      for (size_t i = 0; i < one.size(); ++i) {
+        INFO(arch_name(arch) << ", eight threads, parameter " << i);
+        CHECK(test::max_difference(eight[i], one[i]) == 0);
+      }
     }
   }
 }
