@@ -111,10 +111,14 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* d
     float* dgamma = partials + block * 2 * d;
     float* dbeta = dgamma + d;
     for (int64_t c = 0; c < 2 * d; ++c) dgamma[c] = 0;
-    gemm_rows(RowMajor<T>{dh, stride_of<T>(s.d_ffn)}, w1, r0, r1, Triangle::kNone,
-              [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-                store(dx_hat + row * d + col, sum, cols);
-              });
+    gemm_rows(
+        RowMajor<T>{dh, stride_of<T>(s.d_ffn)}, w1, r0, r1, Triangle::kNone,
+        [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+          add_lines(lines, dx_hat + row * d + col, d);
+        },
+        [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+          store(dx_hat + row * d + col, sum, cols);
+        });
     for (int64_t r = r0; r < r1; ++r) {
       const RowStats stats{chunk.mean[r], chunk.rstd[r]};
       const float* x = chunk.x + r * d;

@@ -12,14 +12,15 @@
 //
 //     t Φ(-t) = c0[k] + r (c1[k] + ... r c4[k])        D(t) likewise
 //
-// 5 lookups and 4 multiply-adds for each, where the other way takes 8 and 22 instructions that wait
-// for each other:
+// 5 lookups and 4 multiply-adds for each. The other way takes a division and some twenty
+// instructions, half of which wait for each other:
 //
 //     Φ(-t) = exp(-t²/2) R(t)        φ(t) = exp(-t²/2) / √2π        R(t) = erfcx(t/√2) / 2
 //
-// R is fitted as s P(s) with s = 1/(1 + 0.3 t); P of degree 7, minimax in relative error by
-// Lawson's iteration on t in [0, 7]: 4.4e-8. The exponential is 2^n 2^f with n + f = -t²/2 log2(e),
-// |f| <= 1/2; 2^f of degree 5, fitted the same way: 9.1e-8. The rounding of t² adds 2^-24 t²/2.
+// R is fitted as 1/2 + t P(s) with s = 1/(1 + 0.35 t), which the rounding of s moves less than s
+// P(s); P of degree 5, by Lawson's iteration to the bound above: within 0.4e-6 relative or 2.3e-8.
+// The exponential is 2^n 2^f with n + f = -t²/2 log2(e), |f| <= 1/2; 2^f of degree 4, minimax in
+// relative error: 2.6e-6. The rounding of t² adds 2^-24 t²/2.
 
 #include "kernels/fused/gelu_tables.h"
 #include "kernels/simd/simd.h"
@@ -59,7 +60,7 @@ GMLP_INLINE V16 gelu_at(V16 x, const Interval& at) {
 GMLP_INLINE V16 gelu(V16 x) {
   return gelu_at(x, interval_of(x));
 }
-/// Both, of any x: NaN for NaN.
+/// Both, of any x; of NaN the value is NaN.
 GMLP_INLINE Gelu gelu_and_slope(V16 x) {
   const Interval at = interval_of(x);
   const V16 tail = polynomial(kSlopeTail, at);
@@ -68,37 +69,47 @@ GMLP_INLINE Gelu gelu_and_slope(V16 x) {
 
 #else
 
-/// exp(-x²/2); from |x| = 13.2 on it stays at 2^-126.
-GMLP_INLINE V16 exp_minus_half_square(V16 x) {
-  const V16 y = max(x * x * set1(-0.72134752f), set1(-126.0f));
-  const V16 n = round(y);
-  const V16 f = y - n;
-  V16 p = set1(0.001326472731307149f);
-  p = fma(p, f, set1(0.009671512991189957f));
-  p = fma(p, f, set1(0.05550733581185341f));
-  p = fma(p, f, set1(0.24022242426872253f));
-  p = fma(p, f, set1(0.6931470036506653f));
-  p = fma(p, f, set1(1.0f));
-  return p * exp2_integer(n);
+struct Tail {
+  V16 t;      // |x|, at most 13 and there for NaN too: far enough for y to be x, or 0
+  V16 e;      // exp(-t²/2)
+  V16 mills;  // R(t): Φ(-t) = e R(t)
+};
+GMLP_INLINE Tail tail_of(V16 x) {
+  const V16 t = min(abs(x), set1(13.0f));
+  // The exponent -t²/2 log2(e) = n + f: added to 1.5 * 2^23 it leaves no room for bits below 1.
+  const V16 magic = set1(12582912.0f);
+  const V16 scale = set1(-0.72134752f);
+  const V16 square = t * t;
+  const V16 shifted = fma(square, scale, magic);
+  const V16 f = fma(square, scale, magic - shifted);
+  V16 p = set1(0.009570102207362652f);
+  p = fma(p, f, set1(0.05591786280274391f));
+  p = fma(p, f, set1(0.240247443318367f));
+  p = fma(p, f, set1(0.6931217908859253f));
+  p = fma(p, f, set1(0.9999992847442627f));
+  const V16 s = set1(1.0f) / fma(t, set1(0.35f), set1(1.0f));
+  V16 r = set1(0.01942900568f);
+  r = fma(r, s, set1(-0.01327720657f));
+  r = fma(r, s, set1(-0.1325915605f));
+  r = fma(r, s, set1(-0.08632099628f));
+  r = fma(r, s, set1(-0.1877413094f));
+  r = fma(r, s, set1(0.001565166283f));
+  r = fma(r, t, set1(0.5f));
+  return {t, times_power(p, shifted), r};
 }
 
-GMLP_INLINE Gelu gelu_and_slope(V16 x) {
-  const V16 s = set1(1.0f) / fma(abs(x), set1(0.3f), set1(1.0f));
-  V16 p = set1(0.03701014071702957f);
-  p = fma(p, s, set1(-0.16252700984477997f));
-  p = fma(p, s, set1(0.21500353515148163f));
-  p = fma(p, s, set1(-0.061017222702503204f));
-  p = fma(p, s, set1(0.1319952756166458f));
-  p = fma(p, s, set1(0.09905996918678284f));
-  p = fma(p, s, set1(0.12084813416004181f));
-  p = fma(p, s, set1(0.1196272000670433f));
-  const V16 e = exp_minus_half_square(x);
-  const V16 tail = e * (s * p);  // Φ(-t)
-  const V16 cdf = select_negative(x, tail, set1(1.0f) - tail);
-  return {x * cdf, fma(x, e * set1(0.398942280f), cdf)};
+GMLP_INLINE V16 gelu_at(V16 x, const Tail& at) {
+  const V16 positive = max(zero(), x);  // in this order a NaN stays
+  return positive - at.t * (at.e * at.mills);
 }
 GMLP_INLINE V16 gelu(V16 x) {
-  return gelu_and_slope(x).value;
+  return gelu_at(x, tail_of(x));
+}
+/// Both, of any x; of NaN the value is NaN.
+GMLP_INLINE Gelu gelu_and_slope(V16 x) {
+  const Tail at = tail_of(x);
+  const V16 tail = at.e * fma(at.t, set1(-0.398942280f), at.mills);
+  return {gelu_at(x, at), select_negative(x, tail, set1(1.0f) - tail)};
 }
 
 #endif

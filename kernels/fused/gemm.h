@@ -164,7 +164,7 @@ GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, in
 // Row tiles that one task of gemm_transposed owns, and the words of its blocks of k: shares that
 // the problem fixes.
 GMLP_INLINE int64_t owned_tiles(int64_t m) {
-  return smaller(ceil_div(tiles_of(m), 16), 16);
+  return smaller(ceil_div(tiles_of(m), 16), kTilesAtOnce);
 }
 constexpr int64_t kOwnedWords = 800;
 template <typename T>

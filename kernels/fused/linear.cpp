@@ -49,11 +49,15 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
   each_task(row_blocks(s.rows), [&](const Turn& turn) {
     const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
-              Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-                const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
-                store(y + row * s.out + col, value, cols);
-              });
+    gemm_rows(
+        RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
+        [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+          add_lines(lines, y + row * s.out + col, s.out);
+        },
+        [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+          const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
+          store(y + row * s.out + col, value, cols);
+        });
   });
 }
 
@@ -66,10 +70,14 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
     each_task(row_blocks(s.rows), [&](const Turn& turn) {
       const int64_t block = turn.task;
       const int64_t r0 = block * kRowBlock;
-      gemm_rows(RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows),
-                Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-                  store(dx + row * s.in + col, sum, cols);
-                });
+      gemm_rows(
+          RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
+          [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+            add_lines(lines, dx + row * s.in + col, s.in);
+          },
+          [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+            store(dx + row * s.in + col, sum, cols);
+          });
     });
   }
   pack_b<float>(room.x, x, s.in, s.rows, false);

@@ -222,35 +222,44 @@ GMLP_INLINE int64_t packed_tile_size(int64_t words) {
   return words * kTileRows + kLanes;
 }
 
-/// Row tiles [t0, t1) of one block of A, given as Aᵀ (k,m), row-major; adds each row of A to
-/// `sums` (m), in the order of k, if there are any. Eight words of a tile are taken at a time: then
-/// their sum stays in a register, and lines are read while they are in the cache.
+/// Row tiles [t0, t1), at most kTilesAtOnce, of one block of A, given as Aᵀ (k,m), row-major; adds
+/// each row of A to `sums` (m), in the order of k, if there are any. Eight words of a tile are
+/// taken at a time: then their sum stays in a register, and lines are read while they are in the
+/// cache.
+constexpr int64_t kTilesAtOnce = 16;
 template <typename T>
 GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride, int64_t k,
                             int64_t word0, int64_t words, int64_t t0, int64_t t1, int64_t m) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
   constexpr int64_t kWords = 8;
+  V16 totals[kTilesAtOnce];
+  const auto rows_of = [&](int64_t t) { return smaller(kTileRows, m - t * kTileRows); };
+  for (int64_t t = t0; t < t1; ++t) {
+    totals[t - t0] = sums == nullptr ? zero() : load(sums + t * kTileRows, rows_of(t));
+  }
   for (int64_t first = 0; first < words; first += kWords) {
     for (int64_t t = t0; t < t1; ++t) {
       const int64_t col = t * kTileRows;
-      const int64_t rows = smaller(kTileRows, m - col);
       // Whole vectors where the row has them, since a cut load is slow. Lanes beyond the tile's
       // rows are other tiles' numbers: the next words overwrite them in `out`, those of the last
       // word fall into the slack, and `sums` is stored cut.
-      const int64_t lanes = col + kLanes <= m ? kLanes : rows;
+      const int64_t lanes = col + kLanes <= m ? kLanes : rows_of(t);
       float* place = out + (t - t0) * packed_tile_size(words) + first * kTileRows;
-      V16 total = sums == nullptr ? zero() : load(sums + col, rows);
+      V16 total = totals[t - t0];
       for (int64_t word = first; word < smaller(first + kWords, words); ++word) {
         const int64_t row = (word0 + word) * kPerWord;
         const T* even = at + row * stride + col;
         const T* odd = kPerWord == 2 && row + 1 < k ? even + stride : nullptr;
-        store(place, word_of_rows(even, odd, lanes, T{}));
+        store_rows(place, word_of_rows(even, odd, lanes, T{}));
         place += kTileRows;
         total = total + load(even, lanes);
         if (odd != nullptr) total = total + load(odd, lanes);
       }
-      if (sums != nullptr) store(sums + col, total, rows);
+      totals[t - t0] = of_rows(total);
     }
+  }
+  for (int64_t t = t0; sums != nullptr && t < t1; ++t) {
+    store(sums + t * kTileRows, totals[t - t0], rows_of(t));
   }
 }
 

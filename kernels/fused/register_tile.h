@@ -12,6 +12,7 @@ namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kLineWords = 16;  // words in a cache line
 constexpr int64_t kLineBytes = 4 * kLineWords;
+constexpr int64_t kSoonFloats = 6144;  // three quarters of an L1 of 32 KB
 static_assert(kLineWords % kUnroll == 0);
 
 struct Tile {
@@ -19,7 +20,7 @@ struct Tile {
 };
 
 /// The pieces of rows that a tile's epilogue will touch, some arrays of kRows. The multiplication
-/// asks for them on its way, a piece a word: all at once they would fill the queue that its own
+/// asks for them on its way, a piece at a time: all at once they would fill the queue that its own
 /// loads need.
 struct Lines {
   static constexpr int64_t kArrays = 8;
@@ -27,18 +28,39 @@ struct Lines {
     const char* first;  // of the first row's piece
     int64_t step;       // bytes from row to row
     int64_t last;       // bytes from a piece's first to its last
+    bool written;       // else only read
   };
   Rows of[kArrays];
   int64_t count = 0;
   const char* panel = nullptr;  // this tile's share of the next panel, where B is far
   const char* panel_end = nullptr;
 };
-/// Adds the tile's rows at p, `stride` elements apart.
 template <typename T>
-GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride) {
+GMLP_INLINE void add_lines(Lines& lines, T* p, int64_t stride, bool written) {
   constexpr int64_t kSize = sizeof(T);
   if (lines.count == Lines::kArrays) return;
-  lines.of[lines.count++] = {reinterpret_cast<const char*>(p), stride * kSize, kPanel * kSize - 1};
+  lines.of[lines.count++] = {reinterpret_cast<const char*>(p), stride * kSize, kPanel * kSize - 1,
+                             written};
+}
+/// Adds the tile's rows at p, `stride` elements apart: to be read where they are const.
+template <typename T>
+GMLP_INLINE void add_lines(Lines& lines, const T* p, int64_t stride) {
+  add_lines(lines, p, stride, false);
+}
+template <typename T>
+GMLP_INLINE void add_lines(Lines& lines, T* p, int64_t stride) {
+  add_lines(lines, p, stride, true);
+}
+/// Asks for both ends of a row's piece.
+GMLP_INLINE void ask(const Lines::Rows& rows, int64_t row) {
+  const char* piece = rows.first + row * rows.step;
+  if (rows.written) {
+    prefetch_to_write(piece);
+    prefetch_to_write(piece + rows.last);
+  } else {
+    prefetch(piece);
+    prefetch(piece + rows.last);
+  }
 }
 
 /// Adds tile `i` of `tiles`'s share of the panel after `panel`.
@@ -137,40 +159,52 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int6
   const auto steps = [&]() __attribute__((always_inline)) {
     add_words<kUnroll, T, kPacked, kRows, kVectors>(c, a_rows, b);
   };
-  // The last of `lines` right before the epilogue: what is asked for too early has left L1 again,
-  // as B streams through it. Where there are more pieces than words, two a word.
-  const int64_t each = lines.count * kRows > words ? 2 : 1;  // a power of two
-  int64_t left = smaller(words, lines.count * kRows / each);
-  int64_t before = words - left;
-  // A's next cache lines, some rows' at a time: all rows come to them at once.
-  if constexpr (!kPacked) {
-    constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
-    const int64_t groups = larger(1, before / kLineWords);
-    const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
-    const char* panel = lines.panel;
-    for (; before >= kLineWords; before -= kLineWords) {
+  // `lines` are asked for in the first words, unless B would push them out of L1 again before the
+  // epilogue: then in the last. Where they are more than the words, all at once.
+  int64_t asking = lines.count * kRows * kUnroll;
+  if (asking > words) {
+    for (int64_t array = 0; array < lines.count; ++array) {
+      for (int64_t row = 0; row < kRows; ++row) ask(lines.of[array], row);
+    }
+    asking = 0;
+  }
+  const bool soon = words * kPanel <= kSoonFloats;
 #pragma GCC unroll 1
-      for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
-      const char* line = a_rows.base[0] + kLineBytes;
+  for (int part = 0; part < 2; ++part) {
+    if ((part == 0) == soon) {
 #pragma GCC unroll 1
-      for (int64_t i = 0; i < kLineWords; i += kUnroll) {
+      for (int64_t i = 0; i < asking; i += kRows * kUnroll) {
+        const Lines::Rows& rows = lines.of[i / (kRows * kUnroll)];
+#pragma GCC unroll 1
+        for (int64_t row = 0; row < kRows; ++row) {
+          ask(rows, row);
+          steps();
+        }
+      }
+      continue;
+    }
+    int64_t others = words - asking;
+    // A's next cache lines, some rows' at a time: all rows come to them at once.
+    if constexpr (!kPacked) {
+      constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
+      const int64_t groups = larger(1, others / kLineWords);
+      const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
+      const char* panel = lines.panel;
+      for (; others >= kLineWords; others -= kLineWords) {
+#pragma GCC unroll 1
+        for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
+        const char* line = a_rows.base[0] + kLineBytes;
+#pragma GCC unroll 1
+        for (int64_t i = 0; i < kLineWords; i += kUnroll) {
 #pragma GCC unroll 4
-        for (int64_t j = 0; j < kLinesAtOnce; ++j, line += a_rows.step) prefetch(line);
-        steps();
+          for (int64_t j = 0; j < kLinesAtOnce; ++j, line += a_rows.step) prefetch(line);
+          steps();
+        }
       }
     }
-  }
-  for (; before >= kUnroll; before -= kUnroll) steps();
-  for (; before > 0; --before) step();
-  int64_t asked = 0;
-  for (int64_t array = 0; array < lines.count; ++array) {
-    Lines::Rows piece = lines.of[array];
-    for (int64_t i = 0; i < kRows; ++i, piece.first += piece.step) {
-      prefetch(piece.first);
-      prefetch(piece.first + piece.last);
-      if ((++asked & (each - 1)) != 0 || left == 0) continue;
-      --left;
-      step();
+    for (; others >= kUnroll; others -= kUnroll) steps();
+    if constexpr (kUnroll > 1) {
+      for (; others > 0; --others) step();
     }
   }
 #pragma GCC unroll 32
@@ -204,9 +238,7 @@ GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const f
     // Of this tile, for its epilogue: in step with the one of the tile before.
 #pragma GCC unroll 1
     for (int64_t i = 0; i < lines.count; ++i) {
-      const Lines::Rows& piece = lines.of[i];
-      prefetch(piece.first + vector / kTileVectors * piece.step +
-               (vector % kTileVectors == 0 ? 0 : piece.last));
+      if (vector % kTileVectors == 0) ask(lines.of[i], vector / kTileVectors);
     }
     between(vector);
 #pragma GCC unroll 1

@@ -59,10 +59,15 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
   each_task(row_blocks(m), [&](const Turn& turn) {
     const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
-    gemm_rows(RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
-              Triangle::kNone, [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-                store(c + row * n + col, sum, cols);
-              });
+    gemm_rows(
+        RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
+        Triangle::kNone,
+        [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+          add_lines(lines, c + row * n + col, n);
+        },
+        [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+          store(c + row * n + col, sum, cols);
+        });
   });
 }
 

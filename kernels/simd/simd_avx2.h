@@ -57,6 +57,13 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   _mm256_maskstore_ps(p, lane_mask(count, 0), x.lo);
   _mm256_maskstore_ps(p + 8, lane_mask(count, 8), x.hi);
 }
+/// The lanes that a tile has rows for, and some more.
+GMLP_INLINE V16 of_rows(V16 x) {
+  return {x.lo, _mm256_setzero_ps()};
+}
+GMLP_INLINE void store_rows(float* p, V16 x) {
+  _mm256_storeu_ps(p, x.lo);
+}
 GMLP_INLINE V16 operator+(V16 a, V16 b) {
   return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
 }
@@ -110,6 +117,14 @@ GMLP_INLINE V16 exp2_integer(V16 n) {
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(x), bias), 23));
   };
   return {half(n.lo), half(n.hi)};
+}
+/// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
+GMLP_INLINE V16 times_power(V16 x, V16 shifted) {
+  const auto half = [](__m256 y, __m256 n) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(y), _mm256_slli_epi32(_mm256_castps_si256(n), 23)));
+  };
+  return {half(x.lo, shifted.lo), half(x.hi, shifted.hi)};
 }
 /// The sum of all lanes, in one fixed order.
 GMLP_INLINE float sum(V16 x) {
@@ -183,6 +198,10 @@ GMLP_INLINE V16 high_half(V16 words) {
 /// The line at p will be needed soon.
 GMLP_INLINE void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
+/// The same where it will be written: no other core may keep it then.
+GMLP_INLINE void prefetch_to_write(const void* p) {
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
 }
 /// Into L2, past L1.
 GMLP_INLINE void prefetch_l2(const void* p) {

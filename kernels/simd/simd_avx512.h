@@ -52,6 +52,13 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   }
   _mm512_mask_storeu_ps(p, first_lanes(count), x.v);
 }
+/// The lanes that a tile has rows for, and some more.
+GMLP_INLINE V16 of_rows(V16 x) {
+  return x;
+}
+GMLP_INLINE void store_rows(float* p, V16 x) {
+  store(p, x);
+}
 GMLP_INLINE V16 operator+(V16 a, V16 b) {
   return {_mm512_add_ps(a.v, b.v)};
 }
@@ -172,8 +179,8 @@ GMLP_INLINE V16 low_half(V16 words) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(words.v), 16))};
 }
 GMLP_INLINE V16 high_half(V16 words) {
-  const __m512i mask = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000U));
-  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(words.v), mask))};
+  constexpr __mmask32 kHigh = 0xAAAAAAAA;  // a mask register: all others are the tile's
+  return {_mm512_castsi512_ps(_mm512_maskz_mov_epi16(kHigh, _mm512_castps_si512(words.v)))};
 }
 #if defined(GMLP_ISA_AVX512BF16)
 // See simd.h. One instruction, which rounds and flushes denormals in its own way.
@@ -191,6 +198,10 @@ GMLP_INLINE void add_pair_part(V16& sum, V16 a, V16 b) {
 /// The line at p will be needed soon.
 GMLP_INLINE void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
+/// The same where it will be written: no other core may keep it then.
+GMLP_INLINE void prefetch_to_write(const void* p) {
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
 }
 /// Into L2, past L1.
 GMLP_INLINE void prefetch_l2(const void* p) {

@@ -71,6 +71,13 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   store(whole, x);
   for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
 }
+/// The lanes that a tile has rows for, and some more.
+GMLP_INLINE V16 of_rows(V16 x) {
+  return x;
+}
+GMLP_INLINE void store_rows(float* p, V16 x) {
+  store(p, x);
+}
 GMLP_INLINE V16 operator+(V16 a, V16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vaddq_f32(x, y); }, a, b);
 }
@@ -127,6 +134,13 @@ GMLP_INLINE V16 exp2_integer(V16 n) {
     return vreinterpretq_f32_s32(vshlq_n_s32(biased, 23));
   };
   return each(quarter, n);
+}
+/// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
+GMLP_INLINE V16 times_power(V16 x, V16 shifted) {
+  const auto quarter = [](float32x4_t y, float32x4_t n) {
+    return float_of(vaddq_u32(bits_of(y), vshlq_n_u32(bits_of(n), 23)));
+  };
+  return each(quarter, x, shifted);
 }
 /// The sum of all lanes, in one fixed order.
 GMLP_INLINE float sum(V16 x) {
@@ -194,6 +208,10 @@ GMLP_INLINE V16 high_half(V16 words) {
 /// The line at p will be needed soon.
 GMLP_INLINE void prefetch(const void* p) {
   __builtin_prefetch(p);
+}
+/// The same where it will be written: no other core may keep it then.
+GMLP_INLINE void prefetch_to_write(const void* p) {
+  __builtin_prefetch(p, 1);
 }
 /// Into L2, past L1.
 GMLP_INLINE void prefetch_l2(const void* p) {

@@ -46,6 +46,13 @@ GMLP_INLINE V16 load(const float* p, int64_t count) {
 GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   for (int64_t i = 0; i < count; ++i) p[i] = x.lane[i];
 }
+/// The lanes that a tile has rows for, and some more.
+GMLP_INLINE V16 of_rows(V16 x) {
+  return x;
+}
+GMLP_INLINE void store_rows(float* p, V16 x) {
+  store(p, x);
+}
 GMLP_INLINE V16 operator+(V16 a, V16 b) {
   return each([&](int i) { return a.lane[i] + b.lane[i]; });
 }
@@ -86,14 +93,26 @@ GMLP_INLINE V16 select_negative(V16 x, V16 a, V16 b) {
 GMLP_INLINE V16 round(V16 x) {
   return each([&](int i) { return ::rintf(x.lane[i]); });
 }
+GMLP_INLINE uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+GMLP_INLINE float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
 /// 2^n for integers n in [-126, 127], through the exponent's bits.
 GMLP_INLINE V16 exp2_integer(V16 n) {
   return each([&](int i) {
-    const uint32_t bits = static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23;
-    float y;
-    memcpy(&y, &bits, sizeof y);
-    return y;
+    return float_of(static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23);
   });
+}
+/// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
+GMLP_INLINE V16 times_power(V16 x, V16 shifted) {
+  return each(
+      [&](int i) { return float_of(bits_of(x.lane[i]) + (bits_of(shifted.lane[i]) << 23)); });
 }
 /// The sum of all lanes, in one fixed order.
 GMLP_INLINE float sum(V16 x) {
@@ -105,16 +124,6 @@ GMLP_INLINE float sum(V16 x) {
 
 // ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
 
-GMLP_INLINE uint32_t bits_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-GMLP_INLINE float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
 GMLP_INLINE uint16_t round_to_bf16(float x) {
   const uint32_t bits = bits_of(x);
   if (x != x) return static_cast<uint16_t>((bits >> 16) | 0x40U);
@@ -154,6 +163,7 @@ GMLP_INLINE V16 high_half(V16 words) {
 // ---- hints, of no effect here ----
 
 GMLP_INLINE void prefetch(const void* /*p*/) {}
+GMLP_INLINE void prefetch_to_write(const void* /*p*/) {}
 GMLP_INLINE void prefetch_l2(const void* /*p*/) {}
 template <typename T>
 GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
