@@ -109,6 +109,9 @@ struct AdamWFactors {
 /// gradients of weights are added to; dx may be nullptr in linear_backward, bias and dbias too.
 struct Kernels {
   const char* isa;
+  /// In bf16 precision products take pairs of bf16. Elsewhere they take f32 even then, and only
+  /// what is saved is bf16.
+  bool multiplies_pairs;
   int64_t (*linear_workspace)(const LinearShape& shape);  // bytes, for forward and backward
   void (*linear_forward)(float* y, const float* x, const float* weight, const float* bias,
                          void* workspace, const LinearShape& shape);
@@ -145,13 +148,13 @@ struct Kernels {
   void (*vector_math)(float* gelu_x, float* dgelu_x, const float* x, int64_t n);
   void (*vector_exp)(float* y, const float* x, int64_t n);
   /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens, z in
-  /// `precision`. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes longer. A
-  /// first call with z = nullptr packs the weight.
+  /// what products take. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes
+  /// longer. A first call with z = nullptr packs the weight.
   void (*channel_in)(void* z, const float* x, const BlockWeights<const float>& weights,
                      void* workspace, const BlockShape& shape);
   int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
   /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed. In bf16
-  /// A and B are rounded first.
+  /// A and B become what products take.
   void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
                void* workspace, int64_t m, int64_t n, int64_t k, Precision precision);
   /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that

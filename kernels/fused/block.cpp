@@ -17,6 +17,7 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
+// Products take T; what is saved is in S.
 template <typename T>
 struct ForwardRoom {
   PackedB w1;        // W1ᵀ (D,F)
@@ -99,15 +100,15 @@ BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
 }
 
 /// The samples from `first` on, as many as a chunk takes.
-template <typename T>
-Chunk<T> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
+template <typename S>
+Chunk<S> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
                   const BlockShape& s) {
   const int64_t row = first * s.tokens;
   const int64_t width = gate_width(s);
   const auto at = [](auto* base, int64_t offset) {
     return base == nullptr ? nullptr : base + offset;
   };
-  Chunk<T> chunk;
+  Chunk<S> chunk;
   chunk.samples = smaller(chunk_samples(s), s.batch - first);
   chunk.rows = chunk.samples * s.tokens;
   chunk.x = at(data.x, row * s.d_model);
@@ -121,8 +122,8 @@ Chunk<T> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
   chunk.rstd = at(saved.rstd, row);
   chunk.gate_mean = at(saved.gate_mean, row);
   chunk.gate_rstd = at(saved.gate_rstd, row);
-  chunk.h = at(static_cast<T*>(saved.h), row * s.d_ffn);
-  chunk.t = at(static_cast<T*>(saved.t), row * width);
+  chunk.h = at(static_cast<S*>(saved.h), row * s.d_ffn);
+  chunk.t = at(static_cast<S*>(saved.t), row * width);
   return chunk;
 }
 
@@ -143,7 +144,7 @@ int64_t packed_of(const BlockShape& s) {
   return packed.used;
 }
 
-template <typename T>
+template <typename T, typename S>
 void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float>& w,
              void* workspace, const BlockShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
@@ -156,7 +157,7 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
     profile_mark("forward pack weights");
   }
   for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
-    Chunk<T> chunk = chunk_at<T>(data, saved, first, s);
+    Chunk<S> chunk = chunk_at<S>(data, saved, first, s);
     if (saved.mean == nullptr) {
       chunk.mean = room.stats;
       chunk.rstd = room.stats + chunk.rows;
@@ -203,7 +204,7 @@ void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& gra
   });
 }
 
-template <typename T>
+template <typename T, typename S>
 void backward(const BlockData& data, const BlockWeights<float>& grad, const BlockSaved& saved,
               const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
   Carver carver{static_cast<char*>(workspace), 0};
@@ -220,7 +221,7 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
     profile_mark("backward halves of dW");
   }
   for (int64_t sample = 0; sample < s.batch; sample += chunk_samples(s)) {
-    const Chunk<T> chunk = chunk_at<T>(data, saved, sample, s);
+    const Chunk<S> chunk = chunk_at<S>(data, saved, sample, s);
     const HalvedB gated = halved_b<T>(room.packed, chunk.rows, gate_width(s));
     channel_out_backward(room.dh, room.dt, chunk, gated, dr, room.w2, w, s);
     profile_mark("backward channel_out");
@@ -248,19 +249,19 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
 }  // namespace
 
 int64_t block_workspace(const BlockShape& s) {
-  return s.precision == Precision::kBf16 ? workspace_of<Bf16>(s) : workspace_of<float>(s);
+  return s.precision == Precision::kBf16 ? workspace_of<Bf16Operand>(s) : workspace_of<float>(s);
 }
 
 int64_t block_packed(const BlockShape& s) {
-  return s.precision == Precision::kBf16 ? packed_of<Bf16>(s) : packed_of<float>(s);
+  return s.precision == Precision::kBf16 ? packed_of<Bf16Operand>(s) : packed_of<float>(s);
 }
 
 void block_forward(const BlockData& data, const BlockSaved& saved,
                    const BlockWeights<const float>& weights, void* workspace, const BlockShape& s) {
   if (s.precision == Precision::kBf16) {
-    forward<Bf16>(data, saved, weights, workspace, s);
+    forward<Bf16Operand, Bf16>(data, saved, weights, workspace, s);
   } else {
-    forward<float>(data, saved, weights, workspace, s);
+    forward<float, float>(data, saved, weights, workspace, s);
   }
 }
 
@@ -268,9 +269,9 @@ void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
                     const BlockSaved& saved, const BlockWeights<const float>& weights,
                     void* workspace, const BlockShape& s) {
   if (s.precision == Precision::kBf16) {
-    backward<Bf16>(data, gradients, saved, weights, workspace, s);
+    backward<Bf16Operand, Bf16>(data, gradients, saved, weights, workspace, s);
   } else {
-    backward<float>(data, gradients, saved, weights, workspace, s);
+    backward<float, float>(data, gradients, saved, weights, workspace, s);
   }
 }
 
@@ -297,7 +298,7 @@ void channel_in(void* z, const float* x, const BlockWeights<const float>& weight
     }
   };
   if (s.precision == Precision::kBf16) {
-    run(Bf16{});
+    run(Bf16Operand{});
   } else {
     run(0.0f);
   }

@@ -19,8 +19,8 @@ namespace gmlp::fused::GMLP_ISA {
 
 /// (1) x -> x̂, (2) x̂ -> h -> z, (3) statistics of the gate's half of z, for `rows` rows from r0
 /// on. `x_hat` is room for them; `next` to `next_end` is what will be normalised after them.
-template <typename T>
-GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const float* next,
+template <typename T, typename S>
+GMLP_INLINE void channel_in_rows(T* z, const Chunk<S>& chunk, T* x_hat, const float* next,
                                  const float* next_end, const PackedB& w1,
                                  const BlockWeights<const float>& w, const BlockShape& s,
                                  int64_t r0, int64_t rows) {
@@ -31,7 +31,7 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
   normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
                  w.norm_weight, w.norm_bias, rows, d, s.norm_eps);
   z += r0 * f_stride;
-  T* h_saved = chunk.h == nullptr ? nullptr : chunk.h + r0 * f;
+  S* h_saved = chunk.h == nullptr ? nullptr : chunk.h + r0 * f;
   const float* bias = w.fc1_bias;
   // The next rows of x are asked for during the product, a share with each tile.
   const int64_t share = ceil_div(d, f);
@@ -44,7 +44,7 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
   gemm_rows(RowMajor<T>{x_hat, d_stride}, w1, 0, rows, Triangle::kNone,
             prepare,  // (2)
             [=](int64_t row, int64_t col, int64_t cols, V16 sum) {
-              const V16 h = rounded(sum + load(bias + col, cols), T{});
+              const V16 h = rounded(sum + load(bias + col, cols), S{});
               store(z + row * f_stride + col, gelu(h), cols);
               if (h_saved != nullptr) stream(h_saved + row * f + col, h, cols);
             });
@@ -57,8 +57,8 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<T>& chunk, T* x_hat, const fl
   }
 }
 
-template <typename T>
-GMLP_INLINE void channel_in_forward(T* z, const Chunk<T>& chunk, T* x_hat, const PackedB& w1,
+template <typename T, typename S>
+GMLP_INLINE void channel_in_forward(T* z, const Chunk<S>& chunk, T* x_hat, const PackedB& w1,
                                     const BlockWeights<const float>& w, const BlockShape& s) {
   each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
     const int64_t r0 = turn.task * kRowBlock;
@@ -72,10 +72,10 @@ GMLP_INLINE void channel_in_forward(T* z, const Chunk<T>& chunk, T* x_hat, const
 
 /// dW1 and db1: of the chunk's first half into `grad_first`, of the second into `grad`. `packed`
 /// and `a_room` are room.
-template <typename T>
+template <typename T, typename S>
 GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad,
                                    const BlockWeights<float>& grad_first, const T* dh,
-                                   const Chunk<T>& chunk, float* packed, float* a_room,
+                                   const Chunk<S>& chunk, float* packed, float* a_room,
                                    const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
   const HalvedB b = halved_b<T>(packed, chunk.rows, d);
@@ -98,9 +98,9 @@ GMLP_INLINE void channel_in_weight(const BlockWeights<float>& grad,
 }
 
 /// Undoes (2), then (1). `dx_hat` (R,D) is room; `partials` holds 2 D floats a row block.
-template <typename T>
+template <typename T, typename S>
 GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* dh,
-                                     const Chunk<T>& chunk, float* dx_hat, float* partials,
+                                     const Chunk<S>& chunk, float* dx_hat, float* partials,
                                      const PackedB& w1, const BlockWeights<const float>& w,
                                      const BlockShape& s) {
   const int64_t d = s.d_model;

@@ -16,8 +16,8 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-template <typename T>
-GMLP_INLINE void channel_out_forward(const Chunk<T>& chunk, const T* gated, const PackedB& w2,
+template <typename T, typename S>
+GMLP_INLINE void channel_out_forward(const Chunk<S>& chunk, const T* gated, const PackedB& w2,
                                      const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
   each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
@@ -61,8 +61,8 @@ GMLP_INLINE GateGradients gate_backward(Gate gate, V16 ds, V16 g, V16 h) {
 }
 
 /// Writes dh[:, :E], dt (R,E) and, as room for dW2, `gated` (R,E) in panels and `dr` (R,D).
-template <typename T>
-GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const HalvedB& gated,
+template <typename T, typename S>
+GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<S>& chunk, const HalvedB& gated,
                                       T* dr, const PackedB& w2, const BlockWeights<const float>& w,
                                       const BlockShape& s) {
   const int64_t d = s.d_model;
@@ -73,8 +73,8 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
   const int64_t f_stride = stride_of<T>(f);
   // Copies: to the compiler a stored vector may change whatever is behind a pointer.
   const Gate gate = s.gate;
-  const T* h_saved = chunk.h;
-  const T* t_saved = chunk.t;
+  const S* h_saved = chunk.h;
+  const S* t_saved = chunk.t;
   const float* gate_extra = chunk.gate_extra;
   float* dgate_extra = chunk.dgate_extra;
   each_task(row_blocks(chunk.rows), [&](const Turn& turn) {
@@ -122,9 +122,9 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<T>& chunk, const
 }
 
 /// dW2 and db2: of the chunk's first half into `grad_first`, of the second into `grad`.
-template <typename T>
+template <typename T, typename S>
 GMLP_INLINE void channel_out_weight(const BlockWeights<float>& grad,
-                                    const BlockWeights<float>& grad_first, const Chunk<T>& chunk,
+                                    const BlockWeights<float>& grad_first, const Chunk<S>& chunk,
                                     const HalvedB& gated, const T* dr, float* a_room,
                                     const BlockShape& s) {
   halved_weight(

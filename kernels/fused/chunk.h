@@ -19,13 +19,14 @@ GMLP_INLINE int64_t gate_width(const BlockShape& s) {
 }
 
 GMLP_INLINE int64_t chunk_samples(const BlockShape& s) {
-  const int64_t size = s.precision == Precision::kBf16 ? 2 : 4;
+  const int64_t size = s.precision == Precision::kBf16 ? sizeof(Bf16Operand) : sizeof(float);
   return larger(1, smaller(kChunkBytes / (s.tokens * s.d_ffn * size), s.batch));
 }
 
-/// One chunk's view of the block's activations: rows of (samples * tokens). The strides of room
-/// that the workspace gives are stride_of<T>().
-template <typename T>
+/// One chunk's view of the block's activations: rows of (samples * tokens). What is saved is in S;
+/// products take T, which is bf16 only where pairs of it are multiplied. The strides of room that
+/// the workspace gives are stride_of<T>().
+template <typename S>
 struct Chunk {
   int64_t samples;
   int64_t rows;
@@ -40,17 +41,17 @@ struct Chunk {
   float* rstd;
   float* gate_mean;
   float* gate_rstd;
-  T* h;  // (rows, F); nullptr where nothing is saved
-  T* t;  // (rows, E); nullptr where nothing is saved
+  S* h;  // (rows, F); nullptr where nothing is saved
+  S* t;  // (rows, E); nullptr where nothing is saved
 };
 
-/// What a later load of T would give: the backward recomputes z from the rounded h, so the forward
+/// What a later load of it would give: the backward recomputes z from the rounded h, so the forward
 /// takes it from there too.
-GMLP_INLINE V16 rounded(V16 x, float /*T*/) {
+GMLP_INLINE V16 rounded(V16 x, float /*as*/) {
   return x;
 }
-GMLP_INLINE V16 rounded(V16 x, Bf16 /*T*/) {
-  return low_half(pack_pairs(x, x));
+GMLP_INLINE V16 rounded(V16 x, Bf16 /*as*/) {
+  return as_bf16(x);
 }
 
 GMLP_INLINE int64_t row_blocks(int64_t rows) {

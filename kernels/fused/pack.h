@@ -48,18 +48,16 @@ template <>
 struct Operand<float> {
   static constexpr int64_t kPerWord = 1;
   GMLP_INLINE V16 broadcast(const float* a) { return set1(*a); }
-  static constexpr int kParts = 1;  // of a word that are multiplied one after the other
-  GMLP_INLINE V16 part(V16 word, int /*part*/) { return word; }
   GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_fma(sum, a, b); }
 };
+#if defined(GMLP_PAIRS)
 template <>
 struct Operand<Bf16> {
   static constexpr int64_t kPerWord = 2;
   GMLP_INLINE V16 broadcast(const Bf16* a) { return broadcast_pair(a); }
-  static constexpr int kParts = kPairParts;
-  GMLP_INLINE V16 part(V16 word, int part) { return pair_part(word, part); }
-  GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_pair_part(sum, a, b); }
+  GMLP_INLINE void add_product(V16& sum, V16 a, V16 b) { add_pair_product(sum, a, b); }
 };
+#endif
 
 template <typename T>
 GMLP_INLINE int64_t words_of(int64_t k) {
@@ -93,12 +91,14 @@ GMLP_INLINE float* panel_at(const PackedB& b, int64_t panel) {
 GMLP_INLINE V16 word_of_rows(const float* row, const float* /*odd*/, int64_t count, float /*T*/) {
   return load(row, count);
 }
+#if defined(GMLP_PAIRS)
 GMLP_INLINE V16 word_of_rows(const float* even, const float* odd, int64_t count, Bf16 /*T*/) {
   return pack_pairs(load(even, count), odd == nullptr ? zero() : load(odd, count));
 }
 GMLP_INLINE V16 word_of_rows(const Bf16* even, const Bf16* odd, int64_t count, Bf16 /*T*/) {
   return join_pairs(load(even, count), odd == nullptr ? zero() : load(odd, count));
 }
+#endif
 
 /// One panel from B (k,n), row-major with `stride`.
 template <typename T, typename S>
@@ -126,10 +126,12 @@ GMLP_INLINE float* place_of(const PackedB& b, int64_t word, int64_t col) {
 GMLP_INLINE void put_in_panel(const PackedB& b, int64_t row, int64_t col, V16 x, float /*T*/) {
   store(place_of(b, row, col), x);
 }
+#if defined(GMLP_PAIRS)
 GMLP_INLINE void put_in_panel(const PackedB& b, int64_t row, int64_t col, V16 x, Bf16 /*T*/) {
   float* place = place_of(b, row / 2, col);
   store(place, row % 2 == 0 ? pack_pairs(x, zero()) : pack_pairs(low_half(load(place)), x));
 }
+#endif
 
 /// A word of Bᵀ, row-major: elements k, k + 1 of a row.
 GMLP_INLINE void copy_word(float* out, const float* row, int64_t /*left*/) {
@@ -164,31 +166,20 @@ GMLP_INLINE void pack_lanes_transposed(float* out, const T* source, int64_t stri
   }
 }
 
-/// The same from weights: rounded to bf16 in a corner of the stack first.
+/// The same from weights, in T in a corner of the stack first.
+template <typename T>
 GMLP_INLINE void pack_lanes_rounded(float* out, const float* source, int64_t stride, int64_t k,
                                     int64_t words, int64_t rows) {
-  alignas(64) Bf16 corner[kLanes * kLanes] = {};
+  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  alignas(64) T corner[kLanes * kLanes] = {};
   for (int64_t k0 = 0; k0 < k; k0 += kLanes) {
     const int64_t count = smaller(kLanes, k - k0);
     for (int64_t j = 0; j < rows; ++j) {
       store(corner + j * kLanes, load(source + j * stride + k0, count));
     }
-    pack_lanes_transposed(out + k0 / 2 * kPanel, corner, kLanes, count,
-                          smaller(kLanes / 2, words - k0 / 2), rows);
+    pack_lanes_transposed(out + k0 / kPerWord * kPanel, corner, kLanes, count,
+                          smaller(kLanes / kPerWord, words - k0 / kPerWord), rows);
   }
-}
-
-GMLP_INLINE void pack_lanes(float* out, const float* source, int64_t stride, int64_t k,
-                            int64_t words, int64_t rows, float /*T*/) {
-  pack_lanes_transposed(out, source, stride, k, words, rows);
-}
-GMLP_INLINE void pack_lanes(float* out, const Bf16* source, int64_t stride, int64_t k,
-                            int64_t words, int64_t rows, Bf16 /*T*/) {
-  pack_lanes_transposed(out, source, stride, k, words, rows);
-}
-GMLP_INLINE void pack_lanes(float* out, const float* source, int64_t stride, int64_t k,
-                            int64_t words, int64_t rows, Bf16 /*T*/) {
-  pack_lanes_rounded(out, source, stride, k, words, rows);
 }
 
 /// One panel from Bᵀ (n,k).
@@ -199,7 +190,11 @@ GMLP_INLINE void pack_panel_transposed(const PackedB& b, const S* source, int64_
   for (int64_t v = 0; v < kTileVectors; ++v) {
     const int64_t row = panel * kPanel + v * kLanes;
     const int64_t rows = row < b.n ? smaller(kLanes, b.n - row) : 0;
-    pack_lanes(out + v * kLanes, source + row * stride, stride, k, b.words, rows, T{});
+    if constexpr (sizeof(S) == sizeof(T)) {
+      pack_lanes_transposed(out + v * kLanes, source + row * stride, stride, k, b.words, rows);
+    } else {
+      pack_lanes_rounded<T>(out + v * kLanes, source + row * stride, stride, k, b.words, rows);
+    }
   }
 }
 

@@ -118,24 +118,19 @@ GMLP_INLINE void add_words(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kR
                            const float*& b) {
 #pragma GCC unroll 16
   for (int word = 0; word < kWords; ++word) {
+    V16 b_word[kVectors];
 #pragma GCC unroll 2
-    for (int part = 0; part < Operand<T>::kParts; ++part) {
-      V16 b_part[kVectors];
+    for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + word * kPanel + v * kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const V16 a_word = rows.word(i, word);
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        b_part[v] = Operand<T>::part(load(b + word * kPanel + v * kLanes), part);
+        Operand<T>::add_product(c[i * kVectors + v], a_word, b_word[v]);
       }
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const V16 a_part = Operand<T>::part(rows.word(i, word), part);
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) {
-          Operand<T>::add_product(c[i * kVectors + v], a_part, b_part[v]);
-        }
-      }
-      rows.stay();
-      asm("" : "+r"(b));
     }
+    rows.stay();
+    asm("" : "+r"(b));
   }
   rows.advance(kWords);
   b += kWords * kPanel;

@@ -58,9 +58,9 @@ GMLP_INLINE V16 gate_output(Gate gate, V16 u, V16 g) {
 
 /// v -> v̂ of one group, straight into the panels that the GEMM reads. z is at the sample's first
 /// row, `first`.
-template <typename T>
+template <typename T, typename S>
 GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
-                                 const Chunk<T>& chunk, int64_t first, int64_t tokens,
+                                 const Chunk<S>& chunk, int64_t first, int64_t tokens,
                                  const float* gamma, const float* beta) {
   constexpr int64_t kPerWord = Operand<T>::kPerWord;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
@@ -94,8 +94,8 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
 
 /// (1) v -> v̂, (2) t = W v̂, (3) s from u and g. `packed` holds spatial_pack_size() a task;
 /// w_token is W (N,N) in tiles.
-template <typename T>
-GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chunk, float* packed,
+template <typename T, typename S>
+GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<S>& chunk, float* packed,
                                       const Tiles<T>& w_token, const BlockWeights<const float>& w,
                                       const BlockShape& s) {
   const int64_t n = s.tokens;
@@ -104,7 +104,7 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
   const int64_t f_stride = stride_of<T>(s.d_ffn);
   const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
   const Gate gate = s.gate;
-  T* t_saved = chunk.t;
+  S* t_saved = chunk.t;
   const float* gate_extra = chunk.gate_extra;
   const float* bias = w.spatial_bias;
   each_task(spatial_tasks(chunk.samples, width), [&](const Turn& turn) {
@@ -124,7 +124,7 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
     gemm_rows(w_token, v_hat, 0, n, triangle, prepare,
               [&](int64_t token, int64_t col, int64_t cols, V16 sum) {
                 const int64_t at = (first + token) * width + task.col + col;
-                const V16 t = rounded(sum, T{});
+                const V16 t = rounded(sum, S{});
                 if (t_saved != nullptr) stream(t_saved + at, t, cols);  // (2)
                 V16 g = t + set1(bias[token]);
                 if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);
@@ -137,8 +137,8 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<T>& chun
 }
 
 /// dv̂ = Wᵀ dt, by the same tasks.
-template <typename T>
-GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& chunk,
+template <typename T, typename S>
+GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<S>& chunk,
                                         float* packed, const Tiles<T>& w_transposed,
                                         const BlockShape& s) {
   const int64_t n = s.tokens;
@@ -169,8 +169,8 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<T>& 
 /// One row: dv̂ -> dv -> dh, and v̂ on the way. `room` holds 2 E floats. Rows are f_stride (dh),
 /// e_stride (v̂, dv̂) and d_ffn (h) apart: the next one is asked for, since to the hardware's
 /// prefetcher each row is a new stream.
-template <typename T>
-GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const T* h,
+template <typename T, typename S>
+GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const S* h,
                                         RowStats stats, float* dgamma, float* dbeta, float* room,
                                         const BlockWeights<const float>& w, const BlockShape& s) {
   const Gate gate = s.gate;
@@ -203,9 +203,9 @@ GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const 
 
 /// Undoes (1) and the GELU: dh[:, F-E:] from dv̂; v̂ (R,E) is filled on the way. `partials` holds
 /// 4 E floats a row block.
-template <typename T>
+template <typename T, typename S>
 GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v_hat,
-                                    const T* dv_hat, const Chunk<T>& chunk, float* partials,
+                                    const T* dv_hat, const Chunk<S>& chunk, float* partials,
                                     const BlockWeights<const float>& w, const BlockShape& s) {
   const int64_t width = gate_width(s);
   const int64_t e_stride = stride_of<T>(width);
@@ -229,10 +229,10 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
 
 /// dW += dt v̂ᵀ over the samples in order, and db: the first half of them into `grad_first`, the
 /// others into `grad`. `packed` holds the panels of every sample.
-template <typename T>
+template <typename T, typename S>
 GMLP_INLINE void spatial_backward_weight(const BlockWeights<float>& grad,
                                          const BlockWeights<float>& grad_first, const T* dt,
-                                         const T* v_hat, const Chunk<T>& chunk, float* packed,
+                                         const T* v_hat, const Chunk<S>& chunk, float* packed,
                                          const BlockShape& s) {
   const int64_t n = s.tokens;
   const int64_t width = gate_width(s);

@@ -26,7 +26,7 @@ void vector_exp(float* y, const float* x, int64_t n) {
   }
 }
 
-/// Room for any of gemm's forms: packed B, packed A, and A rounded to T.
+/// Room for any of gemm's forms: packed B, packed A, and A in T.
 template <typename T>
 struct GemmRoom {
   PackedB b;
@@ -75,14 +75,14 @@ int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
   Carver single{nullptr, 0};
   carve_gemm<float>(single, m, n, k);
   Carver half{nullptr, 0};
-  carve_gemm<Bf16>(half, m, n, k);
+  carve_gemm<Bf16Operand>(half, m, n, k);
   return larger(single.used, half.used);
 }
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
           void* workspace, int64_t m, int64_t n, int64_t k, Precision precision) {
   if (precision == Precision::kBf16) {
-    gemm_as<Bf16>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
+    gemm_as<Bf16Operand>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
   } else {
     gemm_as<float>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
   }
@@ -98,13 +98,8 @@ double burst(int64_t iterations) {
   const V16 a = set1(0.5f);
   const V16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
-#pragma GCC unroll 2
-    for (int part = 0; part < Operand<T>::kParts; ++part) {
-      const V16 a_part = Operand<T>::part(a, part);
-      const V16 b_part = Operand<T>::part(b, part);
 #pragma GCC unroll 16
-      for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a_part, b_part);
-    }
+    for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a, b);
   }
   V16 total = zero();
 #pragma GCC unroll 16
@@ -118,13 +113,14 @@ double fma_burst(int64_t iterations) {
   return burst<float>(iterations);
 }
 double bf16_burst(int64_t iterations) {
-  return burst<Bf16>(iterations);
+  return burst<Bf16Operand>(iterations);
 }
 
 }  // namespace
 
 const Kernels& table() {
   static constexpr Kernels kTable{kIsaName,
+                                  sizeof(Bf16Operand) == sizeof(Bf16),
                                   linear_workspace,
                                   linear_forward,
                                   linear_backward,

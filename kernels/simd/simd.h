@@ -2,7 +2,9 @@
 // The vector vocabulary that the fused kernels are written in: V16, sixteen f32 lanes, which is one
 // zmm, two ymm, four NEON registers or a plain array. Loads and stores take a count where an edge
 // may be cut, so no kernel has a tail loop. A "word" is 32 bits of a GEMM operand: one f32, or two
-// bf16 that stand next to each other in k; V16 carries sixteen of either.
+// bf16 that stand next to each other in k; V16 carries sixteen of either. Pairs are for processors
+// that multiply them (GMLP_PAIRS), and for the plain array; elsewhere products take f32 in bf16
+// precision, too (Bf16Operand).
 //
 // Each header sets six names of its instruction set: kIsaName, and for gemm.h kTileRows and
 // kTileVectors (the register tile), kBlockTiles (row tiles that a task takes), kUnroll (words of a
@@ -29,20 +31,4 @@
 #  include "kernels/simd/simd_scalar.h"
 #else
 #  error "a kernel source is compiled by kernels/CMakeLists.txt, once per instruction set"
-#endif
-
-#if !defined(GMLP_ISA_AVX512BF16)
-namespace gmlp::fused::GMLP_ISA {
-
-// sum += a.low b.low + a.high b.high, lane by lane, in kPairParts steps, each of which widens its
-// part of both operands: all at once they would need more registers than a tile leaves.
-constexpr int kPairParts = 2;
-GMLP_INLINE V16 pair_part(V16 words, int part) {
-  return part == 0 ? low_half(words) : high_half(words);
-}
-GMLP_INLINE void add_pair_part(V16& sum, V16 a, V16 b) {
-  add_fma(sum, a, b);
-}
-
-}  // namespace gmlp::fused::GMLP_ISA
 #endif

@@ -157,41 +157,13 @@ GMLP_INLINE void store(Bf16* p, V16 x) {
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xD8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
-/// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
-GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
-  const __m256i high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U));
-  const auto half = [&](__m256 e, __m256 o) {
-    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_srli_epi32(round_to_bf16(e), 16),
-                                               _mm256_and_si256(round_to_bf16(o), high)));
-  };
-  return {half(even.lo, odd.lo), half(even.hi, odd.hi)};
+/// What a load of it would give after it was stored as bf16.
+GMLP_INLINE V16 as_bf16(V16 x) {
+  const __m256 high = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U)));
+  return {_mm256_and_ps(_mm256_castsi256_ps(round_to_bf16(x.lo)), high),
+          _mm256_and_ps(_mm256_castsi256_ps(round_to_bf16(x.hi)), high)};
 }
-/// The same of values that are bf16 already: bits are only moved.
-GMLP_INLINE V16 join_pairs(V16 even, V16 odd) {
-  const auto half = [](__m256 e, __m256 o) {
-    const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(e), 16);
-    return _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_castps_si256(o)));
-  };
-  return {half(even.lo, odd.lo), half(even.hi, odd.hi)};
-}
-/// The word at p, two bf16, in all lanes.
-GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
-  int32_t word;
-  __builtin_memcpy(&word, p, sizeof word);
-  const __m256 all = _mm256_castsi256_ps(_mm256_set1_epi32(word));
-  return {all, all};
-}
-/// The low and the high halves of words, as f32.
-GMLP_INLINE V16 low_half(V16 words) {
-  const auto half = [](__m256 w) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(w), 16));
-  };
-  return {half(words.lo), half(words.hi)};
-}
-GMLP_INLINE V16 high_half(V16 words) {
-  const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U)));
-  return {_mm256_and_ps(words.lo, mask), _mm256_and_ps(words.hi, mask)};
-}
+using Bf16Operand = float;
 
 // ---- hints ----
 

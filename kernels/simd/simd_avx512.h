@@ -157,6 +157,16 @@ GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
   }
   _mm256_mask_storeu_epi16(p, first_lanes(count), round_to_bf16(x));
 }
+/// What a load of it would give after it was stored as bf16.
+GMLP_INLINE V16 as_bf16(V16 x) {
+  return widen(round_to_bf16(x));
+}
+
+// ---- pairs of bf16 ----
+
+#if defined(GMLP_ISA_AVX512BF16)
+#  define GMLP_PAIRS
+using Bf16Operand = Bf16;
 /// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
 GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
   const __m512i low = _mm512_cvtepu16_epi32(round_to_bf16(even));
@@ -174,23 +184,17 @@ GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
   __builtin_memcpy(&word, p, sizeof word);
   return {_mm512_castsi512_ps(_mm512_set1_epi32(word))};
 }
-/// The low and the high halves of words, as f32.
+/// The low halves of words, as f32.
 GMLP_INLINE V16 low_half(V16 words) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(words.v), 16))};
 }
-GMLP_INLINE V16 high_half(V16 words) {
-  constexpr __mmask32 kHigh = 0xAAAAAAAA;  // a mask register: all others are the tile's
-  return {_mm512_castsi512_ps(_mm512_maskz_mov_epi16(kHigh, _mm512_castps_si512(words.v)))};
-}
-#if defined(GMLP_ISA_AVX512BF16)
-// See simd.h. One instruction, which rounds and flushes denormals in its own way.
-constexpr int kPairParts = 1;
-GMLP_INLINE V16 pair_part(V16 words, int /*part*/) {
-  return words;
-}
-GMLP_INLINE void add_pair_part(V16& sum, V16 a, V16 b) {
+/// sum += a.low b.low + a.high b.high, lane by lane: one instruction, which rounds and flushes
+/// denormals in its own way.
+GMLP_INLINE void add_pair_product(V16& sum, V16 a, V16 b) {
   sum.v = _mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v));
 }
+#else
+using Bf16Operand = float;
 #endif
 
 // ---- hints ----

@@ -171,37 +171,13 @@ GMLP_INLINE void store(Bf16* p, V16 x) {
   vst1q_u16(&p->bits, eight(x.q0, x.q1));
   vst1q_u16(&p->bits + 8, eight(x.q2, x.q3));
 }
-/// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
-GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
-  const auto quarter = [](float32x4_t e, float32x4_t o) {  // keeps the high half of o's bits
-    return float_of(vsriq_n_u32(round_to_bf16(o), round_to_bf16(e), 16));
-  };
-  return each(quarter, even, odd);
+/// What a load of it would give after it was stored as bf16.
+GMLP_INLINE V16 as_bf16(V16 x) {
+  return each(
+      [](float32x4_t v) { return float_of(vandq_u32(round_to_bf16(v), vdupq_n_u32(0xFFFF0000U))); },
+      x);
 }
-/// The same of values that are bf16 already: bits are only moved.
-GMLP_INLINE V16 join_pairs(V16 even, V16 odd) {
-  const auto quarter = [](float32x4_t e, float32x4_t o) {
-    return float_of(vsriq_n_u32(bits_of(o), bits_of(e), 16));
-  };
-  return each(quarter, even, odd);
-}
-/// The word at p, two bf16, in all lanes.
-GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
-  uint32_t word;
-  __builtin_memcpy(&word, p, sizeof word);
-  const float32x4_t all = float_of(vdupq_n_u32(word));
-  return {all, all, all, all};
-}
-/// The low and the high halves of words, as f32.
-GMLP_INLINE V16 low_half(V16 words) {
-  return each([](float32x4_t w) { return float_of(vshlq_n_u32(bits_of(w), 16)); }, words);
-}
-GMLP_INLINE V16 high_half(V16 words) {
-  const auto quarter = [](float32x4_t w) {
-    return float_of(vandq_u32(bits_of(w), vdupq_n_u32(0xFFFF0000U)));
-  };
-  return each(quarter, words);
-}
+using Bf16Operand = float;
 
 // ---- hints ----
 

@@ -135,6 +135,16 @@ GMLP_INLINE V16 load(const Bf16* p) {
 GMLP_INLINE void store(Bf16* p, V16 x) {
   for (int i = 0; i < 16; ++i) p[i].bits = round_to_bf16(x.lane[i]);
 }
+/// What a load of it would give after it was stored as bf16.
+GMLP_INLINE V16 as_bf16(V16 x) {
+  return each(
+      [&](int i) { return float_of(static_cast<uint32_t>(round_to_bf16(x.lane[i])) << 16); });
+}
+
+// ---- pairs of bf16 ----
+
+#define GMLP_PAIRS
+using Bf16Operand = Bf16;
 /// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
 GMLP_INLINE V16 pack_pairs(V16 even, V16 odd) {
   return each([&](int i) {
@@ -152,12 +162,17 @@ GMLP_INLINE V16 broadcast_pair(const Bf16* p) {
   memcpy(&word, p, sizeof word);
   return set1(word);
 }
-/// The low and the high halves of words, as f32.
+/// The low halves of words, as f32.
 GMLP_INLINE V16 low_half(V16 words) {
   return each([&](int i) { return float_of(bits_of(words.lane[i]) << 16); });
 }
-GMLP_INLINE V16 high_half(V16 words) {
-  return each([&](int i) { return float_of(bits_of(words.lane[i]) & 0xFFFF0000U); });
+/// sum += a.low b.low + a.high b.high, lane by lane.
+GMLP_INLINE void add_pair_product(V16& sum, V16 a, V16 b) {
+  const auto high_half = [](V16 words) {
+    return each([&](int i) { return float_of(bits_of(words.lane[i]) & 0xFFFF0000U); });
+  };
+  add_fma(sum, low_half(a), low_half(b));
+  add_fma(sum, high_half(a), high_half(b));
 }
 
 // ---- hints, of no effect here ----
