@@ -32,7 +32,7 @@ enum class Family : uint8_t { kReference, kFused };
 /// How a tape computes.
 struct Compute {
   Family family = Family::kFused;
-  fused::Precision precision = fused::Precision::kF32;  // of the fused blocks' activations
+  fused::Precision precision = fused::Precision::kF32;  // of what fused blocks keep, and take
   bool checkpoint =
       false;  // blocks keep only their input and compute the rest again on the way back
 

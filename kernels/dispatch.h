@@ -26,8 +26,9 @@ struct LinearShape {
   int64_t out;
 };
 
-/// In what the block's activations are stored and its GEMMs take their operands. Weights, their
-/// gradients, the shortcut, statistics and sums are f32 in both.
+/// bf16: in what a block keeps h and t for its backward, and what its products take where the
+/// processor multiplies pairs of bf16 (Kernels::multiplies_pairs). Weights, their gradients, the
+/// shortcut, statistics and sums are f32 in both.
 enum class Precision : uint8_t { kF32, kBf16 };
 
 /// R rows of x (rows, width) that are scored against a table (vocab, width).
@@ -38,7 +39,7 @@ struct ProjectedLossShape {
 };
 
 /// A batch through one gMLP block. E = d_ffn / 2 for the split gate, else d_ffn. In bf16 D and E
-/// must be even: bf16_fits().
+/// must be even, for pairs, wherever it runs: bf16_fits().
 struct BlockShape {
   int64_t batch;    // B
   int64_t tokens;   // N
@@ -160,7 +161,7 @@ struct Kernels {
   /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that
   /// were.
   double (*fma_burst)(int64_t iterations);
-  double (*bf16_burst)(int64_t iterations);  // the same of dot products of bf16 pairs
+  double (*bf16_burst)(int64_t iterations);  // the same of what products take in bf16
 };
 
 /// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError

@@ -33,7 +33,7 @@ double bf16_peak(int threads) {
 
 constexpr Probe kProbes[] = {
     {"f32 fused multiply-add", "GFLOP/s", f32_peak},
-    {"bf16 dot product", "GFLOP/s", bf16_peak},
+    {"bf16 products", "GFLOP/s", bf16_peak},
     {"triad a += s b", "GB/s", triad_gigabytes},
 };
 

@@ -6,7 +6,7 @@
 namespace gmlp {
 
 /// GFLOP/s of `threads` threads doing nothing but multiply-adds on registers, the best of a few
-/// bursts, `seconds` in all; in "bf16", dot products of pairs as this instruction set does them.
+/// bursts, `seconds` in all; in "bf16", dot products of pairs where this instruction set has them.
 double peak_gflops(const std::string& precision, int threads, double seconds);
 
 /// GB/s of a += s b over arrays far larger than the caches: a is read and written, b is read. In

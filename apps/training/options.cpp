@@ -183,7 +183,7 @@ void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
   app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
-  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks' arithmetic")
+  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks")
       ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--kernels", options.kernels, "fused or reference")
       ->check(CLI::IsMember({"fused", "reference"}));

@@ -249,11 +249,13 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
 }  // namespace
 
 int64_t block_workspace(const BlockShape& s) {
-  return s.precision == Precision::kBf16 ? workspace_of<Bf16Operand>(s) : workspace_of<float>(s);
+  const auto of = [&](auto operand) { return workspace_of<decltype(operand)>(s); };
+  return s.precision == Precision::kBf16 ? of(Bf16Operand{}) : of(0.0f);
 }
 
 int64_t block_packed(const BlockShape& s) {
-  return s.precision == Precision::kBf16 ? packed_of<Bf16Operand>(s) : packed_of<float>(s);
+  const auto of = [&](auto operand) { return packed_of<decltype(operand)>(s); };
+  return s.precision == Precision::kBf16 ? of(Bf16Operand{}) : of(0.0f);
 }
 
 void block_forward(const BlockData& data, const BlockSaved& saved,
@@ -277,8 +279,9 @@ void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
 
 void channel_in(void* z, const float* x, const BlockWeights<const float>& weights, void* workspace,
                 const BlockShape& s) {
-  const auto run = [&](auto tag) {
-    using T = decltype(tag);
+  const auto run = [&](auto operand, auto saved) {
+    using T = decltype(operand);
+    using S = decltype(saved);
     Carver carver{static_cast<char*>(workspace), 0};
     const ForwardRoom<T> room = carve_forward<T>(carver, carver, s);
     if (z == nullptr) {
@@ -288,7 +291,7 @@ void channel_in(void* z, const float* x, const BlockWeights<const float>& weight
     BlockData data{};
     data.x = x;
     for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
-      Chunk<T> chunk = chunk_at<T>(data, BlockSaved{}, first, s);
+      Chunk<S> chunk = chunk_at<S>(data, BlockSaved{}, first, s);
       chunk.mean = room.stats;
       chunk.rstd = room.stats + chunk.rows;
       chunk.gate_mean = room.stats + 2 * chunk.rows;
@@ -298,9 +301,9 @@ void channel_in(void* z, const float* x, const BlockWeights<const float>& weight
     }
   };
   if (s.precision == Precision::kBf16) {
-    run(Bf16Operand{});
+    run(Bf16Operand{}, Bf16{});
   } else {
-    run(0.0f);
+    run(0.0f, 0.0f);
   }
 }
 

@@ -19,7 +19,8 @@ GMLP_INLINE int64_t gate_width(const BlockShape& s) {
 }
 
 GMLP_INLINE int64_t chunk_samples(const BlockShape& s) {
-  const int64_t size = s.precision == Precision::kBf16 ? sizeof(Bf16Operand) : sizeof(float);
+  constexpr int64_t kBf16Size = sizeof(Bf16Operand);
+  const int64_t size = s.precision == Precision::kBf16 ? kBf16Size : 4;
   return larger(1, smaller(kChunkBytes / (s.tokens * s.d_ffn * size), s.batch));
 }
 

@@ -137,10 +137,12 @@ GMLP_INLINE void put_in_panel(const PackedB& b, int64_t row, int64_t col, V16 x,
 GMLP_INLINE void copy_word(float* out, const float* row, int64_t /*left*/) {
   *out = *row;
 }
+#if defined(GMLP_PAIRS)
 GMLP_INLINE void copy_word(float* out, const Bf16* row, int64_t left) {
   const Bf16 pair[2] = {row[0], left > 1 ? row[1] : Bf16{0}};
   __builtin_memcpy(out, pair, sizeof pair);
 }
+#endif
 
 /// Sixteen lanes of a panel from Bᵀ (n,k), row-major with `stride`: its `rows` rows become columns,
 /// eight words at a time.
@@ -217,11 +219,12 @@ GMLP_INLINE int64_t packed_tile_size(int64_t words) {
   return words * kTileRows + kLanes;
 }
 
+constexpr int64_t kTilesAtOnce = 16;  // their sums' room in pack_tiles
+
 /// Row tiles [t0, t1), at most kTilesAtOnce, of one block of A, given as Aᵀ (k,m), row-major; adds
 /// each row of A to `sums` (m), in the order of k, if there are any. Eight words of a tile are
 /// taken at a time: then their sum stays in a register, and lines are read while they are in the
 /// cache.
-constexpr int64_t kTilesAtOnce = 16;
 template <typename T>
 GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride, int64_t k,
                             int64_t word0, int64_t words, int64_t t0, int64_t t1, int64_t m) {
@@ -250,7 +253,7 @@ GMLP_INLINE void pack_tiles(float* out, float* sums, const T* at, int64_t stride
         total = total + load(even, lanes);
         if (odd != nullptr) total = total + load(odd, lanes);
       }
-      totals[t - t0] = of_rows(total);
+      totals[t - t0] = keep_rows(total);
     }
   }
   for (int64_t t = t0; sums != nullptr && t < t1; ++t) {

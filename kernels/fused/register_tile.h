@@ -63,6 +63,12 @@ GMLP_INLINE void ask(const Lines::Rows& rows, int64_t row) {
   }
 }
 
+GMLP_INLINE void ask_all(const Lines& lines, int64_t rows) {
+  for (int64_t array = 0; array < lines.count; ++array) {
+    for (int64_t row = 0; row < rows; ++row) ask(lines.of[array], row);
+  }
+}
+
 /// Adds tile `i` of `tiles`'s share of the panel after `panel`.
 GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t panel, int64_t i,
                                 int64_t tiles) {
@@ -143,32 +149,25 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int6
                                                     const Lines& lines) {
   V16 c[kRows * kVectors];
 #pragma GCC unroll 32
-  for (int i = 0; i < kRows * kVectors; ++i) {
-    c[i] = zero();
-  }
+  for (int i = 0; i < kRows * kVectors; ++i) c[i] = zero();
   using Reader = TileReader<T, kPacked, kRows>;
   Reader a_rows = Reader::start(a, stride);
-  const auto step = [&]() __attribute__((always_inline)) {
-    add_words<1, T, kPacked, kRows, kVectors>(c, a_rows, b);
-  };
   const auto steps = [&]() __attribute__((always_inline)) {
     add_words<kUnroll, T, kPacked, kRows, kVectors>(c, a_rows, b);
   };
   // `lines` are asked for in the first words, unless B would push them out of L1 again before the
   // epilogue: then in the last. Where they are more than the words, all at once.
-  int64_t asking = lines.count * kRows * kUnroll;
-  if (asking > words) {
-    for (int64_t array = 0; array < lines.count; ++array) {
-      for (int64_t row = 0; row < kRows; ++row) ask(lines.of[array], row);
-    }
-    asking = 0;
+  int64_t asking_words = lines.count * kRows * kUnroll;
+  if (asking_words > words) {
+    ask_all(lines, kRows);
+    asking_words = 0;
   }
   const bool soon = words * kPanel <= kSoonFloats;
 #pragma GCC unroll 1
   for (int part = 0; part < 2; ++part) {
     if ((part == 0) == soon) {
 #pragma GCC unroll 1
-      for (int64_t i = 0; i < asking; i += kRows * kUnroll) {
+      for (int64_t i = 0; i < asking_words; i += kRows * kUnroll) {
         const Lines::Rows& rows = lines.of[i / (kRows * kUnroll)];
 #pragma GCC unroll 1
         for (int64_t row = 0; row < kRows; ++row) {
@@ -178,7 +177,7 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int6
       }
       continue;
     }
-    int64_t others = words - asking;
+    int64_t others = words - asking_words;
     // A's next cache lines, some rows' at a time: all rows come to them at once.
     if constexpr (!kPacked) {
       constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
@@ -198,9 +197,7 @@ static __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int6
       }
     }
     for (; others >= kUnroll; others -= kUnroll) steps();
-    if constexpr (kUnroll > 1) {
-      for (; others > 0; --others) step();
-    }
+    for (; others > 0; --others) add_words<1, T, kPacked, kRows, kVectors>(c, a_rows, b);
   }
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) {

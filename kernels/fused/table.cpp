@@ -81,11 +81,10 @@ int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
           void* workspace, int64_t m, int64_t n, int64_t k, Precision precision) {
-  if (precision == Precision::kBf16) {
-    gemm_as<Bf16Operand>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
-  } else {
-    gemm_as<float>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
-  }
+  const auto run = [&](auto operand) {
+    gemm_as<decltype(operand)>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
+  };
+  precision == Precision::kBf16 ? run(Bf16Operand{}) : run(0.0f);
 }
 
 /// As many accumulators as the register tile has rows, each a chain of its own.
@@ -120,7 +119,7 @@ double bf16_burst(int64_t iterations) {
 
 const Kernels& table() {
   static constexpr Kernels kTable{kIsaName,
-                                  sizeof(Bf16Operand) == sizeof(Bf16),
+                                  Operand<Bf16Operand>::kPerWord == 2,
                                   linear_workspace,
                                   linear_forward,
                                   linear_backward,

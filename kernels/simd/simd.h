@@ -6,10 +6,10 @@
 // that multiply them (GMLP_PAIRS), and for the plain array; elsewhere products take f32 in bf16
 // precision, too (Bf16Operand).
 //
-// Each header sets six names of its instruction set: kIsaName, and for gemm.h kTileRows and
-// kTileVectors (the register tile), kBlockTiles (row tiles that a task takes), kUnroll (words of a
-// product between two tests of its loop) and kEpilogueBeside (whether a tile's epilogue runs beside
-// the next tile's product).
+// Each header sets seven names of its instruction set: kIsaName, Bf16Operand, and for gemm.h
+// kTileRows and kTileVectors (the register tile), kBlockTiles (row tiles that a task takes),
+// kUnroll (words of a product between two tests of its loop) and kEpilogueBeside (whether a tile's
+// epilogue runs beside the next tile's product).
 //
 // A kernel source is compiled once per instruction set, with GMLP_ISA set to the namespace it fills
 // (scalar, avx2, ...). Everything here is static: two objects compiled with different -m flags must

@@ -57,10 +57,12 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   _mm256_maskstore_ps(p, lane_mask(count, 0), x.lo);
   _mm256_maskstore_ps(p + 8, lane_mask(count, 8), x.hi);
 }
-/// The lanes that a tile has rows for, and some more.
-GMLP_INLINE V16 of_rows(V16 x) {
+static_assert(kTileRows <= 8);
+/// The lanes that a tile has rows for; the others may be lost.
+GMLP_INLINE V16 keep_rows(V16 x) {
   return {x.lo, _mm256_setzero_ps()};
 }
+/// Stores them, and perhaps others behind them, sixteen at most.
 GMLP_INLINE void store_rows(float* p, V16 x) {
   _mm256_storeu_ps(p, x.lo);
 }

@@ -52,10 +52,11 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   }
   _mm512_mask_storeu_ps(p, first_lanes(count), x.v);
 }
-/// The lanes that a tile has rows for, and some more.
-GMLP_INLINE V16 of_rows(V16 x) {
+/// The lanes that a tile has rows for; the others may be lost.
+GMLP_INLINE V16 keep_rows(V16 x) {
   return x;
 }
+/// Stores them, and perhaps others behind them, sixteen at most.
 GMLP_INLINE void store_rows(float* p, V16 x) {
   store(p, x);
 }

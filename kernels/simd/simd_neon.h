@@ -1,7 +1,8 @@
 #pragma once
 // V16 as four NEON registers. A register tile of 6 x 16 keeps 24 accumulators, 4 of B and 1 of A in
-// the 32 registers; 24 independent chains cover 4 FMA a cycle at latency 4. bf16 is unpacked with
-// integer operations: every 64-bit Arm has these, few have instructions for bf16.
+// the 32 registers; 24 independent chains cover 4 FMA a cycle at latency 4. Saved bf16 is
+// rounded and widened with integer operations: every 64-bit Arm has these, few have instructions
+// for bf16.
 
 #include <arm_neon.h>
 
@@ -71,10 +72,11 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   store(whole, x);
   for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
 }
-/// The lanes that a tile has rows for, and some more.
-GMLP_INLINE V16 of_rows(V16 x) {
+/// The lanes that a tile has rows for; the others may be lost.
+GMLP_INLINE V16 keep_rows(V16 x) {
   return x;
 }
+/// Stores them, and perhaps others behind them, sixteen at most.
 GMLP_INLINE void store_rows(float* p, V16 x) {
   store(p, x);
 }

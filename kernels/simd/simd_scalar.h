@@ -46,10 +46,11 @@ GMLP_INLINE V16 load(const float* p, int64_t count) {
 GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   for (int64_t i = 0; i < count; ++i) p[i] = x.lane[i];
 }
-/// The lanes that a tile has rows for, and some more.
-GMLP_INLINE V16 of_rows(V16 x) {
+/// The lanes that a tile has rows for; the others may be lost.
+GMLP_INLINE V16 keep_rows(V16 x) {
   return x;
 }
+/// Stores them, and perhaps others behind them, sixteen at most.
 GMLP_INLINE void store_rows(float* p, V16 x) {
   store(p, x);
 }

@@ -69,6 +69,14 @@ int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& si
   return wrong;
 }
 
+/// What saved bits stand for.
+double widened(uint16_t bits) {
+  const uint32_t whole = static_cast<uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &whole, sizeof value);
+  return value;
+}
+
 struct MathResult {
   std::vector<float> x, gelu, dgelu;
 };
@@ -99,7 +107,7 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
     for (const fused::Precision precision : {fused::Precision::kF32, fused::Precision::kBf16}) {
       CHECK(wrong_products(*kernels, sizes, 0, precision) == 0);
       // Long k with what is left over from unrolled loops; where A is transposed, beyond one block
-      // of 800 words, 1600 in bf16.
+      // of 800 words, 1600 in pairs of bf16.
       for (const int64_t k : {255, 256, 257, 513, 700, 801, 1601}) {
         CHECK(wrong_products(*kernels, {1, 6, 7, 17, 33, 65}, k, precision) == 0);
       }
@@ -147,6 +155,63 @@ TEST_CASE("GELU of special values: NaN stays, zero is zero, far ends are x and 0
     CHECK(std::fabs(g[4]) < 1e-30F);
     CHECK(g[5] == Approx(5e-31F));
     CHECK(d[3] == 1.0F);
+  }
+}
+
+TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernels]") {
+  constexpr int64_t kTokens = 5;
+  constexpr int64_t kWidth = 6;  // D, and E
+  constexpr int64_t kRows = 3 * kTokens;
+  const fused::BlockShape shape{.batch = 3,
+                                .tokens = kTokens,
+                                .d_model = kWidth,
+                                .d_ffn = 2 * kWidth,
+                                .norm_eps = 1e-6F,
+                                .gate_eps = 1e-5F,
+                                .precision = fused::Precision::kBf16};
+  const auto random = [](const Shape& dims, uint64_t seed) {
+    return test::random_tensor(DType::kF32, dims, seed);
+  };
+  const Tensor x = random({kRows, kWidth}, 1);
+  const Tensor w1 = random({2 * kWidth, kWidth}, 2);
+  const Tensor w = random({kTokens, kTokens}, 3);
+  const Tensor w2 = random({kWidth, kWidth}, 4);
+  const Tensor b = random({kTokens}, 5);
+  const Tensor others = random({2 * kWidth}, 6);  // biases and norms
+  const float* any = others.data<float>();
+  const fused::BlockWeights<const float> weights{
+      any, any, w1.data<float>(), any, any, any, w.data<float>(), b.data<float>(), w2.data<float>(),
+      any};
+  for (const fused::Kernels* kernels : fused::available_kernels()) {
+    if (kernels->multiplies_pairs) continue;  // rounds what it multiplies, too
+    std::vector<float> statistics(4 * kRows);
+    std::vector<uint16_t> h(kRows * 2 * kWidth);
+    std::vector<uint16_t> t(kRows * kWidth);
+    const fused::BlockSaved saved{
+        statistics.data(), statistics.data() + kRows,     h.data(),
+        t.data(),          statistics.data() + 2 * kRows, statistics.data() + 3 * kRows};
+    const Tensor y = Tensor::zeros(DType::kF32, {kRows, kWidth});
+    fused::BlockData data{};
+    data.x = x.data<float>();
+    data.y = y.data<float>();
+    std::vector<char> room(static_cast<size_t>(kernels->block_workspace(shape)) + 64);
+    kernels->block_forward(data, saved, weights, room.data(), shape);
+    double worst = 0;
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t d = 0; d < kWidth; ++d) {
+        double expected = x.data<float>()[r * kWidth + d] + static_cast<double>(any[d]);
+        for (int64_t e = 0; e < kWidth; ++e) {
+          const double h_u = widened(h[static_cast<size_t>(r * 2 * kWidth + e)]);
+          const double g = widened(t[static_cast<size_t>(r * kWidth + e)]) +
+                           static_cast<double>(b.data<float>()[r % kTokens]);
+          const double u = h_u * 0.5 * std::erfc(-h_u / std::sqrt(2.0));
+          expected += u * g * w2.data<float>()[d * kWidth + e];
+        }
+        worst = std::max(worst, std::fabs(y.data<float>()[r * kWidth + d] - expected));
+      }
+    }
+    INFO(kernels->isa);
+    CHECK(worst < 5e-6);
   }
 }
 
