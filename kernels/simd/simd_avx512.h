@@ -76,9 +76,10 @@ GMLP_INLINE V16 operator/(V16 a, V16 b) {
 GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
-/// sum += a * b, rounded as fma rounds, in sum's own register: a tile's sums leave none to move to.
+/// sum += a * b, rounded as fma rounds. (An instruction written out, as AVX2 has it, puts the sums
+/// of `multiply_beside` on the stack; spilled_sums.sh looks for that.)
 GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
-  asm("vfmadd231ps %2, %1, %0" : "+v"(sum.v) : "v"(a.v), "v"(b.v));
+  sum = fma(a, b, sum);
 }
 GMLP_INLINE V16 sqrt(V16 x) {
   return {_mm512_sqrt_ps(x.v)};

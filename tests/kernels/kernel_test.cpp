@@ -43,30 +43,38 @@ std::vector<float> exact_product(const std::vector<float>& a, const std::vector<
   return c;
 }
 
-/// The number of sizes at which the product differs or a guard is hurt.
-int wrong_products(const fused::Kernels& kernels, const std::vector<int64_t>& sizes, int64_t depth,
-                   fused::Precision precision) {
+/// One way to multiply, and the number of products in which it was wrong or hurt a guard.
+struct Multiplier {
+  const fused::Kernels* kernels;
+  fused::Precision precision;
   int wrong = 0;
+};
+
+void count_wrong_products(std::vector<Multiplier>& multipliers, const std::vector<int64_t>& sizes,
+                          const std::vector<int64_t>& depths) {
   for (const int64_t m : sizes) {
     for (const int64_t n : sizes) {
-      for (const int64_t k : depth == 0 ? sizes : std::vector<int64_t>{depth}) {
+      for (const int64_t k : depths) {
         const std::vector<float> a = small_integers(m * k, 1);
         const std::vector<float> b = small_integers(k * n, 2);
         for (int form = 0; form < 4; ++form) {
           const bool at = (form & 1) != 0;
           const bool bt = (form & 2) != 0;
-          test::Guarded c(m * n);
-          test::Guarded room(kernels.gemm_workspace(m, n, k) / static_cast<int64_t>(sizeof(float)));
-          kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k, precision);
           const std::vector<float> expected = exact_product(a, b, at, bt, m, n, k);
-          const bool same =
-              std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0;
-          wrong += same && c.intact() && room.intact() ? 0 : 1;
+          for (Multiplier& by : multipliers) {
+            const fused::Kernels& kernels = *by.kernels;
+            test::Guarded c(m * n);
+            test::Guarded room(kernels.gemm_workspace(m, n, k) /
+                               static_cast<int64_t>(sizeof(float)));
+            kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k, by.precision);
+            const bool same =
+                std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0;
+            by.wrong += same && c.intact() && room.intact() ? 0 : 1;
+          }
         }
       }
     }
   }
-  return wrong;
 }
 
 /// What saved bits stand for.
@@ -101,23 +109,21 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
   std::vector<int64_t> sizes;
   for (int64_t s = 1; s <= 17; ++s) sizes.push_back(s);
   for (const int64_t s : {31, 32, 33, 63, 64, 65}) sizes.push_back(s);
-  set_thread_count(1);  // thousands of tiny products
+  std::vector<Multiplier> multipliers;
   for (const fused::Kernels* kernels : fused::available_kernels()) {
-    INFO(kernels->isa);
-    for (const fused::Precision precision : {fused::Precision::kF32, fused::Precision::kBf16}) {
-      CHECK(wrong_products(*kernels, sizes, 0, precision) == 0);
-      // Long k with what is left over from unrolled loops; where A is transposed, beyond one block
-      // of 800 words, 1600 in pairs of bf16.
-      for (const int64_t k : {255, 256, 257, 513, 700, 801, 1601}) {
-        CHECK(wrong_products(*kernels, {1, 6, 7, 17, 33, 65}, k, precision) == 0);
-      }
-    }
+    multipliers.push_back({kernels, fused::Precision::kF32});
+    multipliers.push_back({kernels, fused::Precision::kBf16});
   }
+  set_thread_count(1);  // thousands of tiny products
+  count_wrong_products(multipliers, sizes, sizes);
+  // Long k with what is left over from unrolled loops; where A is transposed, beyond one block of
+  // 800 words, 1600 in pairs of bf16.
+  count_wrong_products(multipliers, {1, 6, 7, 17, 33, 65}, {255, 256, 257, 513, 700, 801, 1601});
   set_thread_count(2);
-  for (const fused::Kernels* kernels : fused::available_kernels()) {
-    for (const fused::Precision precision : {fused::Precision::kF32, fused::Precision::kBf16}) {
-      CHECK(wrong_products(*kernels, {5, 100, 129}, 0, precision) == 0);
-    }
+  count_wrong_products(multipliers, {5, 100, 129}, {5, 100, 129});
+  for (const Multiplier& by : multipliers) {
+    INFO(by.kernels->isa << (by.precision == fused::Precision::kBf16 ? " in bf16" : " in f32"));
+    CHECK(by.wrong == 0);
   }
 }
 

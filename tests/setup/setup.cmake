@@ -13,3 +13,11 @@ if(NOT GMLP_SANITIZE)
   set_tests_properties("setup: kernel objects define no symbol outside of their instruction set"
                        PROPERTIES LABELS setup TIMEOUT 60)
 endif()
+
+# What optimised code for x86 looks like; other compilers name their registers otherwise.
+if(NOT GMLP_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE MATCHES "Rel"
+   AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_test(NAME "setup: kernels keep a tile's sums in registers"
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/spilled_sums.sh ${CMAKE_BINARY_DIR})
+  set_tests_properties("setup: kernels keep a tile's sums in registers" PROPERTIES LABELS setup TIMEOUT 60)
+endif()

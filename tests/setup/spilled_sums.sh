@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# A tile's sums must stay in registers: code that stores each of them to the stack after its product runs at half
+# the speed, and no other test would notice. Fails where ten or more products of a function are stored to the stack
+# within the three instructions behind them.
+#
+#   usage: spilled_sums.sh BUILD_DIR
+set -euo pipefail
+mapfile -t objects < <(find "$1" -path '*gmlp_fused_avx*' -name '*.o')
+((${#objects[@]})) || { echo "no fused objects below $1"; exit 1; }
+# shellcheck disable=SC2016  # the $ are perl's
+objdump -d -C --no-show-raw-insn "${objects[@]}" | perl -ne '
+  sub report { if ($spilled >= 10) { print "$spilled sums stored: $function\nin $object\n"; $bad = 1 } }
+  if (/^[0-9a-f]+ <(.*)>:$/) { report(); ($function, $spilled, %recent) = ($1, 0); next }
+  if (/^(\S+):\s+file format/) { report(); ($object, $spilled) = ($1, 0); next }
+  next unless /\t/;
+  for my $sum (keys %recent) {
+    if (/\tvmov[au]p[sd] +%\Q$sum\E,(-?0x[0-9a-f]+)?\(%r[sb]p\)/) { ++$spilled; delete $recent{$sum} }
+    elsif (--$recent{$sum} == 0) { delete $recent{$sum} }
+  }
+  if (/\tv(?:fmadd231|dpbf16)ps .*%([xyz]mm\d+)\s*$/) { ++$products; $recent{$1} = 3 }
+  END {
+    report();
+    if ($products) { print "$products products looked at\n" } else { print "no products found\n"; $bad = 1 }
+    $? = $bad ? 1 : 0;
+  }'
