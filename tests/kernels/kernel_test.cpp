@@ -200,7 +200,7 @@ TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernel
     fused::BlockData data{};
     data.x = x.data<float>();
     data.y = y.data<float>();
-    std::vector<char> room(static_cast<size_t>(kernels->block_workspace(shape)) + 64);
+    std::vector<char> room(static_cast<size_t>(kernels->block_workspace(shape)) + 64, '\xFF');
     kernels->block_forward(data, saved, weights, room.data(), shape);
     double worst = 0;
     for (int64_t r = 0; r < kRows; ++r) {
@@ -213,7 +213,7 @@ TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernel
           const double u = h_u * 0.5 * std::erfc(-h_u / std::sqrt(2.0));
           expected += u * g * w2.data<float>()[d * kWidth + e];
         }
-        worst = std::max(worst, std::fabs(y.data<float>()[r * kWidth + d] - expected));
+        worst = test::worse(worst, std::fabs(y.data<float>()[r * kWidth + d] - expected));
       }
     }
     INFO(kernels->isa);
@@ -242,7 +242,7 @@ TEST_CASE("the fused linear layer equals the reference in double", "[kernels]") 
       const Tensor dx = Tensor::zeros(DType::kF32, x.shape());
       const Tensor dw = Tensor::zeros(DType::kF32, w.shape());
       const Tensor db = Tensor::zeros(DType::kF32, b.shape());
-      std::vector<char> room(static_cast<size_t>(kernels->linear_workspace(shape)) + 64);
+      std::vector<char> room(static_cast<size_t>(kernels->linear_workspace(shape)) + 64, '\xFF');
       kernels->linear_forward(y.data<float>(), x.data<float>(), w.data<float>(), b.data<float>(),
                               room.data(), shape);
       kernels->linear_backward(dx.data<float>(), dw.data<float>(), db.data<float>(),

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "tests/support/catch.h"
+#include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
 
 namespace gmlp {
@@ -62,7 +63,7 @@ void expect_forward_logits(const LanguageConfig& config, DType dtype, Family fam
       for (int64_t v = 0; v < config.vocab; ++v) {
         const double difference =
             logits[static_cast<size_t>(v)] - expected.at(t * config.vocab + v);
-        worst = std::fmax(worst, std::fabs(difference));
+        worst = test::worse(worst, std::fabs(difference));
       }
       INFO("position " << t);
       CHECK(worst <= tolerance);

@@ -132,10 +132,10 @@ TEST_CASE("a checkpointed block computes the same bits in less memory", "[agreem
   checkpoint.checkpoint = true;
   const Result kept = run(config, 4, {}, DType::kF32, Family::kFused);
   const Result again = run(config, 4, {}, DType::kF32, checkpoint);
-  CHECK(test::max_difference(kept.y, again.y) == 0);
-  CHECK(test::max_difference(kept.dx, again.dx) == 0);
+  CHECK(test::same_bits(kept.y, again.y));
+  CHECK(test::same_bits(kept.dx, again.dx));
   for (size_t i = 0; i < kept.gradients.size(); ++i) {
-    CHECK(test::max_difference(kept.gradients[i], again.gradients[i]) == 0);
+    CHECK(test::same_bits(kept.gradients[i], again.gradients[i]));
   }
 }
 
@@ -181,8 +181,8 @@ TEST_CASE("a fused prediction does not depend on the batch it is in", "[agreemen
     return all;
   };
   const Tensor whole = predict(64);
-  CHECK(test::max_difference(predict(1), whole) == 0);
-  CHECK(test::max_difference(predict(7), whole) == 0);
+  CHECK(test::same_bits(predict(1), whole));
+  CHECK(test::same_bits(predict(7), whole));
 }
 
 TEST_CASE("a frozen block gives the same bits pass after pass in both precisions", "[agreement]") {
@@ -206,7 +206,7 @@ TEST_CASE("a frozen block gives the same bits pass after pass in both precisions
        {fused::Precision::kF32, fused::Precision::kBf16, fused::Precision::kF32}) {
     const Tensor expected = pass(plain, precision, false);
     for (const bool recording : {false, false, true, false}) {
-      CHECK(test::max_difference(pass(frozen, precision, recording), expected) == 0);
+      CHECK(test::same_bits(pass(frozen, precision, recording), expected));
     }
   }
   CHECK(room.used_bytes() > 0);

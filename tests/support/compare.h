@@ -1,7 +1,10 @@
 #pragma once
-// How far two tensors are apart, in the measure of the project's promises.
+// How far two tensors are apart, in the measure of the project's promises. What is NaN is
+// infinitely far from everything: std::fmax and std::max would pass over it.
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/tensor.h"
 
@@ -19,11 +22,22 @@ inline double norm_relative(const Tensor& a, const Tensor& b, double floor = 1e-
   return std::sqrt(difference) / std::fmax(std::sqrt(size), floor);
 }
 
+/// The larger of two differences.
+inline double worse(double worst, double difference) {
+  return std::isnan(difference) ? HUGE_VAL : std::max(worst, difference);
+}
+
 /// The largest |a - b|.
 inline double max_difference(const Tensor& a, const Tensor& b) {
   double worst = 0;
-  for (int64_t i = 0; i < b.elements(); ++i) worst = std::fmax(worst, std::fabs(a.at(i) - b.at(i)));
+  for (int64_t i = 0; i < b.elements(); ++i) worst = worse(worst, std::fabs(a.at(i) - b.at(i)));
   return worst;
+}
+
+/// The same shape, type and bits.
+inline bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         std::memcmp(a.raw(), b.raw(), static_cast<size_t>(b.bytes())) == 0;
 }
 
 }  // namespace gmlp::test

@@ -1,8 +1,10 @@
 #pragma once
-// Memory between two guards: whoever writes beyond its ends changes them.
+// Memory between two guards: whoever writes beyond its ends changes them. All of it is NaN before,
+// in f32 and in bf16, so that who reads what was never written is found out, too.
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace gmlp::test {
@@ -10,20 +12,22 @@ namespace gmlp::test {
 class Guarded {
  public:
   explicit Guarded(int64_t floats)
-      : size_(floats), data_(static_cast<size_t>(floats) + 2 * kGuard, kMark) {}
+      : size_(floats), data_(static_cast<size_t>(floats) + 2 * kGuard) {
+    std::memset(data_.data(), kMark, data_.size() * sizeof(float));
+  }
   float* data() { return data_.data() + kGuard; }
   int64_t size() const { return size_; }
   bool intact() const {
-    for (size_t i = 0; i < kGuard; ++i) {
-      if (data_[i] != kMark || data_[kGuard + static_cast<size_t>(size_) + i] != kMark)
-        return false;
-    }
-    return true;
+    float untouched[kGuard];
+    std::memset(untouched, kMark, sizeof untouched);
+    const float* end = data_.data() + kGuard + size_;
+    return std::memcmp(data_.data(), untouched, sizeof untouched) == 0 &&
+           std::memcmp(end, untouched, sizeof untouched) == 0;
   }
 
  private:
   static constexpr size_t kGuard = 64;
-  static constexpr float kMark = -12345.5F;
+  static constexpr int kMark = 0xFF;  // of each byte
   int64_t size_;
   std::vector<float> data_;
 };

@@ -64,8 +64,8 @@ TEST_CASE("weights of another program start a run: unpadded header, any order") 
   REQUIRE(theirs.entries().size() == ours.entries().size());
   for (const gmlp::SafetensorsFile::Entry& entry : ours.entries()) {
     INFO(entry.name);
-    CHECK(gmlp::test::max_difference(theirs.read(entry.name, gmlp::DType::kF32),
-                                     ours.read(entry.name, gmlp::DType::kF32)) == 0);
+    CHECK(gmlp::test::same_bits(theirs.read(entry.name, gmlp::DType::kF32),
+                                ours.read(entry.name, gmlp::DType::kF32)));
   }
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("predict writes the logits of a float array") {
   gmlp::Arena arena;
   const gmlp::Tensor logits =
       gmlp::predict_logits(*loaded.model, images, gmlp::Family::kFused, arena);
-  CHECK(gmlp::test::max_difference(written.to_tensor(gmlp::DType::kF32, "y.npy"), logits) == 0);
+  CHECK(gmlp::test::same_bits(written.to_tensor(gmlp::DType::kF32, "y.npy"), logits));
 
   // Another size is wrong use, with the sizes and the way out in the message.
   gmlp::write_npy(scratch.file("big.npy"),
