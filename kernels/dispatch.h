@@ -106,8 +106,9 @@ struct AdamWFactors {
   float grad_scale;
 };
 
-/// All f32. Outputs first, then the incoming gradient, inputs, workspace, sizes. dx is written,
-/// gradients of weights are added to; dx may be nullptr in linear_backward, bias and dbias too.
+/// All f32, but for h and t that are saved in bf16. Outputs first, then the incoming gradient,
+/// inputs, workspace, sizes. dx is written, gradients of weights are added to; dx may be nullptr in
+/// linear_backward, bias and dbias too.
 struct Kernels {
   const char* isa;
   /// In bf16 precision products take pairs of bf16. Elsewhere they take f32 even then, and only

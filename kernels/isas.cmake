@@ -1,5 +1,5 @@
 # The instruction sets that sources on kernels/simd are compiled for on this kind of processor, with their
-# flags. A new one is a header in simd/, its lines here and in dispatch.cpp.
+# flags. A new one is a header in simd/, its lines here, in simd/simd.h, in dispatch.cpp and in the ladder.
 set(GMLP_ISAS scalar)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND GMLP_ISAS avx2 avx512 avx512bf16)

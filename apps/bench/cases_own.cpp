@@ -91,7 +91,7 @@ struct LinearRun {
         x(random_numbers({s.rows, s.in}, 1.7)),
         weight(random_numbers({s.out, s.in}, 0.1)),
         bias(random_numbers({s.out}, 1.0)),
-        y(Tensor::zeros(DType::kF32, {s.rows, s.out})),
+        y(random_numbers({s.rows, s.out}, 1e-3)),  // backward, alone, takes it for dy
         dx(Tensor::zeros(DType::kF32, {s.rows, s.in})),
         dweight(Tensor::zeros(DType::kF32, {s.out, s.in})),
         dbias(Tensor::zeros(DType::kF32, {s.out})),

@@ -27,7 +27,6 @@ namespace {
 constexpr int kDefaultRepeat = 9;
 constexpr int kAttempts = 3;
 constexpr double kTurnSeconds = 0.02;
-constexpr double kPeakSeconds = 0.05;
 
 struct Found {
   std::string by;

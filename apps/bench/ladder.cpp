@@ -77,7 +77,6 @@ constexpr float kEps = 1e-6F;
 constexpr double kTolerance = 1e-4;  // of the largest element
 constexpr int kDefaultRepeat = 5;
 constexpr int kAttempts = 3;
-constexpr double kPeakSeconds = 0.05;
 
 /// The stage's numbers; W twice, as the model holds it and as B of the product.
 struct Stage {
@@ -276,6 +275,10 @@ void add_row(Report& report, int number, const Rung& rung, const Times& times) {
 
 void run_ladder(const BenchOptions& options) {
   const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  if (options.threads > 1) {
+    fail_input("--threads {}: every rung of the ladder runs on one thread; leave it out",
+               options.threads);
+  }
   set_thread_count(1);
   const ladder::Rungs& rungs = ladder::rungs_of(fused::kernels().isa);
   const Stage stage;

@@ -2,11 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include "apps/bench/options.h"
 #include "apps/training/main_guard.h"
@@ -24,7 +26,8 @@ constexpr const char* kUsage =
     "  gmlp-bench step      one training step: forward, backward, optimizer, memory\n"
     "  gmlp-bench infer     one forward pass that keeps nothing\n"
     "  gmlp-bench decode    a causal model writing, with its cache and without\n"
-    "  gmlp-bench peak      what the machine does at most: multiply-adds, bf16 dots, bandwidth\n"
+    "  gmlp-bench peak      what the machine does at most: multiply-adds, bf16 products, "
+    "bandwidth\n"
     "  gmlp-bench ladder    one product from three loops to the fused kernel, rung by rung\n\n"
     "Try: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
     "`gmlp-bench VERB --help` lists a verb's options.\n";
@@ -75,8 +78,6 @@ void add_model_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--input-array", options.input_array, "Take these images, float32 NCHW")
       ->type_name("FILE.npy");
   app.add_flag("--profile", options.profile, "Say where the time goes");
-  app.add_flag("--checkpoint-activations", options.checkpoint_activations,
-               "Keep the blocks' inputs only and compute the rest again");
 }
 
 void add_decode_options(CLI::App& app, BenchOptions& options) {
@@ -86,11 +87,25 @@ void add_decode_options(CLI::App& app, BenchOptions& options) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--seq-len", options.seq_len, "Tokens of the window, and to write")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 16))
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 13))  // W has its square
       ->capture_default_str();
   app.add_option("--depth", options.depth, "Another number of blocks")->check(CLI::Range(1, 10000));
   app.add_option("--vocab-size", options.vocab_size, "Another number of words")
       ->check(CLI::Range(1, 1 << 24));
+}
+
+/// Before minutes of measuring, not after them.
+void require_place_to_write(const char* option, const std::string& path) {
+  if (path.empty()) return;
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (!std::filesystem::is_directory(folder)) {
+    fail_input("{} {}: there is no folder {}; make it, or choose another", option, path,
+               folder.string());
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    fail_input("{} {}: you may not write into {}; choose another folder", option, path,
+               folder.string());
+  }
 }
 
 /// Chooses the kernels' table before anything asks for it.
@@ -112,6 +127,10 @@ int run_verb(const Verb& verb, const std::vector<std::string>& arguments) {
   add_common_options(app, options);
   if (verb.takes_model) {
     add_model_options(app, options);
+    if (verb.run == run_step) {
+      app.add_flag("--checkpoint-activations", options.checkpoint_activations,
+                   "Keep the blocks' inputs only and compute the rest again");
+    }
   } else if (verb.run == run_decode) {
     add_decode_options(app, options);
   } else if (verb.run == run_kernels) {
@@ -119,6 +138,8 @@ int run_verb(const Verb& verb, const std::vector<std::string>& arguments) {
     app.add_option("--svg", options.svg, "Draw the shares of the peak")->type_name("FILE.svg");
   }
   if (!parse_arguments(app, arguments)) return kExitSuccess;
+  require_place_to_write("--json", options.json);
+  require_place_to_write("--svg", options.svg);
   choose_isa(options.isa);
   if (options.threads > 0) set_thread_count(options.threads);
   verb.run(options);

@@ -1,4 +1,4 @@
-// gmlp-bench peak: FMA, bf16 dot and triad, on one thread and on all.
+// gmlp-bench peak: FMA, bf16 products and triad, on one thread and on all.
 
 #include "kernels/peak.h"
 

@@ -5,6 +5,8 @@
 
 namespace gmlp {
 
+constexpr double kPeakSeconds = 0.05;  // for one probe
+
 /// GFLOP/s of `threads` threads doing nothing but multiply-adds on registers, the best of a few
 /// bursts, `seconds` in all; in "bf16", dot products of pairs where this instruction set has them.
 double peak_gflops(const std::string& precision, int threads, double seconds);

@@ -10,8 +10,6 @@
 
 namespace gmlp {
 
-constexpr double kPeakSeconds = 0.05;  // for one probe of the machine's peak
-
 class RunTable {
  public:
   /// To be made when weights and optimizer state are in memory and nothing was run: memory is

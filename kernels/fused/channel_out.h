@@ -102,7 +102,7 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<S>& chunk, const
       add_lines(lines, t_saved + row * width + col, width);
       add_lines(lines, dt + row * e_stride + col, e_stride);
       add_lines(lines, place_of(gated_half, (row - half_begin) / Operand<T>::kPerWord, col),
-                kPanel);
+                kPanel / Operand<T>::kPerWord);  // a word has one row, or two
       add_lines(lines, dh + row * f_stride + col, f_stride);
     };
     // After each product: this epilogue waits longer for itself than a product beside it can hide.

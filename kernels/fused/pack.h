@@ -285,21 +285,4 @@ GMLP_INLINE void pack_weight_tiles(float* out, const float* source, int64_t n, b
   });
 }
 
-/// dst (rows, stride_of<T>) = source (rows, cols) in T, the pad zeroed: A of a GEMM from f32.
-template <typename T>
-GMLP_INLINE void copy_weight(T* dst, const float* source, int64_t rows, int64_t cols) {
-  const int64_t stride = stride_of<T>(cols);
-  each_task(rows, [&](const Turn& turn) {
-    const int64_t i = turn.task;
-    alignas(64) float line[kLanes];
-    for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
-      for (int64_t j = 0; j < kLanes; ++j) {
-        const int64_t col = j0 + j;
-        line[j] = col >= cols ? 0.0f : source[i * cols + col];
-      }
-      store(dst + i * stride + j0, load(line), smaller(kLanes, stride - j0));
-    }
-  });
-}
-
 }  // namespace gmlp::fused::GMLP_ISA

@@ -1,4 +1,5 @@
-// The table of this instruction set, and the two probes that tests and benchmarks call.
+// The table of this instruction set, and the probes in it that only tests and benchmarks call:
+// vector math, a plain product, bursts of nothing but products.
 
 #include "kernels/fused/table.h"
 
@@ -42,6 +43,23 @@ GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k) {
   return room;
 }
 
+/// dst (rows, stride_of<T>) = source (rows, cols) in T, the pad zeroed.
+template <typename T>
+void copy_operand(T* dst, const float* source, int64_t rows, int64_t cols) {
+  const int64_t stride = stride_of<T>(cols);
+  each_task(rows, [&](const Turn& turn) {
+    const int64_t i = turn.task;
+    alignas(64) float line[kLanes];
+    for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
+      for (int64_t j = 0; j < kLanes; ++j) {
+        const int64_t col = j0 + j;
+        line[j] = col >= cols ? 0.0f : source[i * cols + col];
+      }
+      store(dst + i * stride + j0, load(line), smaller(kLanes, stride - j0));
+    }
+  });
+}
+
 template <typename T>
 void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
              void* workspace, int64_t m, int64_t n, int64_t k) {
@@ -49,13 +67,13 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
   const GemmRoom<T> room = carve_gemm<T>(carver, m, n, k);
   pack_b<T>(room.b, b, b_transposed ? k : n, k, b_transposed);
   if (a_transposed) {
-    copy_weight(room.a, a, k, m);
+    copy_operand(room.a, a, k, m);
     for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
     const TransposedProduct<T> product[] = {{c, nullptr, room.a, room.b, k}};
     gemm_transposed(product, n, stride_of<T>(m), room.a_room, words_of<T>(k), m);
     return;
   }
-  copy_weight(room.a, a, m, k);
+  copy_operand(room.a, a, m, k);
   each_task(row_blocks(m), [&](const Turn& turn) {
     const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
@@ -94,9 +112,10 @@ double burst(int64_t iterations) {
   V16 c[kChains];
 #pragma GCC unroll 16
   for (int i = 0; i < kChains; ++i) c[i] = set1(static_cast<float>(i));
-  const V16 a = set1(0.5f);
+  V16 a = set1(0.5f);
   const V16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
+    asm("" : "+m"(a));  // it may have changed: else plain arrays multiply once, before the loop
 #pragma GCC unroll 16
     for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a, b);
   }

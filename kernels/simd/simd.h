@@ -6,7 +6,7 @@
 // that multiply them (GMLP_PAIRS), and for the plain array; elsewhere products take f32 in bf16
 // precision, too (Bf16Operand).
 //
-// Each header sets seven names of its instruction set: kIsaName, Bf16Operand, and for gemm.h
+// Each header sets seven names of its instruction set: kIsaName, Bf16Operand, and for products
 // kTileRows and kTileVectors (the register tile), kBlockTiles (row tiles that a task takes),
 // kUnroll (words of a product between two tests of its loop) and kEpilogueBeside (whether a tile's
 // epilogue runs beside the next tile's product).

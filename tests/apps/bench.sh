@@ -81,5 +81,5 @@ expect_status 0 "$bench" ladder --repeat 1 --json found.json
 expect_text out.txt "fused: channel_in"
 expect_between 9 "$(grep -c '"rung":' found.json)" 9 "the number of rungs"
 
-expect_status 1 "$bench" infer --model gmlp_nano_28 --depth 1 --batch-size 1 --repeat 1 --threads 1 \
+expect_status 2 "$bench" infer --model gmlp_nano_28 --depth 1 --batch-size 1 --repeat 1 --threads 1 \
   --json no/such/folder/found.json

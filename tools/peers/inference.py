@@ -112,4 +112,6 @@ def compare_inference(options):
     print("graph that PyTorch exports (stock) and on gmlp's (tuned), both f32;")
     print("median of rounds, ratios round by round with the least and the most")
     cases = [case for case in CASES if (options.only or "") in case[0]]
+    if not cases:
+        print(f"--only {options.only}: inference is of {CASES[0][0]} alone, so nothing is measured")
     return [row for name, batch in cases for row in compare(name, batch, options)]

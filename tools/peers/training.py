@@ -137,7 +137,10 @@ def compare_training(options):
     for kind in wanted:
         if not blas_folder(kind):
             print(f"not here, so left out: {BLAS[kind][0]} ({BLAS[kind][1]})")
-    contenders = ["f32"] + [kind for kind in wanted if blas_folder(kind)] + ["bf16"]
+    here = [kind for kind in wanted if blas_folder(kind)]
+    if not here:
+        fail(f"--blas {options.blas}: none of them is here; `./dev bench --peers` installs them")
+    contenders = ["f32"] + here + ["bf16"]
     print_head(contenders, options)
     names = [name for name in CASES if (options.only or "") in name]
     return [row for name in names for row in compare(name, contenders, options)]
