@@ -115,7 +115,7 @@ echo continue >"$build/bochs.debugger"  # Debian's Bochs has a debugger, which w
 rm -f "$printed" "$build/disk.iso.lock"
 export TERM=xterm
 # Its display wants a terminal to draw on, which is given one that nobody sees.
-tail -f /dev/null | setsid script -qec "bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" /dev/null >/dev/null 2>&1 &
+tail -f /dev/null --pid=$$ | setsid script -qec "bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" /dev/null >/dev/null 2>&1 &
 emulator=$!
 trap 'kill -- "-$emulator" 2>/dev/null || true' EXIT
 shown=0
