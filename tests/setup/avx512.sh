@@ -112,15 +112,21 @@ log: $build/bochs.log
 panic: action=fatal
 CONFIG
 echo continue >"$build/bochs.debugger"  # Debian's Bochs has a debugger, which waits for a command
-rm -f "$printed" "$build/disk.iso.lock"
+rm -f "$printed" "$build/disk.iso.lock" "$build/bochs.out"
 export TERM=xterm
-# Its display wants a terminal to draw on, which is given one that nobody sees.
-tail -f /dev/null --pid=$$ | setsid script -qec "bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" /dev/null >/dev/null 2>&1 &
+# Its debugger wants a terminal, too; and what it draws on another, of its own, somebody must look at, or it waits.
+tail -f /dev/null --pid=$$ |
+  setsid script -qefc "bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" "$build/bochs.out" >/dev/null 2>&1 &
 emulator=$!
-trap 'kill -- "-$emulator" 2>/dev/null || true' EXIT
+trap 'kill -- "-$emulator" $(jobs -p) 2>/dev/null || true' EXIT
+screen=
 shown=0
 while kill -0 "$emulator" 2>/dev/null && ! grep -q '^verdict:.' "$printed" 2>/dev/null; do
   sleep 5
+  if [[ -z $screen ]]; then
+    screen=$(sed -n 's/.*connected to screen "\([^"]*\)".*/\1/p' "$build/bochs.out")
+    [[ -z $screen ]] || cat "$screen" >/dev/null 2>&1 &
+  fi
   [[ -e $printed ]] || continue
   tail -c "+$((shown + 1))" "$printed"
   shown=$(wc -c <"$printed")

@@ -2,6 +2,7 @@
 // Memory between two guards: whoever writes beyond its ends changes them. All of it is NaN before,
 // in f32 and in bf16, so that who reads what was never written is found out, too.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,11 +19,12 @@ class Guarded {
   float* data() { return data_.data() + kGuard; }
   int64_t size() const { return size_; }
   bool intact() const {
-    float untouched[kGuard];
-    std::memset(untouched, kMark, sizeof untouched);
-    const float* end = data_.data() + kGuard + size_;
-    return std::memcmp(data_.data(), untouched, sizeof untouched) == 0 &&
-           std::memcmp(end, untouched, sizeof untouched) == 0;
+    const auto untouched = [](const float* guard) {
+      const auto* bytes = reinterpret_cast<const unsigned char*>(guard);
+      return std::all_of(bytes, bytes + kGuard * sizeof(float),
+                         [](unsigned char byte) { return byte == kMark; });
+    };
+    return untouched(data_.data()) && untouched(data_.data() + kGuard + size_);
   }
 
  private:
