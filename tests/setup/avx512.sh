@@ -116,9 +116,10 @@ rm -f "$printed" "$build/disk.iso.lock" "$build/bochs.out"
 export TERM=xterm
 # Its debugger wants a terminal, too; and what it draws on another, of its own, somebody must look at, or it waits.
 tail -f /dev/null --pid=$$ |
-  setsid script -qefc "bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" "$build/bochs.out" >/dev/null 2>&1 &
+  setsid script -qefc "echo \$\$ >$build/bochs.pid; exec bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" \
+    "$build/bochs.out" >/dev/null 2>&1 &
 emulator=$!
-trap 'kill -- "-$emulator" $(jobs -p) 2>/dev/null || true' EXIT
+trap 'kill -KILL "$(cat "$build/bochs.pid")" $(jobs -p) 2>/dev/null || true' EXIT  # it heeds nothing less
 screen=
 shown=0
 while kill -0 "$emulator" 2>/dev/null && ! grep -q '^verdict:.' "$printed" 2>/dev/null; do
