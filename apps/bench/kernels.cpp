@@ -12,6 +12,7 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/chart.h"
+#include "apps/bench/measure.h"
 #include "apps/bench/options.h"
 #include "apps/bench/peaks.h"
 #include "apps/bench/report.h"
@@ -102,8 +103,7 @@ void check_agreement(const Case& c) {
     double difference = 0;
     for (int64_t i = 0; i < std::min(first.elements(), result.elements()); ++i) {
       largest = std::max(largest, std::abs(first.at(i)));
-      const double apart = std::abs(first.at(i) - result.at(i));
-      difference = std::isnan(apart) ? HUGE_VAL : std::max(difference, apart);
+      difference = worse(difference, std::abs(first.at(i) - result.at(i)));
     }
     if (!(difference <= tolerance * largest)) {
       fail_run(

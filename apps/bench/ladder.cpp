@@ -13,6 +13,7 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/ladder/rungs.h"
+#include "apps/bench/measure.h"
 #include "apps/bench/options.h"
 #include "apps/bench/peaks.h"
 #include "apps/bench/report.h"
@@ -185,8 +186,7 @@ void check_result(const Stage& s, const Rung& rung, const Tensor& expected) {
     const float* got = s.z.data<float>() + r * rung.z_stride;
     for (int64_t c = 0; c < kOut; ++c) {
       largest = std::max(largest, static_cast<double>(std::abs(want[c])));
-      const double off = static_cast<double>(std::abs(want[c] - got[c]));
-      if (!(off <= difference)) difference = off;  // NaN is the largest of all
+      difference = worse(difference, static_cast<double>(std::abs(want[c] - got[c])));
     }
   }
   if (!(difference <= kTolerance * largest)) {

@@ -98,6 +98,9 @@ void add_decode_options(CLI::App& app, BenchOptions& options) {
 void require_place_to_write(const char* option, const std::string& path) {
   if (path.empty()) return;
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (std::filesystem::is_directory(path)) {
+    fail_input("{} {}: a folder; name a file in it", option, path);
+  }
   if (!std::filesystem::is_directory(folder)) {
     fail_input("{} {}: there is no folder {}; make it, or choose another", option, path,
                folder.string());

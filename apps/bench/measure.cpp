@@ -70,6 +70,10 @@ void reset_peak_resident() {
   std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets VmHWM to the present VmRSS
 }
 
+double worse(double worst, double difference) {
+  return std::isnan(difference) ? HUGE_VAL : std::max(worst, difference);
+}
+
 bool peak_moved(double before, double after) {
   return std::abs(after - before) > kPeakTolerance * std::max(before, after);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Clocks, spreads and memory: what every command of gmlp-bench measures with.
+// Clocks, spreads and memory: what every command of gmlp-bench measures and compares with.
 
 #include <cstdint>
 #include <functional>
@@ -26,6 +26,9 @@ Spread spread_of(const std::vector<double>& values, const std::function<double(d
 int64_t resident_bytes();
 int64_t peak_resident_bytes();
 void reset_peak_resident();
+
+/// The larger of two differences; NaN, which std::max would pass over, is the largest of all.
+double worse(double worst, double difference);
 
 /// Whether two probes of the machine's peak, before and after a case, differ by more than a few per
 /// cent: somebody else used the machine, or its clock changed.

@@ -1,6 +1,6 @@
 #pragma once
 // `./dev avx512` includes this before every source, for a machine that has AVX-512 but no bf16
-// instructions: the two that we use, in terms of those that it has. They round products twice and
+// instructions: the two that we use, in terms of those that it has. They round in another way and
 // keep denormals, within what tests allow; packing, tiles and epilogues around them are those of a
 // processor that has them.
 

@@ -14,7 +14,7 @@ if(NOT GMLP_SANITIZE)
                        PROPERTIES LABELS setup TIMEOUT 60)
 endif()
 
-# What optimised code for x86 looks like; other compilers name their registers otherwise.
+# Of gcc's optimised code for x86: what it spilled is what was looked at.
 if(NOT GMLP_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE MATCHES "Rel"
    AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_test(NAME "setup: kernels keep a tile's sums in registers"
