@@ -35,6 +35,11 @@ wrong "--vocab-size" step --model gmlp_nano_28 --vocab-size 10
 wrong "absent.safetensors" step --model gmlp_nano_28 --init absent.safetensors
 wrong "absent.npy" step --model gmlp_nano_28 --input-array absent.npy
 wrong "in no case's title" kernels --only frobnicate
+wrong "there is no folder" kernels --svg no/such/folder/shares.svg
+wrong "there is no folder" infer --json no/such/folder/found.json
+wrong "name a file in it" peak --json .
+wrong "runs on one thread" ladder --threads 8
+wrong "--checkpoint-activations" infer --checkpoint-activations
 
 wrong "is not causal" decode --model gmlp_lm_tiny
 wrong "--seq-len" decode --seq-len 0
@@ -80,6 +85,3 @@ expect_text bars.svg "</svg>"
 expect_status 0 "$bench" ladder --repeat 1 --json found.json
 expect_text out.txt "fused: channel_in"
 expect_between 9 "$(grep -c '"rung":' found.json)" 9 "the number of rungs"
-
-expect_status 2 "$bench" infer --model gmlp_nano_28 --depth 1 --batch-size 1 --repeat 1 --threads 1 \
-  --json no/such/folder/found.json

@@ -56,8 +56,7 @@ for test in "${tests[@]}"; do
     cp -L "$library" "$root$library"
   done < <(ldd "$build/tests/tests/$test" | grep -o '/[^ ]*')
 done
-# Of test_models those that depend on the instruction set, without the largest: a product of sixteen floats takes
-# about a microsecond here.
+# Of test_models those that depend on the instruction set, without the largest: all of it is emulated.
 cat >"$root/init" <<'INIT'
 #!/bin/sh
 bb=/bin/busybox
