@@ -21,6 +21,7 @@ namespace {
 struct Probe {
   const char* name;
   const char* unit;
+  bool scales;  // with the number of threads; memory is shared by all cores
   double (*run)(int threads);
 };
 
@@ -32,10 +33,22 @@ double bf16_peak(int threads) {
 }
 
 constexpr Probe kProbes[] = {
-    {"f32 fused multiply-add", "GFLOP/s", f32_peak},
-    {"bf16 products", "GFLOP/s", bf16_peak},
-    {"triad a += s b", "GB/s", triad_gigabytes},
+    {"f32 fused multiply-add", "GFLOP/s", true, f32_peak},
+    {"bf16 products", "GFLOP/s", true, bf16_peak},
+    {"triad a += s b", "GB/s", false, triad_gigabytes},
 };
+
+/// A host may run two virtual processors on one core, for seconds: as a yardstick such a peak is
+/// worthless, and its spread does not show it.
+void say_if_cores_are_shared(double one, double all, int threads) {
+  constexpr double kLeastGain = 0.75;
+  const double gain = all / one;
+  if (gain >= kLeastGain * threads) return;
+  fmt::print(
+      "  {} threads are {:.2f} times one: they share cores, or others use the machine; run it "
+      "again\n",
+      threads, gain);
+}
 
 }  // namespace
 
@@ -73,6 +86,7 @@ void run_peak(const BenchOptions& options) {
   Report report;
   fmt::print("{}\nmedian (least to most) of {}\n\n", machine_line(), repeat);
   for (const Probe& probe : kProbes) {
+    double one = 0;
     for (const int threads : thread_counts) {
       set_thread_count(threads);
       std::vector<double> values(static_cast<size_t>(repeat));
@@ -81,6 +95,8 @@ void run_peak(const BenchOptions& options) {
       const std::string on = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
       fmt::print("  {:<24}{:<12}{:>10.1f} {:<8} ({:.1f} to {:.1f})\n", probe.name, on, s.median,
                  probe.unit, s.low, s.high);
+      if (threads == 1) one = s.median;
+      if (probe.scales) say_if_cores_are_shared(one, s.median, threads);
       report.add({{"what", probe.name},
                   {"threads", threads},
                   {"unit", probe.unit},

@@ -63,10 +63,12 @@ void TrainingRun::end_step(double loss, double lr, double gradient_norm, bool sk
   const double wait = wait_seconds() - wait_before_;
   const int64_t samples = options.batch_size * options.grad_accum_steps;
   const double speed = static_cast<double>(samples) / seconds;
-  const double share = share_of_peak(speed);
   speed_sum_ += speed;
   ++steps_here_;
   const bool logged = progress.step % options.log_interval == 0 || progress.step == total_steps;
+  // No step is faster than the peak: when it was measured, others used the machine.
+  if (logged && share_of_peak(speed) > 1) measure_peak();
+  const double share = share_of_peak(speed);
   if (logged || skipped) {
     folder->steps().line(
         step_line({progress.step, this_epoch + 1, loss, lr, gradient_norm, speed, wait, skipped}));

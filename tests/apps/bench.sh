@@ -71,6 +71,13 @@ expect_text found.json '"isa": "scalar"'
 expect_status 0 "$bench" infer --model gmlp_split_128 --depth 1 --vocab-size 64 --batch-size 1 "${small[@]}"
 expect_text out.txt "samples/s"
 
+# Two threads that share a core are no yardstick for two cores.
+if command -v taskset >/dev/null; then
+  core=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
+  expect_status 0 taskset -c "$core" "$bench" peak --threads 2 --repeat 1
+  expect_text out.txt "they share cores"
+fi
+
 expect_status 0 "$bench" decode --seq-len 32 --depth 1 --vocab-size 16 "${small[@]}"
 expect_text out.txt "times as fast"
 expect_text found.json '"tokens": 32'
