@@ -38,15 +38,15 @@ constexpr Probe kProbes[] = {
     {"triad a += s b", "GB/s", false, triad_gigabytes},
 };
 
-/// A host may run two virtual processors on one core, for seconds: as a yardstick such a peak is
-/// worthless, and its spread does not show it.
+/// Two threads of one core, or two virtual processors that the host runs on one core for seconds,
+/// are as fast as one: the peak is then no yardstick, and its spread does not show it.
 void say_if_cores_are_shared(double one, double all, int threads) {
   constexpr double kLeastGain = 0.75;
   const double gain = all / one;
   if (gain >= kLeastGain * threads) return;
   fmt::print(
-      "  {} threads are {:.2f} times one: they share cores, or others use the machine; run it "
-      "again\n",
+      "  {} threads are {:.2f} times as fast as one: they share cores (try fewer --threads), or "
+      "others use the machine (run it again)\n",
       threads, gain);
 }
 

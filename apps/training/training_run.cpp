@@ -66,7 +66,7 @@ void TrainingRun::end_step(double loss, double lr, double gradient_norm, bool sk
   speed_sum_ += speed;
   ++steps_here_;
   const bool logged = progress.step % options.log_interval == 0 || progress.step == total_steps;
-  // No step is faster than the peak: when it was measured, others used the machine.
+  // Faster than the machine's peak: others used the machine when that was measured.
   if (logged && share_of_peak(speed) > 1) measure_peak();
   const double share = share_of_peak(speed);
   if (logged || skipped) {

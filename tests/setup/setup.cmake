@@ -14,7 +14,7 @@ if(NOT GMLP_SANITIZE)
                        PROPERTIES LABELS setup TIMEOUT 60)
 endif()
 
-# Of gcc's optimised code for x86: what it spilled is what was looked at.
+# Reads optimised x86 code as gcc writes it: gcc had spilled the sums.
 if(NOT GMLP_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE MATCHES "Rel"
    AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_test(NAME "setup: kernels keep a tile's sums in registers"
