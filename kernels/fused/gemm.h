@@ -115,8 +115,8 @@ GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1,
         before.rows = 0;
       } else {
         if (before.any()) finish(before, epilogue);
-        multiply<T, A::kPacked>(now.tile, a.at(row, begin), a.row_stride(), rows,
-                                ceil_div(cols, kLanes), b_words, words, lines);
+        multiply(now.tile, a.at(row, begin), a.row_stride(), rows, ceil_div(cols, kLanes), b_words,
+                 words, lines);
       }
       now.row = row;
       now.rows = rows;
@@ -154,8 +154,8 @@ GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const T* a, in
       Lines lines;
       add_lines(lines, place, c_stride);
       Tile tile;
-      multiply<T, false>(tile, a + row * a_stride, a_stride, rows, ceil_div(cols, kLanes),
-                         panel_at(b, panel), b.words, lines);
+      multiply(tile, a + row * a_stride, a_stride, rows, ceil_div(cols, kLanes), panel_at(b, panel),
+               b.words, lines);
       add_tile(place, c_stride, tile, rows, cols);
     }
   }
@@ -227,9 +227,9 @@ GMLP_INLINE void gemm_transposed(const TransposedProduct<T> (&products)[kProduct
           }
           add_lines(lines, place, c_stride);
           Tile tile;
-          multiply<T, true>(
-              tile, reinterpret_cast<const T*>(a_packed + (t - t0) * packed_tile_size(depth)), 0,
-              rows, ceil_div(cols, kLanes), panel_at(b, panel) + word0 * kPanel, depth, lines);
+          multiply(tile, reinterpret_cast<const T*>(a_packed + (t - t0) * packed_tile_size(depth)),
+                   0, rows, ceil_div(cols, kLanes), panel_at(b, panel) + word0 * kPanel, depth,
+                   lines);
           add_tile(place, c_stride, tile, rows, cols);
         }
       }

@@ -2,9 +2,8 @@
 // The register tile: kTileRows x kPanel sums of a product stay in registers over all of its words,
 // and the lines that the product asks for on its way.
 //
-//   multiply_tile     up to a whole tile
+//   multiply          up to a whole tile (register_tile.cpp)
 //   multiply_beside   a whole tile, with the epilogue of the tile before between its words
-//   multiply          any edge: the tile that computes no more than is there
 
 #include "kernels/fused/pack.h"
 
@@ -60,12 +59,6 @@ GMLP_INLINE void ask(const Lines::Rows& rows, int64_t row) {
   } else {
     prefetch(piece);
     prefetch(piece + rows.last);
-  }
-}
-
-GMLP_INLINE void ask_all(const Lines& lines, int64_t rows) {
-  for (int64_t array = 0; array < lines.count; ++array) {
-    for (int64_t row = 0; row < rows; ++row) ask(lines.of[array], row);
   }
 }
 
@@ -142,68 +135,15 @@ GMLP_INLINE void add_words(V16 (&c)[kRows * kVectors], TileReader<T, kPacked, kR
   b += kWords * kPanel;
 }
 
-/// tile = A B over `words`. Not inlined: one copy serves all kernels.
-template <typename T, bool kPacked, int kRows, int kVectors>
-static __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int64_t stride,
-                                                    const float* b, int64_t words,
-                                                    const Lines& lines) {
-  V16 c[kRows * kVectors];
-#pragma GCC unroll 32
-  for (int i = 0; i < kRows * kVectors; ++i) c[i] = zero();
-  using Reader = TileReader<T, kPacked, kRows>;
-  Reader a_rows = Reader::start(a, stride);
-  const auto steps = [&]() __attribute__((always_inline)) {
-    add_words<kUnroll, T, kPacked, kRows, kVectors>(c, a_rows, b);
-  };
-  // `lines` are asked for in the first words, unless B would push them out of L1 again before the
-  // epilogue: then in the last. Where they are more than the words, all at once.
-  int64_t asking_words = lines.count * kRows * kUnroll;
-  if (asking_words > words) {
-    ask_all(lines, kRows);
-    asking_words = 0;
-  }
-  const bool soon = words * kPanel <= kSoonFloats;
-#pragma GCC unroll 1
-  for (int part = 0; part < 2; ++part) {
-    if ((part == 0) == soon) {
-#pragma GCC unroll 1
-      for (int64_t i = 0; i < asking_words; i += kRows * kUnroll) {
-        const Lines::Rows& rows = lines.of[i / (kRows * kUnroll)];
-#pragma GCC unroll 1
-        for (int64_t row = 0; row < kRows; ++row) {
-          ask(rows, row);
-          steps();
-        }
-      }
-      continue;
-    }
-    int64_t others = words - asking_words;
-    // A's next cache lines, some rows' at a time: all rows come to them at once.
-    if constexpr (!kPacked) {
-      constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
-      const int64_t groups = larger(1, others / kLineWords);
-      const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
-      const char* panel = lines.panel;
-      for (; others >= kLineWords; others -= kLineWords) {
-#pragma GCC unroll 1
-        for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
-        const char* line = a_rows.base[0] + kLineBytes;
-#pragma GCC unroll 1
-        for (int64_t i = 0; i < kLineWords; i += kUnroll) {
-#pragma GCC unroll 4
-          for (int64_t j = 0; j < kLinesAtOnce; ++j, line += a_rows.step) prefetch(line);
-          steps();
-        }
-      }
-    }
-    for (; others >= kUnroll; others -= kUnroll) steps();
-    for (; others > 0; --others) add_words<1, T, kPacked, kRows, kVectors>(c, a_rows, b);
-  }
-#pragma GCC unroll 32
-  for (int i = 0; i < kRows * kVectors; ++i) {
-    tile.c[i / kVectors * kTileVectors + i % kVectors] = c[i];
-  }
-}
+/// tile = A B over `words`, for any number of rows and vectors up to the tile's: an edge costs what
+/// it computes. A's rows are `stride` elements apart; 0: packed, a word's rows side by side.
+/// Compiled for every number of rows, once for all kernels, in register_tile.cpp.
+void multiply(Tile& tile, const float* a, int64_t stride, int64_t rows, int64_t vectors,
+              const float* b, int64_t words, const Lines& lines);
+#if defined(GMLP_PAIRS)
+void multiply(Tile& tile, const Bf16* a, int64_t stride, int64_t rows, int64_t vectors,
+              const float* b, int64_t words, const Lines& lines);
+#endif
 
 /// A whole tile = A B over `words`, and the epilogue of the tile before beside it: between(i) for
 /// each of that one's vectors, spread over the words. Both fill the same cycles, as an epilogue
@@ -247,23 +187,6 @@ GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const f
   for (; word < words; ++word) step();
 #pragma GCC unroll 32
   for (int i = 0; i < kVectors; ++i) tile.c[i] = c[i];
-}
-
-/// The same for any number of rows and vectors up to the tile's: an edge costs what it computes.
-template <typename T, bool kPacked, int kRows = static_cast<int>(kTileRows)>
-GMLP_INLINE void multiply(Tile& tile, const T* a, int64_t stride, int64_t rows, int64_t vectors,
-                          const float* b, int64_t words, const Lines& lines) {
-  if constexpr (kRows == 0) {
-    return;
-  } else {
-    if (rows != kRows) {
-      multiply<T, kPacked, kRows - 1>(tile, a, stride, rows, vectors, b, words, lines);
-    } else if (vectors == kTileVectors) {
-      multiply_tile<T, kPacked, kRows, kTileVectors>(tile, a, stride, b, words, lines);
-    } else {
-      multiply_tile<T, kPacked, kRows, 1>(tile, a, stride, b, words, lines);
-    }
-  }
 }
 
 /// Calls body(i, v, cols) for each row of a tile and each of its vectors, `cols` of it inside C.

@@ -23,9 +23,9 @@ void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t toke
   parallel_for(batch, [&](int64_t b) {
     const auto x = matrix(qkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);
     auto p = matrix(probs + b * tokens * tokens, tokens, tokens);
-    p.noalias() = x.leftCols(d_attn) * x.middleCols(d_attn, d_attn).transpose();
+    set_product<T>(p, x.leftCols(d_attn), transposed<T>(x.middleCols(d_attn, d_attn)));
     softmax_rows(p, scale, causal);
-    matrix(y + b * tokens * d_attn, tokens, d_attn).noalias() = p * x.rightCols(d_attn);
+    set_product<T>(matrix(y + b * tokens * d_attn, tokens, d_attn), p, x.rightCols(d_attn));
   });
 }
 
@@ -39,15 +39,15 @@ void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T
     const auto dy_b = matrix(dy + b * tokens * d_attn, tokens, d_attn);
     auto dx = matrix(dqkv + b * tokens * 3 * d_attn, tokens, 3 * d_attn);
     auto ds = matrix(dprobs + b * tokens * tokens, tokens, tokens);
-    dx.rightCols(d_attn).noalias() = p.transpose() * dy_b;
-    ds.noalias() = dy_b * x.rightCols(d_attn).transpose();
+    set_product<T>(dx.rightCols(d_attn), transposed<T>(p), dy_b);
+    set_product<T>(ds, dy_b, transposed<T>(x.rightCols(d_attn)));
     for (int64_t i = 0; i < tokens; ++i) {
       const T dot = ds.row(i).dot(p.row(i));
       // Where causal masked, p is 0 and so is ds.
       ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot) * scale;
     }
-    dx.leftCols(d_attn).noalias() = ds * x.middleCols(d_attn, d_attn);
-    dx.middleCols(d_attn, d_attn).noalias() = ds.transpose() * x.leftCols(d_attn);
+    set_product<T>(dx.leftCols(d_attn), ds, x.middleCols(d_attn, d_attn));
+    set_product<T>(dx.middleCols(d_attn, d_attn), transposed<T>(ds), x.leftCols(d_attn));
   });
 }
 

@@ -60,15 +60,14 @@ void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t
     const int64_t h = bh % heads;
     const auto x = matrix(qkv + b * tokens * 3 * width, tokens, 3 * width);
     auto p = matrix(probs + bh * tokens * tokens, tokens, tokens);
-    p.noalias() = x.middleCols(h * a, a) * x.middleCols(width + h * a, a).transpose();
-    p *= scale;
+    set_product<T>(p, x.middleCols(h * a, a), transposed<T>(x.middleCols(width + h * a, a)), scale);
     if (bias != nullptr) {
       const T* head_bias = bias + h * (2 * tokens - 1);
       for (int64_t i = 0; i < tokens; ++i) p.row(i) += distance_row(head_bias, i, tokens);
     }
     softmax_rows(p, T(1), causal);
-    matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
-        p * x.middleCols(2 * width + h * a, a);
+    set_product<T>(matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a), p,
+                   x.middleCols(2 * width + h * a, a));
   });
 }
 
@@ -86,11 +85,12 @@ void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T
     const auto dy_h = matrix(dy + b * tokens * width, tokens, width).middleCols(h * a, a);
     auto dx = matrix(dqkv + b * tokens * 3 * width, tokens, 3 * width);
     auto ds = matrix(dscores + bh * tokens * tokens, tokens, tokens);
-    dx.middleCols(2 * width + h * a, a).noalias() = p.transpose() * dy_h;
-    ds.noalias() = dy_h * x.middleCols(2 * width + h * a, a).transpose();
+    set_product<T>(dx.middleCols(2 * width + h * a, a), transposed<T>(p), dy_h);
+    set_product<T>(ds, dy_h, transposed<T>(x.middleCols(2 * width + h * a, a)));
     softmax_rows_backward<T>(ds, p);
-    dx.middleCols(h * a, a).noalias() = scale * ds * x.middleCols(width + h * a, a);
-    dx.middleCols(width + h * a, a).noalias() = scale * ds.transpose() * x.middleCols(h * a, a);
+    set_product<T>(dx.middleCols(h * a, a), ds, x.middleCols(width + h * a, a), scale);
+    set_product<T>(dx.middleCols(width + h * a, a), transposed<T>(ds), x.middleCols(h * a, a),
+                   scale);
   });
   if (dbias == nullptr) return;
   // A head's bias has one owner, and the batch one order.
@@ -116,9 +116,8 @@ void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64
     const int64_t b = bh / heads;
     const int64_t h = bh % heads;
     const auto v_b = matrix(v + b * tokens * width, tokens, width);
-    matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
-        matrix(static_cast<const T*>(probs) + h * tokens * tokens, tokens, tokens) *
-        v_b.middleCols(h * a, a);
+    set_product<T>(matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a),
+                   matrix(probs + h * tokens * tokens, tokens, tokens), v_b.middleCols(h * a, a));
   });
 }
 
@@ -132,8 +131,8 @@ void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const
     const int64_t h = bh % heads;
     const auto p = matrix(probs + h * tokens * tokens, tokens, tokens);
     const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
-    matrix(dv + b * tokens * width, tokens, width).middleCols(h * a, a).noalias() =
-        p.transpose() * dy_b.middleCols(h * a, a);
+    set_product<T>(matrix(dv + b * tokens * width, tokens, width).middleCols(h * a, a),
+                   transposed<T>(p), dy_b.middleCols(h * a, a));
   });
   parallel_for(heads, [&](int64_t h) {
     auto ds = matrix(dscores + h * tokens * tokens, tokens, tokens);
@@ -141,7 +140,7 @@ void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const
     for (int64_t b = 0; b < batch; ++b) {
       const auto v_b = matrix(v + b * tokens * width, tokens, width);
       const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
-      ds.noalias() += dy_b.middleCols(h * a, a) * v_b.middleCols(h * a, a).transpose();
+      add_product<T>(ds, dy_b.middleCols(h * a, a), transposed<T>(v_b.middleCols(h * a, a)));
     }
     softmax_rows_backward<T>(ds, matrix(probs + h * tokens * tokens, tokens, tokens));
     add_distances(dbias + h * (2 * tokens - 1), dscores + h * tokens * tokens, tokens);

@@ -17,7 +17,7 @@ void linear_forward(T* y, const T* x, const T* weight, const T* bias, int64_t ro
   const auto w = matrix(weight, out, in);
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     auto y_chunk = matrix(y + begin * out, end - begin, out);
-    y_chunk.noalias() = matrix(x + begin * in, end - begin, in) * w.transpose();
+    set_product<T>(y_chunk, matrix(x + begin * in, end - begin, in), transposed<T>(w));
     if (bias != nullptr) y_chunk.rowwise() += row(bias, out);
   });
 }
@@ -28,8 +28,8 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
   if (dx != nullptr) {
     const auto w = matrix(weight, out, in);
     parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-      matrix(dx + begin * in, end - begin, in).noalias() =
-          matrix(dy + begin * out, end - begin, out) * w;
+      set_product<T>(matrix(dx + begin * in, end - begin, in),
+                     matrix(dy + begin * out, end - begin, out), w);
     });
   }
   // Owner computes: a chunk of W's rows sums over all of x's rows, in order.
@@ -37,8 +37,8 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
   const auto x_all = matrix(x, rows, in);
   parallel_ranges(out, kRowChunk, [&](int64_t begin, int64_t end) {
     if (dweight != nullptr) {
-      matrix(dweight + begin * in, end - begin, in).noalias() +=
-          dy_all.middleCols(begin, end - begin).transpose() * x_all;
+      add_product<T>(matrix(dweight + begin * in, end - begin, in),
+                     transposed<T>(dy_all.middleCols(begin, end - begin)), x_all);
     }
     if (dbias != nullptr) {
       row(dbias + begin, end - begin) += dy_all.middleCols(begin, end - begin).colwise().sum();

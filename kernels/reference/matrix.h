@@ -29,6 +29,35 @@ Eigen::Map<const Row<T>> row(const T* data, int64_t cols) {
   return Eigen::Map<const Row<T>>(data, cols);
 }
 
+/// A factor of a product: a matrix over our memory, or its transpose.
+template <typename T>
+struct Factor {
+  template <typename M>
+  Factor(const M& m)  // NOLINT: a factor is written as the matrix that it is
+      : data(m.data()), rows(m.rows()), cols(m.cols()), stride(m.outerStride()) {}
+  const T* data;
+  int64_t rows;
+  int64_t cols;
+  int64_t stride;  // from row to row
+  bool is_transposed = false;
+};
+template <typename T, typename M>
+Factor<T> transposed(const M& m) {
+  Factor<T> factor(m);
+  factor.is_transposed = true;
+  return factor;
+}
+/// The place of a product. It shares no element with the factors.
+template <typename T>
+using Place = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
+
+/// C += scale A B, and C = scale A B; one of A and B may be transposed. Compiled once, in
+/// product.cpp: a product of Eigen's takes the compiler longer than the rest of an op.
+template <typename T>
+void add_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
+template <typename T>
+void set_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
+
 /// P = softmax over each row of scale S, in place; causal rows see j <= i. Eigen sums and
 /// exponentiates in an order that follows the address, so a row is taken to one whose address is
 /// always aligned: a sample has the same bits wherever in a batch it lies.

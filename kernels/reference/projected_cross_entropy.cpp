@@ -97,8 +97,8 @@ void projected_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, 
       if (dx != nullptr) {
         auto dx_rows = matrix(dx + (r0 + begin) * width, end - begin, width);
         if (c0 == 0) dx_rows.setZero();
-        dx_rows.noalias() += matrix(static_cast<const T*>(room) + begin * cols, end - begin, cols) *
-                             matrix(table + c0 * width, cols, width);
+        add_product<T>(dx_rows, matrix(room + begin * cols, end - begin, cols),
+                       matrix(table + c0 * width, cols, width));
       }
     });
     linear_backward(static_cast<T*>(nullptr), dtable + c0 * width, at_or_null(dbias, c0), room,

@@ -22,7 +22,7 @@ void spatial_project_forward(T* y, const T* x, const T* weight, const T* bias, i
   const auto w = matrix(weight, tokens, tokens);
   parallel_for(batch, [&](int64_t b) {
     auto y_b = matrix(y + b * tokens * width, tokens, width);
-    y_b.noalias() = w * matrix(x + b * tokens * width, tokens, width);
+    set_product<T>(y_b, w, matrix(x + b * tokens * width, tokens, width));
     y_b.colwise() += row(bias, tokens).transpose();
   });
 }
@@ -33,8 +33,8 @@ void spatial_project_backward(T* dx, T* dweight, T* dbias, const T* dy, const T*
   if (dx != nullptr) {
     const auto w = matrix(weight, tokens, tokens);
     parallel_for(batch, [&](int64_t b) {
-      matrix(dx + b * tokens * width, tokens, width).noalias() =
-          w.transpose() * matrix(dy + b * tokens * width, tokens, width);
+      set_product<T>(matrix(dx + b * tokens * width, tokens, width), transposed<T>(w),
+                     matrix(dy + b * tokens * width, tokens, width));
     });
   }
   // A chunk of W's rows belongs to one thread, which adds the samples in order.
@@ -42,8 +42,8 @@ void spatial_project_backward(T* dx, T* dweight, T* dbias, const T* dy, const T*
     const int64_t n = end - begin;
     for (int64_t b = 0; b < batch; ++b) {
       const auto dy_rows = matrix(dy + (b * tokens + begin) * width, n, width);
-      matrix(dweight + begin * tokens, n, tokens).noalias() +=
-          dy_rows * matrix(x + b * tokens * width, tokens, width).transpose();
+      add_product<T>(matrix(dweight + begin * tokens, n, tokens), dy_rows,
+                     transposed<T>(matrix(x + b * tokens * width, tokens, width)));
       row(dbias + begin, n).transpose() += dy_rows.rowwise().sum();
     }
   });
