@@ -1,5 +1,5 @@
 #pragma once
-// Eigen's view of our memory: row-major matrices over raw pointers.
+// Eigen's view of our memory: row-major matrices over raw pointers, and their products.
 
 #define EIGEN_DONT_PARALLELIZE  // threads are ours: parallel_for over chunks that the problem fixes
 #include <Eigen/Core>
