@@ -20,6 +20,7 @@
 #include "core/decode.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/printable.h"
 #include "core/safetensors_header.h"
 
@@ -70,12 +71,6 @@ void check_size(const SafetensorsFile::Entry& entry, const std::string& path) {
   }
 }
 
-// Quoted and escaped. Text of the user's (a class name) may be no UTF-8, which must not lose a
-// save.
-std::string json_string(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 const char* safetensors_name(DType dtype) {
   switch (dtype) {
     case DType::kF32:
@@ -96,14 +91,14 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
     std::vector<std::string> pairs;
     pairs.reserve(metadata.size());
     for (const auto& [key, value] : metadata) {
-      pairs.push_back(json_string(key) + ":" + json_string(value));
+      pairs.push_back(json_line(key) + ":" + json_line(value));
     }
     items.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(pairs, ",")));
   }
   std::set<std::string> names{"__metadata__"};
   int64_t offset = 0;
   for (const NamedTensor& item : tensors) {
-    const std::string name = json_string(item.name);
+    const std::string name = json_line(item.name);
     require(names.insert(item.name).second, "a tensor's name is given twice or reserved");
     const int64_t end = offset + item.tensor.bytes();
     items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", name,

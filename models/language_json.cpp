@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "models/language.h"
 
 namespace gmlp {
@@ -41,7 +42,7 @@ void read(const Json& object, const char* key, int64_t& value, const std::string
   if (!object.contains(key)) return;
   const Json& json = object.at(key);
   if (!json.is_number_integer()) {
-    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, json.dump());
+    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, json_line(json));
   }
   value = json.get<int64_t>();
 }
@@ -50,7 +51,7 @@ void read(const Json& object, const char* key, double& value, const std::string&
   if (!object.contains(key)) return;
   const Json& json = object.at(key);
   if (!json.is_number()) {
-    fail_input("{}: \"{}\" is {}, not a number; correct the file", path, key, json.dump());
+    fail_input("{}: \"{}\" is {}, not a number; correct the file", path, key, json_line(json));
   }
   value = json.get<double>();
 }
@@ -59,7 +60,7 @@ void read(const Json& object, const char* key, bool& value, const std::string& p
   if (!object.contains(key)) return;
   const Json& json = object.at(key);
   if (!json.is_boolean()) {
-    fail_input("{}: \"{}\" is {}, not true or false; correct the file", path, key, json.dump());
+    fail_input("{}: \"{}\" is {}, not true or false; correct the file", path, key, json_line(json));
   }
   value = json.get<bool>();
 }
@@ -68,7 +69,7 @@ void read(const Json& object, const char* key, std::string& value, const std::st
   if (!object.contains(key)) return;
   const Json& json = object.at(key);
   if (!json.is_string()) {
-    fail_input("{}: \"{}\" is {}, not a string; correct the file", path, key, json.dump());
+    fail_input("{}: \"{}\" is {}, not a string; correct the file", path, key, json_line(json));
   }
   value = json.get<std::string>();
 }
@@ -181,7 +182,7 @@ std::string language_config_to_json(const LanguageConfig& config,
   json["num_features"] = block.d_model;
   json["model_args"] = args;
   json["gmlp"] = gmlp;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "models/vision.h"
 
 namespace gmlp {
@@ -38,7 +39,7 @@ int64_t json_integer(const Json& object, const char* key, int64_t fallback,
   if (!object.contains(key)) return fallback;
   const Json& value = object.at(key);
   if (!value.is_number_integer()) {
-    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, value.dump());
+    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, json_line(value));
   }
   return value.get<int64_t>();
 }
@@ -177,7 +178,7 @@ std::string vision_config_to_json(const VisionConfig& config,
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;
   json["gmlp"] = gmlp;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,

@@ -4,6 +4,7 @@
 
 #include "apps/training/environment.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/parallel.h"
 #include "kernels/dispatch.h"
 
@@ -16,7 +17,7 @@ Json to_json(const Spread& spread) {
 void Report::write(const std::string& path) const {
   if (path.empty()) return;
   const Json json = {{"rows", rows_}, {"machine", Json::parse(environment_json())}};
-  write_file_atomic(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file_atomic(path, json_text(json));
   fmt::print("written: {}\n", path);
 }
 

@@ -11,6 +11,7 @@
 #include "apps/training/metrics.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -224,7 +225,7 @@ std::string ablation_json(const AblationResults& results) {
   }
   const Json json = {
       {"scale", results.scale}, {"table3", table3}, {"paper_order", order}, {"depths", depths}};
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 }  // namespace gmlp

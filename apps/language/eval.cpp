@@ -14,6 +14,7 @@
 #include "apps/training/options.h"
 #include "apps/training/signals.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -37,7 +38,7 @@ void report(const TextScore& score, const std::string& model, const std::vector<
   if (has_error) json["loss_standard_error"] = score.standard_error;
   json["perplexity"] = score.perplexity;
   json["bits_per_byte"] = score.bits_per_byte;
-  write_file_atomic(path, json.dump(2) + "\n");
+  write_file_atomic(path, json_text(json));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "apps/training/options.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -79,7 +80,7 @@ void report(const std::string& text, const std::vector<std::vector<Guess>>& mask
   fmt::print("{}\n", filled);
   json["filled"] = filled;
   if (json_path.empty()) return;
-  write_file_atomic(json_path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file_atomic(json_path, json_text(json));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "apps/language/run.h"
 #include "apps/training/signals.h"
 #include "core/error.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -89,7 +90,7 @@ void LanguageRun::identify() {
 void LanguageRun::describe_model(CheckpointContent& content) const {
   const nlohmann::ordered_json extra = {{"objective", objective_name(objective)},
                                         {"tokenizer", tokenizer->kind()}};
-  content.config = language_config_to_json(config, extra.dump());
+  content.config = language_config_to_json(config, json_line(extra));
   content.others.push_back({tokenizer->file_name(), tokenizer->file_bytes()});
 }
 

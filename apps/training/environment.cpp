@@ -6,6 +6,7 @@
 
 #include <sys/utsname.h>
 
+#include "core/json.h"
 #include "core/parallel.h"
 #include "kernels/dispatch.h"
 
@@ -35,7 +36,7 @@ std::string environment_json() {
   if (uname(&system) == 0) {
     json["system"] = std::string(system.sysname) + " " + system.release + " " + system.machine;
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 }  // namespace gmlp

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -57,7 +58,7 @@ Json describe_tensors(const std::string& bytes, const std::vector<NamedTensor>& 
 std::string seal_json(const Json& body) {
   // The checksum is over bytes, not over values: no flipped bit, not even one in a blank, escapes
   // it.
-  const std::string rest = body.dump(1).substr(1) + "\n";
+  const std::string rest = json_text(body).substr(1);
   return fmt::format("{{\"crc32\":\"{}\",{}", hex_crc32(rest.data(), rest.size()), rest);
 }
 

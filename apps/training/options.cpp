@@ -5,6 +5,7 @@
 #include <sstream>
 #include <thread>
 
+#include "apps/training/config_file.h"
 #include "apps/training/main_guard.h"
 #include "apps/training/run_folder.h"
 #include "core/error.h"
@@ -15,9 +16,7 @@ namespace {
 
 void add_run_options(CLI::App& app, TrainOptions& options) {
   app.option_defaults()->always_capture_default();  // config.toml holds every value
-  app.set_config("--config", "", "Read options from FILE, such as a run's config.toml")
-      ->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  add_config_option(app, "Read options from FILE, such as a run's config.toml");
   app.add_option("--out", options.out, "Run folder; refused when not empty")->type_name("DIR");
   app.add_option("--resume", options.resume, "Continue the run in DIR, byte for byte")
       ->type_name("DIR")
@@ -87,36 +86,11 @@ void add_optimizer_options(CLI::App& app, TrainOptions& options) {
       ->check(CLI::Range(0.0, 1.0));
 }
 
-/// CLI11 writes an empty list as the text "[]", which would read back as a file of that name.
-std::string without_empty_lists(std::string config) {
-  const std::string empty = "=\"[]\"\n";
-  for (size_t at = config.find(empty); at != std::string::npos; at = config.find(empty)) {
-    const size_t line = config.rfind('\n', at);
-    const size_t begin = line == std::string::npos ? 0 : line + 1;
-    config.erase(begin, at + empty.size() - begin);
-  }
-  return config;
-}
-
 /// Registers all of TrainOptions, and --config.
 void add_train_options(CLI::App& app, TrainOptions& options) {
   add_run_options(app, options);
   add_length_options(app, options);
   add_optimizer_options(app, options);
-}
-
-/// Every option's value as text, given or default.
-std::string resolved_config(const CLI::App& app) {
-  std::string text = without_empty_lists(app.config_to_str(true, false));
-  // CLI11 writes a list's default as one quoted text, "[0.9,0.999]", and a list that was given as
-  // [0.9, 0.999]. One form, so that a configuration that is read back is the same text.
-  const size_t begin = text.find("=\"[");
-  const size_t end = text.find("]\"", begin);
-  if (begin == std::string::npos || end == std::string::npos) return text;
-  std::string list = text.substr(begin + 2, end - begin - 1);
-  const size_t comma = list.find(',');
-  if (comma != std::string::npos) list.insert(comma + 1, 1, ' ');
-  return text.replace(begin + 1, end + 1 - begin, list);
 }
 
 /// Throws InputError for the first option on the command line that contradicts --resume.
@@ -128,8 +102,7 @@ void check_resume_overrides(const CLI::App& app) {
     if (resumable_options().count(name) == 0 || name == "out") {
       fail_input(
           "--{}: cannot be given with --resume, the run's config.toml decides; leave it out, or "
-          "start "
-          "a new run with --init RUN/checkpoints/last",
+          "start a new run with --init RUN/checkpoints/last",
           name);
     }
   }
@@ -180,8 +153,7 @@ int resolve_threads(int threads) {
 }
 
 void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
-  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  add_config_option(app, "Read options from FILE");
   app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
   app.add_option("--precision", options.precision, "f32 or bf16, of the blocks")
       ->check(CLI::IsMember({"f32", "bf16"}));

@@ -6,6 +6,7 @@
 
 #include "apps/training/training_run.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/parallel.h"
 #include "kernels/dispatch.h"
 #include "kernels/peak.h"
@@ -51,7 +52,7 @@ void TrainingRun::write_summary() {
   json["machine_peak_gflops"] = peak_gflops_;
   json["share_of_machine_peak"] =
       steps_here_ > 0 ? share_of_peak(speed_sum_ / static_cast<double>(steps_here_)) : 0.0;
-  write_file_atomic(folder->file("summary.json"), json.dump(2) + "\n");
+  write_file_atomic(folder->file("summary.json"), json_text(json));
 }
 
 void TrainingRun::say_goodbye() {

@@ -7,6 +7,7 @@
 
 #include "apps/training/training_run.h"
 #include "core/error.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -18,7 +19,7 @@ using Json = nlohmann::ordered_json;
 void check_options(const Json& saved, const std::string& config, const std::string& folder) {
   std::map<std::string, std::string> now = binding_options(config);
   for (const auto& [name, value] : saved.items()) {
-    const std::string found = now.count(name) != 0 ? now.at(name) : "nothing";
+    const std::string found = now.count(name) != 0 ? utf8_of(now.at(name)) : "nothing";
     if (found != value.get<std::string>()) {
       fail_input(
           "{}: was saved with {} = {}, and config.toml says {}; restore the run's config.toml",
@@ -69,7 +70,7 @@ std::string TrainingRun::state_json() {
   state["seconds"] = elapsed();
   state["offsets"] = folder->sync_offsets();
   state["options"] = binding_options(config_text_);
-  return state.dump();
+  return json_line(state);
 }
 
 CheckpointContent TrainingRun::content() {

@@ -14,6 +14,7 @@
 #include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -54,7 +55,7 @@ void report(const EvalOptions& options, const Evaluation& result, bool with_top5
     json["top5"] = result.top5;
     json["top5_standard_error"] = error5;
   }
-  if (!options.json.empty()) write_file_atomic(options.json, json.dump(2) + "\n");
+  if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
 }
 
 }  // namespace

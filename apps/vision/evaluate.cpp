@@ -8,6 +8,7 @@
 
 #include "apps/training/signals.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "data/images/loader.h"
 
 namespace gmlp {
@@ -98,15 +99,19 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
     if (static_cast<int64_t>(dataset_names.size()) == classes) return {};
     fail_input(
         "the data has {} classes, the model {}, and its config.json no label_names to match them "
-        "by; "
-        "choose the data it was trained on",
+        "by; choose the data it was trained on",
         dataset_names.size(), classes);
   }
   std::vector<int64_t> map;
   std::vector<std::string> absent;
   for (const std::string& name : dataset_names) {
-    const auto found = std::find(model_names.begin(), model_names.end(), name);
-    if (found == model_names.end()) absent.push_back(name);
+    const std::string stored = utf8_of(name);
+    const auto found = std::find(model_names.begin(), model_names.end(), stored);
+    if (found == model_names.end()) absent.push_back(stored);
+    if (std::count(model_names.begin(), model_names.end(), stored) > 1) {
+      fail_input("the model has two classes {}; correct the label_names of its config.json",
+                 stored);
+    }
     map.push_back(found - model_names.begin());
   }
   if (!absent.empty()) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/training/config_file.h"
 #include "apps/training/main_guard.h"
 #include "apps/training/metrics.h"
 #include "apps/vision/commands.h"
@@ -119,8 +120,7 @@ void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
 int run_export(const std::vector<std::string>& arguments) {
   ExportOptions options;
   CLI::App app("Write a model for other programs", "gmlp-vision export");
-  app.set_config("--config", "", "Read options from FILE")->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  add_config_option(app, "Read options from FILE");
   app.add_option("--model", options.model, "Checkpoint folder; its weights are those of eval")
       ->required()
       ->type_name("DIR");

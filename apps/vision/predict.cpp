@@ -16,6 +16,7 @@
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/npy.h"
 #include "core/parallel.h"
 #include "data/images/image_decode.h"
@@ -210,8 +211,7 @@ int run_predict(const std::vector<std::string>& arguments) {
         report_image(options.images[i], logits, static_cast<int64_t>(i), loaded, options.topk));
   }
   if (!options.json.empty()) {
-    write_file_atomic(options.json,
-                      json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_file_atomic(options.json, json_text(json));
   }
   return kExitSuccess;
 }

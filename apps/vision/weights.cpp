@@ -7,6 +7,7 @@
 #include "apps/training/checkpoint.h"
 #include "apps/training/weights.h"
 #include "core/error.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -115,7 +116,7 @@ std::string split_json(const DataOptions& options) {
   const Json split = {{"seed", options.seed},
                       {"val_fraction", options.val_fraction},
                       {"photo_side", options.photo_side}};
-  return Json{{"split", split}}.dump();
+  return json_line({{"split", split}});
 }
 
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {
@@ -129,7 +130,7 @@ std::string add_preprocessing(const std::string& config_json, const TransformOpt
   pretrained["mean"] = per_channel(transform.mean);
   pretrained["std"] = per_channel(transform.std);
   pretrained["crop_pct"] = transform.crop_fraction;
-  return json.dump(2) + "\n";
+  return json_text(json);
 }
 
 }  // namespace gmlp

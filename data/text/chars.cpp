@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/printable.h"
 #include "data/text/kinds.h"
 #include "data/text/utf8.h"
@@ -82,7 +83,7 @@ class CharsTokenizer : public Tokenizer {
       append_utf8(text, code);
       list.push_back(text);
     }
-    return json.dump() + "\n";
+    return json_line(json) + "\n";
   }
 
  private:

@@ -292,3 +292,18 @@ TEST_CASE("the resolved configuration reads back as itself") {
   REQUIRE(second->options.opt_betas == std::vector<double>{0.8, 0.95});
   REQUIRE(second->options.quiet);
 }
+
+TEST_CASE("a configuration's comments end no value in quotes") {
+  const ScratchFolder scratch;
+  const auto out_of = [&](const std::string& line) {
+    gmlp::write_file_atomic(scratch.file("config.toml"), "# first\ndata=\"shapes\"\n" + line +
+                                                             "\nmodel=gmlp_nano_32  # small\n");
+    const auto command = gmlp::parse_train({"--config", scratch.file("config.toml")});
+    REQUIRE(command->options.model == "gmlp_nano_32");
+    return command->options.out;
+  };
+  CHECK(out_of("out=\"a#b\" # c") == "a#b");
+  CHECK(out_of("out = 'say \"#\"'#") == "say \"#\"");
+  CHECK(out_of("out=it's # \"not\" this") == "it's");
+  CHECK(out_of("out=\"[x, y] it's\"") == "[x, y] it's");
+}

@@ -15,6 +15,7 @@
 #include "apps/training/main_guard.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -91,7 +92,7 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
     fail_run("{}: has no score; remove {} and --resume {}", path, run.folder, folder);
   }
   run.model = summary.value("model", "");
-  run.best = summary.at("best").dump();
+  run.best = json_line(summary.at("best"));
   run.value = summary.at(place);
   return run;
 }
@@ -128,7 +129,7 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
                      {"median_run", fmt::format("run-{}", median.number)},
                      {"checkpoint", fmt::format("run-{}/checkpoints/best", median.number)},
                      {"runs", list}};
-  write_file_atomic(folder + "/summary.json", json.dump(2) + "\n");
+  write_file_atomic(folder + "/summary.json", json_text(json));
 }
 
 void print_runs(const FinetuneCommand& command, const std::string& folder,

@@ -19,6 +19,7 @@
 #include "apps/training/signals.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -105,7 +106,7 @@ std::optional<SquadFiles> squad_files(const TaskModel& model, const SquadWindows
     texts[id] = (*answers)[i].text;
     scores[id] = (*answers)[i].null_score;
   }
-  return SquadFiles{texts.dump(1) + "\n", scores.dump(1) + "\n"};
+  return SquadFiles{json_text(texts), json_text(scores)};
 }
 
 void print_score(Task task, const TaskSetScore& score) {
@@ -169,7 +170,7 @@ int task_eval(const std::vector<std::string>& arguments) {
   if (!json_path.empty()) {
     const Json json = {
         {"model", options.model}, {"task", options.task}, {"data", data}, {"sets", sets}};
-    write_file_atomic(json_path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_file_atomic(json_path, json_text(json));
   }
   return kExitSuccess;
 }

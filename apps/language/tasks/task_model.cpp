@@ -5,6 +5,7 @@
 #include "apps/training/checkpoint.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json.h"
 
 namespace gmlp {
 
@@ -51,7 +52,7 @@ std::string task_json(Task task, const Tokenizer& tokenizer) {
                 {"tokenizer", tokenizer.kind()},
                 {"task", task_name(task)}};
   if (!is_span_task(task)) extra["labels"] = task_labels(task);
-  return extra.dump();
+  return json_line(extra);
 }
 
 LoadedLanguage load_task_language(const std::string& folder, Task task) {
