@@ -41,25 +41,17 @@ Var fused_linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, const Te
   });
 }
 
-/// GELU of n numbers by the vector unit, in pieces, since the kernel gives value and derivative.
-constexpr int64_t kGeluPiece = 1024;
+constexpr int64_t kGeluRange = 1 << 14;  // numbers of one thread's piece
 
 void fused_gelu_forward(float* y, const float* x, int64_t n) {
-  parallel_ranges(n, kGeluPiece * 16, [&](int64_t begin, int64_t end) {
-    float unused[kGeluPiece];
-    for (int64_t i = begin; i < end; i += kGeluPiece) {
-      fused::kernels().vector_math(y + i, unused, x + i, std::min(kGeluPiece, end - i));
-    }
+  parallel_ranges(n, kGeluRange, [&](int64_t begin, int64_t end) {
+    fused::kernels().gelu_forward(y + begin, x + begin, end - begin);
   });
 }
 
 void fused_gelu_backward(float* dx, const float* dy, const float* x, int64_t n) {
-  parallel_ranges(n, kGeluPiece * 16, [&](int64_t begin, int64_t end) {
-    float unused[kGeluPiece];
-    for (int64_t i = begin; i < end; i += kGeluPiece) {
-      fused::kernels().vector_math(unused, dx + i, x + i, std::min(kGeluPiece, end - i));
-    }
-    for (int64_t i = begin; i < end; ++i) dx[i] *= dy[i];
+  parallel_ranges(n, kGeluRange, [&](int64_t begin, int64_t end) {
+    fused::kernels().gelu_backward(dx + begin, dy + begin, x + begin, end - begin);
   });
 }
 

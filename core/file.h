@@ -27,8 +27,8 @@ std::string read_text(const std::string& path, int64_t limit = INT64_MAX);
 void write_file_synced(const std::string& path, std::string_view bytes);
 
 /// write_file_synced to a temporary in the same folder, rename over `path`, fsync the folder. Until
-/// the rename `path` keeps its old contents. A link is followed; a device or pipe is written
-/// directly.
+/// the rename `path` keeps its old contents. A link to a file that is there is followed; a device
+/// or pipe is written directly.
 void write_file_atomic(const std::string& path, std::string_view bytes);
 
 /// Removes what write_file_atomic left in `folder` when its process was killed.

@@ -9,7 +9,7 @@
 
 namespace gmlp::fused {
 
-// Each instruction set that kernels/CMakeLists.txt compiles, best first.
+// Each instruction set that kernels/isas.cmake names, best first.
 #if defined(GMLP_HAVE_AVX512BF16)
 namespace avx512bf16 {
 const Kernels& table();

@@ -145,9 +145,11 @@ struct Kernels {
                                            const int64_t* ids, void* workspace,
                                            const ProjectedLossShape& shape);
 
-  // Probes for tests and benchmarks.
-  /// GELU and its derivative of n numbers.
-  void (*vector_math)(float* gelu_x, float* dgelu_x, const float* x, int64_t n);
+  /// y = GELU(x), and dx = dy GELU'(x), of n numbers: what the baselines' blocks take.
+  void (*gelu_forward)(float* y, const float* x, int64_t n);
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
+
+  // Probes for tests and benchmarks; the peak of a run's banner is made of the bursts, too.
   void (*vector_exp)(float* y, const float* x, int64_t n);
   /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens, z in
   /// what products take. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes

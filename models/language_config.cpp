@@ -1,10 +1,13 @@
 // The named sizes of language models, their counts, and what is allowed.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "models/language.h"
+#include "models/size_checks.h"
 
 namespace gmlp {
 
@@ -169,43 +172,50 @@ double LanguageConfig::forward_flops(double scored_share) const {
   // A classification reads one token; words and spans are scored at every position.
   const int64_t rows = head == LanguageHead::kClassify ? 1 : block.tokens;
   const int64_t columns = head == LanguageHead::kNone ? vocab : head_outputs();
-  const double output = 2 * static_cast<double>(rows * block.d_model * columns);
+  const double output =
+      2 * static_cast<double>(rows * block.d_model) * static_cast<double>(columns);
   const double share = head == LanguageHead::kNone ? scored_share : 1;
   return static_cast<double>(depth) * one_block + share * output;
 }
 
 void LanguageConfig::validate() const {
-  const auto positive = [](int64_t value, const char* what) {
-    if (value < 1) fail_input("{} is {}; it must be at least 1", what, value);
-    if (value > (1 << 24)) {
-      fail_input("{} is {}; that is more than this program handles", what, value);
-    }
-  };
-  positive(vocab, "--vocab-size");
-  positive(depth, "--depth");
-  positive(block.tokens, "--seq-len");
-  positive(block.d_model, "--d-model");
-  positive(block.d_ffn, "--d-ffn");
+  check_positive(vocab, "--vocab-size");
+  check_positive(depth, "--depth");
+  check_positive(block.tokens, "--seq-len");
+  check_positive(block.d_model, "--d-model");
+  check_positive(block.d_ffn, "--d-ffn");
   if (arch == Arch::kGmlp && block.gate == Gate::kSplit && block.d_ffn % 2 != 0) {
     fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", block.d_ffn);
   }
-  if (arch == Arch::kGmlp && block.d_attn != 0) positive(block.d_attn, "--attn-dim");
+  if (arch == Arch::kGmlp && block.d_attn != 0) check_positive(block.d_attn, "--attn-dim");
   if (has_positions()) {
-    positive(heads, "--heads");
+    check_positive(heads, "--heads");
     if (block.d_model % heads != 0) {
       fail_input("--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model,
                  heads);
     }
   }
   if (arch == Arch::kMixer) {
-    positive(spatial_ffn, "--spatial-ffn");
+    check_positive(spatial_ffn, "--spatial-ffn");
     if (block.causal) {
       fail_input(
           "--arch mixer cannot be causal: its MLP over tokens sees all of them; use the "
           "masked objective or another --arch");
     }
   }
-  if (head == LanguageHead::kClassify) positive(classes, "the number of classes");
+  if (head == LanguageHead::kClassify) check_positive(classes, "the number of classes");
+  check_product({vocab, block.d_model}, kParameterBits, "the embeddings");
+  check_product({depth, block.tokens, arch == Arch::kMixer ? spatial_ffn : block.tokens},
+                kParameterBits, "the weights over tokens");
+  check_product({vocab, block.tokens}, kActivationBits, "the logits");
+  check_product({depth, block.d_model, std::max({block.d_ffn, block.d_model, block.d_attn})},
+                kParameterBits, "the channel projections");
+  check_product({depth, block.tokens, std::max({block.d_ffn, block.d_model, block.d_attn})},
+                kActivationBits, "the activations");
+  if (has_positions() || block.d_attn > 0) {
+    check_product({depth, has_positions() ? heads : 1, block.tokens, block.tokens}, kActivationBits,
+                  "the attention");
+  }
   for (const double eps : {block.norm_eps, block.gate_eps}) {
     if (!(eps > 0) || eps > 1) {
       fail_input("the epsilon of a norm is {}; it must be above 0 and at most 1", eps);

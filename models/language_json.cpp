@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "models/config_json.h"
 #include "models/language.h"
 
 namespace gmlp {
@@ -29,51 +30,6 @@ const char* head_name(LanguageHead head) {
   return "?";
 }
 
-const Json& json_object(const Json& object, const char* key, const std::string& path) {
-  static const Json kEmpty = Json::object();
-  if (!object.contains(key)) return kEmpty;
-  const Json& value = object.at(key);
-  if (!value.is_object()) fail_input("{}: \"{}\" is not an object; correct the file", path, key);
-  return value;
-}
-
-/// Replaces `value` by the member `key`, where there is one, of the type of `value`.
-void read(const Json& object, const char* key, int64_t& value, const std::string& path) {
-  if (!object.contains(key)) return;
-  const Json& json = object.at(key);
-  if (!json.is_number_integer()) {
-    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, json_line(json));
-  }
-  value = json.get<int64_t>();
-}
-
-void read(const Json& object, const char* key, double& value, const std::string& path) {
-  if (!object.contains(key)) return;
-  const Json& json = object.at(key);
-  if (!json.is_number()) {
-    fail_input("{}: \"{}\" is {}, not a number; correct the file", path, key, json_line(json));
-  }
-  value = json.get<double>();
-}
-
-void read(const Json& object, const char* key, bool& value, const std::string& path) {
-  if (!object.contains(key)) return;
-  const Json& json = object.at(key);
-  if (!json.is_boolean()) {
-    fail_input("{}: \"{}\" is {}, not true or false; correct the file", path, key, json_line(json));
-  }
-  value = json.get<bool>();
-}
-
-void read(const Json& object, const char* key, std::string& value, const std::string& path) {
-  if (!object.contains(key)) return;
-  const Json& json = object.at(key);
-  if (!json.is_string()) {
-    fail_input("{}: \"{}\" is {}, not a string; correct the file", path, key, json_line(json));
-  }
-  value = json.get<std::string>();
-}
-
 LanguageHead head_from_name(const std::string& name, const std::string& path) {
   for (const LanguageHead head :
        {LanguageHead::kNone, LanguageHead::kClassify, LanguageHead::kSpan}) {
@@ -85,7 +41,7 @@ LanguageHead head_from_name(const std::string& name, const std::string& path) {
 /// "architecture" is ours or one of our named sizes; what else has a config.json is another's.
 LanguageConfig starting_point(const Json& json, const std::string& path) {
   std::string architecture = kArchitecture;
-  read(json, "architecture", architecture, path);
+  read_member(json, "architecture", architecture, path);
   if (architecture == kArchitecture) return {};
   const std::vector<std::string> names = language_config_names();
   if (std::find(names.begin(), names.end(), architecture) != names.end()) {
@@ -100,11 +56,11 @@ LanguageConfig starting_point(const Json& json, const std::string& path) {
 void read_block(const Json& args, const Json& gmlp, LanguageConfig& config,
                 const std::string& path) {
   BlockConfig& block = config.block;
-  read(args, "seq_len", block.tokens, path);
-  read(args, "embed_dim", block.d_model, path);
-  read(args, "d_ffn", block.d_ffn, path);
+  read_member(args, "seq_len", block.tokens, path);
+  read_member(args, "embed_dim", block.d_model, path);
+  read_member(args, "d_ffn", block.d_ffn, path);
   std::string gate = gate_name(block.gate);
-  read(gmlp, "gate", gate, path);
+  read_member(gmlp, "gate", gate, path);
   try {
     block.gate = gate_from_name(gate);
   } catch (const InputError&) {
@@ -113,25 +69,25 @@ void read_block(const Json& args, const Json& gmlp, LanguageConfig& config,
         "linear",
         path, gate);
   }
-  read(gmlp, "toeplitz", block.toeplitz, path);
-  read(gmlp, "causal", block.causal, path);
-  read(gmlp, "d_attn", block.d_attn, path);
-  read(gmlp, "norm_eps", block.norm_eps, path);
-  read(gmlp, "gate_eps", block.gate_eps, path);
-  read(gmlp, "spatial_init_std", block.spatial_init_std, path);
+  read_member(gmlp, "toeplitz", block.toeplitz, path);
+  read_member(gmlp, "causal", block.causal, path);
+  read_member(gmlp, "d_attn", block.d_attn, path);
+  read_member(gmlp, "norm_eps", block.norm_eps, path);
+  read_member(gmlp, "gate_eps", block.gate_eps, path);
+  read_member(gmlp, "spatial_init_std", block.spatial_init_std, path);
 }
 
 LanguageConfig read_config(const Json& json, const std::string& path) {
   LanguageConfig config = starting_point(json, path);
   const Json& args = json_object(json, "model_args", path);
   const Json& gmlp = json_object(json, "gmlp", path);
-  read(args, "vocab_size", config.vocab, path);
-  read(args, "num_blocks", config.depth, path);
-  read(args, "num_heads", config.heads, path);
-  read(args, "spatial_ffn", config.spatial_ffn, path);
+  read_member(args, "vocab_size", config.vocab, path);
+  read_member(args, "num_blocks", config.depth, path);
+  read_member(args, "num_heads", config.heads, path);
+  read_member(args, "spatial_ffn", config.spatial_ffn, path);
   read_block(args, gmlp, config, path);
   std::string arch = arch_name(config.arch);
-  read(gmlp, "arch", arch, path);
+  read_member(gmlp, "arch", arch, path);
   try {
     config.arch = arch_from_name(arch);
   } catch (const InputError&) {
@@ -140,12 +96,12 @@ LanguageConfig read_config(const Json& json, const std::string& path) {
         "mixer",
         path, arch);
   }
-  read(gmlp, "tie_embeddings", config.tie_embeddings, path);
+  read_member(gmlp, "tie_embeddings", config.tie_embeddings, path);
   std::string head = head_name(config.head);
-  read(gmlp, "head", head, path);
+  read_member(gmlp, "head", head, path);
   config.head = head_from_name(head, path);
-  read(gmlp, "classes", config.classes, path);
-  read(gmlp, "name", config.name, path);
+  read_member(gmlp, "classes", config.classes, path);
+  read_member(gmlp, "name", config.name, path);
   return config;
 }
 
@@ -186,16 +142,9 @@ std::string language_config_to_json(const LanguageConfig& config,
 }
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
-    fail_input("{}: not a JSON object; expected a config.json as gmlp-language writes it", path);
-  }
+  const Json json = config_object(text, path, "gmlp-language");
   LanguageConfig config = read_config(json, path);
-  try {
-    config.validate();
-  } catch (const InputError& error) {
-    fail_input("{}: {}", path, error.what());
-  }
+  in_file(path, [&] { config.validate(); });
   return config;
 }
 

@@ -1,9 +1,12 @@
 #include "models/vision.h"
 
+#include <algorithm>
+
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "models/initialise.h"
+#include "models/size_checks.h"
 
 namespace gmlp {
 
@@ -33,19 +36,14 @@ double VisionConfig::forward_flops() const {
 }
 
 void VisionConfig::validate() const {
-  const auto positive = [](int64_t value, const char* what) {
-    if (value < 1) fail_input("{} is {}; it must be at least 1", what, value);
-    if (value > (1 << 24))
-      fail_input("{} is {}; that is more than this program handles", what, value);
-  };
-  positive(img_height, "the image height");
-  positive(img_width, "the image width");
-  positive(patch, "--patch-size");
-  positive(chans, "--in-chans");
-  positive(classes, "the number of classes");
-  positive(depth, "--depth");
-  positive(d_model, "--d-model");
-  positive(d_ffn, "--d-ffn");
+  check_positive(img_height, "the image height");
+  check_positive(img_width, "the image width");
+  check_positive(patch, "--patch-size");
+  check_positive(chans, "--in-chans");
+  check_positive(classes, "the number of classes");
+  check_positive(depth, "--depth");
+  check_positive(d_model, "--d-model");
+  check_positive(d_ffn, "--d-ffn");
   if (img_height % patch != 0 || img_width % patch != 0) {
     fail_input(
         "an image of {} x {} cannot be cut into patches of {} x {}; choose an --img-size that is a "
@@ -54,6 +52,14 @@ void VisionConfig::validate() const {
   }
   if (gate == Gate::kSplit && d_ffn % 2 != 0) {
     fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", d_ffn);
+  }
+  check_product({depth, tokens(), tokens()}, kParameterBits, "W, one row and column a token,");
+  check_product({depth, d_model, d_ffn}, kParameterBits, "the channel projections");
+  check_product({d_model, chans, patch, patch}, kParameterBits, "the patch embedding");
+  check_product({d_model, std::max(classes, d_model)}, kParameterBits, "the head");
+  check_product({depth, tokens(), std::max(d_model, d_ffn)}, kActivationBits, "the activations");
+  if (!(spatial_init_std >= 0) || spatial_init_std > 1) {
+    fail_input("\"spatial_init_std\" is {}; it must be from 0 to 1", spatial_init_std);
   }
 }
 

@@ -1,5 +1,6 @@
 // The named sizes, and their config.json in timm's form.
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "models/config_json.h"
 #include "models/vision.h"
 
 namespace gmlp {
@@ -34,81 +36,120 @@ constexpr NamedSize kSizes[] = {
     {"gmlp_micro_64", 64, 8, 3, 10, 8, 128, 512, 1e-3},
 };
 
-int64_t json_integer(const Json& object, const char* key, int64_t fallback,
-                     const std::string& path) {
-  if (!object.contains(key)) return fallback;
-  const Json& value = object.at(key);
-  if (!value.is_number_integer()) {
-    fail_input("{}: \"{}\" is {}, not an integer; correct the file", path, key, json_line(value));
+const NamedSize* find_size(const std::string& name) {
+  for (const NamedSize& size : kSizes) {
+    if (name == size.name) return &size;
   }
-  return value.get<int64_t>();
+  return nullptr;
 }
 
-const Json& json_object(const Json& object, const char* key, const std::string& path) {
-  static const Json kEmpty = Json::object();
-  if (!object.contains(key)) return kEmpty;
-  const Json& value = object.at(key);
-  if (!value.is_object()) fail_input("{}: \"{}\" is not an object; correct the file", path, key);
-  return value;
+/// Whether timm's entry point of the model's name makes this very model: it fixes these four.
+bool is_timms(const VisionConfig& config) {
+  if (!config.name.ends_with("16_224") || find_size(config.name) == nullptr) return false;
+  const VisionConfig named = vision_config(config.name);
+  return config.patch == named.patch && config.depth == named.depth &&
+         config.d_model == named.d_model && config.d_ffn == named.d_ffn;
+}
+
+/// timm stores F as a multiple of D and takes int(D * ratio): the least ratio that gives F.
+double ffn_ratio(const VisionConfig& config) {
+  const double d = static_cast<double>(config.d_model);
+  const double f = static_cast<double>(config.d_ffn);
+  double ratio = f / d;
+  while (std::floor(d * ratio) < f) ratio = std::nextafter(ratio, 2 * ratio);
+  return ratio;
+}
+
+void read_ffn_width(const Json& args, VisionConfig& config, const std::string& path) {
+  double ratio = static_cast<double>(config.d_ffn) / static_cast<double>(config.d_model);
+  if (!args.contains("mlp_ratio")) return;
+  read_member(args, "mlp_ratio", ratio, path);
+  const double width = std::floor(ratio * static_cast<double>(config.d_model));
+  if (!(width >= 1) || width > (1 << 24)) {
+    fail_input("{}: \"mlp_ratio\" {} of an \"embed_dim\" of {} is no width; correct the file", path,
+               ratio, config.d_model);
+  }
+  config.d_ffn = static_cast<int64_t>(width);
 }
 
 /// "img_size" is one number, or height and width.
 void read_image_size(const Json& args, VisionConfig& config, const std::string& path) {
-  if (!args.contains("img_size")) return;
-  const Json& size = args.at("img_size");
-  if (size.is_array() && size.size() == 2 && size[0].is_number_integer() &&
-      size[1].is_number_integer()) {
+  if (args.contains("img_size") && args.at("img_size").is_array()) {
+    const Json& size = args.at("img_size");
+    if (size.size() != 2 || !size[0].is_number_integer() || !size[1].is_number_integer()) {
+      fail_input("{}: \"img_size\" is {}, neither one integer nor two; correct the file", path,
+                 json_line(size));
+    }
     config.img_height = size[0].get<int64_t>();
     config.img_width = size[1].get<int64_t>();
     return;
   }
-  config.img_height = config.img_width = json_integer(args, "img_size", 224, path);
+  read_member(args, "img_size", config.img_height, path);
+  if (args.contains("img_size")) config.img_width = config.img_height;
 }
 
-/// timm stores the width as a multiple of embed_dim.
-void read_ffn_width(const Json& args, VisionConfig& config, const std::string& path) {
-  if (!args.contains("mlp_ratio")) return;
-  const Json& ratio = args.at("mlp_ratio");
-  if (!ratio.is_number()) fail_input("{}: \"mlp_ratio\" is not a number; correct the file", path);
-  config.d_ffn = static_cast<int64_t>(ratio.get<double>() * static_cast<double>(config.d_model));
-}
-
-bool has_name(const std::string& name) {
-  for (const NamedSize& size : kSizes) {
-    if (name == size.name) return true;
+/// The norms of a vision model have timm's two epsilons; weights made under others are not its.
+void check_epsilon(const Json& gmlp, const char* key, double ours, const std::string& path) {
+  double epsilon = ours;
+  read_member(gmlp, key, epsilon, path);
+  if (epsilon != ours) {
+    fail_input("{}: \"{}\" is {}; a vision model's is {}; correct the file", path, key, epsilon,
+               ours);
   }
-  return false;
 }
 
-/// May throw nlohmann's exceptions, where a value has another type than its name promises.
-VisionConfig read_config(const Json& json, const std::string& path,
-                         std::vector<std::string>* label_names) {
-  const std::string architecture = json.value("architecture", std::string("custom"));
-  VisionConfig config;
-  if (has_name(architecture)) config = vision_config(architecture);
+/// "architecture" is one of the named sizes, or "custom"; what else has a config.json is another's.
+VisionConfig starting_point(const Json& json, const std::string& path) {
+  std::string architecture = "custom";
+  read_member(json, "architecture", architecture, path);
+  if (architecture == "custom") return {};
+  if (find_size(architecture) != nullptr) return vision_config(architecture);
+  fail_input(
+      "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of one, "
+      "or "
+      "one of the names {}",
+      path, architecture, fmt::join(vision_config_names(), ", "));
+}
+
+/// What timm has no name for.
+void read_gmlp(const Json& gmlp, VisionConfig& config, const std::string& path) {
+  read_member(gmlp, "name", config.name, path);
+  read_member(gmlp, "d_ffn", config.d_ffn, path);
+  read_member(gmlp, "class_token", config.class_token, path);
+  std::string gate = gate_name(config.gate);
+  read_member(gmlp, "gate", gate, path);
+  in_file(path, [&] { config.gate = gate_from_name(gate); });
+  // Files without it are of a time when only the name told.
+  const std::string size = config.name.substr(0, config.name.find("_custom"));
+  if (find_size(size) != nullptr) config.spatial_init_std = find_size(size)->spatial_init_std;
+  read_member(gmlp, "spatial_init_std", config.spatial_init_std, path);
+  check_epsilon(gmlp, "norm_eps", config.block().norm_eps, path);
+  check_epsilon(gmlp, "gate_eps", config.block().gate_eps, path);
+}
+
+void read_label_names(const Json& json, const std::string& path,
+                      std::vector<std::string>& label_names) {
+  label_names.clear();
+  if (!json.contains("label_names")) return;
+  const Json& names = json.at("label_names");
+  if (!names.is_array()) fail_input("{}: \"label_names\" is not a list; correct the file", path);
+  for (const Json& name : names) {
+    if (!name.is_string()) fail_input("{}: a label name is not a string; correct the file", path);
+    label_names.push_back(name.get<std::string>());
+  }
+}
+
+VisionConfig read_config(const Json& json, const std::string& path) {
+  VisionConfig config = starting_point(json, path);
   const Json& args = json_object(json, "model_args", path);
-  const Json& gmlp = json_object(json, "gmlp", path);
-  config.classes = json_integer(json, "num_classes", config.classes, path);
-  config.patch = json_integer(args, "patch_size", config.patch, path);
-  config.depth = json_integer(args, "num_blocks", config.depth, path);
-  config.d_model = json_integer(args, "embed_dim", config.d_model, path);
-  config.chans = json_integer(args, "in_chans", config.chans, path);
+  read_member(json, "num_classes", config.classes, path);
+  read_member(args, "patch_size", config.patch, path);
+  read_member(args, "num_blocks", config.depth, path);
+  read_member(args, "embed_dim", config.d_model, path);
+  read_member(args, "in_chans", config.chans, path);
   read_image_size(args, config, path);
   read_ffn_width(args, config, path);
-  config.d_ffn = json_integer(gmlp, "d_ffn", config.d_ffn, path);
-  if (gmlp.contains("gate")) config.gate = gate_from_name(gmlp.value("gate", std::string()));
-  config.class_token = gmlp.value("class_token", false);
-  config.name = gmlp.value("name", architecture);
-  if (label_names != nullptr && json.contains("label_names")) {
-    const Json& names = json.at("label_names");
-    if (!names.is_array()) fail_input("{}: \"label_names\" is not a list; correct the file", path);
-    label_names->clear();
-    for (const Json& name : names) {
-      if (!name.is_string()) fail_input("{}: a label name is not a string; correct the file", path);
-      label_names->push_back(name.get<std::string>());
-    }
-  }
-  config.validate();
+  read_gmlp(json_object(json, "gmlp", path), config, path);
   return config;
 }
 
@@ -121,22 +162,22 @@ std::vector<std::string> vision_config_names() {
 }
 
 VisionConfig vision_config(const std::string& name) {
-  for (const NamedSize& size : kSizes) {
-    if (name != size.name) continue;
-    VisionConfig config;
-    config.name = name;
-    config.img_height = config.img_width = size.image;
-    config.patch = size.patch;
-    config.chans = size.chans;
-    config.classes = size.classes;
-    config.depth = size.depth;
-    config.d_model = size.d_model;
-    config.d_ffn = size.d_ffn;
-    config.spatial_init_std = size.spatial_init_std;
-    return config;
+  const NamedSize* size = find_size(name);
+  if (size == nullptr) {
+    fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
+               fmt::join(vision_config_names(), ", "));
   }
-  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-             fmt::join(vision_config_names(), ", "));
+  VisionConfig config;
+  config.name = name;
+  config.img_height = config.img_width = size->image;
+  config.patch = size->patch;
+  config.chans = size->chans;
+  config.classes = size->classes;
+  config.depth = size->depth;
+  config.d_model = size->d_model;
+  config.d_ffn = size->d_ffn;
+  config.spatial_init_std = size->spatial_init_std;
+  return config;
 }
 
 std::string vision_config_to_json(const VisionConfig& config,
@@ -147,17 +188,18 @@ std::string vision_config_to_json(const VisionConfig& config,
   gmlp["gate"] = gate_name(config.gate);
   gmlp["class_token"] = config.class_token;
   gmlp["d_ffn"] = config.d_ffn;
-  gmlp["norm_eps"] = 1e-6;
-  gmlp["gate_eps"] = 1e-5;
+  gmlp["norm_eps"] = config.block().norm_eps;
+  gmlp["gate_eps"] = config.block().gate_eps;
+  gmlp["spatial_init_std"] = config.spatial_init_std;
 
   Json args;
-  // timm's three entry points fix these four; a config that repeats them could not be opened there.
-  const bool fixed_by_name = config.name.ends_with("16_224");
+  // What timm's entry point fixes may not be repeated, or it could not open the file.
+  const bool fixed_by_name = is_timms(config);
   if (!fixed_by_name) {
     args["patch_size"] = config.patch;
     args["num_blocks"] = config.depth;
     args["embed_dim"] = config.d_model;
-    args["mlp_ratio"] = static_cast<double>(config.d_ffn) / static_cast<double>(config.d_model);
+    args["mlp_ratio"] = ffn_ratio(config);
   }
   if (config.img_height == config.img_width) {
     args["img_size"] = config.img_height;
@@ -183,16 +225,11 @@ std::string vision_config_to_json(const VisionConfig& config,
 
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,
                                      std::vector<std::string>* label_names) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
-    fail_input("{}: not a JSON object; expected a config.json as timm or gmlp-vision write it",
-               path);
-  }
-  try {
-    return read_config(json, path, label_names);
-  } catch (const Json::exception& error) {  // a value of another type than its name promises
-    fail_input("{}: {}; correct the file", path, error.what());
-  }
+  const Json json = config_object(text, path, "timm or gmlp-vision");
+  const VisionConfig config = read_config(json, path);
+  if (label_names != nullptr) read_label_names(json, path, *label_names);
+  in_file(path, [&] { config.validate(); });
+  return config;
 }
 
 }  // namespace gmlp

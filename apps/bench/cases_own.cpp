@@ -156,18 +156,21 @@ Case gelu_case() {
   constexpr int64_t kElements = 1568 * 1536;
   const Tensor x = random_numbers({kElements}, 4.0);
   const Tensor y = Tensor::zeros(DType::kF32, {kElements});
-  const Tensor dy = Tensor::zeros(DType::kF32, {kElements});
+  const Tensor dy = random_numbers({kElements}, 1.0);
+  const Tensor dx = Tensor::zeros(DType::kF32, {kElements});
   Case c;
-  c.kernel = "gelu and derivative";
+  c.kernel = "gelu, forward and backward";
   c.shape = "1568x1536, 1 thread";
   c.precision = "f32";
   c.kind = Work::kBytes;
-  c.work = 3.0 * sizeof(float) * kElements;
+  c.work = 5.0 * sizeof(float) * kElements;
   c.one_thread = true;
   c.contenders.push_back({kOurs, kOurColour,
                           [=] {
-                            fused::kernels().vector_math(y.data<float>(), dy.data<float>(),
-                                                         x.data<float>(), kElements);
+                            const fused::Kernels& kernels = fused::kernels();
+                            kernels.gelu_forward(y.data<float>(), x.data<float>(), kElements);
+                            kernels.gelu_backward(dx.data<float>(), dy.data<float>(),
+                                                  x.data<float>(), kElements);
                           },
                           nullptr});
   return c;

@@ -98,6 +98,17 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
   return notes;
 }
 
+void require_in_proportion(int64_t parameters, const SafetensorsFile& file,
+                           const std::string& path) {
+  constexpr int64_t kRoom = int64_t{64} << 20;
+  const int64_t stored = file.entries().empty() ? 0 : file.entries().back().end;
+  if (parameters * dtype_size(stored_dtype(file)) <= kRoom + 2 * stored) return;
+  fail_input(
+      "{}: describes a model of {} parameters, and {} holds {} bytes of weights; the folder is "
+      "mixed up or damaged, restore it",
+      path, parameters, file.path(), stored);
+}
+
 DType stored_dtype(const SafetensorsFile& file) {
   for (const SafetensorsFile::Entry& entry : file.entries()) {
     if (entry.dtype == "F64") return DType::kF64;

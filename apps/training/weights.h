@@ -26,6 +26,12 @@ struct WeightRules {
 std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                                       const SafetensorsFile& file, const WeightRules& rules);
 
+/// Throws InputError where `path`, the config.json beside `file`, describes a model that is out of
+/// all proportion to the file: before a model of that size is made. Reading a folder takes 64 MB
+/// and twice the file at most; what is wrong within that, load_weights says more exactly.
+void require_in_proportion(int64_t parameters, const SafetensorsFile& file,
+                           const std::string& path);
+
 /// What a model stored in `file` is to be built in: f64 where a tensor is, else f32.
 DType stored_dtype(const SafetensorsFile& file);
 

@@ -104,6 +104,7 @@ LoadedModel load_model(const std::string& folder) {
     fail_input("{}: {} label_names for {} classes; correct the file", path,
                loaded.label_names.size(), config.classes);
   }
+  require_in_proportion(config.parameter_count(), checkpoint.model, path);
   loaded.transform = evaluation_transform(config, checkpoint.config, path);
   loaded.split = stored_split(checkpoint.config, path);
   loaded.model = std::make_unique<VisionModel>(config, stored_dtype(checkpoint.model), 0);

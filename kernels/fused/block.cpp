@@ -3,7 +3,7 @@
 //   forward    channel_in -> spatial_gate -> channel_out
 //   backward   channel_out <- spatial_gate <- channel_in
 //
-// Weights are packed once a call, for all chunks: 2 D F + D E numbers against 2 R (2 D F + D E)
+// Weights are packed once a call, for all chunks: D F + D E numbers against R (D F + D E)
 // multiply-adds. For one image that is a tenth of its time, so where they do not change a caller
 // keeps them packed (BlockData::packed).
 
@@ -144,6 +144,15 @@ int64_t packed_of(const BlockShape& s) {
   return packed.used;
 }
 
+/// Where nothing is saved the norms' statistics go into `stats`, which every chunk uses anew.
+template <typename S>
+void put_stats(Chunk<S>& chunk, float* stats) {
+  chunk.mean = stats;
+  chunk.rstd = stats + chunk.rows;
+  chunk.gate_mean = stats + 2 * chunk.rows;
+  chunk.gate_rstd = stats + 3 * chunk.rows;
+}
+
 template <typename T, typename S>
 void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float>& w,
              void* workspace, const BlockShape& s) {
@@ -158,12 +167,7 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   }
   for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
     Chunk<S> chunk = chunk_at<S>(data, saved, first, s);
-    if (saved.mean == nullptr) {
-      chunk.mean = room.stats;
-      chunk.rstd = room.stats + chunk.rows;
-      chunk.gate_mean = room.stats + 2 * chunk.rows;
-      chunk.gate_rstd = room.stats + 3 * chunk.rows;
-    }
+    if (saved.mean == nullptr) put_stats(chunk, room.stats);
     PackedB w1 = room.w1;
     PackedB w2 = room.w2;
     w1.far = w2.far = data.is_packed && first == 0;  // all other blocks' weights came in between
@@ -292,10 +296,7 @@ void channel_in(void* z, const float* x, const BlockWeights<const float>& weight
     data.x = x;
     for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
       Chunk<S> chunk = chunk_at<S>(data, BlockSaved{}, first, s);
-      chunk.mean = room.stats;
-      chunk.rstd = room.stats + chunk.rows;
-      chunk.gate_mean = room.stats + 2 * chunk.rows;
-      chunk.gate_rstd = room.stats + 3 * chunk.rows;
+      put_stats(chunk, room.stats);
       channel_in_forward(static_cast<T*>(z) + first * s.tokens * stride_of<T>(s.d_ffn), chunk,
                          room.x_hat, room.w1, weights, s);
     }

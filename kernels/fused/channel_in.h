@@ -10,7 +10,6 @@
 //
 // Saved: h, and two numbers a row of each norm. z is recomputed from h, x̂ from x.
 
-#include "core/profile.h"
 #include "kernels/fused/chunk.h"
 #include "kernels/fused/gelu.h"
 #include "kernels/fused/layernorm.h"
@@ -35,7 +34,7 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<S>& chunk, T* x_hat, const fl
   const float* bias = w.fc1_bias;
   // The next rows of x are asked for during the product, a share with each tile.
   const int64_t share = ceil_div(d, f);
-  const auto prepare = [&](Lines& lines, int64_t row, int64_t, int64_t col) {
+  const auto prepare = [&](Lines& lines, int64_t row, int64_t col) {
     for (int64_t i = 0; i < share && next < next_end; ++i, next += kTileRows * kPanel) {
       add_lines(lines, next, kPanel);
     }
@@ -113,7 +112,7 @@ GMLP_INLINE void channel_in_backward(const BlockWeights<float>& grad, const T* d
     for (int64_t c = 0; c < 2 * d; ++c) dgamma[c] = 0;
     gemm_rows(
         RowMajor<T>{dh, stride_of<T>(s.d_ffn)}, w1, r0, r1, Triangle::kNone,
-        [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+        [&](Lines& lines, int64_t row, int64_t col) {
           add_lines(lines, dx_hat + row * d + col, d);
         },
         [&](int64_t row, int64_t col, int64_t cols, V16 sum) {

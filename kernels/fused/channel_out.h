@@ -24,7 +24,7 @@ GMLP_INLINE void channel_out_forward(const Chunk<S>& chunk, const T* gated, cons
     const int64_t block = turn.task;
     const int64_t r0 = block * kRowBlock;
     const int64_t r1 = smaller(r0 + kRowBlock, chunk.rows);
-    const auto prepare = [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+    const auto prepare = [&](Lines& lines, int64_t row, int64_t col) {
       add_lines(lines, chunk.x + row * d + col, d);
       add_lines(lines, chunk.y + row * d + col, d);
     };
@@ -93,7 +93,7 @@ GMLP_INLINE void channel_out_backward(T* dh, T* dt, const Chunk<S>& chunk, const
     }
     const PackedB gated_half = gated.at(r0);
     const int64_t half_begin = r0 - gated.row_in_half(r0);
-    const auto prepare = [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+    const auto prepare = [&](Lines& lines, int64_t row, int64_t col) {
       // From memory: asked for a panel ahead, and once more when it is needed.
       const int64_t ahead = col + kPanel < width ? kPanel : 0;
       add_lines(lines, h_saved + row * f + col + ahead, f);

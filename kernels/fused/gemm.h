@@ -78,7 +78,7 @@ static __attribute__((noinline)) void finish(Waiting& done, const Epilogue epilo
   done.rows = 0;
 }
 
-/// Rows [r0, r1) of C = A B, A zero outside of `triangle`. prepare(lines, row, rows, col) may name
+/// Rows [r0, r1) of C = A B, A zero outside of `triangle`. prepare(lines, row, col) may name
 /// what a tile's epilogue will touch; after the product epilogue(row, col, cols, value) is called
 /// for each of its vectors: 16 (or `cols`) sums from column `col`; with kBeside beside the next
 /// tile's product.
@@ -99,7 +99,7 @@ GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1,
       const int64_t words = words_of<T>(k.end) - begin;
       const float* b_words = panel_at(b, panel) + begin * kPanel;
       Lines lines;
-      prepare(lines, row, rows, col);
+      prepare(lines, row, col);
       add_next_panel(lines, b, panel, (row - r0) / kTileRows, tiles_of(r1 - r0));
       Waiting& before = two[turn ^ 1];
       Waiting& now = two[turn];
@@ -137,7 +137,7 @@ template <typename A, typename Epilogue>
 GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1, Triangle triangle,
                            const Epilogue& epilogue) {
   gemm_rows(
-      a, b, r0, r1, triangle, [](Lines&, int64_t, int64_t, int64_t) {}, epilogue);
+      a, b, r0, r1, triangle, [](Lines&, int64_t, int64_t) {}, epilogue);
 }
 
 /// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.

@@ -51,7 +51,7 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
     const int64_t r0 = block * kRowBlock;
     gemm_rows(
         RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
-        [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+        [&](Lines& lines, int64_t row, int64_t col) {
           add_lines(lines, y + row * s.out + col, s.out);
         },
         [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
@@ -72,7 +72,7 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, c
       const int64_t r0 = block * kRowBlock;
       gemm_rows(
           RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
-          [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
+          [&](Lines& lines, int64_t row, int64_t col) {
             add_lines(lines, dx + row * s.in + col, s.in);
           },
           [&](int64_t row, int64_t col, int64_t cols, V16 sum) {

@@ -116,7 +116,7 @@ GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<S>& chun
     pack_normalised(v_hat, u + s.d_ffn - width, f_stride, chunk, first, n,  // (1)
                     w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
     const T* next_v = z + next.sample * n * f_stride + s.d_ffn - width + next.col;
-    const auto prepare = [&](Lines& lines, int64_t token, int64_t /*rows*/, int64_t col) {
+    const auto prepare = [&](Lines& lines, int64_t token, int64_t col) {
       if (next.sample < chunk.samples) add_lines(lines, next_v + token * f_stride + col, f_stride);
       add_lines(lines, u + token * f_stride + col, f_stride);
       add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride);
@@ -155,7 +155,7 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<S>& 
       pack_panel<T>(b, dt_group, e_stride, n, panel);
     }
     const T* next_dt = dt + next.sample * n * e_stride + next.col;
-    const auto prepare = [&](Lines& lines, int64_t token, int64_t /*rows*/, int64_t col) {
+    const auto prepare = [&](Lines& lines, int64_t token, int64_t col) {
       if (next.sample < chunk.samples) add_lines(lines, next_dt + token * e_stride + col, e_stride);
       add_lines(lines, dv_group + token * e_stride + col, e_stride);
     };

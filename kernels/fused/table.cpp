@@ -1,5 +1,5 @@
-// The table of this instruction set, and the probes in it that only tests and benchmarks call:
-// vector math, a plain product, bursts of nothing but products.
+// The table of this instruction set, and what is in it beside the fused kernels: GELU alone, and
+// probes: the exponential, a plain product, bursts of nothing but products.
 
 #include "kernels/fused/table.h"
 
@@ -11,12 +11,17 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-void vector_math(float* gelu_x, float* dgelu_x, const float* x, int64_t n) {
+void gelu_forward(float* y, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t count = smaller(kLanes, n - i);
-    const V16 value = load(x + i, count);
-    store(gelu_x + i, gelu(value), count);
-    store(dgelu_x + i, gelu_and_slope(value).slope, count);
+    store(y + i, gelu(load(x + i, count)), count);
+  }
+}
+
+void gelu_backward(float* dx, const float* dy, const float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t count = smaller(kLanes, n - i);
+    store(dx + i, load(dy + i, count) * gelu_and_slope(load(x + i, count)).slope, count);
   }
 }
 
@@ -80,9 +85,7 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
     gemm_rows(
         RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
         Triangle::kNone,
-        [&](Lines& lines, int64_t row, int64_t /*rows*/, int64_t col) {
-          add_lines(lines, c + row * n + col, n);
-        },
+        [&](Lines& lines, int64_t row, int64_t col) { add_lines(lines, c + row * n + col, n); },
         [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
           store(c + row * n + col, sum, cols);
         });
@@ -150,7 +153,8 @@ const Kernels& table() {
                                   projected_cross_entropy_workspace,
                                   projected_cross_entropy_forward,
                                   projected_cross_entropy_backward,
-                                  vector_math,
+                                  gelu_forward,
+                                  gelu_backward,
                                   vector_exp,
                                   channel_in,
                                   gemm_workspace,

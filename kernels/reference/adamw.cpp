@@ -8,7 +8,6 @@
 // And the sum of squares that the global norm's clip needs, in double, in a fixed order.
 
 #include <cmath>
-#include <vector>
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"

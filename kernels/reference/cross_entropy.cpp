@@ -23,7 +23,7 @@ T softmax_row(T* probs, const T* logits, int64_t classes) {
   auto p = row(probs, classes).array();
   const T top = z.maxCoeff();
   p = (z - top).exp();
-  const T sum = p.sum();
+  const T sum = (p + T(0)).sum();  // an expression's sum: see layernorm.cpp
   p /= sum;
   return top + std::log(sum);
 }

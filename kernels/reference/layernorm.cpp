@@ -22,7 +22,9 @@ void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const auto x_row = row(x + r * cols, cols).array();
-      mean[r] = x_row.mean();
+      // Eigen begins a plain array's sum where its address is aligned, an expression's always at
+      // its first element: a row has the same bits wherever in a batch it lies.
+      mean[r] = (x_row + T(0)).mean();
       const T variance = (x_row - mean[r]).square().mean();
       rstd[r] = T(1) / std::sqrt(variance + static_cast<T>(eps));
       row(y + r * cols, cols).array() =
@@ -34,17 +36,15 @@ void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const
 template <typename T>
 void layernorm_backward(T* dx, T* dgamma, T* dbeta, const T* dy, const T* x, const T* mean,
                         const T* rstd, const T* gamma, int64_t rows, int64_t cols) {
-  if (dx != nullptr) {
-    parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const auto x_hat = (row(x + r * cols, cols).array() - mean[r]) * rstd[r];
-        const auto g = row(dy + r * cols, cols).array() * row(gamma, cols).array();
-        const T g_mean = g.mean();
-        const T g_dot = (g * x_hat).mean();
-        row(dx + r * cols, cols).array() = rstd[r] * (g - g_mean - x_hat * g_dot);
-      }
-    });
-  }
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const auto x_hat = (row(x + r * cols, cols).array() - mean[r]) * rstd[r];
+      const auto g = row(dy + r * cols, cols).array() * row(gamma, cols).array();
+      const T g_mean = g.mean();
+      const T g_dot = (g * x_hat).mean();
+      row(dx + r * cols, cols).array() = rstd[r] * (g - g_mean - x_hat * g_dot);
+    }
+  });
   // Columns are cut among threads, so that each sum over rows has one owner and one order.
   parallel_ranges(cols, kRowChunk, [&](int64_t begin, int64_t end) {
     const int64_t n = end - begin;

@@ -36,10 +36,8 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
   const auto dy_all = matrix(dy, rows, out);
   const auto x_all = matrix(x, rows, in);
   parallel_ranges(out, kRowChunk, [&](int64_t begin, int64_t end) {
-    if (dweight != nullptr) {
-      add_product<T>(matrix(dweight + begin * in, end - begin, in),
-                     transposed<T>(dy_all.middleCols(begin, end - begin)), x_all);
-    }
+    add_product<T>(matrix(dweight + begin * in, end - begin, in),
+                   transposed<T>(dy_all.middleCols(begin, end - begin)), x_all);
     if (dbias != nullptr) {
       row(dbias + begin, end - begin) += dy_all.middleCols(begin, end - begin).colwise().sum();
     }

@@ -5,8 +5,8 @@
 //
 // Argument order everywhere: outputs, incoming gradient, inputs, sizes. All arrays are row-major
 // and dense. A kernel never allocates an output, throws or prints. Gradients of activations (dx)
-// are written, those of parameters (dweight, dbias) are added to. An output that is nullptr is not
-// computed.
+// are written, those of parameters (dweight, dbias) are added to. A bias, its gradient, and the dx
+// of linear, dropout and projected_cross_entropy may be nullptr: there is none, or nobody wants it.
 
 #include <cstdint>
 
@@ -175,7 +175,7 @@ struct AdamWStep {
 };
 template <typename T>
 void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWStep& step);
-/// The sum of squares, in double, over fixed chunks in order.
+/// The sum of squares, in double: sixteen sums side by side, then their sum.
 template <typename T>
 double sum_of_squares(const T* x, int64_t n);
 

@@ -30,13 +30,11 @@ void spatial_project_forward(T* y, const T* x, const T* weight, const T* bias, i
 template <typename T>
 void spatial_project_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight,
                               int64_t batch, int64_t tokens, int64_t width) {
-  if (dx != nullptr) {
-    const auto w = matrix(weight, tokens, tokens);
-    parallel_for(batch, [&](int64_t b) {
-      set_product<T>(matrix(dx + b * tokens * width, tokens, width), transposed<T>(w),
-                     matrix(dy + b * tokens * width, tokens, width));
-    });
-  }
+  const auto w = matrix(weight, tokens, tokens);
+  parallel_for(batch, [&](int64_t b) {
+    set_product<T>(matrix(dx + b * tokens * width, tokens, width), transposed<T>(w),
+                   matrix(dy + b * tokens * width, tokens, width));
+  });
   // A chunk of W's rows belongs to one thread, which adds the samples in order.
   parallel_ranges(tokens, kRowChunk, [&](int64_t begin, int64_t end) {
     const int64_t n = end - begin;

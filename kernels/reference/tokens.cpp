@@ -49,7 +49,7 @@ void prepend_token_backward(T* dx, T* dtoken, const T* dy, int64_t batch, int64_
   for (int64_t b = 0; b < batch; ++b) {
     const auto dy_b = matrix(dy + b * (tokens + 1) * width, tokens + 1, width);
     row(dtoken, width) += dy_b.row(0);
-    if (dx != nullptr) matrix(dx + b * tokens * width, tokens, width) = dy_b.bottomRows(tokens);
+    matrix(dx + b * tokens * width, tokens, width) = dy_b.bottomRows(tokens);
   }
 }
 

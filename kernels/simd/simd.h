@@ -30,5 +30,5 @@
 #elif defined(GMLP_ISA_SCALAR)
 #  include "kernels/simd/simd_scalar.h"
 #else
-#  error "a kernel source is compiled by kernels/CMakeLists.txt, once per instruction set"
+#  error "a kernel source is compiled by kernels/isas.cmake, once per instruction set"
 #endif

@@ -315,6 +315,11 @@ TEST_CASE("a bad language config.json is refused by path and field", "[config]")
   refused(R"({"architecture": "gmlp_lm_tiny", "gmlp": {"norm_eps": -1}})", "epsilon");
   refused(R"({"gmlp": {"norm_eps": "small"}})", "norm_eps");
   refused(R"({"gmlp": {"name": 1}})", "name");
+  const std::string named = R"({"architecture": "gmlp_lm_tiny", "model_args": )";
+  refused(named + R"({"vocab_size": 16777216, "embed_dim": 65536}})", "embeddings");
+  refused(named + R"({"seq_len": 16777216}})", "weights over tokens");
+  refused(named + R"({"d_ffn": 16777216, "embed_dim": 65536}})", "channel projections");
+  refused(named + R"({"seq_len": 131072, "d_ffn": 65536}})", "activations");
 }
 
 TEST_CASE("a causal Mixer and heads that do not divide are refused", "[config]") {

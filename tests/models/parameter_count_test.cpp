@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "autograd/ops.h"
+#include "core/error.h"
 #include "models/language.h"
 #include "models/vision.h"
 #include "tests/support/catch.h"
@@ -176,20 +177,115 @@ TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
   }
 }
 
-TEST_CASE("a configuration survives its config.json", "[config]") {
-  VisionConfig config = vision_config("gmlp_micro_32");
-  config.classes = 7;
-  config.img_width = 48;
-  config.class_token = true;
-  config.gate = Gate::kAdditive;
+namespace {
+
+void check_same(const VisionConfig& back, const VisionConfig& config) {
+  CHECK(back.name == config.name);
+  CHECK(back.img_height == config.img_height);
+  CHECK(back.img_width == config.img_width);
+  CHECK(back.patch == config.patch);
+  CHECK(back.chans == config.chans);
+  CHECK(back.classes == config.classes);
+  CHECK(back.depth == config.depth);
+  CHECK(back.d_model == config.d_model);
+  CHECK(back.d_ffn == config.d_ffn);
+  CHECK(back.gate == config.gate);
+  CHECK(back.class_token == config.class_token);
+  CHECK(back.spatial_init_std == config.spatial_init_std);
+}
+
+VisionConfig stored_and_read(const VisionConfig& config) {
   std::vector<std::string> labels;
   const std::string text = vision_config_to_json(config, {"a", "b"}, "");
   const VisionConfig back = vision_config_from_json(text, "config.json", &labels);
-  CHECK(back.parameter_count() == config.parameter_count());
-  CHECK(back.name == config.name);
-  CHECK(back.img_width == 48);
-  CHECK(back.gate == Gate::kAdditive);
   CHECK(labels == std::vector<std::string>{"a", "b"});
+  return back;
+}
+
+/// The configuration that another program's or an older file's text gives.
+VisionConfig read_text_config(const std::string& text) {
+  return vision_config_from_json(text, "some/config.json", nullptr);
+}
+
+}  // namespace
+
+TEST_CASE("every named vision model survives its config.json, and so does a changed one",
+          "[config]") {
+  for (const std::string& name : vision_config_names()) {
+    INFO(name);
+    VisionConfig config = vision_config(name);
+    check_same(stored_and_read(config), config);
+    config.img_width += 2 * config.patch;
+    config.classes = 7;
+    config.class_token = true;
+    config.gate = Gate::kAdditive;
+    check_same(stored_and_read(config), config);
+    // Under timm's name, and yet not timm's model.
+    config.depth = 2;
+    config.d_model = 88;
+    config.d_ffn = 120;
+    config.patch /= 2;
+    config.spatial_init_std = 0.01;
+    check_same(stored_and_read(config), config);
+  }
+}
+
+TEST_CASE("timm's int(embed_dim * mlp_ratio) is the width that was stored", "[config]") {
+  VisionConfig config = vision_config("gmlp_nano_28");
+  for (config.d_model = 8; config.d_model <= 1024; config.d_model += 8) {
+    for (config.d_ffn = 8; config.d_ffn <= 6 * config.d_model; config.d_ffn += 56) {
+      const std::string text = vision_config_to_json(config, {}, "");
+      const std::string key = "\"mlp_ratio\": ";
+      const double ratio = std::stod(text.substr(text.find(key) + key.size()));
+      REQUIRE(static_cast<int64_t>(static_cast<double>(config.d_model) * ratio) == config.d_ffn);
+    }
+  }
+}
+
+TEST_CASE("a vision config.json without spatial_init_std has the one of its name", "[config]") {
+  CHECK(read_text_config(R"({"architecture": "gmlp_s16_224"})").spatial_init_std == 1e-6);
+  const std::string nano =
+      R"({"architecture": "gmlp_s16_224", "gmlp": {"name": "gmlp_nano_32_custom"}})";
+  CHECK(read_text_config(nano).spatial_init_std == 1e-3);
+}
+
+TEST_CASE("a bad vision config.json is refused by path and field", "[config]") {
+  const auto refused = [](const std::string& text, const std::string& field) {
+    INFO(text);
+    try {
+      read_text_config(text);
+      FAIL("accepted");
+    } catch (const InputError& error) {
+      const std::string what = error.what();
+      CHECK(what.starts_with("some/config.json: "));
+      CHECK(what.find(field) != std::string::npos);
+    }
+  };
+  refused("", "JSON");
+  refused("[1]", "JSON");
+  refused(R"({"architecture": "resnet50"})", "resnet50");
+  refused(R"({"architecture": 3})", "architecture");
+  refused(R"({"model_args": 3})", "model_args");
+  refused(R"({"model_args": {"num_blocks": 0}})", "--depth");
+  refused(R"({"model_args": {"img_size": [224]}})", "img_size");
+  refused(R"({"model_args": {"img_size": "large"}})", "img_size");
+  refused(R"({"model_args": {"mlp_ratio": 1e300}})", "mlp_ratio");
+  refused(R"({"model_args": {"mlp_ratio": -1}})", "mlp_ratio");
+  refused(R"({"num_classes": 1.5})", "num_classes");
+  refused(R"({"label_names": 3, "gmlp": {"gate": "golden"}})", "golden");
+  refused(R"({"gmlp": {"class_token": 1}})", "class_token");
+  refused(R"({"gmlp": {"norm_eps": 0.1}})", "norm_eps");
+  refused(R"({"gmlp": {"gate_eps": 0.5}})", "gate_eps");
+  refused(R"({"gmlp": {"spatial_init_std": -1}})", "spatial_init_std");
+  // Each size is possible, their product is not: 2^48 tokens.
+  refused(R"({"model_args": {"img_size": 16777216, "patch_size": 1, "mlp_ratio": 256}})", "W, one");
+  refused(R"({"model_args": {"embed_dim": 16777216, "mlp_ratio": 1}})", "projections");
+  refused(R"({"model_args": {"patch_size": 8192, "img_size": 8192, "embed_dim": 65536}})", "patch");
+  refused(R"({"num_classes": 16777216, "model_args": {"embed_dim": 65536, "num_blocks": 1}})",
+          "head");
+  refused(
+      R"({"model_args": {"img_size": 2048, "patch_size": 4, "mlp_ratio": 256, "num_blocks": 4}})",
+      "activations");
 }
 
 }  // namespace gmlp

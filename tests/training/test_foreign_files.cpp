@@ -2,6 +2,7 @@
 // out.
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -84,6 +85,22 @@ TEST_CASE("weights with a missing tensor are refused, and the tensor is named") 
   gmlp::write_file_atomic(path, {bytes.data(), bytes.size()});
   CHECK_THROWS_WITH(train_with(tiny_run(scratch.file("second"), {"--init", path})),
                     Catch::Matchers::Contains("norm.bias"));
+}
+
+TEST_CASE("a config.json of a far larger model than its weights is refused before that is made") {
+  const ScratchFolder scratch;
+  REQUIRE(train_with(tiny_run(scratch.file("run"), {"--max-steps", "1"})) == 0);
+  const std::string best = scratch.file("run") + "/checkpoints/last";
+  const std::string folder = scratch.file("folder");
+  std::filesystem::create_directory(folder);
+  std::filesystem::copy(best + "/model.safetensors", folder);
+  std::string config = gmlp::read_text(best + "/config.json");
+  const std::string width = "\"embed_dim\": 16,";
+  config.replace(config.find(width), width.size(), "\"embed_dim\": 2000000,");
+  gmlp::write_file_atomic(folder + "/config.json", config);
+  CHECK_THROWS_WITH(gmlp::load_model(folder),
+                    Catch::Matchers::Contains(folder + "/config.json: describes a model of") &&
+                        Catch::Matchers::Contains("model.safetensors holds"));
 }
 
 TEST_CASE("predict writes the logits of a float array") {
