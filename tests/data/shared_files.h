@@ -9,7 +9,8 @@
 
 namespace gmlp_test {
 
-/// The path of `name` in the data/ of GMLP_SHARED, or "" after saying that the test is skipped.
+/// The path of `name` in the data/ of GMLP_SHARED, or "" after saying that the test is skipped:
+/// what a test calls first, as ctest takes one that says so for skipped, whatever else it does.
 inline std::string shared_file(const std::string& name) {
   const char* folder = std::getenv("GMLP_SHARED");
   if (folder != nullptr) {

@@ -38,7 +38,7 @@ fetch_linux() {
 # ---- building ----
 
 cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo \
-  -D CMAKE_CXX_FLAGS="-include $PWD/tests/setup/emulated_bf16.h"
+  -D CMAKE_CXX_FLAGS="-include \"$PWD/tests/setup/emulated_bf16.h\""
 cmake --build "$build/tests" --target "${tests[@]}"
 
 # ---- a disk to boot from ----
@@ -96,18 +96,18 @@ xorriso -as mkisofs -quiet -o "$build/disk.iso" -b isolinux/isolinux.bin -c isol
 # ---- running ----
 
 printed=$build/printed.txt
-cat >"$build/bochsrc" <<CONFIG
+cat >"$build/bochsrc" <<'CONFIG'
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 megs: 2048
 cpu: model=corei7_skylake_x, count=1, ips=40000000
 clock: sync=none
-ata0-master: type=cdrom, path=$build/disk.iso, status=inserted
+ata0-master: type=cdrom, path=disk.iso, status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev=$printed
+com1: enabled=1, mode=file, dev=printed.txt
 display_library: term
 sound: waveoutdrv=dummy
-log: $build/bochs.log
+log: bochs.log
 panic: action=fatal
 CONFIG
 echo continue >"$build/bochs.debugger"  # Debian's Bochs has a debugger, which waits for a command
@@ -115,8 +115,8 @@ rm -f "$printed" "$build/disk.iso.lock" "$build/bochs.out"
 export TERM=xterm
 # Its debugger wants a terminal, too; and what it draws on another, of its own, somebody must look at, or it waits.
 tail -f /dev/null --pid=$$ |
-  setsid script -qefc "echo \$\$ >$build/bochs.pid; exec bochs-bin -q -f $build/bochsrc -rc $build/bochs.debugger" \
-    "$build/bochs.out" >/dev/null 2>&1 &
+  (cd "$build" && exec setsid script -qefc "echo \$\$ >bochs.pid; exec bochs-bin -q -f bochsrc -rc bochs.debugger" \
+    bochs.out) >/dev/null 2>&1 &
 emulator=$!
 trap 'kill -KILL "$(cat "$build/bochs.pid")" $(jobs -p) 2>/dev/null || true' EXIT  # it heeds nothing less
 screen=

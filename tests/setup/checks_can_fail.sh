@@ -11,17 +11,20 @@ cd "$tree"
 # The tree in order.
 lay() {
   rm -rf "${tree:?}"/*
-  mkdir -p core kernels/fused kernels/simd autograd models data/images apps/training apps/vision apps/bench tests
+  mkdir -p core kernels/fused kernels/simd autograd models data/images apps/training apps/vision apps/bench docs tests
   echo '#include "core/tensor.h"' >data/images/loader.h
   echo '#include "kernels/gemm.h"' >autograd/ops.cpp
   echo '#include <immintrin.h>' >kernels/simd/simd_avx2.h
   echo '#include "apps/training/loop.h"' >apps/vision/main.cpp
   echo '#include "apps/vision/main.h"' >tests/test.cpp
   {
-    printf '%s\n' '- `core/`, `kernels/`, `autograd/`, `models/`, `apps/`, `tests/`, `kernels/simd/simd_<isa>.h`'
+    printf '%s\n' '- `core/`, `kernels/`, `autograd/`, `models/`, `apps/`, `docs/`, `tests/`, `kernels/simd/simd_<isa>.h`'
     printf '%s\n' '- [the loader](data/images/loader.h), `autograd/ops`' '| symbol | is |' '|---|---|'
     for symbol in B N D F E V L; do echo "| $symbol | a size |"; done
   } >README.md
+  echo '[the log](LOG.md#top), [elsewhere](https://example.org/page)' >CONTRIBUTING.md
+  echo '[the readme](../README.md), [below](#below), ![a picture](picture.svg)' >docs/page.md
+  touch LOG.md docs/picture.svg
 }
 
 # refused MESSAGE: the check must fail on the tree as it stands, and say MESSAGE.
@@ -57,7 +60,9 @@ case $1 in
   readme)
     fault README.md '`core/gone.h`' 'names core/gone.h'
     fault README.md '`kernels/simd/lanes_<isa>.h`' 'names kernels/simd/lanes_<isa>.h'
-    fault README.md '[a page](missing.md)' 'names missing.md'
+    fault README.md '[a page](missing.md)' 'README.md: names missing.md'
+    fault CONTRIBUTING.md '[a page](missing.md#part)' 'CONTRIBUTING.md: names missing.md'
+    fault docs/page.md '[a page](README.md)' 'docs/page.md: names README.md'
     lay
     mkdir forgotten
     refused 'does not name the folder forgotten/'

@@ -44,7 +44,8 @@ cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAK
   -D CMAKE_SYSTEM_PROCESSOR=aarch64 -D CMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
   -D CMAKE_FIND_ROOT_PATH="$build/sysroot;$cross_root" -D CMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER \
   -D CMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -D CMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \
-  -D CMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -D CMAKE_COMPILE_WARNING_AS_ERROR=ON
+  -D CMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY -D CMAKE_COMPILE_WARNING_AS_ERROR=ON \
+  -D CMAKE_CROSSCOMPILING_EMULATOR="qemu-aarch64-static;-L;$cross_root"
 cmake --build "$build/tests" --target test_kernels test_models
 tests/setup/kernel_symbols.sh "$build/tests"
 
