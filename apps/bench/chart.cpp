@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "apps/training/svg.h"
+
 namespace gmlp {
 
 namespace {
@@ -19,25 +21,16 @@ constexpr double kGap = 9;   // between groups
 constexpr double kBottom = 40;
 
 /// A share a little above 100 % is a probe that was disturbed; a bar shows that, but only just.
+/// None of NaN.
 double x_of(double percent) {
-  return kLeft + (kRight - kLeft) * std::clamp(percent, 0.0, 105.0) / 100;
+  return kLeft + (kRight - kLeft) * (percent > 0 ? std::min(percent, 105.0) : 0.0) / 100;
 }
 
 /// `more` are further attributes, with a blank before each.
 std::string text(double x, double y, const char* anchor, const std::string& what,
                  const char* more = "") {
-  std::string safe;
-  for (const char c : what) {
-    if (c == '&') {
-      safe += "&amp;";
-    } else if (c == '<') {
-      safe += "&lt;";
-    } else {
-      safe += c;
-    }
-  }
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
-                     anchor, more, safe);
+                     anchor, more, xml_escaped(what));
 }
 
 /// A line every 20 %; 0 and 100, which mean something, are darker.

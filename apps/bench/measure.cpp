@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
-#include <sstream>
 
+#include "apps/training/metrics.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -13,19 +13,6 @@ namespace gmlp {
 namespace {
 
 constexpr double kPeakTolerance = 0.05;
-
-/// A line "NAME:  123 kB" of /proc/self/status, in bytes.
-int64_t status_bytes(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  std::string line;
-  while (std::getline(status, line)) {
-    if (!line.starts_with(name + ":")) continue;
-    int64_t kilobytes = 0;
-    std::istringstream(line.substr(name.size() + 1)) >> kilobytes;
-    return kilobytes * 1024;
-  }
-  return 0;
-}
 
 int columns_of(const std::string& text) {
   int columns = 0;
@@ -60,10 +47,6 @@ Spread spread_of(const std::vector<double>& values, const std::function<double(d
 
 int64_t resident_bytes() {
   return status_bytes("VmRSS");
-}
-
-int64_t peak_resident_bytes() {
-  return status_bytes("VmHWM");
 }
 
 void reset_peak_resident() {

@@ -21,10 +21,10 @@ Spread spread_of(std::vector<double> values);  ///< at least one value
 /// The spread of f of each value.
 Spread spread_of(const std::vector<double>& values, const std::function<double(double)>& f);
 
-/// Bytes of this process that are in memory now, and the most since the last reset (where the
-/// system allows a reset; else since its start). 0 where the system does not tell.
+/// Bytes of this process that are in memory now. 0 where the system does not tell.
 int64_t resident_bytes();
-int64_t peak_resident_bytes();
+/// From now on peak_resident_bytes() (apps/training/metrics.h) is the most since now, where the
+/// system allows that; else it stays the most since the process began.
 void reset_peak_resident();
 
 /// The larger of two differences; NaN, which std::max would pass over, is the largest of all.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/training/metrics.h"
 #include "core/parallel.h"
 #include "kernels/dispatch.h"
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include <fmt/format.h>
@@ -112,24 +113,64 @@ void check_names(const AblateOptions& options) {
   }
 }
 
+/// The options of pretrain that rows decide, and whether the shared ones give them, too: as words
+/// or in the file of a --config. A file that says what is the default anyway, as a run's
+/// config.toml does of every option, gives nothing.
+std::map<std::string, bool> given_to_rows(const LanguageOptions& shared) {
+  const LanguageModelOptions& model = shared.model;
+  return {{"--model", !model.model.empty()},    {"--arch", !model.arch.empty()},
+          {"--gate", !model.gate.empty()},      {"--toeplitz", model.toeplitz},
+          {"--no-toeplitz", model.no_toeplitz}, {"--attn-dim", model.attn_dim > 0},
+          {"--depth", model.depth > 0},         {"--d-ffn", model.d_ffn > 0}};
+}
+
+/// "--gate", or where it stands.
+std::string place_of(const std::string& name, const AblateOptions& options) {
+  return gives_option(options.shared, name) ? name : name + " (in the file of --config)";
+}
+
+/// Refuses what no run of a table may have.
+void check_common(const LanguageOptions& shared, const AblateOptions& options) {
+  std::map<std::string, bool> given = given_to_rows(shared);
+  given.erase("--depth");  // only some rows decide these two
+  given.erase("--d-ffn");
+  given["--resume"] = !shared.resume.empty();
+  given["--init"] = !shared.init.empty();
+  given["--overwrite"] = shared.overwrite;
+  for (const auto& [name, is_given] : given) {
+    if (!is_given) continue;
+    fail_input("{}: the rows of the table decide it, or the run's folder; leave it out",
+               place_of(name, options));
+  }
+  if (shared.time_limit > 0) {
+    fail_input(
+        "{}: all rows must see the same tokens; use --max-steps, or stop and continue with the "
+        "same command",
+        place_of("--time-limit", options));
+  }
+}
+
 /// What would make the rows something else than the table says.
 void check_shared(const std::vector<const AblationRow*>& rows, const AblateOptions& options) {
-  for (const char* name : {"--model", "--gate", "--arch", "--toeplitz", "--no-toeplitz",
-                           "--attn-dim", "--resume", "--init", "--overwrite"}) {
-    if (!gives_option(options.shared, name)) continue;
-    fail_input("{}: the rows of the table decide it, or the run's folder; leave it out", name);
-  }
-  if (gives_option(options.shared, "--time-limit")) {
-    fail_input(
-        "--time-limit: all rows must see the same tokens; use --max-steps, or stop and "
-        "continue with the same command");
-  }
+  const LanguageOptions shared = parse_pretrain_part(options.shared, recipe_options(options.scale));
+  check_common(shared, options);
+  std::map<std::string, bool> given = given_to_rows(shared);
   for (const AblationRow* row : rows) {
     for (const std::string& word : row_options(*row, options.scale)) {
-      if (!word.starts_with("--") || !gives_option(options.shared, word)) continue;
+      if (!given[word]) continue;  // nor are the words between options given
       fail_input("{}: row {} decides it; leave it out, or leave the row out by --only or --series",
-                 word, row->name);
+                 place_of(word, options), row->name);
     }
+  }
+}
+
+/// What would fail is refused before hours of training, not after.
+void check_runs(const std::vector<PlannedRun>& runs) {
+  for (const PlannedRun& run : runs) {
+    run_state(run.folder, run.command.config);
+    const LanguageOptions& options = run.command.options;
+    const Compute compute = arithmetic_from(options.precision, options.kernels).compute;
+    if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(run.model);
   }
 }
 
@@ -226,9 +267,7 @@ int ablate(const AblateOptions& options) {
     });
     if (!there) runs.push_back(std::move(run));
   }
-  // Refused before hours of training, not after.
-  for (const PlannedRun& run : runs) run_state(run.folder, run.command.config);
-
+  check_runs(runs);
   const int status = make_runs(runs);
   if (status != kExitSuccess) return status;
   AblationResults results{options.scale, {}, {}};

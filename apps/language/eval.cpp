@@ -50,6 +50,7 @@ int language_eval(const std::vector<std::string>& arguments) {
   CorpusOptions corpus;
   int64_t batches = 0;
   CLI::App app("Evaluate a checkpoint on text", "gmlp-language eval");
+  app.footer("Of a finetuned model: gmlp-language eval --task NAME --help");
   add_stored_model_options(app, options);
   app.add_option("--text", text, "UTF-8, plain or gzip'd")->required()->type_name("FILE...");
   app.add_option("--val-batches", batches, "The first N batches of 16 windows; 0: all")

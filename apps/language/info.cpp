@@ -55,7 +55,7 @@ int language_info(const std::vector<std::string>& arguments) {
   add_language_model_options(app, options);
   app.get_option("--model")->required();
   app.add_option("--batch-size", batch_size, "Of the training step that is predicted")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+      ->check(CLI::Range(int64_t{1}, kLargestBatch));
   app.add_option("--precision", precision, "f32, bf16 or f64, of that step");
   app.add_flag("--checkpoint-activations", checkpoint, "In that step");
   app.add_flag("--tensors", tensors, "List all tensors: name and shape");
@@ -70,6 +70,7 @@ int language_info(const std::vector<std::string>& arguments) {
     return kExitSuccess;
   }
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
+  if (arithmetic.compute.precision == fused::Precision::kBf16) require_language_bf16_fits(config);
   arithmetic.compute.checkpoint = checkpoint;
   print_costs(config, batch_size, arithmetic);
   return kExitSuccess;

@@ -24,6 +24,34 @@ void override_if_given(bool& field, bool on, bool off, const char* name) {
   if (on || off) field = on;
 }
 
+/// An option that says something to some architectures only.
+struct OwnOption {
+  const char* name;
+  bool given;
+  bool fits;
+  const char* owners;
+};
+
+/// Taken and not looked at, an option would let a user believe in a model that was never trained.
+void check_options_fit(const LanguageModelOptions& options, Arch arch) {
+  const bool gmlp = arch == Arch::kGmlp;
+  const bool mixer = arch == Arch::kMixer;
+  const OwnOption own[] = {
+      {"--gate", !options.gate.empty(), gmlp, "gmlp"},
+      {"--toeplitz", options.toeplitz, gmlp, "gmlp"},
+      {"--no-toeplitz", options.no_toeplitz, gmlp, "gmlp"},
+      {"--attn-dim", options.attn_dim > 0, gmlp, "gmlp"},
+      {"--heads", options.heads > 0, !gmlp && !mixer,
+       "transformer, transformer-relpos or relpos-only"},
+      {"--spatial-ffn", options.spatial_ffn > 0, mixer, "mixer"},
+  };
+  for (const OwnOption& option : own) {
+    if (!option.given || option.fits) continue;
+    fail_input("{}: belongs to --arch {}, the model's is {}; leave it out, or give another --arch",
+               option.name, option.owners, arch_name(arch));
+  }
+}
+
 Objective stored_objective(const std::string& config, const std::string& path) {
   const Json json = Json::parse(config);  // language_config_from_json has seen that it is an object
   const Json::json_pointer place("/gmlp/objective");
@@ -66,6 +94,7 @@ LanguageConfig named_or_stored_language_config(const std::string& model) {
 LanguageConfig choose_language_model(const LanguageModelOptions& options) {
   LanguageConfig config = named_or_stored_language_config(options.model);
   if (!options.arch.empty()) config.arch = arch_from_name(options.arch);
+  check_options_fit(options, config.arch);
   if (!options.gate.empty()) config.block.gate = gate_from_name(options.gate);
   override_if_given(config.vocab, options.vocab_size);
   override_if_given(config.block.tokens, options.seq_len);
@@ -114,6 +143,7 @@ LoadedLanguage load_language(const std::string& folder) {
   const Checkpoint checkpoint = open_checkpoint(folder);
   const std::string path = folder + "/config.json";
   const LanguageConfig config = language_config_from_json(checkpoint.config, path);
+  require_in_proportion(config.parameter_count(), checkpoint.model, path);
   LoadedLanguage loaded;
   loaded.objective = stored_objective(checkpoint.config, path);
   loaded.tokenizer = open_stored_tokenizer(folder);
@@ -128,9 +158,11 @@ LoadedLanguage load_language(const std::string& folder) {
 }
 
 void require_language_bf16_fits(const LanguageConfig& config) {
-  if (config.arch == Arch::kGmlp) {
-    require_bf16_fits(config.block.d_model, config.block.gate_width());
+  if (config.arch != Arch::kGmlp) {
+    fail_input("--precision bf16: only gMLP's blocks have it, the model's are {}; use f32",
+               arch_name(config.arch));
   }
+  require_bf16_fits(config.block.d_model, config.block.gate_width());
 }
 
 Compute stored_language_compute(const LanguageModel& model, const std::string& precision,

@@ -38,6 +38,7 @@ LoadedLanguage load_language(const std::string& folder);
 /// How the stored model is to compute.
 Compute stored_language_compute(const LanguageModel& model, const std::string& precision,
                                 const std::string& kernels);
+/// Throws InputError for an architecture, or a width, that has no bf16.
 void require_language_bf16_fits(const LanguageConfig& config);
 
 /// --init: weights from a checkpoint folder, of the same tokenizer, or a safetensors file. Returns

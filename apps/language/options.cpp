@@ -8,6 +8,8 @@ namespace gmlp {
 
 namespace {
 
+constexpr VerbTexts kPretrain = {"gmlp-language pretrain", "Train a language model on text"};
+
 void add_text_options(CLI::App& app, LanguageOptions& options) {
   app.add_option("--text", options.text, "Training text: UTF-8, plain or gzip'd")
       ->type_name("FILE...");
@@ -15,7 +17,7 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
                  "Validation text; without it the end of --text is kept for that")
       ->type_name("FILE...");
   app.add_option("--val-fraction", options.val_fraction, "How much of --text, without --val-text")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(finite_range(0.0, 1.0));
   app.add_option("--val-batches", options.val_batches,
                  "Validate on N batches of 16 windows, the first ones; 0: on all")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
@@ -33,7 +35,7 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
       ->type_name("DIR");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(finite_range(0.0, 0.99));
 }
 
 void add_options(CLI::App& app, LanguageOptions& options) {
@@ -95,9 +97,17 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
 
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
                                               const LanguageOptions& defaults) {
-  return parse_run_command<LanguageOptions>(
-      {{"gmlp-language pretrain", "Train a language model on text"}, add_options, check_complete},
-      arguments, defaults);
+  return parse_run_command<LanguageOptions>({kPretrain, add_options, check_complete}, arguments,
+                                            defaults);
+}
+
+LanguageOptions parse_pretrain_part(const std::vector<std::string>& arguments,
+                                    const LanguageOptions& defaults) {
+  LanguageOptions options = defaults;
+  std::string config;
+  const auto add = [&](CLI::App& app) { add_options(app, options); };
+  parse_train_options(kPretrain, arguments, false, add, options, config);
+  return options;
 }
 
 }  // namespace gmlp

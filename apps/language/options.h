@@ -61,4 +61,9 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
                                               const LanguageOptions& defaults = {});
 
+/// What some of pretrain's arguments, and a --config among them, say by themselves; a run may need
+/// more. Throws InputError for wrong usage.
+LanguageOptions parse_pretrain_part(const std::vector<std::string>& arguments,
+                                    const LanguageOptions& defaults);
+
 }  // namespace gmlp

@@ -51,6 +51,7 @@ int language_predict(const std::vector<std::string>& arguments) {
   std::string output;
   int64_t batch_size = 8;
   CLI::App app("Ids to logits", "gmlp-language predict");
+  app.footer("Of a finetuned model: gmlp-language predict --task NAME --help");
   add_stored_model_options(app, options);
   app.add_option("--input-array", input, "int64 or int32 ids, (B, N) or (N)")
       ->required()
@@ -58,8 +59,8 @@ int language_predict(const std::vector<std::string>& arguments) {
   app.add_option("--output-array", output, "Their logits, (B, N, vocabulary)")
       ->required()
       ->type_name("FILE.npy");
-  app.add_option("--batch-size", batch_size, "Rows at a time; changes no digit")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--batch-size", batch_size, "Rows at a time; changes no digit on fused kernels")
+      ->check(CLI::Range(int64_t{1}, kLargestBatch));
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   set_thread_count(resolve_threads(options.threads));
 

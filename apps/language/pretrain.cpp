@@ -1,6 +1,8 @@
 // What training on text is: a batch of windows forward and backward. The loop around it is
 // apps/training/training_loop.cpp; a run's parts are in run.h.
 
+#include <cmath>
+
 #include "apps/language/run.h"
 #include "autograd/tape.h"
 
@@ -33,7 +35,9 @@ Score LanguageRun::validate() {
 }
 
 bool LanguageRun::is_better(const Score& score) const {
-  return !progress.has_best() || score.loss < progress.best_loss;
+  // A model that diverged is never the best, and whatever is finite is better than one.
+  if (!std::isfinite(score.loss)) return false;
+  return !progress.has_best() || !(score.loss >= progress.best_loss);
 }
 
 int pretrain(const PretrainCommand& command, const TrainingRun::Hooks& hooks) {

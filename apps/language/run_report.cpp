@@ -59,10 +59,10 @@ std::string LanguageRun::written_sample() const {
   SamplingOptions sampling;
   sampling.seed = options.seed;
   Generator generator(*model, *tokenizer, prompt, sampling);
-  std::vector<int64_t> all = prompt;
-  for (int64_t i = 0; i < kWrittenTokens; ++i) all.push_back(generator.next());
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
   return fmt::format("{} | {}", one_line(tokenizer->decode(prompt)),
-                     one_line(tokenizer->decode(all).substr(tokenizer->decode(prompt).size())));
+                     one_line(text_behind(*tokenizer, prompt, ids)));
 }
 
 std::string LanguageRun::filled_sample() {

@@ -55,12 +55,19 @@ class TextStream {
   std::string flush();
 
  private:
-  std::string take();
+  /// What the first `count` pending tokens add to the text.
+  std::string text_of(size_t count) const;
+  /// The same, printed.
+  std::string release(size_t count);
 
   const Tokenizer& tokenizer_;
   std::vector<int64_t> context_;  // printed; the last ones, since text depends on what is before
   std::vector<int64_t> pending_;
 };
+
+/// The text of `ids` where they stand behind `before`, in whole characters.
+std::string text_behind(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
+                        const std::vector<int64_t>& ids);
 
 /// `prompt` as ids; for an empty one a newline, or another id that a text can begin behind.
 std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& prompt);

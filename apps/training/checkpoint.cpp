@@ -30,8 +30,53 @@ std::string tensors_text(const std::vector<NamedTensor>& tensors) {
 void link_or_copy(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::create_hard_link(from, to, error);
-  if (error) fs::copy_file(from, to, error);
-  if (error) fail_run("{}: could not be written: {}", to.string(), error.message());
+  if (error) write_file_synced(to.string(), read_text(from.string()));
+}
+
+/// An empty folder to prepare `path` in.
+std::string make_temporary(const std::string& path) {
+  std::string temporary = temporary_for(path);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directory(temporary, error);
+  if (error) fail_run("{}: the folder could not be made: {}", temporary, error.message());
+  return temporary;
+}
+
+/// Checkpoint `from` under a second name; both stand, and what `to` was is replaced in one step.
+void copy_checkpoint(const std::string& from, const std::string& to) {
+  const std::string temporary = make_temporary(to);
+  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    if (!entry.is_regular_file()) continue;
+    link_or_copy(entry.path(), fs::path(temporary) / entry.path().filename());
+  }
+  replace_folder(temporary, to);
+}
+
+/// Removes a checkpoint; killed in between, none is left half removed under its name.
+void drop_checkpoint(const std::string& path) {
+  if (!fs::exists(path)) return;
+  const std::string temporary = temporary_for(path);
+  fs::remove_all(temporary);
+  fs::rename(path, temporary);
+  fs::remove_all(temporary);
+}
+
+/// What its training.json says; nothing when there is none or it is damaged.
+std::optional<int64_t> step_of(const std::string& folder) {
+  const std::string path = folder + "/" + kStateFile;
+  try {
+    return unseal_json(read_text(path), path).at("step").get<int64_t>();
+  } catch (const InputError&) {
+    return std::nullopt;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+bool same_folder(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return fs::equivalent(a, b, ignored);
 }
 
 }  // namespace
@@ -55,11 +100,7 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
 }
 
 void save_checkpoint(const CheckpointBytes& bytes, const std::string& path) {
-  const std::string temporary = temporary_for(path);
-  std::error_code error;
-  fs::remove_all(temporary, error);
-  fs::create_directory(temporary, error);
-  if (error) fail_run("{}: the folder could not be made: {}", temporary, error.message());
+  const std::string temporary = make_temporary(path);
   try {
     for (const CheckpointBytes::File& file : bytes.files) {
       write_file_synced(temporary + "/" + file.name, file.bytes);
@@ -67,7 +108,8 @@ void save_checkpoint(const CheckpointBytes& bytes, const std::string& path) {
     replace_folder(temporary, path);
   } catch (...) {
     // Half a checkpoint helps nobody, and its space is needed.
-    fs::remove_all(temporary, error);
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
     throw;
   }
 }
@@ -103,16 +145,7 @@ std::vector<int64_t> CheckpointStore::kept_steps() const {
 
 void CheckpointStore::keep_last() {
   // `last` keeps standing while its files get a second name, so there is a loadable one throughout.
-  const std::string kept = step_folder(last_step_);
-  const std::string temporary = temporary_for(kept);
-  std::error_code error;
-  fs::remove_all(temporary, error);
-  fs::create_directory(temporary, error);
-  if (error) fail_run("{}: the folder could not be made: {}", temporary, error.message());
-  for (const fs::directory_entry& entry : fs::directory_iterator(last())) {
-    link_or_copy(entry.path(), fs::path(temporary) / entry.path().filename());
-  }
-  replace_folder(temporary, kept);
+  copy_checkpoint(last(), step_folder(last_step_));
 }
 
 void CheckpointStore::save_last(const CheckpointBytes& bytes, int64_t step) {
@@ -126,12 +159,31 @@ void CheckpointStore::save_last(const CheckpointBytes& bytes, int64_t step) {
   }
 }
 
-void CheckpointStore::forget_after(int64_t step, bool has_best) {
+bool CheckpointStore::forget_after(const std::string& from, int64_t step) {
+  const std::optional<int64_t> found = step_of(last());
+  // Equal steps too: whoever names another folder may have found `last` to be damaged.
+  const bool replaced = !same_folder(from, last()) && (!found || *found >= step);
+  if (replaced) copy_checkpoint(from, last());
+  last_step_ = step_of(last()).value_or(-1);
   for (int64_t kept : kept_steps()) {
-    if (kept > step) fs::remove_all(step_folder(kept));
+    const std::string folder = step_folder(kept);
+    if (kept > step && !same_folder(from, folder)) drop_checkpoint(folder);
   }
-  if (!has_best) fs::remove_all(best());
-  last_step_ = step;
+  return replaced && (!found || *found > step);
+}
+
+bool CheckpointStore::restore_best(const std::string& from, int64_t step) {
+  if (step_of(best()) == step) return true;
+  for (const std::string& folder : {from, step_folder(step)}) {
+    if (step_of(folder) != step) continue;
+    copy_checkpoint(folder, best());
+    return true;
+  }
+  return false;
+}
+
+void CheckpointStore::drop_best() {
+  drop_checkpoint(best());
 }
 
 std::string config_path(const std::string& folder) {

@@ -57,8 +57,16 @@ class CheckpointStore {
   void save_best(const CheckpointBytes& bytes) { save_checkpoint(bytes, best()); }
   /// Keeps the previous `last` as step-N, N its step, and removes the oldest beyond the history.
   void save_last(const CheckpointBytes& bytes, int64_t step);
-  /// A run that starts over at `step` (a resume) takes back what lies after it.
-  void forget_after(int64_t step, bool has_best);
+
+  // A run that starts over from the checkpoint folder `from` takes back what lies after it. Killed
+  // at any moment, `from` stands and `last` is a whole checkpoint of its own step.
+  /// Removes step-N after `step`, the step of `from`; a later `last` becomes a copy of `from`.
+  /// Whether there was a later `last`.
+  bool forget_after(const std::string& from, int64_t step);
+  /// Makes `best` the checkpoint of `step`, where it is that of another: from whichever checkpoint
+  /// still has that step. False when none has.
+  bool restore_best(const std::string& from, int64_t step);
+  void drop_best();
 
  private:
   void keep_last();
@@ -67,7 +75,7 @@ class CheckpointStore {
 
   std::string folder_;
   int64_t history_;
-  int64_t last_step_ = -1;  // of `last`, when it was saved by this run
+  int64_t last_step_ = -1;  // of `last`; -1: of no known step, so it is not kept
 };
 
 /// An opened checkpoint, verified.

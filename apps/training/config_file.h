@@ -11,8 +11,11 @@ class App;
 
 namespace gmlp {
 
-/// Adds --config FILE to `app`. A name in the file that is no option is an error.
+/// Adds --config FILE to `app`. A name in the file that is no option is an InputError.
 void add_config_option(CLI::App& app, const std::string& description);
+
+/// Throws the InputError for a --config FILE that CLI11 could not open.
+[[noreturn]] void fail_config_file(const CLI::App& app);
 
 /// The value of every option of `app`, given or default, as text that --config reads back as the
 /// same. Throws InputError for a value that such a file cannot hold.

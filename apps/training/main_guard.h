@@ -21,7 +21,8 @@ constexpr int kExitWrongInput = 2;
 /// holds.
 bool parse_arguments(CLI::App& app, std::vector<std::string> arguments);
 
-/// Runs `body` and turns what it throws into a message on stderr and an exit status.
+/// Runs `body` and turns what it throws into a message on stderr and an exit status; also that
+/// standard output could not take all that was printed.
 int guard_main(const char* program, const std::function<int()>& body);
 
 }  // namespace gmlp

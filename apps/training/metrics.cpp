@@ -114,14 +114,18 @@ double standard_error(double p, int64_t n) {
   return n > 0 ? std::sqrt(p * (1 - p) / static_cast<double>(n)) : 0;
 }
 
-int64_t peak_resident_bytes() {
+int64_t status_bytes(const std::string& name) {
   std::ifstream status("/proc/self/status");
   std::string word;
   while (status >> word) {
     int64_t kilobytes = 0;
-    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
+    if (word == name + ":" && status >> kilobytes) return kilobytes * 1024;
   }
   return 0;
+}
+
+int64_t peak_resident_bytes() {
+  return status_bytes("VmHWM");
 }
 
 std::string duration_text(double seconds) {

@@ -48,7 +48,10 @@ std::vector<std::pair<double, double>> read_step_losses(const std::string& path,
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
 
-/// VmHWM of this process in bytes: the most memory it has held. 0 where /proc is not there.
+/// A number of kB in /proc/self/status, such as that of "VmRSS", in bytes. 0 where /proc is not
+/// there.
+int64_t status_bytes(const std::string& name);
+/// VmHWM of this process: the most memory it has held.
 int64_t peak_resident_bytes();
 
 /// "3m20s", "45s", "2h05m".

@@ -1,6 +1,7 @@
 #pragma once
-// NaN never reaches the weights: a step whose loss or gradient norm is not finite is skipped; many
-// in a row mean that the run is lost, and it stops while the last good checkpoint still stands.
+// No NaN of a gradient reaches the weights: a step whose loss or gradient norm is not finite is
+// skipped; many in a row mean that the run is lost, and it stops. Weights that overflow in a step
+// of finite gradients are found before they would be saved (training_run_state.cpp).
 
 #include <cmath>
 #include <cstdint>
@@ -23,11 +24,9 @@ class NanPolicy {
     ++skipped_;
     if (in_a_row_ >= kMaxInARow) {
       fail_run(
-          "step {}: loss {} and gradient norm {}, not finite for {} steps in a row; the weights "
-          "are "
-          "untouched and the last checkpoint is good: use a smaller --lr, a longer --warmup-steps "
-          "or "
-          "a smaller --clip-grad",
+          "step {}: loss {} and gradient norm {}, not finite for {} steps in a row, which changed "
+          "no weight; start again, or from an earlier checkpoint with --init, with a smaller --lr, "
+          "a longer --warmup-steps or a smaller --clip-grad",
           step, loss, gradient_norm, in_a_row_);
     }
     return false;

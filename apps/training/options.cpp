@@ -14,6 +14,18 @@ namespace gmlp {
 
 namespace {
 
+constexpr double kSmallestEps = 1e-30;
+
+/// `range` is what --help and an error call the `accepted` numbers.
+CLI::Validator number_check(const std::string& range, const std::function<bool(double)>& accepted) {
+  const auto check = [range, accepted](const std::string& input) {
+    double value = 0;
+    const bool number = CLI::detail::lexical_cast(input, value);
+    return number && accepted(value) ? "" : fmt::format("{} is no number in {}", input, range);
+  };
+  return {check, "FLOAT in " + range};
+}
+
 void add_run_options(CLI::App& app, TrainOptions& options) {
   app.option_defaults()->always_capture_default();  // config.toml holds every value
   add_config_option(app, "Read options from FILE, such as a run's config.toml");
@@ -44,7 +56,7 @@ void add_length_options(CLI::App& app, TrainOptions& options) {
   app.add_option("--time-limit", options.time_limit,
                  "Stop after so many seconds of training, validate and save; the learning rate is "
                  "scheduled as if there were no limit")
-      ->check(CLI::Range(0.0, 1e12));
+      ->check(finite_range(0, 1e12));
   app.add_option("--val-interval", options.val_interval, "Validate every N epochs")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   app.add_option("--log-interval", options.log_interval, "Log every N steps")
@@ -58,9 +70,9 @@ void add_length_options(CLI::App& app, TrainOptions& options) {
 }
 
 void add_optimizer_options(CLI::App& app, TrainOptions& options) {
-  const CLI::Range non_negative(0.0, 1e12);
+  const CLI::Validator non_negative = finite_range(0, 1e12);
   app.add_option("--batch-size", options.batch_size, "Samples a batch")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+      ->check(CLI::Range(int64_t{1}, kLargestBatch));
   app.add_option("--grad-accum-steps", options.grad_accum_steps, "Batches an optimizer step")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   app.add_option("--lr", options.lr, "Peak learning rate")->check(non_negative);
@@ -74,16 +86,18 @@ void add_optimizer_options(CLI::App& app, TrainOptions& options) {
   app.add_option("--weight-decay", options.weight_decay,
                  "AdamW's, on tensors of two or more dimensions")
       ->check(non_negative);
-  app.add_option("--opt-eps", options.opt_eps, "AdamW's epsilon")->check(non_negative);
+  // An f32 kernel divides by it where a gradient was always 0: it may not become 0 there.
+  app.add_option("--opt-eps", options.opt_eps, "AdamW's epsilon")
+      ->check(finite_range(kSmallestEps, 1e12));
   app.add_option("--opt-betas", options.opt_betas, "AdamW's two betas")
       ->expected(2)
       ->delimiter(',')
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(finite_range_below(0, 1));  // of 1 the bias correction is 1 - 1, a divisor
   app.add_option("--clip-grad", options.clip_grad, "Largest gradient norm; 0: off")
       ->check(non_negative);
   app.add_flag("--model-ema", options.model_ema, "Average the weights; evaluate the average");
   app.add_option("--model-ema-decay", options.model_ema_decay, "Decay of that average")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(finite_range(0, 1));
 }
 
 /// Registers all of TrainOptions, and --config.
@@ -150,6 +164,16 @@ Arithmetic arithmetic_from(const std::string& precision, const std::string& kern
 int resolve_threads(int threads) {
   if (threads > 0) return threads;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+CLI::Validator finite_range(double low, double high) {
+  return number_check(fmt::format("[{:g} - {:g}]", low, high),
+                      [low, high](double value) { return low <= value && value <= high; });
+}
+
+CLI::Validator finite_range_below(double low, double high) {
+  return number_check(fmt::format("[{:g} - {:g})", low, high),
+                      [low, high](double value) { return low <= value && value < high; });
 }
 
 void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {

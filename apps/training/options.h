@@ -15,7 +15,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace gmlp {
 
@@ -56,6 +57,9 @@ struct TrainOptions {
   int64_t checkpoint_hist = 1;
 };
 
+/// Beyond it what is counted of a batch would not fit 64 bits (models/size_checks.h).
+constexpr int64_t kLargestBatch = int64_t{1} << 20;
+
 /// The options that a resumed run may give anew: they change no byte of what it computes.
 const std::set<std::string>& resumable_options();
 
@@ -72,6 +76,12 @@ Arithmetic arithmetic_from(const std::string& precision, const std::string& kern
 
 /// How many threads --threads asks for.
 int resolve_threads(int threads);
+
+/// Accepts the numbers from `low` to `high`, for fractions; CLI::Range would let NaN through, which
+/// is neither below the one nor above the other.
+CLI::Validator finite_range(double low, double high);
+/// The same without `high` itself.
+CLI::Validator finite_range_below(double low, double high);
 
 /// What every verb on a stored model can be told.
 struct StoredModelOptions {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -69,6 +70,15 @@ std::string create_numbered(const std::string& kind, const std::string& model,
   }
 }
 
+/// Whether this is the summary.json of a finished run: one that its --time-limit stopped has such a
+/// file, too, and is to go on.
+bool came_to_its_end(const std::string& path) {
+  if (!fs::exists(path)) return false;
+  const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
+  if (!summary.is_object() || !summary.contains("steps")) return false;
+  return summary.contains("total_steps") && summary.at("steps") == summary.at("total_steps");
+}
+
 }  // namespace
 
 std::string numbered_run(const std::string& folder, int64_t number) {
@@ -98,11 +108,15 @@ void AppendFile::line(std::string_view line) {
   }
 }
 
-void AppendFile::truncate(int64_t size) {
+void AppendFile::check_holds(int64_t size) const {
   if (size > size_) {
     fail_input("{}: holds {} bytes where the checkpoint saw {}; resume from an older checkpoint",
                path_, size_, size);
   }
+}
+
+void AppendFile::truncate(int64_t size) {
+  check_holds(size);
   if (ftruncate(descriptor_, size) != 0) {
     fail_run("{}: could not be cut back: {}", path_, std::strerror(errno));
   }
@@ -154,6 +168,12 @@ std::map<std::string, int64_t> RunFolder::sync_offsets() {
       {"log.txt", log_.size()}, {"metrics.csv", metrics_.size()}, {"steps.jsonl", steps_.size()}};
 }
 
+void RunFolder::check_offsets(const std::map<std::string, int64_t>& offsets) const {
+  log_.check_holds(offsets.at("log.txt"));
+  metrics_.check_holds(offsets.at("metrics.csv"));
+  steps_.check_holds(offsets.at("steps.jsonl"));
+}
+
 void RunFolder::truncate(const std::map<std::string, int64_t>& offsets) {
   log_.truncate(offsets.at("log.txt"));
   metrics_.truncate(offsets.at("metrics.csv"));
@@ -165,7 +185,7 @@ RunState run_state(const std::string& folder, const std::string& config) {
   if (fs::exists(found) && binding_options(read_text(found)) != binding_options(config)) {
     fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
   }
-  if (fs::exists(folder + "/summary.json")) return RunState::kDone;
+  if (came_to_its_end(folder + "/summary.json")) return RunState::kDone;
   return fs::exists(folder + "/checkpoints/last") ? RunState::kSaved : RunState::kUnsaved;
 }
 

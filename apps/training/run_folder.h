@@ -28,6 +28,8 @@ class AppendFile {
   /// Writes `line` and a newline in one call to the system. Throws RunError (a full disk).
   void line(std::string_view line);
   int64_t size() const { return size_; }
+  /// Throws InputError when the file is shorter than `size`.
+  void check_holds(int64_t size) const;
   /// Cuts back to `size` bytes. Throws InputError when the file is shorter.
   void truncate(int64_t size);
   /// Flushes to the disk. Throws RunError.
@@ -64,6 +66,8 @@ class RunFolder {
 
   /// The sizes of the growing files, flushed to the disk; a checkpoint keeps them.
   std::map<std::string, int64_t> sync_offsets();
+  /// Throws InputError when one of the files is shorter than sync_offsets() said.
+  void check_offsets(const std::map<std::string, int64_t>& offsets) const;
   /// Cuts the growing files back to what sync_offsets() said.
   void truncate(const std::map<std::string, int64_t>& offsets);
 
@@ -75,7 +79,7 @@ class RunFolder {
 };
 
 /// How far the run in a folder came.
-enum class RunState : uint8_t { kUnsaved, kSaved, kDone };  // nothing, a checkpoint, summary.json
+enum class RunState : uint8_t { kUnsaved, kSaved, kDone };  // nothing, a checkpoint, all steps
 /// Throws InputError where `folder` has a run whose options are not those of the config.toml
 /// `config`: it would not be the run that was asked for.
 RunState run_state(const std::string& folder, const std::string& config);

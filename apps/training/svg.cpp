@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/json.h"
+
 namespace gmlp {
 
 namespace {
@@ -41,24 +43,26 @@ Range padded(Range range, double share) {
   return {range.low - room, range.high + room};
 }
 
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      default:
-        result += c;
-    }
+/// Larger numbers would overflow in the axis around them.
+bool drawable(double value) {
+  constexpr double kLargest = 1e300;
+  return std::abs(value) <= kLargest;  // false for NaN
+}
+
+/// The curve without the points that have no place in a picture: a run that diverged has some.
+Curve drawable_part(const Curve& curve, bool log_x) {
+  Curve part = curve;
+  part.points.clear();
+  part.errors.clear();
+  for (size_t i = 0; i < curve.points.size(); ++i) {
+    const auto& [x, y] = curve.points[i];
+    const double error = curve.errors.empty() ? 0 : curve.errors[i];
+    const bool placed = drawable(x) && (!log_x || x > 0);
+    if (!placed || !drawable(y - error) || !drawable(y + error)) continue;
+    part.points.push_back(curve.points[i]);
+    if (!curve.errors.empty()) part.errors.push_back(error);
   }
-  return result;
+  return part;
 }
 
 double panel_height(const Panel& panel) {
@@ -110,7 +114,7 @@ Frame frame_around(const Panel& panel, double origin) {
 std::string text_at(double x, double y, const char* anchor, const std::string& text,
                     const char* more = "") {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
-                     anchor, more, escaped(text));
+                     anchor, more, xml_escaped(text));
 }
 
 std::string line_between(double x1, double y1, double x2, double y2, const char* colour) {
@@ -215,7 +219,9 @@ std::string draw_legend(const Curve& curve, double x, double y) {
   return out + text_at(x + 18, y, "start", curve.name);
 }
 
-std::string draw_panel(const Panel& panel, double origin) {
+std::string draw_panel(const Panel& whole, double origin) {
+  Panel panel = whole;
+  for (Curve& curve : panel.curves) curve = drawable_part(curve, panel.log_x);
   const Frame frame = frame_around(panel, origin);
   std::string out = draw_axes(frame, panel);
   for (const Curve& curve : panel.curves) out += draw_curve(frame, curve);
@@ -232,7 +238,40 @@ std::string draw_panel(const Panel& panel, double origin) {
   return out;
 }
 
+/// The end of the character that begins at `begin`; `text` is UTF-8.
+size_t next_character(const std::string& text, size_t begin) {
+  size_t end = begin + 1;
+  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) ++end;
+  return end;
+}
+
+bool in_xml(const std::string& character) {
+  if (character == "\xEF\xBF\xBE" || character == "\xEF\xBF\xBF") return false;  // U+FFFE, U+FFFF
+  const unsigned char first = static_cast<unsigned char>(character[0]);
+  return first >= 0x20 || first == '\t' || first == '\n';
+}
+
 }  // namespace
+
+std::string xml_escaped(const std::string& text) {
+  const std::string valid = utf8_of(text);
+  std::string result;
+  for (size_t begin = 0; begin < valid.size();) {
+    const size_t end = next_character(valid, begin);
+    const std::string character = valid.substr(begin, end - begin);
+    begin = end;
+    if (character == "&") {
+      result += "&amp;";
+    } else if (character == "<") {
+      result += "&lt;";
+    } else if (character == ">") {
+      result += "&gt;";
+    } else {
+      result += in_xml(character) ? character : "\xEF\xBF\xBD";  // U+FFFD
+    }
+  }
+  return result;
+}
 
 std::vector<double> axis_ticks(double low, double high, int wanted) {
   const double raw = (high - low) / wanted;
@@ -244,6 +283,11 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
       break;
     }
   }
+  // Beyond 2^53 steps from 0, doubles have no number for each of them.
+  constexpr double kMostSteps = 9e15;
+  const bool countable = low < high && std::isfinite(step) &&
+                         std::max(std::abs(low), std::abs(high)) / step <= kMostSteps;
+  if (!countable) return {};
   std::vector<double> ticks;
   const int64_t first = static_cast<int64_t>(std::ceil(low / step));
   const int64_t last = static_cast<int64_t>(std::floor(high / step));
@@ -254,6 +298,7 @@ std::vector<double> axis_ticks(double low, double high, int wanted) {
 std::vector<double> log_axis_ticks(double low, double high) {
   const std::vector<std::vector<double>> steps = {
       {1}, {1, 3}, {1, 2, 5}, {1, 1.5, 2, 3, 5, 7}, {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9}};
+  if (!(0 < low && low < high && std::isfinite(high))) return {};
   const int64_t first = static_cast<int64_t>(std::floor(std::log10(low)));
   const int64_t last = static_cast<int64_t>(std::floor(std::log10(high)));
   for (const std::vector<double>& factors : steps) {
@@ -281,7 +326,7 @@ std::string draw_svg(const std::string& title, const std::vector<Panel>& panels)
       "viewBox=\"0 0 {0:.0f} {1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" "
       "fill=\"#222222\">\n"
       "<title>{2}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-      width, height, escaped(title));
+      width, height, xml_escaped(title));
   out += text_at(width / 2, 24, "middle", title, " font-size=\"15\"");
   double origin = 0;
   for (const Panel& panel : panels) {

@@ -12,7 +12,7 @@ enum class Mark { kCircle, kSquare, kDiamond, kTriangle };
 struct Curve {
   std::string name;
   std::string colour;                             // "#rrggbb"
-  std::vector<std::pair<double, double>> points;  // finite, x ascending
+  std::vector<std::pair<double, double>> points;  // x ascending; drawn are the finite ones
   bool joined = true;                             // by a line
   Mark mark = Mark::kCircle;                      // of curves of few points
   std::vector<double> errors = {};                // of y, up and down, a number a point; or empty
@@ -27,15 +27,19 @@ struct Panel {
   bool legend_beside = false;  // a column at the right, for many curves; else a line above
 };
 
+/// `text` as it may stand between two tags: markup escaped, and U+FFFD for what is not UTF-8 and
+/// for characters that XML does not have (most control characters, U+FFFE and U+FFFF).
+std::string xml_escaped(const std::string& text);
+
 /// The panels side by side under one title, each with axes, ticks and a legend.
 std::string draw_svg(const std::string& title, const std::vector<Panel>& panels);
 
-/// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high], low <
-/// high.
+/// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high]. None
+/// where the two are not finite, low < high and far enough apart to count between them.
 std::vector<double> axis_ticks(double low, double high, int wanted);
 
 /// Round numbers inside [low, high], 0 < low < high, for a logarithmic axis: powers of ten when
-/// there are enough of them, else also numbers between.
+/// there are enough of them, else also numbers between. None for another range.
 std::vector<double> log_axis_ticks(double low, double high);
 
 }  // namespace gmlp

@@ -146,7 +146,7 @@ void TrainingRun::end_epoch() {
   const CheckpointBytes bytes = checkpoint_bytes(content());
   if (best) store->save_best(bytes);
   store->save_last(bytes, progress.step);
-  measure_peak();
+  measure_peak_if_due();
   epoch_began_ = step_began_ = Clock::now();
   epoch_first_step_ = progress.step;
 }

@@ -40,6 +40,11 @@ struct Progress {
   int64_t best_epoch = 0;  // 0: none yet
   double seconds = 0;      // of the run, over all its processes
   bool has_best() const { return best_epoch > 0; }
+  void forget_best() {
+    best_metric = -1;
+    best_loss = 0;
+    best_step = best_epoch = 0;
+  }
 };
 
 /// What a validation says of the weights.
@@ -123,6 +128,8 @@ class TrainingRun {
 
   void save_last();
   bool time_is_up() const;
+  /// How often this process has measured the machine's peak, which stops everything else.
+  int64_t peaks_measured() const { return peaks_measured_; }
 
   RunIdentity identity;
   Hooks hooks;
@@ -175,9 +182,13 @@ class TrainingRun {
   void open_folder();
   // training_run_state.cpp
   CheckpointContent content();
+  void check_weights();
   std::string state_json();
   void restore(const std::string& checkpoint_folder);
+  void restore_from(const std::string& checkpoint_folder);
   void restore_tensors(const Checkpoint& checkpoint);
+  void restore_progress(const nlohmann::ordered_json& state);
+  void start_over(const std::string& checkpoint_folder, const nlohmann::ordered_json& state);
   // training_run.cpp
   Score validate_averaged();
   bool note_best(const Score& score);
@@ -185,6 +196,7 @@ class TrainingRun {
   void validate_unfinished_epoch();
   // training_run_report.cpp
   void measure_peak();
+  void measure_peak_if_due();
   double share_of_peak(double samples_per_s) const;
   std::string machine_line() const;
   void write_summary();
@@ -194,6 +206,8 @@ class TrainingRun {
   std::string resume_from_;         // a checkpoint folder; empty: a new run
   std::vector<std::string> notes_;  // said before there was a console
   double peak_gflops_ = 0;
+  int64_t peaks_measured_ = 0;
+  std::chrono::steady_clock::time_point peak_measured_at_;
   double seconds_before_ = 0;  // of earlier processes of the run
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point step_began_;

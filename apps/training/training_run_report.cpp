@@ -18,6 +18,14 @@ void TrainingRun::measure_peak() {
   // The highest so far: what else the machine does can only lower it.
   peak_gflops_ =
       std::max(peak_gflops_, machine_peak_gflops(thread_count(), kSeconds, compute.precision));
+  ++peaks_measured_;
+  peak_measured_at_ = std::chrono::steady_clock::now();
+}
+
+void TrainingRun::measure_peak_if_due() {
+  // A measurement takes as long as many a tiny epoch: it may cost a three-hundredth, not more.
+  constexpr std::chrono::seconds kBetween(30);
+  if (std::chrono::steady_clock::now() - peak_measured_at_ >= kBetween) measure_peak();
 }
 
 double TrainingRun::share_of_peak(double samples_per_s) const {

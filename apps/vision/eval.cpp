@@ -36,8 +36,9 @@ void add_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--skip-bad", options.skip_bad, "As train's")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
-  app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--batch-size", options.batch_size,
+                 "Images at a time; changes no digit on fused kernels")
+      ->check(CLI::Range(int64_t{1}, kLargestBatch));
 }
 
 void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {

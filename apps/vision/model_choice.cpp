@@ -5,6 +5,7 @@
 
 #include "apps/training/checkpoint.h"
 #include "apps/training/weights.h"
+#include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -18,6 +19,11 @@ bool is_stored(const std::string& model) {
   return std::filesystem::is_directory(model) || model.ends_with(".json");
 }
 
+/// Its config.json.
+std::string stored_path(const std::string& model) {
+  return std::filesystem::is_directory(model) ? config_path(model) : model;
+}
+
 void override_if_given(int64_t& field, int64_t value) {
   if (value > 0) field = value;
 }
@@ -26,8 +32,19 @@ void override_if_given(int64_t& field, int64_t value) {
 
 VisionConfig named_or_stored_config(const std::string& model) {
   if (!is_stored(model)) return vision_config(model);
-  const std::string path = std::filesystem::is_directory(model) ? config_path(model) : model;
+  const std::string path = stored_path(model);
   return vision_config_from_json(read_text(path), path, nullptr);
+}
+
+int64_t photo_side_for(const VisionOptions& options) {
+  const int64_t usual = DataOptions{}.photo_side;
+  if (options.img_size > 0 || !is_stored(options.model)) {
+    return std::max(usual, 2 * options.img_size);
+  }
+  const VisionConfig config = named_or_stored_config(options.model);
+  const std::string path = stored_path(options.model);
+  const int64_t stored = stored_split(read_text(path), path).photo_side;
+  return stored > 0 ? stored : std::max(usual, 2 * std::max(config.img_height, config.img_width));
 }
 
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) {
@@ -47,9 +64,9 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
     fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);
   }
   // A changed architecture may not pass under a timm name that stands for another one.
-  if (options.patch_size + options.depth + options.d_model + options.d_ffn > 0) {
-    config.name += "_custom";
-  }
+  const bool changed = options.patch_size + options.depth + options.d_model + options.d_ffn > 0 ||
+                       options.class_token || !options.gate.empty();
+  if (changed && !config.name.ends_with("_custom")) config.name += "_custom";
   config.validate();
   return config;
 }

@@ -13,6 +13,10 @@ namespace gmlp {
 /// The architecture that `model` names: a size, a folder with a config.json, or a FILE.json.
 VisionConfig named_or_stored_config(const std::string& model);
 
+/// The shorter side that photographs keep (DataOptions::photo_side): a stored model's own, else
+/// twice --img-size, so that crops have something to choose from, or what is enough for 224.
+int64_t photo_side_for(const VisionOptions& options);
+
 /// The same with the options' overrides and the data's classes (and channels, where a name was
 /// given). Throws InputError naming the option, the reason and the remedy.
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);

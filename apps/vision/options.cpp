@@ -45,13 +45,14 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
   app.add_flag("--no-flip", options.no_flip, "No mirror images (never for digits: mnist)");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
   app.add_option("--smoothing", options.smoothing, "Label smoothing")->check(fraction);
-  app.add_option("--mixup", options.mixup, "Mixup's alpha; 0: off")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--mixup", options.mixup, "Mixup's alpha; 0: off")
+      ->check(finite_range(0.0, 100.0));
   app.add_option("--cutmix", options.cutmix, "CutMix's alpha; 0: off")
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(finite_range(0.0, 100.0));
   app.add_option("--mixup-switch-prob", options.mixup_switch_prob, "Of CutMix, where both are on")
       ->check(fraction);
   app.add_option("--drop-path", options.drop_path, "Stochastic depth: 1 - survival probability")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(finite_range(0.0, 0.99));
   app.add_option("--max-train-samples", options.max_train_samples, "0: all")->check(count);
   app.add_option("--val-fraction", options.val_fraction,
                  "Part of each class kept for validation, where a set has no validation part")

@@ -47,8 +47,9 @@ void add_options(CLI::App& app, PredictOptions& options) {
       ->type_name("FILE.npy");
   app.add_option("--output-array", options.output_array, "Logits of --input-array (or the images)")
       ->type_name("FILE.npy");
-  app.add_option("--batch-size", options.batch_size, "Images at a time; changes no digit")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--batch-size", options.batch_size,
+                 "Images at a time; changes no digit on fused kernels")
+      ->check(CLI::Range(int64_t{1}, kLargestBatch));
 }
 
 /// The model's inputs, one by one, wherever they come from.
@@ -81,7 +82,7 @@ class ImageFiles : public Inputs {
 class ArrayInputs : public Inputs {
  public:
   ArrayInputs(const std::string& path, const TransformOptions& transform)
-      : path_(path), array_(read_npy(path)), transform_(transform) {
+      : array_(read_npy(path)), transform_(transform) {
     if (array_.shape.size() != 4) {
       fail_input("{}: {} dimensions; expected 4: float32 NCHW, or uint8 NHWC", path,
                  array_.shape.size());
@@ -123,7 +124,6 @@ class ArrayInputs : public Inputs {
   }
 
  private:
-  std::string path_;
   NpyArray array_;
   Tensor values_;
   const TransformOptions& transform_;
@@ -151,23 +151,45 @@ Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const Predict
   return result;
 }
 
-/// A table line a class, and the same as JSON.
-Json report_image(const std::string& name, const Tensor& logits, int64_t row,
-                  const LoadedModel& loaded, int64_t topk) {
+/// The likeliest classes of an image.
+Json likeliest_classes(const Tensor& logits, int64_t row, const LoadedModel& loaded, int64_t topk) {
   const std::vector<double> p = softmax_row(logits, row);
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
   order.resize(std::min(order.size(), static_cast<size_t>(topk)));
-  fmt::print("{}\n", name);
   Json classes = Json::array();
   for (size_t c : order) {
     const std::string label =
         loaded.label_names.empty() ? fmt::format("class {}", c) : loaded.label_names[c];
-    fmt::print("  {:6.2f} %  {}\n", 100 * p[c], label);
     classes.push_back({{"class", c}, {"label", label}, {"probability", p[c]}});
   }
-  return {{"image", name}, {"top", std::move(classes)}};
+  return classes;
+}
+
+/// A table line a class.
+void print_image(const std::string& name, const Json& classes) {
+  fmt::print("{}\n", name);
+  for (const Json& one : classes) {
+    fmt::print("  {:6.2f} %  {}\n", 100 * one.at("probability").get<double>(),
+               one.at("label").get_ref<const std::string&>());
+  }
+}
+
+/// The classes of every image, printed and written. Those of an array, which may hold thousands,
+/// are not printed.
+void report(const PredictOptions& options, const LoadedModel& loaded, const Tensor& logits) {
+  const bool array = !options.input_array.empty();
+  if (array && options.json.empty()) return;
+  Json json = Json::array();
+  for (int64_t i = 0; i < logits.shape()[0]; ++i) {
+    const std::string name = array ? fmt::format("{}[{}]", options.input_array, i)
+                                   : options.images[static_cast<size_t>(i)];
+    Json classes = likeliest_classes(logits, i, loaded, options.topk);
+    if (!array) print_image(name, classes);
+    json.push_back({{"image", name}, {"top", std::move(classes)}});
+  }
+  if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
 }
 
 void check_usage(const PredictOptions& options) {
@@ -204,15 +226,7 @@ int run_predict(const std::vector<std::string>& arguments) {
   const Tensor logits = all_logits(loaded, *inputs, options);
   if (stop_signal() != 0) return 128 + stop_signal();
   if (!options.output_array.empty()) write_npy(options.output_array, logits);
-
-  Json json = Json::array();
-  for (size_t i = 0; i < options.images.size(); ++i) {
-    json.push_back(
-        report_image(options.images[i], logits, static_cast<int64_t>(i), loaded, options.topk));
-  }
-  if (!options.json.empty()) {
-    write_file_atomic(options.json, json_text(json));
-  }
+  report(options, loaded, logits);
   return kExitSuccess;
 }
 

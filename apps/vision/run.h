@@ -6,6 +6,7 @@
 //   run_setup.cpp     options -> data, model, loader
 //   run_report.cpp    banner, samples, scores and figures
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,7 +40,11 @@ class VisionRun : public TrainingRun {
   void seek(int64_t epoch, int64_t batch) override { loader->seek(epoch, batch); }
   double wait_seconds() const override { return loader->wait_seconds(); }
   Score validate() override;
-  bool is_better(const Score& score) const override { return score.metric > progress.best_metric; }
+  bool is_better(const Score& score) const override {
+    // A model that diverged has some accuracy, too, that of guessing; it is never the best.
+    if (!std::isfinite(score.loss) || !std::isfinite(score.metric)) return false;
+    return !(score.metric <= progress.best_metric);  // true beside a best that is no number
+  }
   void describe_model(CheckpointContent& content) const override;
   std::vector<std::string> banner() const override;
   void show_samples() override;

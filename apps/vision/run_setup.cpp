@@ -1,7 +1,5 @@
 // A run's beginning: from options to everything that the loop needs.
 
-#include <algorithm>
-
 #include "apps/training/weights.h"
 #include "apps/vision/model_choice.h"
 #include "apps/vision/run.h"
@@ -33,7 +31,7 @@ void VisionRun::open_data() {
   data_options.val_fraction = options.val_fraction;
   data_options.skip_bad = options.skip_bad;
   data_options.max_train_samples = options.max_train_samples;
-  data_options.photo_side = std::max<int64_t>(data_options.photo_side, 2 * options.img_size);
+  data_options.photo_side = photo_side_for(options);
   data = open_dataset(options.data, data_options);
   if (data.train->size() < options.batch_size) {
     fail_input("--batch-size {} is more than the {} training images; use {} or fewer",

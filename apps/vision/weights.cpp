@@ -66,26 +66,6 @@ TransformOptions evaluation_transform(const VisionConfig& config, const std::str
   return transform;
 }
 
-/// Absent in a folder that timm wrote: the defaults then, and photographs as they are.
-DataOptions stored_split(const std::string& text, const std::string& path) {
-  const Json json = Json::parse(text);
-  DataOptions options;
-  const Json::json_pointer place("/gmlp/split");
-  if (!json.contains(place)) {
-    options.photo_side = 0;
-    return options;
-  }
-  const Json& split = json.at(place);
-  if (!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned()) {
-    fail_input("{}: \"split\" has no seed; correct the file", path);
-  }
-  options.seed = split.at("seed").get<uint64_t>();
-  options.val_fraction = numbers(split, "val_fraction", options.val_fraction, path)[0];
-  const double side = static_cast<double>(options.photo_side);
-  options.photo_side = static_cast<int64_t>(numbers(split, "photo_side", side, path)[0]);
-  return options;
-}
-
 }  // namespace
 
 std::vector<std::string> initialise_from(VisionModel& model, const std::string& path) {
@@ -118,6 +98,25 @@ std::string split_json(const DataOptions& options) {
                       {"val_fraction", options.val_fraction},
                       {"photo_side", options.photo_side}};
   return json_line({{"split", split}});
+}
+
+DataOptions stored_split(const std::string& text, const std::string& path) {
+  const Json json = Json::parse(text);
+  DataOptions options;
+  const Json::json_pointer place("/gmlp/split");
+  if (!json.contains(place)) {
+    options.photo_side = 0;
+    return options;
+  }
+  const Json& split = json.at(place);
+  if (!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned()) {
+    fail_input("{}: \"split\" has no seed; correct the file", path);
+  }
+  options.seed = split.at("seed").get<uint64_t>();
+  options.val_fraction = numbers(split, "val_fraction", options.val_fraction, path)[0];
+  const double side = static_cast<double>(options.photo_side);
+  options.photo_side = static_cast<int64_t>(numbers(split, "photo_side", side, path)[0]);
+  return options;
 }
 
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {

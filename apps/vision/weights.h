@@ -31,6 +31,10 @@ std::vector<std::string> initialise_from(VisionModel& model, const std::string& 
 /// on.
 std::string split_json(const DataOptions& options);
 
+/// And back, of config.json's text, which is an object. Absent in a folder that timm wrote: the
+/// defaults then, and photographs as they are (photo_side 0).
+DataOptions stored_split(const std::string& text, const std::string& path);
+
 /// config.json with the normalisation and crop of `transform` in its pretrained_cfg.
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform);
 

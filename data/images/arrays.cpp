@@ -80,15 +80,16 @@ std::shared_ptr<MemoryImages> read_part(const std::filesystem::path& folder,
     fail_input("{}: shape {}; labels are one integer an image", label_path,
                shape_text(labels.shape));
   }
-  images->labels = labels.to_integers(label_path);
   const int64_t image_size = images->height * images->width * images->channels;
   const size_t stored = images->bytes.size() + images->values.size();  // one of them is empty
   const int64_t count = static_cast<int64_t>(stored) / image_size;
-  if (count != images->size()) {
+  // Before the labels are converted: eight bytes each, however many there are.
+  if (count != labels.shape[0]) {
     fail_input("{} holds {} images, {} {} labels; the arrays do not belong together", image_path,
-               count, label_path, images->size());
+               count, label_path, labels.shape[0]);
   }
   if (count == 0) fail_input("{}: no images; save at least one", image_path);
+  images->labels = labels.to_integers(label_path);
   return images;
 }
 

@@ -35,16 +35,23 @@ struct Weights {
   std::vector<int32_t> values;  // taps per output
 };
 
-Weights make_weights(int64_t in, int64_t out) {
+/// A range of an axis.
+struct Range {
+  int64_t begin = 0;
+  int64_t size = 0;
+};
+
+/// The weights of the outputs in `wanted`.
+Weights make_weights(int64_t in, int64_t out, const Range& wanted) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double stretch = std::max(scale, 1.0);
   const double support = 2 * stretch;
   Weights weights;
   weights.taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
-  weights.values.resize(static_cast<size_t>(out * weights.taps));
+  weights.values.resize(static_cast<size_t>(wanted.size * weights.taps));
   std::vector<double> raw(static_cast<size_t>(weights.taps));
-  for (int64_t x = 0; x < out; ++x) {
-    const double center = (static_cast<double>(x) + 0.5) * scale;
+  for (int64_t x = 0; x < wanted.size; ++x) {
+    const double center = (static_cast<double>(wanted.begin + x) + 0.5) * scale;
     // Inputs beyond the edge get no weight; the others share it.
     const int64_t first =
         std::max<int64_t>(0, static_cast<int64_t>(std::llround(center - support)));
@@ -105,9 +112,38 @@ void resize_columns(const uint8_t* in, int64_t size, const Weights& weights, uin
   }
 }
 
-}  // namespace
+Image empty_image(int64_t height, int64_t width, int64_t channels) {
+  Image image;
+  image.height = height;
+  image.width = width;
+  image.channels = channels;
+  image.bytes.resize(static_cast<size_t>(height * width * channels));
+  return image;
+}
 
-Image resize_bicubic(const Image& image, const CropBox& box, int64_t height, int64_t width) {
+/// The rows of `box` made `width` wide, of which only the columns in `wanted`.
+Image scale_rows(const Image& image, const CropBox& box, int64_t width, const Range& wanted) {
+  const int64_t stride = image.width * image.channels;
+  const uint8_t* corner = image.bytes.data() + box.top * stride + box.left * image.channels;
+  Image across = empty_image(box.height, wanted.size, image.channels);
+  if (width == box.width) {
+    const int64_t size = wanted.size * image.channels;
+    corner += wanted.begin * image.channels;
+    for (int64_t y = 0; y < box.height; ++y) {
+      std::copy_n(corner + y * stride, size, across.bytes.data() + y * size);
+    }
+    return across;
+  }
+  const Weights weights = make_weights(box.width, width, wanted);
+  if (image.channels == 1) {
+    resize_rows<1>(corner, box.height, stride, weights, across.bytes.data());
+  } else {
+    resize_rows<3>(corner, box.height, stride, weights, across.bytes.data());
+  }
+  return across;
+}
+
+void check_sizes(const Image& image, const CropBox& box, int64_t height, int64_t width) {
   if (image.is_float()) {
     fail_input("images of floats ({} x {}) are taken as they are; store them as {} x {}",
                image.width, image.height, width, height);
@@ -117,35 +153,41 @@ Image resize_bicubic(const Image& image, const CropBox& box, int64_t height, int
               width > 0 && box.top + box.height <= image.height &&
               box.left + box.width <= image.width,
           "resize_bicubic: the box leaves the image");
-  const int64_t stride = image.width * image.channels;
-  Image across;  // box.height x width
-  across.height = box.height;
-  across.width = width;
-  across.channels = image.channels;
-  across.bytes.resize(static_cast<size_t>(box.height * width * image.channels));
-  const uint8_t* corner = image.bytes.data() + box.top * stride + box.left * image.channels;
-  if (width == box.width) {
-    for (int64_t y = 0; y < box.height; ++y) {
-      std::copy_n(corner + y * stride, width * image.channels,
-                  across.bytes.data() + y * width * image.channels);
-    }
-  } else {
-    const Weights weights = make_weights(box.width, width);
-    if (image.channels == 1) {
-      resize_rows<1>(corner, box.height, stride, weights, across.bytes.data());
-    } else {
-      resize_rows<3>(corner, box.height, stride, weights, across.bytes.data());
-    }
+}
+
+/// `box` of the image made height x width, of which only `window`. Only the rows that it depends on
+/// are made wider or narrower.
+Image resize_part(const Image& image, const CropBox& box, int64_t height, int64_t width,
+                  const CropBox& window) {
+  check_sizes(image, box, height, width);
+  require(window.top >= 0 && window.left >= 0 && window.height > 0 && window.width > 0 &&
+              window.top + window.height <= height && window.left + window.width <= width,
+          "resize_bicubic: the window leaves the image");
+  const Range columns = {window.left, window.width};
+  if (height == box.height) {
+    const CropBox used = {box.top + window.top, box.left, window.height, box.width};
+    return scale_rows(image, used, width, columns);
   }
-  if (height == box.height) return across;
-  Image result;
-  result.height = height;
-  result.width = width;
-  result.channels = image.channels;
-  result.bytes.resize(static_cast<size_t>(height * width * image.channels));
-  resize_columns(across.bytes.data(), width * image.channels, make_weights(box.height, height),
-                 result.bytes.data());
+  Weights weights = make_weights(box.height, height, {window.top, window.height});
+  const int64_t first = weights.first.front();
+  const int64_t last = weights.first.back() + weights.count.back();
+  for (int64_t& row : weights.first) row -= first;
+  const CropBox used = {box.top + first, box.left, last - first, box.width};
+  const Image across = scale_rows(image, used, width, columns);
+  Image result = empty_image(window.height, window.width, image.channels);
+  resize_columns(across.bytes.data(), window.width * image.channels, weights, result.bytes.data());
   return result;
+}
+
+}  // namespace
+
+Image resize_bicubic(const Image& image, const CropBox& box, int64_t height, int64_t width) {
+  return resize_part(image, box, height, width, {0, 0, height, width});
+}
+
+Image resize_bicubic_window(const Image& image, int64_t height, int64_t width,
+                            const CropBox& window) {
+  return resize_part(image, {0, 0, image.height, image.width}, height, width, window);
 }
 
 Image resize_bicubic(const Image& image, int64_t height, int64_t width) {

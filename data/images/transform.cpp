@@ -60,13 +60,17 @@ CropBox random_box(const Image& image, Random& random) {
   return {(image.height - h) / 2, (image.width - w) / 2, h, w};
 }
 
-/// Evaluation: the shorter side to size / crop_fraction, the centre. The roundings are
-/// torchvision's.
-Image resize_for_center(const Image& image, const TransformOptions& options) {
-  const int64_t target_h =
-      static_cast<int64_t>(static_cast<double>(options.height) / options.crop_fraction);
-  const int64_t target_w =
-      static_cast<int64_t>(static_cast<double>(options.width) / options.crop_fraction);
+/// size / crop_fraction; beyond 2^24 the centre is less than a pixel anyway.
+int64_t before_crop(int64_t size, double crop_fraction) {
+  constexpr double kLargest = 1 << 24;
+  return static_cast<int64_t>(std::min(static_cast<double>(size) / crop_fraction, kLargest));
+}
+
+/// Evaluation: the shorter side to size / crop_fraction, the centre, and nothing but the centre: of
+/// a picture of one row the longer side would be millions. The roundings are torchvision's.
+Image resized_center(const Image& image, const TransformOptions& options) {
+  const int64_t target_h = before_crop(options.height, options.crop_fraction);
+  const int64_t target_w = before_crop(options.width, options.crop_fraction);
   // The side that is relatively shorter gets its target, the other one keeps the shape.
   int64_t height = target_h;
   int64_t width = target_w;
@@ -75,7 +79,12 @@ Image resize_for_center(const Image& image, const TransformOptions& options) {
   } else {
     height = std::max(target_h, target_w * image.height / image.width);
   }
-  return resize_bicubic(image, height, width);
+  // Python's round(): halves go to the even neighbour.
+  const double top = std::nearbyint(static_cast<double>(height - options.height) / 2);
+  const double left = std::nearbyint(static_cast<double>(width - options.width) / 2);
+  const CropBox center = {static_cast<int64_t>(top), static_cast<int64_t>(left), options.height,
+                          options.width};
+  return resize_bicubic_window(image, height, width, center);
 }
 
 /// The grey of an RGB pixel.
@@ -147,12 +156,7 @@ void write_centre(const Image& image, const TransformOptions& options, bool mirr
     write_window(image, options, {0, 0, mirrored}, out);
     return;
   }
-  const Image resized = resize_for_center(image, options);
-  // Python's round(): halves go to the even neighbour.
-  const double top = std::nearbyint(static_cast<double>(resized.height - options.height) / 2);
-  const double left = std::nearbyint(static_cast<double>(resized.width - options.width) / 2);
-  write_window(resized, options, {static_cast<int64_t>(top), static_cast<int64_t>(left), mirrored},
-               out);
+  write_window(resized_center(image, options), options, {0, 0, mirrored}, out);
 }
 
 /// Mirror, shift or crop, then the policy. The draws come in a fixed order; what one option

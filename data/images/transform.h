@@ -48,6 +48,11 @@ struct CropBox {
 /// used.
 Image resize_bicubic(const Image& image, const CropBox& box, int64_t height, int64_t width);
 
+/// The pixels in `window` of resize_bicubic(image, height, width), and no others: time and memory
+/// are those of the window, however large the whole would be.
+Image resize_bicubic_window(const Image& image, int64_t height, int64_t width,
+                            const CropBox& window);
+
 /// Writes channels * height * width floats, CHW. Training draws from `random`, evaluation passes
 /// nullptr.
 void transform_image(const Image& image, const TransformOptions& options, Random* random,

@@ -41,8 +41,39 @@ expect_status 0 "$vision" predict --model $run/checkpoints/best $run/filters.png
   --json p.json
 expect_text out.txt "%"
 expect_text p.json '"probability"'
+"$vision" predict --model $run/checkpoints/best $run/filters.png >/dev/full 2>err.txt
+[ $? = 1 ] || fail "a prediction that nobody could read was a success"
+expect_text err.txt "standard output: could not be written: No space left on device"
 expect_status 2 "$vision" predict --model $run/checkpoints/best absent.png
 expect_text err.txt "absent.png"
+
+# An array's predictions are written, too: two black pictures, as npy by hand (magic, version, the
+# header's length, a header of 118 bytes, bytes).
+{
+  printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' \
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 16, 16, 3), }"
+  head -c 1536 /dev/zero
+} >two.npy
+expect_status 0 "$vision" predict --model $run/checkpoints/best --input-array two.npy \
+  --output-array logits.npy --topk 3 --json array.json
+[ "$(grep -c '"image": "two.npy\[[01]\]"' array.json)" = 2 ] || fail "not two images in array.json"
+[ "$(grep -c '"probability"' array.json)" = 6 ] || fail "not three classes for each image"
+
+# A changed architecture says so in its name, once. Photographs suit a stored model's size, too.
+few=(--data shapes --max-train-samples 64 --batch-size 8 --max-steps 1 --quiet --no-figures)
+config=checkpoints/last/config.json
+expect_status 0 "$vision" train "${few[@]}" --model $run/checkpoints/best --depth 1 --out deeper
+expect_text deeper/$config '"name": "gmlp_nano_32_custom"'
+expect_status 0 "$vision" train "${few[@]}" --model gmlp_nano_32 --gate additive --out gate
+expect_text gate/$config '"name": "gmlp_nano_32_custom"'
+expect_status 0 "$vision" train "${few[@]}" --model gmlp_nano_32 --class-token --out token
+expect_text token/$config '"name": "gmlp_nano_32_custom"'
+expect_text token/$config '"photo_side": 256'
+expect_status 0 "$vision" train "${few[@]}" --model gmlp_nano_32 --img-size 160 --patch-size 32 \
+  --out wide
+expect_text wide/$config '"photo_side": 320'
+expect_status 0 "$vision" train "${few[@]}" --model wide/checkpoints/last --out stored
+expect_text stored/$config '"photo_side": 320'
 
 # Weights of one run start another, also with another number of classes.
 expect_status 0 "$vision" train "${tiny[@]}" --max-steps 1 --init $run/checkpoints/best --out third

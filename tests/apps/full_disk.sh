@@ -1,6 +1,21 @@
 #!/usr/bin/env bash
 # A full disk fails the run with status 1 and a message, and the checkpoint before it still loads.
 . "$(dirname "$0")/common.sh"
+
+# loses_output ARGUMENTS...: standard output on a full disk fails the program, and it says so.
+loses_output() {
+  "$program" "$@" >/dev/full 2>err.txt
+  local status=$?
+  [ $status = 1 ] || { cat err.txt >&2; fail "status $status, not 1, with a lost output: $*"; }
+  expect_text err.txt \
+    "error: standard output: could not be written: No space left on device; send it to another place"
+}
+case $verb in
+  train) loses_output info --model gmlp_nano_32 ;;
+  pretrain) loses_output info --model gmlp_lm_tiny ;;
+esac
+loses_output $verb --help  # more than a buffer: lost before the end
+
 [ "$(id -u)" = 0 ] || { echo "SKIPPED: needs root to mount a tmpfs"; exit 77; }
 mkdir disk
 mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null || { echo "SKIPPED: mount is refused"; exit 77; }
@@ -43,4 +58,5 @@ case $verb in
   pretrain) data=(--text text.txt) ;;
 esac
 expect_status 0 "$program" eval --model disk/run/checkpoints/last "${data[@]}"
+loses_output eval --model disk/run/checkpoints/last "${data[@]}"
 expect_status 0 "$program" $verb --resume disk/run --time-limit 0.1

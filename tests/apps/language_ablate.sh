@@ -73,3 +73,24 @@ refused "--time-limit" --time-limit 5
 refused "--depth: row gmlp-shallow decides it" --depth 1
 refused "is a run with other options" --seed 7 --depth 1 --series table3 --only split --lr 0.5
 refused "--colour" --only split --colour red
+refused "--precision bf16: only gMLP's blocks" --series table3 --only split,mixer --precision bf16
+
+# The same in a file; what is the default anyway, as most of a run's config.toml, is no matter.
+in_file() {
+  printf '%s\n' "$1" >shared.toml
+  refused "$2 (in the file of --config): $3" --config shared.toml --series table3 --only split
+}
+in_file 'gate="additive"' --gate "the rows of the table decide it"
+in_file 'arch="mixer"' --arch "the rows of the table decide it"
+in_file 'model="gmlp_char"' --model "the rows of the table decide it"
+in_file 'init="table/split/seed-7/checkpoints/last"' --init "the rows of the table decide it"
+in_file 'toeplitz=true' --toeplitz "the rows of the table decide it"
+in_file 'attn-dim=8' --attn-dim "the rows of the table decide it"
+in_file 'time-limit=5' --time-limit "all rows must see the same tokens"
+printf 'depth=1\n' >shared.toml
+refused "--depth (in the file of --config): row gmlp-shallow decides it" --config shared.toml
+cmp table/ablation.md first.md || fail "a refused table was written"
+printf 'gate=""\ntoeplitz=false\nattn-dim=0\nlr=0.002\n' >shared.toml
+expect_status 0 "$language" ablate "${shared[@]}" --config shared.toml --series table3 \
+  --only split --seeds 1 --depth 1 --out from_file
+expect_text from_file/split/seed-42/config.toml "lr=0.002"

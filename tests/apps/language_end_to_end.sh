@@ -109,6 +109,14 @@ expect_status 2 "$language" predict --model $best --input-array bad.npy --output
 expect_text err.txt "id 511 at row 0, column 0"
 [ ! -e no.npy ] || fail "a refused prediction was written"
 
+# Two forms of a verb: the help of the one leads to the other's.
+for verb in eval predict; do
+  expect_status 0 "$language" $verb --help
+  expect_text out.txt "gmlp-language $verb --task NAME --help"
+  expect_status 0 "$language" $verb --task NAME --help
+  expect_text out.txt "--doc-stride"
+done
+
 # info: the paper's Table 5 has 130 M parameters for gMLP base.
 expect_status 0 "$language" info --model gmlp_base
 expect_text out.txt "parameters       130,"

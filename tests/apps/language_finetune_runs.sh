@@ -103,6 +103,46 @@ expect_status 2 "$language" finetune --task sst2 --data nowhere --model pretrain
 expect_status 0 "$language" finetune "${options[@]}" --runs 2 --out whole --overwrite --quiet
 cmp whole/summary.json timed/summary.json || fail "the overwritten folder's summary differs"
 
+# --overwrite removes nothing before the input is known to be right.
+before=$(cd whole && find . -type f -exec cksum {} + | sort)
+kept() {
+  [ "$(cd whole && find . -type f -exec cksum {} + | sort)" = "$before" ] ||
+    fail "$1 removed or changed old results"
+}
+wrong=("${options[@]}")
+wrong[3]=nowhere
+expect_status 2 "$language" finetune "${wrong[@]}" --runs 2 --out whole --overwrite
+expect_text err.txt "nowhere"
+kept "wrong --data"
+wrong=("${options[@]}")
+wrong[5]=absent/checkpoints/last
+expect_status 2 "$language" finetune "${wrong[@]}" --runs 2 --out whole --overwrite
+expect_text err.txt "absent/checkpoints/last"
+kept "wrong --model"
+expect_status 2 "$language" finetune "${options[@]}" --runs 2 --out whole --overwrite \
+  --grad-accum-steps 1000
+expect_text err.txt "--grad-accum-steps 1000"
+kept "wrong --grad-accum-steps"
+# A folder that holds more than runs: its other files are the user's.
+mkdir mine
+echo words >mine/notes.txt
+expect_status 2 "$language" finetune --task sst2 --data nowhere \
+  --model pretrained/checkpoints/last --runs 2 --out mine --overwrite
+expect_text err.txt "nowhere"
+[ "$(ls mine)" = notes.txt ] || fail "wrong input left something in --out, or took something away"
+
+# Runs that a time limit stopped are not finished: the median says so, and they go on. Measuring the
+# machine at the first epoch's end takes longer than this limit.
+expect_status 0 "$language" finetune "${options[@]}" --runs 2 --out limited --time-limit 0.1
+expect_text out.txt "unfinished: run-1 at step "
+expect_text out.txt "gmlp-language finetune --resume limited"
+expect_text limited/summary.json '"unfinished"'
+expect_status 0 "$language" finetune --resume limited --time-limit 0
+grep -q unfinished out.txt limited/summary.json && fail "finished runs are called unfinished"
+cmp limited/summary.json timed/summary.json || fail "runs that were continued have another summary"
+expect_same_run timed/run-1 limited/run-1
+expect_same_run timed/run-2 limited/run-2
+
 # From random weights: what the architecture alone gives, and not what the weights give.
 expect_status 0 "$language" finetune "${options[@]}" --from-scratch --out scratch
 expect_text out.txt "the model starts from nothing"

@@ -94,6 +94,11 @@ right=$(paste <(cut -f2 labels.tsv) <(cut -f2 sst2/dev.tsv) | tail -n +2 |
 awk -v a="$accuracy" -v b="$right" 'BEGIN { exit !(a - b < 1e-3 && b - a < 1e-3) }' ||
   fail "predictions are right in $right %, eval says $accuracy"
 
+expect_status 2 "$language" predict --task sst2 --model sentiment/checkpoints/best \
+  --input input.tsv --out no.tsv --null-scores scores.json
+expect_text err.txt "--null-scores scores.json: sst2 has no questions"
+[ ! -e no.tsv ] || fail "a refused prediction was written"
+
 # The same model, its sentiment forgotten, on pairs; and words from nothing, in pieces.
 expect_status 0 "$language" finetune --task mnli --data mnli --model sentiment/checkpoints/best \
   "${tuning[@]}" --max-steps 3 --out pairs

@@ -78,6 +78,13 @@ wrong "nowhere" generate --model nowhere --prompt a
 wrong "--input-array" predict --model nowhere
 wrong "gpt" info --model gpt
 
+wrong "--config absent.toml: no such file" pretrain --config absent.toml
+wrong "--config .: is a folder" eval --config .
+echo "learning_rate = 3" >unknown.toml
+lists="no option of gmlp-language pretrain; \`gmlp-language pretrain --help\` lists them"
+wrong "unknown.toml: learning_rate is $lists" pretrain --config unknown.toml
+wrong "--clip-grad: nan is no number" pretrain "${tiny[@]}" --clip-grad nan
+
 mkdir full && touch full/file
 wrong "--overwrite" pretrain "${tiny[@]}" --out full
 [ "$(ls full)" = file ] || fail "a refused run left something in its folder"

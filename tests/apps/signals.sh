@@ -30,3 +30,27 @@ done
 expect_status 0 "$program" $verb "${tiny[@]}" --epochs 1000000 --time-limit 0.5 --out limited
 [ -s limited/summary.json ] || fail "no summary after the time limit"
 [ -d limited/checkpoints/best ] || fail "no best checkpoint after the time limit"
+
+# A run that diverges ends in order, too: it resumes, and what is not finite is never kept.
+diverging=("${tiny[@]}" --lr 1e12 --weight-decay 1e12 --clip-grad 0 --warmup-epochs 0
+           --sched constant --no-figures)
+case $verb in
+  train)
+    expect_status 1 "$program" $verb "${diverging[@]}" --max-steps 2 --out diverged
+    expect_text err.txt "which is not finite, so the weights were not saved"
+    [ -z "$(ls diverged/checkpoints)" ] || fail "weights that are not finite were saved"
+    ;;
+  pretrain)
+    expect_status 0 "$program" $verb "${diverging[@]}" --max-steps 1 --out diverged
+    expect_text out.txt "weights  diverged/checkpoints/last"
+    [ ! -e diverged/checkpoints/best ] || fail "the best loss is no number"
+    # A perplexity of infinity in the checkpoint.
+    expect_status 0 "$program" $verb "${tiny[@]}" --lr 20 --clip-grad 0 --warmup-steps 1 \
+      --sched constant --max-steps 8 --val-batches 3 --out large
+    expect_text out.txt "perplexity inf"
+    expect_status 0 "$program" $verb --resume large
+    expect_text out.txt "resumed from large/checkpoints/last at step 8"
+    grep -E '="[^"]*(nan|inf)' large/results.svg && fail "a curve has a point at no place"
+    true
+    ;;
+esac

@@ -32,7 +32,10 @@ wrong "more than the 8 training images" train --data shapes --model gmlp_nano_32
 wrong "--batch-size" train "${tiny[@]}" --batch-size 65  # given twice
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
-wrong "absent.toml" train --config absent.toml
+wrong "--config absent.toml: no such file" train --config absent.toml
+wrong "--lr: nan is no number" train "${tiny[@]}" --lr nan
+wrong "--opt-betas: 1 is no number" train "${tiny[@]}" --opt-betas 0.9 1
+wrong "--opt-eps: 0 is no number" train "${tiny[@]}" --opt-eps 0
 wrong "absent.safetensors" train "${tiny[@]}" --init absent.safetensors
 wrong "nowhere" eval --model nowhere --data shapes
 wrong "--data" eval --model nowhere
@@ -49,7 +52,15 @@ wrong "nowhere" export --model nowhere --format timm --out x
 wrong "resnet50" info --model resnet50
 
 echo "learning_rate = 3" >unknown.toml
-wrong "learning_rate" train --config unknown.toml
+lists="no option of gmlp-vision train; \`gmlp-vision train --help\` lists them"
+wrong "unknown.toml: learning_rate is $lists" train --config unknown.toml
+echo "resume = unknown" >unknown.toml
+wrong "unknown.toml: resume may not stand in a file" train --config unknown.toml
+printf '[train]\nlr = 3\n' >unknown.toml
+wrong "unknown.toml: [train] begins a section" train --config unknown.toml
+mkdir folder.toml
+wrong "--config folder.toml: is a folder" train --config folder.toml
+expect_status 0 "$vision" train --help --config absent.toml
 
 mkdir full && touch full/file
 wrong "--overwrite" train "${tiny[@]}" --out full

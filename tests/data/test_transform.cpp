@@ -1,5 +1,6 @@
 // Resize against values computed by hand, the transforms, and AutoAugment's operations one by one.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <set>
 
@@ -10,6 +11,7 @@
 
 using gmlp::apply_operation;
 using gmlp::Augment;
+using gmlp::CropBox;
 using gmlp::Image;
 using gmlp::Operation;
 using gmlp::resize_bicubic;
@@ -49,6 +51,16 @@ std::vector<float> transform(const Image& image, const TransformOptions& options
   std::vector<float> out(static_cast<size_t>(options.channels * options.height * options.width));
   gmlp::transform_image(image, options, random, out.data());
   return out;
+}
+
+/// The bytes of a rectangle.
+Bytes crop(const Image& image, const CropBox& box) {
+  Bytes bytes;
+  for (int64_t y = box.top; y < box.top + box.height; ++y) {
+    const auto row = image.bytes.begin() + (y * image.width + box.left) * image.channels;
+    bytes.insert(bytes.end(), row, row + box.width * image.channels);
+  }
+  return bytes;
 }
 
 const std::array<uint8_t, 3> kFill{7, 8, 9};
@@ -110,6 +122,55 @@ TEST_CASE("evaluation takes the centre of the resized image") {
   TransformOptions options = options_for(4, 4, 1);
   options.crop_fraction = 0.5;  // to 8 x 8, the middle 4 x 4
   CHECK(transform(ramp(8, 8), options)[0] == 18);
+}
+
+TEST_CASE("a window of a resized image has the pixels of the whole one") {
+  Image color = make_image(13, 29, 3, {});
+  for (int64_t i = 0; i < 13 * 29 * 3; ++i) {
+    color.bytes.push_back(static_cast<uint8_t>(i * i * 7 % 256));
+  }
+  for (const Image& image : {ramp(13, 29), color}) {
+    for (const int64_t height : {1, 5, 13, 31}) {
+      for (const int64_t width : {2, 17, 29, 64}) {
+        const Image whole = resize_bicubic(image, height, width);
+        const CropBox window = {height / 3, width / 4, (height + 1) / 2, (width + 1) / 2};
+        const Image part = gmlp::resize_bicubic_window(image, height, width, window);
+        REQUIRE(part.height == window.height);
+        REQUIRE(part.width == window.width);
+        CHECK(part.bytes == crop(whole, window));
+      }
+    }
+  }
+}
+
+TEST_CASE("evaluation's image is the centre of the whole resized one, for any shape") {
+  TransformOptions options = options_for(8, 12, 1);
+  options.crop_fraction = 0.875;  // 9 x 13
+  for (const auto& [height, width, resized_height, resized_width] :
+       std::vector<std::array<int64_t, 4>>{
+           {40, 30, 17, 13}, {30, 90, 9, 27}, {5, 50, 9, 90}, {50, 3, 216, 13}, {9, 13, 9, 13}}) {
+    INFO(height << " x " << width);
+    const Image image = ramp(height, width);
+    const Image whole = resize_bicubic(image, resized_height, resized_width);
+    const auto middle = [](int64_t size) {
+      return static_cast<int64_t>(std::nearbyint(static_cast<double>(size) / 2));
+    };
+    const Bytes bytes = crop(whole, {middle(whole.height - 8), middle(whole.width - 12), 8, 12});
+    CHECK(transform(image, options) == std::vector<float>(bytes.begin(), bytes.end()));
+  }
+}
+
+TEST_CASE("a picture of one row or column costs no more than its centre") {
+  TransformOptions options = options_for(224, 224, 3);
+  options.crop_fraction = 0.875;
+  const Image row = make_image(1, 16384, 3, Bytes(16384 * 3, 90));
+  const Image column = make_image(16384, 1, 3, Bytes(16384 * 3, 90));
+  const std::vector<float> flat(3 * 224 * 224, 90);
+  const auto began = std::chrono::steady_clock::now();
+  CHECK((transform(row, options) == flat));
+  CHECK((transform(column, options) == flat));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+  CHECK(seconds.count() < 5);  // it is milliseconds; in whole, seconds and gigabytes
 }
 
 TEST_CASE("grey is repeated, colour is averaged by luma, values are normalised") {

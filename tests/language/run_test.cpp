@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <filesystem>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -235,6 +237,63 @@ TEST_CASE("fill answers each mask with probabilities, and says why it cannot") {
   CHECK(error(masked, "nothing here").find("has no [MASK]") != std::string::npos);
   CHECK(error(masked, "a [MASK] much longer than sixteen").find("window 16") != std::string::npos);
   CHECK(error(causal, "a [MASK]").find("use generate") != std::string::npos);
+}
+
+TEST_CASE("an option that belongs to another architecture is refused by name") {
+  using Options = gmlp::LanguageModelOptions;
+  const auto error = [](const std::string& model, const std::function<void(Options&)>& set) {
+    Options options;
+    options.model = model;
+    set(options);
+    try {
+      gmlp::choose_language_model(options);
+    } catch (const gmlp::InputError& wrong) {
+      return std::string(wrong.what());
+    }
+    return std::string("no error");
+  };
+  const std::vector<std::pair<std::string, std::function<void(Options&)>>> of_gmlp = {
+      {"--gate", [](Options& options) { options.gate = "linear"; }},
+      {"--toeplitz", [](Options& options) { options.toeplitz = true; }},
+      {"--no-toeplitz", [](Options& options) { options.no_toeplitz = true; }},
+      {"--attn-dim", [](Options& options) { options.attn_dim = 8; }}};
+  for (const auto& [name, set] : of_gmlp) {
+    CHECK(error("gmlp_lm_tiny", set) == "no error");
+    for (const std::string other :
+         {"transformer_lm_tiny", "relpos_only_lm_tiny", "mixer_lm_tiny"}) {
+      CHECK(error(other, set).find(name + ": belongs to --arch gmlp") == 0);
+    }
+  }
+  const auto heads = [](Options& options) { options.heads = 2; };
+  CHECK(error("transformer_relpos_lm_tiny", heads) == "no error");
+  CHECK(error("gmlp_lm_tiny", heads).find("--heads: belongs to --arch transformer") == 0);
+  const auto spatial = [](Options& options) { options.spatial_ffn = 32; };
+  CHECK(error("mixer_lm_tiny", spatial) == "no error");
+  CHECK(error("amlp_lm_tiny", spatial).find("--spatial-ffn: belongs to --arch mixer") == 0);
+  CHECK(error("gmlp_lm_tiny", [](Options& options) {
+          options.arch = "transformer";
+          options.heads = 4;
+        }) == "no error");
+  for (const std::string& name : gmlp::language_config_names()) {
+    CHECK(error(name, [](Options&) {}) == "no error");
+  }
+}
+
+TEST_CASE("bf16 is refused for architectures that would compute in f32") {
+  const TemporaryFolder folder;
+  const std::string error =
+      error_of(tiny_pretraining(folder, folder / "run", "mlm",
+                                {"--arch", "mixer", "--spatial-ffn", "8", "--precision", "bf16"}));
+  CHECK(error.find("--precision bf16: only gMLP's blocks have it, the model's are mixer") == 0);
+  CHECK_FALSE(std::filesystem::exists(folder / "run"));
+  for (const std::string& name : gmlp::language_config_names()) {
+    const gmlp::LanguageConfig config = gmlp::language_config(name);
+    if (config.arch == gmlp::Arch::kGmlp) {
+      CHECK_NOTHROW(gmlp::require_language_bf16_fits(config));
+    } else {
+      CHECK_THROWS_AS(gmlp::require_language_bf16_fits(config), gmlp::InputError);
+    }
+  }
 }
 
 TEST_CASE("the resolved configuration of a language run reads back as itself") {

@@ -2,11 +2,31 @@
 
 #include "apps/language/sampling.h"
 
+#include <fmt/format.h>
+
 #include "apps/language/shown_text.h"
 #include "data/text/utf8.h"
 #include "tests/support/catch.h"
 
 namespace {
+
+/// A SentencePiece model that writes what is not in its vocabulary in bytes.
+std::unique_ptr<gmlp::Tokenizer> with_byte_fallback() {
+  return gmlp::open_tokenizer(GMLP_SOURCE_DIR "/tests/golden/tokenizer/bpe.model");
+}
+
+/// The ids of the pieces <0x00> to <0xFF> that spell `text`.
+std::vector<int64_t> byte_ids(const gmlp::Tokenizer& tokenizer, const std::string& text) {
+  std::vector<int64_t> ids;
+  for (const char c : text) {
+    const std::string name = fmt::format("<0x{:02X}>", static_cast<unsigned char>(c));
+    int64_t id = 0;
+    while (id < tokenizer.vocab() && tokenizer.name(id) != name) ++id;
+    REQUIRE(id < tokenizer.vocab());
+    ids.push_back(id);
+  }
+  return ids;
+}
 
 std::vector<int64_t> drawn(const gmlp::SamplingOptions& options, int64_t draws) {
   const std::vector<double> logits = {0, 3, 1, 2, 9};
@@ -74,6 +94,51 @@ TEST_CASE("text leaves the stream in whole characters only") {
   CHECK(mended.back() == 'x');
 }
 
+TEST_CASE("a character outside a sentencepiece vocabulary leaves the stream whole") {
+  const auto tokenizer = with_byte_fallback();
+  const std::vector<int64_t> before = tokenizer->encode_ids("one");
+  for (const std::string text : {"\u00df", "\u2603", "\U0001D11E", "\u2603\U0001D11E\u6c34"}) {
+    gmlp::TextStream stream(*tokenizer, before);
+    std::string printed;
+    for (const int64_t id : byte_ids(*tokenizer, text)) {
+      const std::string part = stream.push(id);
+      CHECK(part.find("\uFFFD") == std::string::npos);
+      printed += part;
+    }
+    CHECK(printed == text);
+    CHECK(stream.flush().empty());
+  }
+}
+
+TEST_CASE("a replacement character that is meant leaves the stream, and each broken byte as one") {
+  const auto tokenizer = with_byte_fallback();
+  const std::vector<int64_t> before = tokenizer->encode_ids("one");
+  for (const std::string text : {"\uFFFD", "\uFFFDx", "\uFFFD\u6c34", "\uFFFD\uFFFD\U0001D11E"}) {
+    INFO(text);
+    CHECK(gmlp::text_behind(*tokenizer, before, byte_ids(*tokenizer, text)) == text);
+  }
+  const auto shown = [&](const std::string& bytes) {
+    return gmlp::text_behind(*tokenizer, before, byte_ids(*tokenizer, bytes));
+  };
+  CHECK(shown("\xE6\xB0") == "\uFFFD\uFFFD");
+  CHECK(shown("\x80\x80\x80\xE6\xB0\xB4!") == "\uFFFD\uFFFD\uFFFD\u6c34!");
+}
+
+TEST_CASE("text behind a prompt that ends inside a character is valid, and no error") {
+  const auto pieces = with_byte_fallback();
+  const auto bytes = gmlp::open_tokenizer("bytes");
+  for (const gmlp::Tokenizer* tokenizer : {pieces.get(), bytes.get()}) {
+    std::vector<int64_t> prompt = {0xE6, 0xB0};
+    std::vector<int64_t> ids = {0xB4};
+    if (tokenizer == pieces.get()) {
+      prompt = byte_ids(*tokenizer, "\xE6\xB0");
+      ids = byte_ids(*tokenizer, "\xB4");
+    }
+    const std::string text = gmlp::text_behind(*tokenizer, prompt, ids);
+    CHECK(gmlp::valid_utf8_prefix(text) == static_cast<int64_t>(text.size()));
+  }
+}
+
 TEST_CASE("scored tokens are shown with what is to be found, or with the guess") {
   const auto tokenizer = gmlp::open_tokenizer("bytes");
   gmlp::TextBatch batch;
@@ -86,7 +151,7 @@ TEST_CASE("scored tokens are shown with what is to be found, or with the guess")
 }
 
 TEST_CASE("pieces of sentencepiece are shown as text, those of bytes too") {
-  const auto tokenizer = gmlp::open_tokenizer(GMLP_SOURCE_DIR "/tests/golden/tokenizer/bpe.model");
+  const auto tokenizer = with_byte_fallback();
   gmlp::TextBatch batch;
   batch.batch = 1;
   batch.ids = tokenizer->encode_ids("one \u2603 word");  // a snowman, which has no piece

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "apps/training/checkpoint.h"
 #include "core/error.h"
 #include "core/random.h"
@@ -155,4 +157,38 @@ TEST_CASE("what a killed save left is repaired when the store is opened again") 
   REQUIRE(opening_error(again.last()).empty());
   REQUIRE_FALSE(fs::exists(root + "/best.tmp"));
   REQUIRE_FALSE(fs::exists(root + "/step-1.tmp"));
+}
+
+TEST_CASE("a store that starts over at a step has no checkpoint of a later one") {
+  const ScratchFolder scratch;
+  const std::string root = scratch.file("checkpoints");
+  fs::create_directory(root);
+  const auto of_step = [](int64_t step) {
+    gmlp::CheckpointContent content = small_content(static_cast<float>(step));
+    content.state = fmt::format("{{\"step\": {}}}", step);
+    return gmlp::checkpoint_bytes(content);
+  };
+  const auto first_weight = [&](const std::string& name) {
+    return gmlp::open_checkpoint(root + name).model.read("stem.weight", gmlp::DType::kF32).at(0);
+  };
+  gmlp::CheckpointStore first(root, 3);
+  for (int64_t step = 1; step <= 4; ++step) first.save_last(of_step(step), step);
+  first.save_best(of_step(3));
+
+  gmlp::CheckpointStore store(root, 3);
+  REQUIRE(store.forget_after(root + "/step-2", 2));
+  CHECK(first_weight("/last") == 2);
+  CHECK(first_weight("/step-2") == 2);
+  CHECK_FALSE(fs::exists(root + "/step-3"));
+  // `best` of step 3 makes way for that of step 1, which is still there; of step 0 none is.
+  CHECK_FALSE(store.restore_best(root + "/step-2", 0));
+  REQUIRE(store.restore_best(root + "/step-2", 1));
+  CHECK(first_weight("/best") == 1);
+  store.save_last(of_step(3), 3);
+  CHECK(first_weight("/step-2") == 2);
+  CHECK(first_weight("/last") == 3);
+  REQUIRE_FALSE(store.forget_after(root + "/last", 3));
+  CHECK(first_weight("/last") == 3);
+  store.drop_best();
+  CHECK_FALSE(fs::exists(root + "/best"));
 }

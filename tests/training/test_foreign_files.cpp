@@ -96,7 +96,7 @@ TEST_CASE("a config.json of a far larger model than its weights is refused befor
   std::filesystem::copy(best + "/model.safetensors", folder);
   std::string config = gmlp::read_text(best + "/config.json");
   const std::string width = "\"embed_dim\": 16,";
-  config.replace(config.find(width), width.size(), "\"embed_dim\": 2000000,");
+  config.replace(config.find(width), width.size(), "\"embed_dim\": 500000,");
   gmlp::write_file_atomic(folder + "/config.json", config);
   CHECK_THROWS_WITH(gmlp::load_model(folder),
                     Catch::Matchers::Contains(folder + "/config.json: describes a model of") &&

@@ -42,6 +42,7 @@ Score FinetuneRun::validate() {
 int finetune(const FinetuneCommand& command, const TrainingRun::Hooks& hooks) {
   FinetuneRun run(command);
   run.hooks = hooks;
+  run.begin();
   return train_to_end(run);
 }
 

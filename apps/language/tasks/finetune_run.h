@@ -22,7 +22,10 @@ namespace gmlp {
 
 class FinetuneRun : public TrainingRun {
  public:
+  /// Opens and checks model and examples. Nothing is written before begin().
   explicit FinetuneRun(const FinetuneCommand& command);
+  /// Makes the run's folder, or restores the run in it.
+  void begin() { open(loader->batches_per_epoch()); }
 
   const TrainOptions& common_options() const override { return options; }
   const std::vector<Parameter*>& parameters() const override { return model->parameters(); }
@@ -59,6 +62,7 @@ class FinetuneRun : public TrainingRun {
   void build_model();
   void load_weights_from(const std::string& source);
   void open_files();
+  void check_accumulation() const;
   void identify();
   // finetune.cpp
   TaskBatch next_batch(int64_t micro_batch);

@@ -4,13 +4,11 @@
 // then the missing ones; each ends with the bytes it would have had alone.
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include <fmt/format.h>
 
-#include "apps/language/model_choice.h"
 #include "apps/language/tasks/finetune_run.h"
 #include "apps/training/main_guard.h"
 #include "core/error.h"
@@ -31,42 +29,72 @@ std::string with_value(std::string config, const std::string& name, const std::s
   return config.replace(begin, config.find('\n', begin) - begin, value);
 }
 
-/// The folder of all runs, with the options they share.
-std::string open_runs_folder(const FinetuneCommand& command) {
-  const FinetuneOptions& options = command.options;
-  if (!options.resume.empty()) {
-    std::string path = find_resume_point(options.resume).run;
-    remove_stale_temporaries(path);
-    return path;
-  }
-  std::string path =
-      RunFolder::create(options.out, "language", choose_language_model(options.model).name,
-                        options.task, options.overwrite);
-  write_file_atomic(path + "/config.toml", command.config);
-  return path;
+/// Run `number` of 1 to N as a command of its own; where it lies, the caller says.
+FinetuneCommand command_of(const FinetuneCommand& all, int64_t number) {
+  FinetuneCommand one = all;
+  one.options.runs = 1;
+  one.options.seed = all.options.seed + static_cast<uint64_t>(number - 1);
+  one.options.out.clear();
+  one.options.resume.clear();
+  one.config = with_value(all.config, "runs", "1");
+  one.config = with_value(one.config, "seed", std::to_string(one.options.seed));
+  one.config = with_value(one.config, "out", "\"\"");  // used with --config, it makes a new run
+  return one;
+}
+
+void print_title(const FinetuneCommand& one, int64_t number, int64_t runs) {
+  if (one.options.quiet) return;
+  fmt::print("\nrun {} of {}, seed {}\n", number, runs, one.options.seed);
+}
+
+int train(FinetuneRun& run, const std::string& folder) {
+  run.identity.resume_as = folder;
+  run.begin();
+  return train_to_end(run);
+}
+
+/// The first of new runs, in a new `folder` with the options they share. Wrong input is found
+/// before the folder is made, and before --overwrite empties it.
+int start_runs(const FinetuneCommand& all, std::string& folder) {
+  const FinetuneCommand one = command_of(all, 1);
+  print_title(one, 1, all.options.runs);
+  FinetuneRun run(one);
+  folder = RunFolder::create(all.options.out, "language", run.identity.model, all.options.task,
+                             all.options.overwrite);
+  write_file_atomic(folder + "/config.toml", all.config);
+  run.options.out = numbered_run(folder, 1);
+  return train(run, folder);
 }
 
 /// Run `number` of 1 to N, to its end, from where it was stopped; a finished one is left as it is.
 int run_one(const FinetuneCommand& all, const std::string& folder, int64_t number) {
-  FinetuneCommand one = all;
-  FinetuneOptions& options = one.options;
-  options.runs = 1;
-  options.seed = all.options.seed + static_cast<uint64_t>(number - 1);
-  options.out = numbered_run(folder, number);
-  options.resume.clear();
-  one.config = with_value(all.config, "runs", "1");
-  one.config = with_value(one.config, "seed", std::to_string(options.seed));
-  one.config = with_value(one.config, "out", "\"\"");  // used with --config, it makes a new run
-  const RunState state = run_state(options.out, one.config);
+  FinetuneCommand one = command_of(all, number);
+  one.options.out = numbered_run(folder, number);
+  const RunState state = run_state(one.options.out, one.config);
   if (state == RunState::kDone) return kExitSuccess;
-  if (state == RunState::kSaved) options.resume = options.out;
-  options.overwrite = state == RunState::kUnsaved;  // what it may hold is not a step
-  if (!options.quiet) {
-    fmt::print("\nrun {} of {}, seed {}\n", number, all.options.runs, options.seed);
-  }
+  if (state == RunState::kSaved) one.options.resume = one.options.out;
+  one.options.overwrite = state == RunState::kUnsaved;  // what it may hold is not a step
+  print_title(one, number, all.options.runs);
   FinetuneRun run(one);
-  run.identity.resume_as = folder;
-  return train_to_end(run);
+  return train(run, folder);
+}
+
+/// Makes the runs that are not finished. The exit status.
+int make_runs(const FinetuneCommand& all, std::string& folder) {
+  int64_t number = 1;
+  if (all.options.resume.empty()) {
+    const int status = start_runs(all, folder);
+    if (status != kExitSuccess) return status;
+    ++number;
+  } else {
+    folder = find_resume_point(all.options.resume).run;
+    remove_stale_temporaries(folder);
+  }
+  for (; number <= all.options.runs; ++number) {
+    const int status = run_one(all, folder, number);
+    if (status != kExitSuccess) return status;
+  }
+  return kExitSuccess;
 }
 
 /// What a run reached: the score of its best epoch.
@@ -77,7 +105,17 @@ struct Reached {
   std::string model;
   std::string best;  // of summary.json
   double value = 0;
+  int64_t steps = 0;
+  int64_t total_steps = 0;
+  bool unfinished() const { return steps < total_steps; }  // its --time-limit came first
 };
+
+/// A count of summary.json; 0 where there is none.
+int64_t count_of(const Json& summary, const char* name) {
+  const bool there =
+      summary.is_object() && summary.contains(name) && summary.at(name).is_number_integer();
+  return there ? summary.at(name).get<int64_t>() : 0;
+}
 
 Reached read_reached(const FinetuneCommand& command, const std::string& folder, int64_t number) {
   Reached run;
@@ -88,7 +126,13 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
   const Json summary = Json::parse(read_text(path), nullptr, false);
   const char* column = metric_column(task_from_name(command.options.task));
   const Json::json_pointer place(std::string("/best/") + column);
+  run.steps = count_of(summary, "steps");
+  run.total_steps = count_of(summary, "total_steps");
   if (summary.is_discarded() || !summary.contains(place) || !summary.at(place).is_number()) {
+    if (run.unfinished()) {
+      fail_run("{}: --time-limit stopped it before it had a score; go on with --resume {}",
+               run.folder, folder);
+    }
     fail_run("{}: has no score; remove {} and --resume {}", path, run.folder, folder);
   }
   run.model = summary.value("model", "");
@@ -120,16 +164,32 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
     list.push_back(row);
   }
   const char* column = metric_column(task_from_name(command.options.task));
-  const Json json = {{"model", median.model},
-                     {"task", command.options.task},
-                     {"from_scratch", command.options.from_scratch},
-                     {"metric", column},
-                     {"median", median.value},
-                     {"values", values},
-                     {"median_run", fmt::format("run-{}", median.number)},
-                     {"checkpoint", fmt::format("run-{}/checkpoints/best", median.number)},
-                     {"runs", list}};
+  Json json = {{"model", median.model},
+               {"task", command.options.task},
+               {"from_scratch", command.options.from_scratch},
+               {"metric", column},
+               {"median", median.value},
+               {"values", values},
+               {"median_run", fmt::format("run-{}", median.number)},
+               {"checkpoint", fmt::format("run-{}/checkpoints/best", median.number)},
+               {"runs", list}};
+  for (const Reached& run : runs) {
+    if (run.unfinished()) json["unfinished"].push_back(fmt::format("run-{}", run.number));
+  }
   write_file_atomic(folder + "/summary.json", json_text(json));
+}
+
+/// A median of runs that a --time-limit stopped is not the one that was asked for.
+void print_unfinished(const std::string& folder, const std::vector<Reached>& runs) {
+  std::string names;
+  for (const Reached& run : runs) {
+    if (!run.unfinished()) continue;
+    names += fmt::format("{}run-{} at step {} of {}", names.empty() ? "" : ", ", run.number,
+                         run.steps, run.total_steps);
+  }
+  if (names.empty()) return;
+  fmt::print("note     unfinished: {}; so the median is not final. Continue with\n", names);
+  fmt::print("  gmlp-language finetune --resume {}\n", folder);
 }
 
 void print_runs(const FinetuneCommand& command, const std::string& folder,
@@ -143,6 +203,7 @@ void print_runs(const FinetuneCommand& command, const std::string& folder,
   const std::string checkpoint = median.folder + "/checkpoints/best";
   fmt::print("\nmedian   {}{} {:.2f} % of {} runs: {}\n", task == Task::kMnli ? "matched " : "",
              metric_name(task), median.value, runs.size(), values);
+  print_unfinished(folder, runs);
   fmt::print("runs     {}/summary.json\n", folder);
   fmt::print("weights  {} (seed {})\n", checkpoint, median.seed);
   fmt::print("next     {}\n", eval_command(task, command.options.data, checkpoint));
@@ -151,20 +212,9 @@ void print_runs(const FinetuneCommand& command, const std::string& folder,
 }  // namespace
 
 int finetune_runs(const FinetuneCommand& command) {
-  const std::string folder = open_runs_folder(command);
-  for (int64_t number = 1; number <= command.options.runs; ++number) {
-    try {
-      const int status = run_one(command, folder, number);
-      if (status != kExitSuccess) return status;
-    } catch (const InputError&) {
-      // Wrong input is found before the first run has a folder; then this one is not left behind.
-      if (command.options.resume.empty() && !std::filesystem::exists(numbered_run(folder, 1))) {
-        std::filesystem::remove(folder + "/config.toml");
-        std::filesystem::remove(folder);
-      }
-      throw;
-    }
-  }
+  std::string folder;
+  const int status = make_runs(command, folder);
+  if (status != kExitSuccess) return status;
   std::vector<Reached> runs;
   for (int64_t number = 1; number <= command.options.runs; ++number) {
     runs.push_back(read_reached(command, folder, number));

@@ -40,8 +40,9 @@ void add_task_options(CLI::App& app, TaskOptions& options) {
   add_stored_model_options(app, options);
   app.add_option("--task", options.task, "sst2, mnli, squad1 or squad2: the finetuned one")
       ->required();
-  app.add_option("--batch-size", options.batch_size, "Rows at a time; changes no digit")
-      ->check(length);
+  app.add_option("--batch-size", options.batch_size,
+                 "Rows at a time; changes no digit on fused kernels")
+      ->check(CLI::Range(int64_t{1}, kLargestBatch));
   app.add_option("--doc-stride", options.text.stride, "SQuAD: as finetune's")->check(length);
   app.add_option("--max-question-tokens", options.text.max_question, "SQuAD: as finetune's")
       ->check(length);
@@ -188,9 +189,13 @@ int task_predict(const std::vector<std::string>& arguments) {
   app.add_option("--out", output, "A tsv file, or SQuAD's predictions JSON")
       ->required()
       ->type_name("FILE");
-  app.add_option("--null-scores", null_path, "squad2: write the scores of no answer to FILE")
+  app.add_option("--null-scores", null_path, "SQuAD: write the scores of no answer to FILE")
       ->type_name("FILE");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
+  if (!null_path.empty() && !is_span_task(task_from_name(options.task))) {
+    fail_input("--null-scores {}: {} has no questions without an answer; leave it out", null_path,
+               options.task);
+  }
   set_thread_count(resolve_threads(options.threads));
 
   OpenedTask opened(options);

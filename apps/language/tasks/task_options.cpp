@@ -31,7 +31,7 @@ void add_task_options(CLI::App& app, FinetuneOptions& options) {
                  "Finetune N times, with seeds SEED, SEED + 1, ..., and report the median")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}));
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(finite_range(0.0, 0.99));
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
   app.add_option("--max-train-samples", options.max_train_samples,
                  "The first N examples only; 0: all")
