@@ -42,6 +42,9 @@ struct VisionConfig {
 VisionConfig vision_config(const std::string& name);
 std::vector<std::string> vision_config_names();
 
+/// Whether timm.create_model makes this very model: one of its three sizes under its name.
+bool is_timms(const VisionConfig& config);
+
 /// A config.json as timm reads it, and back. `label_names` may be empty.
 std::string vision_config_to_json(const VisionConfig& config,
                                   const std::vector<std::string>& label_names,

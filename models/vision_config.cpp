@@ -43,14 +43,6 @@ const NamedSize* find_size(const std::string& name) {
   return nullptr;
 }
 
-/// Whether timm's entry point of the model's name makes this very model: it fixes these four.
-bool is_timms(const VisionConfig& config) {
-  if (!config.name.ends_with("16_224") || find_size(config.name) == nullptr) return false;
-  const VisionConfig named = vision_config(config.name);
-  return config.patch == named.patch && config.depth == named.depth &&
-         config.d_model == named.d_model && config.d_ffn == named.d_ffn;
-}
-
 /// timm stores F as a multiple of D and takes int(D * ratio): the least ratio that gives F.
 double ffn_ratio(const VisionConfig& config) {
   const double d = static_cast<double>(config.d_model);
@@ -178,6 +170,14 @@ VisionConfig vision_config(const std::string& name) {
   config.d_ffn = size->d_ffn;
   config.spatial_init_std = size->spatial_init_std;
   return config;
+}
+
+bool is_timms(const VisionConfig& config) {
+  // Its entry points fix these four.
+  if (!config.name.ends_with("16_224") || find_size(config.name) == nullptr) return false;
+  const VisionConfig named = vision_config(config.name);
+  return config.patch == named.patch && config.depth == named.depth &&
+         config.d_model == named.d_model && config.d_ffn == named.d_ffn;
 }
 
 std::string vision_config_to_json(const VisionConfig& config,

@@ -33,7 +33,7 @@ int language_generate(const std::vector<std::string>& arguments) {
   std::string prompt;
   int64_t most = 200;
   CLI::App app("Write text", "gmlp-language generate");
-  add_stored_model_options(app, options);
+  add_stored_model(app, options);
   app.add_option("--prompt", prompt, "The text to go on from")->type_name("TEXT");
   app.add_option("--max-tokens", most, "How many tokens to write")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

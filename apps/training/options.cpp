@@ -176,15 +176,19 @@ CLI::Validator finite_range_below(double low, double high) {
                       [low, high](double value) { return low <= value && value < high; });
 }
 
-void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
+void add_stored_model(CLI::App& app, StoredModelOptions& options) {
   add_config_option(app, "Read options from FILE");
   app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  app.add_option("--threads", options.threads, "0: as many as the machine has")
+      ->check(CLI::Range(0, 4096));
+}
+
+void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
+  add_stored_model(app, options);
   app.add_option("--precision", options.precision, "f32 or bf16, of the blocks")
       ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--kernels", options.kernels, "fused or reference")
       ->check(CLI::IsMember({"fused", "reference"}));
-  app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(CLI::Range(0, 4096));
 }
 
 bool parse_train_options(const VerbTexts& texts, const std::vector<std::string>& arguments,

@@ -91,6 +91,8 @@ struct StoredModelOptions {
   int threads = 0;
 };
 void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
+/// The same of a verb that computes in one way only: no --precision, no --kernels.
+void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
 /// A verb that trains, as --help and errors call it.
 struct VerbTexts {

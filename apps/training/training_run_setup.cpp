@@ -5,6 +5,7 @@
 
 #include "apps/training/environment.h"
 #include "apps/training/training_run.h"
+#include "core/checked.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
@@ -53,17 +54,18 @@ void TrainingRun::build_schedule() {
     fail_input("--grad-accum-steps {} is more than the {} batches of an epoch; use fewer",
                options.grad_accum_steps, batches_per_epoch);
   }
-  total_steps = options.epochs * steps_per_epoch;
+  total_steps = checked_mul(options.epochs, steps_per_epoch, "--epochs");
   if (options.max_steps > 0) total_steps = std::min(total_steps, options.max_steps);
   schedule.decay = decay_from_name(options.sched);
   schedule.lr = options.lr;
   schedule.min_lr = std::min(options.min_lr, options.lr);
   schedule.total_steps = total_steps;
-  const double warmup = options.warmup_epochs * static_cast<double>(steps_per_epoch);
-  schedule.warmup_steps =
-      options.warmup_steps > 0 ? options.warmup_steps : static_cast<int64_t>(std::llround(warmup));
   // A run shorter than its warm-up would never reach its learning rate.
-  schedule.warmup_steps = std::min(schedule.warmup_steps, total_steps / 2);
+  const int64_t most = total_steps / 2;
+  const double warmup = options.warmup_epochs * static_cast<double>(steps_per_epoch);
+  schedule.warmup_steps = options.warmup_steps > 0
+                              ? std::min(options.warmup_steps, most)
+                              : std::llround(std::min(warmup, static_cast<double>(most)));
 }
 
 void TrainingRun::open_folder() {

@@ -100,7 +100,17 @@ void export_timm(const ExportOptions& options, const VisionConfig& config) {
     throw;
   }
   fmt::print("written  {}: {}\n", options.out, fmt::join(kTimmFiles, ", "));
-  fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", options.out);
+  if (is_timms(config)) {
+    fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", options.out);
+    return;
+  }
+  // create_model makes no other sizes than the paper's three; the class behind it does.
+  fmt::print(
+      "next     from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"
+      "         args = json.load(open('{0}/config.json'))['model_args']\n"
+      "         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)\n"
+      "         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))\n",
+      options.out, config.classes);
 }
 
 void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {

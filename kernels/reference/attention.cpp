@@ -41,11 +41,7 @@ void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T
     auto ds = matrix(dprobs + b * tokens * tokens, tokens, tokens);
     set_product<T>(dx.rightCols(d_attn), transposed<T>(p), dy_b);
     set_product<T>(ds, dy_b, transposed<T>(x.rightCols(d_attn)));
-    for (int64_t i = 0; i < tokens; ++i) {
-      const T dot = ds.row(i).dot(p.row(i));
-      // Where causal masked, p is 0 and so is ds.
-      ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot) * scale;
-    }
+    softmax_rows_backward(ds, p, scale);
     set_product<T>(dx.leftCols(d_attn), ds, x.middleCols(d_attn, d_attn));
     set_product<T>(dx.middleCols(d_attn, d_attn), transposed<T>(ds), x.leftCols(d_attn));
   });

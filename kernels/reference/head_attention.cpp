@@ -26,15 +26,6 @@ namespace gmlp::reference {
 
 namespace {
 
-/// dS from dP, in place. Where causal masked, P is 0 and so is dS.
-template <typename T>
-void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p) {
-  for (int64_t i = 0; i < p.rows(); ++i) {
-    const T dot = ds.row(i).dot(p.row(i));
-    ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot);
-  }
-}
-
 /// Row i of R: the N numbers of bias (2N-1) that begin at (N-1) - i.
 template <typename T>
 Eigen::Map<const Row<T>> distance_row(const T* bias, int64_t i, int64_t tokens) {
@@ -87,7 +78,7 @@ void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T
     auto ds = matrix(dscores + bh * tokens * tokens, tokens, tokens);
     set_product<T>(dx.middleCols(2 * width + h * a, a), transposed<T>(p), dy_h);
     set_product<T>(ds, dy_h, transposed<T>(x.middleCols(2 * width + h * a, a)));
-    softmax_rows_backward<T>(ds, p);
+    softmax_rows_backward<T>(ds, p, T(1));
     set_product<T>(dx.middleCols(h * a, a), ds, x.middleCols(width + h * a, a), scale);
     set_product<T>(dx.middleCols(width + h * a, a), transposed<T>(ds), x.middleCols(h * a, a),
                    scale);
@@ -142,7 +133,7 @@ void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const
       const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
       add_product<T>(ds, dy_b.middleCols(h * a, a), transposed<T>(v_b.middleCols(h * a, a)));
     }
-    softmax_rows_backward<T>(ds, matrix(probs + h * tokens * tokens, tokens, tokens));
+    softmax_rows_backward<T>(ds, matrix(probs + h * tokens * tokens, tokens, tokens), T(1));
     add_distances(dbias + h * (2 * tokens - 1), dscores + h * tokens * tokens, tokens);
   });
 }

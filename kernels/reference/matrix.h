@@ -75,6 +75,16 @@ void softmax_rows(Eigen::Map<Matrix<T>>& p, T scale, bool causal) {
   }
 }
 
+/// dS from dP, in place, times what S was scaled by. Where causal masked, P is 0 and so is dS.
+template <typename T>
+void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p,
+                           T scale) {
+  for (int64_t i = 0; i < p.rows(); ++i) {
+    const T dot = ds.row(i).dot(p.row(i));
+    ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot) * scale;
+  }
+}
+
 // Chunks of rows, and of a weight's rows, that one thread works on; constants of the problem.
 constexpr int64_t kRowChunk = 64;
 constexpr int64_t kElementChunk = 1 << 14;

@@ -230,6 +230,18 @@ TEST_CASE("every named vision model survives its config.json, and so does a chan
   }
 }
 
+TEST_CASE("only the paper's sizes under their names are what timm makes by name", "[config]") {
+  for (const std::string& name : vision_config_names()) {
+    INFO(name);
+    VisionConfig config = vision_config(name);
+    config.classes = 7;
+    config.img_height = config.img_width = 8 * config.patch;
+    CHECK(is_timms(config) == name.ends_with("16_224"));
+    config.depth = 2;
+    CHECK_FALSE(is_timms(config));
+  }
+}
+
 TEST_CASE("timm's int(embed_dim * mlp_ratio) is the width that was stored", "[config]") {
   VisionConfig config = vision_config("gmlp_nano_28");
   for (config.d_model = 8; config.d_model <= 1024; config.d_model += 8) {
