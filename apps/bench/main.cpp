@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "apps/bench/options.h"
+#include "apps/training/config_file.h"
 #include "apps/training/main_guard.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -127,6 +128,7 @@ void choose_isa(const std::string& name) {
 int run_verb(const Verb& verb, const std::vector<std::string>& arguments) {
   BenchOptions options;
   CLI::App app(verb.what, std::string("gmlp-bench ") + verb.name);
+  add_config_option(app);
   add_common_options(app, options);
   if (verb.takes_model) {
     add_model_options(app, options);

@@ -7,6 +7,7 @@
 
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
+#include "apps/training/config_file.h"
 #include "apps/training/main_guard.h"
 #include "apps/training/metrics.h"
 
@@ -52,6 +53,7 @@ int language_info(const std::vector<std::string>& arguments) {
   CLI::App app("Describe a model. Named models: " +
                    fmt::format("{}", fmt::join(language_config_names(), ", ")),
                "gmlp-language info");
+  add_config_option(app);
   add_language_model_options(app, options);
   app.get_option("--model")->required();
   app.add_option("--batch-size", batch_size, "Of the training step that is predicted")

@@ -15,6 +15,7 @@
 
 #include "apps/language/commands.h"
 #include "apps/language/shown_text.h"
+#include "apps/training/config_file.h"
 #include "apps/training/main_guard.h"
 #include "apps/training/metrics.h"
 #include "core/error.h"
@@ -63,6 +64,7 @@ void show_pieces(const Tokenizer& tokenizer) {
 int train(const std::vector<std::string>& arguments) {
   TokenizerOptions options;
   CLI::App app("Make a tokenizer from text", "gmlp-language tokenizer train");
+  add_config_option(app);
   app.add_option("--text", options.text, "UTF-8, plain or gzip'd")
       ->required()
       ->type_name("FILE...");
@@ -121,6 +123,7 @@ int encode(const std::vector<std::string>& arguments) {
   std::string spec;
   std::string path;
   CLI::App app("Print a line of ids for each line of text", "gmlp-language tokenizer encode");
+  add_config_option(app);
   app.add_option("--tokenizer", spec, "bytes, or a tokenizer's file")->required();
   app.add_option("--text", path, "UTF-8; standard input if not given")->type_name("FILE");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
@@ -155,6 +158,7 @@ int decode(const std::vector<std::string>& arguments) {
   std::string spec;
   std::string path;
   CLI::App app("Print a line of text for each line of ids", "gmlp-language tokenizer decode");
+  add_config_option(app);
   app.add_option("--tokenizer", spec, "bytes, or a tokenizer's file")->required();
   app.add_option("--ids", path, "Numbers, as encode prints them; standard input if not given")
       ->type_name("FILE");

@@ -12,7 +12,7 @@ class App;
 namespace gmlp {
 
 /// Adds --config FILE to `app`. A name in the file that is no option is an InputError.
-void add_config_option(CLI::App& app, const std::string& description);
+void add_config_option(CLI::App& app, const std::string& description = "Read options from FILE");
 
 /// Throws the InputError for a --config FILE that CLI11 could not open.
 [[noreturn]] void fail_config_file(const CLI::App& app);

@@ -177,7 +177,7 @@ CLI::Validator finite_range_below(double low, double high) {
 }
 
 void add_stored_model(CLI::App& app, StoredModelOptions& options) {
-  add_config_option(app, "Read options from FILE");
+  add_config_option(app);
   app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
   app.add_option("--threads", options.threads, "0: as many as the machine has")
       ->check(CLI::Range(0, 4096));

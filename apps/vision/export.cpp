@@ -130,7 +130,7 @@ void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
 int run_export(const std::vector<std::string>& arguments) {
   ExportOptions options;
   CLI::App app("Write a model for other programs", "gmlp-vision export");
-  add_config_option(app, "Read options from FILE");
+  add_config_option(app);
   app.add_option("--model", options.model, "Checkpoint folder; its weights are those of eval")
       ->required()
       ->type_name("DIR");

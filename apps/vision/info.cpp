@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/training/config_file.h"
 #include "apps/training/main_guard.h"
 #include "apps/training/metrics.h"
 #include "apps/vision/commands.h"
@@ -22,6 +23,7 @@ int run_info(const std::vector<std::string>& arguments) {
   CLI::App app("Describe a model. Named models: " +
                    fmt::format("{}", fmt::join(vision_config_names(), ", ")),
                "gmlp-vision info");
+  add_config_option(app);
   app.add_option("--model", model, "A name, a checkpoint folder or FILE.json")
       ->required()
       ->type_name("NAME|DIR|FILE");

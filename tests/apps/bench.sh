@@ -64,6 +64,9 @@ expect_status 0 "$bench" step --model gmlp_nano_28 --depth 1 --batch-size 2 "${s
 expect_text found.json '"precision": "bf16"'
 wrong "--precision bf16" step --model gmlp_nano_28 --precision bf16 --kernels reference
 
+printf 'model=gmlp_nano_28\ndepth=1\nbatch-size=2\nrepeat=1\n' >step.toml
+expect_status 0 "$bench" step --config step.toml
+
 # --isa is what runs.
 expect_status 0 "$bench" step --model gmlp_nano_28 --depth 1 --batch-size 2 "${small[@]}" --isa scalar
 expect_text found.json '"isa": "scalar"'

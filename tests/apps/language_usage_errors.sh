@@ -85,6 +85,11 @@ lists="no option of gmlp-language pretrain; \`gmlp-language pretrain --help\` li
 wrong "unknown.toml: learning_rate is $lists" pretrain --config unknown.toml
 wrong "--clip-grad: nan is no number" pretrain "${tiny[@]}" --clip-grad nan
 
+printf 'tokenizer=bytes\ntext=text.txt\n' >encode.toml
+expect_status 0 "$language" tokenizer encode --config encode.toml
+echo 'model=gmlp_base' >info.toml
+expect_status 0 "$language" info --config info.toml
+
 mkdir full && touch full/file
 wrong "--overwrite" pretrain "${tiny[@]}" --out full
 [ "$(ls full)" = file ] || fail "a refused run left something in its folder"

@@ -66,6 +66,10 @@ mkdir full && touch full/file
 wrong "--overwrite" train "${tiny[@]}" --out full
 [ "$(ls full)" = file ] || fail "a refused run left something in its folder"
 
+echo 'model="gmlp_nano_28"  # small' >info.toml
+expect_status 0 "$vision" info --config info.toml
+expect_text out.txt "112,786"
+
 expect_status 0 "$vision" --help
 expect_text out.txt "gmlp-vision train"
 expect_status 0 "$vision" train --help
