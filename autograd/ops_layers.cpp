@@ -1,7 +1,5 @@
 // Ops with weights, and the pointwise nonlinearity between them.
 
-#include <algorithm>
-
 #include "autograd/by_dtype.h"
 #include "autograd/ops.h"
 #include "core/parallel.h"

@@ -1,5 +1,5 @@
 #pragma once
-// Overflow-checked arithmetic for every size that comes from a file or an option.
+// Overflow-checked arithmetic for every size that comes from a file.
 
 #include <cstdint>
 #include <string_view>
@@ -12,7 +12,7 @@ namespace gmlp {
 inline int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {
   int64_t product = 0;
   if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product)) {
-    fail_input("{}: a size of {} x {} overflows; no such file or model can be", what, a, b);
+    fail_input("{}: a size of {} x {} overflows; the file is damaged", what, a, b);
   }
   return product;
 }
@@ -21,7 +21,7 @@ inline int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {
 inline int64_t checked_add(int64_t a, int64_t b, std::string_view what) {
   int64_t sum = 0;
   if (a < 0 || b < 0 || __builtin_add_overflow(a, b, &sum)) {
-    fail_input("{}: a size of {} + {} overflows; no such file or model can be", what, a, b);
+    fail_input("{}: a size of {} + {} overflows; the file is damaged", what, a, b);
   }
   return sum;
 }

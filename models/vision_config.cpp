@@ -43,7 +43,7 @@ const NamedSize* find_size(const std::string& name) {
   return nullptr;
 }
 
-/// timm stores F as a multiple of D and takes int(D * ratio): the least ratio that gives F.
+/// timm stores F as a multiple of D and takes int(D * ratio): a ratio that gives F.
 double ffn_ratio(const VisionConfig& config) {
   const double d = static_cast<double>(config.d_model);
   const double f = static_cast<double>(config.d_ffn);
@@ -53,8 +53,8 @@ double ffn_ratio(const VisionConfig& config) {
 }
 
 void read_ffn_width(const Json& args, VisionConfig& config, const std::string& path) {
-  double ratio = static_cast<double>(config.d_ffn) / static_cast<double>(config.d_model);
   if (!args.contains("mlp_ratio")) return;
+  double ratio = 0;
   read_member(args, "mlp_ratio", ratio, path);
   const double width = std::floor(ratio * static_cast<double>(config.d_model));
   if (!(width >= 1) || width > (1 << 24)) {
@@ -98,8 +98,7 @@ VisionConfig starting_point(const Json& json, const std::string& path) {
   if (find_size(architecture) != nullptr) return vision_config(architecture);
   fail_input(
       "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of one, "
-      "or "
-      "one of the names {}",
+      "or one of the names {}",
       path, architecture, fmt::join(vision_config_names(), ", "));
 }
 
@@ -175,6 +174,7 @@ VisionConfig vision_config(const std::string& name) {
 bool is_timms(const VisionConfig& config) {
   // Its entry points fix these four.
   if (!config.name.ends_with("16_224") || find_size(config.name) == nullptr) return false;
+  if (config.class_token || config.gate != Gate::kSplit) return false;
   const VisionConfig named = vision_config(config.name);
   return config.patch == named.patch && config.depth == named.depth &&
          config.d_model == named.d_model && config.d_ffn == named.d_ffn;

@@ -39,7 +39,10 @@ std::string make_temporary(const std::string& path) {
   std::error_code error;
   fs::remove_all(temporary, error);
   fs::create_directory(temporary, error);
-  if (error) fail_run("{}: the folder could not be made: {}", temporary, error.message());
+  if (error) {
+    fail_run("{}: the folder could not be made: {}; make the folder above it writable", temporary,
+             error.message());
+  }
   return temporary;
 }
 
@@ -57,9 +60,14 @@ void copy_checkpoint(const std::string& from, const std::string& to) {
 void drop_checkpoint(const std::string& path) {
   if (!fs::exists(path)) return;
   const std::string temporary = temporary_for(path);
-  fs::remove_all(temporary);
-  fs::rename(path, temporary);
-  fs::remove_all(temporary);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  if (!error) fs::rename(path, temporary, error);
+  if (!error) fs::remove_all(temporary, error);
+  if (error) {
+    fail_run("{}: could not be removed: {}; make its folder writable and resume again", path,
+             error.message());
+  }
 }
 
 /// What its training.json says; nothing when there is none or it is damaged.
@@ -159,17 +167,15 @@ void CheckpointStore::save_last(const CheckpointBytes& bytes, int64_t step) {
   }
 }
 
-bool CheckpointStore::forget_after(const std::string& from, int64_t step) {
+void CheckpointStore::forget_after(const std::string& from, int64_t step) {
   const std::optional<int64_t> found = step_of(last());
   // Equal steps too: whoever names another folder may have found `last` to be damaged.
-  const bool replaced = !same_folder(from, last()) && (!found || *found >= step);
-  if (replaced) copy_checkpoint(from, last());
+  if (!same_folder(from, last()) && (!found || *found >= step)) copy_checkpoint(from, last());
   last_step_ = step_of(last()).value_or(-1);
   for (int64_t kept : kept_steps()) {
     const std::string folder = step_folder(kept);
     if (kept > step && !same_folder(from, folder)) drop_checkpoint(folder);
   }
-  return replaced && (!found || *found > step);
 }
 
 bool CheckpointStore::restore_best(const std::string& from, int64_t step) {

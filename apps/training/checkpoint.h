@@ -61,8 +61,7 @@ class CheckpointStore {
   // A run that starts over from the checkpoint folder `from` takes back what lies after it. Killed
   // at any moment, `from` stands and `last` is a whole checkpoint of its own step.
   /// Removes step-N after `step`, the step of `from`; a later `last` becomes a copy of `from`.
-  /// Whether there was a later `last`.
-  bool forget_after(const std::string& from, int64_t step);
+  void forget_after(const std::string& from, int64_t step);
   /// Makes `best` the checkpoint of `step`, where it is that of another: from whichever checkpoint
   /// still has that step. False when none has.
   bool restore_best(const std::string& from, int64_t step);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <sstream>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 /// The line up to a '#' that no quotes enclose. An apostrophe inside a word opens none.
 std::string without_comment(const std::string& line) {
+  constexpr std::string_view kBefore = "=[, \t";  // an opening quote
   char quote = 0;
   for (size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
@@ -21,8 +23,8 @@ std::string without_comment(const std::string& line) {
     } else if (c == '#') {
       return line.substr(0, i);
     } else if (c == '"' || c == '\'') {
-      if (i == 0 || std::string_view("=[, \t").find(line[i - 1]) != std::string_view::npos)
-        quote = c;
+      const bool begins = i == 0 || kBefore.find(line[i - 1]) != kBefore.npos;
+      if (begins) quote = c;
     }
   }
   return line;

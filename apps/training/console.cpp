@@ -82,8 +82,7 @@ std::string Console::describe(const StepReport& report, double left) const {
                                : fmt::format("  {:.0f}% of peak", 100 * report.share_of_peak);
   return fmt::format(
       "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  {:.0f} {}/s{}  lr {:.2e}  wait "
-      "{:.0f} "
-      "ms  left {}",
+      "{:.0f} ms  left {}",
       report.step, report.total_steps, report.epoch, report.epochs, report.loss, average_loss_,
       report.units_per_s, report.unit, peak, report.lr, 1e3 * report.data_wait,
       duration_text(left));

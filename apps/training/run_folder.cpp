@@ -70,13 +70,20 @@ std::string create_numbered(const std::string& kind, const std::string& model,
   }
 }
 
-/// Whether this is the summary.json of a finished run: one that its --time-limit stopped has such a
-/// file, too, and is to go on.
-bool came_to_its_end(const std::string& path) {
-  if (!fs::exists(path)) return false;
+/// A count of the summary.json in `folder`; -1 where there is none.
+int64_t summary_count(const std::string& folder, const char* name) {
+  const std::string path = folder + "/summary.json";
+  if (!fs::exists(path)) return -1;
   const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
-  if (!summary.is_object() || !summary.contains("steps")) return false;
-  return summary.contains("total_steps") && summary.at("steps") == summary.at("total_steps");
+  const bool there = summary.is_object() && summary.contains(name);
+  return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
+}
+
+/// Whether the run came to its end: one that its --time-limit stopped has a summary, too, and is to
+/// go on.
+bool is_finished(const std::string& folder) {
+  const int64_t steps = summary_count(folder, "steps");
+  return steps >= 0 && steps == summary_count(folder, "total_steps");
 }
 
 }  // namespace
@@ -139,8 +146,7 @@ std::string RunFolder::create(const std::string& out, const std::string& kind,
     if (!overwrite) {
       fail_input(
           "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
-          "or "
-          "choose another folder",
+          "or choose another folder",
           out, out);
     }
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
@@ -174,6 +180,16 @@ void RunFolder::check_offsets(const std::map<std::string, int64_t>& offsets) con
   steps_.check_holds(offsets.at("steps.jsonl"));
 }
 
+void RunFolder::forget_summary_after(int64_t step) {
+  if (summary_count(path_, "steps") <= step) return;
+  std::error_code error;
+  fs::remove(file("summary.json"), error);
+  if (error) {
+    fail_run("{}: could not be removed: {}; make the folder writable and resume again",
+             file("summary.json"), error.message());
+  }
+}
+
 void RunFolder::truncate(const std::map<std::string, int64_t>& offsets) {
   log_.truncate(offsets.at("log.txt"));
   metrics_.truncate(offsets.at("metrics.csv"));
@@ -185,7 +201,7 @@ RunState run_state(const std::string& folder, const std::string& config) {
   if (fs::exists(found) && binding_options(read_text(found)) != binding_options(config)) {
     fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
   }
-  if (came_to_its_end(folder + "/summary.json")) return RunState::kDone;
+  if (is_finished(folder)) return RunState::kDone;
   return fs::exists(folder + "/checkpoints/last") ? RunState::kSaved : RunState::kUnsaved;
 }
 

@@ -68,6 +68,8 @@ class RunFolder {
   std::map<std::string, int64_t> sync_offsets();
   /// Throws InputError when one of the files is shorter than sync_offsets() said.
   void check_offsets(const std::map<std::string, int64_t>& offsets) const;
+  /// Removes a summary.json that tells of more than `step` steps.
+  void forget_summary_after(int64_t step);
   /// Cuts the growing files back to what sync_offsets() said.
   void truncate(const std::map<std::string, int64_t>& offsets);
 

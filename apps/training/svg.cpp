@@ -248,7 +248,7 @@ size_t next_character(const std::string& text, size_t begin) {
 bool in_xml(const std::string& character) {
   if (character == "\xEF\xBF\xBE" || character == "\xEF\xBF\xBF") return false;  // U+FFFE, U+FFFF
   const unsigned char first = static_cast<unsigned char>(character[0]);
-  return first >= 0x20 || first == '\t' || first == '\n';
+  return first >= 0x20 || first == '\t' || first == '\n' || first == '\r';
 }
 
 }  // namespace

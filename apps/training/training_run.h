@@ -149,7 +149,8 @@ class TrainingRun {
   int64_t total_steps = 1;
 
  protected:
-  // A run's constructor calls prepare(), makes data, model and identity, and calls open().
+  // A run's constructor calls prepare(), makes data, model and identity, and calls open()
+  // (FinetuneRun leaves that to begin()).
   void prepare(const std::string& config_text);
   void open(int64_t batches_an_epoch);
   void note(const std::string& line) { notes_.push_back(line); }

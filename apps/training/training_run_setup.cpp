@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "apps/training/environment.h"
 #include "apps/training/training_run.h"
-#include "core/checked.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
@@ -54,7 +54,10 @@ void TrainingRun::build_schedule() {
     fail_input("--grad-accum-steps {} is more than the {} batches of an epoch; use fewer",
                options.grad_accum_steps, batches_per_epoch);
   }
-  total_steps = checked_mul(options.epochs, steps_per_epoch, "--epochs");
+  if (options.epochs > std::numeric_limits<int64_t>::max() / steps_per_epoch) {
+    fail_input("--epochs {}: more steps than can be counted; use fewer", options.epochs);
+  }
+  total_steps = options.epochs * steps_per_epoch;
   if (options.max_steps > 0) total_steps = std::min(total_steps, options.max_steps);
   schedule.decay = decay_from_name(options.sched);
   schedule.lr = options.lr;

@@ -174,9 +174,10 @@ void TrainingRun::start_over(const std::string& checkpoint_folder, const Json& s
   const int64_t batch = state.at("batch");
   // Nothing is taken back for a checkpoint that will be refused.
   folder->check_offsets(offsets);
-  // `last` before the files: a later `last` could not be resumed once they are shorter.
-  const bool later = store->forget_after(checkpoint_folder, progress.step);
-  if (later) std::filesystem::remove(folder->file("summary.json"));  // of steps that are no more
+  // The summary before `last`: beside an earlier one it would say that all is done. `last` before
+  // the files: a later `last` could not be resumed once they are shorter.
+  folder->forget_summary_after(progress.step);
+  store->forget_after(checkpoint_folder, progress.step);
   if (progress.has_best() && !store->restore_best(checkpoint_folder, progress.best_step)) {
     note(fmt::format("the best weights, of step {}, are no more; the next validation is the best",
                      progress.best_step));

@@ -106,7 +106,8 @@ void export_timm(const ExportOptions& options, const VisionConfig& config) {
   }
   // create_model makes no other sizes than the paper's three; the class behind it does.
   fmt::print(
-      "next     from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"
+      "next     import json, safetensors.torch\n"
+      "         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"
       "         args = json.load(open('{0}/config.json'))['model_args']\n"
       "         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)\n"
       "         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))\n",

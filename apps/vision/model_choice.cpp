@@ -58,6 +58,7 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   override_if_given(config.depth, options.depth);
   override_if_given(config.d_model, options.d_model);
   override_if_given(config.d_ffn, options.d_ffn);
+  const VisionConfig before = config;
   if (options.class_token) config.class_token = true;
   if (!options.gate.empty()) config.gate = gate_from_name(options.gate);
   if (config.chans != 1 && config.chans != 3) {
@@ -65,7 +66,7 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   }
   // A changed architecture may not pass under a timm name that stands for another one.
   const bool changed = options.patch_size + options.depth + options.d_model + options.d_ffn > 0 ||
-                       options.class_token || !options.gate.empty();
+                       config.class_token != before.class_token || config.gate != before.gate;
   if (changed && !config.name.ends_with("_custom")) config.name += "_custom";
   config.validate();
   return config;

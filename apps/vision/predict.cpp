@@ -93,8 +93,7 @@ class ArrayInputs : public Inputs {
       if (!std::equal(wanted.begin(), wanted.end(), array_.shape.begin() + 1)) {
         fail_input(
             "{}: images of {}x{}x{} (CHW), the model takes {}x{}x{}; resize them, or pass uint8 "
-            "NHWC, "
-            "which is resized as images are",
+            "NHWC, which is resized as images are",
             path, array_.shape[1], array_.shape[2], array_.shape[3], wanted[0], wanted[1],
             wanted[2]);
       }

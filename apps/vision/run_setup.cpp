@@ -1,10 +1,14 @@
 // A run's beginning: from options to everything that the loop needs.
 
+#include <filesystem>
+
+#include "apps/training/checkpoint.h"
 #include "apps/training/weights.h"
 #include "apps/vision/model_choice.h"
 #include "apps/vision/run.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
+#include "core/file.h"
 
 namespace gmlp {
 
@@ -32,6 +36,11 @@ void VisionRun::open_data() {
   data_options.skip_bad = options.skip_bad;
   data_options.max_train_samples = options.max_train_samples;
   data_options.photo_side = photo_side_for(options);
+  // A resumed run's photographs stay what they were.
+  if (resumed() && std::filesystem::exists(config_path(resume_from()))) {
+    const std::string path = config_path(resume_from());
+    data_options.photo_side = stored_split(read_text(path), path).photo_side;
+  }
   data = open_dataset(options.data, data_options);
   if (data.train->size() < options.batch_size) {
     fail_input("--batch-size {} is more than the {} training images; use {} or fewer",

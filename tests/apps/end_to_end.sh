@@ -66,6 +66,8 @@ expect_status 0 "$vision" train "${few[@]}" --model $run/checkpoints/best --dept
 expect_text deeper/$config '"name": "gmlp_nano_32_custom"'
 expect_status 0 "$vision" train "${few[@]}" --model gmlp_nano_32 --gate additive --out gate
 expect_text gate/$config '"name": "gmlp_nano_32_custom"'
+expect_status 0 "$vision" train "${few[@]}" --model gmlp_nano_32 --gate split --out same
+expect_text same/$config '"name": "gmlp_nano_32"'
 expect_status 0 "$vision" train "${few[@]}" --model gmlp_nano_32 --class-token --out token
 expect_text token/$config '"name": "gmlp_nano_32_custom"'
 expect_text token/$config '"photo_side": 256'

@@ -7,6 +7,7 @@ best=run/checkpoints/best
 
 # timm: the two files, byte for byte, and a folder that opens as a checkpoint does.
 expect_status 0 "$vision" export --model $best --format timm --out made/on/the/way/
+expect_text out.txt "import json, safetensors.torch"
 expect_text out.txt "MlpMixer(8, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)"
 expect_text out.txt "load_file('made/on/the/way/model.safetensors')"
 [ "$(ls made/on/the/way | tr '\n' ' ')" = "config.json model.safetensors " ] || fail "other files"

@@ -131,9 +131,15 @@ expect_status 2 "$language" finetune --task sst2 --data nowhere \
 expect_text err.txt "nowhere"
 [ "$(ls mine)" = notes.txt ] || fail "wrong input left something in --out, or took something away"
 
-# Runs that a time limit stopped are not finished: the median says so, and they go on. Measuring the
-# machine at the first epoch's end takes longer than this limit.
-expect_status 0 "$language" finetune "${options[@]}" --runs 2 --out limited --time-limit 0.1
+# Runs that a time limit stopped are not finished: the median says so, and they go on. Saving at
+# every step takes longer than this limit.
+slow=()
+for option in "${options[@]}"; do
+  [ "${previous:-}" = --save-interval ] && option=1
+  slow+=("$option")
+  previous=$option
+done
+expect_status 0 "$language" finetune "${slow[@]}" --runs 2 --out limited --time-limit 0.1
 expect_text out.txt "unfinished: run-1 at step "
 expect_text out.txt "gmlp-language finetune --resume limited"
 expect_text limited/summary.json '"unfinished"'
@@ -142,6 +148,15 @@ grep -q unfinished out.txt limited/summary.json && fail "finished runs are calle
 cmp limited/summary.json timed/summary.json || fail "runs that were continued have another summary"
 expect_same_run timed/run-1 limited/run-1
 expect_same_run timed/run-2 limited/run-2
+
+# Runs that diverge at once have no best weights, and no median.
+diverged=(--task sst2 --data sst2 --model pretrained/checkpoints/last --batch-size 8 --lr 1e12
+          --weight-decay 1e12 --clip-grad 0 --warmup-epochs 0 --sched constant --max-steps 1
+          --no-figures)
+expect_status 0 "$language" finetune "${diverged[@]}" --out diverged
+[ ! -e diverged/checkpoints/best ] || fail "the best of a run that diverged was kept"
+expect_status 1 "$language" finetune "${diverged[@]}" --runs 2 --out diverged-twice
+expect_text err.txt "no validation of the run was finite"
 
 # From random weights: what the architecture alone gives, and not what the weights give.
 expect_status 0 "$language" finetune "${options[@]}" --from-scratch --out scratch

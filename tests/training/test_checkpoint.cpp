@@ -176,7 +176,7 @@ TEST_CASE("a store that starts over at a step has no checkpoint of a later one")
   first.save_best(of_step(3));
 
   gmlp::CheckpointStore store(root, 3);
-  REQUIRE(store.forget_after(root + "/step-2", 2));
+  store.forget_after(root + "/step-2", 2);
   CHECK(first_weight("/last") == 2);
   CHECK(first_weight("/step-2") == 2);
   CHECK_FALSE(fs::exists(root + "/step-3"));
@@ -187,7 +187,7 @@ TEST_CASE("a store that starts over at a step has no checkpoint of a later one")
   store.save_last(of_step(3), 3);
   CHECK(first_weight("/step-2") == 2);
   CHECK(first_weight("/last") == 3);
-  REQUIRE_FALSE(store.forget_after(root + "/last", 3));
+  store.forget_after(root + "/last", 3);
   CHECK(first_weight("/last") == 3);
   store.drop_best();
   CHECK_FALSE(fs::exists(root + "/best"));

@@ -1,5 +1,6 @@
 // Resuming from any checkpoint of a run, and what may not become one.
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "apps/training/manifest.h"
+#include "apps/training/run_folder.h"
 #include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/training/run_helpers.h"
@@ -111,6 +113,38 @@ TEST_CASE("a run resumed from an earlier checkpoint keeps each under its own ste
     CHECK(state_of(run + "/checkpoints/last").at("step") == 20);
     CHECK(state_of(run + "/checkpoints/best").at("step") == 15);
   }
+}
+
+TEST_CASE("a run killed while it was taken back is not taken for finished") {
+  const ScratchFolder scratch;
+  const std::string run = scratch.file("run");
+  make_run(run);
+  // As if killed behind the exchange of `last`, with a summary that tells of all steps.
+  const std::string last = run + "/checkpoints/last";
+  fs::remove_all(last);
+  fs::copy(run + "/checkpoints/step-10", last);
+  REQUIRE(train_with({"--resume", run, "--time-limit", "0"}, stop_at(12)) == 128 + SIGTERM);
+  CHECK_FALSE(fs::exists(run + "/summary.json"));
+  CHECK(gmlp::run_state(run, gmlp::read_text(run + "/config.toml")) == gmlp::RunState::kSaved);
+}
+
+TEST_CASE("a resumed run takes photographs as it began, whatever its --model's folder says now") {
+  const ScratchFolder scratch;
+  const std::string model = scratch.file("model");
+  REQUIRE(train_with(tiny_run(model, {"--max-steps", "1"})) == 0);
+  std::vector<std::string> arguments = tiny_run(scratch.file("run"), {"--max-steps", "2"});
+  const auto size = std::find(arguments.begin(), arguments.end(), "--img-size");
+  arguments.erase(size, size + 2);
+  *std::find(arguments.begin(), arguments.end(), "gmlp_nano_32") = model + "/checkpoints/last";
+  REQUIRE(train_with(arguments, stop_at(1)) == 128 + SIGTERM);
+  const std::string path = model + "/checkpoints/last/config.json";
+  std::string config = gmlp::read_text(path);
+  const std::string side = "\"photo_side\": 256";
+  config.replace(config.find(side), side.size(), "\"photo_side\": 900");
+  gmlp::write_file_atomic(path, config);
+  REQUIRE(train_with({"--resume", scratch.file("run")}) == 0);
+  CHECK_THAT(gmlp::read_text(scratch.file("run") + "/checkpoints/last/config.json"),
+             Catch::Matchers::Contains(side));
 }
 
 TEST_CASE("a resume that is refused takes nothing back") {

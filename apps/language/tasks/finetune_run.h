@@ -7,6 +7,7 @@
 //   finetune_report.cpp   banner, samples, scores, figures
 //   finetune_runs.cpp     several runs and their median
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -45,7 +46,9 @@ class FinetuneRun : public TrainingRun {
   double wait_seconds() const override { return wait_; }
   Score validate() override;
   bool is_better(const Score& score) const override {
-    return !progress.has_best() || score.metric > progress.best_metric;
+    // A model that diverged has some score, too, that of guessing; it is never the best.
+    if (!std::isfinite(score.loss) || !std::isfinite(score.metric)) return false;
+    return !progress.has_best() || !(score.metric <= progress.best_metric);
   }
   void describe_model(CheckpointContent& content) const override;
   std::vector<std::string> banner() const override;

@@ -133,7 +133,9 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
       fail_run("{}: --time-limit stopped it before it had a score; go on with --resume {}",
                run.folder, folder);
     }
-    fail_run("{}: has no score; remove {} and --resume {}", path, run.folder, folder);
+    fail_run(
+        "{}: has no score, as no validation of the run was finite; start again with a smaller --lr",
+        path);
   }
   run.model = summary.value("model", "");
   run.best = json_line(summary.at("best"));
