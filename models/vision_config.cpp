@@ -226,7 +226,7 @@ std::string vision_config_to_json(const VisionConfig& config,
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,
                                      std::vector<std::string>* label_names) {
   const Json json = config_object(text, path, "timm or gmlp-vision");
-  const VisionConfig config = read_config(json, path);
+  VisionConfig config = read_config(json, path);
   if (label_names != nullptr) read_label_names(json, path, *label_names);
   in_file(path, [&] { config.validate(); });
   return config;
