@@ -197,7 +197,7 @@ void check_same(const VisionConfig& back, const VisionConfig& config) {
 VisionConfig stored_and_read(const VisionConfig& config) {
   std::vector<std::string> labels;
   const std::string text = vision_config_to_json(config, {"a", "b"}, "");
-  const VisionConfig back = vision_config_from_json(text, "config.json", &labels);
+  VisionConfig back = vision_config_from_json(text, "config.json", &labels);
   CHECK(labels == std::vector<std::string>{"a", "b"});
   return back;
 }
