@@ -19,8 +19,6 @@ double machine_peak_gflops(int threads, double seconds, fused::Precision precisi
   double (*burst)(int64_t) =
       precision == fused::Precision::kBf16 ? kernels.bf16_burst : kernels.fma_burst;
   constexpr int64_t kIterations = 1 << 20;  // some milliseconds
-  const int threads_before = thread_count();
-  set_thread_count(threads);
   const Clock::time_point begin = Clock::now();
   double best = 0;
   do {
@@ -32,7 +30,6 @@ double machine_peak_gflops(int threads, double seconds, fused::Precision precisi
     const double total = std::accumulate(flops.begin(), flops.end(), 0.0);
     best = std::max(best, total / seconds_since(start) * 1e-9);
   } while (seconds_since(begin) < seconds);
-  set_thread_count(threads_before);
   return best;
 }
 
