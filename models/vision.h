@@ -26,6 +26,7 @@ struct VisionConfig {
       false;  // the paper's form: a token at position 0 and a D x D layer before the head
   double spatial_init_std = 1e-6;
 
+  bool operator==(const VisionConfig&) const = default;
   int64_t tokens() const {
     return (img_height / patch) * (img_width / patch) + (class_token ? 1 : 0);
   }

@@ -70,15 +70,6 @@ std::string create_numbered(const std::string& kind, const std::string& model,
   }
 }
 
-/// A count of the summary.json in `folder`; -1 where there is none.
-int64_t summary_count(const std::string& folder, const char* name) {
-  const std::string path = folder + "/summary.json";
-  if (!fs::exists(path)) return -1;
-  const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
-  const bool there = summary.is_object() && summary.contains(name);
-  return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
-}
-
 /// Whether the run came to its end: one that its --time-limit stopped has a summary, too, and is to
 /// go on.
 bool is_finished(const std::string& folder) {
@@ -87,6 +78,14 @@ bool is_finished(const std::string& folder) {
 }
 
 }  // namespace
+
+int64_t summary_count(const std::string& folder, const char* name) {
+  const std::string path = folder + "/summary.json";
+  if (!fs::exists(path)) return -1;
+  const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
+  const bool there = summary.is_object() && summary.contains(name);
+  return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
+}
 
 std::string numbered_run(const std::string& folder, int64_t number) {
   return fmt::format("{}/run-{}", folder, number);

@@ -80,6 +80,9 @@ class RunFolder {
   AppendFile steps_;
 };
 
+/// A count of the summary.json in `folder`, such as "steps"; -1 where there is none.
+int64_t summary_count(const std::string& folder, const char* name);
+
 /// How far the run in a folder came.
 enum class RunState : uint8_t { kUnsaved, kSaved, kDone };  // nothing, a checkpoint, all steps
 /// Throws InputError where `folder` has a run whose options are not those of the config.toml

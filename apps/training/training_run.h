@@ -152,6 +152,8 @@ class TrainingRun {
   // A run's constructor calls prepare(), makes data, model and identity, and calls open()
   // (FinetuneRun leaves that to begin()).
   void prepare(const std::string& config_text);
+  /// Steps and learning rates; InputError for a length that cannot be. By open(), or before.
+  void build_schedule(int64_t batches_an_epoch);
   void open(int64_t batches_an_epoch);
   void note(const std::string& line) { notes_.push_back(line); }
   bool resumed() const { return !resume_from_.empty(); }
@@ -179,7 +181,6 @@ class TrainingRun {
  private:
   // training_run_setup.cpp
   void build_optimizer();
-  void build_schedule();
   void open_folder();
   // training_run_state.cpp
   CheckpointContent content();

@@ -24,9 +24,8 @@ void TrainingRun::prepare(const std::string& config_text) {
 }
 
 void TrainingRun::open(int64_t batches_an_epoch) {
-  batches_per_epoch = batches_an_epoch;
   build_optimizer();
-  build_schedule();
+  build_schedule(batches_an_epoch);
   open_folder();
   if (resumed()) restore(resume_from_);
   console = std::make_unique<Console>(common_options().quiet, &folder->log());
@@ -47,8 +46,9 @@ void TrainingRun::build_optimizer() {
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
 }
 
-void TrainingRun::build_schedule() {
+void TrainingRun::build_schedule(int64_t batches_an_epoch) {
   const TrainOptions& options = common_options();
+  batches_per_epoch = batches_an_epoch;
   steps_per_epoch = batches_per_epoch / options.grad_accum_steps;
   if (steps_per_epoch < 1) {
     fail_input("--grad-accum-steps {} is more than the {} batches of an epoch; use fewer",

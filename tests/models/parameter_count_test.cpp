@@ -179,21 +179,6 @@ TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
 
 namespace {
 
-void check_same(const VisionConfig& back, const VisionConfig& config) {
-  CHECK(back.name == config.name);
-  CHECK(back.img_height == config.img_height);
-  CHECK(back.img_width == config.img_width);
-  CHECK(back.patch == config.patch);
-  CHECK(back.chans == config.chans);
-  CHECK(back.classes == config.classes);
-  CHECK(back.depth == config.depth);
-  CHECK(back.d_model == config.d_model);
-  CHECK(back.d_ffn == config.d_ffn);
-  CHECK(back.gate == config.gate);
-  CHECK(back.class_token == config.class_token);
-  CHECK(back.spatial_init_std == config.spatial_init_std);
-}
-
 VisionConfig stored_and_read(const VisionConfig& config) {
   std::vector<std::string> labels;
   const std::string text = vision_config_to_json(config, {"a", "b"}, "");
@@ -214,19 +199,19 @@ TEST_CASE("every named vision model survives its config.json, and so does a chan
   for (const std::string& name : vision_config_names()) {
     INFO(name);
     VisionConfig config = vision_config(name);
-    check_same(stored_and_read(config), config);
+    CHECK(stored_and_read(config) == config);
     config.img_width += 2 * config.patch;
     config.classes = 7;
     config.class_token = true;
     config.gate = Gate::kAdditive;
-    check_same(stored_and_read(config), config);
+    CHECK(stored_and_read(config) == config);
     // Under timm's name, and yet not timm's model.
     config.depth = 2;
     config.d_model = 88;
     config.d_ffn = 120;
     config.patch /= 2;
     config.spatial_init_std = 0.01;
-    check_same(stored_and_read(config), config);
+    CHECK(stored_and_read(config) == config);
   }
 }
 

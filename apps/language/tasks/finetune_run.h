@@ -65,7 +65,6 @@ class FinetuneRun : public TrainingRun {
   void build_model();
   void load_weights_from(const std::string& source);
   void open_files();
-  void check_accumulation() const;
   void identify();
   // finetune.cpp
   TaskBatch next_batch(int64_t micro_batch);

@@ -110,13 +110,6 @@ struct Reached {
   bool unfinished() const { return steps < total_steps; }  // its --time-limit came first
 };
 
-/// A count of summary.json; 0 where there is none.
-int64_t count_of(const Json& summary, const char* name) {
-  const bool there =
-      summary.is_object() && summary.contains(name) && summary.at(name).is_number_integer();
-  return there ? summary.at(name).get<int64_t>() : 0;
-}
-
 Reached read_reached(const FinetuneCommand& command, const std::string& folder, int64_t number) {
   Reached run;
   run.number = number;
@@ -126,8 +119,8 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
   const Json summary = Json::parse(read_text(path), nullptr, false);
   const char* column = metric_column(task_from_name(command.options.task));
   const Json::json_pointer place(std::string("/best/") + column);
-  run.steps = count_of(summary, "steps");
-  run.total_steps = count_of(summary, "total_steps");
+  run.steps = summary_count(run.folder, "steps");
+  run.total_steps = summary_count(run.folder, "total_steps");
   if (summary.is_discarded() || !summary.contains(place) || !summary.at(place).is_number()) {
     if (run.unfinished()) {
       fail_run("{}: --time-limit stopped it before it had a score; go on with --resume {}",

@@ -71,14 +71,7 @@ void FinetuneRun::open_files() {
   loading.seed = options.seed;
   loading.shuffle = !options.no_shuffle;
   loader = std::make_unique<TaskLoader>(files.train->rows(), loading);
-  check_accumulation();
-}
-
-/// The schedule would find it, too, but when --overwrite has emptied a folder already.
-void FinetuneRun::check_accumulation() const {
-  if (loader->batches_per_epoch() >= options.grad_accum_steps) return;
-  fail_input("--grad-accum-steps {} is more than the {} batches of an epoch; use fewer",
-             options.grad_accum_steps, loader->batches_per_epoch());
+  build_schedule(loader->batches_per_epoch());  // what is wrong shows before --overwrite empties
 }
 
 void FinetuneRun::identify() {
