@@ -27,18 +27,18 @@ namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
 // Version 1.0 cannot say more; only structured types, which are refused anyway, need it.
-constexpr int64_t kMaxHeaderBytes = 65'535;
-constexpr size_t kMaxRank = 32;  // NumPy's own
+constexpr int64_t kMaxNpyHeaderBytes = 65'535;
+constexpr size_t kNumpyMaxRank = 32;
 constexpr size_t kWriteAlignment = 64;
 
-struct NamedType {
+struct NpyType {
   std::string_view name;
   int64_t size;
   Encoding encoding;
 };
 
 // All plain numbers up to 8 bytes. Not complex, text, dates or long double: nothing here uses them.
-constexpr std::array<NamedType, 12> kTypes = {{
+constexpr std::array<NpyType, 12> kNpyTypes = {{
     {"f8", 8, Encoding::kF64},
     {"f4", 4, Encoding::kF32},
     {"f2", 2, Encoding::kF16},
@@ -53,8 +53,8 @@ constexpr std::array<NamedType, 12> kTypes = {{
     {"b1", 1, Encoding::kBool},
 }};
 
-const NamedType* find_type(std::string_view name) {
-  for (const NamedType& type : kTypes) {
+const NpyType* find_type(std::string_view name) {
+  for (const NpyType& type : kNpyTypes) {
     if (type.name == name) return &type;
   }
   return nullptr;
@@ -185,7 +185,7 @@ class HeaderParser {
     bool comma = true;
     while (!accept(')')) {
       if (!comma) fail("no ',' between two sizes");
-      if (shape.size() == kMaxRank) fail("more than 32 dimensions");
+      if (shape.size() == kNumpyMaxRank) fail("more than 32 dimensions");
       shape.push_back(parse_integer());
       comma = accept(',');
     }
@@ -244,9 +244,9 @@ std::pair<int64_t, int64_t> locate_header(const std::vector<char>& bytes, const 
   if (size < begin) fail_input("{}: is truncated in its first bytes; copy it again", path);
   uint32_t length = 0;  // little-endian, so two bytes fill its lower half
   std::memcpy(&length, bytes.data() + version_end, static_cast<size_t>(length_bytes));
-  if (length > kMaxHeaderBytes) {
+  if (length > kMaxNpyHeaderBytes) {
     fail_input("{}: its header is said to be {} bytes, at most {} are read; is it a plain array?",
-               path, length, kMaxHeaderBytes);
+               path, length, kMaxNpyHeaderBytes);
   }
   if (length > size - begin) {
     fail_input("{}: its header is {} bytes but only {} are left; it is truncated, copy it again",
@@ -264,7 +264,7 @@ int64_t NpyArray::elements() const {
 }
 
 Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
-  const NamedType* type = find_type(dtype);
+  const NpyType* type = find_type(dtype);
   // Integers are not converted silently: pixels need a scale that only the caller knows.
   if (type == nullptr || !is_float(type->encoding)) {
     fail_input("{}: is of type {}, floats are needed; save array.astype(numpy.float32)", path,
@@ -280,7 +280,7 @@ Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
 }
 
 std::vector<int64_t> NpyArray::to_integers(const std::string& path) const {
-  const NamedType* type = find_type(dtype);
+  const NpyType* type = find_type(dtype);
   if (type == nullptr || !is_integer(type->encoding)) {
     fail_input("{}: is of type {}, integers are needed; save array.astype(numpy.int64)", path,
                dtype);

@@ -30,7 +30,7 @@ namespace {
 
 constexpr int64_t kLengthBytes = 8;               // the header's length, before it
 constexpr int64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr int64_t kAlignment = 8;                 // of the data in the files that we write
+constexpr int64_t kDataAlignment = 8;             // of the data in the files that we write
 
 // How every error about one tensor begins.
 std::string described(const std::string& path, const std::string& name) {
@@ -222,7 +222,7 @@ std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
                                  const std::map<std::string, std::string>& metadata) {
   // The padding keeps the data at a multiple of 8 for programs that map the file into memory.
   std::string header = header_of(tensors, metadata);
-  while (header.size() % static_cast<size_t>(kAlignment) != 0) header += ' ';
+  while (header.size() % static_cast<size_t>(kDataAlignment) != 0) header += ' ';
   const uint64_t length = header.size();
   int64_t total = kLengthBytes + static_cast<int64_t>(length);
   for (const NamedTensor& item : tensors) total += item.tensor.bytes();

@@ -20,7 +20,7 @@ namespace {
 // 300 bytes a tensor, and a string exists four times while it is parsed.
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxMetadata = 100'000;
-constexpr size_t kMaxRank = 64;
+constexpr size_t kMostDimensions = 64;
 constexpr int64_t kMaxStringBytes = 8 << 20;
 
 // The format's types of whole bytes. kOther ones are recognised, so that a file that holds some
@@ -79,7 +79,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       fail("{} is not an integer below 2^63; the file is damaged", value);
     }
     std::vector<int64_t>& list = place_ == Place::kShape ? entry_.shape : offsets_;
-    const size_t most = place_ == Place::kShape ? kMaxRank : 2;
+    const size_t most = place_ == Place::kShape ? kMostDimensions : 2;
     if (list.size() == most) fail("its {} has more than {} numbers", field_, most);
     list.push_back(static_cast<int64_t>(value));
     return true;

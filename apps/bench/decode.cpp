@@ -16,8 +16,6 @@ namespace gmlp {
 
 namespace {
 
-constexpr int kDefaultRepeat = 7;
-
 LanguageConfig decode_config(const BenchOptions& options) {
   LanguageConfig config = language_config(options.model);
   if (!config.block.causal) {
@@ -54,7 +52,7 @@ double window_seconds(LanguageModel& model, Arena& arena, const Compute& compute
 }  // namespace
 
 void run_decode(const BenchOptions& options) {
-  const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  const int repeat = options.repeat_or(7);
   LanguageModel model(decode_config(options), DType::kF32, 1);
   model.freeze();
   const int64_t tokens = model.config().block.tokens;

@@ -15,9 +15,6 @@ namespace gmlp {
 
 namespace {
 
-constexpr int kDefaultRepeat = 15;
-constexpr int kWarmup = 2;
-
 double forward_seconds(Workload& workload, Arena& arena, const Compute& compute) {
   arena.reset();
   Tape tape(arena, compute, false);
@@ -29,7 +26,7 @@ double forward_seconds(Workload& workload, Arena& arena, const Compute& compute)
 }  // namespace
 
 void run_infer(const BenchOptions& options) {
-  const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  const int repeat = options.repeat_or(15);
   const std::unique_ptr<Workload> workload = make_workload(options);
   workload->freeze();
   const Compute compute = compute_of(options);

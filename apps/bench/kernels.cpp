@@ -25,8 +25,6 @@ namespace gmlp {
 
 namespace {
 
-constexpr int kDefaultRepeat = 9;
-constexpr int kAttempts = 3;
 constexpr double kTurnSeconds = 0.02;
 
 struct Found {
@@ -194,7 +192,7 @@ void print_head(int repeat) {
 }  // namespace
 
 void run_kernels(const BenchOptions& options) {
-  const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  const int repeat = options.repeat_or(9);
   const int threads = thread_count();
   std::vector<CaseMaker> cases;
   add_product_cases(cases);
@@ -210,7 +208,7 @@ void run_kernels(const BenchOptions& options) {
     set_thread_count(c.one_thread ? 1 : threads);
     check_agreement(c);
     Measured measured = measure(c, repeat);
-    for (int i = 1; i < kAttempts && measured.moved; ++i) measured = measure(c, repeat);
+    for (int i = 1; i < kPeakAttempts && measured.moved; ++i) measured = measure(c, repeat);
     table.add(c, measured);
     set_thread_count(threads);
     ++run;

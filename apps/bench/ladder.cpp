@@ -76,8 +76,6 @@ constexpr int64_t kOut = 1536;
 constexpr double kFlops = 2.0 * kRows * kIn * kOut;
 constexpr float kEps = 1e-6F;
 constexpr double kTolerance = 1e-4;  // of the largest element
-constexpr int kDefaultRepeat = 5;
-constexpr int kAttempts = 3;
 
 /// The stage's numbers; W twice, as the model holds it and as B of the product.
 struct Stage {
@@ -231,7 +229,7 @@ Times run_often(const Rung& rung, int repeat) {
 /// Again while the peak moves, a few times.
 Times measure(const Rung& rung, int repeat) {
   Times times;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kPeakAttempts; ++attempt) {
     const double before = peak_gflops("f32", 1, kPeakSeconds);
     times = run_often(rung, repeat);
     const double after = peak_gflops("f32", 1, kPeakSeconds);
@@ -274,7 +272,7 @@ void add_row(Report& report, int number, const Rung& rung, const Times& times) {
 }  // namespace
 
 void run_ladder(const BenchOptions& options) {
-  const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  const int repeat = options.repeat_or(5);
   if (options.threads > 1) {
     fail_input("--threads {}: every rung of the ladder runs on one thread; leave it out",
                options.threads);

@@ -8,9 +8,10 @@ namespace gmlp {
 
 struct BenchOptions {
   // every verb
-  int threads = 0;   // 0: all
-  std::string isa;   // empty: the best
-  int repeat = 0;    // 0: the verb's own number
+  int threads = 0;  // 0: all
+  std::string isa;  // empty: the best
+  int repeat = 0;   // 0: the verb's own number
+  int repeat_or(int own) const { return repeat > 0 ? repeat : own; }
   std::string json;  // a file for the rows; empty: none
 
   // step, infer, decode

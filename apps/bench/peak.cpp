@@ -80,7 +80,7 @@ double triad_gigabytes(int threads) {
 }
 
 void run_peak(const BenchOptions& options) {
-  const int repeat = options.repeat > 0 ? options.repeat : 7;
+  const int repeat = options.repeat_or(7);
   std::vector<int> thread_counts = {1};
   if (thread_count() > 1) thread_counts.push_back(thread_count());
   Report report;

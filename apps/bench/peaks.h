@@ -6,6 +6,7 @@
 namespace gmlp {
 
 constexpr double kPeakSeconds = 0.05;  // for one probe
+constexpr int kPeakAttempts = 3;       // at most so many measurements, while the peak moves
 
 /// GFLOP/s of `threads` threads doing nothing but multiply-adds on registers, the best of a few
 /// bursts, `seconds` in all; in "bf16", dot products of pairs where this instruction set has them.

@@ -25,8 +25,6 @@ namespace gmlp {
 
 namespace {
 
-constexpr int kDefaultRepeat = 7;
-constexpr int kWarmup = 2;  // the arena grows in the first step and is merged in the second
 constexpr double kLearningRate = 1e-3;
 
 struct StepTimes {
@@ -91,7 +89,7 @@ StepSeries measure_steps(Training& training, const BenchOptions& options, int re
 }  // namespace
 
 void run_step(const BenchOptions& options) {
-  const int repeat = options.repeat > 0 ? options.repeat : kDefaultRepeat;
+  const int repeat = options.repeat_or(7);
   Training training(options);
   const double flops = training.workload->step_flops();
   fmt::print(

@@ -10,6 +10,8 @@
 
 namespace gmlp {
 
+constexpr int kWarmup = 2;  // the arena grows in the first pass and is merged in the second
+
 class Workload {
  public:
   virtual ~Workload() = default;

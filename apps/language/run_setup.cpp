@@ -47,6 +47,7 @@ void LanguageRun::build_model() {
       note(line);
     }
     note(fmt::format("weights taken from {}", options.init));
+    identity.weights = options.init;
   }
 }
 

@@ -46,7 +46,7 @@ Console::~Console() {
 
 void Console::clear_bar() {
   if (!bar_drawn_) return;
-  fmt::print("\r\033[K");  // back to the first column, erase the line
+  std::fputs("\r\033[K", stdout);  // back to the first column, erase the line; throws nothing
   std::fflush(stdout);
   bar_drawn_ = false;
 }

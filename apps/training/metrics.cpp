@@ -16,7 +16,7 @@ namespace gmlp {
 
 namespace {
 
-constexpr size_t kColumns = 8;
+constexpr size_t kMetricsColumns = 8;
 
 std::string json_number(double value, const char* format) {
   return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "null";
@@ -36,8 +36,8 @@ EpochRecord parse_row(const std::string& text, const std::string& path, int64_t 
   std::istringstream stream(text);
   std::string cell;
   while (std::getline(stream, cell, ',')) cells.push_back(cell);
-  if (cells.size() != kColumns) {
-    fail_input("{}: line {} has {} columns, not {}", path, line, cells.size(), kColumns);
+  if (cells.size() != kMetricsColumns) {
+    fail_input("{}: line {} has {} columns, not {}", path, line, cells.size(), kMetricsColumns);
   }
   EpochRecord record;
   record.epoch = static_cast<int64_t>(number_or_fail(cells[0], path, line));

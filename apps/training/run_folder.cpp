@@ -56,18 +56,24 @@ int64_t next_run_number(const std::string& parent) {
 }
 
 /// mkdir decides between two runs that start at the same time; the loser takes the next number.
-std::string create_numbered(const std::string& kind, const std::string& model,
-                            const std::string& data) {
-  const std::string parent = "runs/" + kind;
+std::string create_numbered(const NewFolder& asked) {
+  const std::string parent = "runs/" + asked.kind;
   make_folders(parent);
   while (true) {
     std::string path = fmt::format("{}/{:04}-{}-{}", parent, next_run_number(parent),
-                                   folder_word(model), folder_word(data));
+                                   folder_word(asked.model), folder_word(asked.data));
     if (mkdir(path.c_str(), 0777) == 0) return path;
     if (errno != EEXIST) {
       fail_run("{}: the folder could not be made: {}", path, std::strerror(errno));
     }
   }
+}
+
+/// Whether `path` names `folder` or something below it, whatever links lead there.
+bool lies_in(const std::string& path, const std::string& folder) {
+  if (path.empty()) return false;
+  const fs::path way = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
+  return !way.empty() && *way.begin() != "..";
 }
 
 /// Whether the run came to its end: one that its --time-limit stopped has a summary, too, and is to
@@ -135,18 +141,23 @@ void AppendFile::sync() {
   }
 }
 
-std::string RunFolder::create(const std::string& out, const std::string& kind,
-                              const std::string& model, const std::string& data, bool overwrite) {
-  if (out.empty()) return create_numbered(kind, model, data);
+std::string RunFolder::create(const NewFolder& asked) {
+  const std::string& out = asked.out;
+  if (out.empty()) return create_numbered(asked);
   if (fs::exists(out) && !fs::is_directory(out)) {
     fail_input("--out {}: is a file; name a folder", out);
   }
   if (fs::exists(out) && !fs::is_empty(out)) {
-    if (!overwrite) {
+    if (!asked.overwrite) {
       fail_input(
           "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
           "or choose another folder",
           out, out);
+    }
+    if (lies_in(asked.weights, out)) {
+      fail_input(
+          "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
+          out, asked.weights);
     }
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
     for (int64_t i = 1; fs::is_directory(numbered_run(out, i)); ++i) {

@@ -44,14 +44,22 @@ class AppendFile {
 /// FOLDER/run-NUMBER: one of several runs under the same options, counted from 1.
 std::string numbered_run(const std::string& folder, int64_t number);
 
+/// The folder that a new run asks for.
+struct NewFolder {
+  std::string out;  // empty: the next free number below runs/`kind`/, named after model and data
+  std::string kind;
+  std::string model;
+  std::string data;
+  bool overwrite = false;
+  std::string weights;  // the file or folder that the run starts from, if any
+};
+
 class RunFolder {
  public:
-  /// Makes the folder of a new run. `out` empty: the next free number below runs/`kind`/, named
-  /// after model and data. A non-empty `out` that exists and holds files is refused (InputError),
-  /// unless `overwrite`: then what a run, or several of finetune --runs, writes there is removed,
-  /// and nothing else.
-  static std::string create(const std::string& out, const std::string& kind,
-                            const std::string& model, const std::string& data, bool overwrite);
+  /// Makes the folder of a new run, and gives its path. An `out` that holds files is refused
+  /// (InputError), unless `overwrite`: then what a run, or several of finetune --runs, writes
+  /// there is removed, and nothing else; refused where `weights` lie there.
+  static std::string create(const NewFolder& asked);
 
   /// Opens the log files in `path`.
   explicit RunFolder(const std::string& path);

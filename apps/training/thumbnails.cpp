@@ -9,8 +9,8 @@ namespace gmlp {
 
 namespace {
 
-constexpr int64_t kColumns = 80;
-constexpr int64_t kGap = 2;
+constexpr int64_t kTerminalColumns = 80;
+constexpr int64_t kThumbnailGap = 2;
 constexpr int64_t kMostColumns = 24;  // of one picture
 constexpr const char* kShades = " .:-=+*#%@";
 constexpr int64_t kShadeCount = 10;
@@ -85,11 +85,12 @@ std::string fit(const std::string& label, int64_t columns) {
 std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colours) {
   if (pictures.empty()) return "";
   const int64_t count = static_cast<int64_t>(pictures.size());
-  const int64_t columns = std::min(kMostColumns, (kColumns - kGap * count) / count);
+  const int64_t columns =
+      std::min(kMostColumns, (kTerminalColumns - kThumbnailGap * count) / count);
   const Shape& shape = pictures.front().image.shape();
   // A character is about twice as high as wide.
   const int64_t lines = std::clamp<int64_t>(columns * shape[1] / (2 * shape[2]), 1, columns);
-  const std::string gap(kGap, ' ');
+  const std::string gap(kThumbnailGap, ' ');
   std::string out;
   for (int64_t line = 0; line < lines; ++line) {
     for (const Thumbnail& picture : pictures) {

@@ -77,6 +77,7 @@ struct RunIdentity {
   std::string kind;       // the folder below runs/
   std::string model;      // the architecture's name
   std::string data;       // the data's
+  std::string weights;    // the file or folder whose weights it starts from, if any
   std::string samples;    // "images"
   std::string unit;       // of speed: "samples" or "tokens"
   int64_t units = 1;      // in a sample

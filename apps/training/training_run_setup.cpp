@@ -74,8 +74,9 @@ void TrainingRun::build_schedule(int64_t batches_an_epoch) {
 void TrainingRun::open_folder() {
   const TrainOptions& options = common_options();
   if (!resumed()) {
-    const std::string path = RunFolder::create(options.out, identity.kind, identity.model,
-                                               identity.data, options.overwrite);
+    const std::string path =
+        RunFolder::create({options.out, identity.kind, identity.model, identity.data,
+                           options.overwrite, identity.weights});
     folder = std::make_unique<RunFolder>(path);
     write_file_atomic(folder->file("config.toml"), config_text_);
     folder->metrics().line(metrics_header(identity.metric));

@@ -59,6 +59,7 @@ void VisionRun::build_model() {
   if (!options.init.empty() && !resumed()) {
     for (const std::string& line : initialise_from(*model, options.init)) note(line);
     note(fmt::format("weights taken from {}", options.init));
+    identity.weights = options.init;
   }
 }
 

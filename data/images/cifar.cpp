@@ -13,9 +13,9 @@
 namespace gmlp {
 namespace {
 
-constexpr int64_t kSide = 32;
-constexpr int64_t kPixels = kSide * kSide;
-constexpr int64_t kChannels = 3;
+constexpr int64_t kCifarSide = 32;
+constexpr int64_t kCifarPixels = kCifarSide * kCifarSide;
+constexpr int64_t kCifarChannels = 3;
 
 /// What differs between the two sets.
 struct Layout {
@@ -26,7 +26,7 @@ struct Layout {
   std::vector<std::string> train;
   std::string val;
 
-  int64_t record_size() const { return label_bytes + kChannels * kPixels; }
+  int64_t record_size() const { return label_bytes + kCifarChannels * kCifarPixels; }
 };
 
 /// File names as in the archives.
@@ -85,8 +85,9 @@ void append(const Layout& layout, const std::filesystem::path& folder, const std
     const uint8_t* record = reinterpret_cast<const uint8_t*>(bytes.data()) + begin;
     labels.push_back(record[layout.label_bytes - 1]);
     const uint8_t* planes = record + layout.label_bytes;
-    for (int64_t pixel = 0; pixel < kPixels; ++pixel) {
-      for (int64_t c = 0; c < kChannels; ++c) images.bytes.push_back(planes[c * kPixels + pixel]);
+    for (int64_t pixel = 0; pixel < kCifarPixels; ++pixel) {
+      for (int64_t c = 0; c < kCifarChannels; ++c)
+        images.bytes.push_back(planes[c * kCifarPixels + pixel]);
     }
   }
   check_labels(labels, layout.classes, path);
@@ -97,9 +98,9 @@ std::shared_ptr<MemoryImages> read_part(const Layout& layout, const std::filesys
                                         const std::vector<std::string>& files,
                                         const std::vector<std::string>& names) {
   std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
-  images->height = kSide;
-  images->width = kSide;
-  images->channels = kChannels;
+  images->height = kCifarSide;
+  images->width = kCifarSide;
+  images->channels = kCifarChannels;
   images->names = names;
   for (const std::string& file : files) append(layout, folder, file, *images);
   return images;

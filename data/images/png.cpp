@@ -25,7 +25,7 @@ constexpr uint32_t kEnd = 0x49454E44;           // IEND
 constexpr uint32_t kApple = 0x43674249;         // CgBI
 constexpr uint32_t kAncillary = 0x20000000;     // the case of the first letter
 
-enum Color : uint32_t { kGray = 0, kRgb = 2, kIndexed = 3, kGrayAlpha = 4, kRgbAlpha = 6 };
+enum ColorType : uint32_t { kGray = 0, kRgb = 2, kIndexed = 3, kGrayAlpha = 4, kRgbAlpha = 6 };
 
 struct Span {
   const uint8_t* data = nullptr;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/error.h"
 #include "data/tasks/plain_text.h"
@@ -124,17 +123,6 @@ std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, i
   return positions;
 }
 
-/// Scores to probabilities: exp(score - largest) / sum.
-void fill_probabilities(std::vector<AnswerCandidate>& best, double null_score, bool with_null) {
-  double top = with_null ? null_score : -std::numeric_limits<double>::infinity();
-  for (const AnswerCandidate& candidate : best) top = std::max(top, candidate.score);
-  double sum = with_null ? std::exp(null_score - top) : 0;
-  for (const AnswerCandidate& candidate : best) sum += std::exp(candidate.score - top);
-  for (AnswerCandidate& candidate : best) {
-    candidate.probability = std::exp(candidate.score - top) / sum;
-  }
-}
-
 }  // namespace
 
 void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
@@ -172,9 +160,8 @@ QuestionAnswer AnswerFinder::answer() {
     // Two windows give the same text twice; the better one stays.
     const bool known = std::any_of(result.best.begin(), result.best.end(),
                                    [&](const AnswerCandidate& c) { return c.text == text; });
-    if (!text.empty() && !known) result.best.push_back({text, span.score, 0});
+    if (!text.empty() && !known) result.best.push_back({text, span.score});
   }
-  fill_probabilities(result.best, null_score_, options_.unanswerable);
   if (!result.best.empty()) {
     result.spoken = result.text = result.best.front().text;
     result.null_score = null_score_ - result.best.front().score;

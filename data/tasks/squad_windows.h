@@ -67,8 +67,7 @@ struct AnswerOptions {
 
 struct AnswerCandidate {
   std::string text;
-  double score = 0;        // start logit + end logit
-  double probability = 0;  // softmax over the candidates, no answer included in v2.0
+  double score = 0;  // start logit + end logit
 };
 
 struct QuestionAnswer {

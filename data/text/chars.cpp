@@ -15,7 +15,7 @@ namespace gmlp {
 namespace {
 
 constexpr std::array<const char*, 5> kSpecialNames = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-constexpr int64_t kSpecials = kSpecialNames.size();
+constexpr int64_t kSpecialCount = kSpecialNames.size();
 constexpr int64_t kUnknown = 1;
 
 class CharsTokenizer : public Tokenizer {
@@ -23,7 +23,7 @@ class CharsTokenizer : public Tokenizer {
   CharsTokenizer(std::vector<char32_t> characters, const std::string& name)
       : characters_(std::move(characters)) {
     if (characters_.empty()) fail_input("{}: holds no characters; train it again", name);
-    int64_t id = kSpecials;
+    int64_t id = kSpecialCount;
     for (const char32_t code : characters_) {
       if (!ids_.emplace(code, id++).second) {
         fail_input("{}: the character U+{:04X} stands there twice; train it again", name,
@@ -33,7 +33,9 @@ class CharsTokenizer : public Tokenizer {
   }
 
   const char* kind() const override { return "chars"; }
-  int64_t vocab() const override { return kSpecials + static_cast<int64_t>(characters_.size()); }
+  int64_t vocab() const override {
+    return kSpecialCount + static_cast<int64_t>(characters_.size());
+  }
   SpecialIds special() const override { return {0, kUnknown, 2, 3, 4}; }
 
   std::vector<Piece> encode(std::string_view text) const override {
@@ -52,7 +54,7 @@ class CharsTokenizer : public Tokenizer {
   std::string decode(const std::vector<int64_t>& ids) const override {
     std::string text;
     for (const int64_t id : ids) {
-      if (id >= kSpecials && id < vocab()) {
+      if (id >= kSpecialCount && id < vocab()) {
         append_utf8(text, character(id));
       } else if (id < 0 || id == kUnknown || id >= vocab()) {
         text += "\uFFFD";
@@ -63,7 +65,7 @@ class CharsTokenizer : public Tokenizer {
 
   std::string name(int64_t id) const override {
     if (id < 0 || id >= vocab()) return kSpecialNames[kUnknown];
-    if (id < kSpecials) return kSpecialNames[static_cast<size_t>(id)];
+    if (id < kSpecialCount) return kSpecialNames[static_cast<size_t>(id)];
     const char32_t code = character(id);
     if (code == '\n') return "\\n";
     if (code == '\t') return "\\t";
@@ -87,7 +89,9 @@ class CharsTokenizer : public Tokenizer {
   }
 
  private:
-  char32_t character(int64_t id) const { return characters_[static_cast<size_t>(id - kSpecials)]; }
+  char32_t character(int64_t id) const {
+    return characters_[static_cast<size_t>(id - kSpecialCount)];
+  }
 
   std::vector<char32_t> characters_;
   std::unordered_map<char32_t, int64_t> ids_;

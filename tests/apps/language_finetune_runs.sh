@@ -123,6 +123,11 @@ expect_status 2 "$language" finetune "${options[@]}" --runs 2 --out whole --over
   --grad-accum-steps 1000
 expect_text err.txt "--grad-accum-steps 1000"
 kept "wrong --grad-accum-steps"
+wrong=("${options[@]}")
+wrong[5]=whole/run-1/checkpoints/best
+expect_status 2 "$language" finetune "${wrong[@]}" --runs 2 --out whole --overwrite
+expect_text err.txt "starts from whole/run-1/checkpoints/best"
+kept "a --model in --out"
 # A folder that holds more than runs: its other files are the user's.
 mkdir mine
 echo words >mine/notes.txt

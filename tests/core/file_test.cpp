@@ -74,7 +74,7 @@ TEST_CASE("writing into an absent folder or over a folder names file, reason and
 
 TEST_CASE("a full device is an error and is not removed") {
   if (::access("/dev/full", W_OK) != 0) {
-    WARN("skipped: there is no /dev/full here");
+    WARN("SKIPPED: there is no /dev/full here");
     return;
   }
   for (const auto write : {write_file_atomic, write_file_synced}) {
@@ -126,7 +126,7 @@ TEST_CASE("a full file system keeps the old contents and leaves nothing behind")
   fs::create_directory(folder / "disk");
   const std::string disk = folder / "disk";
   if (::mount("none", disk.c_str(), "tmpfs", 0, "size=64k") != 0) {
-    WARN("skipped: no tmpfs can be mounted here (needs root)");
+    WARN("SKIPPED: no tmpfs can be mounted here (needs root)");
     return;
   }
   write_file_atomic(disk + "/x", "old");

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "tests/core/allocation_peak.h"
+#include "tests/core/bytes_of.h"
 #include "tests/core/temporary_folder.h"
 #include "tests/support/catch.h"
 
@@ -15,8 +16,8 @@ namespace {
 using Catch::Matchers::Contains;
 
 // A file by hand; `major` chooses the width of the header's length.
-std::string file_of(const std::string& header, const std::string& data, char major = 1,
-                    char minor = 0) {
+std::string npy_of(const std::string& header, const std::string& data, char major = 1,
+                   char minor = 0) {
   const uint32_t size = static_cast<uint32_t>(header.size());
   std::string length(major == 1 ? 2 : 4, '\0');
   std::memcpy(length.data(), &size, length.size());
@@ -32,17 +33,10 @@ NpyArray read_bytes(const std::string& bytes) {
   return read_npy(folder.write("x.npy", bytes));
 }
 
-std::string refusal(const std::string& bytes) {
+std::string npy_refusal(const std::string& bytes) {
   std::string message = message_of<InputError>([&] { read_bytes(bytes); });
   if (!message.empty()) CHECK_THAT(message, Contains("x.npy"));
   return message;
-}
-
-template <typename T>
-std::string bytes_of(std::initializer_list<T> values) {
-  std::string bytes(values.size() * sizeof(T), '\0');
-  std::memcpy(bytes.data(), values.begin(), bytes.size());
-  return bytes;
 }
 
 TEST_CASE("a tensor comes back from an npy file as it was written") {
@@ -68,18 +62,18 @@ TEST_CASE("a written npy header is NumPy's own, byte by byte") {
   write_npy(folder / "x.npy", Tensor::zeros(DType::kF32, {3}));
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }";
   header.resize(128 - 10 - 1, ' ');
-  CHECK(read_text(folder / "x.npy") == file_of(header + "\n", std::string(12, '\0')));
+  CHECK(read_text(folder / "x.npy") == npy_of(header + "\n", std::string(12, '\0')));
 }
 
 TEST_CASE("versions 1, 2 and 3 of npy are read") {
   const std::string data = bytes_of<float>({1, 2, 3});
   for (const char major : {'\1', '\2', '\3'}) {
-    const NpyArray array = read_bytes(file_of(header_of("<f4", "(3,)"), data, major));
+    const NpyArray array = read_bytes(npy_of(header_of("<f4", "(3,)"), data, major));
     CHECK(array.to_tensor(DType::kF32, "x").at(2) == 3);
   }
-  CHECK_THAT(refusal(file_of(header_of("<f4", "(3,)"), data, 4)), Contains("version 4.0"));
-  CHECK_THAT(refusal(file_of(header_of("<f4", "(3,)"), data, 0)), Contains("version 0.0"));
-  CHECK_THAT(refusal(file_of(header_of("<f4", "(3,)"), data, 1, 1)), Contains("version 1.1"));
+  CHECK_THAT(npy_refusal(npy_of(header_of("<f4", "(3,)"), data, 4)), Contains("version 4.0"));
+  CHECK_THAT(npy_refusal(npy_of(header_of("<f4", "(3,)"), data, 0)), Contains("version 0.0"));
+  CHECK_THAT(npy_refusal(npy_of(header_of("<f4", "(3,)"), data, 1, 1)), Contains("version 1.1"));
 }
 
 TEST_CASE("npy keys come in any order, with either quote and with Python 2's long integers") {
@@ -91,13 +85,13 @@ TEST_CASE("npy keys come in any order, with either quote and with Python 2's lon
            "{ 'descr' : '<f4' , 'fortran_order' : False , 'shape' : ( 1 , 2 , ) , }",
        }) {
     INFO(header);
-    CHECK(read_bytes(file_of(header, data)).elements() == 2);
+    CHECK(read_bytes(npy_of(header, data)).elements() == 2);
   }
 }
 
 TEST_CASE("every number type of npy is read") {
   const auto ints = [](const std::string& descr, const std::string& data) {
-    return read_bytes(file_of(header_of(descr, "(2,)"), data)).to_integers("x");
+    return read_bytes(npy_of(header_of(descr, "(2,)"), data)).to_integers("x");
   };
   const std::vector<int64_t> expected{-3, 7};
   CHECK(ints("|i1", bytes_of<int8_t>({-3, 7})) == expected);
@@ -110,40 +104,41 @@ TEST_CASE("every number type of npy is read") {
   CHECK(ints("<u4", bytes_of<uint32_t>({250, 7})) == positive);
   CHECK(ints("<u8", bytes_of<uint64_t>({250, 7})) == positive);
   CHECK(ints("|b1", bytes_of<uint8_t>({1, 0})) == std::vector<int64_t>{1, 0});
-  const auto half = read_bytes(file_of(header_of("<f2", "(1,)"), bytes_of<uint16_t>({0x3E00})));
+  const auto half = read_bytes(npy_of(header_of("<f2", "(1,)"), bytes_of<uint16_t>({0x3E00})));
   CHECK(half.to_tensor(DType::kF64, "x").at(0) == 1.5);
 }
 
 TEST_CASE("a scalar array is one element") {
-  const NpyArray array = read_bytes(file_of(header_of("<f8", "()"), bytes_of<double>({4.5})));
+  const NpyArray array = read_bytes(npy_of(header_of("<f8", "()"), bytes_of<double>({4.5})));
   CHECK(array.shape.empty());
   CHECK(array.elements() == 1);
   CHECK(array.to_tensor(DType::kF32, "x").shape() == Shape{1});
 }
 
 TEST_CASE("floats asked of integers, integers of floats and five dimensions are refused") {
-  const NpyArray ints = read_bytes(file_of(header_of("<i4", "(1,)"), "xxxx"));
+  const NpyArray ints = read_bytes(npy_of(header_of("<i4", "(1,)"), "xxxx"));
   CHECK_THAT(message_of<InputError>([&] { ints.to_tensor(DType::kF32, "labels.npy"); }),
              Contains("labels.npy") && Contains("i4"));
-  const NpyArray floats = read_bytes(file_of(header_of("<f4", "(1, 1, 1, 1, 1)"), "xxxx"));
+  const NpyArray floats = read_bytes(npy_of(header_of("<f4", "(1, 1, 1, 1, 1)"), "xxxx"));
   CHECK_THAT(message_of<InputError>([&] { floats.to_integers("x.npy"); }), Contains("f4"));
   CHECK_THAT(message_of<InputError>([&] { floats.to_tensor(DType::kF32, "x.npy"); }),
              Contains("5 dimensions"));
 }
 
 TEST_CASE("what npy can hold and gmlp cannot is refused with the remedy") {
-  CHECK_THAT(refusal(file_of(header_of(">f4", "(1,)"), "xxxx")),
+  CHECK_THAT(npy_refusal(npy_of(header_of(">f4", "(1,)"), "xxxx")),
              Contains("big-endian") && Contains("newbyteorder"));
-  CHECK_THAT(refusal(file_of(header_of("|O", "(1,)"), "xxxx")),
+  CHECK_THAT(npy_refusal(npy_of(header_of("|O", "(1,)"), "xxxx")),
              Contains("Python objects") && Contains("dtype="));
-  CHECK_THAT(refusal(file_of("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
-                             "xxxx")),
+  CHECK_THAT(npy_refusal(npy_of(
+                 "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "xxxx")),
              Contains("structured") && Contains("array['field']"));
-  CHECK_THAT(refusal(file_of("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }", "xxxx")),
-             Contains("Fortran") && Contains("ascontiguousarray"));
+  CHECK_THAT(
+      npy_refusal(npy_of("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }", "xxxx")),
+      Contains("Fortran") && Contains("ascontiguousarray"));
   for (const char* descr : {"<c8", "<U1", "|S4", "<M8[ns]", "<f16", "|V4", "f4", "<f3", "<", ""}) {
     INFO(descr);
-    CHECK_THAT(refusal(file_of(header_of(descr, "(1,)"), "xxxx")), Contains("astype"));
+    CHECK_THAT(npy_refusal(npy_of(header_of(descr, "(1,)"), "xxxx")), Contains("astype"));
   }
 }
 
@@ -183,33 +178,34 @@ TEST_CASE("every malformed npy header is refused") {
   };
   for (const std::string& header : headers) {
     INFO(header);
-    CHECK_FALSE(refusal(file_of(header, "xxxx")).empty());
+    CHECK_FALSE(npy_refusal(npy_of(header, "xxxx")).empty());
   }
-  CHECK(refusal(file_of(start + "'shape': (1,)}", "xxxx")).empty());
+  CHECK(npy_refusal(npy_of(start + "'shape': (1,)}", "xxxx")).empty());
 }
 
 TEST_CASE("npy data of another size than the shape says is refused") {
-  CHECK_THAT(refusal(file_of(header_of("<f4", "(2,)"), "xxxxxxx")), Contains("truncated"));
-  CHECK_THAT(refusal(file_of(header_of("<f4", "(2,)"), "xxxxxxxxx")), Contains("something else"));
-  CHECK_THAT(refusal(std::string("\x93NUMPY\1\0\x05\0{   ", 14)), Contains("only 4 are left"));
-  CHECK_THAT(refusal("PK\3\4 a zip archive"), Contains("is it an .npy file?"));
+  CHECK_THAT(npy_refusal(npy_of(header_of("<f4", "(2,)"), "xxxxxxx")), Contains("truncated"));
+  CHECK_THAT(npy_refusal(npy_of(header_of("<f4", "(2,)"), "xxxxxxxxx")),
+             Contains("something else"));
+  CHECK_THAT(npy_refusal(std::string("\x93NUMPY\1\0\x05\0{   ", 14)), Contains("only 4 are left"));
+  CHECK_THAT(npy_refusal("PK\3\4 a zip archive"), Contains("is it an .npy file?"));
 }
 
 TEST_CASE("an npy file truncated at any length is refused") {
   for (const char major : {'\1', '\2'}) {
     const std::string bytes =
-        file_of(header_of("<f8", "(2, 3)"), std::string(6 * sizeof(double), 'x'), major);
-    CHECK(refusal(bytes).empty());
+        npy_of(header_of("<f8", "(2, 3)"), std::string(6 * sizeof(double), 'x'), major);
+    CHECK(npy_refusal(bytes).empty());
     for (size_t size = 0; size < bytes.size(); ++size) {
       INFO(size << " of " << bytes.size() << " bytes");
-      CHECK_FALSE(refusal(bytes.substr(0, size)).empty());
+      CHECK_FALSE(npy_refusal(bytes.substr(0, size)).empty());
     }
   }
 }
 
 TEST_CASE("a flipped bit in an npy file is refused or gives an array of the data's size") {
   const TemporaryFolder folder;
-  const std::string good = file_of(header_of("<f4", "(2, 3)"), std::string(24, 'x'));
+  const std::string good = npy_of(header_of("<f4", "(2, 3)"), std::string(24, 'x'));
   for (size_t bit = 0; bit < (good.size() - 24) * 8; ++bit) {
     std::string bytes = good;
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
@@ -236,8 +232,8 @@ TEST_CASE("reading an npy file takes about its own size of memory, whatever it c
     return peak.bytes();
   };
   const int64_t margin = 64 << 10;
-  CHECK(peak_of(file_of(header_of("|u1", "(8388608,)"), data)) < (8 << 20) + margin);
-  CHECK(peak_of(file_of(header_of("<f4", "(1099511627776,)"), "xxxx")) < margin);
+  CHECK(peak_of(npy_of(header_of("|u1", "(8388608,)"), data)) < (8 << 20) + margin);
+  CHECK(peak_of(npy_of(header_of("<f4", "(1099511627776,)"), "xxxx")) < margin);
   CHECK(peak_of(std::string("\x93NUMPY\2\0\xFF\xFF\xFF\x7F", 12)) < margin);
 }
 

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "tests/core/allocation_peak.h"
+#include "tests/core/bytes_of.h"
 #include "tests/core/safetensors_by_hand.h"
 #include "tests/core/temporary_folder.h"
 #include "tests/support/catch.h"
@@ -17,13 +18,6 @@ namespace gmlp {
 namespace {
 
 using Catch::Matchers::Contains;
-
-template <typename T>
-std::string bytes_of(std::initializer_list<T> values) {
-  std::string bytes(values.size() * sizeof(T), '\0');
-  std::memcpy(bytes.data(), values.begin(), bytes.size());
-  return bytes;
-}
 
 Tensor counted(DType dtype, const Shape& shape) {
   Tensor source = Tensor::zeros(DType::kF64, shape);

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <unistd.h>
@@ -16,6 +17,10 @@
 namespace gmlp_test {
 
 using Bytes = std::vector<uint8_t>;
+
+inline Bytes bytes_of(std::string_view text) {
+  return {text.begin(), text.end()};
+}
 
 class TempFolder {
  public:

@@ -39,7 +39,7 @@ class WordTokenizer : public gmlp::Tokenizer {
 };
 
 inline void write_text(const TempFolder& folder, const std::string& name, std::string_view text) {
-  folder.write(name, Bytes(text.begin(), text.end()));
+  folder.write(name, bytes_of(text));
 }
 
 }  // namespace gmlp_test

@@ -8,6 +8,7 @@
 #include "data/text/kinds.h"
 #include "data/text/text_file.h"
 #include "data/text/token_cache.h"
+#include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
@@ -16,15 +17,13 @@ using gmlp::open_tokens;
 using gmlp::Tokenizer;
 using gmlp::TokenRow;
 using gmlp_test::Bytes;
+using gmlp_test::bytes_of;
+using gmlp_test::check_holds;
 using gmlp_test::gzip;
 using gmlp_test::input_error;
 using gmlp_test::TempFolder;
 
 namespace {
-
-Bytes bytes_of(const std::string& text) {
-  return {text.begin(), text.end()};
-}
 
 std::string whole_text(const std::string& path) {
   gmlp::TextFile file(path);
@@ -35,11 +34,6 @@ std::string whole_text(const std::string& path) {
 
 std::string read_error(const std::string& path) {
   return input_error([&] { whole_text(path); });
-}
-
-void check_holds(const std::string& text, const std::string& words) {
-  INFO(text);
-  CHECK(text.find(words) != std::string::npos);
 }
 
 std::vector<int64_t> ids_of(const TokenRow& row) {

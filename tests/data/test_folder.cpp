@@ -7,6 +7,7 @@
 #include "data/images/dataset.h"
 #include "data/images/image_decode.h"
 #include "data/images/transform.h"
+#include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
@@ -14,6 +15,7 @@ using gmlp::DataOptions;
 using gmlp::DataSplits;
 using gmlp::open_dataset;
 using gmlp_test::Bytes;
+using gmlp_test::check_holds;
 using gmlp_test::input_error;
 using gmlp_test::plain_png;
 using gmlp_test::png_data;
@@ -23,12 +25,11 @@ using gmlp_test::TempFolder;
 
 namespace {
 
-void check_error(const TempFolder& folder, const std::string& words,
-                 const DataOptions& options = {}) {
+void check_folder_error(const TempFolder& folder, const std::string& words,
+                        const DataOptions& options = {}) {
   const std::string message =
       input_error([&] { open_dataset("folder:" + folder.path(), options); });
-  INFO(message);
-  CHECK(message.find(words) != std::string::npos);
+  check_holds(message, words);
 }
 
 /// Pictures whose red byte is their number.
@@ -99,7 +100,7 @@ TEST_CASE("everything wrong with a folder of images is an error with its remedy"
     TempFolder folder;
     write_two_parts(folder);
     change(folder);
-    check_error(folder, words);
+    check_folder_error(folder, words);
   };
   broken([](TempFolder& f) { f.write("train/cat/x.gif", {1}); }, "not a .png");
   broken([](TempFolder& f) { f.write("train/x.png", {1}); }, "beside the class folders");
@@ -110,14 +111,14 @@ TEST_CASE("everything wrong with a folder of images is an error with its remedy"
   broken([](TempFolder& f) { std::filesystem::remove_all(f.path("val")); }, "no val/");
   broken([](TempFolder& f) { f.write("train/cat/bad.png", {1, 2}); }, "--skip-bad");
   TempFolder empty;
-  check_error(empty, "no class folders");
+  check_folder_error(empty, "no class folders");
   TempFolder nested;
   write_images(nested, "Dataset/a", 0, 2);
-  check_error(nested, "did you mean folder:" + nested.path("Dataset"));
+  check_folder_error(nested, "did you mean folder:" + nested.path("Dataset"));
   TempFolder single;
   write_images(single, "a", 0, 1);
   write_images(single, "b", 0, 2);
-  check_error(single, "one image cannot be split");
+  check_folder_error(single, "one image cannot be split");
 }
 
 TEST_CASE("bad images are left out up to the number allowed, and noted") {
@@ -129,7 +130,7 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
   folder.write("val/dog/text.jpg", {'h', 'i'});
   DataOptions options;
   options.skip_bad = 1;
-  check_error(folder, "text.jpg", options);
+  check_folder_error(folder, "text.jpg", options);
   options.skip_bad = 2;
   const DataSplits splits = open_dataset("folder:" + folder.path(), options);
   CHECK(splits.train->size() == 5);
@@ -138,7 +139,7 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
   CHECK(splits.notes[0].find("cut.png") != std::string::npos);
   options.skip_bad = 100;
   folder.write("train/dog/20.png", {1});
-  check_error(folder, "class dog has no usable images", options);
+  check_folder_error(folder, "class dog has no usable images", options);
 }
 
 TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {

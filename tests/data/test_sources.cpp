@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "data/images/dataset.h"
+#include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
@@ -15,6 +16,7 @@ using gmlp_test::append;
 using gmlp_test::append_be32;
 using gmlp_test::append_le32;
 using gmlp_test::Bytes;
+using gmlp_test::check_holds;
 using gmlp_test::gzip;
 using gmlp_test::input_error;
 using gmlp_test::TempFolder;
@@ -30,10 +32,9 @@ std::string open_error(const std::string& spec) {
   return input_error([&] { open_dataset(spec, {}); });
 }
 
-void check_error(const std::string& spec, const std::string& words) {
+void check_source_error(const std::string& spec, const std::string& words) {
   const std::string message = open_error(spec);
-  INFO(message);
-  CHECK(message.find(words) != std::string::npos);
+  check_holds(message, words);
 }
 
 Bytes idx_images(uint32_t count, uint32_t stored) {
@@ -151,7 +152,7 @@ TEST_CASE("every malformed idx file is refused with its reason") {
   const auto broken = [&](const std::string& name, const Bytes& bytes, const std::string& words) {
     write_mnist(folder);
     folder.write(name, bytes);
-    check_error(spec, words);
+    check_source_error(spec, words);
     std::filesystem::remove(folder.path(name));
   };
   broken("train-images-idx3-ubyte", idx_labels(8, Bytes(8)), "another kind of file");
@@ -177,7 +178,7 @@ TEST_CASE("every malformed idx file is refused with its reason") {
   }
   packed[packed.size() - 6] ^= 1;  // the gzip CRC
   broken("t10k-images-idx3-ubyte.gz", packed, "do not inflate");
-  check_error(spec, "neither");
+  check_source_error(spec, "neither");
 }
 
 TEST_CASE("CIFAR-10's planes become pixels") {
@@ -212,7 +213,7 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
   const auto broken = [&](const std::string& name, const Bytes& bytes, const std::string& words) {
     write_cifar10(folder);
     folder.write(name, bytes);
-    check_error(spec, words);
+    check_source_error(spec, words);
   };
   broken("data_batch_3.bin", Bytes(3072),
          "data_batch_3.bin is 3,072 bytes, not a multiple of 3073");
@@ -221,7 +222,7 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
   broken("batches.meta.txt", text("a\nb\n"), "2 class names, not 10");
   write_cifar10(folder);
   std::filesystem::remove(folder.path("data_batch_5.bin"));
-  check_error(spec, "data_batch_5.bin");
+  check_source_error(spec, "data_batch_5.bin");
 }
 
 TEST_CASE("arrays give bytes and floats as they are") {
@@ -245,7 +246,7 @@ TEST_CASE("every malformed array is refused with its reason") {
   const auto broken = [&](const std::string& name, const Bytes& bytes, const std::string& words) {
     write_arrays(folder);
     folder.write(name, bytes);
-    check_error(spec, words);
+    check_source_error(spec, words);
   };
   broken("train_images.npy", npy("<f8", "(2, 1, 1, 1)", Bytes(16)), "images of type f8");
   broken("train_images.npy", npy("|u1", "(2, 3)", Bytes(6)), "shape (2, 3)");
@@ -288,7 +289,7 @@ TEST_CASE("a limited training set is a fixed random part") {
 }
 
 TEST_CASE("an unknown data specification names the choices") {
-  check_error("imagenet", "choose fashion-mnist");
-  check_error("mnist", "no folder given");
-  check_error("mnist:/nonexistent", "is not a folder");
+  check_source_error("imagenet", "choose fashion-mnist");
+  check_source_error("mnist", "no folder given");
+  check_source_error("mnist:/nonexistent", "is not a folder");
 }

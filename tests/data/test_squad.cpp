@@ -1,6 +1,7 @@
 // SQuAD files: characters to bytes, every malformed variant by its message, and the scores.
 #include "data/tasks/squad.h"
 #include "data/tasks/squad_metrics.h"
+#include "tests/data/check_holds.h"
 #include "tests/data/shared_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
@@ -9,6 +10,7 @@ using gmlp::SquadQuestion;
 using gmlp::SquadReading;
 using gmlp::SquadScores;
 using gmlp::SquadSet;
+using gmlp_test::check_holds;
 using gmlp_test::input_error;
 using gmlp_test::shared_file;
 using gmlp_test::TempFolder;
@@ -31,12 +33,11 @@ SquadSet read(const std::string& text, const SquadReading& reading) {
   return gmlp::read_squad(folder.path("dev.json"), reading);
 }
 
-void check_error(const std::string& text, const std::string& words,
-                 const SquadReading& reading = kV1) {
+void check_squad_error(const std::string& text, const std::string& words,
+                       const SquadReading& reading = kV1) {
   const std::string message = input_error([&] { read(text, reading); });
-  INFO(message);
-  CHECK(message.find("dev.json") != std::string::npos);
-  CHECK(message.find(words) != std::string::npos);
+  check_holds(message, "dev.json");
+  check_holds(message, words);
 }
 
 constexpr const char* kGood =
@@ -87,40 +88,44 @@ TEST_CASE("malformed SQuAD files are errors that name the question or the paragr
   const auto question = [](const std::string& rest) {
     return squad_file(R"({"id": "q7", "question": "Where?")" + rest + "}");
   };
-  check_error(question(R"(, "answers": [{"answer_start": 4, "text": "Zürich"}])"),
-              "question 'q7': the context has not its answer 'Zürich' at character 4");
-  check_error(question(R"(, "answers": [{"answer_start": 900, "text": "Z"}])"), "'q7'");
-  check_error(question(R"(, "answers": [{"answer_start": 18446744073709551615, "text": "Z"}])"),
-              "too large");
-  check_error(question(R"(, "answers": [{"answer_start": -1, "text": "Z"}])"), "a negative number");
-  check_error(question(R"(, "answers": [{"answer_start": 3.0, "text": "Z"}])"), "not an integer");
-  check_error(question(R"(, "answers": [{"answer_start": 3, "text": ""}])"), "'text' is empty");
-  check_error(question(R"(, "answers": [{"answer_start": 3}])"), "no 'text'");
-  check_error(question(R"(, "answers": [3])"), "a number where an object belongs");
-  check_error(question(R"(, "answers": null)"), "'answers' is null");
-  check_error(question(R"(, "answers": [])"), "has no answer");
-  check_error(question(""), "has no answer");
-  check_error(question(R"(, "answers": [], "is_impossible": true)"), "--task squad2");
-  check_error(question(R"(, "is_impossible": false)"), "has no answer", kV2);
-  check_error(
+  check_squad_error(question(R"(, "answers": [{"answer_start": 4, "text": "Zürich"}])"),
+                    "question 'q7': the context has not its answer 'Zürich' at character 4");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 900, "text": "Z"}])"), "'q7'");
+  check_squad_error(
+      question(R"(, "answers": [{"answer_start": 18446744073709551615, "text": "Z"}])"),
+      "too large");
+  check_squad_error(question(R"(, "answers": [{"answer_start": -1, "text": "Z"}])"),
+                    "a negative number");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 3.0, "text": "Z"}])"),
+                    "not an integer");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 3, "text": ""}])"),
+                    "'text' is empty");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 3}])"), "no 'text'");
+  check_squad_error(question(R"(, "answers": [3])"), "a number where an object belongs");
+  check_squad_error(question(R"(, "answers": null)"), "'answers' is null");
+  check_squad_error(question(R"(, "answers": [])"), "has no answer");
+  check_squad_error(question(""), "has no answer");
+  check_squad_error(question(R"(, "answers": [], "is_impossible": true)"), "--task squad2");
+  check_squad_error(question(R"(, "is_impossible": false)"), "has no answer", kV2);
+  check_squad_error(
       question(R"(, "answers": [{"answer_start": 0, "text": "In"}], "is_impossible": true)"),
       "is impossible and has an answer", kV2);
-  check_error(question(R"(, "id": "q8")"), "has 'id' twice");
-  check_error(squad_file(std::string(kGood) + "," + kGood), "this id stands twice");
-  check_error(squad_file(R"({"id": "a\u0000b", "question": "?"})"), "has a NUL");
-  check_error(squad_file(R"({"id": "a"})"), "question 'a': no 'question'");
-  check_error(squad_file(""), "no questions");
-  check_error("[]", "is an array, not an object");
-  check_error("{}", "no 'data'");
-  check_error(R"({"data": [{}]})", "no 'paragraphs'");
-  check_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})", "paragraph 1: no 'context'");
-  check_error(R"({"data": 3})", "'data' is a number");
-  check_error(squad_file(kGood) + "x", "not JSON at byte");
-  check_error(squad_file(kGood).substr(0, 200), "not JSON at byte");
-  check_error("{\"data\": [\xFF]}", "is not UTF-8");
-  check_error("", "not JSON");
-  check_error(R"({"x": )" + std::string(100000, '[') + std::string(100000, ']') + "}",
-              "nested deeper than 64 levels");
+  check_squad_error(question(R"(, "id": "q8")"), "has 'id' twice");
+  check_squad_error(squad_file(std::string(kGood) + "," + kGood), "this id stands twice");
+  check_squad_error(squad_file(R"({"id": "a\u0000b", "question": "?"})"), "has a NUL");
+  check_squad_error(squad_file(R"({"id": "a"})"), "question 'a': no 'question'");
+  check_squad_error(squad_file(""), "no questions");
+  check_squad_error("[]", "is an array, not an object");
+  check_squad_error("{}", "no 'data'");
+  check_squad_error(R"({"data": [{}]})", "no 'paragraphs'");
+  check_squad_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})", "paragraph 1: no 'context'");
+  check_squad_error(R"({"data": 3})", "'data' is a number");
+  check_squad_error(squad_file(kGood) + "x", "not JSON at byte");
+  check_squad_error(squad_file(kGood).substr(0, 200), "not JSON at byte");
+  check_squad_error("{\"data\": [\xFF]}", "is not UTF-8");
+  check_squad_error("", "not JSON");
+  check_squad_error(R"({"x": )" + std::string(100000, '[') + std::string(100000, ']') + "}",
+                    "nested deeper than 64 levels");
 }
 
 TEST_CASE("answers are compared without case, punctuation, articles and extra space") {

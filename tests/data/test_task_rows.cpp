@@ -168,10 +168,8 @@ TEST_CASE("the best span wins over all windows, in order and not too long") {
   const QuestionAnswer answer = finder.answer();
   CHECK(answer.text == "4 5");
   CHECK(answer.best.at(0).score == 4);
-  CHECK(answer.best.at(0).probability > 0.9);
-  double sum = 0;
-  for (const gmlp::AnswerCandidate& candidate : answer.best) sum += candidate.probability;
-  CHECK(sum == Approx(1));
+  REQUIRE(answer.best.size() > 1);
+  CHECK(answer.best.at(1).score < 4);
 }
 
 TEST_CASE("v2.0 is silent where cls beats every span by more than the threshold") {

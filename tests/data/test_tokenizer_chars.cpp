@@ -3,30 +3,24 @@
 #include "data/text/kinds.h"
 #include "data/text/tokenizer.h"
 #include "data/text/utf8.h"
+#include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
 using gmlp::Tokenizer;
+using gmlp_test::bytes_of;
+using gmlp_test::check_holds;
 using gmlp_test::input_error;
 using gmlp_test::TempFolder;
 
 namespace {
-
-void check_holds(const std::string& text, const std::string& words) {
-  INFO(text);
-  CHECK(text.find(words) != std::string::npos);
-}
 
 std::unique_ptr<Tokenizer> chars(const std::string& json) {
   return gmlp::read_tokenizer_json(json, "t.json");
 }
 
 const std::string kChars = R"({"type":"chars","characters":["\n"," ","a","b","é","日","😀"]})";
-
-gmlp_test::Bytes bytes_of(const std::string& text) {
-  return {text.begin(), text.end()};
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "tests/models/disturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
@@ -13,7 +14,7 @@ namespace gmlp {
 
 namespace {
 
-constexpr int64_t kTokens = 9;
+constexpr int64_t kWindow = 9;
 
 LanguageConfig causal(Arch arch, Gate gate, bool toeplitz, int64_t d_attn) {
   LanguageConfig config;
@@ -22,7 +23,7 @@ LanguageConfig causal(Arch arch, Gate gate, bool toeplitz, int64_t d_attn) {
   config.depth = 3;
   config.heads = 3;
   config.tie_embeddings = !toeplitz;
-  config.block.tokens = kTokens;
+  config.block.tokens = kWindow;
   config.block.d_model = 6;
   config.block.d_ffn = 10;
   config.block.gate = gate;
@@ -32,22 +33,10 @@ LanguageConfig causal(Arch arch, Gate gate, bool toeplitz, int64_t d_attn) {
   return config;
 }
 
-/// Weights far from their start: norms and biases too, and scores that are not near zero.
-void disturb(const std::vector<Parameter*>& parameters) {
-  uint64_t seed = 1000;
-  for (Parameter* parameter : parameters) {
-    Tensor noise = test::random_tensor(DType::kF64, parameter->value.shape(), ++seed, 0.5);
-    for (int64_t i = 0; i < noise.elements(); ++i) {
-      noise.data<double>()[i] += parameter->value.at(i);
-    }
-    parameter->value.copy_from(noise);
-  }
-}
-
 void expect_forward_logits(const LanguageConfig& config, DType dtype, Family family,
                            double tolerance) {
   LanguageModel model(config, dtype, 1);
-  disturb(model.parameters());
+  test::disturb(model.parameters(), 0.5);
   Decoder decoder(model);
   // Twice: the second text finds caches full of the first.
   for (const std::vector<int64_t>& ids :
@@ -56,7 +45,7 @@ void expect_forward_logits(const LanguageConfig& config, DType dtype, Family fam
     Tape tape(arena, family, false);
     const Tensor expected = tape.value(model.forward(tape, ids, 1));
     decoder.reset();
-    for (int64_t t = 0; t < kTokens; ++t) {
+    for (int64_t t = 0; t < kWindow; ++t) {
       REQUIRE(decoder.position() == t);
       const std::vector<double>& logits = decoder.feed(ids[static_cast<size_t>(t)]);
       double worst = 0;
@@ -102,7 +91,7 @@ TEST_CASE("a decoder refuses models that cannot write, and a token too many", "[
   LanguageConfig config = causal(Arch::kGmlp, Gate::kSplit, false, 0);
   LanguageModel model(config, DType::kF32, 1);
   Decoder decoder(model);
-  for (int64_t t = 0; t < kTokens; ++t) decoder.feed(0);
+  for (int64_t t = 0; t < kWindow; ++t) decoder.feed(0);
   CHECK_THROWS_AS(decoder.feed(0), std::logic_error);
   decoder.reset();
   CHECK_THROWS_AS(decoder.feed(11), std::logic_error);

@@ -7,6 +7,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "tests/models/disturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/gradient_check.h"
@@ -32,18 +33,6 @@ LanguageConfig tiny(Arch arch) {
   config.block.d_ffn = 6;
   config.block.spatial_init_std = 0.3;
   return config;
-}
-
-/// Moves every weight off its start, so that no gradient hides behind a zero or a one.
-void disturb(const std::vector<Parameter*>& parameters) {
-  uint64_t seed = 1000;
-  for (Parameter* parameter : parameters) {
-    Tensor noise = test::random_tensor(DType::kF64, parameter->value.shape(), ++seed, 0.3);
-    for (int64_t i = 0; i < noise.elements(); ++i) {
-      noise.data<double>()[i] += parameter->value.at(i);
-    }
-    parameter->value.copy_from(noise);
-  }
 }
 
 const std::vector<int64_t> kIds{0, 1, 2, 3, 4, 6, 6, 6, 0, 1};  // (2, 5)
@@ -85,7 +74,7 @@ TEST_CASE("the gradients of a whole model of every architecture are right", "[gr
       config.tie_embeddings = causal;
       INFO(arch_name(arch) << ", causal " << causal);
       LanguageModel model(config, DType::kF64, 1);
-      disturb(model.parameters());
+      test::disturb(model.parameters(), 0.3);
       expect_right(model, [&](Tape& tape, const std::vector<Var>&) {
         return model.loss(tape, kIds, {1, -100, 3, 4, 5, 0, -100, 2, 1, 6}, 2, 1.0, dropping());
       });
@@ -97,13 +86,13 @@ TEST_CASE("the gradients of classification and span heads are right", "[gradient
   LanguageConfig config = tiny(Arch::kGmlp);
   config.head = LanguageHead::kClassify;
   LanguageModel classifier(config, DType::kF64, 1);
-  disturb(classifier.parameters());
+  test::disturb(classifier.parameters(), 0.3);
   expect_right(classifier, [&](Tape& tape, const std::vector<Var>&) {
     return classifier.classify(tape, kIds, 2, dropping());
   });
   config.head = LanguageHead::kSpan;
   LanguageModel spans(config, DType::kF64, 1);
-  disturb(spans.parameters());
+  test::disturb(spans.parameters(), 0.3);
   expect_right(spans, [&](Tape& tape, const std::vector<Var>&) {
     return spans.spans(tape, kIds, 2, dropping());
   });
@@ -115,7 +104,7 @@ TEST_CASE("every parameter of a language model gets a gradient", "[gradients]") 
       LanguageConfig config = tiny(arch);
       config.tie_embeddings = false;
       LanguageModel model(config, DType::kF32, 1);
-      disturb(model.parameters());
+      test::disturb(model.parameters(), 0.3);
       Arena arena;
       Tape tape(arena, family, true);
       tape.backward(model.loss(tape, kIds, {1, 2, 3, 4, 5, 0, 1, 2, 1, 6}, 2, 1.0));
@@ -135,7 +124,7 @@ TEST_CASE("every architecture computes in f32 on both families what it does in f
           "[agreement]") {
   for (const Arch arch : kArchs) {
     LanguageModel exact(tiny(arch), DType::kF64, 1);
-    disturb(exact.parameters());
+    test::disturb(exact.parameters(), 0.3);
     LanguageModel single(tiny(arch), DType::kF32, 1);
     for (size_t i = 0; i < exact.parameters().size(); ++i) {
       single.parameters()[i]->value.copy_from(exact.parameters()[i]->value);
@@ -161,7 +150,7 @@ TEST_CASE("any number of threads gives the same bits in every architecture", "[a
       const int before = thread_count();
       set_thread_count(threads);
       LanguageModel model(config, DType::kF32, 1);
-      disturb(model.parameters());
+      test::disturb(model.parameters(), 0.3);
       std::vector<int64_t> ids(70 * 4);
       for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * i % 7);
       Arena arena;
@@ -199,7 +188,7 @@ TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
         config.block.toeplitz = toeplitz;
         config.block.d_attn = 2;
         LanguageModel model(config, DType::kF32, 1);
-        disturb(model.parameters());
+        test::disturb(model.parameters(), 0.3);
         const std::vector<int64_t> before{0, 1, 2, 3, 4};
         const Tensor first = logits_of(model, before, family);
         for (int64_t changed = 1; changed < 5; ++changed) {
@@ -260,7 +249,7 @@ TEST_CASE("dropout drops its share, keeps the mean, and depends on its key alone
 
 TEST_CASE("without training a model drops nothing", "[dropout]") {
   LanguageModel model(tiny(Arch::kGmlp), DType::kF64, 1);
-  disturb(model.parameters());
+  test::disturb(model.parameters(), 0.3);
   LanguageContext context = dropping();
   CHECK(test::max_difference(logits_of(model, kIds, Family::kReference, context),
                              logits_of(model, kIds, Family::kReference)) > 0);

@@ -6,6 +6,7 @@
 
 #include "autograd/ops.h"
 #include "models/language.h"
+#include "tests/models/disturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_tensor.h"
 
@@ -73,18 +74,6 @@ std::vector<Way> ways(const LanguageConfig& config) {
     all.push_back({"bf16", bf16});
   }
   return all;
-}
-
-/// Weights that let every token matter: W and the embeddings are far from their starts near 0.
-void disturb(LanguageModel& model) {
-  uint64_t seed = 100;
-  for (Parameter* parameter : model.parameters()) {
-    Tensor noise = test::random_tensor(DType::kF32, parameter->value.shape(), ++seed, 0.3);
-    for (int64_t i = 0; i < noise.elements(); ++i) {
-      noise.data<float>()[i] += static_cast<float>(parameter->value.at(i));
-    }
-    parameter->value.copy_from(noise);
-  }
 }
 
 /// <cls>, `length` - 1 ids of a text of its own, and padding.
@@ -160,7 +149,7 @@ TEST_CASE("a row has the same bits alone, in any batch and at any place in it", 
   for (const bool causal : {false, true}) {
     for (const Variant& variant : variants(causal)) {
       LanguageModel model(variant.config, DType::kF32, 1);
-      disturb(model);
+      test::disturb(model.parameters(), 0.3);
       for (const Way& way : ways(variant.config)) {
         INFO(variant.name << ", causal " << causal << ", " << way.name);
         expect_rows_apart(model, rows, way, Output::kWords);
@@ -177,7 +166,7 @@ TEST_CASE("a row's classes and spans have the same bits in any batch", "[padding
       variant.config.head = head;
       variant.config.classes = 3;
       LanguageModel model(variant.config, DType::kF32, 1);
-      disturb(model);
+      test::disturb(model.parameters(), 0.3);
       for (const Way& way : ways(variant.config)) {
         INFO(variant.name << ", " << way.name);
         expect_rows_apart(model, rows, way,
@@ -191,7 +180,7 @@ TEST_CASE("what stands in the padding is part of the row, for no mask hides it",
   constexpr int64_t kLength = 6;
   for (const Variant& variant : variants(false)) {
     LanguageModel model(variant.config, DType::kF32, 1);
-    disturb(model);
+    test::disturb(model.parameters(), 0.3);
     const Ids row = padded_row(1, kLength);
     Ids other = row;
     other.back() = 7;
@@ -207,7 +196,7 @@ TEST_CASE("what stands in the padding is part of the row, for no mask hides it",
 TEST_CASE("in a causal model padding changes nothing before it", "[padding]") {
   for (const Variant& variant : variants(true)) {
     LanguageModel model(variant.config, DType::kF32, 1);
-    disturb(model);
+    test::disturb(model.parameters(), 0.3);
     const Ids whole = padded_row(2, kTokens);
     for (const Way& way : ways(variant.config)) {
       const Bits expected = run(model, {whole}, way.compute).front();
@@ -262,7 +251,7 @@ namespace {
 /// The gradient of <pad>'s embedding from a loss that scores the first `length` positions alone.
 Bits pad_gradient(const LanguageConfig& config, int64_t length, const Compute& compute) {
   LanguageModel model(config, DType::kF32, 1);
-  disturb(model);
+  test::disturb(model.parameters(), 0.3);
   Ids targets(static_cast<size_t>(kTokens), kUnscored);
   for (int64_t i = 0; i < length; ++i) targets[static_cast<size_t>(i)] = i % kVocab;
   Arena arena;

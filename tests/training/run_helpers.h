@@ -2,6 +2,7 @@
 // Small runs in the tests' own process, in folders that go away.
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -72,6 +73,15 @@ inline int train_with(const std::vector<std::string>& arguments,
   const int status = train(*parse_train(arguments), hooks);
   set_stop_signal(0);
   return status;
+}
+
+/// Hooks that stop a run behind `step`, as a signal would.
+inline TrainingRun::Hooks stop_at(int64_t step) {
+  TrainingRun::Hooks hooks;
+  hooks.after_step = [step](TrainingRun& run) {
+    if (run.progress.step == step) set_stop_signal(SIGTERM);
+  };
+  return hooks;
 }
 
 }  // namespace gmlp::testing

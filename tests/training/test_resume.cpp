@@ -16,6 +16,7 @@
 #include "tests/training/run_helpers.h"
 
 using gmlp::testing::ScratchFolder;
+using gmlp::testing::stop_at;
 using gmlp::testing::tiny_run;
 using gmlp::testing::train_with;
 
@@ -51,14 +52,6 @@ void check_folders(const std::string& run) {
   const Json summary = Json::parse(gmlp::read_text(run + "/summary.json"));
   REQUIRE(fs::exists(best) == summary.contains("best"));
   if (fs::exists(best)) CHECK(state_of(best).at("step") == summary.at("best").at("step"));
-}
-
-gmlp::TrainingRun::Hooks stop_at(int64_t step) {
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [step](gmlp::TrainingRun& run) {
-    if (run.progress.step == step) gmlp::set_stop_signal(SIGTERM);
-  };
-  return hooks;
 }
 
 /// Four epochs of five steps, all of one score, so that the first is the best; but that of step 15

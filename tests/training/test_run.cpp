@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <limits>
 #include <sstream>
 
@@ -12,6 +13,7 @@
 #include "tests/training/run_helpers.h"
 
 using gmlp::testing::ScratchFolder;
+using gmlp::testing::stop_at;
 using gmlp::testing::tiny_run;
 using gmlp::testing::train_with;
 
@@ -35,14 +37,6 @@ std::string timeless(const std::string& path) {
     result += line.substr(0, end) + "\n";
   }
   return result;
-}
-
-gmlp::TrainingRun::Hooks stop_at(int64_t step) {
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [step](gmlp::TrainingRun& run) {
-    if (run.progress.step == step) gmlp::set_stop_signal(SIGTERM);
-  };
-  return hooks;
 }
 
 const std::vector<std::string> kEverything = {"--epochs",
@@ -267,6 +261,22 @@ TEST_CASE("a non-empty run folder is refused and named, unless it may be overwri
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "2", "--overwrite"})) == 0);
   REQUIRE(gmlp::read_text(run + "/mine.txt") == "not a run's file");
   REQUIRE(gmlp::read_metrics(run + "/metrics.csv").back().step == 2);
+}
+
+TEST_CASE("a run does not overwrite the weights that it starts from, whatever leads to them") {
+  const ScratchFolder scratch;
+  const std::string run = scratch.file("run");
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "1"})) == 0);
+  const std::string weights = gmlp::read_text(run + "/checkpoints/last/model.safetensors");
+  std::filesystem::create_directory_symlink(run, scratch.file("link"));
+  for (const std::string& init :
+       {run + "/checkpoints/last", scratch.file("link/checkpoints/last/model.safetensors")}) {
+    REQUIRE_THROWS_WITH(train_with(tiny_run(run, {"--overwrite", "--init", init})),
+                        Catch::Matchers::Contains("starts from " + init));
+    REQUIRE(gmlp::read_text(run + "/checkpoints/last/model.safetensors") == weights);
+  }
+  REQUIRE(train_with(tiny_run(scratch.file("other"), {"--max-steps", "1", "--overwrite", "--init",
+                                                      run + "/checkpoints/last"})) == 0);
 }
 
 TEST_CASE("options that a resume may not change are refused by name") {

@@ -59,8 +59,9 @@ int start_runs(const FinetuneCommand& all, std::string& folder) {
   const FinetuneCommand one = command_of(all, 1);
   print_title(one, 1, all.options.runs);
   FinetuneRun run(one);
-  folder = RunFolder::create(all.options.out, "language", run.identity.model, all.options.task,
-                             all.options.overwrite);
+  const RunIdentity& identity = run.identity;
+  folder = RunFolder::create({all.options.out, identity.kind, identity.model, identity.data,
+                              all.options.overwrite, identity.weights});
   write_file_atomic(folder + "/config.toml", all.config);
   run.options.out = numbered_run(folder, 1);
   return train(run, folder);

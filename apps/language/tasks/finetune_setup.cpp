@@ -60,6 +60,7 @@ void FinetuneRun::load_weights_from(const std::string& source) {
   rules.new_head = true;
   for (const std::string& line : load_weights(body, checkpoint.model, rules)) note(line);
   note(fmt::format("weights taken from {}; the head is new", source));
+  identity.weights = source;
 }
 
 void FinetuneRun::open_files() {

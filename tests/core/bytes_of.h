@@ -1,0 +1,17 @@
+#pragma once
+// Numbers as a file holds them.
+
+#include <cstring>
+#include <initializer_list>
+#include <string>
+
+namespace gmlp {
+
+template <typename T>
+std::string bytes_of(std::initializer_list<T> values) {
+  std::string bytes(values.size() * sizeof(T), '\0');
+  std::memcpy(bytes.data(), values.begin(), bytes.size());
+  return bytes;
+}
+
+}  // namespace gmlp
