@@ -10,8 +10,6 @@ namespace gmlp {
 
 namespace {
 
-constexpr size_t kMostBytes = 140;  // of text on a line
-
 constexpr const char* kYellow = "\033[33m";
 constexpr const char* kGreen = "\033[32m";
 constexpr const char* kRed = "\033[31m";
@@ -78,7 +76,7 @@ std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int6
   std::string line;
   std::string run;  // of tokens that are not scored: together they are whole characters
   size_t bytes = 0;
-  for (int64_t i = 0; i < n && bytes < kMostBytes; ++i) {
+  for (int64_t i = 0; i < n && bytes < kMostShownBytes; ++i) {
     const size_t at = static_cast<size_t>(row * n + i);
     const int64_t target = batch.targets[at];
     if (target < 0) {
@@ -107,7 +105,7 @@ std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int6
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row) {
   const int64_t n = tokens_of(batch);
   std::string text;
-  for (int64_t i = 0; i < n && text.size() < kMostBytes; ++i) {
+  for (int64_t i = 0; i < n && text.size() < kMostShownBytes; ++i) {
     text += piece_text(tokenizer, batch.ids[static_cast<size_t>(row * n + i)]);
   }
   return one_line(text);

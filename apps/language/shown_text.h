@@ -9,6 +9,8 @@
 
 namespace gmlp {
 
+constexpr size_t kMostShownBytes = 140;  // of text on a line, but for the rest of the last token
+
 /// The text that one id stands for, the space before a word with it; special ids by name. May be a
 /// part of a character only.
 std::string piece_text(const Tokenizer& tokenizer, int64_t id);

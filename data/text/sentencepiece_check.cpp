@@ -187,14 +187,14 @@ uint64_t check_piece(std::string_view bytes, const std::string& name,
 }  // namespace
 
 SentencePieceFacts check_sentencepiece(std::string_view model, const std::string& name) {
-  constexpr uint64_t kUnknown = 2;
+  constexpr uint64_t kUnknownPiece = 2;
   SentencePieceFacts facts;
   std::unordered_set<std::string_view> known;
   int64_t unknowns = 0;
   Message message(model, name);
   while (message.next()) {
     if (message.is(1, Message::kBytes)) {
-      if (check_piece(message.bytes, name, known) == kUnknown) ++unknowns;
+      if (check_piece(message.bytes, name, known) == kUnknownPiece) ++unknowns;
     } else if (message.is(2, Message::kBytes)) {
       check_trainer(message.bytes, name);
     } else if (message.is(3, Message::kBytes)) {

@@ -49,10 +49,12 @@ std::string FinetuneRun::sample_text(int64_t row) const {
   std::string text;
   for (const int64_t id : ids) {
     if (id == tokenizer->special().pad) break;
+    if (text.size() >= kMostShownBytes) {
+      text += "…";
+      break;
+    }
     text += piece_text(*tokenizer, id);
   }
-  constexpr size_t kMostBytes = 140;
-  if (text.size() > kMostBytes) text = text.substr(0, kMostBytes) + "…";
   std::string wanted = "no answer";
   if (!is_span_task(task)) {
     wanted = task_labels(task)[static_cast<size_t>(target[0])];
