@@ -37,7 +37,7 @@ fetch_linux() {
 
 # ---- building ----
 
-cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo \
+cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAKE_UNITY_BUILD=ON \
   -D CMAKE_CXX_FLAGS="-include \"$PWD/tests/setup/emulated_bf16.h\""
 cmake --build "$build/tests" --target "${tests[@]}"
 

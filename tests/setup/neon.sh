@@ -40,7 +40,8 @@ fetch_libraries() {
 
 # ---- building and running ----
 
-cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAKE_SYSTEM_NAME=Linux \
+cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAKE_UNITY_BUILD=ON \
+  -D CMAKE_SYSTEM_NAME=Linux \
   -D CMAKE_SYSTEM_PROCESSOR=aarch64 -D CMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
   -D CMAKE_FIND_ROOT_PATH="$build/sysroot;$cross_root" -D CMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER \
   -D CMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -D CMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \
