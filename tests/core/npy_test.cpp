@@ -7,8 +7,8 @@
 #include "core/file.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/core/bytes_of.h"
-#include "tests/core/temporary_folder.h"
 #include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp {
 namespace {

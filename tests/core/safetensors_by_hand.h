@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/safetensors.h"
-#include "tests/core/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp {
 

@@ -11,8 +11,8 @@
 #include "tests/core/allocation_peak.h"
 #include "tests/core/bytes_of.h"
 #include "tests/core/safetensors_by_hand.h"
-#include "tests/core/temporary_folder.h"
 #include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp {
 namespace {

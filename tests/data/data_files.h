@@ -1,18 +1,15 @@
 #pragma once
-// Small files for the data tests: a folder that vanishes, and writers of tiny images, independent
-// of the readers under test.
+// Small files for the data tests: writers of tiny images, independent of the readers under test.
 
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <unistd.h>
 #include <zlib.h>
 
 #include "core/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp_test {
 
@@ -22,36 +19,9 @@ inline Bytes bytes_of(std::string_view text) {
   return {text.begin(), text.end()};
 }
 
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gmlp_data_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  std::string path(const std::string& name = "") const { return (path_ / name).string(); }
-  void write(const std::string& name, const Bytes& bytes) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream file(path_ / name, std::ios::binary);
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
 /// The message of the InputError that `action` throws; empty when it throws none.
 inline std::string input_error(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const gmlp::InputError& error) {
-    return error.what();
-  }
-  return "";
+  return gmlp::message_of<gmlp::InputError>(action);
 }
 
 inline void append_be32(Bytes& bytes, uint32_t value) {

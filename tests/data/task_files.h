@@ -1,5 +1,5 @@
 #pragma once
-// For the tests of tasks: a tokenizer of whole words, and files from strings.
+// For the tests of tasks: a tokenizer of whole words.
 
 #include <algorithm>
 #include <string>
@@ -7,8 +7,6 @@
 #include <vector>
 
 #include "data/text/tokenizer.h"
-#include "tests/data/data_files.h"
-#include "tests/support/catch.h"
 
 namespace gmlp_test {
 
@@ -37,9 +35,5 @@ class WordTokenizer : public gmlp::Tokenizer {
 
   gmlp::SpecialIds special_ = {0, 1, 2, 3, 4};
 };
-
-inline void write_text(const TempFolder& folder, const std::string& name, std::string_view text) {
-  folder.write(name, bytes_of(text));
-}
 
 }  // namespace gmlp_test

@@ -14,6 +14,7 @@
 
 using gmlp::CorpusOptions;
 using gmlp::open_tokens;
+using gmlp::TemporaryFolder;
 using gmlp::Tokenizer;
 using gmlp::TokenRow;
 using gmlp_test::Bytes;
@@ -21,7 +22,6 @@ using gmlp_test::bytes_of;
 using gmlp_test::check_holds;
 using gmlp_test::gzip;
 using gmlp_test::input_error;
-using gmlp_test::TempFolder;
 
 namespace {
 
@@ -44,16 +44,16 @@ std::vector<int64_t> ids_of(const TokenRow& row) {
 
 /// A folder with text and a cache, and what opening them says.
 struct Corpus {
-  TempFolder folder;
+  TemporaryFolder folder;
   std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer("bytes");
   std::vector<std::string> notes;
 
   TokenRow open(const std::vector<std::string>& names) {
     CorpusOptions options;
-    options.cache_dir = folder.path("cache");
+    options.cache_dir = folder / "cache";
     std::vector<std::string> paths;
     paths.reserve(names.size());
-    for (const std::string& name : names) paths.push_back(folder.path(name));
+    for (const std::string& name : names) paths.push_back(folder / name);
     notes.clear();
     return open_tokens(paths, *tokenizer, options, &notes);
   }
@@ -63,7 +63,7 @@ struct Corpus {
   std::vector<std::string> cached() const {
     std::vector<std::string> paths;
     for (const std::filesystem::directory_entry& entry :
-         std::filesystem::directory_iterator(folder.path("cache"))) {
+         std::filesystem::directory_iterator(folder / "cache")) {
       paths.push_back(entry.path().string());
     }
     return paths;
@@ -73,22 +73,22 @@ struct Corpus {
 }  // namespace
 
 TEST_CASE("text reads alike plain and gzipped, but for a byte order mark") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   std::string text;
   for (int i = 0; i < 200'000; ++i) text += "line " + std::to_string(i) + " \u00e9\r\n";
-  folder.write("a.txt", bytes_of(text));
+  folder.write("a.txt", text);
   folder.write("a.txt.gz", gzip(bytes_of(text)));
   folder.write("a.dz", gzip(bytes_of("\xEF\xBB\xBF" + text)));
-  CHECK(whole_text(folder.path("a.txt")) == text);
-  CHECK(whole_text(folder.path("a.txt.gz")) == text);
-  CHECK(whole_text(folder.path("a.dz")) == text);
-  folder.write("mark.txt", bytes_of("\xEF\xBB\xBF"));
-  CHECK(whole_text(folder.path("mark.txt")).empty());
+  CHECK(whole_text(folder / "a.txt") == text);
+  CHECK(whole_text(folder / "a.txt.gz") == text);
+  CHECK(whole_text(folder / "a.dz") == text);
+  folder.write("mark.txt", "\xEF\xBB\xBF");
+  CHECK(whole_text(folder / "mark.txt").empty());
   // One line that is longer than any part: cut between characters.
   std::string line;
   while (line.size() < 18'000'000) line += "\u65e5\u672c";
-  folder.write("line.txt", bytes_of(line));
-  CHECK(whole_text(folder.path("line.txt")) == line);
+  folder.write("line.txt", line);
+  CHECK(whole_text(folder / "line.txt") == line);
 }
 
 TEST_CASE("a part of text ends behind a newline, a space or a whole character") {
@@ -103,23 +103,23 @@ TEST_CASE("a part of text ends behind a newline, a space or a whole character") 
 }
 
 TEST_CASE("text that is not UTF-8 is refused by file and byte") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string good(3'000'000, 'x');
-  folder.write("bad.txt", bytes_of(good + "\xFF"));
-  check_holds(read_error(folder.path("bad.txt")), "bad.txt: byte 3000000 (0xff) is not UTF-8");
-  folder.write("nul.txt", bytes_of(good + std::string("\n\0", 2)));
-  check_holds(read_error(folder.path("nul.txt")), "nul.txt: byte 3000001 is NUL");
-  folder.write("marked.txt", bytes_of("\xEF\xBB\xBFx\xFF"));
-  check_holds(read_error(folder.path("marked.txt")), "marked.txt: byte 4 ");
-  folder.write("cut.txt", bytes_of("x\xC3"));
-  check_holds(read_error(folder.path("cut.txt")), "cut.txt: byte 1 ");
-  check_holds(read_error(folder.path("none.txt")), "none.txt: does not exist");
+  folder.write("bad.txt", good + "\xFF");
+  check_holds(read_error(folder / "bad.txt"), "bad.txt: byte 3000000 (0xff) is not UTF-8");
+  folder.write("nul.txt", good + std::string("\n\0", 2));
+  check_holds(read_error(folder / "nul.txt"), "nul.txt: byte 3000001 is NUL");
+  folder.write("marked.txt", "\xEF\xBB\xBFx\xFF");
+  check_holds(read_error(folder / "marked.txt"), "marked.txt: byte 4 ");
+  folder.write("cut.txt", "x\xC3");
+  check_holds(read_error(folder / "cut.txt"), "cut.txt: byte 1 ");
+  check_holds(read_error(folder / "none.txt"), "none.txt: does not exist");
   check_holds(read_error(folder.path()), "is a folder");
   check_holds(read_error("/dev/null"), "/dev/null: is no regular file");
 }
 
 TEST_CASE("a damaged gzip file is an error, wherever it is cut") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   std::string text;
   gmlp::Random random(1, gmlp::Purpose::kSample);
   for (int i = 0; i < 300; ++i) text += std::to_string(random.below(1'000'000)) + "\n";
@@ -127,18 +127,18 @@ TEST_CASE("a damaged gzip file is an error, wherever it is cut") {
   for (size_t length = 2; length < whole.size(); length += 7) {
     INFO(length);
     folder.write("t.gz", Bytes(whole.begin(), whole.begin() + static_cast<int64_t>(length)));
-    CHECK(read_error(folder.path("t.gz")).find("t.gz") != std::string::npos);
+    CHECK(read_error(folder / "t.gz").find("t.gz") != std::string::npos);
   }
   Bytes flipped = whole;
   flipped[flipped.size() - 6] ^= 1;  // in the checksum
   folder.write("t.gz", flipped);
-  check_holds(read_error(folder.path("t.gz")), "incorrect data check");
+  check_holds(read_error(folder / "t.gz"), "incorrect data check");
 }
 
 TEST_CASE("a corpus is its files one after the other, and is taken from the cache") {
   Corpus corpus;
-  corpus.folder.write("a.txt", bytes_of("one two\n"));
-  corpus.folder.write("b.txt", bytes_of("three"));
+  corpus.folder.write("a.txt", "one two\n");
+  corpus.folder.write("b.txt", "three");
   const TokenRow first = corpus.open({"a.txt", "b.txt"});
   CHECK(!corpus.from_cache());
   CHECK(corpus.tokenizer->decode(ids_of(first)) == "one two\nthree");
@@ -151,7 +151,7 @@ TEST_CASE("a corpus is its files one after the other, and is taken from the cach
   // Another order, another text, another tokenizer: none of them is in the cache.
   corpus.open({"b.txt", "a.txt"});
   CHECK(!corpus.from_cache());
-  corpus.folder.write("b.txt", bytes_of("Three"));
+  corpus.folder.write("b.txt", "Three");
   corpus.open({"a.txt", "b.txt"});
   CHECK(!corpus.from_cache());
   corpus.tokenizer = gmlp::make_chars_tokenizer({'T', 'e', 'h', 'r'}, "t");
@@ -166,7 +166,7 @@ TEST_CASE("a damaged cache file is found and made again") {
   Corpus corpus;
   std::string text;
   for (int i = 0; i < 100; ++i) text += "some words " + std::to_string(i) + "\n";
-  corpus.folder.write("t.txt", bytes_of(text));
+  corpus.folder.write("t.txt", text);
   const std::vector<int64_t> expected = ids_of(corpus.open({"t.txt"}));
   const std::string path = corpus.cached().at(0);
   const std::string whole = gmlp::read_text(path);
@@ -193,8 +193,8 @@ TEST_CASE("a damaged cache file is found and made again") {
 
 TEST_CASE("a corpus needs no cache") {
   Corpus corpus;
-  corpus.folder.write("t.txt", bytes_of("some words"));
-  corpus.folder.write("cache", bytes_of("a file where the folder should be"));
+  corpus.folder.write("t.txt", "some words");
+  corpus.folder.write("cache", "a file where the folder should be");
   const TokenRow row = corpus.open({"t.txt"});
   CHECK(row.size() == 10);
   check_holds(corpus.notes.at(0), "not kept");
@@ -213,16 +213,16 @@ TEST_CASE("large vocabularies take four bytes an id") {
 }
 
 TEST_CASE("a cache whose positions in the text do not rise is not used") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const gmlp::TokenKey key{1, 2, 300};
   const auto reason_for = [&](int64_t second, int64_t text_bytes) {
     gmlp::TokenWriter writer(300);
     for (int64_t i = 0; i < 2 * gmlp::kTokenBlock; ++i) {
       writer.add(i, i < gmlp::kTokenBlock ? 100 : second);
     }
-    gmlp::write_file_atomic(folder.path("cache"), writer.finish(key, text_bytes));
+    gmlp::write_file_atomic(folder / "cache", writer.finish(key, text_bytes));
     std::string reason;
-    gmlp::map_tokens(folder.path("cache"), key, reason);
+    gmlp::map_tokens(folder / "cache", key, reason);
     return reason;
   };
   CHECK(reason_for(100, 200).empty());
@@ -236,7 +236,7 @@ TEST_CASE("a row knows the bytes of its parts") {
   Corpus corpus;
   std::string text;
   for (int i = 0; i < 300; ++i) text += "\u65e5\u672c ab";
-  corpus.folder.write("t.txt", bytes_of(text));
+  corpus.folder.write("t.txt", text);
   corpus.tokenizer = gmlp::make_chars_tokenizer({' ', 'a', 'b', U'\u65e5', U'\u672c'}, "t");
   const TokenRow row = corpus.open({"t.txt"});
   REQUIRE(row.size() == 1500);
@@ -249,14 +249,14 @@ TEST_CASE("a row knows the bytes of its parts") {
 }
 
 TEST_CASE("the end of a text is for validation unless there is a text for that") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   folder.write("novel.txt.gz", gzip(bytes_of(std::string(6400, 'a') + std::string(6400, 'b'))));
-  folder.write("other.txt", bytes_of("ccc"));
+  folder.write("other.txt", "ccc");
   const std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer("bytes");
   CorpusOptions options;
-  options.cache_dir = folder.path("cache");
+  options.cache_dir = folder / "cache";
   options.val_fraction = 0.25;
-  const std::string novel = folder.path("novel.txt.gz");
+  const std::string novel = folder / "novel.txt.gz";
   const gmlp::TextSplits own = gmlp::open_corpus({novel}, {}, *tokenizer, options);
   CHECK(own.name == "novel");
   CHECK(own.train.size() == 9600);
@@ -264,7 +264,7 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
   CHECK(own.val.size() == 3200);
   CHECK(own.val.text_bytes() == 3200);
   CHECK(own.val[0] == 'b');
-  const std::string other = folder.path("other.txt");
+  const std::string other = folder / "other.txt";
   const gmlp::TextSplits two = gmlp::open_corpus({novel, other}, {other}, *tokenizer, options);
   CHECK(two.name == "novel+1");
   CHECK(two.train.size() == 12'803);
@@ -276,14 +276,14 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
 
 TEST_CASE("a text without tokens is refused and encoding can be stopped") {
   Corpus corpus;
-  corpus.folder.write("empty.txt", {});
+  corpus.folder.write("empty.txt", "");
   check_holds(input_error([&] { corpus.open({"empty.txt"}); }), "empty.txt: holds no text");
   check_holds(input_error([&] { corpus.open({}); }), "names no file");
-  corpus.folder.write("t.txt", bytes_of("words"));
+  corpus.folder.write("t.txt", "words");
   CorpusOptions options;
-  options.cache_dir = corpus.folder.path("cache");
+  options.cache_dir = corpus.folder / "cache";
   options.check_stop = [] { throw std::domain_error("stopped"); };
-  CHECK_THROWS_AS(open_tokens({corpus.folder.path("t.txt")}, *corpus.tokenizer, options, nullptr),
+  CHECK_THROWS_AS(open_tokens({corpus.folder / "t.txt"}, *corpus.tokenizer, options, nullptr),
                   std::domain_error);
-  CHECK(!std::filesystem::exists(corpus.folder.path("cache")));
+  CHECK(!std::filesystem::exists(corpus.folder / "cache"));
 }

@@ -14,6 +14,7 @@
 using gmlp::DataOptions;
 using gmlp::DataSplits;
 using gmlp::open_dataset;
+using gmlp::TemporaryFolder;
 using gmlp_test::Bytes;
 using gmlp_test::check_holds;
 using gmlp_test::input_error;
@@ -21,11 +22,10 @@ using gmlp_test::plain_png;
 using gmlp_test::png_data;
 using gmlp_test::png_file;
 using gmlp_test::png_header;
-using gmlp_test::TempFolder;
 
 namespace {
 
-void check_folder_error(const TempFolder& folder, const std::string& words,
+void check_folder_error(const TemporaryFolder& folder, const std::string& words,
                         const DataOptions& options = {}) {
   const std::string message =
       input_error([&] { open_dataset("folder:" + folder.path(), options); });
@@ -33,7 +33,7 @@ void check_folder_error(const TempFolder& folder, const std::string& words,
 }
 
 /// Pictures whose red byte is their number.
-void write_images(const TempFolder& folder, const std::string& place, uint8_t first,
+void write_images(const TemporaryFolder& folder, const std::string& place, uint8_t first,
                   uint8_t count) {
   for (uint8_t i = 0; i < count; ++i) {
     const uint8_t red = static_cast<uint8_t>(first + i);
@@ -41,7 +41,7 @@ void write_images(const TempFolder& folder, const std::string& place, uint8_t fi
   }
 }
 
-void write_two_parts(const TempFolder& folder) {
+void write_two_parts(const TemporaryFolder& folder) {
   write_images(folder, "train/cat", 0, 2);
   write_images(folder, "train/ape", 10, 2);
   write_images(folder, "train/dog", 20, 1);
@@ -58,7 +58,7 @@ std::set<int> reds(const gmlp::ImageDataset& set) {
 }  // namespace
 
 TEST_CASE("class names are sorted and val's folders are matched by name") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_two_parts(folder);
   folder.write("train/cat/notes.txt", {1});
   folder.write("train/cat/.hidden", {1});
@@ -76,7 +76,7 @@ TEST_CASE("class names are sorted and val's folders are matched by name") {
 }
 
 TEST_CASE("a folder without val is split by seed, class by class, the same way every time") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_images(folder, "a", 0, 10);
   write_images(folder, "b", 100, 20);
   const std::string spec = "folder:" + folder.path();
@@ -96,33 +96,34 @@ TEST_CASE("a folder without val is split by seed, class by class, the same way e
 }
 
 TEST_CASE("everything wrong with a folder of images is an error with its remedy") {
-  const auto broken = [](const std::function<void(TempFolder&)>& change, const std::string& words) {
-    TempFolder folder;
+  const auto broken = [](const std::function<void(TemporaryFolder&)>& change,
+                         const std::string& words) {
+    TemporaryFolder folder;
     write_two_parts(folder);
     change(folder);
     check_folder_error(folder, words);
   };
-  broken([](TempFolder& f) { f.write("train/cat/x.gif", {1}); }, "not a .png");
-  broken([](TempFolder& f) { f.write("train/x.png", {1}); }, "beside the class folders");
-  broken([](TempFolder& f) { write_images(f, "train/cat/more", 0, 1); }, "within a class");
-  broken([](TempFolder& f) { std::filesystem::create_directory(f.path("train/eel")); },
+  broken([](TemporaryFolder& f) { f.write("train/cat/x.gif", {1}); }, "not a .png");
+  broken([](TemporaryFolder& f) { f.write("train/x.png", {1}); }, "beside the class folders");
+  broken([](TemporaryFolder& f) { write_images(f, "train/cat/more", 0, 1); }, "within a class");
+  broken([](TemporaryFolder& f) { std::filesystem::create_directory(f / "train/eel"); },
          "a class without images");
-  broken([](TempFolder& f) { write_images(f, "val/eel", 0, 1); }, "no such class in train/");
-  broken([](TempFolder& f) { std::filesystem::remove_all(f.path("val")); }, "no val/");
-  broken([](TempFolder& f) { f.write("train/cat/bad.png", {1, 2}); }, "--skip-bad");
-  TempFolder empty;
+  broken([](TemporaryFolder& f) { write_images(f, "val/eel", 0, 1); }, "no such class in train/");
+  broken([](TemporaryFolder& f) { std::filesystem::remove_all(f / "val"); }, "no val/");
+  broken([](TemporaryFolder& f) { f.write("train/cat/bad.png", {1, 2}); }, "--skip-bad");
+  TemporaryFolder empty;
   check_folder_error(empty, "no class folders");
-  TempFolder nested;
+  TemporaryFolder nested;
   write_images(nested, "Dataset/a", 0, 2);
-  check_folder_error(nested, "did you mean folder:" + nested.path("Dataset"));
-  TempFolder single;
+  check_folder_error(nested, "did you mean folder:" + nested / "Dataset");
+  TemporaryFolder single;
   write_images(single, "a", 0, 1);
   write_images(single, "b", 0, 2);
   check_folder_error(single, "one image cannot be split");
 }
 
 TEST_CASE("bad images are left out up to the number allowed, and noted") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_two_parts(folder);
   Bytes cut = plain_png(4, 1, 2, 3);
   cut.pop_back();
@@ -143,7 +144,7 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
 }
 
 TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_two_parts(folder);
   Bytes rows;
   for (int y = 0; y < 60; ++y) {
@@ -158,7 +159,7 @@ TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {
   CHECK(splits.width == 30);
   CHECK(splits.train->image(0).bytes == splits.train->image(0).bytes);
   // What `predict` does with a file of its own.
-  const gmlp::Image photo = gmlp::decode_image(folder.path("train/ape/0.png"));
+  const gmlp::Image photo = gmlp::decode_image(folder / "train/ape/0.png");
   CHECK(gmlp::shrink_photo(photo, 20).bytes == splits.train->image(0).bytes);
   CHECK(gmlp::shrink_photo(photo, 0).bytes == photo.bytes);
   CHECK(gmlp::shrink_photo(photo, 60).bytes == photo.bytes);

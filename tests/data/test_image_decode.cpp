@@ -7,6 +7,7 @@
 
 using gmlp::decode_image_bytes;
 using gmlp::Image;
+using gmlp::TemporaryFolder;
 using gmlp_test::append;
 using gmlp_test::append_le32;
 using gmlp_test::Bytes;
@@ -16,7 +17,6 @@ using gmlp_test::png_chunk;
 using gmlp_test::png_data;
 using gmlp_test::png_file;
 using gmlp_test::png_header;
-using gmlp_test::TempFolder;
 using gmlp_test::TinyJpeg;
 
 namespace {
@@ -216,11 +216,11 @@ TEST_CASE("random damage to any of the three formats never crashes the decoder")
 }
 
 TEST_CASE("an absent, empty or foreign file is named") {
-  TempFolder folder;
-  CHECK(input_error([&] { gmlp::decode_image(folder.path("none.png")); }).find("none.png") !=
+  TemporaryFolder folder;
+  CHECK(input_error([&] { gmlp::decode_image(folder / "none.png"); }).find("none.png") !=
         std::string::npos);
-  folder.write("empty.png", {});
-  CHECK(input_error([&] { gmlp::decode_image(folder.path("empty.png")); }).find("is empty") !=
+  folder.write("empty.png", "");
+  CHECK(input_error([&] { gmlp::decode_image(folder / "empty.png"); }).find("is empty") !=
         std::string::npos);
   mentions({'G', 'I', 'F', '8', '9', 'a'}, "not a PNG, JPEG or BMP");
 }

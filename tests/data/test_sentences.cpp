@@ -2,6 +2,7 @@
 #include "data/tasks/sentences.h"
 #include "data/tasks/tsv.h"
 #include "tests/data/check_holds.h"
+#include "tests/data/data_files.h"
 #include "tests/data/shared_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
@@ -9,18 +10,17 @@
 using gmlp::SentenceSet;
 using gmlp::SentenceSplits;
 using gmlp::Task;
+using gmlp::TemporaryFolder;
 using gmlp_test::check_holds;
 using gmlp_test::input_error;
 using gmlp_test::shared_file;
-using gmlp_test::TempFolder;
-using gmlp_test::write_text;
 
 namespace {
 
 SentenceSet read_sst2(const std::string& text) {
-  const TempFolder folder;
-  write_text(folder, "dev.tsv", text);
-  return read_sentences(Task::kSst2, folder.path("dev.tsv"), "dev", true);
+  const TemporaryFolder folder;
+  folder.write("dev.tsv", text);
+  return read_sentences(Task::kSst2, folder / "dev.tsv", "dev", true);
 }
 
 void check_sst2_error(const std::string& text, const std::string& words) {
@@ -57,9 +57,9 @@ TEST_CASE("a byte order mark, CR LF throughout and a missing last line end chang
 }
 
 TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are counted") {
-  const TempFolder folder;
-  write_text(folder, "train.tsv", kMnli);
-  write_text(folder, "dev_matched.tsv", kMnli);
+  const TemporaryFolder folder;
+  folder.write("train.tsv", kMnli);
+  folder.write("dev_matched.tsv", kMnli);
   const SentenceSplits one = open_sentences(Task::kMnli, folder.path(), true);
   REQUIRE(one.train.examples.size() == 2);
   CHECK(one.train.skipped == 1);
@@ -68,7 +68,7 @@ TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are 
   CHECK(one.train.examples[1].label == 2);
   CHECK(one.dev.size() == 1);
   CHECK(one.notes.size() == 3);  // no mismatched set, and two sets with a pair left out
-  write_text(folder, "dev_mismatched.tsv", kMnli);
+  folder.write("dev_mismatched.tsv", kMnli);
   const SentenceSplits two = open_sentences(Task::kMnli, folder.path(), false);
   REQUIRE(two.dev.size() == 2);
   CHECK(two.dev[1].name == "mismatched");
@@ -76,9 +76,9 @@ TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are 
 }
 
 TEST_CASE("a test file without labels is read when none are wanted") {
-  const TempFolder folder;
-  write_text(folder, "test.tsv", "index\tsentence\n0\tgood\n");
-  const SentenceSet set = read_sentences(Task::kSst2, folder.path("test.tsv"), "test", false);
+  const TemporaryFolder folder;
+  folder.write("test.tsv", "index\tsentence\n0\tgood\n");
+  const SentenceSet set = read_sentences(Task::kSst2, folder / "test.tsv", "test", false);
   CHECK(set.examples.at(0).first == "good");
   CHECK(set.examples.at(0).label == -1);
 }
@@ -106,9 +106,9 @@ TEST_CASE("malformed tsv files are errors that name line, reason and remedy") {
 }
 
 TEST_CASE("a task's folder and files that are absent are named") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   CHECK(input_error([&] {
-          open_sentences(Task::kSst2, folder.path("no"), true);
+          open_sentences(Task::kSst2, folder / "no", true);
         }).find("no such folder") != std::string::npos);
   CHECK(input_error([&] { open_sentences(Task::kSst2, folder.path(), true); }).find("train.tsv") !=
         std::string::npos);

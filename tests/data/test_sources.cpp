@@ -12,6 +12,7 @@
 
 using gmlp::DataSplits;
 using gmlp::open_dataset;
+using gmlp::TemporaryFolder;
 using gmlp_test::append;
 using gmlp_test::append_be32;
 using gmlp_test::append_le32;
@@ -19,7 +20,6 @@ using gmlp_test::Bytes;
 using gmlp_test::check_holds;
 using gmlp_test::gzip;
 using gmlp_test::input_error;
-using gmlp_test::TempFolder;
 
 namespace {
 
@@ -52,7 +52,7 @@ Bytes idx_labels(uint32_t count, const Bytes& labels) {
 }
 
 /// A good MNIST folder of three and two images.
-void write_mnist(const TempFolder& folder) {
+void write_mnist(const TemporaryFolder& folder) {
   folder.write("train-images-idx3-ubyte", idx_images(3, 3));
   folder.write("train-labels-idx1-ubyte", idx_labels(3, {0, 9, 5}));
   folder.write("t10k-images-idx3-ubyte.gz", gzip(idx_images(2, 2)));
@@ -73,7 +73,7 @@ Bytes cifar_records(int64_t label_bytes, const Bytes& labels) {
   return bytes;
 }
 
-void write_cifar10(const TempFolder& folder) {
+void write_cifar10(const TemporaryFolder& folder) {
   folder.write("batches.meta.txt", text("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n"));
   for (int i = 1; i <= 5; ++i) {
     folder.write("data_batch_" + std::to_string(i) + ".bin",
@@ -99,7 +99,7 @@ Bytes int32s(const std::vector<uint32_t>& values) {
   return bytes;
 }
 
-void write_arrays(const TempFolder& folder) {
+void write_arrays(const TemporaryFolder& folder) {
   folder.write("train_images.npy",
                npy("|u1", "(2, 1, 2, 3)", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
   folder.write("train_labels.npy", npy("<i4", "(2,)", int32s({0, 2})));
@@ -136,7 +136,7 @@ TEST_CASE("Fashion-MNIST's records have the checksums of the original") {
 }
 
 TEST_CASE("an idx folder reads plain and gzipped files alike") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_mnist(folder);
   const DataSplits splits = open_dataset("mnist:" + folder.path(), {});
   CHECK(splits.train->size() == 3);
@@ -147,13 +147,13 @@ TEST_CASE("an idx folder reads plain and gzipped files alike") {
 }
 
 TEST_CASE("every malformed idx file is refused with its reason") {
-  TempFolder folder;
+  TemporaryFolder folder;
   const std::string spec = "mnist:" + folder.path();
   const auto broken = [&](const std::string& name, const Bytes& bytes, const std::string& words) {
     write_mnist(folder);
     folder.write(name, bytes);
     check_source_error(spec, words);
-    std::filesystem::remove(folder.path(name));
+    std::filesystem::remove(folder / name);
   };
   broken("train-images-idx3-ubyte", idx_labels(8, Bytes(8)), "another kind of file");
   broken("train-images-idx3-ubyte", {0, 0, 8}, "shorter than its header");
@@ -182,7 +182,7 @@ TEST_CASE("every malformed idx file is refused with its reason") {
 }
 
 TEST_CASE("CIFAR-10's planes become pixels") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_cifar10(folder);
   const DataSplits splits = open_dataset("cifar10:" + folder.path(), {});
   CHECK(splits.train->size() == 10);
@@ -195,7 +195,7 @@ TEST_CASE("CIFAR-10's planes become pixels") {
 }
 
 TEST_CASE("CIFAR-100 takes the fine label") {
-  TempFolder folder;
+  TemporaryFolder folder;
   std::string names;
   for (int i = 0; i < 100; ++i) names += "class" + std::to_string(i) + "\r\n";
   folder.write("fine_label_names.txt", text(names));
@@ -208,7 +208,7 @@ TEST_CASE("CIFAR-100 takes the fine label") {
 }
 
 TEST_CASE("every malformed CIFAR file is refused with its reason") {
-  TempFolder folder;
+  TemporaryFolder folder;
   const std::string spec = "cifar10:" + folder.path();
   const auto broken = [&](const std::string& name, const Bytes& bytes, const std::string& words) {
     write_cifar10(folder);
@@ -221,12 +221,12 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
   broken("test_batch.bin", cifar_records(1, {0, 10}), "label 10 of image 1");
   broken("batches.meta.txt", text("a\nb\n"), "2 class names, not 10");
   write_cifar10(folder);
-  std::filesystem::remove(folder.path("data_batch_5.bin"));
+  std::filesystem::remove(folder / "data_batch_5.bin");
   check_source_error(spec, "data_batch_5.bin");
 }
 
 TEST_CASE("arrays give bytes and floats as they are") {
-  TempFolder folder;
+  TemporaryFolder folder;
   write_arrays(folder);
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
   CHECK(splits.width == 2);
@@ -241,7 +241,7 @@ TEST_CASE("arrays give bytes and floats as they are") {
 }
 
 TEST_CASE("every malformed array is refused with its reason") {
-  TempFolder folder;
+  TemporaryFolder folder;
   const std::string spec = "arrays:" + folder.path();
   const auto broken = [&](const std::string& name, const Bytes& bytes, const std::string& words) {
     write_arrays(folder);

@@ -2,6 +2,7 @@
 #include "data/tasks/squad.h"
 #include "data/tasks/squad_metrics.h"
 #include "tests/data/check_holds.h"
+#include "tests/data/data_files.h"
 #include "tests/data/shared_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
@@ -10,11 +11,10 @@ using gmlp::SquadQuestion;
 using gmlp::SquadReading;
 using gmlp::SquadScores;
 using gmlp::SquadSet;
+using gmlp::TemporaryFolder;
 using gmlp_test::check_holds;
 using gmlp_test::input_error;
 using gmlp_test::shared_file;
-using gmlp_test::TempFolder;
-using gmlp_test::write_text;
 
 namespace {
 
@@ -28,9 +28,9 @@ std::string squad_file(const std::string& qas) {
 }
 
 SquadSet read(const std::string& text, const SquadReading& reading) {
-  const TempFolder folder;
-  write_text(folder, "dev.json", text);
-  return gmlp::read_squad(folder.path("dev.json"), reading);
+  const TemporaryFolder folder;
+  folder.write("dev.json", text);
+  return gmlp::read_squad(folder / "dev.json", reading);
 }
 
 void check_squad_error(const std::string& text, const std::string& words,

@@ -8,11 +8,10 @@
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
+using gmlp::TemporaryFolder;
 using gmlp::Tokenizer;
-using gmlp_test::bytes_of;
 using gmlp_test::check_holds;
 using gmlp_test::input_error;
-using gmlp_test::TempFolder;
 
 namespace {
 
@@ -132,23 +131,23 @@ TEST_CASE("masks typed into a text become the mask's id only where they are aske
 }
 
 TEST_CASE("what is no tokenizer is refused with a hint") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto error = [](const std::string& spec) {
     return input_error([&] { gmlp::open_tokenizer(spec); });
   };
   check_holds(error("words"), "words: is no tokenizer");
-  check_holds(error(folder.path("absent.model")), "absent.model: cannot be opened");
+  check_holds(error(folder / "absent.model"), "absent.model: cannot be opened");
   check_holds(input_error([&] { gmlp::open_stored_tokenizer(folder.path()); }),
               "holds no tokenizer");
-  gmlp::write_file_atomic(folder.path("tokenizer.json"), kChars);
+  gmlp::write_file_atomic(folder / "tokenizer.json", kChars);
   CHECK(gmlp::open_stored_tokenizer(folder.path())->vocab() == 12);
 }
 
 TEST_CASE("characters are trained in the order of Unicode, the rarest left out") {
-  const TempFolder folder;
-  folder.write("a.txt", bytes_of("bbb aaa\nbé"));
-  folder.write("b.txt", bytes_of("aaaa é"));
-  const std::vector<std::string> files = {folder.path("a.txt"), folder.path("b.txt")};
+  const TemporaryFolder folder;
+  folder.write("a.txt", "bbb aaa\nbé");
+  folder.write("b.txt", "aaaa é");
+  const std::vector<std::string> files = {folder / "a.txt", folder / "b.txt"};
   CHECK(gmlp::train_tokenizer(files, {"chars", 0}) ==
         "{\"type\":\"chars\",\"characters\":[\"\\n\",\" \",\"a\",\"b\",\"é\"]}\n");
   // Two each of space and é: the smaller one stays.

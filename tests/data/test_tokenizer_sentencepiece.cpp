@@ -11,9 +11,9 @@
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
+using gmlp::TemporaryFolder;
 using gmlp::Tokenizer;
 using gmlp_test::input_error;
-using gmlp_test::TempFolder;
 
 namespace {
 
@@ -35,9 +35,9 @@ std::string made_text(int64_t sentences) {
 
 std::string trained_model() {
   static const std::string model = [] {
-    const TempFolder folder;
-    gmlp::write_file_atomic(folder.path("t.txt"), made_text(500));
-    return gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 320});
+    const TemporaryFolder folder;
+    gmlp::write_file_atomic(folder / "t.txt", made_text(500));
+    return gmlp::train_tokenizer({folder / "t.txt"}, {"sentencepiece", 320});
   }();
   return model;
 }
@@ -100,36 +100,36 @@ TEST_CASE("a trained sentencepiece model has its special ids inside and round-tr
 }
 
 TEST_CASE("the same text trains the same sentencepiece model") {
-  const TempFolder folder;
-  gmlp::write_file_atomic(folder.path("other_name.txt"), made_text(500));
-  CHECK(gmlp::train_tokenizer({folder.path("other_name.txt")}, {"sentencepiece", 320}) ==
+  const TemporaryFolder folder;
+  gmlp::write_file_atomic(folder / "other_name.txt", made_text(500));
+  CHECK(gmlp::train_tokenizer({folder / "other_name.txt"}, {"sentencepiece", 320}) ==
         trained_model());
 }
 
 TEST_CASE("a bpe model trains, round-trips and is not the unigram one") {
-  const TempFolder folder;
-  gmlp::write_file_atomic(folder.path("t.txt"), made_text(500));
+  const TemporaryFolder folder;
+  gmlp::write_file_atomic(folder / "t.txt", made_text(500));
   const std::string model =
-      gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 320, "bpe"});
+      gmlp::train_tokenizer({folder / "t.txt"}, {"sentencepiece", 320, "bpe"});
   CHECK(model != trained_model());
   const std::unique_ptr<Tokenizer> tokenizer = read(model);
   CHECK(tokenizer->vocab() == 320);
   const std::string text = "bako ritenlo \u65e5.";
   CHECK(tokenizer->decode(tokenizer->encode_ids(text)) == text);
   CHECK(input_error([&] {
-          gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 9000, "bpe"});
+          gmlp::train_tokenizer({folder / "t.txt"}, {"sentencepiece", 9000, "bpe"});
         }).find("--vocab-size 9000: SentencePiece cannot train") == 0);
   CHECK(input_error([&] {
-          gmlp::train_tokenizer({folder.path("t.txt")}, {"sentencepiece", 320, "word"});
+          gmlp::train_tokenizer({folder / "t.txt"}, {"sentencepiece", 320, "word"});
         }).find("--model-type word: must be unigram or bpe") == 0);
 }
 
 TEST_CASE("a vocabulary that the text does not give is an error") {
-  const TempFolder folder;
-  gmlp::write_file_atomic(folder.path("t.txt"), "only a few words\n");
+  const TemporaryFolder folder;
+  gmlp::write_file_atomic(folder / "t.txt", "only a few words\n");
   const auto error = [&](const std::string& name, int64_t vocab) {
     std::string message = input_error([&] {
-      gmlp::train_tokenizer({folder.path(name)}, {"sentencepiece", vocab});
+      gmlp::train_tokenizer({folder / name}, {"sentencepiece", vocab});
     });
     INFO(message);
     return message;
@@ -139,7 +139,7 @@ TEST_CASE("a vocabulary that the text does not give is an error") {
   CHECK(error("t.txt", 100).find("--vocab-size 100: must be between") == 0);
   // The library ends the process when nothing is left of a text.
   const std::string blank = " \n\n\u2581 \u2581\n\u200b\u200b\n\x01\n\u2585 reserved\n\u3000\n";
-  gmlp::write_file_atomic(folder.path("blank.txt"), blank);
+  gmlp::write_file_atomic(folder / "blank.txt", blank);
   CHECK(error("blank.txt", 300).find("holds no text") != std::string::npos);
 }
 

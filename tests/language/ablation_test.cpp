@@ -5,8 +5,8 @@
 
 #include "apps/language/ablation_report.h"
 #include "core/error.h"
-#include "tests/core/temporary_folder.h"
 #include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 

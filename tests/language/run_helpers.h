@@ -6,7 +6,7 @@
 
 #include "apps/language/run.h"
 #include "apps/training/signals.h"
-#include "tests/core/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp::testing {
 

@@ -10,24 +10,9 @@
 #include "apps/training/signals.h"
 #include "apps/vision/run.h"
 #include "core/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp::testing {
-
-/// A folder of its own below the system's temporary one, removed at the end.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gmlp-test-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 /// A model of a few thousand parameters on drawn shapes: a step takes milliseconds.
 inline std::vector<std::string> tiny_run(const std::string& out,

@@ -10,7 +10,7 @@
 #include "tests/support/catch.h"
 #include "tests/training/run_helpers.h"
 
-using gmlp::testing::ScratchFolder;
+using gmlp::TemporaryFolder;
 
 namespace {
 
@@ -49,8 +49,8 @@ const std::vector<std::string> kFiles = {"model.safetensors", "training.safetens
 }  // namespace
 
 TEST_CASE("a checkpoint comes back as it was saved") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("last");
+  const TemporaryFolder scratch;
+  const std::string path = scratch / "last";
   gmlp::save_checkpoint(gmlp::checkpoint_bytes(small_content(1)), path);
   const gmlp::Checkpoint checkpoint = gmlp::open_checkpoint(path);
   const gmlp::Tensor weight = checkpoint.model.read("stem.weight", gmlp::DType::kF32);
@@ -64,8 +64,8 @@ TEST_CASE("a checkpoint comes back as it was saved") {
 }
 
 TEST_CASE("a checkpoint truncated at any of 200 places is refused and the file named") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("last");
+  const TemporaryFolder scratch;
+  const std::string path = scratch / "last";
   gmlp::save_checkpoint(gmlp::checkpoint_bytes(small_content(1)), path);
   gmlp::Random random(1, gmlp::Purpose::kSample);
   for (int i = 0; i < 200; ++i) {
@@ -82,8 +82,8 @@ TEST_CASE("a checkpoint truncated at any of 200 places is refused and the file n
 }
 
 TEST_CASE("a checkpoint with any of 200 flipped bits is refused and the file named") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("last");
+  const TemporaryFolder scratch;
+  const std::string path = scratch / "last";
   gmlp::save_checkpoint(gmlp::checkpoint_bytes(small_content(1)), path);
   gmlp::Random random(2, gmlp::Purpose::kSample);
   for (int i = 0; i < 200; ++i) {
@@ -101,8 +101,8 @@ TEST_CASE("a checkpoint with any of 200 flipped bits is refused and the file nam
 }
 
 TEST_CASE("a flipped bit in a tensor names the tensor") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("last");
+  const TemporaryFolder scratch;
+  const std::string path = scratch / "last";
   gmlp::save_checkpoint(gmlp::checkpoint_bytes(small_content(1)), path);
   const std::string file = path + "/model.safetensors";
   std::string bytes = gmlp::read_text(file);
@@ -112,9 +112,9 @@ TEST_CASE("a flipped bit in a tensor names the tensor") {
 }
 
 TEST_CASE("a checkpoint without a file that training.json names is refused") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   for (const char* name : {"model.safetensors", "training.safetensors", "config.json"}) {
-    const std::string path = scratch.file("last");
+    const std::string path = scratch / "last";
     gmlp::save_checkpoint(gmlp::checkpoint_bytes(small_content(1)), path);
     fs::remove(path + "/" + name);
     REQUIRE(opening_error(path).find(std::string(name) + ": missing") != std::string::npos);
@@ -122,8 +122,8 @@ TEST_CASE("a checkpoint without a file that training.json names is refused") {
 }
 
 TEST_CASE("a folder of another program, without training.json, is opened") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("theirs");
+  const TemporaryFolder scratch;
+  const std::string path = scratch / "theirs";
   gmlp::save_checkpoint(gmlp::checkpoint_bytes(small_content(1)), path);
   fs::remove(path + "/training.json");
   fs::remove(path + "/training.safetensors");
@@ -131,13 +131,13 @@ TEST_CASE("a folder of another program, without training.json, is opened") {
 }
 
 TEST_CASE("the previous last stays as step-N up to the history, and loads") {
-  const ScratchFolder scratch;
-  fs::create_directory(scratch.file("checkpoints"));
-  gmlp::CheckpointStore store(scratch.file("checkpoints"), 2);
+  const TemporaryFolder scratch;
+  fs::create_directory(scratch / "checkpoints");
+  gmlp::CheckpointStore store(scratch / "checkpoints", 2);
   for (int64_t step = 1; step <= 5; ++step) {
     store.save_last(gmlp::checkpoint_bytes(small_content(static_cast<float>(step))), step);
   }
-  const std::string root = scratch.file("checkpoints");
+  const std::string root = scratch / "checkpoints";
   REQUIRE_FALSE(fs::exists(root + "/step-2"));
   for (const char* name : {"/step-3", "/step-4", "/last"})
     REQUIRE(opening_error(root + name) == "");
@@ -146,8 +146,8 @@ TEST_CASE("the previous last stays as step-N up to the history, and loads") {
 }
 
 TEST_CASE("what a killed save left is repaired when the store is opened again") {
-  const ScratchFolder scratch;
-  const std::string root = scratch.file("checkpoints");
+  const TemporaryFolder scratch;
+  const std::string root = scratch / "checkpoints";
   fs::create_directory(root);
   gmlp::CheckpointStore(root, 1).save_last(gmlp::checkpoint_bytes(small_content(1)), 1);
   fs::create_directory(root + "/best.tmp");
@@ -160,8 +160,8 @@ TEST_CASE("what a killed save left is repaired when the store is opened again") 
 }
 
 TEST_CASE("a store that starts over at a step has no checkpoint of a later one") {
-  const ScratchFolder scratch;
-  const std::string root = scratch.file("checkpoints");
+  const TemporaryFolder scratch;
+  const std::string root = scratch / "checkpoints";
   fs::create_directory(root);
   const auto of_step = [](int64_t step) {
     gmlp::CheckpointContent content = small_content(static_cast<float>(step));

@@ -17,7 +17,7 @@
 #include "tests/support/random_tensor.h"
 #include "tests/training/run_helpers.h"
 
-using gmlp::testing::ScratchFolder;
+using gmlp::TemporaryFolder;
 using gmlp::testing::tiny_run;
 using gmlp::testing::train_with;
 
@@ -50,18 +50,17 @@ std::string rewritten(const gmlp::SafetensorsFile& file) {
 }  // namespace
 
 TEST_CASE("weights of another program start a run: unpadded header, any order") {
-  const ScratchFolder scratch;
-  REQUIRE(train_with(tiny_run(scratch.file("first"), {"--max-steps", "3"})) == 0);
+  const TemporaryFolder scratch;
+  REQUIRE(train_with(tiny_run(scratch / "first", {"--max-steps", "3"})) == 0);
   const std::string model = "/checkpoints/last/model.safetensors";
-  const gmlp::SafetensorsFile ours = gmlp::SafetensorsFile::open(scratch.file("first") + model);
-  const std::string foreign = scratch.file("foreign.safetensors");
+  const gmlp::SafetensorsFile ours = gmlp::SafetensorsFile::open(scratch / "first" + model);
+  const std::string foreign = scratch / "foreign.safetensors";
   gmlp::write_file_atomic(foreign, rewritten(ours));
 
   // A step with learning rate 0 leaves the weights as they were read.
-  REQUIRE(train_with(tiny_run(scratch.file("second"), {"--max-steps", "1", "--lr", "0", "--min-lr",
-                                                       "0", "--seed", "7", "--init", foreign})) ==
-          0);
-  const gmlp::SafetensorsFile theirs = gmlp::SafetensorsFile::open(scratch.file("second") + model);
+  REQUIRE(train_with(tiny_run(scratch / "second", {"--max-steps", "1", "--lr", "0", "--min-lr", "0",
+                                                   "--seed", "7", "--init", foreign})) == 0);
+  const gmlp::SafetensorsFile theirs = gmlp::SafetensorsFile::open(scratch / "second" + model);
   REQUIRE(theirs.entries().size() == ours.entries().size());
   for (const gmlp::SafetensorsFile::Entry& entry : ours.entries()) {
     INFO(entry.name);
@@ -71,27 +70,27 @@ TEST_CASE("weights of another program start a run: unpadded header, any order") 
 }
 
 TEST_CASE("weights with a missing tensor are refused, and the tensor is named") {
-  const ScratchFolder scratch;
-  REQUIRE(train_with(tiny_run(scratch.file("first"), {"--max-steps", "1"})) == 0);
+  const TemporaryFolder scratch;
+  REQUIRE(train_with(tiny_run(scratch / "first", {"--max-steps", "1"})) == 0);
   const gmlp::SafetensorsFile ours =
-      gmlp::SafetensorsFile::open(scratch.file("first") + "/checkpoints/last/model.safetensors");
+      gmlp::SafetensorsFile::open(scratch / "first" + "/checkpoints/last/model.safetensors");
   std::vector<gmlp::NamedTensor> tensors;
   for (const gmlp::SafetensorsFile::Entry& entry : ours.entries()) {
     if (entry.name == "norm.bias") continue;
     tensors.push_back({entry.name, ours.read(entry.name, gmlp::DType::kF32)});
   }
   const std::vector<char> bytes = gmlp::to_safetensors(tensors, {});
-  const std::string path = scratch.file("short.safetensors");
+  const std::string path = scratch / "short.safetensors";
   gmlp::write_file_atomic(path, {bytes.data(), bytes.size()});
-  CHECK_THROWS_WITH(train_with(tiny_run(scratch.file("second"), {"--init", path})),
+  CHECK_THROWS_WITH(train_with(tiny_run(scratch / "second", {"--init", path})),
                     Catch::Matchers::Contains("norm.bias"));
 }
 
 TEST_CASE("a config.json of a far larger model than its weights is refused before that is made") {
-  const ScratchFolder scratch;
-  REQUIRE(train_with(tiny_run(scratch.file("run"), {"--max-steps", "1"})) == 0);
-  const std::string best = scratch.file("run") + "/checkpoints/last";
-  const std::string folder = scratch.file("folder");
+  const TemporaryFolder scratch;
+  REQUIRE(train_with(tiny_run(scratch / "run", {"--max-steps", "1"})) == 0);
+  const std::string best = scratch / "run" + "/checkpoints/last";
+  const std::string folder = scratch / "folder";
   std::filesystem::create_directory(folder);
   std::filesystem::copy(best + "/model.safetensors", folder);
   std::string config = gmlp::read_text(best + "/config.json");
@@ -104,14 +103,14 @@ TEST_CASE("a config.json of a far larger model than its weights is refused befor
 }
 
 TEST_CASE("predict writes the logits of a float array") {
-  const ScratchFolder scratch;
-  REQUIRE(train_with(tiny_run(scratch.file("run"), {"--max-steps", "5"})) == 0);
-  const std::string folder = scratch.file("run") + "/checkpoints/last";
+  const TemporaryFolder scratch;
+  REQUIRE(train_with(tiny_run(scratch / "run", {"--max-steps", "5"})) == 0);
+  const std::string folder = scratch / "run" + "/checkpoints/last";
   const gmlp::Tensor images = gmlp::test::random_tensor(gmlp::DType::kF32, {5, 3, 16, 16}, 1);
-  gmlp::write_npy(scratch.file("x.npy"), images);
-  REQUIRE(gmlp::run_predict({"--model", folder, "--input-array", scratch.file("x.npy"),
-                             "--output-array", scratch.file("y.npy")}) == 0);
-  const gmlp::NpyArray written = gmlp::read_npy(scratch.file("y.npy"));
+  gmlp::write_npy(scratch / "x.npy", images);
+  REQUIRE(gmlp::run_predict({"--model", folder, "--input-array", scratch / "x.npy",
+                             "--output-array", scratch / "y.npy"}) == 0);
+  const gmlp::NpyArray written = gmlp::read_npy(scratch / "y.npy");
   REQUIRE(written.shape == std::vector<int64_t>{5, 8});
 
   const gmlp::LoadedModel loaded = gmlp::load_model(folder);
@@ -121,9 +120,9 @@ TEST_CASE("predict writes the logits of a float array") {
   CHECK(gmlp::test::same_bits(written.to_tensor(gmlp::DType::kF32, "y.npy"), logits));
 
   // Another size is wrong use, with the sizes and the way out in the message.
-  gmlp::write_npy(scratch.file("big.npy"),
+  gmlp::write_npy(scratch / "big.npy",
                   gmlp::test::random_tensor(gmlp::DType::kF32, {1, 3, 20, 20}, 1));
-  CHECK_THROWS_WITH(gmlp::run_predict({"--model", folder, "--input-array", scratch.file("big.npy"),
-                                       "--output-array", scratch.file("z.npy")}),
+  CHECK_THROWS_WITH(gmlp::run_predict({"--model", folder, "--input-array", scratch / "big.npy",
+                                       "--output-array", scratch / "z.npy"}),
                     Catch::Matchers::Contains("3x20x20") && Catch::Matchers::Contains("resize"));
 }

@@ -15,7 +15,7 @@
 #include "tests/support/catch.h"
 #include "tests/training/run_helpers.h"
 
-using gmlp::testing::ScratchFolder;
+using gmlp::TemporaryFolder;
 using gmlp::testing::stop_at;
 using gmlp::testing::tiny_run;
 using gmlp::testing::train_with;
@@ -84,8 +84,8 @@ std::string error_of(const std::vector<std::string>& arguments,
 
 TEST_CASE("a run resumed from an earlier checkpoint keeps each under its own step") {
   for (const std::string from : {"best", "step-10", "step-15"}) {
-    const ScratchFolder scratch;
-    const std::string run = scratch.file("run");
+    const TemporaryFolder scratch;
+    const std::string run = scratch / "run";
     make_run(run);
     INFO("from " << from);
     const std::string checkpoint = fmt::format("{}/checkpoints/{}", run, from);
@@ -109,8 +109,8 @@ TEST_CASE("a run resumed from an earlier checkpoint keeps each under its own ste
 }
 
 TEST_CASE("a run killed while it was taken back is not taken for finished") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   make_run(run);
   // As if killed behind the exchange of `last`, with a summary that tells of all steps.
   const std::string last = run + "/checkpoints/last";
@@ -122,10 +122,10 @@ TEST_CASE("a run killed while it was taken back is not taken for finished") {
 }
 
 TEST_CASE("a resumed run takes photographs as it began, whatever its --model's folder says now") {
-  const ScratchFolder scratch;
-  const std::string model = scratch.file("model");
+  const TemporaryFolder scratch;
+  const std::string model = scratch / "model";
   REQUIRE(train_with(tiny_run(model, {"--max-steps", "1"})) == 0);
-  std::vector<std::string> arguments = tiny_run(scratch.file("run"), {"--max-steps", "2"});
+  std::vector<std::string> arguments = tiny_run(scratch / "run", {"--max-steps", "2"});
   const auto size = std::find(arguments.begin(), arguments.end(), "--img-size");
   arguments.erase(size, size + 2);
   *std::find(arguments.begin(), arguments.end(), "gmlp_nano_32") = model + "/checkpoints/last";
@@ -135,14 +135,14 @@ TEST_CASE("a resumed run takes photographs as it began, whatever its --model's f
   const std::string side = "\"photo_side\": 256";
   config.replace(config.find(side), side.size(), "\"photo_side\": 900");
   gmlp::write_file_atomic(path, config);
-  REQUIRE(train_with({"--resume", scratch.file("run")}) == 0);
-  CHECK_THAT(gmlp::read_text(scratch.file("run") + "/checkpoints/last/config.json"),
+  REQUIRE(train_with({"--resume", scratch / "run"}) == 0);
+  CHECK_THAT(gmlp::read_text(scratch / "run" + "/checkpoints/last/config.json"),
              Catch::Matchers::Contains(side));
 }
 
 TEST_CASE("a resume that is refused takes nothing back") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   make_run(run);
   fs::resize_file(run + "/steps.jsonl", 10);
   CHECK(error_of({"--resume", run + "/checkpoints/step-10"}).find("steps.jsonl: holds 10 bytes") !=
@@ -153,8 +153,8 @@ TEST_CASE("a resume that is refused takes nothing back") {
 }
 
 TEST_CASE("a damaged last is replaced by the checkpoint that is resumed from") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   make_run(run);
   gmlp::write_file_atomic(run + "/checkpoints/last/training.json", "{}");
   REQUIRE(train_with({"--resume", run + "/checkpoints/step-15"}) == 0);
@@ -162,8 +162,8 @@ TEST_CASE("a damaged last is replaced by the checkpoint that is resumed from") {
 }
 
 TEST_CASE("numbers that are not finite survive a resume") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   gmlp::TrainingRun::Hooks hooks;
   hooks.after_step = [](gmlp::TrainingRun& training) {
     if (training.progress.step != 6) return;
@@ -195,8 +195,8 @@ TEST_CASE("numbers that are not finite survive a resume") {
 }
 
 TEST_CASE("a training.json that lacks something is refused and named, with a remedy") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "4"}), stop_at(2)) == 128 + SIGTERM);
   const std::string last = run + "/checkpoints/last";
   const Json whole = state_of(last);
@@ -218,8 +218,8 @@ TEST_CASE("a training.json that lacks something is refused and named, with a rem
 
 TEST_CASE("weights that are not finite are never saved, and the error says which and when") {
   for (const bool averaged : {false, true}) {
-    const ScratchFolder scratch;
-    const std::string run = scratch.file("run");
+    const TemporaryFolder scratch;
+    const std::string run = scratch / "run";
     std::string name;
     gmlp::TrainingRun::Hooks hooks;
     hooks.after_step = [&](gmlp::TrainingRun& training) {
@@ -242,8 +242,8 @@ TEST_CASE("weights that are not finite are never saved, and the error says which
 }
 
 TEST_CASE("a model whose validation is not finite is never the best") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   gmlp::TrainingRun::Hooks hooks;
   hooks.after_step = [](gmlp::TrainingRun& training) {
     // Finite, but no product of two of them is.
@@ -256,19 +256,19 @@ TEST_CASE("a model whose validation is not finite is never the best") {
 }
 
 TEST_CASE("short epochs do not measure the machine's peak at the end of each") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   int64_t measured = 0;
   gmlp::TrainingRun::Hooks hooks;
   hooks.after_step = [&](gmlp::TrainingRun& run) { measured = run.peaks_measured(); };
-  REQUIRE(train_with(tiny_run(scratch.file("run"), {"--epochs", "5"}), hooks) == 0);
+  REQUIRE(train_with(tiny_run(scratch / "run", {"--epochs", "5"}), hooks) == 0);
   CHECK(measured == 1);
 }
 
 TEST_CASE("options take no number that is not finite, and none that AdamW would divide by as 0") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const auto error = [&](const std::vector<std::string>& more) {
     try {
-      gmlp::parse_train(tiny_run(scratch.file("run"), more));
+      gmlp::parse_train(tiny_run(scratch / "run", more));
     } catch (const gmlp::InputError& caught) {
       return std::string(caught.what());
     }

@@ -12,7 +12,7 @@
 #include "tests/support/catch.h"
 #include "tests/training/run_helpers.h"
 
-using gmlp::testing::ScratchFolder;
+using gmlp::TemporaryFolder;
 using gmlp::testing::stop_at;
 using gmlp::testing::tiny_run;
 using gmlp::testing::train_with;
@@ -56,12 +56,12 @@ const std::vector<std::string> kEverything = {"--epochs",
 }  // namespace
 
 TEST_CASE("a run that is stopped at any step and resumed equals one that never was") {
-  const ScratchFolder scratch;
-  const std::string whole = scratch.file("whole");
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
   REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
   const std::string bytes = tensors_of(whole);
   for (int64_t step : {1, 2, 3, 5}) {  // epochs end at 2, 4 and 6
-    const std::string part = scratch.file("part" + std::to_string(step));
+    const std::string part = scratch / ("part" + std::to_string(step));
     INFO("stopped at step " << step);
     REQUIRE(train_with(tiny_run(part, kEverything), stop_at(step)) == 128 + SIGTERM);
     REQUIRE(train_with({"--resume", part, "--threads", "3"}) == 0);
@@ -74,9 +74,9 @@ TEST_CASE("a run that is stopped at any step and resumed equals one that never w
 }
 
 TEST_CASE("a run that was killed after steps beyond its last save forgets them") {
-  const ScratchFolder scratch;
-  const std::string whole = scratch.file("whole");
-  const std::string killed = scratch.file("killed");
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string killed = scratch / "killed";
   REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
   gmlp::TrainingRun::Hooks hooks;
   hooks.after_step = [](gmlp::TrainingRun& run) {
@@ -91,9 +91,9 @@ TEST_CASE("a run that was killed after steps beyond its last save forgets them")
 }
 
 TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
-  const ScratchFolder scratch;
-  const std::string whole = scratch.file("whole");
-  const std::string limited = scratch.file("limited");
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string limited = scratch / "limited";
   REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
   std::vector<std::string> more = kEverything;
   more.insert(more.end(), {"--time-limit", "1e-9"});
@@ -110,11 +110,11 @@ TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
 }
 
 TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads, in f32 and in bf16") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   for (const std::string precision : {"f32", "bf16"}) {
     std::string first;
     for (const std::string threads : {"1", "2", "3", "4", "8"}) {
-      const std::string out = scratch.file(precision + threads);
+      const std::string out = scratch / (precision + threads);
       REQUIRE(train_with(tiny_run(
                   out, {"--max-steps", "4", "--threads", threads, "--precision", precision})) == 0);
       const std::string bytes = tensors_of(out);
@@ -126,9 +126,9 @@ TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads, in f32 and in 
 }
 
 TEST_CASE("a bf16 run resumes exactly, and checkpointed activations change no bit") {
-  const ScratchFolder scratch;
-  const std::string whole = scratch.file("whole");
-  const std::string part = scratch.file("part");
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string part = scratch / "part";
   std::vector<std::string> options = kEverything;
   options.insert(options.end(), {"--precision", "bf16"});
   REQUIRE(train_with(tiny_run(whole, options)) == 0);
@@ -139,7 +139,7 @@ TEST_CASE("a bf16 run resumes exactly, and checkpointed activations change no bi
 }
 
 TEST_CASE("bf16 is refused where it cannot be, with the reason") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const auto error = [&](const std::vector<std::string>& arguments) {
     try {
       train_with(arguments);
@@ -148,7 +148,7 @@ TEST_CASE("bf16 is refused where it cannot be, with the reason") {
     }
     return std::string();
   };
-  const std::string out = scratch.file("x");
+  const std::string out = scratch / "x";
   CHECK(error(tiny_run(out, {"--precision", "bf16", "--kernels", "reference"}))
             .find("reference kernels") != std::string::npos);
   CHECK(error(tiny_run(out, {"--precision", "bf8"})).find("choose f32, bf16 or f64") !=
@@ -159,9 +159,9 @@ TEST_CASE("bf16 is refused where it cannot be, with the reason") {
 }
 
 TEST_CASE("f64 runs train, save and resume") {
-  const ScratchFolder scratch;
-  const std::string whole = scratch.file("whole");
-  const std::string part = scratch.file("part");
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string part = scratch / "part";
   const std::vector<std::string> more = {"--precision", "f64", "--max-steps", "4"};
   REQUIRE(train_with(tiny_run(whole, more)) == 0);
   REQUIRE(train_with(tiny_run(part, more), stop_at(3)) == 128 + SIGTERM);
@@ -175,7 +175,7 @@ TEST_CASE("a non-finite gradient never reaches the weights") {
   const double inf = std::numeric_limits<double>::infinity();
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (double planted : {inf, -inf, nan}) {
-    const ScratchFolder scratch;
+    const TemporaryFolder scratch;
     std::string before;
     gmlp::TrainingRun::Hooks hooks;
     const auto weights = [](gmlp::TrainingRun& run) {
@@ -195,21 +195,21 @@ TEST_CASE("a non-finite gradient never reaches the weights") {
       if (run.progress.step == 3) REQUIRE(weights(run) == before);
       if (run.progress.step == 4) REQUIRE(weights(run) != before);
     };
-    REQUIRE(train_with(tiny_run(scratch.file("run"), {"--max-steps", "4"}), hooks) == 0);
-    const std::string steps = gmlp::read_text(scratch.file("run/steps.jsonl"));
+    REQUIRE(train_with(tiny_run(scratch / "run", {"--max-steps", "4"}), hooks) == 0);
+    const std::string steps = gmlp::read_text(scratch / "run/steps.jsonl");
     REQUIRE(steps.find("\"grad_norm\":null") != std::string::npos);
     REQUIRE(steps.find("\"skipped\":true") != std::string::npos);
   }
 }
 
 TEST_CASE("ten non-finite steps in a row stop the run and keep the last good checkpoint") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   gmlp::TrainingRun::Hooks hooks;
   hooks.before_update = [](gmlp::TrainingRun& run) {
     if (run.progress.step < 6) return;
     run.parameters()[1]->grad.fill(std::numeric_limits<double>::infinity());
   };
-  const std::string run = scratch.file("run");
+  const std::string run = scratch / "run";
   REQUIRE_THROWS_AS(train_with(tiny_run(run, {"--epochs", "8"}), hooks), gmlp::RunError);
   gmlp::set_stop_signal(0);
   const gmlp::Checkpoint checkpoint = gmlp::open_checkpoint(run + "/checkpoints/best");
@@ -220,8 +220,8 @@ TEST_CASE("ten non-finite steps in a row stop the run and keep the last good che
 }
 
 TEST_CASE("a model overfits eight samples") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   const std::vector<std::string> more = {"--max-train-samples",
                                          "8",
                                          "--aug",
@@ -253,8 +253,8 @@ TEST_CASE("a model overfits eight samples") {
 }
 
 TEST_CASE("a non-empty run folder is refused and named, unless it may be overwritten") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "1"})) == 0);
   REQUIRE_THROWS_WITH(train_with(tiny_run(run)), Catch::Matchers::Contains("--overwrite"));
   gmlp::write_file_atomic(run + "/mine.txt", "not a run's file");
@@ -264,24 +264,24 @@ TEST_CASE("a non-empty run folder is refused and named, unless it may be overwri
 }
 
 TEST_CASE("a run does not overwrite the weights that it starts from, whatever leads to them") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "1"})) == 0);
   const std::string weights = gmlp::read_text(run + "/checkpoints/last/model.safetensors");
-  std::filesystem::create_directory_symlink(run, scratch.file("link"));
+  std::filesystem::create_directory_symlink(run, scratch / "link");
   for (const std::string& init :
-       {run + "/checkpoints/last", scratch.file("link/checkpoints/last/model.safetensors")}) {
+       {run + "/checkpoints/last", scratch / "link/checkpoints/last/model.safetensors"}) {
     REQUIRE_THROWS_WITH(train_with(tiny_run(run, {"--overwrite", "--init", init})),
                         Catch::Matchers::Contains("starts from " + init));
     REQUIRE(gmlp::read_text(run + "/checkpoints/last/model.safetensors") == weights);
   }
-  REQUIRE(train_with(tiny_run(scratch.file("other"), {"--max-steps", "1", "--overwrite", "--init",
-                                                      run + "/checkpoints/last"})) == 0);
+  REQUIRE(train_with(tiny_run(scratch / "other", {"--max-steps", "1", "--overwrite", "--init",
+                                                  run + "/checkpoints/last"})) == 0);
 }
 
 TEST_CASE("options that a resume may not change are refused by name") {
-  const ScratchFolder scratch;
-  const std::string run = scratch.file("run");
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, kEverything), stop_at(2)) == 128 + SIGTERM);
   REQUIRE_THROWS_WITH(gmlp::parse_train({"--resume", run, "--lr", "0.1"}),
                       Catch::Matchers::Contains("--lr"));
@@ -292,23 +292,23 @@ TEST_CASE("options that a resume may not change are refused by name") {
 }
 
 TEST_CASE("the resolved configuration reads back as itself") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const std::optional<gmlp::TrainCommand> first =
-      gmlp::parse_train(tiny_run(scratch.file("run"), {"--opt-betas", "0.8", "0.95"}));
-  gmlp::write_file_atomic(scratch.file("config.toml"), first->config);
+      gmlp::parse_train(tiny_run(scratch / "run", {"--opt-betas", "0.8", "0.95"}));
+  gmlp::write_file_atomic(scratch / "config.toml", first->config);
   const std::optional<gmlp::TrainCommand> second =
-      gmlp::parse_train({"--config", scratch.file("config.toml")});
+      gmlp::parse_train({"--config", scratch / "config.toml"});
   REQUIRE(second->config == first->config);
   REQUIRE(second->options.opt_betas == std::vector<double>{0.8, 0.95});
   REQUIRE(second->options.quiet);
 }
 
 TEST_CASE("a configuration's comments end no value in quotes") {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const auto out_of = [&](const std::string& line) {
-    gmlp::write_file_atomic(scratch.file("config.toml"), "# first\ndata=\"shapes\"\n" + line +
-                                                             "\nmodel=gmlp_nano_32  # small\n");
-    const auto command = gmlp::parse_train({"--config", scratch.file("config.toml")});
+    gmlp::write_file_atomic(scratch / "config.toml", "# first\ndata=\"shapes\"\n" + line +
+                                                         "\nmodel=gmlp_nano_32  # small\n");
+    const auto command = gmlp::parse_train({"--config", scratch / "config.toml"});
     REQUIRE(command->options.model == "gmlp_nano_32");
     return command->options.out;
   };
