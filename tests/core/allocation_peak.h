@@ -10,6 +10,8 @@ class AllocationPeak {
  public:
   AllocationPeak();
   int64_t bytes() const;
+  /// Whether anything is counted: not where a sanitizer keeps operator new for itself.
+  static bool counts();
 };
 
 }  // namespace gmlp

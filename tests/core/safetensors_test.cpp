@@ -266,6 +266,10 @@ TEST_CASE("a header of more than 100,000 tensors is refused before it fills the 
 constexpr int64_t kMegabyte = 1 << 20;
 
 TEST_CASE("a small file that claims much takes little memory") {
+  if (!AllocationPeak::counts()) {
+    WARN("SKIPPED: a sanitizer keeps operator new for itself");
+    return;
+  }
   const TemporaryFolder folder;
   std::string length = file_of("{}", "");
   length[3] = 5;  // a header of 83,886,082 bytes
