@@ -144,8 +144,8 @@ TEST_CASE("BERT's vocabulary gives BERT's ids") {
   CHECK(tokenizer->vocab() == 30522);
   CHECK(tokenizer->special().mask == 103);
   CHECK(tokenizer->special().cls == 101);
-  using Ids = std::vector<int64_t>;
-  CHECK(tokenizer->encode_ids("Hello, my dog is cute") == Ids{7592, 1010, 2026, 3899, 2003, 10140});
+  const std::vector<int64_t> ids{7592, 1010, 2026, 3899, 2003, 10140};
+  CHECK(tokenizer->encode_ids("Hello, my dog is cute") == ids);
   CHECK(names(*tokenizer, "unaffable embeddings") ==
         Names{"una", "##ffa", "##ble", "em", "##bed", "##ding", "##s"});
   CHECK(names(*tokenizer, "Jim Henson was a puppeteer") ==
