@@ -143,7 +143,7 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
 /// All characters of the texts, or the most frequent ones (of equally frequent ones the smaller),
 /// in the order of Unicode.
 std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
-  constexpr int64_t kWordPieceSpecials = 5;
+  constexpr int64_t kCharsSpecials = 5;
   std::map<char32_t, int64_t> counts;
   for (const std::string& path : files) {
     TextFile file(path);
@@ -161,8 +161,8 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
     order.emplace_back(-entry.second, entry.first);
   }
   std::sort(order.begin(), order.end());
-  if (vocab > 0 && static_cast<int64_t>(order.size()) > vocab - kWordPieceSpecials) {
-    order.resize(static_cast<size_t>(std::max<int64_t>(vocab - kWordPieceSpecials, 0)));
+  if (vocab > 0 && static_cast<int64_t>(order.size()) > vocab - kCharsSpecials) {
+    order.resize(static_cast<size_t>(std::max<int64_t>(vocab - kCharsSpecials, 0)));
   }
   std::vector<char32_t> characters;
   characters.reserve(order.size());
