@@ -33,11 +33,9 @@ GMLP_INLINE void channel_in_rows(T* z, const Chunk<S>& chunk, T* x_hat, const fl
   S* h_saved = chunk.h == nullptr ? nullptr : chunk.h + r0 * f;
   const float* bias = w.fc1_bias;
   // The next rows of x are asked for during the product, a share with each tile.
-  const int64_t share = ceil_div(d, f);
+  int64_t tiles = panels_of(f) * tiles_of(rows);
   const auto prepare = [&](Lines& lines, int64_t row, int64_t col) {
-    for (int64_t i = 0; i < share && next < next_end; ++i, next += kTileRows * kPanel) {
-      add_lines(lines, next, kPanel);
-    }
+    add_later(lines, next, next_end, tiles--);
     add_lines(lines, z + row * f_stride + col, f_stride);
   };
   gemm_rows(RowMajor<T>{x_hat, d_stride}, w1, 0, rows, Triangle::kNone,

@@ -52,11 +52,11 @@ __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int64_t str
     if constexpr (!kPacked) {
       constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
       const int64_t groups = larger(1, others / kLineWords);
-      const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, groups);
-      const char* panel = lines.panel;
+      const int64_t later_step = ceil_div((lines.later_end - lines.later) / kLineBytes, groups);
+      const char* later = lines.later;
       for (; others >= kLineWords; others -= kLineWords) {
 #pragma GCC unroll 1
-        for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
+        for (int64_t i = 0; i < later_step; ++i, later += kLineBytes) prefetch(later);
         const char* line = a_rows.base[0] + kLineBytes;
 #pragma GCC unroll 1
         for (int64_t i = 0; i < kLineWords; i += kUnroll) {

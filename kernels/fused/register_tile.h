@@ -18,9 +18,9 @@ struct Tile {
   V16 c[kTileRows * kTileVectors];
 };
 
-/// The pieces of rows that a tile's epilogue will touch, some arrays of kRows. The multiplication
-/// asks for them on its way, a piece at a time: all at once they would fill the queue that its own
-/// loads need.
+/// What a multiplication asks for on its way, a piece at a time: all at once they would fill the
+/// queue that its own loads need. The pieces of rows that the tile's epilogue will touch, some
+/// arrays of kRows; and a piece of memory that later tiles will read.
 struct Lines {
   static constexpr int64_t kArrays = 8;
   struct Rows {
@@ -31,8 +31,8 @@ struct Lines {
   };
   Rows of[kArrays];
   int64_t count = 0;
-  const char* panel = nullptr;  // this tile's share of the next panel, where B is far
-  const char* panel_end = nullptr;
+  const char* later = nullptr;
+  const char* later_end = nullptr;
 };
 template <typename T>
 GMLP_INLINE void add_lines(Lines& lines, T* p, int64_t stride, bool written) {
@@ -62,15 +62,24 @@ GMLP_INLINE void ask(const Lines::Rows& rows, int64_t row) {
   }
 }
 
-/// Adds tile `i` of `tiles`'s share of the panel after `panel`.
+/// Adds the first of `tiles` shares of what is left from `next` to `end`, whole lines for each of
+/// a tile's vectors; `next` goes on behind it.
+GMLP_INLINE void add_later(Lines& lines, const float*& next, const float* end, int64_t tiles) {
+  constexpr int64_t kRound = kTileRows * kTileVectors * kLineWords;
+  lines.later = reinterpret_cast<const char*>(next);
+  next += smaller(ceil_div(ceil_div(end - next, tiles), kRound) * kRound, end - next);
+  lines.later_end = reinterpret_cast<const char*>(next);
+}
+/// Adds tile `i` of `tiles`'s share of the panel after `panel`, where B is far: in place of what
+/// add_later added, as a panel is much more.
 GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t panel, int64_t i,
                                 int64_t tiles) {
   if (!b.far || panel + 1 == panels_of(b.n)) return;
   const int64_t floats = b.words * kPanel;
   const int64_t share = ceil_div(ceil_div(floats, tiles), kLineWords) * kLineWords;
   const float* next = panel_at(b, panel + 1);
-  lines.panel = reinterpret_cast<const char*>(next + smaller(i * share, floats));
-  lines.panel_end = reinterpret_cast<const char*>(next + smaller((i + 1) * share, floats));
+  lines.later = reinterpret_cast<const char*>(next + smaller(i * share, floats));
+  lines.later_end = reinterpret_cast<const char*>(next + smaller((i + 1) * share, floats));
 }
 
 /// Rows i of A: `stride` elements apart, or next to each other in a packed tile of words.
@@ -162,8 +171,8 @@ GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const f
     add_words<1, T, kPacked, kRows, static_cast<int>(kTileVectors)>(c, a_rows, b);
   };
   const int64_t apart = words / kVectors;
-  const int64_t panel_step = ceil_div((lines.panel_end - lines.panel) / kLineBytes, kVectors);
-  const char* panel = lines.panel;
+  const int64_t later_step = ceil_div((lines.later_end - lines.later) / kLineBytes, kVectors);
+  const char* later = lines.later;
   int64_t word = 0;
 #pragma GCC unroll 1
   for (int64_t vector = 0; vector < kVectors; ++vector) {
@@ -174,7 +183,7 @@ GMLP_INLINE void multiply_beside(Tile& tile, const T* a, int64_t stride, const f
     }
     between(vector);
 #pragma GCC unroll 1
-    for (int64_t i = 0; i < panel_step; ++i, panel += kLineBytes) prefetch_l2(panel);
+    for (int64_t i = 0; i < later_step; ++i, later += kLineBytes) prefetch(later);
 #pragma GCC unroll 1
     for (int64_t i = 0; i < apart; ++i, ++word) {
       if constexpr (!kPacked) {

@@ -177,10 +177,6 @@ GMLP_INLINE void prefetch(const void* p) {
 GMLP_INLINE void prefetch_to_write(const void* p) {
   asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
 }
-/// Into L2, past L1.
-GMLP_INLINE void prefetch_l2(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
-}
 /// Stores what is not read again soon, past the caches where a whole vector is aligned.
 GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
   if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {

@@ -191,10 +191,6 @@ GMLP_INLINE void prefetch(const void* p) {
 GMLP_INLINE void prefetch_to_write(const void* p) {
   __builtin_prefetch(p, 1);
 }
-/// Into L2, past L1.
-GMLP_INLINE void prefetch_l2(const void* p) {
-  __builtin_prefetch(p, 0, 2);
-}
 /// Plain stores: NEON's intrinsics have none that pass the caches by.
 template <typename T>
 GMLP_INLINE void stream(T* p, V16 x, int64_t count) {

@@ -180,7 +180,6 @@ GMLP_INLINE void add_pair_product(V16& sum, V16 a, V16 b) {
 
 GMLP_INLINE void prefetch(const void* /*p*/) {}
 GMLP_INLINE void prefetch_to_write(const void* /*p*/) {}
-GMLP_INLINE void prefetch_l2(const void* /*p*/) {}
 template <typename T>
 GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
   store(p, x, count);
