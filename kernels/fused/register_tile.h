@@ -31,7 +31,7 @@ struct Lines {
   };
   Rows of[kArrays];
   int64_t count = 0;
-  const char* later = nullptr;
+  const char* later = nullptr;  // its first line
   const char* later_end = nullptr;
 };
 template <typename T>
@@ -62,16 +62,17 @@ GMLP_INLINE void ask(const Lines::Rows& rows, int64_t row) {
   }
 }
 
-/// Adds the first of `tiles` shares of what is left from `next` to `end`, whole lines for each of
-/// a tile's vectors; `next` goes on behind it.
+/// Adds a share of what is left from `next` to `end`, where `tiles` tiles are left to ask for it:
+/// so much that each of the tile's vectors gets the same number of lines. `next` goes on behind it.
 GMLP_INLINE void add_later(Lines& lines, const float*& next, const float* end, int64_t tiles) {
-  constexpr int64_t kRound = kTileRows * kTileVectors * kLineWords;
+  constexpr int64_t kLineForEach = kTileRows * kTileVectors * kLineWords;
+  const int64_t share = ceil_div(ceil_div(end - next, tiles), kLineForEach) * kLineForEach;
   lines.later = reinterpret_cast<const char*>(next);
-  next += smaller(ceil_div(ceil_div(end - next, tiles), kRound) * kRound, end - next);
+  next += smaller(share, end - next);
   lines.later_end = reinterpret_cast<const char*>(next);
 }
 /// Adds tile `i` of `tiles`'s share of the panel after `panel`, where B is far: in place of what
-/// add_later added, as a panel is much more.
+/// add_later added, since B comes from memory, and the next rows mostly from a cache.
 GMLP_INLINE void add_next_panel(Lines& lines, const PackedB& b, int64_t panel, int64_t i,
                                 int64_t tiles) {
   if (!b.far || panel + 1 == panels_of(b.n)) return;
