@@ -1,7 +1,7 @@
 #include "autograd/fused_block.h"
 
 #include "core/error.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 #include "kernels/reference/reference.h"
 
 namespace gmlp {
@@ -113,7 +113,7 @@ void forward(Tape& tape, const Call& call, float* y, const fused::BlockSaved& sa
 void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tensor& dy) {
   const FusedBlockParameters& p = call.parameters;
   // In place where it can be: a chunk's dx is written after the last use of its dy.
-  const Tensor dx = tape.take_dy() ? dy : tape.scratch(DType::kF32, dy.shape());
+  const Tensor dx = tape.try_take_grad() ? dy : tape.scratch(DType::kF32, dy.shape());
   Tensor dextra;
   if (call.gate_extra.defined()) {
     dextra = tape.scratch(DType::kF32, tape.value(call.gate_extra).shape());
@@ -142,8 +142,8 @@ void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tenso
         p.spatial_weight->value.shape().rank() == 1, p.causal);
   }
   tape.arena().rewind(mark);
-  tape.give(call.x, dx, true);
-  if (dextra.defined()) tape.give(call.gate_extra, dextra);
+  tape.accumulate_grad(call.x, dx, true);
+  if (dextra.defined()) tape.accumulate_grad(call.gate_extra, dextra);
 }
 
 }  // namespace

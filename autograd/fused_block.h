@@ -16,7 +16,7 @@ struct PackedBlock {
   fused::Precision precision = fused::Precision::kF32;
 };
 
-/// The block's ten parameters, named as in kernels/dispatch.h.
+/// The block's ten parameters, named as in kernels/kernels.h.
 struct FusedBlockParameters {
   Parameter* norm_weight;
   Parameter* norm_bias;

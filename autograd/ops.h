@@ -24,7 +24,7 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps);
 /// y = x Φ(x), with the exact normal distribution function.
 Var gelu(Tape& tape, Var x);
 /// Columns [0, F/2) or [F/2, F) of the last dimension.
-Var half(Tape& tape, Var x, bool second);
+Var split_half(Tape& tape, Var x, bool second);
 Var add(Tape& tape, Var a, Var b);
 Var multiply(Tape& tape, Var a, Var b);
 
@@ -52,7 +52,7 @@ Var mean_pool(Tape& tape, Var x);
 /// (B, N, D) -> (B, N+1, D): the token (D) in front.
 Var prepend_token(Tape& tape, Var x, Parameter& token);
 /// (B, N, D) -> (B, D): the token at `position`.
-Var take_token(Tape& tape, Var x, int64_t position);
+Var select_token(Tape& tape, Var x, int64_t position);
 /// (B, N, D) plus a table (N, D), the same for every sample.
 Var add_positions(Tape& tape, Var x, Parameter& table);
 /// (B, N, D) -> (B, D, N).
@@ -66,7 +66,7 @@ Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, d
 /// cross_entropy_ids(linear(x, table, bias), ids), but the logits are never in memory, and those of
 /// rows that are not scored (id < 0) never computed. x (B, N, D), table (V, D), bias (V) or
 /// nullptr. With no row scored the loss is 0.
-Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
-                            const std::vector<int64_t>& ids, double scale);
+Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
+                         const std::vector<int64_t>& ids, double scale);
 
 }  // namespace gmlp

@@ -1,6 +1,6 @@
 // The baselines' attention: many heads, with a bias by distance, or with that bias alone.
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
 
 namespace gmlp {
@@ -15,7 +15,7 @@ Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool cau
           "head_attention: bias and tokens do not match");
   const Tensor y = tape.scratch(in.dtype(), {batch, tokens, width});
   const Tensor probs = tape.scratch(in.dtype(), {batch, heads, tokens, tokens});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::head_attention_forward<T>(y.data<T>(), probs.data<T>(), in.data<T>(),
                                          value_of<T>(bias), batch, tokens, width, heads, causal);
   });
@@ -23,13 +23,13 @@ Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool cau
     const Tensor dqkv = tape.scratch(in.dtype(), in.shape());
     const Arena::Mark mark = tape.arena().mark();
     const Tensor dscores = tape.scratch(in.dtype(), probs.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), dscores.data<T>(),
                                             dy.data<T>(), probs.data<T>(), in.data<T>(), batch,
                                             tokens, width, heads);
     });
     tape.arena().rewind(mark);
-    tape.give(qkv, dqkv, true);
+    tape.accumulate_grad(qkv, dqkv, true);
   });
 }
 
@@ -44,7 +44,7 @@ Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
           "position_attention: bias and tokens do not match");
   const Tensor y = tape.scratch(in.dtype(), in.shape());
   const Tensor probs = tape.scratch(in.dtype(), {heads, tokens, tokens});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::position_attention_forward(y.data<T>(), probs.data<T>(), in.data<T>(),
                                           bias.value.data<T>(), batch, tokens, width, heads,
                                           causal);
@@ -53,13 +53,13 @@ Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
     const Tensor dv = tape.scratch(in.dtype(), in.shape());
     const Arena::Mark mark = tape.arena().mark();
     const Tensor dscores = tape.scratch(in.dtype(), probs.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::position_attention_backward(dv.data<T>(), bias.grad.data<T>(), dscores.data<T>(),
                                              dy.data<T>(), probs.data<T>(), in.data<T>(), batch,
                                              tokens, width, heads);
     });
     tape.arena().rewind(mark);
-    tape.give(v, dv, true);
+    tape.accumulate_grad(v, dv, true);
   });
 }
 

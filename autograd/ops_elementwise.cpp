@@ -1,24 +1,24 @@
 // Ops on each number by itself: halves, sums, products, scales, and what is dropped.
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
 
 namespace gmlp {
 
-Var half(Tape& tape, Var x, bool second) {
+Var split_half(Tape& tape, Var x, bool second) {
   const Tensor in = tape.value(x);
   const Shape& s = in.shape();  // (B, N, F)
   const int64_t width = s[2] / 2;
   const Tensor y = tape.scratch(in.dtype(), {s[0], s[1], width});
-  by_dtype(in.dtype(), [&]<typename T>() {
-    reference::half_forward(y.data<T>(), in.data<T>(), second, s[0] * s[1], width);
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
+    reference::split_half_forward(y.data<T>(), in.data<T>(), second, s[0] * s[1], width);
   });
-  return tape.record("half", y, [=, &tape](const Tensor& dy) {
+  return tape.record("split_half", y, [=, &tape](const Tensor& dy) {
     const Tensor dx = tape.scratch(in.dtype(), in.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
-      reference::half_backward(dx.data<T>(), dy.data<T>(), second, dy.shape().rows(), width);
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
+      reference::split_half_backward(dx.data<T>(), dy.data<T>(), second, dy.shape().rows(), width);
     });
-    tape.give(x, dx);
+    tape.accumulate_grad(x, dx);
   });
 }
 
@@ -27,12 +27,12 @@ Var add(Tape& tape, Var a, Var b) {
   const Tensor b_value = tape.value(b);
   require(a_value.shape() == b_value.shape(), "add: shapes differ");
   const Tensor y = tape.scratch(a_value.dtype(), a_value.shape());
-  by_dtype(y.dtype(), [&]<typename T>() {
+  dispatch_dtype(y.dtype(), [&]<typename T>() {
     reference::add_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
   });
   return tape.record("add", y, [=, &tape](const Tensor& dy) {
-    tape.give(a, dy);
-    tape.give(b, dy);
+    tape.accumulate_grad(a, dy);
+    tape.accumulate_grad(b, dy);
   });
 }
 
@@ -41,18 +41,18 @@ Var multiply(Tape& tape, Var a, Var b) {
   const Tensor b_value = tape.value(b);
   require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
   const Tensor y = tape.scratch(a_value.dtype(), a_value.shape());
-  by_dtype(y.dtype(), [&]<typename T>() {
+  dispatch_dtype(y.dtype(), [&]<typename T>() {
     reference::multiply_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
   });
   return tape.record("multiply", y, [=, &tape](const Tensor& dy) {
     const Tensor da = tape.scratch(dy.dtype(), dy.shape());
     const Tensor db = tape.scratch(dy.dtype(), dy.shape());
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::multiply_forward(da.data<T>(), dy.data<T>(), b_value.data<T>(), dy.elements());
       reference::multiply_forward(db.data<T>(), dy.data<T>(), a_value.data<T>(), dy.elements());
     });
-    tape.give(a, da);
-    tape.give(b, db);
+    tape.accumulate_grad(a, da);
+    tape.accumulate_grad(b, db);
   });
 }
 
@@ -62,30 +62,30 @@ Var drop_path(Tape& tape, Var x, const std::vector<double>& scales) {
   const int64_t size = in.elements() / batch;
   require(static_cast<int64_t>(scales.size()) == batch, "drop_path: one scale a sample");
   const Tensor y = tape.scratch(in.dtype(), in.shape());
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::scale_samples_forward(y.data<T>(), in.data<T>(), scales.data(), batch, size);
   });
   return tape.record("drop_path", y, [=, &tape](const Tensor& dy) {
     const Tensor dx = tape.scratch(dy.dtype(), dy.shape());
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::scale_samples_forward(dx.data<T>(), dy.data<T>(), scales.data(), batch, size);
     });
-    tape.give(x, dx);
+    tape.accumulate_grad(x, dx);
   });
 }
 
 Var dropout(Tape& tape, Var z, const DropoutKey& key) {
   const Tensor in = tape.value(z);
   const Tensor y = tape.scratch(in.dtype(), in.shape());
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::dropout_forward<T>(y.data<T>(), nullptr, in.data<T>(), in.elements(), key);
   });
   return tape.record("dropout", y, [=, &tape](const Tensor& dy) {
     const Tensor dz = tape.scratch(dy.dtype(), dy.shape());
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::dropout_backward<T>(nullptr, dz.data<T>(), dy.data<T>(), dy.elements(), key);
     });
-    tape.give(z, dz, true);
+    tape.accumulate_grad(z, dz, true);
   });
 }
 
@@ -94,17 +94,17 @@ Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key) {
   const Tensor in = tape.value(z);
   require(x.shape() == in.shape(), "branch_dropout: shapes differ");
   const Tensor y = tape.scratch(in.dtype(), in.shape());
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::dropout_forward(y.data<T>(), x.data<T>(), in.data<T>(), in.elements(), key);
   });
   return tape.record("branch_dropout", y, [=, &tape](const Tensor& dy) {
     const Tensor dx = tape.scratch(dy.dtype(), dy.shape());
     const Tensor dz = tape.scratch(dy.dtype(), dy.shape());
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::dropout_backward(dx.data<T>(), dz.data<T>(), dy.data<T>(), dy.elements(), key);
     });
-    tape.give(shortcut, dx, true);
-    tape.give(z, dz, true);
+    tape.accumulate_grad(shortcut, dx, true);
+    tape.accumulate_grad(z, dz, true);
   });
 }
 

@@ -1,10 +1,10 @@
 // Ops with weights, and the pointwise nonlinearity between them.
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
 #include "core/parallel.h"
 #include "core/profile.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -35,7 +35,7 @@ Var fused_linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, const Te
                           grad_of<float>(bias), dy.data<float>(), in.data<float>(),
                           weight.value.data<float>(), room, shape);
     tape.arena().rewind(before);
-    if (dx.defined()) tape.give(x, dx);
+    if (dx.defined()) tape.accumulate_grad(x, dx);
   });
 }
 
@@ -60,7 +60,7 @@ Var patchify(Tape& tape, Var images, int64_t patch) {
   const Shape& s = x.shape();  // (B, C, H, W)
   const int64_t tokens = (s[2] / patch) * (s[3] / patch);
   const Tensor y = tape.scratch(x.dtype(), {s[0], tokens, s[1] * patch * patch});
-  by_dtype(x.dtype(), [&]<typename T>() {
+  dispatch_dtype(x.dtype(), [&]<typename T>() {
     reference::patchify_forward(y.data<T>(), x.data<T>(), s[0], s[1], s[2], s[3], patch);
   });
   profile_mark("forward", "patchify");
@@ -71,11 +71,11 @@ Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parame
   const int64_t rows = static_cast<int64_t>(ids.size());
   const int64_t width = table.value.shape().cols();
   const Tensor y = tape.scratch(table.value.dtype(), {batch, rows / batch, width});
-  by_dtype(y.dtype(), [&]<typename T>() {
+  dispatch_dtype(y.dtype(), [&]<typename T>() {
     reference::embedding_forward(y.data<T>(), ids.data(), table.value.data<T>(), rows, width);
   });
   return tape.record("embedding", y, [ids, rows, width, &table](const Tensor& dy) {
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::embedding_backward(table.grad.data<T>(), dy.data<T>(), ids.data(), rows, width);
     });
   });
@@ -90,19 +90,19 @@ Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias) {
   require(weight.value.elements() == n_out * n_in, "linear: weight and input do not match");
   const Tensor y = tape.scratch(in.dtype(), with_cols(in.shape(), n_out));
   if (use_fused(tape, in)) return fused_linear(tape, x, weight, bias, y);
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::linear_forward(y.data<T>(), in.data<T>(), weight.value.data<T>(), value_of<T>(bias),
                               rows, n_in, n_out);
   });
   return tape.record("linear", y, [=, &tape, &weight](const Tensor& dy) {
     Tensor dx;
     if (tape.wants_gradient(x)) dx = tape.scratch(in.dtype(), in.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::linear_backward(dx.defined() ? dx.data<T>() : nullptr, weight.grad.data<T>(),
                                  grad_of<T>(bias), dy.data<T>(), in.data<T>(),
                                  weight.value.data<T>(), rows, n_in, n_out);
     });
-    if (dx.defined()) tape.give(x, dx);
+    if (dx.defined()) tape.accumulate_grad(x, dx);
   });
 }
 
@@ -113,18 +113,18 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) 
   const Tensor y = tape.scratch(in.dtype(), in.shape());
   const Tensor mean = tape.scratch(in.dtype(), {rows});
   const Tensor rstd = tape.scratch(in.dtype(), {rows});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::layernorm_forward(y.data<T>(), mean.data<T>(), rstd.data<T>(), in.data<T>(),
                                  gamma.value.data<T>(), beta.value.data<T>(), rows, cols, eps);
   });
   return tape.record("layernorm", y, [=, &tape, &gamma, &beta](const Tensor& dy) {
     const Tensor dx = tape.scratch(in.dtype(), in.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::layernorm_backward(dx.data<T>(), gamma.grad.data<T>(), beta.grad.data<T>(),
                                     dy.data<T>(), in.data<T>(), mean.data<T>(), rstd.data<T>(),
                                     gamma.value.data<T>(), rows, cols);
     });
-    tape.give(x, dx, true);
+    tape.accumulate_grad(x, dx, true);
   });
 }
 
@@ -135,7 +135,7 @@ Var gelu(Tape& tape, Var x) {
   if (fused) {
     fused_gelu_forward(y.data<float>(), in.data<float>(), in.elements());
   } else {
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::gelu_forward(y.data<T>(), in.data<T>(), in.elements());
     });
   }
@@ -144,11 +144,11 @@ Var gelu(Tape& tape, Var x) {
     if (fused) {
       fused_gelu_backward(dx.data<float>(), dy.data<float>(), in.data<float>(), in.elements());
     } else {
-      by_dtype(in.dtype(), [&]<typename T>() {
+      dispatch_dtype(in.dtype(), [&]<typename T>() {
         reference::gelu_backward(dx.data<T>(), dy.data<T>(), in.data<T>(), in.elements());
       });
     }
-    tape.give(x, dx, true);
+    tape.accumulate_grad(x, dx, true);
   });
 }
 

@@ -1,9 +1,9 @@
 // The losses: soft targets (vision), one id per row of which some are not scored (language), and
-// the same on logits that are never made: projected_cross_entropy.
+// the same on logits that are never made: linear_cross_entropy.
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -30,7 +30,7 @@ struct Scored {
 Scored scored_rows(const std::vector<int64_t>& ids, int64_t vocab) {
   Scored scored;
   for (size_t r = 0; r < ids.size(); ++r) {
-    require(ids[r] < vocab, "projected_cross_entropy: an id outside of the vocabulary");
+    require(ids[r] < vocab, "linear_cross_entropy: an id outside of the vocabulary");
     if (ids[r] < 0) continue;
     scored.rows.push_back(static_cast<int64_t>(r));
     scored.ids.push_back(ids[r]);
@@ -44,7 +44,7 @@ Tensor gather(Tape& tape, const Tensor& x, const Scored& scored) {
   if (scored.all) return x;
   const int64_t width = x.shape().cols();
   Tensor rows = tape.scratch(x.dtype(), {scored.count(), width});
-  by_dtype(x.dtype(), [&]<typename T>() {
+  dispatch_dtype(x.dtype(), [&]<typename T>() {
     // Looked up in x as tokens are in their table.
     reference::embedding_forward(rows.data<T>(), scored.rows.data(), x.data<T>(), scored.count(),
                                  width);
@@ -55,13 +55,13 @@ Tensor gather(Tape& tape, const Tensor& x, const Scored& scored) {
 /// dx (B,N,D) from the gradient of its scored rows; the others' is zero.
 void scatter(const Tensor& dx, const Tensor& drows, const Scored& scored) {
   dx.fill(0);
-  by_dtype(dx.dtype(), [&]<typename T>() {
+  dispatch_dtype(dx.dtype(), [&]<typename T>() {
     reference::embedding_backward(dx.data<T>(), drows.data<T>(), scored.rows.data(), scored.count(),
                                   dx.shape().cols());
   });
 }
 
-/// What the two halves of projected_cross_entropy share.
+/// What the two halves of linear_cross_entropy share.
 struct Projected {
   Tensor x;         // (M,D), gathered
   Tensor top, sum;  // (M)
@@ -70,24 +70,24 @@ struct Projected {
   Scored scored;
 };
 
-fused::ProjectedLossShape fused_shape(const Projected& p) {
+fused::LinearCrossEntropyShape fused_shape(const Projected& p) {
   return {p.scored.count(), p.x.shape().cols(), p.table->value.shape()[0]};
 }
 
 void fused_projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) {
   const fused::Kernels& kernels = fused::kernels();
-  const fused::ProjectedLossShape shape = fused_shape(p);
-  void* room = tape.arena().allocate_bytes(kernels.projected_cross_entropy_workspace(shape));
-  kernels.projected_cross_entropy_forward(
+  const fused::LinearCrossEntropyShape shape = fused_shape(p);
+  void* room = tape.arena().allocate_bytes(kernels.linear_cross_entropy_workspace(shape));
+  kernels.linear_cross_entropy_forward(
       loss_rows.data<float>(), p.top.data<float>(), p.sum.data<float>(), p.x.data<float>(),
       value_of<float>(p.table), value_of<float>(p.bias), p.scored.ids.data(), room, shape);
 }
 
 void fused_projected_backward(Tape& tape, const Tensor& drows, double dloss, const Projected& p) {
   const fused::Kernels& kernels = fused::kernels();
-  const fused::ProjectedLossShape shape = fused_shape(p);
-  void* room = tape.arena().allocate_bytes(kernels.projected_cross_entropy_workspace(shape));
-  kernels.projected_cross_entropy_backward(
+  const fused::LinearCrossEntropyShape shape = fused_shape(p);
+  void* room = tape.arena().allocate_bytes(kernels.linear_cross_entropy_workspace(shape));
+  kernels.linear_cross_entropy_backward(
       drows.defined() ? drows.data<float>() : nullptr, grad_of<float>(p.table),
       grad_of<float>(p.bias), static_cast<float>(dloss), p.top.data<float>(), p.sum.data<float>(),
       p.x.data<float>(), value_of<float>(p.table), value_of<float>(p.bias), p.scored.ids.data(),
@@ -97,21 +97,21 @@ void fused_projected_backward(Tape& tape, const Tensor& drows, double dloss, con
 template <typename T>
 void projected_forward(Tape& tape, const Tensor& loss_rows, const Projected& p) {
   const int64_t vocab = p.table->value.shape()[0];
-  const int64_t room_size = reference::projected_cross_entropy_room(p.scored.count(), vocab);
+  const int64_t room_size = reference::linear_cross_entropy_room(p.scored.count(), vocab);
   const Tensor room = tape.scratch(p.x.dtype(), {room_size});
-  reference::projected_cross_entropy_forward(
-      loss_rows.data<T>(), p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(), value_of<T>(p.table),
-      value_of<T>(p.bias), p.scored.ids.data(), room.data<T>(), p.scored.count(),
-      p.x.shape().cols(), vocab);
+  reference::linear_cross_entropy_forward(loss_rows.data<T>(), p.top.data<T>(), p.sum.data<T>(),
+                                          p.x.data<T>(), value_of<T>(p.table), value_of<T>(p.bias),
+                                          p.scored.ids.data(), room.data<T>(), p.scored.count(),
+                                          p.x.shape().cols(), vocab);
 }
 
 /// drows (M,D) may be undefined.
 template <typename T>
 void projected_backward(Tape& tape, const Tensor& drows, double dloss, const Projected& p) {
   const int64_t vocab = p.table->value.shape()[0];
-  const int64_t room_size = reference::projected_cross_entropy_room(p.scored.count(), vocab);
+  const int64_t room_size = reference::linear_cross_entropy_room(p.scored.count(), vocab);
   const Tensor room = tape.scratch(p.x.dtype(), {room_size});
-  reference::projected_cross_entropy_backward(
+  reference::linear_cross_entropy_backward(
       drows.defined() ? drows.data<T>() : nullptr, grad_of<T>(p.table), grad_of<T>(p.bias), dloss,
       p.top.data<T>(), p.sum.data<T>(), p.x.data<T>(), value_of<T>(p.table), value_of<T>(p.bias),
       p.scored.ids.data(), room.data<T>(), p.scored.count(), p.x.shape().cols(), vocab);
@@ -128,11 +128,11 @@ void undo_projected(Tape& tape, Var x, double dloss, const Projected& p) {
   if (use_fused(tape, in)) {
     fused_projected_backward(tape, drows, dloss, p);
   } else {
-    by_dtype(in.dtype(), [&]<typename T>() { projected_backward<T>(tape, drows, dloss, p); });
+    dispatch_dtype(in.dtype(), [&]<typename T>() { projected_backward<T>(tape, drows, dloss, p); });
   }
   if (dx.defined() && !p.scored.all) scatter(dx, drows, p.scored);
   tape.arena().rewind(mark);
-  if (dx.defined()) tape.give(x, dx);
+  if (dx.defined()) tape.accumulate_grad(x, dx);
 }
 
 }  // namespace
@@ -151,18 +151,18 @@ Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale) {
   const Tensor probs = tape.scratch(z.dtype(), z.shape());
   const Tensor loss_rows = tape.scratch(z.dtype(), {rows});
   const Tensor loss = tape.scratch(z.dtype(), {1});
-  by_dtype(z.dtype(), [&]<typename T>() {
+  dispatch_dtype(z.dtype(), [&]<typename T>() {
     reference::cross_entropy_forward(loss_rows.data<T>(), probs.data<T>(), z.data<T>(),
                                      wanted.data<T>(), rows, classes);
     write_mean(loss, loss_rows.data<T>(), rows, factor);
   });
   return tape.record("cross_entropy", loss, [=, &tape](const Tensor& dloss) {
     const Tensor dz = tape.scratch(z.dtype(), z.shape());
-    by_dtype(z.dtype(), [&]<typename T>() {
+    dispatch_dtype(z.dtype(), [&]<typename T>() {
       reference::cross_entropy_backward(dz.data<T>(), dloss.at(0) * factor, probs.data<T>(),
                                         wanted.data<T>(), rows, classes);
     });
-    tape.give(logits, dz);
+    tape.accumulate_grad(logits, dz);
   });
 }
 
@@ -177,38 +177,38 @@ Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, d
   const Tensor probs = tape.scratch(z.dtype(), z.shape());
   const Tensor loss_rows = tape.scratch(z.dtype(), {rows});
   const Tensor loss = tape.scratch(z.dtype(), {1});
-  by_dtype(z.dtype(), [&]<typename T>() {
+  dispatch_dtype(z.dtype(), [&]<typename T>() {
     reference::cross_entropy_ids_forward(loss_rows.data<T>(), probs.data<T>(), z.data<T>(),
                                          ids.data(), rows, classes);
     write_mean(loss, loss_rows.data<T>(), rows, factor);
   });
   return tape.record("cross_entropy_ids", loss, [=, &tape](const Tensor& dloss) {
     const Tensor dz = tape.scratch(z.dtype(), z.shape());
-    by_dtype(z.dtype(), [&]<typename T>() {
+    dispatch_dtype(z.dtype(), [&]<typename T>() {
       reference::cross_entropy_ids_backward(dz.data<T>(), dloss.at(0) * factor, probs.data<T>(),
                                             ids.data(), rows, classes);
     });
-    tape.give(logits, dz);
+    tape.accumulate_grad(logits, dz);
   });
 }
 
-Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
-                            const std::vector<int64_t>& ids, double scale) {
+Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
+                         const std::vector<int64_t>& ids, double scale) {
   const Tensor in = tape.value(x);
   const int64_t vocab = table.value.shape()[0];
   require(static_cast<int64_t>(ids.size()) == in.shape().rows(),
-          "projected_cross_entropy: one id a row");
+          "linear_cross_entropy: one id a row");
   require(table.value.shape().cols() == in.shape().cols(),
-          "projected_cross_entropy: table and input do not match");
+          "linear_cross_entropy: table and input do not match");
   const Tensor loss = tape.scratch(in.dtype(), {1});
   Projected p{{}, {}, {}, &table, bias, scored_rows(ids, vocab)};
   const int64_t scored = p.scored.count();
   if (scored == 0) {
     loss.fill(0);
-    return tape.record("projected_cross_entropy", loss, [=, &tape](const Tensor&) {
+    return tape.record("linear_cross_entropy", loss, [=, &tape](const Tensor&) {
       const Tensor dx = tape.scratch(in.dtype(), in.shape());
       dx.fill(0);
-      tape.give(x, dx);
+      tape.accumulate_grad(x, dx);
     });
   }
   p.x = gather(tape, in, p.scored);
@@ -217,7 +217,7 @@ Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias
   const double factor = scale / static_cast<double>(scored);
   const Arena::Mark mark = tape.arena().mark();
   const Tensor loss_rows = tape.scratch(in.dtype(), {scored});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     if (use_fused(tape, in)) {
       fused_projected_forward(tape, loss_rows, p);
     } else {
@@ -226,7 +226,7 @@ Var projected_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias
     write_mean(loss, loss_rows.data<T>(), scored, factor);
   });
   tape.arena().rewind(mark);
-  return tape.record("projected_cross_entropy", loss, [=, &tape](const Tensor& dloss) {
+  return tape.record("linear_cross_entropy", loss, [=, &tape](const Tensor& dloss) {
     undo_projected(tape, x, dloss.at(0) * factor, p);
   });
 }

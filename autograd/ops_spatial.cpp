@@ -1,6 +1,6 @@
 // Ops that mix tokens: the spatial projection of the gating unit, and the tiny attention of aMLP.
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
 
 namespace gmlp {
@@ -14,7 +14,7 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
   require(bias.value.elements() == tokens, "spatial_project: bias and tokens do not match");
   const Tensor y = tape.scratch(in.dtype(), in.shape());
   const Tensor dense = tape.scratch(in.dtype(), {tokens, tokens});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::spatial_weight_expand(dense.data<T>(), weight.value.data<T>(), tokens, toeplitz,
                                      causal);
     reference::spatial_project_forward(y.data<T>(), in.data<T>(), dense.data<T>(),
@@ -24,14 +24,14 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
     const Tensor dx = tape.scratch(in.dtype(), in.shape());
     const Tensor ddense = tape.scratch(in.dtype(), {tokens, tokens});
     ddense.fill(0);
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::spatial_project_backward(dx.data<T>(), ddense.data<T>(), bias.grad.data<T>(),
                                           dy.data<T>(), in.data<T>(), dense.data<T>(), batch,
                                           tokens, width);
       reference::spatial_weight_expand_backward(weight.grad.data<T>(), ddense.data<T>(), tokens,
                                                 toeplitz, causal);
     });
-    tape.give(x, dx);
+    tape.accumulate_grad(x, dx);
   });
 }
 
@@ -42,18 +42,18 @@ Var attention(Tape& tape, Var qkv, bool causal) {
   const int64_t d_attn = in.shape()[2] / 3;
   const Tensor y = tape.scratch(in.dtype(), {batch, tokens, d_attn});
   const Tensor probs = tape.scratch(in.dtype(), {batch, tokens, tokens});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::attention_forward(y.data<T>(), probs.data<T>(), in.data<T>(), batch, tokens, d_attn,
                                  causal);
   });
   return tape.record("attention", y, [=, &tape](const Tensor& dy) {
     const Tensor dqkv = tape.scratch(in.dtype(), in.shape());
     const Tensor dprobs = tape.scratch(in.dtype(), probs.shape());
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::attention_backward(dqkv.data<T>(), dprobs.data<T>(), dy.data<T>(), probs.data<T>(),
                                     in.data<T>(), batch, tokens, d_attn);
     });
-    tape.give(qkv, dqkv);
+    tape.accumulate_grad(qkv, dqkv);
   });
 }
 

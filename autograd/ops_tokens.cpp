@@ -1,6 +1,6 @@
 // Ops that move between sequences and tokens: no weights but for a token and positions, no mixing.
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
 
 namespace gmlp {
@@ -9,16 +9,16 @@ Var mean_pool(Tape& tape, Var x) {
   const Tensor in = tape.value(x);
   const Shape& s = in.shape();
   const Tensor y = tape.scratch(in.dtype(), {s[0], s[2]});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::mean_pool_forward(y.data<T>(), in.data<T>(), s[0], s[1], s[2]);
   });
   return tape.record("mean_pool", y, [=, &tape](const Tensor& dy) {
     const Shape& shape = in.shape();
     const Tensor dx = tape.scratch(in.dtype(), shape);
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::mean_pool_backward(dx.data<T>(), dy.data<T>(), shape[0], shape[1], shape[2]);
     });
-    tape.give(x, dx);
+    tape.accumulate_grad(x, dx);
   });
 }
 
@@ -26,36 +26,36 @@ Var prepend_token(Tape& tape, Var x, Parameter& token) {
   const Tensor in = tape.value(x);
   const Shape& s = in.shape();
   const Tensor y = tape.scratch(in.dtype(), {s[0], s[1] + 1, s[2]});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::prepend_token_forward(y.data<T>(), in.data<T>(), token.value.data<T>(), s[0], s[1],
                                      s[2]);
   });
   return tape.record("prepend_token", y, [=, &tape, &token](const Tensor& dy) {
     const Shape& shape = in.shape();
     const Tensor dx = tape.scratch(in.dtype(), shape);
-    by_dtype(in.dtype(), [&]<typename T>() {
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
       reference::prepend_token_backward(dx.data<T>(), token.grad.data<T>(), dy.data<T>(), shape[0],
                                         shape[1], shape[2]);
     });
-    tape.give(x, dx);
+    tape.accumulate_grad(x, dx);
   });
 }
 
-Var take_token(Tape& tape, Var x, int64_t position) {
+Var select_token(Tape& tape, Var x, int64_t position) {
   const Tensor in = tape.value(x);
   const Shape& s = in.shape();
   const Tensor y = tape.scratch(in.dtype(), {s[0], s[2]});
-  by_dtype(in.dtype(), [&]<typename T>() {
-    reference::take_token_forward(y.data<T>(), in.data<T>(), position, s[0], s[1], s[2]);
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
+    reference::select_token_forward(y.data<T>(), in.data<T>(), position, s[0], s[1], s[2]);
   });
-  return tape.record("take_token", y, [=, &tape](const Tensor& dy) {
+  return tape.record("select_token", y, [=, &tape](const Tensor& dy) {
     const Shape& shape = in.shape();
     const Tensor dx = tape.scratch(in.dtype(), shape);
-    by_dtype(in.dtype(), [&]<typename T>() {
-      reference::take_token_backward(dx.data<T>(), dy.data<T>(), position, shape[0], shape[1],
-                                     shape[2]);
+    dispatch_dtype(in.dtype(), [&]<typename T>() {
+      reference::select_token_backward(dx.data<T>(), dy.data<T>(), position, shape[0], shape[1],
+                                       shape[2]);
     });
-    tape.give(x, dx);
+    tape.accumulate_grad(x, dx);
   });
 }
 
@@ -65,14 +65,14 @@ Var add_positions(Tape& tape, Var x, Parameter& table) {
   const int64_t size = in.elements() / batch;
   require(table.value.elements() == size, "add_positions: positions and tokens do not match");
   const Tensor y = tape.scratch(in.dtype(), in.shape());
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::add_positions_forward(y.data<T>(), in.data<T>(), table.value.data<T>(), batch, size);
   });
   return tape.record("add_positions", y, [=, &tape, &table](const Tensor& dy) {
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::add_positions_backward(table.grad.data<T>(), dy.data<T>(), batch, size);
     });
-    tape.give(x, dy);
+    tape.accumulate_grad(x, dy);
   });
 }
 
@@ -80,16 +80,16 @@ Var transpose_tokens(Tape& tape, Var x) {
   const Tensor in = tape.value(x);
   const Shape& s = in.shape();
   const Tensor y = tape.scratch(in.dtype(), {s[0], s[2], s[1]});
-  by_dtype(in.dtype(), [&]<typename T>() {
+  dispatch_dtype(in.dtype(), [&]<typename T>() {
     reference::transpose_tokens_forward(y.data<T>(), in.data<T>(), s[0], s[1], s[2]);
   });
   return tape.record("transpose_tokens", y, [=, &tape](const Tensor& dy) {
     const Shape& shape = dy.shape();
     const Tensor dx = tape.scratch(dy.dtype(), in.shape());
-    by_dtype(dy.dtype(), [&]<typename T>() {
+    dispatch_dtype(dy.dtype(), [&]<typename T>() {
       reference::transpose_tokens_forward(dx.data<T>(), dy.data<T>(), shape[0], shape[1], shape[2]);
     });
-    tape.give(x, dx, true);
+    tape.accumulate_grad(x, dx, true);
   });
 }
 

@@ -5,11 +5,11 @@
 #include <numbers>
 #include <utility>
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/profile.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -72,7 +72,7 @@ double global_gradient_norm(const std::vector<Parameter*>& parameters) {
   std::vector<double> squares(parameters.size(), 0);
   parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i) {
     const Parameter& parameter = *parameters[static_cast<size_t>(i)];
-    by_dtype(parameter.grad.dtype(), [&]<typename T>() {
+    dispatch_dtype(parameter.grad.dtype(), [&]<typename T>() {
       squares[static_cast<size_t>(i)] =
           reference::sum_of_squares(parameter.grad.data<T>(), parameter.grad.elements());
     });

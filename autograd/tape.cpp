@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include "autograd/by_dtype.h"
+#include "autograd/dispatch_dtype.h"
 #include "core/error.h"
 #include "core/profile.h"
 
 namespace gmlp {
 
-Tape::Tape(Arena& arena, const Compute& compute, bool recording)
+Tape::Tape(Arena& arena, const ExecutionOptions& compute, bool recording)
     : arena_(arena), compute_(compute), recording_(recording) {}
 
 Var Tape::constant(const Tensor& value) {
@@ -28,7 +28,7 @@ Var Tape::record(const char* name, const Tensor& output, Backward backward) {
   return {static_cast<int64_t>(nodes_.size()) - 1};
 }
 
-void Tape::give(Var x, const Tensor& dx, bool sole) {
+void Tape::accumulate_grad(Var x, const Tensor& dx, bool sole) {
   Node& node = nodes_[static_cast<size_t>(x.index)];
   if (!node.wants_gradient) return;
   require(dx.shape() == node.output.shape(), "a gradient of another shape than its value");
@@ -40,14 +40,14 @@ void Tape::give(Var x, const Tensor& dx, bool sole) {
   // A second use of x. The sum gets memory of its own: an op may have given one tensor to two
   // inputs.
   const Tensor sum = scratch(dx.dtype(), dx.shape());
-  by_dtype(dx.dtype(), [&]<typename T>() {
+  dispatch_dtype(dx.dtype(), [&]<typename T>() {
     reference::add_forward(sum.data<T>(), node.gradient.data<T>(), dx.data<T>(), dx.elements());
   });
   node.gradient = sum;
   node.sole = true;
 }
 
-bool Tape::take_dy() {
+bool Tape::try_take_grad() {
   Node& node = nodes_[static_cast<size_t>(undoing_)];
   if (node.sole) node.gradient = Tensor();
   return node.sole;
@@ -62,7 +62,7 @@ void Tape::backward(Var loss) {
 
 void Tape::backward(Var y, const Tensor& dy) {
   require(recording_, "backward on a tape that does not record");
-  give(y, dy);
+  accumulate_grad(y, dy);
   for (int64_t i = y.index; i >= 0; --i) {
     const Node& node = nodes_[static_cast<size_t>(i)];
     if (!node.backward || !node.gradient.defined()) continue;

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "autograd/execution_options.h"
 #include "core/arena.h"
 #include "core/tensor.h"
-#include "kernels/dispatch.h"
 
 namespace gmlp {
 
@@ -26,20 +26,6 @@ struct Parameter {
   bool decay = false;
 };
 
-/// Which kernels the ops call: the readable definition, or the hand-written fast path (f32 only).
-enum class Family : uint8_t { kReference, kFused };
-
-/// How a tape computes.
-struct Compute {
-  Family family = Family::kFused;
-  fused::Precision precision = fused::Precision::kF32;  // of what fused blocks keep, and take
-  bool checkpoint =
-      false;  // blocks keep only their input and compute the rest again on the way back
-
-  Compute() = default;
-  Compute(Family kernels) : family(kernels) {}  // NOLINT: a family alone says it all
-};
-
 /// A value on a tape.
 struct Var {
   int64_t index = -1;
@@ -48,17 +34,17 @@ struct Var {
 
 class Tape {
  public:
-  /// Undoes a node: given the gradient of its output, calls give() for each of its inputs and adds
-  /// to the gradients of its parameters.
+  /// Undoes a node: given the gradient of its output, calls accumulate_grad() for each of its
+  /// inputs and adds to the gradients of its parameters.
   using Backward = std::function<void(const Tensor& dy)>;
 
   /// Activations come from `arena`, which must outlive the tape. Without `recording` only values
   /// are computed: for evaluation.
-  Tape(Arena& arena, const Compute& compute, bool recording);
+  Tape(Arena& arena, const ExecutionOptions& compute, bool recording);
 
   Arena& arena() { return arena_; }
-  Family family() const { return compute_.family; }
-  const Compute& compute() const { return compute_; }
+  Backend backend() const { return compute_.backend; }
+  const ExecutionOptions& compute() const { return compute_; }
   bool recording() const { return recording_; }
 
   /// A leaf that gets no gradient, such as a batch of images.
@@ -77,10 +63,10 @@ class Tape {
   bool wants_gradient(Var x) const { return nodes_[static_cast<size_t>(x.index)].wants_gradient; }
   /// Called by closures: dx is (a part of) the gradient of x. The tape keeps dx, it must not
   /// change; `sole`: it was given to nobody else.
-  void give(Var x, const Tensor& dx, bool sole = false);
+  void accumulate_grad(Var x, const Tensor& dx, bool sole = false);
   /// Called by closures: whether dy's memory is theirs from now on, as nobody else reads it. Where
   /// it is, grad() of that value is no longer defined.
-  bool take_dy();
+  bool try_take_grad();
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.
   void backward(Var loss);
@@ -102,7 +88,7 @@ class Tape {
     bool sole = false;  // the gradient's memory is this node's alone
   };
   Arena& arena_;
-  Compute compute_;
+  ExecutionOptions compute_;
   bool recording_;
   int64_t undoing_ = -1;  // the node whose closure runs
   std::vector<Node> nodes_;

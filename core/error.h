@@ -1,6 +1,6 @@
 #pragma once
 // Errors name the thing, the reason and the remedy. Two kinds, because they end a program with
-// different exit statuses (see apps/training/main_guard.h).
+// different exit statuses (see apps/cli/run_main.h).
 
 #include <stdexcept>
 #include <string>

@@ -1,11 +1,10 @@
-#include "kernels/dispatch.h"
-
 #include <cstdlib>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "kernels/kernels.h"
 
 namespace gmlp::fused {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 

@@ -1,7 +1,7 @@
 #pragma once
-// What the machine could do at most: the yardstick that every speed is divided by.
+// What the machine could do at most: the baseline that every speed is divided by.
 
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 

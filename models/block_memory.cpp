@@ -31,7 +31,7 @@ int64_t feed_forward_elements(int64_t rows, int64_t d, int64_t hidden) {
 
 }  // namespace
 
-int64_t fused_block_kept(const BlockConfig& block, int64_t batch, const Compute& compute) {
+int64_t fused_block_kept(const BlockConfig& block, int64_t batch, const ExecutionOptions& compute) {
   const int64_t rows = batch * block.tokens;
   const int64_t saved_size = compute.precision == fused::Precision::kBf16 ? 2 : 4;
   const int64_t saved = 4 * 4 + saved_size * (block.d_ffn + block.gate_width());  // BlockSaved
@@ -41,7 +41,8 @@ int64_t fused_block_kept(const BlockConfig& block, int64_t batch, const Compute&
          4 * attention_elements(block, batch, true);
 }
 
-int64_t fused_block_transient(const BlockConfig& block, int64_t batch, const Compute& compute) {
+int64_t fused_block_transient(const BlockConfig& block, int64_t batch,
+                              const ExecutionOptions& compute) {
   const int64_t workspace =
       fused::kernels().block_workspace({batch, block.tokens, block.d_model, block.d_ffn, 1e-6F,
                                         1e-5F, block.gate, block.causal, compute.precision});
@@ -52,7 +53,7 @@ int64_t fused_block_transient(const BlockConfig& block, int64_t batch, const Com
   BlockConfig alone = block;
   alone.d_attn = 0;
   alone.toeplitz = alone.causal = false;
-  Compute keeping = compute;
+  ExecutionOptions keeping = compute;
   keeping.checkpoint = false;
   return workspace + ddense + fused_block_kept(alone, batch, keeping);
 }

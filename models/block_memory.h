@@ -3,22 +3,23 @@
 
 #include <cstdint>
 
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
+#include "models/baselines/mixer_block.h"
+#include "models/baselines/transformer_block.h"
 #include "models/gmlp_block.h"
-#include "models/mixer_block.h"
-#include "models/transformer_block.h"
 
 namespace gmlp {
 
 /// Whether a model of this dtype takes the fused gMLP block.
-inline bool takes_fused_block(DType dtype, const Compute& compute) {
-  return compute.family == Family::kFused && dtype == DType::kF32;
+inline bool takes_fused_block(DType dtype, const ExecutionOptions& compute) {
+  return compute.backend == Backend::kFused && dtype == DType::kF32;
 }
 
 /// Bytes that a fused block, and the attention beside it, take from forward to the step's end.
-int64_t fused_block_kept(const BlockConfig& block, int64_t batch, const Compute& compute);
+int64_t fused_block_kept(const BlockConfig& block, int64_t batch, const ExecutionOptions& compute);
 /// Bytes of a fused block that are in use while its backward runs.
-int64_t fused_block_transient(const BlockConfig& block, int64_t batch, const Compute& compute);
+int64_t fused_block_transient(const BlockConfig& block, int64_t batch,
+                              const ExecutionOptions& compute);
 
 /// Elements that a composed block takes to the step's end: gMLP's and the baselines'.
 int64_t composed_block_elements(const BlockConfig& block, int64_t batch);

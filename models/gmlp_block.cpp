@@ -81,7 +81,7 @@ GmlpBlock::GmlpBlock(const BlockConfig& config, const std::string& prefix, DType
 }
 
 Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales) {
-  const bool fused = tape.family() == Family::kFused && norm_weight_.value.dtype() == DType::kF32;
+  const bool fused = tape.backend() == Backend::kFused && norm_weight_.value.dtype() == DType::kF32;
   return fused ? forward_fused(tape, x, drop_scales) : forward_composed(tape, x, drop_scales);
 }
 
@@ -92,8 +92,8 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   Var z = gelu(tape, linear(tape, x, fc1_weight_, &fc1_bias_));
 
   const bool split = config_.gate == Gate::kSplit;
-  const Var u = split ? half(tape, z, false) : z;  // the bypass
-  Var v = split ? half(tape, z, true) : z;         // what is projected over tokens
+  const Var u = split ? split_half(tape, z, false) : z;  // the bypass
+  Var v = split ? split_half(tape, z, true) : z;         // what is projected over tokens
   v = layernorm(tape, v, gate_norm_weight_, gate_norm_bias_, config_.gate_eps);
   v = spatial_project(tape, v, spatial_weight_, spatial_bias_, config_.causal);
   if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x));

@@ -9,7 +9,7 @@
 
 #include "autograd/fused_block.h"
 #include "autograd/tape.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -46,7 +46,7 @@ class GmlpBlock {
   void collect(std::vector<Parameter*>& parameters);
   /// The weights will not change any more: from the next forward on that records nothing they are
   /// kept packed in `room`, as large again, which must outlive the block.
-  void freeze(Arena& room) { packed_.room = &room; }
+  void prepack_weights(Arena& room) { packed_.room = &room; }
   const BlockConfig& config() const { return config_; }
 
  private:

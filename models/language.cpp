@@ -76,9 +76,9 @@ Var LanguageModel::forward_block(Tape& tape, Var x, size_t i, const LanguageCont
   return drop(x, std::get<GmlpBlock>(block).forward(tape, x, {}), 0);
 }
 
-void LanguageModel::freeze() {
+void LanguageModel::prepack_weights() {
   for (Block& block : blocks_) {
-    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->freeze(packed_);
+    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->prepack_weights(packed_);
   }
 }
 
@@ -111,13 +111,13 @@ Var LanguageModel::loss(Tape& tape, const std::vector<int64_t>& ids,
                         const std::vector<int64_t>& targets, int64_t batch, double scale,
                         const LanguageContext& context) {
   const Var x = features(tape, ids, batch, context);
-  return projected_cross_entropy(tape, x, output(), nullptr, targets, scale);
+  return linear_cross_entropy(tape, x, output(), nullptr, targets, scale);
 }
 
 Var LanguageModel::classify(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                             const LanguageContext& context) {
   require(config_.head == LanguageHead::kClassify, "classify: a model with another head");
-  const Var first = take_token(tape, features(tape, ids, batch, context), 0);
+  const Var first = select_token(tape, features(tape, ids, batch, context), 0);
   return linear(tape, first, head_weight_, &head_bias_);
 }
 

@@ -8,9 +8,9 @@
 #include <variant>
 #include <vector>
 
+#include "models/baselines/mixer_block.h"
+#include "models/baselines/transformer_block.h"
 #include "models/gmlp_block.h"
-#include "models/mixer_block.h"
-#include "models/transformer_block.h"
 
 namespace gmlp {
 
@@ -97,8 +97,8 @@ class LanguageModel {
   Var spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
             const LanguageContext& context = {});
 
-  /// As VisionModel::freeze().
-  void freeze();
+  /// As VisionModel::prepack_weights().
+  void prepack_weights();
 
   /// All parameters, named as in the interface: embed.weight, positions.weight (Transformers),
   /// blocks.i.*, norm.*, output.weight (embeddings not tied), head.* (with a head).
@@ -131,6 +131,6 @@ class LanguageModel {
 
 /// The predicted peak of arena memory of a training step (loss and backward), in bytes.
 int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
-                                 const Compute& compute);
+                                 const ExecutionOptions& compute);
 
 }  // namespace gmlp

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/io/json.h"
 #include "models/config_json.h"
 #include "models/language.h"
 

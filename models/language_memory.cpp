@@ -20,9 +20,9 @@ constexpr double kMaskedShare = 0.15;
 int64_t loss_transient(const LanguageConfig& config, int64_t scored, bool fused, int64_t size) {
   const int64_t gathered = config.block.causal ? 0 : size * scored * config.block.d_model;
   if (!fused) {
-    return gathered + size * reference::projected_cross_entropy_room(scored, config.vocab);
+    return gathered + size * reference::linear_cross_entropy_room(scored, config.vocab);
   }
-  return gathered + fused::kernels().projected_cross_entropy_workspace(
+  return gathered + fused::kernels().linear_cross_entropy_workspace(
                         {scored, config.block.d_model, config.vocab});
 }
 
@@ -42,7 +42,7 @@ int64_t baseline_transient(const LanguageConfig& config, int64_t batch, bool fus
 }  // namespace
 
 int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
-                                 const Compute& compute) {
+                                 const ExecutionOptions& compute) {
   const BlockConfig& block = config.block;
   const int64_t size = dtype_size(dtype);
   const bool fused = takes_fused_block(dtype, compute);

@@ -114,15 +114,15 @@ Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext&
   }
   x = layernorm(tape, x, norm_weight_, norm_bias_, 1e-6);
   if (config_.class_token) {
-    x = linear(tape, take_token(tape, x, 0), pre_head_weight_, &pre_head_bias_);
+    x = linear(tape, select_token(tape, x, 0), pre_head_weight_, &pre_head_bias_);
   } else {
     x = mean_pool(tape, x);
   }
   return linear(tape, x, head_weight_, &head_bias_);
 }
 
-void VisionModel::freeze() {
-  for (GmlpBlock& block : blocks_) block.freeze(packed_);
+void VisionModel::prepack_weights() {
+  for (GmlpBlock& block : blocks_) block.prepack_weights(packed_);
 }
 
 std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block) {

@@ -78,7 +78,7 @@ class VisionModel {
 
   /// The weights will not change any more: passes that record nothing become faster, by a tenth for
   /// one image, and take the blocks' weights in memory once more.
-  void freeze();
+  void prepack_weights();
 
   /// All parameters in timm's order.
   const std::vector<Parameter*>& parameters() const { return parameters_; }
@@ -100,6 +100,6 @@ class VisionModel {
 
 /// The predicted peak of arena memory of a training step, in bytes.
 int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
-                        const Compute& compute);
+                        const ExecutionOptions& compute);
 
 }  // namespace gmlp

@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/io/json.h"
 #include "models/config_json.h"
 #include "models/vision.h"
 

@@ -8,7 +8,7 @@
 namespace gmlp {
 
 int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
-                        const Compute& compute) {
+                        const ExecutionOptions& compute) {
   const BlockConfig block = config.block();
   const int64_t rows = batch * block.tokens;
   const int64_t patch_size = config.chans * config.patch * config.patch;

@@ -36,7 +36,7 @@ struct Case {
 /// A case's memory is taken when it is its turn.
 using CaseMaker = std::function<Case()>;
 
-/// Matrix products, plain and with bias and GELU, ours beside all yardsticks.
+/// Matrix products, plain and with bias and GELU, ours beside all baselines.
 void add_product_cases(std::vector<CaseMaker>& cases);
 /// The block, linear layers, AdamW and GELU: what has no counterpart elsewhere.
 void add_own_cases(std::vector<CaseMaker>& cases);

@@ -5,7 +5,7 @@
 
 #include "apps/bench/cases.h"
 #include "autograd/tape.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 #include "models/gmlp_block.h"
 
 namespace gmlp {
@@ -28,7 +28,7 @@ struct BlockRun {
   GmlpBlock block;
   Arena arena;
   Tensor x, dy;
-  Compute compute;
+  ExecutionOptions compute;
   BlockRun(const BlockConfig& config, int64_t batch, bool bf16)
       : block(config, "blocks.0.", DType::kF32, 1),
         x(random_numbers({batch, config.tokens, config.d_model}, 1.7)),

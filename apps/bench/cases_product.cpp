@@ -2,7 +2,7 @@
 // square. What is compared, so that nobody is favoured:
 //
 //   gemm           C = A B. Ours packs A and B inside the timing; oneDNN gets B in its own layout.
-//   channel_in     C = gelu(layernorm(A) W + b), the block's first stage with the weight packed;
+//   norm_fc1_gelu     C = gelu(layernorm(A) W + b), the block's first stage with the weight packed;
 //                  theirs is gelu(A W + b) without the norm: no library has it in one pass.
 //
 // In bf16 theirs take A and B already rounded.
@@ -11,10 +11,10 @@
 
 #include <fmt/format.h>
 
+#include "apps/bench/baselines/baseline.h"
 #include "apps/bench/cases.h"
-#include "apps/bench/yardsticks/yardstick.h"
 #include "core/random.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -70,11 +70,11 @@ Product make_product(const Size& size, bool bf16, bool gelu) {
 }
 
 void add_yardsticks(Case& c, const Product& product) {
-  for (const Yardstick& yardstick : yardsticks()) {
+  for (const Baseline& baseline : baselines()) {
     // Shared, because a std::function is copied and what it holds must be copyable, too.
-    const std::shared_ptr<Prepared> prepared = yardstick.prepare(product);
+    const std::shared_ptr<Prepared> prepared = baseline.prepare(product);
     if (prepared == nullptr) continue;
-    c.contenders.push_back({yardstick.name, yardstick.colour, [prepared] { prepared->run(); },
+    c.contenders.push_back({baseline.name, baseline.colour, [prepared] { prepared->run(); },
                             [prepared] { return prepared->result(); }});
   }
 }
@@ -153,15 +153,15 @@ class ChannelIn {
     weights.norm_bias = zeros_.data<float>();
     weights.fc1_weight = weight_.data<float>();
     weights.fc1_bias = bias_.data<float>();
-    fused::kernels().channel_in(z, x_.data<float>(), weights, room_.raw(), shape_);
+    fused::kernels().norm_fc1_gelu(z, x_.data<float>(), weights, room_.raw(), shape_);
   }
 
   Tensor x_, weight_, bias_, ones_, zeros_, z_, room_;
   fused::BlockShape shape_{};
 };
 
-Case channel_in_case(const Size& size, bool bf16) {
-  Case c = product_case("channel_in", size, bf16);
+Case norm_fc1_gelu_case(const Size& size, bool bf16) {
+  Case c = product_case("norm_fc1_gelu", size, bf16);
   const Product product = make_product(size, bf16, true);
   const std::shared_ptr<ChannelIn> ours = std::make_shared<ChannelIn>(product);
   c.contenders.push_back(
@@ -186,7 +186,7 @@ void add_product_cases(std::vector<CaseMaker>& cases) {
     for (const Size& size : kSizes) cases.emplace_back([=] { return gemm_case(size, bf16); });
     for (const Size& size : kSizes) {
       if (size.m == size.n) continue;  // the square is nobody's layer
-      cases.emplace_back([=] { return channel_in_case(size, bf16); });
+      cases.emplace_back([=] { return norm_fc1_gelu_case(size, bf16); });
     }
   }
 }

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/svg.h"
+#include "apps/train/svg.h"
 
 namespace gmlp {
 

@@ -40,7 +40,7 @@ double cached_seconds(Decoder& decoder, int64_t tokens) {
 }
 
 /// Seconds for one pass over the window, of which only one token's logits would be used.
-double window_seconds(LanguageModel& model, Arena& arena, const Compute& compute) {
+double window_seconds(LanguageModel& model, Arena& arena, const ExecutionOptions& compute) {
   const std::vector<int64_t> ids(static_cast<size_t>(model.config().block.tokens), 0);
   arena.reset();
   Tape tape(arena, compute, false);
@@ -54,7 +54,7 @@ double window_seconds(LanguageModel& model, Arena& arena, const Compute& compute
 void run_decode(const BenchOptions& options) {
   const int repeat = options.repeat_or(7);
   LanguageModel model(decode_config(options), DType::kF32, 1);
-  model.freeze();
+  model.prepack_weights();
   const int64_t tokens = model.config().block.tokens;
   fmt::print("{}, {} tokens written\n{}\nmedian (least to most) of {}\n\n", options.model, tokens,
              machine_line(), repeat);
@@ -63,7 +63,7 @@ void run_decode(const BenchOptions& options) {
   table.row()["tokens"] = tokens;
   Decoder decoder(model);
   Arena arena;
-  const Compute compute = compute_of(options);
+  const ExecutionOptions compute = compute_of(options);
   window_seconds(model, arena, compute);  // packs the weights
   std::vector<double> cached, recomputed, ratios;
   for (int i = 0; i < repeat; ++i) {

@@ -15,7 +15,7 @@ namespace gmlp {
 
 namespace {
 
-double forward_seconds(Workload& workload, Arena& arena, const Compute& compute) {
+double forward_seconds(Workload& workload, Arena& arena, const ExecutionOptions& compute) {
   arena.reset();
   Tape tape(arena, compute, false);
   const double start = now_seconds();
@@ -28,8 +28,8 @@ double forward_seconds(Workload& workload, Arena& arena, const Compute& compute)
 void run_infer(const BenchOptions& options) {
   const int repeat = options.repeat_or(15);
   const std::unique_ptr<Workload> workload = make_workload(options);
-  workload->freeze();
-  const Compute compute = compute_of(options);
+  workload->prepack_weights();
+  const ExecutionOptions compute = compute_of(options);
   const double flops = workload->inference_flops();
   fmt::print(
       "{}, batch {}, {}, one forward pass of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",

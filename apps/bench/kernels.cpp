@@ -10,15 +10,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "apps/bench/baselines/baseline.h"
 #include "apps/bench/cases.h"
 #include "apps/bench/chart.h"
 #include "apps/bench/measure.h"
 #include "apps/bench/options.h"
 #include "apps/bench/peaks.h"
 #include "apps/bench/report.h"
-#include "apps/bench/yardsticks/yardstick.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -178,14 +178,14 @@ class KernelTable {
 
 void print_head(int repeat) {
   fmt::print("{}\n", machine_line());
-  for (const Yardstick& yardstick : yardsticks()) {
-    fmt::print("beside {} {}\n", yardstick.name, yardstick.detail);
+  for (const Baseline& baseline : baselines()) {
+    fmt::print("beside {} {}\n", baseline.name, baseline.detail);
   }
   fmt::print(
       "median of {} turns; ratios turn by turn, with the least and the most\n"
       "gemm: gmlp packs A and B inside the timing, oneDNN has B in its own layout and in bf16 "
       "both\n"
-      "rounded. channel_in: gmlp does the layer norm, too; theirs is matmul + bias + GELU.\n\n",
+      "rounded. norm_fc1_gelu: gmlp does the layer norm, too; theirs is matmul + bias + GELU.\n\n",
       repeat);
 }
 
@@ -204,7 +204,7 @@ void run_kernels(const BenchOptions& options) {
   for (const CaseMaker& make : cases) {
     const Case c = make();
     if (c.contenders.empty() || c.title().find(options.only) == std::string::npos) continue;
-    // The yardsticks ask for the number of threads when they prepare or run.
+    // The baselines ask for the number of threads when they prepare or run.
     set_thread_count(c.one_thread ? 1 : threads);
     check_agreement(c);
     Measured measured = measure(c, repeat);

@@ -19,7 +19,7 @@
 #include "apps/bench/report.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 #include "kernels/reference/reference.h"
 
 namespace gmlp::fused {
@@ -156,7 +156,7 @@ Rung fused_rung(const Stage& s, const char* name, const ladder::Rungs& rungs) {
   weights.fc1_bias = s.bias.data<float>();
   const Tensor room = Tensor::zeros(DType::kF32, {fused::kernels().block_workspace(shape) / 4 + 1});
   const auto call = [&s, shape, weights, room](void* z) {
-    fused::kernels().channel_in(z, s.x.data<float>(), weights, room.raw(), shape);
+    fused::kernels().norm_fc1_gelu(z, s.x.data<float>(), weights, room.raw(), shape);
   };
   call(nullptr);  // packs the weight
   return {name, nullptr, nullptr, [&s, call] { call(s.z.raw()); }, rungs.row_stride(kOut)};
@@ -172,7 +172,7 @@ std::vector<Rung> all_rungs(const Stage& s, const ladder::Rungs& rungs) {
           with_definitions(s, "register tile", rungs.tile, s.b),
           with_definitions(s, "packed panels", rungs.panels, s.packed),
           with_vectors(s, "vector norm, bias, GELU", rungs),
-          fused_rung(s, "fused: channel_in", rungs)};
+          fused_rung(s, "fused: norm_fc1_gelu", rungs)};
 }
 
 /// Where the rungs' z differs from the reference's, the time of that rung means nothing.

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "apps/bench/options.h"
-#include "apps/training/config_file.h"
-#include "apps/training/main_guard.h"
+#include "apps/cli/config_file.h"
+#include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 

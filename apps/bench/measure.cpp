@@ -5,7 +5,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "apps/training/metrics.h"
+#include "apps/train/metrics.h"
 #include "core/error.h"
 
 namespace gmlp {

@@ -39,7 +39,7 @@ constexpr Probe kProbes[] = {
 };
 
 /// Two threads of one core, or two virtual processors that the host runs on one core for seconds,
-/// are as fast as one: the peak is then no yardstick, and its spread does not show it.
+/// are as fast as one: the peak is then no baseline, and its spread does not show it.
 void say_if_cores_are_shared(double one, double all, int threads) {
   constexpr double kLeastGain = 0.75;
   const double gain = all / one;

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/environment.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "apps/train/environment.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 #include "core/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 

@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/metrics.h"
+#include "apps/train/metrics.h"
 #include "core/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 

@@ -37,7 +37,7 @@ struct Training {
   std::unique_ptr<Workload> workload;
   AdamW optimizer;
   Arena arena;
-  Compute compute;
+  ExecutionOptions compute;
 
   explicit Training(const BenchOptions& options)
       : workload(make_workload(options)),
@@ -52,7 +52,7 @@ struct Training {
     const double t1 = now_seconds();
     tape.backward(loss);
     const double t2 = now_seconds();
-    // Clipped to a norm of 1, as the trainer does and tools/bench_peers does in PyTorch.
+    // Clipped to a norm of 1, as the trainer does and tools/bench_baselines does in PyTorch.
     const double norm = global_gradient_norm(workload->parameters());
     optimizer.step(kLearningRate, 1.0 / std::max(1.0, norm));
     return {t1 - t0, t2 - t1, now_seconds() - t2, tape.value(loss).at(0)};

@@ -4,12 +4,12 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/training/options.h"
+#include "apps/train/options.h"
 #include "autograd/ops.h"
 #include "core/error.h"
-#include "core/npy.h"
+#include "core/io/npy.h"
+#include "core/io/safetensors.h"
 #include "core/random.h"
-#include "core/safetensors.h"
 #include "models/language.h"
 #include "models/vision.h"
 
@@ -37,7 +37,7 @@ class VisionWorkload : public Workload {
   double step_flops() const override { return 3 * inference_flops(); }
   Var logits(Tape& tape) override { return model_.forward(tape, images_, ForwardContext{}); }
   Var loss(Tape& tape) override { return cross_entropy(tape, logits(tape), targets_, 1.0); }
-  void freeze() override { model_.freeze(); }
+  void prepack_weights() override { model_.prepack_weights(); }
   const std::vector<Parameter*>& parameters() const override { return model_.parameters(); }
 
  private:
@@ -93,7 +93,7 @@ class LanguageWorkload : public Workload {
   }
   Var logits(Tape& tape) override { return model_.forward(tape, ids_, batch_); }
   Var loss(Tape& tape) override { return model_.loss(tape, ids_, targets_, batch_, 1.0); }
-  void freeze() override { model_.freeze(); }
+  void prepack_weights() override { model_.prepack_weights(); }
   const std::vector<Parameter*>& parameters() const override { return model_.parameters(); }
 
  private:
@@ -149,8 +149,8 @@ std::unique_ptr<Workload> make_workload(const BenchOptions& options) {
   return workload;
 }
 
-Compute compute_of(const BenchOptions& options) {
-  Compute compute = arithmetic_from(options.precision, options.kernels).compute;
+ExecutionOptions compute_of(const BenchOptions& options) {
+  ExecutionOptions compute = arithmetic_from(options.precision, options.kernels).compute;
   compute.checkpoint = options.checkpoint_activations;
   return compute;
 }

@@ -24,7 +24,7 @@ class Workload {
   virtual Var logits(Tape& tape) = 0;
   virtual Var loss(Tape& tape) = 0;
   /// The weights will not change any more.
-  virtual void freeze() = 0;
+  virtual void prepack_weights() = 0;
   virtual const std::vector<Parameter*>& parameters() const = 0;
 };
 
@@ -33,6 +33,6 @@ class Workload {
 std::unique_ptr<Workload> make_workload(const BenchOptions& options);
 
 /// --kernels, --precision and --checkpoint-activations: how the tape computes.
-Compute compute_of(const BenchOptions& options);
+ExecutionOptions compute_of(const BenchOptions& options);
 
 }  // namespace gmlp

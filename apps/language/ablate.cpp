@@ -10,14 +10,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/run_main.h"
 #include "apps/language/ablation_report.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/run_folder.h"
+#include "apps/train/run_folder.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
@@ -169,7 +169,7 @@ void check_runs(const std::vector<PlannedRun>& runs) {
   for (const PlannedRun& run : runs) {
     run_state(run.folder, run.command.config);
     const LanguageOptions& options = run.command.options;
-    const Compute compute = arithmetic_from(options.precision, options.kernels).compute;
+    const ExecutionOptions compute = arithmetic_from(options.precision, options.kernels).compute;
     if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(run.model);
   }
 }

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "apps/language/ablation_report.h"
-#include "apps/training/svg.h"
+#include "apps/train/svg.h"
 
 namespace gmlp {
 

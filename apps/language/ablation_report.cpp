@@ -8,10 +8,10 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/metrics.h"
+#include "apps/train/metrics.h"
 #include "core/error.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 

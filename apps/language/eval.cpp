@@ -7,14 +7,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/options.h"
-#include "apps/training/signals.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "apps/train/options.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -65,7 +65,7 @@ int language_eval(const std::vector<std::string>& arguments) {
   corpus.check_stop = throw_if_stopped;
   const TokenRow tokens = open_tokens(text, *loaded.tokenizer, corpus, &notes);
   for (const std::string& line : notes) fmt::print("{}\n", line);
-  const Compute compute =
+  const ExecutionOptions compute =
       stored_language_compute(*loaded.model, options.precision, options.kernels);
   const TextLoader loader =
       validation_loader(tokens, *loaded.tokenizer, loaded.model->config(), loaded.objective);

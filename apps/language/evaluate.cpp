@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "apps/training/signals.h"
+#include "apps/cli/signals.h"
 #include "core/error.h"
 
 namespace gmlp {
@@ -44,7 +44,7 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 }
 
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t most, const Compute& compute, Arena& arena) {
+                        int64_t most, const ExecutionOptions& compute, Arena& arena) {
   int64_t count = loader.batches_per_epoch();
   if (most > 0) count = std::min(count, most);
   TextScore score;

@@ -1,7 +1,7 @@
 #pragma once
 // A pass over text: the mean loss in nats a scored token, and what follows from it.
 
-#include "apps/training/training_run.h"
+#include "apps/train/training_run.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"
@@ -12,10 +12,10 @@ namespace gmlp {
 /// must be the same for every run that is compared.
 constexpr int64_t kValidationBatch = 16;
 
-struct TextScore : Score {    // samples: scored tokens
-  double standard_error = 0;  // of the loss, from the spread of the batches; NaN for one batch
-  double bits_per_byte = 0;   // of text: loss / ln 2 * tokens a byte
-  double perplexity = 0;      // exp(loss)
+struct TextScore : EvalResult {  // samples: scored tokens
+  double standard_error = 0;     // of the loss, from the spread of the batches; NaN for one batch
+  double bits_per_byte = 0;      // of text: loss / ln 2 * tokens a byte
+  double perplexity = 0;         // exp(loss)
 };
 
 /// Fixed windows, and fixed masks, of `tokens` for models of this config.
@@ -26,7 +26,7 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 /// token.
 /// `tokens` are the loader's: for bits a byte.
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t most, const Compute& compute, Arena& arena);
+                        int64_t most, const ExecutionOptions& compute, Arena& arena);
 
 /// What a loss in nats a token is in bits a byte of the text of `tokens`.
 double bits_per_byte(double loss, const TokenRow& tokens);

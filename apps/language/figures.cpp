@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "apps/language/run.h"
-#include "apps/training/filters.h"
-#include "apps/training/svg.h"
-#include "core/file.h"
+#include "apps/train/filters.h"
+#include "apps/train/svg.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 

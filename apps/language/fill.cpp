@@ -11,13 +11,13 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
-#include "apps/language/shown_text.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/options.h"
+#include "apps/language/text_format.h"
+#include "apps/train/options.h"
 #include "core/error.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -86,7 +86,8 @@ void report(const std::string& text, const std::vector<std::vector<Guess>>& mask
 }  // namespace
 
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
-                                           int64_t topk, const Compute& compute, Arena& arena) {
+                                           int64_t topk, const ExecutionOptions& compute,
+                                           Arena& arena) {
   const Tokenizer& tokenizer = *loaded.tokenizer;
   if (loaded.objective != Objective::kMasked) {
     fail_input(
@@ -114,7 +115,7 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
 }
 
 std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
-                                   const Compute& compute, Arena& arena) {
+                                   const ExecutionOptions& compute, Arena& arena) {
   arena.reset();
   Tape tape(arena, compute, false);
   const Tensor logits = tape.value(model.forward(tape, ids, 1));
@@ -147,7 +148,7 @@ int language_fill(const std::vector<std::string>& arguments) {
     fail_input("fill takes one text, and {} were given; put it in quotes", words.size());
   }
   const LoadedLanguage loaded = load_language(options.model);
-  const Compute compute =
+  const ExecutionOptions compute =
       stored_language_compute(*loaded.model, options.precision, options.kernels);
   Arena arena;
   report(words.front(), fill_masks(loaded, words.front(), topk, compute, arena), *loaded.tokenizer,

@@ -6,12 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/sampling.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/options.h"
-#include "apps/training/signals.h"
+#include "apps/train/options.h"
 #include "core/error.h"
 #include "core/parallel.h"
 

@@ -5,11 +5,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/config_file.h"
+#include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/training/config_file.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/metrics.h"
+#include "apps/train/metrics.h"
 
 namespace gmlp {
 

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/run.h"
 #include "apps/language/tasks/task_commands.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/signals.h"
 #include "core/error.h"
 
 namespace {

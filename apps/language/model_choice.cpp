@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/training/checkpoint.h"
-#include "apps/training/weights.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
+#include "models/checkpoint.h"
+#include "models/weight_files.h"
 
 namespace gmlp {
 
@@ -153,7 +153,7 @@ LoadedLanguage load_language(const std::string& folder) {
   }
   loaded.model = std::make_unique<LanguageModel>(config, stored_dtype(checkpoint.model), 0);
   load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config));
-  loaded.model->freeze();
+  loaded.model->prepack_weights();
   return loaded;
 }
 
@@ -165,10 +165,10 @@ void require_language_bf16_fits(const LanguageConfig& config) {
   require_bf16_fits(config.block.d_model, config.block.gate_width());
 }
 
-Compute stored_language_compute(const LanguageModel& model, const std::string& precision,
-                                const std::string& kernels) {
-  if (model.dtype() == DType::kF64) return Family::kReference;
-  const Compute compute = arithmetic_from(precision, kernels).compute;
+ExecutionOptions stored_language_compute(const LanguageModel& model, const std::string& precision,
+                                         const std::string& kernels) {
+  if (model.dtype() == DType::kF64) return Backend::kReference;
+  const ExecutionOptions compute = arithmetic_from(precision, kernels).compute;
   if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(model.config());
   return compute;
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/training/options.h"
+#include "apps/train/options.h"
 
 namespace gmlp {
 

@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/options.h"
-#include "apps/training/signals.h"
+#include "apps/train/options.h"
 #include "core/error.h"
-#include "core/npy.h"
+#include "core/io/npy.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -69,7 +69,7 @@ int language_predict(const std::vector<std::string>& arguments) {
   const int64_t n = config.block.tokens;
   const std::vector<int64_t> ids = read_ids(input, n, config.vocab);
   const int64_t rows = static_cast<int64_t>(ids.size()) / n;
-  const Compute compute =
+  const ExecutionOptions compute =
       stored_language_compute(*loaded.model, options.precision, options.kernels);
   const Tensor result = Tensor::zeros(loaded.model->dtype(), {rows * n, config.vocab});
   Arena arena;

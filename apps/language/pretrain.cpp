@@ -1,5 +1,5 @@
 // What training on text is: a batch of windows forward and backward. The loop around it is
-// apps/training/training_loop.cpp; a run's parts are in run.h.
+// apps/train/training_loop.cpp; a run's parts are in run.h.
 
 #include <cmath>
 
@@ -25,7 +25,7 @@ TextBatch LanguageRun::next_batch(int64_t micro_batch) {
   return loader->batch(epoch(), batch_of_epoch(micro_batch));
 }
 
-Score LanguageRun::validate() {
+EvalResult LanguageRun::validate() {
   const TextScore score =
       evaluate_text(*model, *val_loader, data.val, options.val_batches, compute, arena);
   if (!score.complete) return score;
@@ -34,7 +34,7 @@ Score LanguageRun::validate() {
   return score;
 }
 
-bool LanguageRun::is_better(const Score& score) const {
+bool LanguageRun::improves_on(const EvalResult& score) const {
   // A model that diverged is never the best, and whatever is finite is better than one.
   if (!std::isfinite(score.loss)) return false;
   return !progress.has_best() || !(score.loss >= progress.best_loss);

@@ -1,6 +1,6 @@
 #pragma once
 // LanguageRun: text, a language model and what is said of both; what a run is beyond that,
-// apps/training/training_run.h says.
+// apps/train/training_run.h says.
 //
 //   pretrain.cpp      a batch's forward and backward pass
 //   run_setup.cpp     options -> text, model, loaders
@@ -14,7 +14,7 @@
 
 #include "apps/language/evaluate.h"
 #include "apps/language/options.h"
-#include "apps/training/training_run.h"
+#include "apps/train/training_run.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"
@@ -42,12 +42,12 @@ class LanguageRun : public TrainingRun {
   // The batch follows from the step.
   void seek(int64_t, int64_t) override {}
   double wait_seconds() const override { return wait_; }
-  Score validate() override;
-  bool is_better(const Score& score) const override;
+  EvalResult validate() override;
+  bool improves_on(const EvalResult& score) const override;
   void describe_model(CheckpointContent& content) const override;
   std::vector<std::string> banner() const override;
   void show_samples() override;
-  std::string score_text(const Score& score) const override;
+  std::string score_text(const EvalResult& score) const override;
   std::string best_text() const override;
   nlohmann::ordered_json best_summary() const override;
   nlohmann::ordered_json final_summary() const override;

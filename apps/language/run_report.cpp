@@ -9,7 +9,7 @@
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
 #include "apps/language/sampling.h"
-#include "apps/language/shown_text.h"
+#include "apps/language/text_format.h"
 
 namespace gmlp {
 
@@ -72,7 +72,7 @@ std::string LanguageRun::filled_sample() {
   return masked_line(*tokenizer, batch, 0, guesses, false);
 }
 
-std::string LanguageRun::score_text(const Score&) const {
+std::string LanguageRun::score_text(const EvalResult&) const {
   return "val " + text_score_text(last_score_);
 }
 

@@ -3,11 +3,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/cli/signals.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
-#include "apps/training/signals.h"
 #include "core/error.h"
-#include "core/json.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 

@@ -124,7 +124,7 @@ std::string TextStream::flush() {
 }
 
 std::string TextStream::release(size_t count) {
-  std::string text = mended_utf8(text_of(count));
+  std::string text = replace_invalid_utf8(text_of(count));
   const auto end = pending_.begin() + static_cast<int64_t>(count);
   context_.insert(context_.end(), pending_.begin(), end);
   pending_.erase(pending_.begin(), end);

@@ -13,13 +13,13 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/config_file.h"
+#include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
-#include "apps/language/shown_text.h"
-#include "apps/training/config_file.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/metrics.h"
+#include "apps/language/text_format.h"
+#include "apps/train/metrics.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "core/printable.h"
 #include "data/text/utf8.h"
 

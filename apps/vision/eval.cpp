@@ -5,16 +5,16 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/main_guard.h"
-#include "apps/training/metrics.h"
-#include "apps/training/options.h"
-#include "apps/training/signals.h"
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
+#include "apps/train/metrics.h"
+#include "apps/train/options.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -76,7 +76,8 @@ int run_eval(const std::vector<std::string>& arguments) {
   const ImageDataset& set = options.split == "val" ? *data.val : *data.train;
   const std::vector<int64_t> classes =
       match_classes(set.class_names(), loaded.label_names, loaded.model->config().classes);
-  const Compute compute = stored_model_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions compute =
+      stored_model_compute(*loaded.model, options.precision, options.kernels);
   Arena arena;
   const Evaluation result =
       evaluate(*loaded.model, set, loaded.transform, options.batch_size, compute, arena, classes);

@@ -6,10 +6,10 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/training/signals.h"
+#include "apps/cli/signals.h"
 #include "core/error.h"
-#include "core/json.h"
-#include "data/images/loader.h"
+#include "core/io/json.h"
+#include "data/vision/loader.h"
 
 namespace gmlp {
 
@@ -45,7 +45,7 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   return converted;
 }
 
-Tensor predict_logits(VisionModel& model, const Tensor& images, const Compute& compute,
+Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& compute,
                       Arena& arena) {
   Tape tape(arena, compute, false);
   const Var logits = model.forward(tape, in_dtype(arena, images, model.dtype()), {});
@@ -64,8 +64,9 @@ std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
 }
 
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
-                    const TransformOptions& transform, int64_t batch_size, const Compute& compute,
-                    Arena& arena, const std::vector<int64_t>& class_map) {
+                    const TransformOptions& transform, int64_t batch_size,
+                    const ExecutionOptions& compute, Arena& arena,
+                    const std::vector<int64_t>& class_map) {
   LoaderOptions options;
   options.batch_size = batch_size;
   options.train = false;

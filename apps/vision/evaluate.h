@@ -5,22 +5,23 @@
 #include <string>
 #include <vector>
 
-#include "apps/training/training_run.h"
+#include "apps/train/training_run.h"
 #include "core/arena.h"
-#include "data/images/dataset.h"
-#include "data/images/transform.h"
+#include "data/vision/dataset.h"
+#include "data/vision/transform.h"
 #include "models/vision.h"
 
 namespace gmlp {
 
-struct Evaluation : Score {
+struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
 };
 
 /// `class_map[c]` is the model's class for the set's class c; empty: the same.
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
-                    const TransformOptions& transform, int64_t batch_size, const Compute& compute,
-                    Arena& arena, const std::vector<int64_t>& class_map);
+                    const TransformOptions& transform, int64_t batch_size,
+                    const ExecutionOptions& compute, Arena& arena,
+                    const std::vector<int64_t>& class_map);
 
 /// Finds the set's classes among the model's by name. Throws InputError naming those that are
 /// absent, or when a model without names has another number of classes.
@@ -31,7 +32,7 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
 
 /// logits (B, classes) of `images` (B, C, H, W), in the arena.
-Tensor predict_logits(VisionModel& model, const Tensor& images, const Compute& compute,
+Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& compute,
                       Arena& arena);
 
 /// The row's probabilities.

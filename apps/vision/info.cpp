@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "apps/training/config_file.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/metrics.h"
+#include "apps/cli/config_file.h"
+#include "apps/cli/run_main.h"
+#include "apps/train/metrics.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/model_choice.h"
 

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/main_guard.h"
-#include "apps/training/signals.h"
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/run.h"
 #include "core/error.h"

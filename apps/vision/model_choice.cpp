@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "apps/training/checkpoint.h"
-#include "apps/training/weights.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
+#include "models/checkpoint.h"
+#include "models/weight_files.h"
 
 namespace gmlp {
 
@@ -72,8 +72,8 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   return config;
 }
 
-Compute stored_model_compute(const VisionModel& model, const std::string& precision,
-                             const std::string& kernels) {
+ExecutionOptions stored_model_compute(const VisionModel& model, const std::string& precision,
+                                      const std::string& kernels) {
   const VisionConfig& config = model.config();
   return stored_model_compute(model.dtype(), config.d_model, config.block().gate_width(), precision,
                               kernels);

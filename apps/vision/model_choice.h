@@ -4,8 +4,8 @@
 #include <string>
 
 #include "apps/vision/options.h"
-#include "data/images/dataset.h"
-#include "data/images/transform.h"
+#include "data/vision/dataset.h"
+#include "data/vision/transform.h"
 #include "models/vision.h"
 
 namespace gmlp {
@@ -22,8 +22,8 @@ int64_t photo_side_for(const VisionOptions& options);
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
 
 /// How a stored model is to compute: an f64 one on the reference kernels whatever `kernels` says.
-Compute stored_model_compute(const VisionModel& model, const std::string& precision,
-                             const std::string& kernels);
+ExecutionOptions stored_model_compute(const VisionModel& model, const std::string& precision,
+                                      const std::string& kernels);
 
 /// How a validation image becomes the model's input: timm's 0.5/0.5 normalisation; the central 7/8
 /// of pictures larger than the input, all of smaller ones.

@@ -7,19 +7,19 @@
 
 #include <fmt/format.h>
 
-#include "apps/training/main_guard.h"
-#include "apps/training/options.h"
-#include "apps/training/signals.h"
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
+#include "apps/train/options.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
-#include "core/file.h"
-#include "core/json.h"
-#include "core/npy.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "core/io/npy.h"
 #include "core/parallel.h"
-#include "data/images/image_decode.h"
+#include "data/vision/image_decode.h"
 
 namespace gmlp {
 
@@ -131,7 +131,8 @@ class ArrayInputs : public Inputs {
 /// (size, classes), of the model's dtype.
 Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const PredictOptions& options) {
   const VisionConfig& config = loaded.model->config();
-  const Compute compute = stored_model_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions compute =
+      stored_model_compute(*loaded.model, options.precision, options.kernels);
   const int64_t n = inputs.size();
   Tensor result = Tensor::zeros(loaded.model->dtype(), {n, config.classes});
   Arena arena;

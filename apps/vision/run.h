@@ -1,6 +1,6 @@
 #pragma once
 // VisionRun: images, a vision gMLP and what is said of both; what a run is beyond that,
-// apps/training/training_run.h says.
+// apps/train/training_run.h says.
 //
 //   train.cpp         a batch's forward and backward pass
 //   run_setup.cpp     options -> data, model, loader
@@ -11,10 +11,10 @@
 #include <memory>
 #include <string>
 
-#include "apps/training/training_run.h"
+#include "apps/train/training_run.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/options.h"
-#include "data/images/loader.h"
+#include "data/vision/loader.h"
 #include "models/vision.h"
 
 namespace gmlp {
@@ -39,8 +39,8 @@ class VisionRun : public TrainingRun {
  protected:
   void seek(int64_t epoch, int64_t batch) override { loader->seek(epoch, batch); }
   double wait_seconds() const override { return loader->wait_seconds(); }
-  Score validate() override;
-  bool is_better(const Score& score) const override {
+  EvalResult validate() override;
+  bool improves_on(const EvalResult& score) const override {
     // A model that diverged has some accuracy, too, that of guessing; it is never the best.
     if (!std::isfinite(score.loss) || !std::isfinite(score.metric)) return false;
     return !(score.metric <= progress.best_metric);  // true beside a best that is no number
@@ -48,7 +48,7 @@ class VisionRun : public TrainingRun {
   void describe_model(CheckpointContent& content) const override;
   std::vector<std::string> banner() const override;
   void show_samples() override;
-  std::string score_text(const Score& score) const override;
+  std::string score_text(const EvalResult& score) const override;
   std::string best_text() const override;
   nlohmann::ordered_json best_summary() const override;
   nlohmann::ordered_json final_summary() const override;

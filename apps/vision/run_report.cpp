@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "apps/training/curves.h"
-#include "apps/training/filters.h"
-#include "apps/training/metrics.h"
-#include "apps/training/thumbnails.h"
+#include "apps/train/curves.h"
+#include "apps/train/filters.h"
+#include "apps/train/metrics.h"
+#include "apps/train/thumbnails.h"
 #include "apps/vision/run.h"
-#include "core/file.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
@@ -57,7 +57,7 @@ void VisionRun::show_samples() {
   console->screen_only(draw_thumbnails(pictures, console->colours()));
 }
 
-std::string VisionRun::score_text(const Score& score) const {
+std::string VisionRun::score_text(const EvalResult& score) const {
   const double error = 100 * standard_error(score.metric / 100, score.samples);
   return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", score.loss, score.metric, error);
 }

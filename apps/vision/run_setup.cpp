@@ -2,13 +2,13 @@
 
 #include <filesystem>
 
-#include "apps/training/checkpoint.h"
-#include "apps/training/weights.h"
 #include "apps/vision/model_choice.h"
 #include "apps/vision/run.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
+#include "models/checkpoint.h"
+#include "models/weight_files.h"
 
 namespace gmlp {
 

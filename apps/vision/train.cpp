@@ -1,5 +1,5 @@
 // What training on images is: a batch forward and backward. The loop around it is
-// apps/training/training_loop.cpp; a run's parts are in run.h.
+// apps/train/training_loop.cpp; a run's parts are in run.h.
 
 #include "apps/vision/run.h"
 #include "autograd/ops.h"
@@ -21,7 +21,7 @@ double VisionRun::accumulate_gradients(int64_t micro_batch) {
   return tape.value(loss).at(0);
 }
 
-Score VisionRun::validate() {
+EvalResult VisionRun::validate() {
   const Evaluation evaluation =
       evaluate(*model, *data.val, val_transform, options.batch_size, compute, arena, {});
   if (evaluation.complete) last_evaluation_ = evaluation;

@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/training/checkpoint.h"
-#include "apps/training/weights.h"
 #include "core/error.h"
-#include "core/json.h"
+#include "core/io/json.h"
+#include "models/checkpoint.h"
+#include "models/weight_files.h"
 
 namespace gmlp {
 
@@ -89,7 +89,7 @@ LoadedModel load_model(const std::string& folder) {
   loaded.split = stored_split(checkpoint.config, path);
   loaded.model = std::make_unique<VisionModel>(config, stored_dtype(checkpoint.model), 0);
   load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config, false));
-  loaded.model->freeze();
+  loaded.model->prepack_weights();
   return loaded;
 }
 

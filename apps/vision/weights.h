@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
-#include "data/images/dataset.h"
-#include "data/images/transform.h"
+#include "core/io/safetensors.h"
+#include "data/vision/dataset.h"
+#include "data/vision/transform.h"
 #include "models/vision.h"
 
 namespace gmlp {

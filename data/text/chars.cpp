@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/io/json.h"
 #include "core/printable.h"
 #include "data/text/kinds.h"
 #include "data/text/utf8.h"

@@ -8,7 +8,7 @@
 
 #include "core/checked.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "data/text/text_file.h"
 #include "data/text/token_cache.h"
 

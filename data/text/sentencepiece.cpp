@@ -127,7 +127,7 @@ class SentencePieceTokenizer : public Tokenizer {
       }
     }
     if (facts_.dummy_prefix && text.starts_with(' ')) text.erase(0, 1);
-    return mended_utf8(text);
+    return replace_invalid_utf8(text);
   }
 
   std::string name(int64_t id) const override {

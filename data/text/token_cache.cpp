@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "data/text/corpus.h"
 
 namespace gmlp {
@@ -111,7 +111,7 @@ int64_t TokenStorage::text_position(int64_t index) const {
 
 void TokenWriter::add(int64_t id, int64_t position) {
   if (count_ % kTokenBlock == 0) positions_.push_back(position);
-  const uint32_t value = static_cast<uint32_t>(id);  // little-endian: see core/decode.h
+  const uint32_t value = static_cast<uint32_t>(id);  // little-endian: see core/io/decode.h
   ids_.append(reinterpret_cast<const char*>(&value), wide_ ? 4 : 2);
   ++count_;
 }

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "data/text/kinds.h"
 
 namespace gmlp {

@@ -84,7 +84,7 @@ void append_utf8(std::string& text, char32_t code) {
   push(0x80 | (value & 0x3F));
 }
 
-std::string mended_utf8(std::string_view bytes) {
+std::string replace_invalid_utf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   while (true) {

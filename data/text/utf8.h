@@ -25,6 +25,6 @@ void check_text(std::string_view text, const std::string& what, int64_t base = 0
 void append_utf8(std::string& text, char32_t code);
 
 /// `bytes` with U+FFFD for each byte that is no part of a character.
-std::string mended_utf8(std::string_view bytes);
+std::string replace_invalid_utf8(std::string_view bytes);
 
 }  // namespace gmlp

@@ -1,15 +1,15 @@
 // One gMLP block, chunk by chunk: three fused kernels forward, the same three backward in reverse.
 //
-//   forward    channel_in -> spatial_gate -> channel_out
-//   backward   channel_out <- spatial_gate <- channel_in
+//   forward    norm_fc1_gelu -> spatial_gate -> fc2_residual
+//   backward   fc2_residual <- spatial_gate <- norm_fc1_gelu
 //
 // Weights are packed once a call, for all chunks: D F + D E numbers against R (D F + D E)
 // multiply-adds. For one image that is a tenth of its time, so where they do not change a caller
 // keeps them packed (BlockData::packed).
 
 #include "core/profile.h"
-#include "kernels/fused/channel_in.h"
-#include "kernels/fused/channel_out.h"
+#include "kernels/fused/fc2_residual.h"
+#include "kernels/fused/norm_fc1_gelu.h"
 #include "kernels/fused/spatial_gate.h"
 #include "kernels/fused/table.h"
 
@@ -32,20 +32,21 @@ struct ForwardRoom {
 
 /// `packed` gives the weights' places, `carver` all others; they may be the same.
 template <typename T>
-ForwardRoom<T> carve_forward(Carver& packed, Carver& carver, const BlockShape& s) {
+ForwardRoom<T> allocate_forward(WorkspaceAllocator& packed, WorkspaceAllocator& carver,
+                                const BlockShape& s) {
   const int64_t samples = chunk_samples(s);
   const int64_t rows = samples * s.tokens;
   const int64_t width = gate_width(s);
   ForwardRoom<T> room;
-  room.w1 = carve_b(packed, words_of<T>(s.d_model), s.d_ffn);
-  room.w2 = carve_b(packed, words_of<T>(width), s.d_model);
-  room.w_token = carve_weight_tiles<T>(packed, s.tokens);
-  room.x_hat = carve<T>(carver, row_blocks(rows) * kRowBlock * stride_of<T>(s.d_model));
-  room.z = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
-  room.gated = carve<T>(carver, rows * stride_of<T>(width));
+  room.w1 = allocate_b(packed, words_of<T>(s.d_model), s.d_ffn);
+  room.w2 = allocate_b(packed, words_of<T>(width), s.d_model);
+  room.w_token = allocate_weight_tiles<T>(packed, s.tokens);
+  room.x_hat = allocate<T>(carver, row_blocks(rows) * kMC * stride_of<T>(s.d_model));
+  room.z = allocate<T>(carver, rows * stride_of<T>(s.d_ffn));
+  room.gated = allocate<T>(carver, rows * stride_of<T>(width));
   room.packed =
-      carve<float>(carver, spatial_tasks(samples, width) * spatial_pack_size<T>(s.tokens));
-  room.stats = carve<float>(carver, 4 * rows);
+      allocate<float>(carver, spatial_tasks(samples, width) * spatial_pack_size<T>(s.tokens));
+  room.stats = allocate<float>(carver, 4 * rows);
   return room;
 }
 
@@ -67,35 +68,35 @@ struct BackwardRoom {
 };
 
 template <typename T>
-BackwardRoom<T> carve_backward(Carver& carver, const BlockShape& s) {
+BackwardRoom<T> allocate_backward(WorkspaceAllocator& carver, const BlockShape& s) {
   const int64_t samples = chunk_samples(s);
   const int64_t rows = samples * s.tokens;
   const int64_t width = gate_width(s);
-  const int64_t row_panels = packed_b_size(words_of<T>(rows), larger(s.d_model, width));
+  const int64_t row_panels = packed_b_size(words_of<T>(rows), max(s.d_model, width));
   const int64_t token_panels = spatial_tasks(samples, width) * spatial_pack_size<T>(s.tokens);
   const int64_t width_panels = samples * packed_b_size(words_of<T>(width), s.tokens);
   BackwardRoom<T> room;
-  room.w1 = carve_b(carver, words_of<T>(s.d_ffn), s.d_model);
-  room.w2 = carve_b(carver, words_of<T>(s.d_model), width);
-  room.w_transposed = carve_weight_tiles<T>(carver, s.tokens);
-  room.dh = carve<T>(carver, rows * stride_of<T>(s.d_ffn));
-  room.dt = carve<T>(carver, rows * stride_of<T>(width));
-  room.v_hat = carve<T>(carver, rows * stride_of<T>(width));
-  room.dv_hat = carve<T>(carver, rows * stride_of<T>(width));
-  room.dr = carve<T>(carver, rows * stride_of<T>(s.d_model));
-  room.dx_hat = carve<float>(carver, rows * s.d_model);
-  room.packed = carve<float>(carver, larger(row_panels, larger(token_panels, width_panels)));
+  room.w1 = allocate_b(carver, words_of<T>(s.d_ffn), s.d_model);
+  room.w2 = allocate_b(carver, words_of<T>(s.d_model), width);
+  room.w_transposed = allocate_weight_tiles<T>(carver, s.tokens);
+  room.dh = allocate<T>(carver, rows * stride_of<T>(s.d_ffn));
+  room.dt = allocate<T>(carver, rows * stride_of<T>(width));
+  room.v_hat = allocate<T>(carver, rows * stride_of<T>(width));
+  room.dv_hat = allocate<T>(carver, rows * stride_of<T>(width));
+  room.dr = allocate<T>(carver, rows * stride_of<T>(s.d_model));
+  room.dx_hat = allocate<float>(carver, rows * s.d_model);
+  room.packed = allocate<float>(carver, max(row_panels, max(token_panels, width_panels)));
   const int64_t half_words = words_of<T>(longest_half(rows));
-  room.a_room = carve<float>(
-      carver, 2 * larger(owned_room(s.d_ffn, half_words), owned_room(s.d_model, half_words)));
-  room.partials = carve<float>(carver, row_blocks(rows) * larger(2 * s.d_model, 4 * width));
+  room.a_room = allocate<float>(
+      carver, 2 * max(owned_room(s.d_ffn, half_words), owned_room(s.d_model, half_words)));
+  room.partials = allocate<float>(carver, row_blocks(rows) * max(2 * s.d_model, 4 * width));
   room.grad_first = {};
-  room.grad_first.fc1_weight = carve<float>(carver, s.d_ffn * s.d_model);
-  room.grad_first.fc1_bias = carve<float>(carver, s.d_ffn);
-  room.grad_first.spatial_weight = carve<float>(carver, s.tokens * s.tokens);
-  room.grad_first.spatial_bias = carve<float>(carver, s.tokens);
-  room.grad_first.fc2_weight = carve<float>(carver, s.d_model * width);
-  room.grad_first.fc2_bias = carve<float>(carver, s.d_model);
+  room.grad_first.fc1_weight = allocate<float>(carver, s.d_ffn * s.d_model);
+  room.grad_first.fc1_bias = allocate<float>(carver, s.d_ffn);
+  room.grad_first.spatial_weight = allocate<float>(carver, s.tokens * s.tokens);
+  room.grad_first.spatial_bias = allocate<float>(carver, s.tokens);
+  room.grad_first.fc2_weight = allocate<float>(carver, s.d_model * width);
+  room.grad_first.fc2_bias = allocate<float>(carver, s.d_model);
   return room;
 }
 
@@ -109,7 +110,7 @@ Chunk<S> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
     return base == nullptr ? nullptr : base + offset;
   };
   Chunk<S> chunk;
-  chunk.samples = smaller(chunk_samples(s), s.batch - first);
+  chunk.samples = min(chunk_samples(s), s.batch - first);
   chunk.rows = chunk.samples * s.tokens;
   chunk.x = at(data.x, row * s.d_model);
   chunk.y = at(data.y, row * s.d_model);
@@ -129,18 +130,18 @@ Chunk<S> chunk_at(const BlockData& data, const BlockSaved& saved, int64_t first,
 
 template <typename T>
 int64_t workspace_of(const BlockShape& s) {
-  Carver forward{nullptr, 0};
-  carve_forward<T>(forward, forward, s);
-  Carver backward{nullptr, 0};
-  carve_backward<T>(backward, s);
-  return larger(forward.used, backward.used);
+  WorkspaceAllocator forward{nullptr, 0};
+  allocate_forward<T>(forward, forward, s);
+  WorkspaceAllocator backward{nullptr, 0};
+  allocate_backward<T>(backward, s);
+  return max(forward.used, backward.used);
 }
 
 template <typename T>
 int64_t packed_of(const BlockShape& s) {
-  Carver packed{nullptr, 0};
-  Carver others{nullptr, 0};
-  carve_forward<T>(packed, others, s);
+  WorkspaceAllocator packed{nullptr, 0};
+  WorkspaceAllocator others{nullptr, 0};
+  allocate_forward<T>(packed, others, s);
   return packed.used;
 }
 
@@ -156,9 +157,10 @@ void put_stats(Chunk<S>& chunk, float* stats) {
 template <typename T, typename S>
 void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float>& w,
              void* workspace, const BlockShape& s) {
-  Carver carver{static_cast<char*>(workspace), 0};
-  Carver packed{static_cast<char*>(data.packed), 0};
-  const ForwardRoom<T> room = carve_forward<T>(data.packed == nullptr ? carver : packed, carver, s);
+  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
+  WorkspaceAllocator packed{static_cast<char*>(data.packed), 0};
+  const ForwardRoom<T> room =
+      allocate_forward<T>(data.packed == nullptr ? carver : packed, carver, s);
   if (!data.is_packed) {
     pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_model, true);
     pack_b<T>(room.w2, w.fc2_weight, gate_width(s), gate_width(s), true);
@@ -171,12 +173,12 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
     PackedB w1 = room.w1;
     PackedB w2 = room.w2;
     w1.far = w2.far = data.is_packed && first == 0;  // all other blocks' weights came in between
-    channel_in_forward(room.z, chunk, room.x_hat, w1, w, s);
-    profile_mark("forward channel_in");
+    norm_fc1_gelu_forward(room.z, chunk, room.x_hat, w1, w, s);
+    profile_mark("forward norm_fc1_gelu");
     spatial_gate_forward(room.gated, room.z, chunk, room.packed, room.w_token, w, s);
     profile_mark("forward spatial_gate");
-    channel_out_forward(chunk, room.gated, w2, w, s);
-    profile_mark("forward channel_out");
+    fc2_residual_forward(chunk, room.gated, w2, w, s);
+    profile_mark("forward fc2_residual");
   }
 }
 
@@ -196,13 +198,13 @@ void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& gra
                 {grad.fc2_weight, grad_first.fc2_weight, s.d_model * gate_width(s)},
                 {grad.fc2_bias, grad_first.fc2_bias, s.d_model}};
   constexpr int64_t kShares = 16;
-  each_task(kShares, [&](const Turn& turn) {
+  parallel_tasks(kShares, [&](const TaskSlot& turn) {
     for (const auto& array : arrays) {
       const int64_t vectors = ceil_div(array.count, kLanes);
       const int64_t begin = vectors * turn.task / kShares * kLanes;
-      const int64_t end = smaller(vectors * (turn.task + 1) / kShares * kLanes, array.count);
+      const int64_t end = min(vectors * (turn.task + 1) / kShares * kLanes, array.count);
       for (int64_t i = begin; i < end; i += kLanes) {
-        body(array.grad + i, array.grad_first + i, smaller(kLanes, end - i));
+        body(array.grad + i, array.grad_first + i, min(kLanes, end - i));
       }
     }
   });
@@ -211,8 +213,8 @@ void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& gra
 template <typename T, typename S>
 void backward(const BlockData& data, const BlockWeights<float>& grad, const BlockSaved& saved,
               const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
-  Carver carver{static_cast<char*>(workspace), 0};
-  const BackwardRoom<T> room = carve_backward<T>(carver, s);
+  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
+  const BackwardRoom<T> room = allocate_backward<T>(carver, s);
   T* dr = room.dr;
   pack_b<T>(room.w1, w.fc1_weight, s.d_model, s.d_ffn, false);
   pack_b<T>(room.w2, w.fc2_weight, gate_width(s), s.d_model, false);
@@ -227,20 +229,20 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
   for (int64_t sample = 0; sample < s.batch; sample += chunk_samples(s)) {
     const Chunk<S> chunk = chunk_at<S>(data, saved, sample, s);
     const HalvedB gated = halved_b<T>(room.packed, chunk.rows, gate_width(s));
-    channel_out_backward(room.dh, room.dt, chunk, gated, dr, room.w2, w, s);
-    profile_mark("backward channel_out");
-    channel_out_weight(grad, room.grad_first, chunk, gated, dr, room.a_room, s);
-    profile_mark("backward channel_out, dW");
+    fc2_residual_backward(room.dh, room.dt, chunk, gated, dr, room.w2, w, s);
+    profile_mark("backward fc2_residual");
+    fc2_residual_weight(grad, room.grad_first, chunk, gated, dr, room.a_room, s);
+    profile_mark("backward fc2_residual, dW");
     spatial_backward_input(room.dv_hat, room.dt, chunk, room.packed, room.w_transposed, s);
     profile_mark("backward spatial_gate");
     gate_norm_backward(room.dh, grad, room.v_hat, room.dv_hat, chunk, room.partials, w, s);
     profile_mark("backward gate norm, GELU");
     spatial_backward_weight(grad, room.grad_first, room.dt, room.v_hat, chunk, room.packed, s);
     profile_mark("backward spatial_gate, dW");
-    channel_in_weight(grad, room.grad_first, room.dh, chunk, room.packed, room.a_room, w, s);
-    profile_mark("backward channel_in, dW");
-    channel_in_backward(grad, room.dh, chunk, room.dx_hat, room.partials, room.w1, w, s);
-    profile_mark("backward channel_in");
+    norm_fc1_gelu_weight(grad, room.grad_first, room.dh, chunk, room.packed, room.a_room, w, s);
+    profile_mark("backward norm_fc1_gelu, dW");
+    norm_fc1_gelu_backward(grad, room.dh, chunk, room.dx_hat, room.partials, room.w1, w, s);
+    profile_mark("backward norm_fc1_gelu");
   }
   if (halved) {
     each_halved(grad, room.grad_first, s, [](float* sum, const float* first, int64_t count) {
@@ -281,13 +283,13 @@ void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
   }
 }
 
-void channel_in(void* z, const float* x, const BlockWeights<const float>& weights, void* workspace,
-                const BlockShape& s) {
+void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float>& weights,
+                   void* workspace, const BlockShape& s) {
   const auto run = [&](auto operand, auto saved) {
     using T = decltype(operand);
     using S = decltype(saved);
-    Carver carver{static_cast<char*>(workspace), 0};
-    const ForwardRoom<T> room = carve_forward<T>(carver, carver, s);
+    WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
+    const ForwardRoom<T> room = allocate_forward<T>(carver, carver, s);
     if (z == nullptr) {
       pack_b<T>(room.w1, weights.fc1_weight, s.d_model, s.d_model, true);
       return;
@@ -297,8 +299,8 @@ void channel_in(void* z, const float* x, const BlockWeights<const float>& weight
     for (int64_t first = 0; first < s.batch; first += chunk_samples(s)) {
       Chunk<S> chunk = chunk_at<S>(data, BlockSaved{}, first, s);
       put_stats(chunk, room.stats);
-      channel_in_forward(static_cast<T*>(z) + first * s.tokens * stride_of<T>(s.d_ffn), chunk,
-                         room.x_hat, room.w1, weights, s);
+      norm_fc1_gelu_forward(static_cast<T*>(z) + first * s.tokens * stride_of<T>(s.d_ffn), chunk,
+                            room.x_hat, room.w1, weights, s);
     }
   };
   if (s.precision == Precision::kBf16) {

@@ -3,14 +3,14 @@
 // kChunkBytes; within it, rows (tokens of all its samples) are cut into blocks and channels into
 // groups for threads. All of it follows from the sizes alone.
 
-#include "kernels/dispatch.h"
-#include "kernels/fused/gemm.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/kernels.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kChunkBytes = 5 << 20;
-constexpr int64_t kRowBlock = kBlockTiles * kTileRows;
-static_assert(kRowBlock % 2 == 0, "put_in_panel: both rows of a word belong to one task");
+constexpr int64_t kMC = kMCTiles * kMR;
+static_assert(kMC % 2 == 0, "put_in_panel: both rows of a word belong to one task");
 constexpr int64_t kGroup = 64;  // channels that a spatial task takes
 
 /// E, the width of the gate.
@@ -21,7 +21,7 @@ GMLP_INLINE int64_t gate_width(const BlockShape& s) {
 GMLP_INLINE int64_t chunk_samples(const BlockShape& s) {
   constexpr int64_t kBf16Size = sizeof(Bf16Operand);
   const int64_t size = s.precision == Precision::kBf16 ? kBf16Size : 4;
-  return larger(1, smaller(kChunkBytes / (s.tokens * s.d_ffn * size), s.batch));
+  return max(1, min(kChunkBytes / (s.tokens * s.d_ffn * size), s.batch));
 }
 
 /// One chunk's view of the block's activations: rows of (samples * tokens). What is saved is in S;
@@ -48,27 +48,27 @@ struct Chunk {
 
 /// What a later load of it would give: the backward recomputes z from the rounded h, so the forward
 /// takes it from there too.
-GMLP_INLINE V16 rounded(V16 x, float /*as*/) {
+GMLP_INLINE F32x16 rounded(F32x16 x, float /*as*/) {
   return x;
 }
-GMLP_INLINE V16 rounded(V16 x, Bf16 /*as*/) {
+GMLP_INLINE F32x16 rounded(F32x16 x, Bf16 /*as*/) {
   return as_bf16(x);
 }
 
 GMLP_INLINE int64_t row_blocks(int64_t rows) {
-  return ceil_div(rows, kRowBlock);
+  return ceil_div(rows, kMC);
 }
 
 /// Weight gradients sum over each half of a chunk alone, and the halves are added at the end: where
 /// two threads share no cache, each then reads what it wrote itself. The first half has the first
-/// of the row blocks, rounded down, as each_task deals them out to two; a single block is the
+/// of the row blocks, rounded down, as parallel_tasks deals them out to two; a single block is the
 /// second.
 GMLP_INLINE int64_t first_half(int64_t rows) {
-  return row_blocks(rows) / 2 * kRowBlock;
+  return row_blocks(rows) / 2 * kMC;
 }
 /// No half of a chunk of `rows`, or of one with fewer, is longer.
 GMLP_INLINE int64_t longest_half(int64_t rows) {
-  return smaller(rows, ceil_div(row_blocks(rows), 2) * kRowBlock);
+  return min(rows, ceil_div(row_blocks(rows), 2) * kMC);
 }
 /// B (rows,n) of both halves, packed one after the other.
 struct HalvedB {
@@ -104,24 +104,24 @@ GMLP_INLINE void halved_weight(const HalvedGradient& grad, const T* dy, int64_t 
 
 /// Hands out a workspace piece by piece, each on a cache line of its own. With base nullptr it
 /// measures.
-struct Carver {
+struct WorkspaceAllocator {
   char* base;
   int64_t used;
 };
 template <typename T>
-GMLP_INLINE T* carve(Carver& carver, int64_t count) {
+GMLP_INLINE T* allocate(WorkspaceAllocator& carver, int64_t count) {
   T* piece = carver.base == nullptr ? nullptr : reinterpret_cast<T*>(carver.base + carver.used);
   // A word more: the last row's last bf16 is read as half of one.
   carver.used += ceil_div(count * static_cast<int64_t>(sizeof(T)) + 4, 64) * 64;
   return piece;
 }
 template <typename T>
-GMLP_INLINE Tiles<T> carve_weight_tiles(Carver& carver, int64_t n) {
+GMLP_INLINE Tiles<T> allocate_weight_tiles(WorkspaceAllocator& carver, int64_t n) {
   const int64_t words = words_of<T>(n);
-  return {carve<float>(carver, tiles_of(n) * packed_tile_size(words)), words};
+  return {allocate<float>(carver, tiles_of(n) * packed_tile_size(words)), words};
 }
-GMLP_INLINE PackedB carve_b(Carver& carver, int64_t words, int64_t n) {
-  return {carve<float>(carver, packed_b_size(words, n)), words, n};
+GMLP_INLINE PackedB allocate_b(WorkspaceAllocator& carver, int64_t words, int64_t n) {
+  return {allocate<float>(carver, packed_b_size(words, n)), words, n};
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -18,44 +18,44 @@ struct LinearRoom {
   float* a_room;  // packed tiles of dyᵀ
 };
 
-LinearRoom carve_forward(Carver& carver, const LinearShape& s) {
+LinearRoom allocate_forward(WorkspaceAllocator& carver, const LinearShape& s) {
   LinearRoom room{};
-  room.w = carve_b(carver, s.in, s.out);
+  room.w = allocate_b(carver, s.in, s.out);
   return room;
 }
-LinearRoom carve_backward(Carver& carver, const LinearShape& s) {
+LinearRoom allocate_backward(WorkspaceAllocator& carver, const LinearShape& s) {
   LinearRoom room{};
-  room.w = carve_b(carver, s.out, s.in);
-  room.x = carve_b(carver, s.rows, s.in);
-  room.a_room = carve<float>(carver, owned_room(s.out, s.rows));
+  room.w = allocate_b(carver, s.out, s.in);
+  room.x = allocate_b(carver, s.rows, s.in);
+  room.a_room = allocate<float>(carver, owned_room(s.out, s.rows));
   return room;
 }
 
 }  // namespace
 
 int64_t linear_workspace(const LinearShape& s) {
-  Carver forward{nullptr, 0};
-  carve_forward(forward, s);
-  Carver backward{nullptr, 0};
-  carve_backward(backward, s);
-  return larger(forward.used, backward.used);
+  WorkspaceAllocator forward{nullptr, 0};
+  allocate_forward(forward, s);
+  WorkspaceAllocator backward{nullptr, 0};
+  allocate_backward(backward, s);
+  return max(forward.used, backward.used);
 }
 
 void linear_forward(float* y, const float* x, const float* weight, const float* bias,
                     void* workspace, const LinearShape& s) {
-  Carver carver{static_cast<char*>(workspace), 0};
-  const LinearRoom room = carve_forward(carver, s);
+  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
+  const LinearRoom room = allocate_forward(carver, s);
   pack_b<float>(room.w, weight, s.in, s.in, true);
-  each_task(row_blocks(s.rows), [&](const Turn& turn) {
+  parallel_tasks(row_blocks(s.rows), [&](const TaskSlot& turn) {
     const int64_t block = turn.task;
-    const int64_t r0 = block * kRowBlock;
+    const int64_t r0 = block * kMC;
     gemm_rows(
-        RowMajor<float>{x, s.in}, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
+        RowMajor<float>{x, s.in}, room.w, r0, min(r0 + kMC, s.rows), Triangle::kNone,
         [&](Lines& lines, int64_t row, int64_t col) {
           add_lines(lines, y + row * s.out + col, s.out);
         },
-        [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
-          const V16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
+        [&](int64_t row, int64_t col, int64_t cols, F32x16 sum) {
+          const F32x16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
           store(y + row * s.out + col, value, cols);
         });
   });
@@ -63,19 +63,19 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
 
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                      const float* weight, void* workspace, const LinearShape& s) {
-  Carver carver{static_cast<char*>(workspace), 0};
-  const LinearRoom room = carve_backward(carver, s);
+  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
+  const LinearRoom room = allocate_backward(carver, s);
   if (dx != nullptr) {
     pack_b<float>(room.w, weight, s.in, s.out, false);
-    each_task(row_blocks(s.rows), [&](const Turn& turn) {
+    parallel_tasks(row_blocks(s.rows), [&](const TaskSlot& turn) {
       const int64_t block = turn.task;
-      const int64_t r0 = block * kRowBlock;
+      const int64_t r0 = block * kMC;
       gemm_rows(
-          RowMajor<float>{dy, s.out}, room.w, r0, smaller(r0 + kRowBlock, s.rows), Triangle::kNone,
+          RowMajor<float>{dy, s.out}, room.w, r0, min(r0 + kMC, s.rows), Triangle::kNone,
           [&](Lines& lines, int64_t row, int64_t col) {
             add_lines(lines, dx + row * s.in + col, s.in);
           },
-          [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+          [&](int64_t row, int64_t col, int64_t cols, F32x16 sum) {
             store(dx + row * s.in + col, sum, cols);
           });
     });

@@ -4,8 +4,8 @@
 #include "kernels/fused/table.h"
 
 #include "kernels/fused/chunk.h"
-#include "kernels/fused/exp.h"
-#include "kernels/fused/gelu.h"
+#include "kernels/math/exp.h"
+#include "kernels/math/gelu.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -13,38 +13,38 @@ namespace {
 
 void gelu_forward(float* y, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = smaller(kLanes, n - i);
+    const int64_t count = min(kLanes, n - i);
     store(y + i, gelu(load(x + i, count)), count);
   }
 }
 
 void gelu_backward(float* dx, const float* dy, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = smaller(kLanes, n - i);
+    const int64_t count = min(kLanes, n - i);
     store(dx + i, load(dy + i, count) * gelu_and_slope(load(x + i, count)).slope, count);
   }
 }
 
 void vector_exp(float* y, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = smaller(kLanes, n - i);
+    const int64_t count = min(kLanes, n - i);
     store(y + i, exp(load(x + i, count)), count);
   }
 }
 
 /// Room for any of gemm's forms: packed B, packed A, and A in T.
 template <typename T>
-struct GemmRoom {
+struct GemmWorkspace {
   PackedB b;
   float* a_room;
   T* a;
 };
 template <typename T>
-GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k) {
-  GemmRoom<T> room;
-  room.b = carve_b(carver, words_of<T>(k), n);
-  room.a_room = carve<float>(carver, owned_room(m, words_of<T>(k)));
-  room.a = carve<T>(carver, larger(m * stride_of<T>(k), k * stride_of<T>(m)));
+GemmWorkspace<T> allocate_gemm(WorkspaceAllocator& carver, int64_t m, int64_t n, int64_t k) {
+  GemmWorkspace<T> room;
+  room.b = allocate_b(carver, words_of<T>(k), n);
+  room.a_room = allocate<float>(carver, owned_room(m, words_of<T>(k)));
+  room.a = allocate<T>(carver, max(m * stride_of<T>(k), k * stride_of<T>(m)));
   return room;
 }
 
@@ -52,7 +52,7 @@ GemmRoom<T> carve_gemm(Carver& carver, int64_t m, int64_t n, int64_t k) {
 template <typename T>
 void copy_operand(T* dst, const float* source, int64_t rows, int64_t cols) {
   const int64_t stride = stride_of<T>(cols);
-  each_task(rows, [&](const Turn& turn) {
+  parallel_tasks(rows, [&](const TaskSlot& turn) {
     const int64_t i = turn.task;
     alignas(64) float line[kLanes];
     for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
@@ -60,7 +60,7 @@ void copy_operand(T* dst, const float* source, int64_t rows, int64_t cols) {
         const int64_t col = j0 + j;
         line[j] = col >= cols ? 0.0f : source[i * cols + col];
       }
-      store(dst + i * stride + j0, load(line), smaller(kLanes, stride - j0));
+      store(dst + i * stride + j0, load(line), min(kLanes, stride - j0));
     }
   });
 }
@@ -68,8 +68,8 @@ void copy_operand(T* dst, const float* source, int64_t rows, int64_t cols) {
 template <typename T>
 void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
              void* workspace, int64_t m, int64_t n, int64_t k) {
-  Carver carver{static_cast<char*>(workspace), 0};
-  const GemmRoom<T> room = carve_gemm<T>(carver, m, n, k);
+  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
+  const GemmWorkspace<T> room = allocate_gemm<T>(carver, m, n, k);
   pack_b<T>(room.b, b, b_transposed ? k : n, k, b_transposed);
   if (a_transposed) {
     copy_operand(room.a, a, k, m);
@@ -79,25 +79,24 @@ void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b
     return;
   }
   copy_operand(room.a, a, m, k);
-  each_task(row_blocks(m), [&](const Turn& turn) {
+  parallel_tasks(row_blocks(m), [&](const TaskSlot& turn) {
     const int64_t block = turn.task;
-    const int64_t r0 = block * kRowBlock;
+    const int64_t r0 = block * kMC;
     gemm_rows(
-        RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, smaller(r0 + kRowBlock, m),
-        Triangle::kNone,
+        RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, min(r0 + kMC, m), Triangle::kNone,
         [&](Lines& lines, int64_t row, int64_t col) { add_lines(lines, c + row * n + col, n); },
-        [&](int64_t row, int64_t col, int64_t cols, V16 sum) {
+        [&](int64_t row, int64_t col, int64_t cols, F32x16 sum) {
           store(c + row * n + col, sum, cols);
         });
   });
 }
 
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  Carver single{nullptr, 0};
-  carve_gemm<float>(single, m, n, k);
-  Carver half{nullptr, 0};
-  carve_gemm<Bf16Operand>(half, m, n, k);
-  return larger(single.used, half.used);
+  WorkspaceAllocator single{nullptr, 0};
+  allocate_gemm<float>(single, m, n, k);
+  WorkspaceAllocator half{nullptr, 0};
+  allocate_gemm<Bf16Operand>(half, m, n, k);
+  return max(single.used, half.used);
 }
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
@@ -111,18 +110,18 @@ void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_tr
 /// As many accumulators as the register tile has rows, each a chain of its own.
 template <typename T>
 double burst(int64_t iterations) {
-  constexpr int kChains = kTileRows;
-  V16 c[kChains];
+  constexpr int kChains = kMR;
+  F32x16 c[kChains];
 #pragma GCC unroll 16
   for (int i = 0; i < kChains; ++i) c[i] = set1(static_cast<float>(i));
-  V16 a = set1(0.5f);
-  const V16 b = set1(0.25f);
+  F32x16 a = set1(0.5f);
+  const F32x16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
     asm("" : "+m"(a));  // it may have changed: else plain arrays multiply once, before the loop
 #pragma GCC unroll 16
     for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a, b);
   }
-  V16 total = zero();
+  F32x16 total = zero();
 #pragma GCC unroll 16
   for (int i = 0; i < kChains; ++i) total = total + c[i];
   // The sum is used, so that nothing of the above may be left out.
@@ -150,13 +149,13 @@ const Kernels& table() {
                                   block_forward,
                                   block_backward,
                                   adamw_update,
-                                  projected_cross_entropy_workspace,
-                                  projected_cross_entropy_forward,
-                                  projected_cross_entropy_backward,
+                                  linear_cross_entropy_workspace,
+                                  linear_cross_entropy_forward,
+                                  linear_cross_entropy_backward,
                                   gelu_forward,
                                   gelu_backward,
                                   vector_exp,
-                                  channel_in,
+                                  norm_fc1_gelu,
                                   gemm_workspace,
                                   gemm,
                                   fma_burst,

@@ -1,7 +1,7 @@
 #pragma once
 // What one instruction set's object library offers; declared here once, listed in table.cpp.
 
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -19,17 +19,17 @@ void block_forward(const BlockData& data, const BlockSaved& saved,
 void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
                     const BlockSaved& saved, const BlockWeights<const float>& weights,
                     void* workspace, const BlockShape& shape);
-void channel_in(void* z, const float* x, const BlockWeights<const float>& weights, void* workspace,
-                const BlockShape& shape);
+void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float>& weights,
+                   void* workspace, const BlockShape& shape);
 
-int64_t projected_cross_entropy_workspace(const ProjectedLossShape& shape);
-void projected_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
-                                     const float* table, const float* bias, const int64_t* ids,
-                                     void* workspace, const ProjectedLossShape& shape);
-void projected_cross_entropy_backward(float* dx, float* dtable, float* dbias, float dloss,
-                                      const float* top, const float* sum, const float* x,
-                                      const float* table, const float* bias, const int64_t* ids,
-                                      void* workspace, const ProjectedLossShape& shape);
+int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& shape);
+void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
+                                  const float* table, const float* bias, const int64_t* ids,
+                                  void* workspace, const LinearCrossEntropyShape& shape);
+void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float dloss,
+                                   const float* top, const float* sum, const float* x,
+                                   const float* table, const float* bias, const int64_t* ids,
+                                   void* workspace, const LinearCrossEntropyShape& shape);
 
 void adamw_update(float* weight, float* m, float* v, float* grad, int64_t n,
                   const AdamWFactors& factors);

@@ -17,11 +17,11 @@ namespace gmlp::reference {
 
 template <typename T>
 void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWStep& step) {
-  const T shrink = static_cast<T>(1 - step.lr * step.weight_decay);
+  const T decay_factor = static_cast<T>(1 - step.lr * step.weight_decay);
   const T beta1 = static_cast<T>(step.beta1);
   const T beta2 = static_cast<T>(step.beta2);
-  const T rest1 = static_cast<T>(1 - step.beta1);
-  const T rest2 = static_cast<T>(1 - step.beta2);
+  const T one_minus_beta1 = static_cast<T>(1 - step.beta1);
+  const T one_minus_beta2 = static_cast<T>(1 - step.beta2);
   const T rate = static_cast<T>(step.lr / step.correction1);
   const T root_correction2 = static_cast<T>(std::sqrt(step.correction2));
   const T eps = static_cast<T>(step.eps);
@@ -29,10 +29,10 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
   parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T g = grad[i] * scale;
-      m[i] = beta1 * m[i] + rest1 * g;
-      v[i] = beta2 * v[i] + rest2 * g * g;
+      m[i] = beta1 * m[i] + one_minus_beta1 * g;
+      v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
       const T denominator = std::sqrt(v[i]) / root_correction2 + eps;
-      weight[i] = weight[i] * shrink - rate * m[i] / denominator;
+      weight[i] = weight[i] * decay_factor - rate * m[i] / denominator;
     }
   });
 }

@@ -14,7 +14,7 @@
 namespace gmlp::reference {
 
 template <typename T>
-void half_forward(T* y, const T* x, bool second, int64_t rows, int64_t width) {
+void split_half_forward(T* y, const T* x, bool second, int64_t rows, int64_t width) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     matrix(y + begin * width, end - begin, width) =
         matrix(x + begin * 2 * width, end - begin, 2 * width).middleCols(second ? width : 0, width);
@@ -22,7 +22,7 @@ void half_forward(T* y, const T* x, bool second, int64_t rows, int64_t width) {
 }
 
 template <typename T>
-void half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width) {
+void split_half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     auto dx_chunk = matrix(dx + begin * 2 * width, end - begin, 2 * width);
     dx_chunk.middleCols(second ? width : 0, width) = matrix(dy + begin * width, end - begin, width);
@@ -52,10 +52,10 @@ void scale_samples_forward(T* y, const T* x, const double* scales, int64_t batch
   });
 }
 
-template void half_forward(float*, const float*, bool, int64_t, int64_t);
-template void half_forward(double*, const double*, bool, int64_t, int64_t);
-template void half_backward(float*, const float*, bool, int64_t, int64_t);
-template void half_backward(double*, const double*, bool, int64_t, int64_t);
+template void split_half_forward(float*, const float*, bool, int64_t, int64_t);
+template void split_half_forward(double*, const double*, bool, int64_t, int64_t);
+template void split_half_backward(float*, const float*, bool, int64_t, int64_t);
+template void split_half_backward(double*, const double*, bool, int64_t, int64_t);
 template void add_forward(float*, const float*, const float*, int64_t);
 template void add_forward(double*, const double*, const double*, int64_t);
 template void multiply_forward(float*, const float*, const float*, int64_t);

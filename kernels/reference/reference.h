@@ -6,7 +6,7 @@
 // Argument order everywhere: outputs, incoming gradient, inputs, sizes. All arrays are row-major
 // and dense. A kernel never allocates an output, throws or prints. Gradients of activations (dx)
 // are written, those of parameters (dweight, dbias) are added to. A bias, its gradient, and the dx
-// of linear, dropout and projected_cross_entropy may be nullptr: there is none, or nobody wants it.
+// of linear, dropout and linear_cross_entropy may be nullptr: there is none, or nobody wants it.
 
 #include <cstdint>
 
@@ -97,11 +97,11 @@ template <typename T>
 void prepend_token_backward(T* dx, T* dtoken, const T* dy, int64_t batch, int64_t tokens,
                             int64_t width);
 template <typename T>
-void take_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64_t tokens,
-                        int64_t width);
+void select_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64_t tokens,
+                          int64_t width);
 template <typename T>
-void take_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
-                         int64_t width);
+void select_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
+                           int64_t width);
 template <typename T>
 void add_positions_forward(T* y, const T* x, const T* table, int64_t batch, int64_t size);
 template <typename T>
@@ -124,9 +124,10 @@ void dropout_backward(T* dx, T* dz, const T* dy, int64_t n, const DropoutKey& ke
 
 /// elementwise.cpp
 template <typename T>
-void half_forward(T* y, const T* x, bool second, int64_t rows, int64_t width);  // x (R, 2*width)
+void split_half_forward(T* y, const T* x, bool second, int64_t rows,
+                        int64_t width);  // x (R, 2*width)
 template <typename T>
-void half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width);
+void split_half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width);
 template <typename T>
 void add_forward(T* y, const T* a, const T* b, int64_t n);
 template <typename T>
@@ -148,19 +149,19 @@ template <typename T>
 void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const int64_t* ids,
                                 int64_t rows, int64_t classes);
 
-/// projected_cross_entropy.cpp: the rows x (R,D) that are scored against a table (V,D) and bias (V)
+/// linear_cross_entropy.cpp: the rows x (R,D) that are scored against a table (V,D) and bias (V)
 /// or nullptr, an id each; loss_rows (R); top and sum (R) are saved. `room` holds
-/// projected_cross_entropy_room() numbers.
-int64_t projected_cross_entropy_room(int64_t rows, int64_t vocab);
+/// linear_cross_entropy_room() numbers.
+int64_t linear_cross_entropy_room(int64_t rows, int64_t vocab);
 template <typename T>
-void projected_cross_entropy_forward(T* loss_rows, T* top, T* sum, const T* x, const T* table,
-                                     const T* bias, const int64_t* ids, T* room, int64_t rows,
-                                     int64_t width, int64_t vocab);
+void linear_cross_entropy_forward(T* loss_rows, T* top, T* sum, const T* x, const T* table,
+                                  const T* bias, const int64_t* ids, T* room, int64_t rows,
+                                  int64_t width, int64_t vocab);
 template <typename T>
-void projected_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, const T* top,
-                                      const T* sum, const T* x, const T* table, const T* bias,
-                                      const int64_t* ids, T* room, int64_t rows, int64_t width,
-                                      int64_t vocab);
+void linear_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, const T* top,
+                                   const T* sum, const T* x, const T* table, const T* bias,
+                                   const int64_t* ids, T* room, int64_t rows, int64_t width,
+                                   int64_t vocab);
 
 /// adamw.cpp: one tensor of n elements.
 struct AdamWStep {

@@ -3,7 +3,7 @@
 //   mean_pool       y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
 //   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)
 //                   dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
-//   take_token      y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
+//   select_token      y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
 //   add_positions      y[b] = x[b] + table      dx = dy        dtable += sum_b dy[b]
 //   transpose_tokens   y[b] (D,N) = x[b]ᵀ       dx[b] = dy[b]ᵀ, this function again
 //
@@ -54,16 +54,16 @@ void prepend_token_backward(T* dx, T* dtoken, const T* dy, int64_t batch, int64_
 }
 
 template <typename T>
-void take_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64_t tokens,
-                        int64_t width) {
+void select_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64_t tokens,
+                          int64_t width) {
   for (int64_t b = 0; b < batch; ++b) {
     row(y + b * width, width) = row(x + (b * tokens + position) * width, width);
   }
 }
 
 template <typename T>
-void take_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
-                         int64_t width) {
+void select_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
+                           int64_t width) {
   for (int64_t b = 0; b < batch; ++b) {
     auto dx_b = matrix(dx + b * tokens * width, tokens, width);
     dx_b.setZero();
@@ -104,10 +104,10 @@ template void prepend_token_forward(double*, const double*, const double*, int64
                                     int64_t);
 template void prepend_token_backward(float*, float*, const float*, int64_t, int64_t, int64_t);
 template void prepend_token_backward(double*, double*, const double*, int64_t, int64_t, int64_t);
-template void take_token_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void take_token_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
-template void take_token_backward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void take_token_backward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
+template void select_token_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
+template void select_token_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
+template void select_token_backward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
+template void select_token_backward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
 template void add_positions_forward(float*, const float*, const float*, int64_t, int64_t);
 template void add_positions_forward(double*, const double*, const double*, int64_t, int64_t);
 template void add_positions_backward(float*, const float*, int64_t, int64_t);

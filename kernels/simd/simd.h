@@ -1,14 +1,14 @@
 #pragma once
-// The vector vocabulary that the fused kernels are written in: V16, sixteen f32 lanes, which is one
-// zmm, two ymm, four NEON registers or a plain array. Loads and stores take a count where an edge
-// may be cut, so no kernel has a tail loop. A "word" is 32 bits of a GEMM operand: one f32, or two
-// bf16 that stand next to each other in k; V16 carries sixteen of either. Pairs are for processors
-// that multiply them (GMLP_PAIRS), and for the plain array; elsewhere products take f32 in bf16
-// precision, too (Bf16Operand).
+// The vector vocabulary that the fused kernels are written in: F32x16, sixteen f32 lanes, which is
+// one zmm, two ymm, four NEON registers or a plain array. Loads and stores take a count where an
+// edge may be cut, so no kernel has a tail loop. A "word" is 32 bits of a GEMM operand: one f32, or
+// two bf16 that stand next to each other in k; F32x16 carries sixteen of either. Pairs are for
+// processors that multiply them (GMLP_HAS_BF16_DOT), and for the plain array; elsewhere products
+// take f32 in bf16 precision, too (Bf16Operand).
 //
 // Each header sets seven names of its instruction set: kIsaName, Bf16Operand, and for products
-// kTileRows and kTileVectors (the register tile), kBlockTiles (row tiles that a task takes),
-// kUnroll (words of a product between two tests of its loop) and kEpilogueBeside (whether a tile's
+// kMR and kNRVectors (the register tile), kMCTiles (row tiles that a task takes),
+// kUnroll (words of a product between two tests of its loop) and kOverlapEpilogue (whether a tile's
 // epilogue runs beside the next tile's product).
 //
 // A kernel source is compiled once per instruction set, with GMLP_ISA set to the namespace it fills

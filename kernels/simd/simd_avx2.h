@@ -1,6 +1,6 @@
 #pragma once
-// V16 as two ymm registers, with FMA. A register tile of 6 x 16 keeps 12 accumulators, 2 of B and 1
-// of A in the 16 registers; 12 independent chains cover 2 FMA a cycle at latency 4.
+// F32x16 as two ymm registers, with FMA. A register tile of 6 x 16 keeps 12 accumulators, 2 of B
+// and 1 of A in the 16 registers; 12 independent chains cover 2 FMA a cycle at latency 4.
 
 #include <immintrin.h>
 
@@ -9,13 +9,13 @@
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr const char* kIsaName = "avx2";
-constexpr int64_t kTileRows = 6;
-constexpr int64_t kTileVectors = 1;
-constexpr int64_t kBlockTiles = 6;  // few: the rows of A share a small L2 with panels of B
-constexpr int kUnroll = 4;          // else 6 of 26 instructions a word only keep the loop going
-constexpr bool kEpilogueBeside = false;  // 15 of 16 registers are the product's
+constexpr int64_t kMR = 6;
+constexpr int64_t kNRVectors = 1;
+constexpr int64_t kMCTiles = 6;  // few: the rows of A share a small L2 with panels of B
+constexpr int kUnroll = 4;       // else 6 of 26 instructions a word only keep the loop going
+constexpr bool kOverlapEpilogue = false;  // 15 of 16 registers are the product's
 
-struct V16 {
+struct F32x16 {
   __m256 lo;
   __m256 hi;
 };
@@ -29,27 +29,27 @@ GMLP_INLINE __m256i lane_mask(int64_t count, int64_t first) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMasks + 16 - count + first));
 }
 
-GMLP_INLINE V16 set1(float x) {
+GMLP_INLINE F32x16 set1(float x) {
   return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
 }
-GMLP_INLINE V16 zero() {
+GMLP_INLINE F32x16 zero() {
   return {_mm256_setzero_ps(), _mm256_setzero_ps()};
 }
-GMLP_INLINE V16 load(const float* p) {
+GMLP_INLINE F32x16 load(const float* p) {
   return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
-GMLP_INLINE void store(float* p, V16 x) {
+GMLP_INLINE void store(float* p, F32x16 x) {
   _mm256_storeu_ps(p, x.lo);
   _mm256_storeu_ps(p + 8, x.hi);
 }
 /// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. A
 /// masked store is microcode on AMD's AVX2 cores, so whole vectors branch around it.
-GMLP_INLINE V16 load(const float* p, int64_t count) {
+GMLP_INLINE F32x16 load(const float* p, int64_t count) {
   if (__builtin_expect(count == 16, 1)) return load(p);
   return {_mm256_maskload_ps(p, lane_mask(count, 0)),
           _mm256_maskload_ps(p + 8, lane_mask(count, 8))};
 }
-GMLP_INLINE void store(float* p, V16 x, int64_t count) {
+GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
   if (__builtin_expect(count == 16, 1)) {
     store(p, x);
     return;
@@ -57,62 +57,62 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   _mm256_maskstore_ps(p, lane_mask(count, 0), x.lo);
   _mm256_maskstore_ps(p + 8, lane_mask(count, 8), x.hi);
 }
-static_assert(kTileRows <= 8);
+static_assert(kMR <= 8);
 /// The lanes that a tile has rows for; the others may be lost.
-GMLP_INLINE V16 keep_rows(V16 x) {
+GMLP_INLINE F32x16 keep_rows(F32x16 x) {
   return {x.lo, _mm256_setzero_ps()};
 }
 /// Stores them, and perhaps others behind them, sixteen at most.
-GMLP_INLINE void store_rows(float* p, V16 x) {
+GMLP_INLINE void store_rows(float* p, F32x16 x) {
   _mm256_storeu_ps(p, x.lo);
 }
-GMLP_INLINE V16 operator+(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
   return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
 }
-GMLP_INLINE V16 operator-(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator-(F32x16 a, F32x16 b) {
   return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
 }
-GMLP_INLINE V16 operator*(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
   return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
 }
-GMLP_INLINE V16 operator/(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
   return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
 }
 /// a * b + c, rounded once.
-GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
+GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
 /// sum += a * b, rounded once, in sum's own registers: the compiler would move sums about between
 /// the words of an unrolled product.
-GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
+GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) {
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum.lo) : "x"(a.lo), "x"(b.lo));
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum.hi) : "x"(a.hi), "x"(b.hi));
 }
-GMLP_INLINE V16 sqrt(V16 x) {
+GMLP_INLINE F32x16 sqrt(F32x16 x) {
   return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)};
 }
 /// Where x is NaN, the bound.
-GMLP_INLINE V16 max(V16 x, V16 bound) {
+GMLP_INLINE F32x16 max(F32x16 x, F32x16 bound) {
   return {_mm256_max_ps(x.lo, bound.lo), _mm256_max_ps(x.hi, bound.hi)};
 }
-GMLP_INLINE V16 min(V16 x, V16 bound) {
+GMLP_INLINE F32x16 min(F32x16 x, F32x16 bound) {
   return {_mm256_min_ps(x.lo, bound.lo), _mm256_min_ps(x.hi, bound.hi)};
 }
-GMLP_INLINE V16 abs(V16 x) {
+GMLP_INLINE F32x16 abs(F32x16 x) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_andnot_ps(sign, x.lo), _mm256_andnot_ps(sign, x.hi)};
 }
 /// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
-GMLP_INLINE V16 select_negative(V16 x, V16 a, V16 b) {
+GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, x.lo), _mm256_blendv_ps(b.hi, a.hi, x.hi)};
 }
 /// To the nearest integer, ties to even.
-GMLP_INLINE V16 round(V16 x) {
+GMLP_INLINE F32x16 round(F32x16 x) {
   constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   return {_mm256_round_ps(x.lo, kMode), _mm256_round_ps(x.hi, kMode)};
 }
 /// 2^n for integers n in [-126, 127], through the exponent's bits.
-GMLP_INLINE V16 exp2_integer(V16 n) {
+GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   const __m256i bias = _mm256_set1_epi32(127);
   const auto half = [&](__m256 x) {
     return _mm256_castsi256_ps(
@@ -121,7 +121,7 @@ GMLP_INLINE V16 exp2_integer(V16 n) {
   return {half(n.lo), half(n.hi)};
 }
 /// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
-GMLP_INLINE V16 times_power(V16 x, V16 shifted) {
+GMLP_INLINE F32x16 times_power(F32x16 x, F32x16 shifted) {
   const auto half = [](__m256 y, __m256 n) {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(y), _mm256_slli_epi32(_mm256_castps_si256(n), 23)));
@@ -129,7 +129,7 @@ GMLP_INLINE V16 times_power(V16 x, V16 shifted) {
   return {half(x.lo, shifted.lo), half(x.hi, shifted.hi)};
 }
 /// The sum of all lanes, in one fixed order.
-GMLP_INLINE float sum(V16 x) {
+GMLP_INLINE float sum(F32x16 x) {
   const __m256 eight = _mm256_add_ps(x.lo, x.hi);
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -146,21 +146,21 @@ GMLP_INLINE __m256i round_to_bf16(__m256 x) {  // in the upper halves of the lan
   const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
   return _mm256_blendv_epi8(rounded, quiet, nan);
 }
-GMLP_INLINE V16 load(const Bf16* p) {
+GMLP_INLINE F32x16 load(const Bf16* p) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   const __m256i lo = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(bits));
   const __m256i hi = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(bits, 1));
   return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
           _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
 }
-GMLP_INLINE void store(Bf16* p, V16 x) {
+GMLP_INLINE void store(Bf16* p, F32x16 x) {
   const __m256i lo = _mm256_srli_epi32(round_to_bf16(x.lo), 16);
   const __m256i hi = _mm256_srli_epi32(round_to_bf16(x.hi), 16);
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xD8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
 /// What a load of it would give after it was stored as bf16.
-GMLP_INLINE V16 as_bf16(V16 x) {
+GMLP_INLINE F32x16 as_bf16(F32x16 x) {
   const __m256 high = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U)));
   return {_mm256_and_ps(_mm256_castsi256_ps(round_to_bf16(x.lo)), high),
           _mm256_and_ps(_mm256_castsi256_ps(round_to_bf16(x.hi)), high)};
@@ -178,7 +178,7 @@ GMLP_INLINE void prefetch_to_write(const void* p) {
   asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
 }
 /// Stores what is not read again soon, past the caches where a whole vector is aligned.
-GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
+GMLP_INLINE void stream(float* p, F32x16 x, int64_t count) {
   if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {
     _mm256_stream_ps(p, x.lo);
     _mm256_stream_ps(p + 8, x.hi);
@@ -187,11 +187,11 @@ GMLP_INLINE void stream(float* p, V16 x, int64_t count) {
   }
 }
 template <typename T>
-GMLP_INLINE void stream(T* p, V16 x, int64_t count) {  // of bf16, with plain stores
+GMLP_INLINE void stream(T* p, F32x16 x, int64_t count) {  // of bf16, with plain stores
   store(p, x, count);
 }
 /// Before another thread may read what was streamed.
-GMLP_INLINE void stream_end() {
+GMLP_INLINE void store_fence() {
   _mm_sfence();
 }
 

@@ -4,13 +4,13 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-GMLP_INLINE V16 load(const Bf16* p, int64_t count) {
+GMLP_INLINE F32x16 load(const Bf16* p, int64_t count) {
   if (__builtin_expect(count == 16, 1)) return load(p);
   Bf16 whole[16] = {};
   for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
   return load(whole);
 }
-GMLP_INLINE void store(Bf16* p, V16 x, int64_t count) {
+GMLP_INLINE void store(Bf16* p, F32x16 x, int64_t count) {
   if (__builtin_expect(count == 16, 1)) {
     store(p, x);
     return;

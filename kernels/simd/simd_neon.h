@@ -1,6 +1,6 @@
 #pragma once
-// V16 as four NEON registers. A register tile of 6 x 16 keeps 24 accumulators, 4 of B and 1 of A in
-// the 32 registers; 24 independent chains cover 4 FMA a cycle at latency 4. Saved bf16 is
+// F32x16 as four NEON registers. A register tile of 6 x 16 keeps 24 accumulators, 4 of B and 1 of A
+// in the 32 registers; 24 independent chains cover 4 FMA a cycle at latency 4. Saved bf16 is
 // rounded and widened with integer operations: every 64-bit Arm has these, few have instructions
 // for bf16.
 
@@ -9,14 +9,14 @@
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr const char* kIsaName = "neon";
-constexpr int64_t kTileRows = 6;
-constexpr int64_t kTileVectors = 1;
-constexpr int64_t kBlockTiles = 16;
-constexpr int kUnroll = 1;               // not measured
-constexpr bool kEpilogueBeside = false;  // not measured
+constexpr int64_t kMR = 6;
+constexpr int64_t kNRVectors = 1;
+constexpr int64_t kMCTiles = 16;
+constexpr int kUnroll = 1;                // not measured
+constexpr bool kOverlapEpilogue = false;  // not measured
 
 // Four names, not an array: compilers keep these in registers without being asked.
-struct V16 {
+struct F32x16 {
   float32x4_t q0;
   float32x4_t q1;
   float32x4_t q2;
@@ -25,11 +25,11 @@ struct V16 {
 
 /// f on each quarter of the operands.
 template <typename F>
-GMLP_INLINE V16 each(const F& f, V16 x) {
+GMLP_INLINE F32x16 each(const F& f, F32x16 x) {
   return {f(x.q0), f(x.q1), f(x.q2), f(x.q3)};
 }
 template <typename F>
-GMLP_INLINE V16 each(const F& f, V16 x, V16 y) {
+GMLP_INLINE F32x16 each(const F& f, F32x16 x, F32x16 y) {
   return {f(x.q0, y.q0), f(x.q1, y.q1), f(x.q2, y.q2), f(x.q3, y.q3)};
 }
 GMLP_INLINE uint32x4_t bits_of(float32x4_t x) {
@@ -39,17 +39,17 @@ GMLP_INLINE float32x4_t float_of(uint32x4_t bits) {
   return vreinterpretq_f32_u32(bits);
 }
 
-GMLP_INLINE V16 set1(float x) {
+GMLP_INLINE F32x16 set1(float x) {
   const float32x4_t all = vdupq_n_f32(x);
   return {all, all, all, all};
 }
-GMLP_INLINE V16 zero() {
+GMLP_INLINE F32x16 zero() {
   return set1(0.0f);
 }
-GMLP_INLINE V16 load(const float* p) {
+GMLP_INLINE F32x16 load(const float* p) {
   return {vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
 }
-GMLP_INLINE void store(float* p, V16 x) {
+GMLP_INLINE void store(float* p, F32x16 x) {
   vst1q_f32(p, x.q0);
   vst1q_f32(p + 4, x.q1);
   vst1q_f32(p + 8, x.q2);
@@ -57,13 +57,13 @@ GMLP_INLINE void store(float* p, V16 x) {
 }
 /// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. NEON
 /// has no masks, so a cut vector goes through the stack.
-GMLP_INLINE V16 load(const float* p, int64_t count) {
+GMLP_INLINE F32x16 load(const float* p, int64_t count) {
   if (__builtin_expect(count == 16, 1)) return load(p);
   float whole[16] = {};
   for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
   return load(whole);
 }
-GMLP_INLINE void store(float* p, V16 x, int64_t count) {
+GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
   if (__builtin_expect(count == 16, 1)) {
     store(p, x);
     return;
@@ -73,64 +73,64 @@ GMLP_INLINE void store(float* p, V16 x, int64_t count) {
   for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
 }
 /// The lanes that a tile has rows for; the others may be lost.
-GMLP_INLINE V16 keep_rows(V16 x) {
+GMLP_INLINE F32x16 keep_rows(F32x16 x) {
   return x;
 }
 /// Stores them, and perhaps others behind them, sixteen at most.
-GMLP_INLINE void store_rows(float* p, V16 x) {
+GMLP_INLINE void store_rows(float* p, F32x16 x) {
   store(p, x);
 }
-GMLP_INLINE V16 operator+(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vaddq_f32(x, y); }, a, b);
 }
-GMLP_INLINE V16 operator-(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator-(F32x16 a, F32x16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vsubq_f32(x, y); }, a, b);
 }
-GMLP_INLINE V16 operator*(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vmulq_f32(x, y); }, a, b);
 }
-GMLP_INLINE V16 operator/(V16 a, V16 b) {
+GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vdivq_f32(x, y); }, a, b);
 }
 /// a * b + c, rounded once.
-GMLP_INLINE V16 fma(V16 a, V16 b, V16 c) {
+GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {vfmaq_f32(c.q0, a.q0, b.q0), vfmaq_f32(c.q1, a.q1, b.q1), vfmaq_f32(c.q2, a.q2, b.q2),
           vfmaq_f32(c.q3, a.q3, b.q3)};
 }
 /// sum += a * b, rounded as fma rounds.
-GMLP_INLINE void add_fma(V16& sum, V16 a, V16 b) {
+GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) {
   sum = fma(a, b, sum);
 }
-GMLP_INLINE V16 sqrt(V16 x) {
+GMLP_INLINE F32x16 sqrt(F32x16 x) {
   return each([](float32x4_t v) { return vsqrtq_f32(v); }, x);
 }
 /// Where x is NaN, the bound. NEON's own max and min would give NaN if either is.
-GMLP_INLINE V16 max(V16 x, V16 bound) {
+GMLP_INLINE F32x16 max(F32x16 x, F32x16 bound) {
   return each([](float32x4_t v, float32x4_t b) { return vbslq_f32(vcgtq_f32(v, b), v, b); }, x,
               bound);
 }
-GMLP_INLINE V16 min(V16 x, V16 bound) {
+GMLP_INLINE F32x16 min(F32x16 x, F32x16 bound) {
   return each([](float32x4_t v, float32x4_t b) { return vbslq_f32(vcltq_f32(v, b), v, b); }, x,
               bound);
 }
-GMLP_INLINE V16 abs(V16 x) {
+GMLP_INLINE F32x16 abs(F32x16 x) {
   return each([](float32x4_t v) { return vabsq_f32(v); }, x);
 }
 /// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
-GMLP_INLINE V16 select_negative(V16 x, V16 a, V16 b) {
+GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
   const auto sign = [](float32x4_t v) {
     return float_of(vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_f32(v), 31)));
   };
-  const V16 mask = each(sign, x);
+  const F32x16 mask = each(sign, x);
   return {vbslq_f32(bits_of(mask.q0), a.q0, b.q0), vbslq_f32(bits_of(mask.q1), a.q1, b.q1),
           vbslq_f32(bits_of(mask.q2), a.q2, b.q2), vbslq_f32(bits_of(mask.q3), a.q3, b.q3)};
 }
 /// To the nearest integer, ties to even.
-GMLP_INLINE V16 round(V16 x) {
+GMLP_INLINE F32x16 round(F32x16 x) {
   return each([](float32x4_t v) { return vrndnq_f32(v); }, x);
 }
 /// 2^n for integers n in [-126, 127], through the exponent's bits.
-GMLP_INLINE V16 exp2_integer(V16 n) {
+GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   const auto quarter = [](float32x4_t v) {
     const int32x4_t biased = vaddq_s32(vcvtq_s32_f32(v), vdupq_n_s32(127));
     return vreinterpretq_f32_s32(vshlq_n_s32(biased, 23));
@@ -138,14 +138,14 @@ GMLP_INLINE V16 exp2_integer(V16 n) {
   return each(quarter, n);
 }
 /// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
-GMLP_INLINE V16 times_power(V16 x, V16 shifted) {
+GMLP_INLINE F32x16 times_power(F32x16 x, F32x16 shifted) {
   const auto quarter = [](float32x4_t y, float32x4_t n) {
     return float_of(vaddq_u32(bits_of(y), vshlq_n_u32(bits_of(n), 23)));
   };
   return each(quarter, x, shifted);
 }
 /// The sum of all lanes, in one fixed order.
-GMLP_INLINE float sum(V16 x) {
+GMLP_INLINE float sum(F32x16 x) {
   const float32x4_t four = vaddq_f32(vaddq_f32(x.q0, x.q2), vaddq_f32(x.q1, x.q3));
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
   return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
@@ -160,13 +160,13 @@ GMLP_INLINE uint32x4_t round_to_bf16(float32x4_t x) {  // in the upper halves of
   const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
   return vbslq_u32(vceqq_f32(x, x), rounded, quiet);
 }
-GMLP_INLINE V16 load(const Bf16* p) {
+GMLP_INLINE F32x16 load(const Bf16* p) {
   const uint16x8_t lo = vld1q_u16(&p->bits);
   const uint16x8_t hi = vld1q_u16(&p->bits + 8);
   return {float_of(vshll_n_u16(vget_low_u16(lo), 16)), float_of(vshll_high_n_u16(lo, 16)),
           float_of(vshll_n_u16(vget_low_u16(hi), 16)), float_of(vshll_high_n_u16(hi, 16))};
 }
-GMLP_INLINE void store(Bf16* p, V16 x) {
+GMLP_INLINE void store(Bf16* p, F32x16 x) {
   const auto eight = [](float32x4_t low, float32x4_t high) {
     return vshrn_high_n_u32(vshrn_n_u32(round_to_bf16(low), 16), round_to_bf16(high), 16);
   };
@@ -174,7 +174,7 @@ GMLP_INLINE void store(Bf16* p, V16 x) {
   vst1q_u16(&p->bits + 8, eight(x.q2, x.q3));
 }
 /// What a load of it would give after it was stored as bf16.
-GMLP_INLINE V16 as_bf16(V16 x) {
+GMLP_INLINE F32x16 as_bf16(F32x16 x) {
   return each(
       [](float32x4_t v) { return float_of(vandq_u32(round_to_bf16(v), vdupq_n_u32(0xFFFF0000U))); },
       x);
@@ -193,10 +193,10 @@ GMLP_INLINE void prefetch_to_write(const void* p) {
 }
 /// Plain stores: NEON's intrinsics have none that pass the caches by.
 template <typename T>
-GMLP_INLINE void stream(T* p, V16 x, int64_t count) {
+GMLP_INLINE void stream(T* p, F32x16 x, int64_t count) {
   store(p, x, count);
 }
-GMLP_INLINE void stream_end() {}
+GMLP_INLINE void store_fence() {}
 
 /// Rows of a 4 x 4 block become its columns; strides in floats (or in words of two bf16).
 GMLP_INLINE void transpose4(float* out, int64_t out_stride, const float* in, int64_t in_stride) {

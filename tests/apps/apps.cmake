@@ -1,5 +1,5 @@
 # Tests of the real programs: a script a topic. Each takes the program's path; 77 means skipped.
-target_link_libraries(test_training PRIVATE gmlp_vision_app)
+target_link_libraries(test_train PRIVATE gmlp_vision_app)
 
 foreach(topic usage_errors end_to_end export damage kill_and_resume signals full_disk odd_names)
   add_test(NAME "apps| ${topic}"

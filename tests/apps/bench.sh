@@ -74,7 +74,7 @@ expect_text found.json '"isa": "scalar"'
 expect_status 0 "$bench" infer --model gmlp_split_128 --depth 1 --vocab-size 64 --batch-size 1 "${small[@]}"
 expect_text out.txt "samples/s"
 
-# Two threads that share a core are no yardstick for two cores.
+# Two threads that share a core are no baseline for two cores.
 if command -v taskset >/dev/null; then
   core=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
   expect_status 0 taskset -c "$core" "$bench" peak --threads 2 --repeat 1
@@ -85,7 +85,7 @@ expect_status 0 "$bench" decode --seq-len 32 --depth 1 --vocab-size 16 "${small[
 expect_text out.txt "times as fast"
 expect_text found.json '"tokens": 32'
 
-# Ours and whatever yardsticks were found; they must agree, or the command fails.
+# Ours and whatever baselines were found; they must agree, or the command fails.
 expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}" --svg bars.svg
 expect_text found.json '"by": "gmlp"'
 expect_text found.json '"by": "Eigen"'
@@ -93,5 +93,5 @@ expect_text bars.svg "</svg>"
 
 # Every rung computes what the reference does, or the command fails.
 expect_status 0 "$bench" ladder --repeat 1 --json found.json
-expect_text out.txt "fused: channel_in"
+expect_text out.txt "fused: norm_fc1_gelu"
 expect_between 9 "$(grep -c '"rung":' found.json)" 9 "the number of rungs"

@@ -19,7 +19,7 @@ expect_status 0 "$vision" eval --model made/on/the/way --data shapes --json b.js
 [ "$(grep top1 a.json)" = "$(grep top1 b.json)" ] || fail "the exported model scores otherwise"
 
 # onnx: one file, which names its operators and carries the class names. Its numbers are checked in
-# tests/training/test_onnx.cpp.
+# tests/train/onnx_test.cpp.
 expect_status 0 "$vision" export --model $best --format onnx --out model.onnx
 expect_text out.txt "images (batch, 3, 16, 16)"
 grep -qa LayerNormalization model.onnx && grep -qa label_names model.onnx || fail "no such graph"

@@ -145,11 +145,11 @@ void check_binary(const std::function<Var(Tape&, Var, Var)>& op) {
 
 void check_half() {
   for (const bool second : {false, true}) {
-    check_unary({2, 3, 6}, [&](Tape& t, Var x) { return half(t, x, second); });
+    check_unary({2, 3, 6}, [&](Tape& t, Var x) { return split_half(t, x, second); });
   }
 }
 
-void check_projected_cross_entropy() {
+void check_linear_cross_entropy() {
   const std::vector<std::vector<int64_t>> scored{
       {2, -1, 0, 10, -100, 2}, {0, 1, 10, 3, 3, 9}, {-1, -1, -1, -1, -1, -1}};
   for (const std::vector<int64_t>& ids : scored) {
@@ -159,7 +159,7 @@ void check_projected_cross_entropy() {
       std::vector<Parameter*> parameters{&table};
       if (bias != nullptr) parameters.push_back(bias);
       expect_right({random({2, 3, 7}, 1)}, parameters, [&](Tape& t, const std::vector<Var>& in) {
-        return projected_cross_entropy(t, in[0], table, bias, ids, 0.5);
+        return linear_cross_entropy(t, in[0], table, bias, ids, 0.5);
       });
     }
   }
@@ -187,7 +187,7 @@ const std::map<std::string, std::function<void()>>& registry() {
        }},
       {"embedding", check_embedding},
       {"prepend_token", check_prepend_token},
-      {"half", check_half},
+      {"split_half", check_half},
       {"gelu",
        [] {
          check_unary({2, 3, 6}, gelu);
@@ -196,9 +196,9 @@ const std::map<std::string, std::function<void()>>& registry() {
        [] {
          check_unary({2, 3, 6}, mean_pool);
        }},
-      {"take_token",
+      {"select_token",
        [] {
-         check_unary({2, 3, 6}, [](Tape& t, Var x) { return take_token(t, x, 1); });
+         check_unary({2, 3, 6}, [](Tape& t, Var x) { return select_token(t, x, 1); });
        }},
       {"drop_path",
        [] {
@@ -217,7 +217,7 @@ const std::map<std::string, std::function<void()>>& registry() {
            return cross_entropy_ids(t, x, {2, -100, 0, 2}, 0.5);
          });
        }},
-      {"projected_cross_entropy", check_projected_cross_entropy},
+      {"linear_cross_entropy", check_linear_cross_entropy},
       // f32 only, so held against the f64 composition: tests/models/fused_agreement_test.cpp.
       {"fused_block", [] { SUCCEED(); }},
   };

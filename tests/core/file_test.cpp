@@ -1,5 +1,5 @@
 // Files and folders are whole or absent, also when a write fails.
-#include "core/file.h"
+#include "core/io/file.h"
 
 #include <csignal>
 

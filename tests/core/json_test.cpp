@@ -1,5 +1,5 @@
 // JSON's text, whatever bytes a name has.
-#include "core/json.h"
+#include "core/io/json.h"
 
 #include <nlohmann/json.hpp>
 

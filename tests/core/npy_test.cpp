@@ -1,10 +1,10 @@
 // npy: what is written is read back; files as NumPy writes them are read; the rest is refused.
-#include "core/npy.h"
+#include "core/io/npy.h"
 
 #include <cstring>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/core/bytes_of.h"
 #include "tests/support/catch.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/error.h"
-#include "core/safetensors.h"
+#include "core/io/safetensors.h"
 #include "tests/support/temporary_folder.h"
 
 namespace gmlp {

@@ -1,13 +1,13 @@
 // safetensors: what is written is read back; files of other programs are read; memory is
 // bounded. Malformed headers are in safetensors_malformed_test.cpp.
-#include "core/safetensors.h"
+#include "core/io/safetensors.h"
 
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/core/bytes_of.h"
 #include "tests/core/safetensors_by_hand.h"

@@ -1,5 +1,5 @@
 // PNG, JPEG and BMP.
-#include "data/images/image_decode.h"
+#include "data/vision/image_decode.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -2,8 +2,8 @@
 // the images end and the labels begin.
 #include <filesystem>
 
-#include "core/file.h"
-#include "data/images/sources.h"
+#include "core/io/file.h"
+#include "data/vision/sources.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // A weights file: header, offsets, and every tensor's values.
-#include "core/safetensors.h"
+#include "core/io/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,7 +1,7 @@
 // A corpus' ids on disk. Keys and checksums are made to fit, or nothing behind them would be tried.
 #include <cstring>
 
-#include "core/file.h"
+#include "core/io/file.h"
 #include "data/text/token_cache.h"
 #include "tests/fuzz/fuzz.h"
 

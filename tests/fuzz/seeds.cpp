@@ -2,8 +2,8 @@
 // come from what the tests use.
 #include <algorithm>
 
-#include "core/file.h"
-#include "core/npy.h"
+#include "core/io/file.h"
+#include "core/io/npy.h"
 #include "data/text/token_cache.h"
 #include "tests/data/data_files.h"
 

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 #include "kernels/reference/reference.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"

@@ -2,31 +2,30 @@
 
 #define GMLP_ISA scalar_tasks
 #define GMLP_ISA_SCALAR
-#include "kernels/fused/tasks.h"
-
 #include <atomic>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/gemm/scheduler.h"
 #include "tests/support/catch.h"
 
 namespace gmlp {
 
-using fused::scalar_tasks::each_task;
-using fused::scalar_tasks::Turn;
+using fused::scalar_tasks::parallel_tasks;
+using fused::scalar_tasks::TaskSlot;
 
 namespace {
 
 /// What one thread saw, in its order.
-using Turns = std::vector<Turn>;
+using Turns = std::vector<TaskSlot>;
 
 std::vector<Turns> deal(int64_t tasks, int threads) {
   const int before = thread_count();
   set_thread_count(threads);
   std::vector<Turns> turns(static_cast<size_t>(threads));
-  each_task(tasks, [&](const Turn& turn) {
+  parallel_tasks(tasks, [&](const TaskSlot& turn) {
     turns[static_cast<size_t>(omp_get_thread_num())].push_back(turn);
   });
   set_thread_count(before);
@@ -41,7 +40,7 @@ TEST_CASE("each task is taken once, by any number of threads", "[threads]") {
       INFO(threads << " threads, " << tasks << " tasks");
       std::multiset<int64_t> taken;
       for (const Turns& turns : deal(tasks, threads)) {
-        for (const Turn& turn : turns) {
+        for (const TaskSlot& turn : turns) {
           taken.insert(turn.task);
           CHECK(turn.first == turns.front().task);
         }
@@ -67,7 +66,7 @@ TEST_CASE("each thread begins at the front of its own part", "[threads]") {
   // Nobody goes on before all have begun: then nobody has taken another's first task.
   std::atomic<int> begun{0};
   std::vector<int64_t> begins(3, -1);
-  each_task(7, [&](const Turn& turn) {
+  parallel_tasks(7, [&](const TaskSlot& turn) {
     int64_t& mine = begins[static_cast<size_t>(omp_get_thread_num())];
     if (mine >= 0) return;
     mine = turn.task;

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/signals.h"
 #include "apps/language/run.h"
-#include "apps/training/signals.h"
 #include "tests/support/temporary_folder.h"
 
 namespace gmlp::testing {

@@ -13,9 +13,9 @@
 
 #include "apps/language/fill.h"
 #include "apps/language/model_choice.h"
-#include "apps/training/metrics.h"
+#include "apps/train/metrics.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/io/file.h"
 #include "tests/language/run_helpers.h"
 #include "tests/support/catch.h"
 
@@ -164,7 +164,7 @@ TEST_CASE("a checkpoint holds the tokenizer and the objective, and gives the run
                                                           loaded.model->config(), loaded.objective);
   gmlp::Arena arena;
   const gmlp::TextScore score =
-      gmlp::evaluate_text(*loaded.model, loader, data.val, 0, gmlp::Compute(), arena);
+      gmlp::evaluate_text(*loaded.model, loader, data.val, 0, gmlp::ExecutionOptions(), arena);
   CHECK(score.loss ==
         Approx(gmlp::read_metrics(out + "/metrics.csv").back().val_loss).epsilon(1e-8));
 }
@@ -218,7 +218,8 @@ TEST_CASE("fill answers each mask with probabilities, and says why it cannot") {
   const gmlp::LoadedLanguage masked = gmlp::load_language((scratch / "m") + "/checkpoints/last");
   const gmlp::LoadedLanguage causal = gmlp::load_language((scratch / "c") + "/checkpoints/last");
   gmlp::Arena arena;
-  const auto guesses = gmlp::fill_masks(masked, "the [MASK]at [MASK]", 300, gmlp::Compute(), arena);
+  const auto guesses =
+      gmlp::fill_masks(masked, "the [MASK]at [MASK]", 300, gmlp::ExecutionOptions(), arena);
   REQUIRE(guesses.size() == 2);
   double sum = 0;
   for (size_t i = 0; i < guesses[0].size(); ++i) {
@@ -228,7 +229,7 @@ TEST_CASE("fill answers each mask with probabilities, and says why it cannot") {
   CHECK(sum == Approx(1));
   const auto error = [&](const gmlp::LoadedLanguage& model, const std::string& text) {
     try {
-      gmlp::fill_masks(model, text, 5, gmlp::Compute(), arena);
+      gmlp::fill_masks(model, text, 5, gmlp::ExecutionOptions(), arena);
     } catch (const gmlp::InputError& caught) {
       return std::string(caught.what());
     }

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/language/shown_text.h"
+#include "apps/language/text_format.h"
 #include "data/text/utf8.h"
 #include "tests/support/catch.h"
 

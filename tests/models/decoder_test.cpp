@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "tests/models/disturb.h"
+#include "tests/models/perturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
@@ -33,16 +33,16 @@ LanguageConfig causal(Arch arch, Gate gate, bool toeplitz, int64_t d_attn) {
   return config;
 }
 
-void expect_forward_logits(const LanguageConfig& config, DType dtype, Family family,
+void expect_forward_logits(const LanguageConfig& config, DType dtype, Backend backend,
                            double tolerance) {
   LanguageModel model(config, dtype, 1);
-  test::disturb(model.parameters(), 0.5);
+  test::perturb(model.parameters(), 0.5);
   Decoder decoder(model);
   // Twice: the second text finds caches full of the first.
   for (const std::vector<int64_t>& ids :
        {std::vector<int64_t>{1, 5, 10, 0, 0, 7, 3, 9, 2}, {4, 4, 8, 1, 6, 10, 2, 0, 5}}) {
     Arena arena;
-    Tape tape(arena, family, false);
+    Tape tape(arena, backend, false);
     const Tensor expected = tape.value(model.forward(tape, ids, 1));
     decoder.reset();
     for (int64_t t = 0; t < kWindow; ++t) {
@@ -61,9 +61,9 @@ void expect_forward_logits(const LanguageConfig& config, DType dtype, Family fam
 }
 
 void expect_in_all_precisions(const LanguageConfig& config) {
-  expect_forward_logits(config, DType::kF64, Family::kReference, 1e-10);
-  expect_forward_logits(config, DType::kF32, Family::kReference, 1e-4);
-  expect_forward_logits(config, DType::kF32, Family::kFused, 1e-4);
+  expect_forward_logits(config, DType::kF64, Backend::kReference, 1e-10);
+  expect_forward_logits(config, DType::kF32, Backend::kReference, 1e-4);
+  expect_forward_logits(config, DType::kF32, Backend::kFused, 1e-4);
 }
 
 }  // namespace

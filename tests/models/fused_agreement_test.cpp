@@ -2,10 +2,10 @@
 // equal, and the fused one against the composition in double, for every instruction set by way of
 // GMLP_ISA (see tests/CMakeLists.txt).
 
-#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
 #include "models/gmlp_block.h"
 #include "models/vision.h"
-#include "tests/models/disturb.h"
+#include "tests/models/perturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
@@ -21,7 +21,7 @@ struct Result {
 };
 
 Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& drop_scales,
-           DType dtype, const Compute& compute) {
+           DType dtype, const ExecutionOptions& compute) {
   GmlpBlock block(config, "b.", dtype, 3);
   std::vector<Parameter*> parameters;
   block.collect(parameters);
@@ -69,8 +69,8 @@ BlockConfig block(int64_t tokens, int64_t d_model, int64_t d_ffn) {
 void expect_equal(const BlockConfig& config, int64_t batch, const std::vector<double>& scales) {
   INFO("N " << config.tokens << " D " << config.d_model << " F " << config.d_ffn << " B " << batch
             << " on " << isa_name());
-  const Result exact = run(config, batch, scales, DType::kF64, Family::kReference);
-  const Result fused = run(config, batch, scales, DType::kF32, Family::kFused);
+  const Result exact = run(config, batch, scales, DType::kF64, Backend::kReference);
+  const Result fused = run(config, batch, scales, DType::kF32, Backend::kFused);
   REQUIRE(fused.ops.back() == "fused_block");  // or this would compare the composition with itself
   CHECK(test::norm_relative(fused.y, exact.y) <= 2e-6);
   CHECK(test::norm_relative(fused.dx, exact.dx) <= 1e-5);
@@ -82,14 +82,14 @@ void expect_equal(const BlockConfig& config, int64_t batch, const std::vector<do
 
 /// Block and gradients in bf16 beside those in double.
 void expect_bf16_near(int64_t batch, BlockConfig config) {
-  Compute bf16;
+  ExecutionOptions bf16;
   bf16.precision = fused::Precision::kBf16;
   config.causal = config.tokens == 31;
   for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative}) {
     config.gate = gate;
     INFO("N " << config.tokens << " D " << config.d_model << " F " << config.d_ffn << " B " << batch
               << " on " << isa_name());
-    const Result exact = run(config, batch, {}, DType::kF64, Family::kReference);
+    const Result exact = run(config, batch, {}, DType::kF64, Backend::kReference);
     const Result rounded = run(config, batch, {}, DType::kF32, bf16);
     // Rounding to bf16 is 2^-9 relative at most; a few of them meet in each number.
     CHECK(test::norm_relative(rounded.y, exact.y) <= 0.01);
@@ -152,9 +152,9 @@ TEST_CASE("the fused block equals the composed one for every gate, with and with
 
 TEST_CASE("a checkpointed block computes the same bits in less memory", "[agreement]") {
   const BlockConfig config = block(49, 16, 64);
-  Compute checkpoint;
+  ExecutionOptions checkpoint;
   checkpoint.checkpoint = true;
-  const Result kept = run(config, 4, {}, DType::kF32, Family::kFused);
+  const Result kept = run(config, 4, {}, DType::kF32, Backend::kFused);
   const Result again = run(config, 4, {}, DType::kF32, checkpoint);
   CHECK(test::same_bits(kept.y, again.y));
   CHECK(test::same_bits(kept.dx, again.dx));
@@ -183,7 +183,7 @@ TEST_CASE("a fused prediction does not depend on the batch it is in", "[agreemen
     for (int64_t b = 0; b < 64; b += batch) {
       const int64_t end = std::min<int64_t>(b + batch, 64);
       Arena arena;
-      Tape tape(arena, Family::kFused, false);
+      Tape tape(arena, Backend::kFused, false);
       all.rows(b, end).copy_from(
           tape.value(model.forward(tape, tape.constant(images.rows(b, end)), {})));
     }
@@ -202,12 +202,12 @@ TEST_CASE("a whole model's fused prediction does not depend on the batch it is i
   config.classes = 7;
   config.class_token = true;
   VisionModel model(config, DType::kF32, 3);
-  test::disturb(model.parameters(), 0.3);  // a head begins as zeros, and so do all its logits
+  test::perturb(model.parameters(), 0.3);  // a head begins as zeros, and so do all its logits
   const int64_t batch = 32;
   const Tensor images = test::random_tensor(DType::kF32, {batch, 1, 28, 28}, 1);
   const auto predict = [&](int64_t first, int64_t end) {
     Arena arena;
-    Tape tape(arena, Family::kFused, false);
+    Tape tape(arena, Backend::kFused, false);
     const Var logits = model.forward(tape, images.rows(first, end), {});
     Tensor kept = Tensor::zeros(DType::kF32, {end - first, config.classes});
     kept.copy_from(tape.value(logits));
@@ -225,10 +225,10 @@ TEST_CASE("a frozen block gives the same bits pass after pass in both precisions
   GmlpBlock plain(config, "b.", DType::kF32, 3);
   GmlpBlock frozen(config, "b.", DType::kF32, 3);
   Arena room;
-  frozen.freeze(room);
+  frozen.prepack_weights(room);
   const Tensor input = test::random_tensor(DType::kF32, {3, 49, 34}, 1);
   const auto pass = [&](GmlpBlock& model, fused::Precision precision, bool recording) {
-    Compute compute;
+    ExecutionOptions compute;
     compute.precision = precision;
     Arena arena;
     Tape tape(arena, compute, recording);

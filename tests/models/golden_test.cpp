@@ -8,7 +8,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
-#include "core/safetensors.h"
+#include "core/io/safetensors.h"
 #include "models/language.h"
 #include "models/vision.h"
 #include "tests/support/catch.h"
@@ -43,11 +43,11 @@ std::vector<Tensor> determined_parts(const std::string& name, const Tensor& valu
 /// A model of either kind behind one face: one training step's loss on the case's only batch.
 class Case {
  public:
-  Case(const std::string& name, DType dtype, Family family)
+  Case(const std::string& name, DType dtype, Backend backend)
       : file_(SafetensorsFile::open(fmt::format("{}/tests/golden/{}.{}.safetensors",
                                                 GMLP_SOURCE_DIR, name, dtype_name(dtype)))),
         dtype_(dtype),
-        family_(family) {
+        backend_(backend) {
     const nlohmann::json config = nlohmann::json::parse(file_.metadata().at("case"));
     if (config.at("kind") == "vision") {
       make_vision(config.at("model"));
@@ -67,7 +67,7 @@ class Case {
   /// Runs forward and backward; returns the loss, leaves the logits in `logits`.
   double run(Tensor* logits) {
     arena_.reset();
-    Tape tape(arena_, family_, true);
+    Tape tape(arena_, backend_, true);
     Var out;
     Var loss;
     if (vision_) {
@@ -125,7 +125,7 @@ class Case {
 
   SafetensorsFile file_;
   DType dtype_;
-  Family family_;
+  Backend backend_;
   Arena arena_;
   std::unique_ptr<VisionModel> vision_;
   std::unique_ptr<LanguageModel> language_;
@@ -134,9 +134,9 @@ class Case {
   int64_t batch_ = 0;
 };
 
-void check_case(const std::string& name, DType dtype, Family family) {
+void check_case(const std::string& name, DType dtype, Backend backend) {
   const Tolerance tolerance = dtype == DType::kF64 ? kDouble : kSingle;
-  Case golden(name, dtype, family);
+  Case golden(name, dtype, backend);
   const SafetensorsFile& file = golden.file();
   Tensor logits;
   const double loss = golden.run(&logits);
@@ -180,7 +180,7 @@ const char* const kCases[] = {
 TEST_CASE("golden cases in f64 agree with PyTorch to 1e-10", "[golden]") {
   for (const char* name : kCases) {
     SECTION(name) {
-      check_case(name, DType::kF64, Family::kReference);
+      check_case(name, DType::kF64, Backend::kReference);
     }
   }
 }
@@ -188,7 +188,7 @@ TEST_CASE("golden cases in f64 agree with PyTorch to 1e-10", "[golden]") {
 TEST_CASE("golden cases in f32 agree with PyTorch on the reference kernels", "[golden]") {
   for (const char* name : kCases) {
     SECTION(name) {
-      check_case(name, DType::kF32, Family::kReference);
+      check_case(name, DType::kF32, Backend::kReference);
     }
   }
 }
@@ -196,7 +196,7 @@ TEST_CASE("golden cases in f32 agree with PyTorch on the reference kernels", "[g
 TEST_CASE("golden cases in f32 agree with PyTorch on the fused kernels", "[golden]") {
   for (const char* name : kCases) {
     SECTION(name) {
-      check_case(name, DType::kF32, Family::kFused);
+      check_case(name, DType::kF32, Backend::kFused);
     }
   }
 }

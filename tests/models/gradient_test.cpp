@@ -4,7 +4,7 @@
 #include "autograd/ops.h"
 #include "models/language.h"
 #include "models/vision.h"
-#include "tests/models/disturb.h"
+#include "tests/models/perturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/random_tensor.h"
@@ -31,7 +31,7 @@ void check_block(const BlockConfig& config) {
   GmlpBlock block(config, "block.", DType::kF64, 1);
   std::vector<Parameter*> parameters;
   block.collect(parameters);
-  test::disturb(parameters, 0.3);
+  test::perturb(parameters, 0.3);
   const test::GradientError result = test::check_gradients(
       {test::random_tensor(DType::kF64, {2, config.tokens, config.d_model}, 1)}, parameters,
       [&](Tape& tape, const std::vector<Var>& in) {
@@ -72,7 +72,7 @@ TEST_CASE("a whole vision model's gradients are right, with and without a class 
     config.d_ffn = 4;
     config.class_token = class_token;
     VisionModel model(config, DType::kF64, 1);
-    test::disturb(model.parameters(), 0.3);
+    test::perturb(model.parameters(), 0.3);
     const Tensor images = test::random_tensor(DType::kF64, {2, 2, 4, 6}, 1);
     ForwardContext context;
     context.training = true;
@@ -91,7 +91,7 @@ TEST_CASE("a whole language model's gradients are right, tied embedding included
   config.depth = 2;
   config.block = tiny_block(Gate::kSplit, true, true, 2);
   LanguageModel model(config, DType::kF64, 1);
-  test::disturb(model.parameters(), 0.3);
+  test::perturb(model.parameters(), 0.3);
   const std::vector<int64_t> ids{0, 1, 2, 3, 4, 6, 6, 6, 0, 1};
   const test::GradientError result =
       test::check_gradients({}, model.parameters(), [&](Tape& tape, const std::vector<Var>&) {

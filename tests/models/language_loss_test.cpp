@@ -43,11 +43,11 @@ struct Run {
 };
 
 Run run(const LanguageConfig& config, const std::vector<int64_t>& targets, int64_t batch,
-        Family family, bool from_logits) {
+        Backend backend, bool from_logits) {
   LanguageModel model(config, DType::kF32, 1);
   const std::vector<int64_t> input = ids(batch * config.block.tokens, config.vocab);
   Arena arena;
-  Tape tape(arena, family, true);
+  Tape tape(arena, backend, true);
   const Var loss = from_logits
                        ? cross_entropy_ids(tape, model.forward(tape, input, batch), targets, 1.0)
                        : model.loss(tape, input, targets, batch, 1.0);
@@ -62,9 +62,9 @@ TEST_CASE("the language model's loss is that of its logits", "[agreement]") {
     const LanguageConfig small = config(1500, causal);
     const std::vector<int64_t> next = ids(4 * 32, small.vocab);
     const std::vector<int64_t> targets = causal ? next : masked(next);
-    const Run from_logits = run(small, targets, 4, Family::kReference, true);
-    for (const Family family : {Family::kReference, Family::kFused}) {
-      const Run streamed = run(small, targets, 4, family, false);
+    const Run from_logits = run(small, targets, 4, Backend::kReference, true);
+    for (const Backend backend : {Backend::kReference, Backend::kFused}) {
+      const Run streamed = run(small, targets, 4, backend, false);
       CHECK(streamed.loss == Approx(from_logits.loss).epsilon(1e-5).margin(0));
       CHECK(test::norm_relative(streamed.dembed, from_logits.dembed) <= 1e-5);
     }
@@ -76,10 +76,10 @@ TEST_CASE("a vocabulary of 30,000 is scored without memory for its logits", "[me
   const LanguageConfig large = config(30000, true);
   const int64_t rows = kBatch * large.block.tokens;
   const int64_t logits_bytes = rows * large.vocab * static_cast<int64_t>(sizeof(float));
-  for (const Family family : {Family::kReference, Family::kFused}) {
+  for (const Backend backend : {Backend::kReference, Backend::kFused}) {
     const std::vector<int64_t> next = ids(rows, large.vocab);
     for (const std::vector<int64_t>& targets : {next, masked(next)}) {
-      const Run streamed = run(large, targets, kBatch, family, false);
+      const Run streamed = run(large, targets, kBatch, backend, false);
       CHECK(streamed.peak_bytes < logits_bytes / 8);
       // An untrained model knows nothing: log V.
       CHECK(streamed.loss == Approx(10.309).margin(0.05));

@@ -7,7 +7,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "tests/models/disturb.h"
+#include "tests/models/perturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/gradient_check.h"
@@ -52,8 +52,8 @@ void expect_right(LanguageModel& model, const test::Build& build) {
   CHECK(result.error <= 1e-6);
 }
 
-Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids, const Compute& compute,
-                 const LanguageContext& context = {}) {
+Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
+                 const ExecutionOptions& compute, const LanguageContext& context = {}) {
   Arena arena;
   Tape tape(arena, compute, false);
   const int64_t batch = static_cast<int64_t>(ids.size()) / model.config().block.tokens;
@@ -74,7 +74,7 @@ TEST_CASE("the gradients of a whole model of every architecture are right", "[gr
       config.tie_embeddings = causal;
       INFO(arch_name(arch) << ", causal " << causal);
       LanguageModel model(config, DType::kF64, 1);
-      test::disturb(model.parameters(), 0.3);
+      test::perturb(model.parameters(), 0.3);
       expect_right(model, [&](Tape& tape, const std::vector<Var>&) {
         return model.loss(tape, kIds, {1, -100, 3, 4, 5, 0, -100, 2, 1, 6}, 2, 1.0, dropping());
       });
@@ -86,13 +86,13 @@ TEST_CASE("the gradients of classification and span heads are right", "[gradient
   LanguageConfig config = tiny(Arch::kGmlp);
   config.head = LanguageHead::kClassify;
   LanguageModel classifier(config, DType::kF64, 1);
-  test::disturb(classifier.parameters(), 0.3);
+  test::perturb(classifier.parameters(), 0.3);
   expect_right(classifier, [&](Tape& tape, const std::vector<Var>&) {
     return classifier.classify(tape, kIds, 2, dropping());
   });
   config.head = LanguageHead::kSpan;
   LanguageModel spans(config, DType::kF64, 1);
-  test::disturb(spans.parameters(), 0.3);
+  test::perturb(spans.parameters(), 0.3);
   expect_right(spans, [&](Tape& tape, const std::vector<Var>&) {
     return spans.spans(tape, kIds, 2, dropping());
   });
@@ -100,13 +100,13 @@ TEST_CASE("the gradients of classification and span heads are right", "[gradient
 
 TEST_CASE("every parameter of a language model gets a gradient", "[gradients]") {
   for (const Arch arch : kArchs) {
-    for (const Family family : {Family::kReference, Family::kFused}) {
+    for (const Backend backend : {Backend::kReference, Backend::kFused}) {
       LanguageConfig config = tiny(arch);
       config.tie_embeddings = false;
       LanguageModel model(config, DType::kF32, 1);
-      test::disturb(model.parameters(), 0.3);
+      test::perturb(model.parameters(), 0.3);
       Arena arena;
-      Tape tape(arena, family, true);
+      Tape tape(arena, backend, true);
       tape.backward(model.loss(tape, kIds, {1, 2, 3, 4, 5, 0, 1, 2, 1, 6}, 2, 1.0));
       for (const Parameter* parameter : model.parameters()) {
         double size = 0;
@@ -124,17 +124,17 @@ TEST_CASE("every architecture computes in f32 on both families what it does in f
           "[agreement]") {
   for (const Arch arch : kArchs) {
     LanguageModel exact(tiny(arch), DType::kF64, 1);
-    test::disturb(exact.parameters(), 0.3);
+    test::perturb(exact.parameters(), 0.3);
     LanguageModel single(tiny(arch), DType::kF32, 1);
     for (size_t i = 0; i < exact.parameters().size(); ++i) {
       single.parameters()[i]->value.copy_from(exact.parameters()[i]->value);
     }
-    const Tensor expected = logits_of(exact, kIds, Family::kReference);
-    for (const Family family : {Family::kReference, Family::kFused}) {
+    const Tensor expected = logits_of(exact, kIds, Backend::kReference);
+    for (const Backend backend : {Backend::kReference, Backend::kFused}) {
       INFO(arch_name(arch));
-      CHECK(test::norm_relative(logits_of(single, kIds, family), expected) <= 1e-5);
-      CHECK(test::norm_relative(logits_of(single, kIds, family, dropping()),
-                                logits_of(exact, kIds, Family::kReference, dropping())) <= 1e-5);
+      CHECK(test::norm_relative(logits_of(single, kIds, backend), expected) <= 1e-5);
+      CHECK(test::norm_relative(logits_of(single, kIds, backend, dropping()),
+                                logits_of(exact, kIds, Backend::kReference, dropping())) <= 1e-5);
     }
   }
 }
@@ -150,11 +150,11 @@ TEST_CASE("any number of threads gives the same bits in every architecture", "[a
       const int before = thread_count();
       set_thread_count(threads);
       LanguageModel model(config, DType::kF32, 1);
-      test::disturb(model.parameters(), 0.3);
+      test::perturb(model.parameters(), 0.3);
       std::vector<int64_t> ids(70 * 4);
       for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * i % 7);
       Arena arena;
-      Tape tape(arena, Family::kFused, true);
+      Tape tape(arena, Backend::kFused, true);
       tape.backward(model.loss(tape, ids, ids, 4, 1.0, dropping()));
       set_thread_count(before);
       std::vector<Tensor> all;
@@ -181,20 +181,20 @@ TEST_CASE("any number of threads gives the same bits in every architecture", "[a
 TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
   for (const Arch arch :
        {Arch::kGmlp, Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly}) {
-    for (const Family family : {Family::kReference, Family::kFused}) {
+    for (const Backend backend : {Backend::kReference, Backend::kFused}) {
       for (const bool toeplitz : {false, true}) {
         LanguageConfig config = tiny(arch);
         config.block.causal = true;
         config.block.toeplitz = toeplitz;
         config.block.d_attn = 2;
         LanguageModel model(config, DType::kF32, 1);
-        test::disturb(model.parameters(), 0.3);
+        test::perturb(model.parameters(), 0.3);
         const std::vector<int64_t> before{0, 1, 2, 3, 4};
-        const Tensor first = logits_of(model, before, family);
+        const Tensor first = logits_of(model, before, backend);
         for (int64_t changed = 1; changed < 5; ++changed) {
           std::vector<int64_t> after = before;
           after[static_cast<size_t>(changed)] = 6;
-          const Tensor second = logits_of(model, after, family);
+          const Tensor second = logits_of(model, after, backend);
           double later = 0;
           for (int64_t i = 0; i < first.elements(); ++i) {
             const double difference = std::abs(first.at(i) - second.at(i));
@@ -211,7 +211,7 @@ TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
 
 TEST_CASE("transposed tokens are where they belong", "[agreement]") {
   Arena arena;
-  Tape tape(arena, Family::kReference, false);
+  Tape tape(arena, Backend::kReference, false);
   const Tensor x = test::random_tensor(DType::kF32, {2, 3, 5}, 1);
   const Tensor y = tape.value(transpose_tokens(tape, tape.constant(x)));
   REQUIRE(y.shape() == Shape({2, 5, 3}));
@@ -224,7 +224,7 @@ TEST_CASE("transposed tokens are where they belong", "[agreement]") {
 
 TEST_CASE("dropout drops its share, keeps the mean, and depends on its key alone", "[dropout]") {
   Arena arena;
-  Tape tape(arena, Family::kReference, false);
+  Tape tape(arena, Backend::kReference, false);
   const Tensor ones = Tensor::zeros(DType::kF32, {1, 1000, 100});
   ones.fill(1);
   const Var x = tape.constant(ones);
@@ -249,13 +249,13 @@ TEST_CASE("dropout drops its share, keeps the mean, and depends on its key alone
 
 TEST_CASE("without training a model drops nothing", "[dropout]") {
   LanguageModel model(tiny(Arch::kGmlp), DType::kF64, 1);
-  test::disturb(model.parameters(), 0.3);
+  test::perturb(model.parameters(), 0.3);
   LanguageContext context = dropping();
-  CHECK(test::max_difference(logits_of(model, kIds, Family::kReference, context),
-                             logits_of(model, kIds, Family::kReference)) > 0);
+  CHECK(test::max_difference(logits_of(model, kIds, Backend::kReference, context),
+                             logits_of(model, kIds, Backend::kReference)) > 0);
   context.training = false;
-  CHECK(test::same_bits(logits_of(model, kIds, Family::kReference, context),
-                        logits_of(model, kIds, Family::kReference)));
+  CHECK(test::same_bits(logits_of(model, kIds, Backend::kReference, context),
+                        logits_of(model, kIds, Backend::kReference)));
 }
 
 TEST_CASE("every named language model survives its config.json", "[config]") {

@@ -11,15 +11,15 @@ namespace gmlp {
 namespace {
 
 /// Reference, fused, fused in bf16, fused and checkpointed.
-std::vector<Compute> all_ways() {
-  std::vector<Compute> ways(4);
-  ways[0].family = Family::kReference;
+std::vector<ExecutionOptions> all_ways() {
+  std::vector<ExecutionOptions> ways(4);
+  ways[0].backend = Backend::kReference;
   ways[2].precision = fused::Precision::kBf16;
   ways[3].checkpoint = true;
   return ways;
 }
 
-void expect_predicted(const LanguageConfig& config, int64_t batch, const Compute& way) {
+void expect_predicted(const LanguageConfig& config, int64_t batch, const ExecutionOptions& way) {
   LanguageModel model(config, DType::kF32, 1);
   Arena arena;
   Tape tape(arena, way, true);
@@ -38,7 +38,7 @@ void expect_predicted(const LanguageConfig& config, int64_t batch, const Compute
 }  // namespace
 
 TEST_CASE("a training step's memory is predicted within 10 %", "[memory]") {
-  const std::vector<Compute> ways = all_ways();
+  const std::vector<ExecutionOptions> ways = all_ways();
   for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
     for (size_t way = 0; way < ways.size(); ++way) {
       VisionConfig config = vision_config("gmlp_nano_28");
@@ -59,7 +59,7 @@ TEST_CASE("a training step's memory is predicted within 10 %", "[memory]") {
 }
 
 TEST_CASE("a language model's training step's memory is predicted within 10 %", "[memory]") {
-  const std::vector<Compute> ways = all_ways();
+  const std::vector<ExecutionOptions> ways = all_ways();
   for (const char* name : {"gmlp_char", "gmlp_lm_tiny", "amlp_lm_tiny", "transformer_lm_tiny",
                            "transformer_relpos_lm_tiny", "relpos_only_lm_tiny", "mixer_lm_tiny"}) {
     LanguageConfig config = language_config(name);

@@ -6,7 +6,7 @@
 
 #include "autograd/ops.h"
 #include "models/language.h"
-#include "tests/models/disturb.h"
+#include "tests/models/perturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_tensor.h"
 
@@ -61,15 +61,15 @@ std::vector<Variant> variants(bool causal) {
 
 struct Way {
   const char* name;
-  Compute compute;
+  ExecutionOptions compute;
   bool exact = true;  // the same bits in every batch; Eigen's products follow the number of rows
 };
 
 /// How a block computes; bf16 is the gMLP's.
 std::vector<Way> ways(const LanguageConfig& config) {
-  std::vector<Way> all = {{"reference", Family::kReference, false}, {"fused", Family::kFused}};
+  std::vector<Way> all = {{"reference", Backend::kReference, false}, {"fused", Backend::kFused}};
   if (config.arch == Arch::kGmlp) {
-    Compute bf16;
+    ExecutionOptions bf16;
     bf16.precision = fused::Precision::kBf16;
     all.push_back({"bf16", bf16});
   }
@@ -88,8 +88,8 @@ Ids padded_row(int64_t number, int64_t length) {
 enum class Output : uint8_t { kWords, kClasses, kSpans };
 
 /// The output's numbers, row by row of the batch.
-std::vector<Bits> run(LanguageModel& model, const std::vector<Ids>& rows, const Compute& compute,
-                      Output output = Output::kWords) {
+std::vector<Bits> run(LanguageModel& model, const std::vector<Ids>& rows,
+                      const ExecutionOptions& compute, Output output = Output::kWords) {
   Ids ids;
   for (const Ids& row : rows) ids.insert(ids.end(), row.begin(), row.end());
   const int64_t batch = static_cast<int64_t>(rows.size());
@@ -122,7 +122,7 @@ bool agree(const Bits& a, const Bits& b, bool exact) {
 /// Alone, in order, backwards, between copies of another: each row has the same numbers.
 void expect_rows_apart(LanguageModel& model, const std::vector<Ids>& rows, const Way& way,
                        Output output) {
-  const Compute& compute = way.compute;
+  const ExecutionOptions& compute = way.compute;
   std::vector<Bits> alone;
   alone.reserve(rows.size());
   for (const Ids& row : rows) alone.push_back(run(model, {row}, compute, output).front());
@@ -149,7 +149,7 @@ TEST_CASE("a row has the same bits alone, in any batch and at any place in it", 
   for (const bool causal : {false, true}) {
     for (const Variant& variant : variants(causal)) {
       LanguageModel model(variant.config, DType::kF32, 1);
-      test::disturb(model.parameters(), 0.3);
+      test::perturb(model.parameters(), 0.3);
       for (const Way& way : ways(variant.config)) {
         INFO(variant.name << ", causal " << causal << ", " << way.name);
         expect_rows_apart(model, rows, way, Output::kWords);
@@ -166,7 +166,7 @@ TEST_CASE("a row's classes and spans have the same bits in any batch", "[padding
       variant.config.head = head;
       variant.config.classes = 3;
       LanguageModel model(variant.config, DType::kF32, 1);
-      test::disturb(model.parameters(), 0.3);
+      test::perturb(model.parameters(), 0.3);
       for (const Way& way : ways(variant.config)) {
         INFO(variant.name << ", " << way.name);
         expect_rows_apart(model, rows, way,
@@ -180,7 +180,7 @@ TEST_CASE("what stands in the padding is part of the row, for no mask hides it",
   constexpr int64_t kLength = 6;
   for (const Variant& variant : variants(false)) {
     LanguageModel model(variant.config, DType::kF32, 1);
-    test::disturb(model.parameters(), 0.3);
+    test::perturb(model.parameters(), 0.3);
     const Ids row = padded_row(1, kLength);
     Ids other = row;
     other.back() = 7;
@@ -196,7 +196,7 @@ TEST_CASE("what stands in the padding is part of the row, for no mask hides it",
 TEST_CASE("in a causal model padding changes nothing before it", "[padding]") {
   for (const Variant& variant : variants(true)) {
     LanguageModel model(variant.config, DType::kF32, 1);
-    test::disturb(model.parameters(), 0.3);
+    test::perturb(model.parameters(), 0.3);
     const Ids whole = padded_row(2, kTokens);
     for (const Way& way : ways(variant.config)) {
       const Bits expected = run(model, {whole}, way.compute).front();
@@ -216,7 +216,7 @@ TEST_CASE("an unscored position is in no loss and gets no gradient from it", "[p
   for (int64_t i = 0; i < kLength; ++i) targets[static_cast<size_t>(i)] = i;
   Parameter table;
   table.value = test::random_tensor(DType::kF32, {kVocab, kWidth}, 1);
-  for (const Family family : {Family::kReference, Family::kFused}) {
+  for (const Backend backend : {Backend::kReference, Backend::kFused}) {
     for (const bool projected : {false, true}) {
       const int64_t width = projected ? kWidth : kVocab;
       double losses[2];
@@ -227,11 +227,10 @@ TEST_CASE("an unscored position is in no loss and gets no gradient from it", "[p
         float* values = in.data<float>();
         if (loud) std::fill(values + kLength * width, values + in.elements(), 1e6F);
         Arena arena;
-        Tape tape(arena, family, true);
+        Tape tape(arena, backend, true);
         const Var leaf = tape.leaf(in);
-        const Var loss = projected
-                             ? projected_cross_entropy(tape, leaf, table, nullptr, targets, 1.0)
-                             : cross_entropy_ids(tape, leaf, targets, 1.0);
+        const Var loss = projected ? linear_cross_entropy(tape, leaf, table, nullptr, targets, 1.0)
+                                   : cross_entropy_ids(tape, leaf, targets, 1.0);
         tape.backward(loss);
         losses[loud ? 1 : 0] = tape.value(loss).at(0);
         const Tensor& gradient = tape.grad(leaf);
@@ -249,9 +248,9 @@ TEST_CASE("an unscored position is in no loss and gets no gradient from it", "[p
 namespace {
 
 /// The gradient of <pad>'s embedding from a loss that scores the first `length` positions alone.
-Bits pad_gradient(const LanguageConfig& config, int64_t length, const Compute& compute) {
+Bits pad_gradient(const LanguageConfig& config, int64_t length, const ExecutionOptions& compute) {
   LanguageModel model(config, DType::kF32, 1);
-  test::disturb(model.parameters(), 0.3);
+  test::perturb(model.parameters(), 0.3);
   Ids targets(static_cast<size_t>(kTokens), kUnscored);
   for (int64_t i = 0; i < length; ++i) targets[static_cast<size_t>(i)] = i % kVocab;
   Arena arena;
@@ -286,7 +285,7 @@ TEST_CASE("a span is chosen among all positions, padding too, and learns to leav
   // As finetune's loss: (1, N, 2) turned to a choice among N for the first and for the last token.
   const Tensor logits = test::random_tensor(DType::kF32, {1, kTokens, 2}, 3);
   Arena arena;
-  Tape tape(arena, Family::kReference, true);
+  Tape tape(arena, Backend::kReference, true);
   const Var leaf = tape.leaf(logits);
   tape.backward(cross_entropy_ids(tape, transpose_tokens(tape, leaf), {2, 4}, 1.0));
   const Tensor& gradient = tape.grad(leaf);

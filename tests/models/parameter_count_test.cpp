@@ -150,7 +150,7 @@ TEST_CASE("gmlp_s16_224 has timm's 306 tensors", "[counts]") {
 }
 
 TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
-  for (const Family family : {Family::kReference, Family::kFused}) {
+  for (const Backend backend : {Backend::kReference, Backend::kFused}) {
     VisionConfig config = vision_config("gmlp_nano_28");
     config.class_token = true;
     VisionModel model(config, DType::kF32, 1);
@@ -162,7 +162,7 @@ TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
       }
     }
     Arena arena;
-    Tape tape(arena, family, true);
+    Tape tape(arena, backend, true);
     const Tensor images = test::random_tensor(DType::kF32, {3, 1, 28, 28}, 1);
     const Tensor targets = Tensor::zeros(DType::kF32, {3, 10});
     for (int64_t b = 0; b < 3; ++b) targets.data<float>()[b * 10 + b] = 1;

@@ -11,15 +11,15 @@ cd "$tree"
 # The tree in order.
 lay() {
   rm -rf "${tree:?}"/*
-  mkdir -p core kernels/fused kernels/simd autograd models data/images apps/training apps/vision apps/bench docs tests
-  echo '#include "core/tensor.h"' >data/images/loader.h
+  mkdir -p core kernels/fused kernels/simd autograd models data/vision apps/train apps/vision apps/bench docs tests
+  echo '#include "core/tensor.h"' >data/vision/loader.h
   echo '#include "kernels/gemm.h"' >autograd/ops.cpp
   echo '#include <immintrin.h>' >kernels/simd/simd_avx2.h
-  echo '#include "apps/training/loop.h"' >apps/vision/main.cpp
+  echo '#include "apps/train/loop.h"' >apps/vision/main.cpp
   echo '#include "apps/vision/main.h"' >tests/test.cpp
   {
     printf '%s\n' '- `core/`, `kernels/`, `autograd/`, `models/`, `apps/`, `docs/`, `tests/`, `kernels/simd/simd_<isa>.h`'
-    printf '%s\n' '- [the loader](data/images/loader.h), `autograd/ops`' '| symbol | is |' '|---|---|'
+    printf '%s\n' '- [the loader](data/vision/loader.h), `autograd/ops`' '| symbol | is |' '|---|---|'
     for symbol in B N D F E V L; do echo "| $symbol | a size |"; done
   } >README.md
   echo '[the log](LOG.md#top), [elsewhere](https://example.org/page)' >CONTRIBUTING.md
@@ -49,8 +49,8 @@ case $1 in
     fault core/a.h '#include "autograd/tape.h"' 'core may not include autograd'
     fault kernels/a.cpp '  #  include "models/block.h"' 'kernels may not include models'
     fault data/a.h '#include "kernels/gemm.h"' 'data may not include kernels'
-    fault models/a.h '#include "data/images/loader.h"' 'models may not include data'
-    fault autograd/a.h '#include "apps/training/loop.h"' 'autograd may not include apps'
+    fault models/a.h '#include "data/vision/loader.h"' 'models may not include data'
+    fault autograd/a.h '#include "apps/train/loop.h"' 'autograd may not include apps'
     fault apps/a.h '#include "tests/support.h"' 'apps may not include tests'
     fault apps/bench/a.h '#include "apps/vision/main.h"' 'apps/bench may not include apps/vision'
     fault core/a.h '#include "tensor.h"' 'is not a path from the root'

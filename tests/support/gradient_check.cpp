@@ -18,7 +18,7 @@ std::vector<Var> leaves_of(Tape& tape, const std::vector<Tensor>& inputs) {
 
 double evaluate(const std::vector<Tensor>& inputs, const Build& build) {
   Arena arena;
-  Tape tape(arena, Family::kReference, false);
+  Tape tape(arena, Backend::kReference, false);
   const Tensor y = tape.value(build(tape, leaves_of(tape, inputs)));
   const Tensor r = random_tensor(DType::kF64, y.shape(), 99);
   double total = 0;
@@ -47,7 +47,7 @@ GradientError check_gradients(const std::vector<Tensor>& inputs,
                               const std::vector<Parameter*>& parameters, const Build& build) {
   for (Parameter* parameter : parameters) parameter->grad.fill(0);
   Arena arena;
-  Tape tape(arena, Family::kReference, true);
+  Tape tape(arena, Backend::kReference, true);
   const std::vector<Var> leaves = leaves_of(tape, inputs);
   const Var y = build(tape, leaves);
   tape.backward(y, random_tensor(DType::kF64, tape.value(y).shape(), 99));

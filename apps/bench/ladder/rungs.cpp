@@ -3,8 +3,8 @@
 
 #include "apps/bench/ladder/rungs.h"
 
-#include "kernels/fused/gelu.h"
-#include "kernels/fused/layernorm.h"
+#include "kernels/math/gelu.h"
+#include "kernels/math/layernorm.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -57,16 +57,16 @@ void four_rows(float* c, const float* a, const float* b, int64_t m, int64_t n, i
 template <int kRows, int kVectors>
 GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_stride,
                          const float* b, int64_t b_stride, int64_t k) {
-  V16 sums[kRows * kVectors];
+  F32x16 sums[kRows * kVectors];
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) sums[i] = zero();
   for (int64_t l = 0; l < k; ++l) {
-    V16 b_word[kVectors];
+    F32x16 b_word[kVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + l * b_stride + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const V16 a_word = set1(a[i * a_stride + l]);
+      const F32x16 a_word = set1(a[i * a_stride + l]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         sums[i * kVectors + v] = fma(a_word, b_word[v], sums[i * kVectors + v]);
@@ -89,7 +89,7 @@ GMLP_INLINE void columns_of(float* c, const float* a, const float* b, int64_t b_
   for (; i < m; ++i) tile_of<1, kVectors>(c + i * n, n, a + i * k, k, b, b_stride, k);
 }
 
-constexpr int kVectors = static_cast<int>(kTileVectors);
+constexpr int kVectors = static_cast<int>(kNRVectors);
 
 /// Six vectors of one row: chains enough to hide the latency, but a load for each multiply-add.
 void row_sums(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
@@ -97,14 +97,14 @@ void row_sums(float* c, const float* a, const float* b, int64_t m, int64_t n, in
 }
 
 void tile(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kPanel) {
-    columns_of<kTileRows, kVectors>(c + j, a, b + j, n, m, n, k);
+  for (int64_t j = 0; j < n; j += kNR) {
+    columns_of<kMR, kVectors>(c + j, a, b + j, n, m, n, k);
   }
 }
 
 void panels(float* c, const float* a, const float* packed, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kPanel) {
-    columns_of<kTileRows, kVectors>(c + j, a, packed + j * k, kPanel, m, n, k);
+  for (int64_t j = 0; j < n; j += kNR) {
+    columns_of<kMR, kVectors>(c + j, a, packed + j * k, kNR, m, n, k);
   }
 }
 
@@ -140,9 +140,8 @@ int64_t row_stride(int64_t cols) {
 }  // namespace
 
 const ladder::Rungs& rungs() {
-  static constexpr ladder::Rungs kRungs{dots,      rows,   four_rows, row_sums, tile,
-                                        panels,    pack,   norm,      add_bias, gelu_all,
-                                        kTileRows, kPanel, row_stride};
+  static constexpr ladder::Rungs kRungs{dots, rows,     four_rows, row_sums, tile, panels,    pack,
+                                        norm, add_bias, gelu_all,  kMR,      kNR,  row_stride};
   return kRungs;
 }
 

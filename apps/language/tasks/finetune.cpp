@@ -1,5 +1,5 @@
 // What finetuning is: a batch of examples forward and backward. The loop around it is
-// apps/training/training_loop.cpp; a run's parts are in finetune_run.h.
+// apps/train/training_loop.cpp; a run's parts are in finetune_run.h.
 
 #include "apps/language/tasks/finetune_run.h"
 #include "autograd/ops.h"
@@ -30,7 +30,7 @@ double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
   return tape.value(loss).at(0);
 }
 
-Score FinetuneRun::validate() {
+EvalResult FinetuneRun::validate() {
   AnswerOptions answers;
   answers.unanswerable = task == Task::kSquad2;
   TaskScore score =

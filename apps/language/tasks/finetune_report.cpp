@@ -5,10 +5,10 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/language/shown_text.h"
 #include "apps/language/tasks/finetune_run.h"
-#include "apps/training/curves.h"
-#include "core/file.h"
+#include "apps/language/text_format.h"
+#include "apps/train/curves.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
@@ -75,7 +75,7 @@ void FinetuneRun::show_samples() {
   }
 }
 
-std::string FinetuneRun::score_text(const Score& score) const {
+std::string FinetuneRun::score_text(const EvalResult& score) const {
   std::vector<std::string> texts;
   for (const TaskSetScore& set : last_score_.sets) texts.push_back(task_score_text(task, set));
   return fmt::format("val loss {:.4f}, {}", score.loss, fmt::join(texts, ", "));

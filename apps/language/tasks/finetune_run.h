@@ -1,6 +1,6 @@
 #pragma once
 // FinetuneRun: a task's examples, a pretrained model and its new head; what a run is beyond that,
-// apps/training/training_run.h says.
+// apps/train/training_run.h says.
 //
 //   finetune.cpp          a batch's forward and backward pass
 //   finetune_setup.cpp    options -> model, examples, loader
@@ -16,7 +16,7 @@
 #include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_options.h"
 #include "apps/language/tasks/task_score.h"
-#include "apps/training/training_run.h"
+#include "apps/train/training_run.h"
 #include "models/language.h"
 
 namespace gmlp {
@@ -44,8 +44,8 @@ class FinetuneRun : public TrainingRun {
   // The batch follows from the step.
   void seek(int64_t /*epoch*/, int64_t /*batch*/) override {}
   double wait_seconds() const override { return wait_; }
-  Score validate() override;
-  bool is_better(const Score& score) const override {
+  EvalResult validate() override;
+  bool improves_on(const EvalResult& score) const override {
     // A model that diverged has some score, too, that of guessing; it is never the best.
     if (!std::isfinite(score.loss) || !std::isfinite(score.metric)) return false;
     return !progress.has_best() || !(score.metric <= progress.best_metric);
@@ -53,7 +53,7 @@ class FinetuneRun : public TrainingRun {
   void describe_model(CheckpointContent& content) const override;
   std::vector<std::string> banner() const override;
   void show_samples() override;
-  std::string score_text(const Score& score) const override;
+  std::string score_text(const EvalResult& score) const override;
   std::string best_text() const override;
   nlohmann::ordered_json best_summary() const override;
   nlohmann::ordered_json final_summary() const override;

@@ -9,11 +9,11 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/run_main.h"
 #include "apps/language/tasks/finetune_run.h"
-#include "apps/training/main_guard.h"
 #include "core/error.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 

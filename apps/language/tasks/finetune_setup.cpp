@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/cli/signals.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/tasks/finetune_run.h"
 #include "apps/language/tasks/task_model.h"
-#include "apps/training/signals.h"
-#include "apps/training/weights.h"
 #include "core/error.h"
+#include "models/weight_files.h"
 
 namespace gmlp {
 

@@ -10,16 +10,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/run_main.h"
+#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/tasks/finetune_run.h"
 #include "apps/language/tasks/task_model.h"
 #include "apps/language/tasks/task_score.h"
-#include "apps/training/main_guard.h"
-#include "apps/training/options.h"
-#include "apps/training/signals.h"
+#include "apps/train/options.h"
 #include "core/error.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -71,7 +71,7 @@ struct OpenedTask {
 
   Task task;
   LoadedLanguage loaded;
-  Compute compute;
+  ExecutionOptions compute;
   Arena arena;
 };
 
@@ -149,7 +149,7 @@ int task_eval(const std::vector<std::string>& arguments) {
   TaskOptions options;
   std::string data;
   std::string json_path;
-  CLI::App app("Score a finetuned model on its task", "gmlp-language eval --task");
+  CLI::App app("EvalResult a finetuned model on its task", "gmlp-language eval --task");
   add_task_options(app, options);
   app.add_option("--data", data, "The folder with the task's official files")
       ->required()

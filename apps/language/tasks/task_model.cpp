@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "apps/training/checkpoint.h"
 #include "core/error.h"
-#include "core/file.h"
-#include "core/json.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "models/checkpoint.h"
 
 namespace gmlp {
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "apps/training/signals.h"
+#include "apps/cli/signals.h"
 
 namespace gmlp {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "apps/language/tasks/task_files.h"
-#include "apps/training/training_run.h"
+#include "apps/train/training_run.h"
 #include "data/tasks/squad_metrics.h"
 #include "models/language.h"
 
@@ -18,7 +18,7 @@ namespace gmlp {
 struct TaskModel {
   LanguageModel& model;
   Task task;
-  Compute compute;
+  ExecutionOptions compute;
   Arena& arena;
   int64_t batch_size = 32;  // changes no digit
   AnswerOptions answers;
@@ -45,13 +45,13 @@ struct TaskSetScore {
   NullThreshold best_threshold;  // squad2
 };
 
-/// Score's metric: the first set's accuracy, or F1; loss and samples the first set's.
-struct TaskScore : Score {
+/// EvalResult's metric: the first set's accuracy, or F1; loss and samples the first set's.
+struct TaskScore : EvalResult {
   std::vector<TaskSetScore> sets;
 };
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets);
 
-/// What a run of the task is judged by, Score's metric: "accuracy" or "F1".
+/// What a run of the task is judged by, EvalResult's metric: "accuracy" or "F1".
 const char* metric_name(Task task);
 /// The same as metrics.csv and summary.json call it: "val_accuracy" or "val_f1".
 const char* metric_column(Task task);

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "core/error.h"
-#include "data/images/image_decode.h"
+#include "data/vision/image_decode.h"
 
 namespace {
 

@@ -1,0 +1,87 @@
+#include "apps/cli/run_main.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "apps/cli/config_file.h"
+#include "apps/cli/signals.h"
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace gmlp {
+
+namespace {
+
+std::string lost_output(const std::string& reason) {
+  return fmt::format("standard output: could not be written: {}; send it to another place", reason);
+}
+
+/// Why not all that was printed has arrived; empty when it has.
+std::string output_failure() {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int error = errno;
+  if (flushed && std::ferror(stdout) == 0) return "";
+  return lost_output(flushed ? "an earlier write failed" : std::generic_category().message(error));
+}
+
+/// fmt::print's exception says only "cannot write to file", and standard output is the only file
+/// that it prints to.
+std::string message_of(const std::system_error& error) {
+  const std::string text = error.what();
+  return text.starts_with("cannot write to file") ? lost_output(error.code().message()) : text;
+}
+
+}  // namespace
+
+bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return false;
+  } catch (const CLI::FileError&) {
+    fail_config_file(app);  // --config is the only file that CLI11 opens
+  } catch (const CLI::ParseError& error) {
+    fail_input("{}; `{} --help` lists the options and their values", error.what(), app.get_name());
+  }
+  return true;
+}
+
+int guard_main(const char* program, const std::function<int()>& body) {
+  int status = kExitFailedRun;
+  std::string message;
+  flush_denormals();
+  try {
+    status = body();
+    message = output_failure();
+    if (message.empty()) return status;
+    // What a signal stopped has been saved; else a script must not take the rest for the whole.
+    if (status == kExitSuccess) status = kExitFailedRun;
+  } catch (const Stopped& stopped) {
+    status = 128 + stop_signal();
+    message = stopped.what();
+  } catch (const InputError& error) {
+    status = kExitWrongInput;
+    message = error.what();
+  } catch (const std::bad_alloc&) {
+    message = "out of memory; use a smaller --batch-size, model or data set";
+  } catch (const std::system_error& error) {
+    message = message_of(error);
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  std::fflush(stdout);
+  fmt::print(stderr, "{}: error: {}\n", program, message);
+  return status;
+}
+
+}  // namespace gmlp

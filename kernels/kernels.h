@@ -1,0 +1,181 @@
+#pragma once
+// The fused kernels' table: one per instruction set, chosen at run time. The kernels themselves are
+// in kernels/fused, compiled once per instruction set into a namespace of their own.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gmlp {
+
+/// Table 3 of the paper: how the gate g = W v̂ + b meets u. Only split halves the width.
+///   split           z = (u, v)     s = u * g
+///   multiplicative  u = v = z      s = u * g
+///   additive        u = v = z      s = u + g
+///   linear          v = z          s = g
+enum class Gate : uint8_t { kSplit, kMultiplicative, kAdditive, kLinear };
+
+}  // namespace gmlp
+
+namespace gmlp::fused {
+
+/// A linear layer: x (rows, in) -> y (rows, out).
+struct LinearShape {
+  int64_t rows;
+  int64_t in;
+  int64_t out;
+};
+
+/// bf16: in what a block keeps h and t for its backward, and what its products take where the
+/// processor multiplies pairs of bf16 (Kernels::multiplies_pairs). Weights, their gradients, the
+/// shortcut, statistics and sums are f32 in both.
+enum class Precision : uint8_t { kF32, kBf16 };
+
+/// R rows of x (rows, width) that are scored against a table (vocab, width).
+struct LinearCrossEntropyShape {
+  int64_t rows;
+  int64_t width;
+  int64_t vocab;
+};
+
+/// A batch through one gMLP block. E = d_ffn / 2 for the split gate, else d_ffn. In bf16 D and E
+/// must be even, for pairs, wherever it runs: bf16_fits().
+struct BlockShape {
+  int64_t batch;    // B
+  int64_t tokens;   // N
+  int64_t d_model;  // D
+  int64_t d_ffn;    // F
+  float norm_eps;
+  float gate_eps;
+  Gate gate = Gate::kSplit;
+  bool causal = false;  // W is zero above its diagonal, and nothing is computed there
+  Precision precision = Precision::kF32;
+};
+bool bf16_fits(int64_t d_model, int64_t gate_width);
+
+/// The block's weights; the spatial one dense (N, N). The same struct holds their gradients.
+template <typename T>
+struct BlockWeights {
+  T* norm_weight;       // (D)
+  T* norm_bias;         // (D)
+  T* fc1_weight;        // (F, D)
+  T* fc1_bias;          // (F)
+  T* gate_norm_weight;  // (E)
+  T* gate_norm_bias;    // (E)
+  T* spatial_weight;    // (N, N)
+  T* spatial_bias;      // (N)
+  T* fc2_weight;        // (D, E)
+  T* fc2_bias;          // (D)
+};
+
+/// What the forward keeps for the backward, beside the block's input. h and t are in `precision`.
+struct BlockSaved {
+  float* mean;       // (B N) of the input
+  float* rstd;       // (B N)
+  void* h;           // (B N, F), before GELU
+  void* t;           // (B N, E), W v̂ without the bias
+  float* gate_mean;  // (B N)
+  float* gate_rstd;  // (B N)
+};
+
+/// What goes into the block and comes out of it beside its weights. Pointers of one direction only
+/// are nullptr in the other.
+struct BlockData {
+  const float* x;            // (B,N,D)
+  float* y;                  // (B,N,D), forward
+  const float* drop_scales;  // (B), multiply the branch; nullptr: ones
+  const float* gate_extra;   // (B,N,E), added to the gate: the tiny attention's; or nullptr
+  const float* dy;           // (B,N,D), backward
+  float* dx;                 // (B,N,D), backward; may be dy
+  float* dgate_extra;        // (B,N,E), backward; nullptr where gate_extra is
+  void* packed;              // forward: block_packed() bytes for the packed weights, which outlive
+                             // the call; nullptr: they are packed into the workspace
+  bool is_packed;            // `packed` holds them from an earlier call
+};
+
+/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
+struct AdamWFactors {
+  float decay_factor;  // 1 - lr * decay
+  float beta1;
+  float one_minus_beta1;  // 1 - beta1
+  float beta2;
+  float one_minus_beta2;
+  float rate;                       // lr / (1 - beta1^t)
+  float inv_sqrt_bias_correction2;  // 1 / sqrt(1 - beta2^t)
+  float eps;
+  float grad_scale;
+};
+
+/// All f32, but for h and t that are saved in bf16. Outputs first, then the incoming gradient,
+/// inputs, workspace, sizes. dx is written, gradients of weights are added to; dx may be nullptr in
+/// linear_backward, bias and dbias too.
+struct Kernels {
+  const char* isa;
+  /// In bf16 precision products take pairs of bf16. Elsewhere they take f32 even then, and only
+  /// what is saved is bf16.
+  bool multiplies_pairs;
+  int64_t (*linear_workspace)(const LinearShape& shape);  // bytes, for forward and backward
+  void (*linear_forward)(float* y, const float* x, const float* weight, const float* bias,
+                         void* workspace, const LinearShape& shape);
+  void (*linear_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+                          const float* weight, void* workspace, const LinearShape& shape);
+
+  int64_t (*block_workspace)(const BlockShape& shape);  // bytes, for forward and backward
+  int64_t (*block_packed)(const BlockShape& shape);     // bytes of BlockData::packed
+  /// `saved` may be all nullptr: then nothing is kept.
+  void (*block_forward)(const BlockData& data, const BlockSaved& saved,
+                        const BlockWeights<const float>& weights, void* workspace,
+                        const BlockShape& shape);
+  void (*block_backward)(const BlockData& data, const BlockWeights<float>& gradients,
+                         const BlockSaved& saved, const BlockWeights<const float>& weights,
+                         void* workspace, const BlockShape& shape);
+  /// One step of one tensor; its gradient is zeroed on the way.
+  void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
+                       const AdamWFactors& factors);
+
+  /// Cross-entropy of a projection, an id a row; loss_rows, top and sum (rows), bias (vocab) or
+  /// nullptr. The backward takes top and sum from the forward; dx and dbias may be nullptr.
+  int64_t (*linear_cross_entropy_workspace)(
+      const LinearCrossEntropyShape& shape);  // bytes, for both
+  void (*linear_cross_entropy_forward)(float* loss_rows, float* top, float* sum, const float* x,
+                                       const float* table, const float* bias, const int64_t* ids,
+                                       void* workspace, const LinearCrossEntropyShape& shape);
+  void (*linear_cross_entropy_backward)(float* dx, float* dtable, float* dbias, float dloss,
+                                        const float* top, const float* sum, const float* x,
+                                        const float* table, const float* bias, const int64_t* ids,
+                                        void* workspace, const LinearCrossEntropyShape& shape);
+
+  /// y = GELU(x), and dx = dy GELU'(x), of n numbers: what the baselines' blocks take.
+  void (*gelu_forward)(float* y, const float* x, int64_t n);
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
+
+  // Probes for tests and benchmarks; the peak of a run's banner is made of the bursts, too.
+  void (*vector_exp)(float* y, const float* x, int64_t n);
+  /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens, z in
+  /// what products take. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes
+  /// longer. A first call with z = nullptr packs the weight.
+  void (*norm_fc1_gelu)(void* z, const float* x, const BlockWeights<const float>& weights,
+                        void* workspace, const BlockShape& shape);
+  int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
+  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed. In bf16
+  /// A and B become what products take.
+  void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
+               void* workspace, int64_t m, int64_t n, int64_t k, Precision precision);
+  /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that
+  /// were.
+  double (*fma_burst)(int64_t iterations);
+  double (*bf16_burst)(int64_t iterations);  // the same of what products take in bf16
+};
+
+/// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError
+/// when GMLP_ISA names none, or one that this processor lacks.
+const Kernels& kernels();
+/// Every table that this processor runs, best first.
+std::vector<const Kernels*> available_kernels();
+
+}  // namespace gmlp::fused
+
+namespace gmlp {
+/// The name of the instruction set in use: "avx2", "scalar", ...
+const char* isa_name();
+}  // namespace gmlp

@@ -1,0 +1,117 @@
+#pragma once
+// GELU and its slope over F32x16, with Φ the normal distribution function, φ its density, t = |x|:
+//
+//   y(x)  = x Φ(x)            = max(0, x) - t Φ(-t)
+//   y'(x) = Φ(x) + x φ(x)     = D(t) for x < 0, else 1 - D(t)        D(t) = Φ(-t) - t φ(t)
+//
+// Both within 4e-6 relative or 1e-7 absolute. For negative x no 1 - Φ cancels, as it is the tails
+// that are fitted, in one of two ways.
+//
+// Where thirty-two floats can be looked up at once, by tables (gelu_tables.h) and polynomials of
+// degree 4 between them: t, at most 7.75, is an eighth or less away from k/4, k = 0..31, by r,
+//
+//     t Φ(-t) = c0[k] + r (c1[k] + ... r c4[k])        D(t) likewise
+//
+// 5 lookups and 4 multiply-adds for each. The other way takes a division and some twenty
+// instructions, half of which wait for each other:
+//
+//     Φ(-t) = exp(-t²/2) R(t)        φ(t) = exp(-t²/2) / √2π        R(t) = erfcx(t/√2) / 2
+//
+// R is fitted as 1/2 + t P(s) with s = 1/(1 + 0.35 t), which the rounding of s moves less than s
+// P(s); P of degree 5, by Lawson's iteration to the bound above: within 0.4e-6 relative or 2.3e-8.
+// The exponential is 2^n 2^f with n + f = -t²/2 log2(e), |f| <= 1/2; 2^f of degree 4, minimax in
+// relative error: 2.6e-6. The rounding of t² adds 2^-24 t²/2.
+
+#include "kernels/math/gelu_tables.h"
+#include "kernels/simd/simd.h"
+
+namespace gmlp::fused::GMLP_ISA {
+
+struct Gelu {
+  F32x16 value;  // y(x)
+  F32x16 slope;  // y'(x)
+};
+
+#if defined(GMLP_LOOKUP)
+
+struct Interval {
+  F32x16 index;  // k, in the low bits of each lane
+  F32x16 r;      // the distance of |x|, at most 7.75 and there for NaN too, from k/4
+};
+GMLP_INLINE Interval interval_of(F32x16 x) {
+  // Adding 1.5 * 2^21 leaves no room for bits below 1/4: 4 t, rounded, is in the last bits.
+  const F32x16 magic = set1(3145728.0f);
+  const F32x16 t = min(abs(x), set1(7.75f));
+  const F32x16 shifted = t + magic;
+  return {shifted, t - (shifted - magic)};
+}
+GMLP_INLINE F32x16 polynomial(const float (&table)[5][32], const Interval& at) {
+  F32x16 p = lookup(table[4], at.index);
+  p = fma(p, at.r, lookup(table[3], at.index));
+  p = fma(p, at.r, lookup(table[2], at.index));
+  p = fma(p, at.r, lookup(table[1], at.index));
+  return fma(p, at.r, lookup(table[0], at.index));
+}
+
+GMLP_INLINE F32x16 gelu_at(F32x16 x, const Interval& at) {
+  const F32x16 positive = max(zero(), x);  // in this order a NaN stays
+  return positive - polynomial(kGeluTail, at);
+}
+GMLP_INLINE F32x16 gelu(F32x16 x) {
+  return gelu_at(x, interval_of(x));
+}
+/// Both, of any x; of NaN the value is NaN.
+GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
+  const Interval at = interval_of(x);
+  const F32x16 tail = polynomial(kSlopeTail, at);
+  return {gelu_at(x, at), select_negative(x, tail, set1(1.0f) - tail)};
+}
+
+#else
+
+struct Tail {
+  F32x16 t;      // |x|, at most 13 and there for NaN too: far enough for y to be x, or 0
+  F32x16 e;      // exp(-t²/2)
+  F32x16 mills;  // R(t): Φ(-t) = e R(t)
+};
+GMLP_INLINE Tail tail_of(F32x16 x) {
+  const F32x16 t = min(abs(x), set1(13.0f));
+  // The exponent -t²/2 log2(e) = n + f: added to 1.5 * 2^23 it leaves no room for bits below 1.
+  const F32x16 magic = set1(12582912.0f);
+  const F32x16 scale = set1(-0.72134752f);
+  const F32x16 square = t * t;
+  const F32x16 shifted = fma(square, scale, magic);
+  const F32x16 f = fma(square, scale, magic - shifted);
+  F32x16 p = set1(0.009570102207362652f);
+  p = fma(p, f, set1(0.05591786280274391f));
+  p = fma(p, f, set1(0.240247443318367f));
+  p = fma(p, f, set1(0.6931217908859253f));
+  p = fma(p, f, set1(0.9999992847442627f));
+  const F32x16 s = set1(1.0f) / fma(t, set1(0.35f), set1(1.0f));
+  F32x16 r = set1(0.01942900568f);
+  r = fma(r, s, set1(-0.01327720657f));
+  r = fma(r, s, set1(-0.1325915605f));
+  r = fma(r, s, set1(-0.08632099628f));
+  r = fma(r, s, set1(-0.1877413094f));
+  r = fma(r, s, set1(0.001565166283f));
+  r = fma(r, t, set1(0.5f));
+  return {t, times_power(p, shifted), r};
+}
+
+GMLP_INLINE F32x16 gelu_at(F32x16 x, const Tail& at) {
+  const F32x16 positive = max(zero(), x);      // in this order a NaN stays
+  return positive - at.e * (at.t * at.mills);  // at 13 e alone is still normal
+}
+GMLP_INLINE F32x16 gelu(F32x16 x) {
+  return gelu_at(x, tail_of(x));
+}
+/// Both, of any x; of NaN the value is NaN.
+GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
+  const Tail at = tail_of(x);
+  const F32x16 tail = at.e * fma(at.t, set1(-0.398942280f), at.mills);
+  return {gelu_at(x, at), select_negative(x, tail, set1(1.0f) - tail)};
+}
+
+#endif
+
+}  // namespace gmlp::fused::GMLP_ISA

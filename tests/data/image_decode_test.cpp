@@ -1,0 +1,227 @@
+// PNG, JPEG and BMP: what decodes gives the expected bytes, what is damaged is refused with its
+// reason.
+#include "data/vision/image_decode.h"
+
+#include "core/random.h"
+#include "tests/data/data_files.h"
+#include "tests/support/catch.h"
+
+using gmlp::decode_image_bytes;
+using gmlp::Image;
+using gmlp::TemporaryFolder;
+using gmlp_test::append;
+using gmlp_test::append_le32;
+using gmlp_test::Bytes;
+using gmlp_test::input_error;
+using gmlp_test::plain_png;
+using gmlp_test::png_chunk;
+using gmlp_test::png_data;
+using gmlp_test::png_file;
+using gmlp_test::png_header;
+using gmlp_test::TinyJpeg;
+
+namespace {
+
+Image decode(const Bytes& bytes) {
+  return decode_image_bytes(bytes.data(), static_cast<int64_t>(bytes.size()), "x");
+}
+
+std::string reason(const Bytes& bytes) {
+  return input_error([&] { decode(bytes); });
+}
+
+bool mentions(const Bytes& bytes, const std::string& words) {
+  const std::string message = reason(bytes);
+  INFO(message);
+  const bool found = message.find(words) != std::string::npos;
+  CHECK(found);
+  return found;
+}
+
+Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette,
+          const Bytes& pixels) {
+  Bytes file{'B', 'M'};
+  append_le32(file, static_cast<uint32_t>(54 + palette.size() + pixels.size()));
+  append_le32(file, 0);
+  append_le32(file, static_cast<uint32_t>(54 + palette.size()));
+  append_le32(file, 40);
+  append_le32(file, width);
+  append_le32(file, height);
+  append(file, {1, 0, static_cast<uint8_t>(bits), 0});
+  for (int i = 0; i < 6; ++i) append_le32(file, 0);
+  append(file, palette);
+  append(file, pixels);
+  return file;
+}
+
+}  // namespace
+
+TEST_CASE("every PNG filter is undone") {
+  // Each row decodes to 10 20 30; row 0 is the row above of the others.
+  const Bytes rows{0, 10, 20, 30,  //
+                   1, 10, 10, 10,  // left
+                   2, 0,  0,  0,   // up
+                   3, 5,  5,  5,   // average of left and up
+                   4, 0,  0,  0};  // Paeth
+  const Image image = decode(png_file({png_header(3, 5, 8, 0), png_data(rows)}));
+  REQUIRE(image.channels == 1);
+  for (size_t y = 0; y < 5; ++y) {
+    for (size_t x = 0; x < 3; ++x) CHECK(image.bytes[3 * y + x] == 10 * (x + 1));
+  }
+}
+
+TEST_CASE("grey levels, 16 bits, palettes and transparency become plain bytes") {
+  CHECK(decode(png_file({png_header(4, 1, 2, 0), png_data({0, 0x1B})})).bytes ==
+        Bytes{0, 85, 170, 255});
+  CHECK(decode(png_file({png_header(1, 1, 16, 0), png_data({0, 0x12, 0xFF})})).bytes ==
+        Bytes{0x12});
+  const Bytes palette = png_chunk("PLTE", {1, 2, 3, 4, 5, 6});
+  CHECK(decode(png_file({png_header(2, 1, 1, 3), palette, png_data({0, 0x40})})).bytes ==
+        Bytes{1, 2, 3, 4, 5, 6});
+  // Transparent black is white; half transparent is half way.
+  CHECK(decode(png_file({png_header(2, 1, 8, 4), png_data({0, 0, 0, 0, 128})})).bytes ==
+        Bytes{255, 127});
+  const Bytes key = png_chunk("tRNS", {0, 7});
+  CHECK(decode(png_file({png_header(2, 1, 8, 0), key, png_data({0, 7, 8})})).bytes ==
+        Bytes{255, 8});
+}
+
+TEST_CASE("an interlaced PNG is put together from its passes") {
+  // 3 x 2: passes 1 (0,0), 4 (2,0), 6 (1,0), 7 (0..2, 1).
+  const Bytes rows{0, 1, 0, 3, 0, 2, 0, 4, 5, 6};
+  CHECK(decode(png_file({png_header(3, 2, 8, 0, 1), png_data(rows)})).bytes ==
+        Bytes{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("a damaged PNG is refused with its reason") {
+  const Bytes header = png_header(2, 1, 8, 0);
+  const Bytes data = png_data({0, 1, 2});
+  const Bytes good = png_file({header, data});
+  REQUIRE(reason(good).empty());
+  for (size_t size = 0; size < good.size(); ++size) {
+    INFO("cut to " << size);
+    CHECK_FALSE(reason(Bytes(good.begin(), good.begin() + static_cast<int64_t>(size))).empty());
+  }
+  for (size_t i = 0; i < good.size(); ++i) {  // every byte lies under a CRC or a fixed value
+    Bytes bad = good;
+    bad[i] ^= 0x10;
+    INFO("byte " << i);
+    CHECK_FALSE(reason(bad).empty());
+  }
+  Bytes crc = good;
+  crc[30] ^= 1;
+  mentions(crc, "wrong checksum");
+  mentions(png_file({header}), "without pixels");
+  mentions(png_file({data, header}), "one header, in front");
+  mentions(png_file({header, header, data}), "one header, in front");
+  mentions(png_file({header, png_data({0, 1})}), "fewer pixels");
+  mentions(png_file({header, png_data({0, 1, 2, 3})}), "more pixels");
+  mentions(png_file({header, png_data({5, 1, 2})}), "unknown filter");
+  mentions(png_file({header, png_chunk("IDAT", {1, 2, 3, 4})}), "do not inflate");
+  mentions(png_file({header, png_chunk("ABCD", {}), data}), "unknown critical");
+  mentions(png_file({png_header(0, 1, 8, 0), data}), "0 x 1 pixels");
+  mentions(png_file({png_header(100000, 100000, 8, 0), data}), "more than");
+  mentions(png_file({png_header(8000, 8000, 8, 0), data}), "fewer pixels");
+  mentions(png_file({png_header(2, 1, 8, 3), data}), "without its palette");
+  mentions(png_file({png_header(2, 1, 8, 3), png_chunk("PLTE", {1, 2, 3}), data}), "colour 1 of 1");
+  mentions(png_file({header, data, png_chunk("tEXt", {}), data}), "in two places");
+}
+
+TEST_CASE("a JPEG block with only a DC value is one grey") {
+  const Image image = decode(TinyJpeg().file());
+  REQUIRE(image.bytes.size() == 64);
+  CHECK(image.channels == 1);
+  for (const uint8_t byte : image.bytes) CHECK(byte == 128 + 100);  // DC 100 x 8 / 8
+}
+
+TEST_CASE("a damaged JPEG is refused with its reason") {
+  const Bytes good = TinyJpeg().file();
+  for (size_t size = 0; size < good.size(); ++size) {
+    INFO("cut to " << size);
+    CHECK_FALSE(reason(Bytes(good.begin(), good.begin() + static_cast<int64_t>(size))).empty());
+  }
+  const auto with = [](const std::function<void(TinyJpeg&)>& change) {
+    TinyJpeg jpeg;
+    change(jpeg);
+    return jpeg.file();
+  };
+  mentions(with([](TinyJpeg& j) { j.end.clear(); }), "end marker is missing");
+  mentions(with([](TinyJpeg& j) { j.data = {0xB2}; }), "cut off");
+  mentions(with([](TinyJpeg& j) { j.data = {0xB2, 0x1F, 0, 0}; }), "more data than pixels");
+  mentions(with([](TinyJpeg& j) { j.data = {0xFF, 0x00}; }), "invalid Huffman code");
+  mentions(with([](TinyJpeg& j) { j.frame[11] = 0; }), "invalid sampling");
+  mentions(with([](TinyJpeg& j) { j.frame[11] = 0x51; }), "invalid sampling");
+  mentions(with([](TinyJpeg& j) { j.frame[6] = 0; }), "8 x 0 pixels");
+  mentions(with([](TinyJpeg& j) { j.frame[4] = 12; }), "12 bits");
+  mentions(with([](TinyJpeg& j) { j.frame[9] = 4; }), "CMYK");
+  mentions(with([](TinyJpeg& j) { j.frame[1] = 0xC9; }), "arithmetic");
+  mentions(with([](TinyJpeg& j) { j.quantization[10] = 0; }), "with a 0");
+  mentions(with([](TinyJpeg& j) { j.frame[12] = 1; }), "quantisation table that is used but");
+  mentions(with([](TinyJpeg& j) { j.scan[6] = 0x01; }), "Huffman table that is used but");
+  mentions(with([](TinyJpeg& j) { j.dc[5] = 3; }), "short JPEG Huffman table");
+  mentions(with([](TinyJpeg& j) { j.dc.assign({0xFF, 0xC4, 0, 2}); }), "used but not defined");
+  mentions(with([](TinyJpeg& j) { j.scan[7] = 1; }), "progressive parameters");
+  mentions(with([](TinyJpeg& j) {
+             j.scan.clear();
+             j.data.clear();
+           }),
+           "lacks the scan");
+  mentions(with([](TinyJpeg& j) { append(j.dc, {0, 0}); }), "no JPEG marker");
+}
+
+TEST_CASE("an over-long or over-full Huffman table never reaches the decoder") {
+  TinyJpeg over_long;
+  over_long.dc = {0xFF, 0xC4, 0, 19, 0};
+  over_long.dc.resize(21, 255);  // sixteen times 255 codes
+  mentions(over_long.file(), "4080 codes");
+  TinyJpeg over_full;
+  over_full.dc[5] = 3;  // three codes of one bit
+  over_full.dc[3] = 23;
+  append(over_full.dc, {1, 2});
+  mentions(over_full.file(), "over-full");
+}
+
+TEST_CASE("a BMP decodes, rows upside down and padded") {
+  const Image image = decode(bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0}));
+  CHECK(image.bytes == Bytes{4, 5, 6, 1, 2, 3});
+  const Image indexed = decode(bmp(2, 1, 8, {1, 2, 3, 0, 4, 5, 6, 0}, {1, 0, 0, 0}));
+  CHECK(indexed.bytes == Bytes{6, 5, 4, 3, 2, 1});
+}
+
+TEST_CASE("a damaged BMP is refused with its reason") {
+  const Bytes good = bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0});
+  for (size_t size = 0; size < good.size(); ++size) {
+    INFO("cut to " << size);
+    CHECK_FALSE(reason(Bytes(good.begin(), good.begin() + static_cast<int64_t>(size))).empty());
+  }
+  mentions(bmp(2, 1, 8, {1, 2, 3, 0}, {1, 0, 0, 0}), "colour 1 of 1");
+  mentions(bmp(1, 1, 13, {}, {0, 0, 0, 0}), "13 bits");
+  mentions(bmp(0x80000000, 1, 24, {}, {}), "pixels");
+  mentions(bmp(100, 100, 24, {}, {}), "announces");
+}
+
+TEST_CASE("random damage to any of the three formats never crashes the decoder") {
+  const std::vector<Bytes> seeds{plain_png(4, 1, 2, 3), TinyJpeg().file(),
+                                 bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0})};
+  int64_t refused = 0;
+  for (uint64_t trial = 0; trial < 3000; ++trial) {
+    gmlp::Random random(1, gmlp::Purpose::kSample, 0, trial);
+    Bytes bytes = seeds[trial % seeds.size()];
+    for (int flips = 0; flips < 3; ++flips) {
+      bytes[static_cast<size_t>(random.below(static_cast<int64_t>(bytes.size())))] =
+          static_cast<uint8_t>(random.next_u32());
+    }
+    refused += reason(bytes).empty() ? 0 : 1;
+  }
+  CHECK(refused > 1500);
+}
+
+TEST_CASE("an absent, empty or foreign file is named") {
+  TemporaryFolder folder;
+  CHECK(input_error([&] { gmlp::decode_image(folder / "none.png"); }).find("none.png") !=
+        std::string::npos);
+  folder.write("empty.png", "");
+  CHECK(input_error([&] { gmlp::decode_image(folder / "empty.png"); }).find("is empty") !=
+        std::string::npos);
+  mentions({'G', 'I', 'F', '8', '9', 'a'}, "not a PNG, JPEG or BMP");
+}

@@ -1,0 +1,201 @@
+// SQuAD files: characters to bytes, every malformed variant by its message, and the scores.
+#include "data/tasks/squad.h"
+
+#include "data/tasks/squad_metrics.h"
+#include "tests/data/check_holds.h"
+#include "tests/data/data_files.h"
+#include "tests/data/shared_files.h"
+#include "tests/data/task_files.h"
+#include "tests/support/catch.h"
+
+using gmlp::SquadQuestion;
+using gmlp::SquadReading;
+using gmlp::SquadScores;
+using gmlp::SquadSet;
+using gmlp::TemporaryFolder;
+using gmlp_test::check_holds;
+using gmlp_test::input_error;
+using gmlp_test::shared_file;
+
+namespace {
+
+constexpr SquadReading kV1 = {false, true};
+constexpr SquadReading kV2 = {true, true};
+
+/// A file with one paragraph, "In Zürich, 6½ sacks."
+std::string squad_file(const std::string& qas) {
+  return R"({"version": "1.1", "data": [{"title": "T", "paragraphs": [{"qas": [)" + qas +
+         R"(], "context": "In Z\u00fcrich, 6½ sacks."}]}]})";
+}
+
+SquadSet read(const std::string& text, const SquadReading& reading) {
+  const TemporaryFolder folder;
+  folder.write("dev.json", text);
+  return gmlp::read_squad(folder / "dev.json", reading);
+}
+
+void check_squad_error(const std::string& text, const std::string& words,
+                       const SquadReading& reading = kV1) {
+  const std::string message = input_error([&] { read(text, reading); });
+  check_holds(message, "dev.json");
+  check_holds(message, words);
+}
+
+constexpr const char* kGood =
+    R"({"id": "q1", "question": "Where?", "answers": [{"answer_start": 3, "text": "Zürich"},)"
+    R"({"text": "6½ sacks", "answer_start": 11}]})";
+constexpr const char* kImpossible =
+    R"({"id": "q2", "question": "Who?", "answers": [], "is_impossible": true,)"
+    R"("plausible_answers": [{"text": "nobody", "answer_start": 99, "x": [[{}]]}]})";
+
+}  // namespace
+
+TEST_CASE("SQuAD's character numbers become bytes, also behind letters of two bytes") {
+  const SquadSet set = read(squad_file(kGood), kV1);
+  REQUIRE(set.questions.size() == 1);
+  const SquadQuestion& question = set.questions[0];
+  CHECK(question.id == "q1");
+  CHECK(question.text == "Where?");
+  REQUIRE(question.answers.size() == 2);
+  CHECK(set.answer_text(question, question.answers[0]) == "Zürich");
+  CHECK(set.answer_text(question, question.answers[1]) == "6½ sacks");
+  CHECK(question.answers[1].begin == 12);
+}
+
+TEST_CASE("a long context keeps its character numbers") {
+  std::string context;
+  for (int i = 0; i < 500; ++i) context += i % 3 == 0 ? "é" : (i % 3 == 1 ? "x" : "€");
+  const std::string text = R"({"data": [{"paragraphs": [{"context": ")" + context +
+                           R"(", "qas": [{"id": "q", "question": "?", "answers": [)" +
+                           R"({"text": "é", "answer_start": 498}]}]}]}]})";
+  const SquadSet set = read(text, kV1);
+  CHECK(set.questions[0].answers[0].begin == 498 * 2);  // 2 + 1 + 3 bytes every three
+}
+
+TEST_CASE("SQuAD v2.0's impossible questions have no answers, and unknown keys are skipped") {
+  const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
+  REQUIRE(set.questions.size() == 2);
+  CHECK(!set.questions[0].impossible);
+  CHECK(set.questions[1].impossible);
+  CHECK(set.questions[1].answers.empty());
+}
+
+TEST_CASE("questions to predict for need no answers") {
+  const SquadSet set = read(squad_file(R"({"id": "a", "question": "b"})"), {false, false});
+  CHECK(set.questions.at(0).answers.empty());
+}
+
+TEST_CASE("malformed SQuAD files are errors that name the question or the paragraph") {
+  const auto question = [](const std::string& rest) {
+    return squad_file(R"({"id": "q7", "question": "Where?")" + rest + "}");
+  };
+  check_squad_error(question(R"(, "answers": [{"answer_start": 4, "text": "Zürich"}])"),
+                    "question 'q7': the context has not its answer 'Zürich' at character 4");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 900, "text": "Z"}])"), "'q7'");
+  check_squad_error(
+      question(R"(, "answers": [{"answer_start": 18446744073709551615, "text": "Z"}])"),
+      "too large");
+  check_squad_error(question(R"(, "answers": [{"answer_start": -1, "text": "Z"}])"),
+                    "a negative number");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 3.0, "text": "Z"}])"),
+                    "not an integer");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 3, "text": ""}])"),
+                    "'text' is empty");
+  check_squad_error(question(R"(, "answers": [{"answer_start": 3}])"), "no 'text'");
+  check_squad_error(question(R"(, "answers": [3])"), "a number where an object belongs");
+  check_squad_error(question(R"(, "answers": null)"), "'answers' is null");
+  check_squad_error(question(R"(, "answers": [])"), "has no answer");
+  check_squad_error(question(""), "has no answer");
+  check_squad_error(question(R"(, "answers": [], "is_impossible": true)"), "--task squad2");
+  check_squad_error(question(R"(, "is_impossible": false)"), "has no answer", kV2);
+  check_squad_error(
+      question(R"(, "answers": [{"answer_start": 0, "text": "In"}], "is_impossible": true)"),
+      "is impossible and has an answer", kV2);
+  check_squad_error(question(R"(, "id": "q8")"), "has 'id' twice");
+  check_squad_error(squad_file(std::string(kGood) + "," + kGood), "this id stands twice");
+  check_squad_error(squad_file(R"({"id": "a\u0000b", "question": "?"})"), "has a NUL");
+  check_squad_error(squad_file(R"({"id": "a"})"), "question 'a': no 'question'");
+  check_squad_error(squad_file(""), "no questions");
+  check_squad_error("[]", "is an array, not an object");
+  check_squad_error("{}", "no 'data'");
+  check_squad_error(R"({"data": [{}]})", "no 'paragraphs'");
+  check_squad_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})", "paragraph 1: no 'context'");
+  check_squad_error(R"({"data": 3})", "'data' is a number");
+  check_squad_error(squad_file(kGood) + "x", "not JSON at byte");
+  check_squad_error(squad_file(kGood).substr(0, 200), "not JSON at byte");
+  check_squad_error("{\"data\": [\xFF]}", "is not UTF-8");
+  check_squad_error("", "not JSON");
+  check_squad_error(R"({"x": )" + std::string(100000, '[') + std::string(100000, ']') + "}",
+                    "nested deeper than 64 levels");
+}
+
+TEST_CASE("answers are compared without case, punctuation, articles and extra space") {
+  using gmlp::normalized_answer;
+  CHECK(normalized_answer("The  Eiffel-Tower!") == "eiffeltower");
+  CHECK(normalized_answer("an apple a day, the\tend") == "apple day end");
+  CHECK(normalized_answer("a–b") == "–b");           // a dash is a word boundary, and stays
+  CHECK(normalized_answer("aé the1") == "aé the1");  // no boundary inside
+  CHECK(normalized_answer("ÀÉ\u00a0Ü") == "àé ü");
+  CHECK(normalized_answer("İYTE") == "i̇yte");  // i and a combining dot
+  CHECK(normalized_answer("A. The").empty());
+}
+
+TEST_CASE("F1 is that of the words two answers share, repeated ones counted") {
+  using gmlp::answer_f1;
+  CHECK(answer_f1("the cat sat", "cat sat down") == Approx(0.8));
+  CHECK(answer_f1("x x y", "x y y") == Approx(2.0 / 3));
+  CHECK(answer_f1("dog", "cat") == 0);
+  CHECK(answer_f1("", "cat") == 0);
+  CHECK(answer_f1("The", "a") == 1);
+  CHECK(gmlp::answer_exact("The Cat.", "cat"));
+  CHECK(!gmlp::answer_exact("cats", "cat"));
+}
+
+TEST_CASE("a set's scores take the best annotator, and silence is right for the impossible only") {
+  const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
+  const SquadScores right = score_squad(set, {{"q1", "6½ SACKS!"}, {"q2", ""}});
+  CHECK(right.all.exact == 100);
+  CHECK(right.all.f1 == 100);
+  const SquadScores half = score_squad(set, {{"q1", "sacks"}, {"q2", "nobody"}});
+  CHECK(half.answerable.exact == 0);
+  CHECK(half.answerable.f1 == Approx(200.0 / 3));
+  CHECK(half.unanswerable.f1 == 0);
+  CHECK(half.all.f1 == Approx(100.0 / 3));
+  CHECK(half.all.f1_error == Approx(100.0 / 3 / std::sqrt(2.0)));
+  const SquadScores silent = score_squad(set, {{"q2", ""}});
+  CHECK(silent.missing == 1);
+  CHECK(silent.all.exact == 50);
+}
+
+TEST_CASE("the best null threshold lets the right questions speak") {
+  const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
+  const std::map<std::string, std::string> answers = {{"q1", "Zürich"}, {"q2", "nobody"}};
+  const gmlp::NullThreshold good = best_null_threshold(set, answers, {{"q1", -3.0}, {"q2", 2.0}});
+  CHECK(good.threshold == -3.0);
+  CHECK(good.f1 == 100);
+  const gmlp::NullThreshold bad = best_null_threshold(set, answers, {{"q1", 2.0}, {"q2", -3.0}});
+  CHECK(bad.f1 == 50);  // both silent, or both speaking
+}
+
+TEST_CASE("the real SQuAD files are read, and their own answers score 100") {
+  const std::string data = shared_file("");
+  if (data.empty()) return;
+  CHECK(gmlp::read_squad(data + "squad/train-v1.1.json", kV1).questions.size() == 14348);
+  const SquadSet dev = gmlp::read_squad(data + "squad/dev-v1.1.json", kV1);
+  CHECK(dev.questions.size() == 1817);
+  const SquadSet v2 = gmlp::read_squad(data + "squad/format-v2.0.json", kV2);
+  CHECK(v2.questions.size() == 706);
+  for (const SquadSet* set : {&dev, &v2}) {
+    std::map<std::string, std::string> last;
+    int64_t impossible = 0;
+    for (const SquadQuestion& question : set->questions) {
+      impossible += question.impossible ? 1 : 0;
+      last[question.id] = question.answers.empty()
+                              ? ""
+                              : std::string(set->answer_text(question, question.answers.back()));
+    }
+    CHECK(impossible == (set == &v2 ? 320 : 0));
+    CHECK(score_squad(*set, last).all.exact == 100);
+    CHECK(score_squad(*set, last).all.f1 == 100);
+  }
+}

@@ -1,0 +1,301 @@
+// Resuming from any checkpoint of a run, and what may not become one.
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "apps/train/run_folder.h"
+#include "core/error.h"
+#include "models/checkpoint_manifest.h"
+#include "tests/support/catch.h"
+#include "tests/train/run_helpers.h"
+
+using gmlp::TemporaryFolder;
+using gmlp::testing::stop_at;
+using gmlp::testing::tiny_run;
+using gmlp::testing::train_with;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+Json state_of(const std::string& checkpoint) {
+  const std::string path = checkpoint + "/training.json";
+  return gmlp::verify_checksum(gmlp::read_text(path), path);
+}
+
+/// Another training.json, with the checksum that belongs to it.
+void write_state(const std::string& checkpoint, Json state) {
+  state.erase("crc32");
+  gmlp::write_file_atomic(checkpoint + "/training.json", gmlp::add_checksum(state));
+}
+
+/// Every step-N is a whole checkpoint of step N, and `best` is of the step that summary.json says.
+void check_folders(const std::string& run) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(run + "/checkpoints")) {
+    const std::string name = entry.path().filename().string();
+    INFO(name);
+    REQUIRE_NOTHROW(gmlp::open_checkpoint(entry.path().string()));
+    if (!name.starts_with("step-")) continue;
+    CHECK(state_of(entry.path().string()).at("step") == std::stoll(name.substr(5)));
+  }
+  const std::string best = run + "/checkpoints/best";
+  const Json summary = Json::parse(gmlp::read_text(run + "/summary.json"));
+  REQUIRE(fs::exists(best) == summary.contains("best"));
+  if (fs::exists(best)) CHECK(state_of(best).at("step") == summary.at("best").at("step"));
+}
+
+/// Four epochs of five steps, all of one score, so that the first is the best; but that of step 15
+/// is made to be better. Checkpoints: step-10, step-15, last (20) and best (15).
+void make_run(const std::string& run) {
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.after_step = [](gmlp::TrainingRun& training) {
+    if (training.progress.step == 15) training.progress.best_metric = -1;
+  };
+  REQUIRE(train_with(tiny_run(run, {"--epochs", "4", "--lr", "0", "--checkpoint-hist", "2"}),
+                     hooks) == 0);
+  REQUIRE(state_of(run + "/checkpoints/best").at("step") == 15);
+  REQUIRE(state_of(run + "/checkpoints/step-10").at("best").at("step") == 5);
+  check_folders(run);
+}
+
+/// The error of training; empty when there is none.
+std::string error_of(const std::vector<std::string>& arguments,
+                     const gmlp::TrainingRun::Hooks& hooks = {}) {
+  try {
+    train_with(arguments, hooks);
+  } catch (const std::exception& error) {
+    gmlp::set_stop_signal(0);
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a run resumed from an earlier checkpoint keeps each under its own step") {
+  for (const std::string from : {"best", "step-10", "step-15"}) {
+    const TemporaryFolder scratch;
+    const std::string run = scratch / "run";
+    make_run(run);
+    INFO("from " << from);
+    const std::string checkpoint = fmt::format("{}/checkpoints/{}", run, from);
+    const int64_t step = state_of(checkpoint).at("step");
+    // Before its first save: `last` is no longer the later one, and nothing else is later either.
+    REQUIRE(train_with({"--resume", checkpoint, "--time-limit", "1e-9"}) == 0);
+    check_folders(run);
+    CHECK(state_of(run + "/checkpoints/last").at("step") == step);
+    CHECK(fs::exists(run + "/checkpoints/step-15") == (step == 15));
+    CHECK(fs::exists(checkpoint));
+    // Stopped once more inside an epoch, resumed by the run's name, then to the end.
+    if (step == 10) {
+      REQUIRE(train_with({"--resume", run, "--time-limit", "0"}, stop_at(12)) == 128 + SIGTERM);
+      CHECK(state_of(run + "/checkpoints/last").at("step") == 12);
+    }
+    REQUIRE(train_with({"--resume", run, "--time-limit", "0"}) == 0);
+    check_folders(run);
+    CHECK(state_of(run + "/checkpoints/last").at("step") == 20);
+    CHECK(state_of(run + "/checkpoints/best").at("step") == 15);
+  }
+}
+
+TEST_CASE("a run killed while it was taken back is not taken for finished") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  make_run(run);
+  // As if killed behind the exchange of `last`, with a summary that tells of all steps.
+  const std::string last = run + "/checkpoints/last";
+  fs::remove_all(last);
+  fs::copy(run + "/checkpoints/step-10", last);
+  REQUIRE(train_with({"--resume", run, "--time-limit", "0"}, stop_at(12)) == 128 + SIGTERM);
+  CHECK_FALSE(fs::exists(run + "/summary.json"));
+  CHECK(gmlp::run_state(run, gmlp::read_text(run + "/config.toml")) == gmlp::RunState::kSaved);
+}
+
+TEST_CASE("a resumed run takes photographs as it began, whatever its --model's folder says now") {
+  const TemporaryFolder scratch;
+  const std::string model = scratch / "model";
+  REQUIRE(train_with(tiny_run(model, {"--max-steps", "1"})) == 0);
+  std::vector<std::string> arguments = tiny_run(scratch / "run", {"--max-steps", "2"});
+  const auto size = std::find(arguments.begin(), arguments.end(), "--img-size");
+  arguments.erase(size, size + 2);
+  *std::find(arguments.begin(), arguments.end(), "gmlp_nano_32") = model + "/checkpoints/last";
+  REQUIRE(train_with(arguments, stop_at(1)) == 128 + SIGTERM);
+  const std::string path = model + "/checkpoints/last/config.json";
+  std::string config = gmlp::read_text(path);
+  const std::string side = "\"photo_side\": 256";
+  config.replace(config.find(side), side.size(), "\"photo_side\": 900");
+  gmlp::write_file_atomic(path, config);
+  REQUIRE(train_with({"--resume", scratch / "run"}) == 0);
+  CHECK_THAT(gmlp::read_text(scratch / "run" + "/checkpoints/last/config.json"),
+             Catch::Matchers::Contains(side));
+}
+
+TEST_CASE("a resume that is refused takes nothing back") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  make_run(run);
+  fs::resize_file(run + "/steps.jsonl", 10);
+  CHECK(error_of({"--resume", run + "/checkpoints/step-10"}).find("steps.jsonl: holds 10 bytes") !=
+        std::string::npos);
+  CHECK(state_of(run + "/checkpoints/last").at("step") == 20);
+  CHECK(state_of(run + "/checkpoints/best").at("step") == 15);
+  CHECK(fs::exists(run + "/checkpoints/step-15"));
+}
+
+TEST_CASE("a damaged last is replaced by the checkpoint that is resumed from") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  make_run(run);
+  gmlp::write_file_atomic(run + "/checkpoints/last/training.json", "{}");
+  REQUIRE(train_with({"--resume", run + "/checkpoints/step-15"}) == 0);
+  check_folders(run);
+}
+
+TEST_CASE("numbers that are not finite survive a resume") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.after_step = [](gmlp::TrainingRun& training) {
+    if (training.progress.step != 6) return;
+    training.progress.epoch_loss_sum = std::numeric_limits<double>::quiet_NaN();
+    training.progress.best_metric = kInf;
+    training.progress.best_loss = -kInf;
+    gmlp::set_stop_signal(SIGTERM);
+  };
+  REQUIRE(train_with(tiny_run(run, {"--epochs", "2"}), hooks) == 128 + SIGTERM);
+  hooks.after_step = [](gmlp::TrainingRun& training) {
+    if (training.progress.step != 7) return;
+    CHECK(std::isnan(training.progress.epoch_loss_sum));
+    CHECK(training.progress.best_metric == kInf);
+    CHECK(training.progress.best_loss == -kInf);
+    gmlp::set_stop_signal(SIGTERM);
+  };
+  REQUIRE(train_with({"--resume", run}, hooks) == 128 + SIGTERM);
+
+  // Checkpoints of older versions say null.
+  Json state = state_of(run + "/checkpoints/last");
+  state["best"]["top1"] = nullptr;
+  write_state(run + "/checkpoints/last", state);
+  hooks.after_step = [](gmlp::TrainingRun& training) {
+    if (training.progress.step == 8) CHECK(std::isnan(training.progress.best_metric));
+  };
+  REQUIRE(train_with({"--resume", run}, hooks) == 0);
+  // Beside no number, the epoch's end had the better one.
+  CHECK(state_of(run + "/checkpoints/best").at("step") == 10);
+}
+
+TEST_CASE("a training.json that lacks something is refused and named, with a remedy") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "4"}), stop_at(2)) == 128 + SIGTERM);
+  const std::string last = run + "/checkpoints/last";
+  const Json whole = state_of(last);
+  for (const char* name : {"best", "step", "offsets", "options", "batch", "schedule"}) {
+    Json state = whole;
+    state.erase(name);
+    write_state(last, state);
+    INFO(name);
+    REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
+    const std::string error = error_of({"--resume", run});
+    CHECK(error.find("last/training.json") != std::string::npos);
+    CHECK(error.find("resume from another checkpoint") != std::string::npos);
+  }
+  Json state = whole;
+  state["best"]["loss"] = "much";
+  write_state(last, state);
+  REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
+}
+
+TEST_CASE("weights that are not finite are never saved, and the error says which and when") {
+  for (const bool averaged : {false, true}) {
+    const TemporaryFolder scratch;
+    const std::string run = scratch / "run";
+    std::string name;
+    gmlp::TrainingRun::Hooks hooks;
+    hooks.after_step = [&](gmlp::TrainingRun& training) {
+      if (training.progress.step != 3) return;
+      name = training.parameters()[2]->name;
+      const gmlp::Tensor weight =
+          averaged ? training.ema->averages()[2] : training.parameters()[2]->value;
+      weight.data<float>()[0] = static_cast<float>(kInf);
+    };
+    const std::vector<std::string> options =
+        tiny_run(run, {"--save-interval", "1", "--model-ema", "--max-steps", "4"});
+    REQUIRE_THROWS_AS(train_with(options, hooks), gmlp::RunError);
+    CHECK(state_of(run + "/checkpoints/last").at("step") == 2);
+    REQUIRE_NOTHROW(gmlp::open_checkpoint(run + "/checkpoints/last"));
+    fs::remove_all(run);
+    const std::string error = error_of(options, hooks);
+    CHECK(error.find("step 3: " + name + " holds inf") != std::string::npos);
+    CHECK(error.find("smaller --lr") != std::string::npos);
+  }
+}
+
+TEST_CASE("a model whose validation is not finite is never the best") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.after_step = [](gmlp::TrainingRun& training) {
+    // Finite, but no product of two of them is.
+    for (const gmlp::Parameter* parameter : training.parameters()) parameter->value.fill(3e38);
+  };
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "1"}), hooks) == 0);
+  CHECK_FALSE(fs::exists(run + "/checkpoints/best"));
+  CHECK(fs::exists(run + "/checkpoints/last"));
+  check_folders(run);
+}
+
+TEST_CASE("short epochs do not measure the machine's peak at the end of each") {
+  const TemporaryFolder scratch;
+  int64_t measured = 0;
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.after_step = [&](gmlp::TrainingRun& run) { measured = run.peaks_measured(); };
+  REQUIRE(train_with(tiny_run(scratch / "run", {"--epochs", "5"}), hooks) == 0);
+  CHECK(measured == 1);
+}
+
+TEST_CASE("options take no number that is not finite, and none that AdamW would divide by as 0") {
+  const TemporaryFolder scratch;
+  const auto error = [&](const std::vector<std::string>& more) {
+    try {
+      gmlp::parse_train(tiny_run(scratch / "run", more));
+    } catch (const gmlp::InputError& caught) {
+      return std::string(caught.what());
+    }
+    return std::string();
+  };
+  for (const std::string name : {"--lr", "--min-lr", "--warmup-epochs", "--weight-decay",
+                                 "--clip-grad", "--time-limit", "--opt-eps", "--model-ema-decay"}) {
+    for (const std::string value : {"nan", "inf", "1e400"}) {
+      INFO(name << " " << value);
+      CHECK(error({name, value}).find(fmt::format("{}: {} is no number in [", name, value)) == 0);
+    }
+  }
+  for (const std::string value : {"nan", "1", "1.5"}) {
+    CHECK(error({"--opt-betas", "0.9", value}).find("--opt-betas: " + value) == 0);
+  }
+  CHECK(error({"--opt-eps", "0"}).find("--opt-eps: 0 is no number in [1e-30 - 1e+12]") == 0);
+  CHECK(error({"--opt-eps", "1e-30", "--opt-betas", "0", "0.9999", "--lr", "0"}).empty());
+}
+
+TEST_CASE("the tenth refused step in a row names itself and what to change") {
+  gmlp::NanPolicy policy;
+  for (int64_t step = 1; step < gmlp::NanPolicy::kMaxInARow; ++step) {
+    REQUIRE_FALSE(policy.accept(kInf, 1, step));
+  }
+  // Not that the weights were good: a step of finite gradients may have spoilt them.
+  REQUIRE_THROWS_WITH(policy.accept(kInf, 1, 10),
+                      Catch::Matchers::StartsWith("step 10: loss inf") &&
+                          Catch::Matchers::Contains("changed no weight") &&
+                          Catch::Matchers::Contains("smaller --lr"));
+}

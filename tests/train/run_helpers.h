@@ -1,0 +1,72 @@
+#pragma once
+// Small runs in the tests' own process, in folders that go away.
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/cli/signals.h"
+#include "apps/vision/run.h"
+#include "core/io/file.h"
+#include "tests/support/temporary_folder.h"
+
+namespace gmlp::testing {
+
+/// A model of a few thousand parameters on drawn shapes: a step takes milliseconds.
+inline std::vector<std::string> tiny_run(const std::string& out,
+                                         const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"--data",
+                                        "shapes",
+                                        "--model",
+                                        "gmlp_nano_32",
+                                        "--img-size",
+                                        "16",
+                                        "--patch-size",
+                                        "4",
+                                        "--depth",
+                                        "2",
+                                        "--d-model",
+                                        "16",
+                                        "--d-ffn",
+                                        "32",
+                                        "--max-train-samples",
+                                        "40",
+                                        "--batch-size",
+                                        "8",
+                                        "--aug",
+                                        "light",
+                                        "--log-interval",
+                                        "1",
+                                        "--quiet",
+                                        "--no-figures",
+                                        "--out",
+                                        out};
+  // One thread is quickest at this size, and tests run beside each other.
+  if (std::find(more.begin(), more.end(), "--threads") == more.end()) {
+    arguments.insert(arguments.end(), {"--threads", "1"});
+  }
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+/// Trains with the signal flag lowered before and after; the exit status.
+inline int train_with(const std::vector<std::string>& arguments,
+                      const TrainingRun::Hooks& hooks = {}) {
+  set_stop_signal(0);
+  const int status = train(*parse_train(arguments), hooks);
+  set_stop_signal(0);
+  return status;
+}
+
+/// Hooks that stop a run behind `step`, as a signal would.
+inline TrainingRun::Hooks stop_at(int64_t step) {
+  TrainingRun::Hooks hooks;
+  hooks.after_step = [step](TrainingRun& run) {
+    if (run.progress.step == step) set_stop_signal(SIGTERM);
+  };
+  return hooks;
+}
+
+}  // namespace gmlp::testing

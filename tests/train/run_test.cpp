@@ -1,0 +1,319 @@
+// Whole runs: exact resume, same bits for any threads, NaN policy, and that a model learns.
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <limits>
+#include <sstream>
+
+#include "apps/train/metrics.h"
+#include "core/error.h"
+#include "core/io/safetensors.h"
+#include "tests/support/catch.h"
+#include "tests/train/run_helpers.h"
+
+using gmlp::TemporaryFolder;
+using gmlp::testing::stop_at;
+using gmlp::testing::tiny_run;
+using gmlp::testing::train_with;
+
+namespace {
+
+/// Weights, moments and (with --model-ema) averages of a run's last checkpoint, as bytes.
+std::string tensors_of(const std::string& run) {
+  return gmlp::read_text(run + "/checkpoints/last/model.safetensors") +
+         gmlp::read_text(run + "/checkpoints/last/training.safetensors");
+}
+
+/// A file's lines without what depends on the clock: columns from `samples_per_s` on.
+std::string timeless(const std::string& path) {
+  std::istringstream lines(gmlp::read_text(path));
+  std::string line;
+  std::string result;
+  while (std::getline(lines, line)) {
+    const bool csv = path.ends_with(".csv");
+    size_t end = line.find("\"samples_per_s\"");
+    if (csv) end = line.rfind(',', line.rfind(',') - 1);
+    result += line.substr(0, end) + "\n";
+  }
+  return result;
+}
+
+const std::vector<std::string> kEverything = {"--epochs",
+                                              "3",
+                                              "--mixup",
+                                              "0.4",
+                                              "--cutmix",
+                                              "0.5",
+                                              "--drop-path",
+                                              "0.1",
+                                              "--model-ema",
+                                              "--model-ema-decay",
+                                              "0.9",
+                                              "--grad-accum-steps",
+                                              "2"};
+
+}  // namespace
+
+TEST_CASE("a run that is stopped at any step and resumed equals one that never was") {
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
+  const std::string bytes = tensors_of(whole);
+  for (int64_t step : {1, 2, 3, 5}) {  // epochs end at 2, 4 and 6
+    const std::string part = scratch / ("part" + std::to_string(step));
+    INFO("stopped at step " << step);
+    REQUIRE(train_with(tiny_run(part, kEverything), stop_at(step)) == 128 + SIGTERM);
+    REQUIRE(train_with({"--resume", part, "--threads", "3"}) == 0);
+    REQUIRE(tensors_of(part) == bytes);
+    REQUIRE(timeless(part + "/steps.jsonl") == timeless(whole + "/steps.jsonl"));
+    REQUIRE(timeless(part + "/metrics.csv") == timeless(whole + "/metrics.csv"));
+    REQUIRE(gmlp::read_text(part + "/checkpoints/best/model.safetensors") ==
+            gmlp::read_text(whole + "/checkpoints/best/model.safetensors"));
+  }
+}
+
+TEST_CASE("a run that was killed after steps beyond its last save forgets them") {
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string killed = scratch / "killed";
+  REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.after_step = [](gmlp::TrainingRun& run) {
+    if (run.progress.step == 4) throw std::runtime_error("killed");
+  };
+  std::vector<std::string> more = kEverything;
+  more.insert(more.end(), {"--save-interval", "1"});
+  REQUIRE_THROWS(train_with(tiny_run(killed, more), hooks));
+  REQUIRE(train_with({"--resume", killed}) == 0);
+  REQUIRE(tensors_of(killed) == tensors_of(whole));
+  REQUIRE(timeless(killed + "/steps.jsonl") == timeless(whole + "/steps.jsonl"));
+}
+
+TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string limited = scratch / "limited";
+  REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
+  std::vector<std::string> more = kEverything;
+  more.insert(more.end(), {"--time-limit", "1e-9"});
+  REQUIRE(train_with(tiny_run(limited, more)) == 0);
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.after_step = [](gmlp::TrainingRun& run) {
+    static_cast<gmlp::VisionRun&>(run).options.time_limit = 1e-9;
+  };
+  REQUIRE(train_with({"--resume", limited, "--time-limit", "0"}, hooks) == 0);
+  REQUIRE(gmlp::read_metrics(limited + "/metrics.csv").size() == 1);  // validated all the same
+  REQUIRE(train_with({"--resume", limited, "--time-limit", "0"}) == 0);
+  REQUIRE(tensors_of(limited) == tensors_of(whole));
+  REQUIRE(timeless(limited + "/metrics.csv") == timeless(whole + "/metrics.csv"));
+}
+
+TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads, in f32 and in bf16") {
+  const TemporaryFolder scratch;
+  for (const std::string precision : {"f32", "bf16"}) {
+    std::string first;
+    for (const std::string threads : {"1", "2", "3", "4", "8"}) {
+      const std::string out = scratch / (precision + threads);
+      REQUIRE(train_with(tiny_run(
+                  out, {"--max-steps", "4", "--threads", threads, "--precision", precision})) == 0);
+      const std::string bytes = tensors_of(out);
+      if (first.empty()) first = bytes;
+      INFO(precision << ", " << threads << " threads");
+      REQUIRE(bytes == first);
+    }
+  }
+}
+
+TEST_CASE("a bf16 run resumes exactly, and checkpointed activations change no bit") {
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string part = scratch / "part";
+  std::vector<std::string> options = kEverything;
+  options.insert(options.end(), {"--precision", "bf16"});
+  REQUIRE(train_with(tiny_run(whole, options)) == 0);
+  options.emplace_back("--checkpoint-activations");
+  REQUIRE(train_with(tiny_run(part, options), stop_at(3)) == 128 + SIGTERM);
+  REQUIRE(train_with({"--resume", part}) == 0);
+  REQUIRE(tensors_of(part) == tensors_of(whole));
+}
+
+TEST_CASE("bf16 is refused where it cannot be, with the reason") {
+  const TemporaryFolder scratch;
+  const auto error = [&](const std::vector<std::string>& arguments) {
+    try {
+      train_with(arguments);
+    } catch (const gmlp::InputError& caught) {
+      return std::string(caught.what());
+    }
+    return std::string();
+  };
+  const std::string out = scratch / "x";
+  CHECK(error(tiny_run(out, {"--precision", "bf16", "--kernels", "reference"}))
+            .find("reference kernels") != std::string::npos);
+  CHECK(error(tiny_run(out, {"--precision", "bf8"})).find("choose f32, bf16 or f64") !=
+        std::string::npos);
+  std::vector<std::string> odd = tiny_run(out, {"--precision", "bf16"});
+  *(std::find(odd.begin(), odd.end(), "--d-model") + 1) = "15";
+  CHECK(error(odd).find("use even ones") != std::string::npos);
+}
+
+TEST_CASE("f64 runs train, save and resume") {
+  const TemporaryFolder scratch;
+  const std::string whole = scratch / "whole";
+  const std::string part = scratch / "part";
+  const std::vector<std::string> more = {"--precision", "f64", "--max-steps", "4"};
+  REQUIRE(train_with(tiny_run(whole, more)) == 0);
+  REQUIRE(train_with(tiny_run(part, more), stop_at(3)) == 128 + SIGTERM);
+  REQUIRE(train_with({"--resume", part}) == 0);
+  REQUIRE(tensors_of(part) == tensors_of(whole));
+  const auto file = gmlp::SafetensorsFile::open(part + "/checkpoints/last/model.safetensors");
+  REQUIRE(file.entries().front().dtype == "F64");
+}
+
+TEST_CASE("a non-finite gradient never reaches the weights") {
+  const double inf = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (double planted : {inf, -inf, nan}) {
+    const TemporaryFolder scratch;
+    std::string before;
+    gmlp::TrainingRun::Hooks hooks;
+    const auto weights = [](gmlp::TrainingRun& run) {
+      std::string bytes;
+      for (const gmlp::Parameter* parameter : run.parameters()) {
+        bytes.append(static_cast<const char*>(parameter->value.raw()),
+                     static_cast<size_t>(parameter->value.bytes()));
+      }
+      return bytes;
+    };
+    hooks.before_update = [&](gmlp::TrainingRun& run) {
+      if (run.progress.step != 2) return;
+      before = weights(run);
+      run.parameters()[3]->grad.data<float>()[0] = static_cast<float>(planted);
+    };
+    hooks.after_step = [&](gmlp::TrainingRun& run) {
+      if (run.progress.step == 3) REQUIRE(weights(run) == before);
+      if (run.progress.step == 4) REQUIRE(weights(run) != before);
+    };
+    REQUIRE(train_with(tiny_run(scratch / "run", {"--max-steps", "4"}), hooks) == 0);
+    const std::string steps = gmlp::read_text(scratch / "run/steps.jsonl");
+    REQUIRE(steps.find("\"grad_norm\":null") != std::string::npos);
+    REQUIRE(steps.find("\"skipped\":true") != std::string::npos);
+  }
+}
+
+TEST_CASE("ten non-finite steps in a row stop the run and keep the last good checkpoint") {
+  const TemporaryFolder scratch;
+  gmlp::TrainingRun::Hooks hooks;
+  hooks.before_update = [](gmlp::TrainingRun& run) {
+    if (run.progress.step < 6) return;
+    run.parameters()[1]->grad.fill(std::numeric_limits<double>::infinity());
+  };
+  const std::string run = scratch / "run";
+  REQUIRE_THROWS_AS(train_with(tiny_run(run, {"--epochs", "8"}), hooks), gmlp::RunError);
+  gmlp::set_stop_signal(0);
+  const gmlp::Checkpoint checkpoint = gmlp::open_checkpoint(run + "/checkpoints/best");
+  for (const gmlp::SafetensorsFile::Entry& entry : checkpoint.model.entries()) {
+    const gmlp::Tensor tensor = checkpoint.model.read(entry.name, gmlp::DType::kF32);
+    for (int64_t i = 0; i < tensor.elements(); ++i) REQUIRE(std::isfinite(tensor.at(i)));
+  }
+}
+
+TEST_CASE("a model overfits eight samples") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  const std::vector<std::string> more = {"--max-train-samples",
+                                         "8",
+                                         "--aug",
+                                         "none",
+                                         "--no-flip",
+                                         "--smoothing",
+                                         "0",
+                                         "--epochs",
+                                         "200",
+                                         "--lr",
+                                         "1e-2",
+                                         "--val-interval",
+                                         "200",
+                                         "--weight-decay",
+                                         "0",
+                                         "--min-lr",
+                                         "2e-3"};
+  std::vector<std::string> arguments = tiny_run(run);
+  // The later of two values counts, so the tiny run's own are replaced.
+  for (const char* name : {"--max-train-samples", "--aug"}) {
+    const auto at = std::find(arguments.begin(), arguments.end(), name);
+    arguments.erase(at, at + 2);
+  }
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  REQUIRE(train_with(arguments) == 0);
+  const std::vector<gmlp::EpochRecord> rows = gmlp::read_metrics(run + "/metrics.csv");
+  REQUIRE(rows.front().train_loss > 1.5);
+  REQUIRE(rows.back().train_loss < 0.01);
+}
+
+TEST_CASE("a non-empty run folder is refused and named, unless it may be overwritten") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "1"})) == 0);
+  REQUIRE_THROWS_WITH(train_with(tiny_run(run)), Catch::Matchers::Contains("--overwrite"));
+  gmlp::write_file_atomic(run + "/mine.txt", "not a run's file");
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "2", "--overwrite"})) == 0);
+  REQUIRE(gmlp::read_text(run + "/mine.txt") == "not a run's file");
+  REQUIRE(gmlp::read_metrics(run + "/metrics.csv").back().step == 2);
+}
+
+TEST_CASE("a run does not overwrite the weights that it starts from, whatever leads to them") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "1"})) == 0);
+  const std::string weights = gmlp::read_text(run + "/checkpoints/last/model.safetensors");
+  std::filesystem::create_directory_symlink(run, scratch / "link");
+  for (const std::string& init :
+       {run + "/checkpoints/last", scratch / "link/checkpoints/last/model.safetensors"}) {
+    REQUIRE_THROWS_WITH(train_with(tiny_run(run, {"--overwrite", "--init", init})),
+                        Catch::Matchers::Contains("starts from " + init));
+    REQUIRE(gmlp::read_text(run + "/checkpoints/last/model.safetensors") == weights);
+  }
+  REQUIRE(train_with(tiny_run(scratch / "other", {"--max-steps", "1", "--overwrite", "--init",
+                                                  run + "/checkpoints/last"})) == 0);
+}
+
+TEST_CASE("options that a resume may not change are refused by name") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  REQUIRE(train_with(tiny_run(run, kEverything), stop_at(2)) == 128 + SIGTERM);
+  REQUIRE_THROWS_WITH(gmlp::parse_train({"--resume", run, "--lr", "0.1"}),
+                      Catch::Matchers::Contains("--lr"));
+  std::string config = gmlp::read_text(run + "/config.toml");
+  config.replace(config.find("smoothing=0.1"), 13, "smoothing=0.2");
+  gmlp::write_file_atomic(run + "/config.toml", config);
+  REQUIRE_THROWS_WITH(train_with({"--resume", run}), Catch::Matchers::Contains("smoothing"));
+}
+
+TEST_CASE("the resolved configuration reads back as itself") {
+  const TemporaryFolder scratch;
+  const std::optional<gmlp::TrainCommand> first =
+      gmlp::parse_train(tiny_run(scratch / "run", {"--opt-betas", "0.8", "0.95"}));
+  gmlp::write_file_atomic(scratch / "config.toml", first->config);
+  const std::optional<gmlp::TrainCommand> second =
+      gmlp::parse_train({"--config", scratch / "config.toml"});
+  REQUIRE(second->config == first->config);
+  REQUIRE(second->options.opt_betas == std::vector<double>{0.8, 0.95});
+  REQUIRE(second->options.quiet);
+}
+
+TEST_CASE("a configuration's comments end no value in quotes") {
+  const TemporaryFolder scratch;
+  const auto out_of = [&](const std::string& line) {
+    gmlp::write_file_atomic(scratch / "config.toml", "# first\ndata=\"shapes\"\n" + line +
+                                                         "\nmodel=gmlp_nano_32  # small\n");
+    const auto command = gmlp::parse_train({"--config", scratch / "config.toml"});
+    REQUIRE(command->options.model == "gmlp_nano_32");
+    return command->options.out;
+  };
+  CHECK(out_of("out=\"a#b\" # c") == "a#b");
+  CHECK(out_of("out = 'say \"#\"'#") == "say \"#\"");
+  CHECK(out_of("out=it's # \"not\" this") == "it's");
+  CHECK(out_of("out=\"[x, y] it's\"") == "[x, y] it's");
+}
