@@ -14,6 +14,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/softmax.h"
 #include "kernels/reference/matrix.h"
 #include "kernels/reference/reference.h"
 
@@ -124,8 +125,7 @@ class CachedAttention {
       }
       // j = 0..t of the bias is a run of it that ends at distance 0.
       if (relpos_ != nullptr) s += row(relpos_ + h * (2 * tokens_ - 1) + tokens_ - 1 - t, t + 1);
-      s.array() = (s.array() - s.maxCoeff()).exp();
-      s /= s.sum();
+      softmax(s.data(), s.data(), t + 1);
       y.segment(h * a, a).noalias() = s * values_.block(0, h * a, t + 1, a);
     }
     return y;

@@ -4,10 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include <fmt/format.h>
 
@@ -19,6 +16,7 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
+#include "core/softmax.h"
 
 namespace gmlp {
 
@@ -41,15 +39,14 @@ std::vector<Guess> best_guesses(const Tensor& logits, int64_t row, const Tokeniz
                                 int64_t topk) {
   const int64_t vocab = logits.shape().cols();
   std::vector<Guess> guesses;
-  double highest = -std::numeric_limits<double>::infinity();
+  std::vector<double> p;
   for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
     if (id == tokenizer.special().mask) continue;
-    guesses.push_back({id, logits.at(row * vocab + id)});
-    highest = std::max(highest, guesses.back().probability);
+    guesses.push_back({id, 0});
+    p.push_back(logits.at(row * vocab + id));
   }
-  double sum = 0;
-  for (Guess& guess : guesses) sum += guess.probability = std::exp(guess.probability - highest);
-  for (Guess& guess : guesses) guess.probability /= sum;
+  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
+  for (size_t i = 0; i < p.size(); ++i) guesses[i].probability = p[i];
   std::stable_sort(guesses.begin(), guesses.end(),
                    [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
   guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));

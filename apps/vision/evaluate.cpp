@@ -1,7 +1,6 @@
 #include "apps/vision/evaluate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include <fmt/ranges.h>
@@ -9,28 +8,33 @@
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/json.h"
+#include "core/softmax.h"
 #include "data/vision/loader.h"
 
 namespace gmlp {
 
 namespace {
 
+std::vector<double> row_values(const Tensor& logits, int64_t row) {
+  std::vector<double> values(static_cast<size_t>(logits.shape().cols()));
+  for (size_t c = 0; c < values.size(); ++c) {
+    values[c] = logits.at(row * logits.shape().cols() + static_cast<int64_t>(c));
+  }
+  return values;
+}
+
 /// Adds row `row`'s loss and hits to `sums`; percentages are made of them at the end.
 void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
-  const int64_t classes = logits.shape().cols();
-  const int64_t first = row * classes;
-  const double own = logits.at(first + label);
-  double highest = logits.at(first);
+  const std::vector<double> z = row_values(logits, row);
+  const int64_t classes = static_cast<int64_t>(z.size());
+  const double own = z[static_cast<size_t>(label)];
   int64_t above = 0;  // classes ranked before the label; ties go to the lower index
   for (int64_t c = 0; c < classes; ++c) {
-    const double value = logits.at(first + c);
-    highest = std::max(highest, value);
+    const double value = z[static_cast<size_t>(c)];
     // A NaN ranks before everything: a broken model must not look right.
     if (!(value < own || (value == own && c >= label))) ++above;
   }
-  double sum = 0;
-  for (int64_t c = 0; c < classes; ++c) sum += std::exp(logits.at(first + c) - highest);
-  sums.loss += std::log(sum) + highest - own;
+  sums.loss += log_sum_exp(z.data(), classes) - own;
   if (above == 0) sums.metric += 1;
   if (above < 5) sums.top5 += 1;
   ++sums.samples;
@@ -53,13 +57,8 @@ Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionO
 }
 
 std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
-  const int64_t classes = logits.shape().cols();
-  std::vector<double> p(static_cast<size_t>(classes));
-  for (int64_t c = 0; c < classes; ++c) p[static_cast<size_t>(c)] = logits.at(row * classes + c);
-  const double highest = *std::max_element(p.begin(), p.end());
-  for (double& value : p) value = std::exp(value - highest);
-  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
-  for (double& value : p) value /= sum;
+  std::vector<double> p = row_values(logits, row);
+  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
   return p;
 }
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "apps/cli/signals.h"
+#include "core/softmax.h"
 
 namespace gmlp {
 
@@ -14,11 +14,9 @@ namespace {
 /// -log softmax(values)[target] of every `step`-th logit from `first` on.
 double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t step,
                         int64_t target) {
-  double highest = logits[first];
-  for (size_t i = first; i < logits.size(); i += step) highest = std::max(highest, logits[i]);
-  double sum = 0;
-  for (size_t i = first; i < logits.size(); i += step) sum += std::exp(logits[i] - highest);
-  return std::log(sum) + highest - logits[first + step * static_cast<size_t>(target)];
+  std::vector<double> z;
+  for (size_t i = first; i < logits.size(); i += step) z.push_back(logits[i]);
+  return log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[static_cast<size_t>(target)];
 }
 
 /// Whether no other class is as likely; ties go to the lower one, and a NaN is never right.
@@ -96,10 +94,7 @@ bool for_each_row(const TaskModel& model, const TaskRows& rows,
 
 std::vector<double> probabilities(const std::vector<double>& logits) {
   std::vector<double> p = logits;
-  const double highest = *std::max_element(p.begin(), p.end());
-  for (double& value : p) value = std::exp(value - highest);
-  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
-  for (double& value : p) value /= sum;
+  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
   return p;
 }
 
