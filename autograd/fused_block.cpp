@@ -18,43 +18,35 @@ const float* value(const Parameter* parameter) {
   return parameter->value.data<float>();
 }
 
-BlockWeights<const float> weights_of(const FusedBlockParameters& p, const float* spatial) {
-  return {value(p.norm_weight),
-          value(p.norm_bias),
-          value(p.fc1_weight),
-          value(p.fc1_bias),
-          value(p.gate_norm_weight),
-          value(p.gate_norm_bias),
-          spatial,
-          value(p.spatial_bias),
-          value(p.fc2_weight),
-          value(p.fc2_bias)};
+/// The values of all parameters, with the dense W in place of the stored one.
+BlockWeights<const float*> weights_of(const FusedBlockParameters& p, const float* spatial) {
+  BlockWeights<const float*> weights{};
+  for_each_weight([](const char*, const float*& to, const Parameter* from) { to = value(from); },
+                  weights, p.weights);
+  weights.spatial_weight = spatial;
+  return weights;
 }
 
-BlockWeights<float> gradients_of(const FusedBlockParameters& p, float* spatial) {
-  return {grad(p.norm_weight),
-          grad(p.norm_bias),
-          grad(p.fc1_weight),
-          grad(p.fc1_bias),
-          grad(p.gate_norm_weight),
-          grad(p.gate_norm_bias),
-          spatial,
-          grad(p.spatial_bias),
-          grad(p.fc2_weight),
-          grad(p.fc2_bias)};
+/// Their gradients, with that of the dense W.
+BlockWeights<float*> gradients_of(const FusedBlockParameters& p, float* spatial) {
+  BlockWeights<float*> gradients{};
+  for_each_weight([](const char*, float*& to, const Parameter* from) { to = grad(from); },
+                  gradients, p.weights);
+  gradients.spatial_weight = spatial;
+  return gradients;
 }
 
 /// Whether the stored spatial weight is not the dense W itself.
 bool is_structured(const FusedBlockParameters& p) {
-  return p.causal || p.spatial_weight->value.shape().rank() == 1;
+  return p.causal || p.weights.spatial_weight->value.shape().rank() == 1;
 }
 
 /// The dense W, made on the arena when the stored one is Toeplitz or causal.
 Tensor dense_spatial(Tape& tape, const FusedBlockParameters& p, int64_t tokens) {
-  if (!is_structured(p)) return p.spatial_weight->value;
+  if (!is_structured(p)) return p.weights.spatial_weight->value;
   Tensor dense = tape.scratch(DType::kF32, {tokens, tokens});
-  reference::spatial_weight_expand(dense.data<float>(), value(p.spatial_weight), tokens,
-                                   p.spatial_weight->value.shape().rank() == 1, p.causal);
+  reference::spatial_weight_expand(dense.data<float>(), value(p.weights.spatial_weight), tokens,
+                                   p.weights.spatial_weight->value.shape().rank() == 1, p.causal);
   return dense;
 }
 
@@ -123,7 +115,7 @@ void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tenso
     saved = allocate_saved(tape, call.shape, call.width);
     forward(tape, call, tape.scratch(DType::kF32, dx.shape()).data<float>(), saved);
   }
-  Tensor dspatial = p.spatial_weight->grad;
+  Tensor dspatial = p.weights.spatial_weight->grad;
   if (is_structured(p)) {
     dspatial = tape.scratch(DType::kF32, call.spatial.shape());
     dspatial.fill(0);
@@ -138,8 +130,8 @@ void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tenso
                          weights_of(p, call.spatial.data<float>()), workspace, call.shape);
   if (is_structured(p)) {
     reference::spatial_weight_expand_backward(
-        grad(p.spatial_weight), dspatial.data<float>(), call.shape.tokens,
-        p.spatial_weight->value.shape().rank() == 1, p.causal);
+        grad(p.weights.spatial_weight), dspatial.data<float>(), call.shape.tokens,
+        p.weights.spatial_weight->value.shape().rank() == 1, p.causal);
   }
   tape.arena().rewind(mark);
   tape.accumulate_grad(call.x, dx, true);
@@ -151,17 +143,17 @@ void backward(Tape& tape, const Call& call, fused::BlockSaved saved, const Tenso
 Var fused_block(Tape& tape, Var x, const FusedBlockParameters& p,
                 const std::vector<double>& drop_scales, Var gate_extra) {
   const Shape s = tape.value(x).shape();
-  Call call{p, x, gate_extra, {}, {}, {}, p.gate_norm_weight->value.elements()};
+  Call call{p, x, gate_extra, {}, {}, {}, p.weights.gate_norm_weight->value.elements()};
   call.shape = {s[0],
                 s[1],
                 s[2],
-                p.fc1_bias->value.elements(),
+                p.weights.fc1_bias->value.elements(),
                 static_cast<float>(p.norm_eps),
                 static_cast<float>(p.gate_eps),
                 p.gate,
                 p.causal,
                 tape.compute().precision};
-  require(p.spatial_bias->value.elements() == s[1], "fused_block: tokens do not match");
+  require(p.weights.spatial_bias->value.elements() == s[1], "fused_block: tokens do not match");
   require(call.shape.precision == fused::Precision::kF32 || fused::bf16_fits(s[2], call.width),
           "fused_block: odd widths in bf16");
   if (!drop_scales.empty()) {

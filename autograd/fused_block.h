@@ -16,18 +16,9 @@ struct PackedBlock {
   fused::Precision precision = fused::Precision::kF32;
 };
 
-/// The block's ten parameters, named as in kernels/kernels.h.
+/// The block's parameters and constants.
 struct FusedBlockParameters {
-  Parameter* norm_weight;
-  Parameter* norm_bias;
-  Parameter* fc1_weight;
-  Parameter* fc1_bias;
-  Parameter* gate_norm_weight;
-  Parameter* gate_norm_bias;
-  Parameter* spatial_weight;  // (N, N), or (2N-1) Toeplitz
-  Parameter* spatial_bias;
-  Parameter* fc2_weight;
-  Parameter* fc2_bias;
+  fused::BlockWeights<Parameter*> weights;  // the spatial one (N, N), or (2N-1) if Toeplitz
   double norm_eps;
   double gate_eps;
   Gate gate;

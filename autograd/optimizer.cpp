@@ -34,15 +34,16 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
     return;
   }
   const auto single = [](double x) { return static_cast<float>(x); };
-  const fused::AdamWFactors factors{single(1 - step.lr * step.weight_decay),
-                                    single(step.beta1),
-                                    single(1 - step.beta1),
-                                    single(step.beta2),
-                                    single(1 - step.beta2),
-                                    single(step.lr / step.correction1),
-                                    single(1 / std::sqrt(step.correction2)),
-                                    single(step.eps),
-                                    single(step.grad_scale)};
+  const fused::AdamWFactors factors{
+      .decay_factor = single(1 - step.lr * step.weight_decay),
+      .beta1 = single(step.beta1),
+      .one_minus_beta1 = single(1 - step.beta1),
+      .beta2 = single(step.beta2),
+      .one_minus_beta2 = single(1 - step.beta2),
+      .step_size = single(step.lr / step.correction1),
+      .inv_sqrt_bias_correction2 = single(1 / std::sqrt(step.correction2)),
+      .eps = single(step.eps),
+      .grad_scale = single(step.grad_scale)};
   fused::kernels().adamw_update(parameter.value.data<float>(), m.data<float>(), v.data<float>(),
                                 parameter.grad.data<float>(), n, factors);
 }

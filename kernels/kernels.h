@@ -53,20 +53,38 @@ struct BlockShape {
 };
 bool bf16_fits(int64_t d_model, int64_t gate_width);
 
-/// The block's weights; the spatial one dense (N, N). The same struct holds their gradients.
-template <typename T>
+/// One value per parameter of a block: Field is a pointer to its weights, a pointer to their
+/// gradients, a size, or whatever else a caller keeps per parameter. W is dense, (N, N).
+template <typename Field>
 struct BlockWeights {
-  T* norm_weight;       // (D)
-  T* norm_bias;         // (D)
-  T* fc1_weight;        // (F, D)
-  T* fc1_bias;          // (F)
-  T* gate_norm_weight;  // (E)
-  T* gate_norm_bias;    // (E)
-  T* spatial_weight;    // (N, N)
-  T* spatial_bias;      // (N)
-  T* fc2_weight;        // (D, E)
-  T* fc2_bias;          // (D)
+  Field norm_weight;       // (D)
+  Field norm_bias;         // (D)
+  Field fc1_weight;        // (F, D)
+  Field fc1_bias;          // (F)
+  Field gate_norm_weight;  // (E)
+  Field gate_norm_bias;    // (E)
+  Field spatial_weight;    // (N, N)
+  Field spatial_bias;      // (N)
+  Field fc2_weight;        // (D, E)
+  Field fc2_bias;          // (D)
 };
+
+/// Calls visit(name, fields...) for each of the ten parameters, with that field of every one of
+/// `blocks`. Names are timm's, and their order is that of a checkpoint.
+template <typename Visit, typename... Blocks>
+__attribute__((always_inline)) static inline void for_each_weight(const Visit& visit,
+                                                                  Blocks&&... blocks) {
+  visit("norm.weight", blocks.norm_weight...);
+  visit("norm.bias", blocks.norm_bias...);
+  visit("mlp_channels.fc1.weight", blocks.fc1_weight...);
+  visit("mlp_channels.fc1.bias", blocks.fc1_bias...);
+  visit("mlp_channels.gate.norm.weight", blocks.gate_norm_weight...);
+  visit("mlp_channels.gate.norm.bias", blocks.gate_norm_bias...);
+  visit("mlp_channels.gate.proj.weight", blocks.spatial_weight...);
+  visit("mlp_channels.gate.proj.bias", blocks.spatial_bias...);
+  visit("mlp_channels.fc2.weight", blocks.fc2_weight...);
+  visit("mlp_channels.fc2.bias", blocks.fc2_bias...);
+}
 
 /// What the forward keeps for the backward, beside the block's input. h and t are in `precision`.
 struct BlockSaved {
@@ -100,7 +118,7 @@ struct AdamWFactors {
   float one_minus_beta1;  // 1 - beta1
   float beta2;
   float one_minus_beta2;
-  float rate;                       // lr / (1 - beta1^t)
+  float step_size;                  // lr / (1 - beta1^t)
   float inv_sqrt_bias_correction2;  // 1 / sqrt(1 - beta2^t)
   float eps;
   float grad_scale;
@@ -124,10 +142,10 @@ struct Kernels {
   int64_t (*block_packed)(const BlockShape& shape);     // bytes of BlockData::packed
   /// `saved` may be all nullptr: then nothing is kept.
   void (*block_forward)(const BlockData& data, const BlockSaved& saved,
-                        const BlockWeights<const float>& weights, void* workspace,
+                        const BlockWeights<const float*>& weights, void* workspace,
                         const BlockShape& shape);
-  void (*block_backward)(const BlockData& data, const BlockWeights<float>& gradients,
-                         const BlockSaved& saved, const BlockWeights<const float>& weights,
+  void (*block_backward)(const BlockData& data, const BlockWeights<float*>& gradients,
+                         const BlockSaved& saved, const BlockWeights<const float*>& weights,
                          void* workspace, const BlockShape& shape);
   /// One step of one tensor; its gradient is zeroed on the way.
   void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
@@ -154,7 +172,7 @@ struct Kernels {
   /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens, z in
   /// what products take. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes
   /// longer. A first call with z = nullptr packs the weight.
-  void (*norm_fc1_gelu)(void* z, const float* x, const BlockWeights<const float>& weights,
+  void (*norm_fc1_gelu)(void* z, const float* x, const BlockWeights<const float*>& weights,
                         void* workspace, const BlockShape& shape);
   int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
   /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed. In bf16

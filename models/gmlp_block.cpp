@@ -122,9 +122,13 @@ Var GmlpBlock::tiny_attention(Tape& tape, Var x) {
 
 Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) {
   const FusedBlockParameters parameters{
-      &norm_weight_,    &norm_bias_,      &fc1_weight_,   &fc1_bias_,     &gate_norm_weight_,
-      &gate_norm_bias_, &spatial_weight_, &spatial_bias_, &fc2_weight_,   &fc2_bias_,
-      config_.norm_eps, config_.gate_eps, config_.gate,   config_.causal, &packed_};
+      .weights = {&norm_weight_, &norm_bias_, &fc1_weight_, &fc1_bias_, &gate_norm_weight_,
+                  &gate_norm_bias_, &spatial_weight_, &spatial_bias_, &fc2_weight_, &fc2_bias_},
+      .norm_eps = config_.norm_eps,
+      .gate_eps = config_.gate_eps,
+      .gate = config_.gate,
+      .causal = config_.causal,
+      .packed = &packed_};
   Var extra;  // the tiny attention reads the normalised x, which the block keeps to itself
   if (config_.d_attn > 0) {
     extra = tiny_attention(tape, layernorm(tape, x, norm_weight_, norm_bias_, config_.norm_eps));

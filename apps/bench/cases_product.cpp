@@ -148,7 +148,7 @@ class ChannelIn {
   static constexpr int64_t kPad = 64;      // more than the rows of z are apart
 
   void call(void* z) {
-    fused::BlockWeights<const float> weights{};
+    fused::BlockWeights<const float*> weights{};
     weights.norm_weight = ones_.data<float>();
     weights.norm_bias = zeros_.data<float>();
     weights.fc1_weight = weight_.data<float>();

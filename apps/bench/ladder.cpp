@@ -149,7 +149,7 @@ Rung fused_rung(const Stage& s, const char* name, const ladder::Rungs& rungs) {
   shape.d_ffn = kOut;
   shape.norm_eps = kEps;
   shape.gate_eps = kEps;
-  fused::BlockWeights<const float> weights{};
+  fused::BlockWeights<const float*> weights{};
   weights.norm_weight = s.gamma.data<float>();
   weights.norm_bias = s.beta.data<float>();
   weights.fc1_weight = s.weight.data<float>();

@@ -18,7 +18,7 @@ void adamw_update(float* weight, float* m, float* v, float* grad, int64_t n,
       const F32x16 v_new = fma(load(v + i, count), set1(f.beta2), g * g * set1(f.one_minus_beta2));
       const F32x16 root = fma(sqrt(v_new), set1(f.inv_sqrt_bias_correction2), set1(f.eps));
       const F32x16 shrunk = load(weight + i, count) * set1(f.decay_factor);
-      store(weight + i, shrunk - set1(f.rate) * m_new / root, count);
+      store(weight + i, shrunk - set1(f.step_size) * m_new / root, count);
       store(m + i, m_new, count);
       store(v + i, v_new, count);
       store(grad + i, zero(), count);

@@ -52,19 +52,19 @@ ForwardRoom<T> allocate_forward(WorkspaceAllocator& packed, WorkspaceAllocator& 
 
 template <typename T>
 struct BackwardRoom {
-  PackedB w1;                      // W1 (F,D)
-  PackedB w2;                      // W2 (D,E)
-  Tiles<T> w_transposed;           // Wᵀ (N,N)
-  T* dh;                           // (R,F)
-  T* dt;                           // (R,E)
-  T* v_hat;                        // (R,E)
-  T* dv_hat;                       // (R,E)
-  T* dr;                           // (R,D)
-  float* dx_hat;                   // (R,D)
-  float* packed;                   // the widest packed B of any step
-  float* a_room;                   // packed tiles of a transposed A
-  float* partials;                 // norm gradients of row blocks
-  BlockWeights<float> grad_first;  // weight gradients of the chunks' first halves (chunk.h)
+  PackedB w1;                       // W1 (F,D)
+  PackedB w2;                       // W2 (D,E)
+  Tiles<T> w_transposed;            // Wᵀ (N,N)
+  T* dh;                            // (R,F)
+  T* dt;                            // (R,E)
+  T* v_hat;                         // (R,E)
+  T* dv_hat;                        // (R,E)
+  T* dr;                            // (R,D)
+  float* dx_hat;                    // (R,D)
+  float* packed;                    // the widest packed B of any step
+  float* a_room;                    // packed tiles of a transposed A
+  float* partials;                  // norm gradients of row blocks
+  BlockWeights<float*> grad_first;  // weight gradients of the chunks' first halves (chunk.h)
 };
 
 template <typename T>
@@ -155,7 +155,7 @@ void put_stats(Chunk<S>& chunk, float* stats) {
 }
 
 template <typename T, typename S>
-void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float>& w,
+void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float*>& w,
              void* workspace, const BlockShape& s) {
   WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
   WorkspaceAllocator packed{static_cast<char*>(data.packed), 0};
@@ -182,37 +182,30 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   }
 }
 
-/// Calls body(grad, grad_first, count) for each sixteen numbers of the gradients that chunks halve,
-/// on all threads.
+/// Calls body(grad, partial, count) for each sixteen numbers of the gradients that have a partial
+/// sum, on all threads.
 template <typename Body>
-void each_halved(const BlockWeights<float>& grad, const BlockWeights<float>& grad_first,
-                 const BlockShape& s, const Body& body) {
-  const struct {
-    float* grad;
-    float* grad_first;
-    int64_t count;
-  } arrays[] = {{grad.fc1_weight, grad_first.fc1_weight, s.d_ffn * s.d_model},
-                {grad.fc1_bias, grad_first.fc1_bias, s.d_ffn},
-                {grad.spatial_weight, grad_first.spatial_weight, s.tokens * s.tokens},
-                {grad.spatial_bias, grad_first.spatial_bias, s.tokens},
-                {grad.fc2_weight, grad_first.fc2_weight, s.d_model * gate_width(s)},
-                {grad.fc2_bias, grad_first.fc2_bias, s.d_model}};
+void each_partial(const BlockWeights<float*>& grad, const BlockWeights<float*>& partial_grad,
+                  const BlockShape& shape, const Body& body) {
   constexpr int64_t kShares = 16;
-  parallel_tasks(kShares, [&](const TaskSlot& turn) {
-    for (const auto& array : arrays) {
-      const int64_t vectors = ceil_div(array.count, kLanes);
-      const int64_t begin = vectors * turn.task / kShares * kLanes;
-      const int64_t end = min(vectors * (turn.task + 1) / kShares * kLanes, array.count);
-      for (int64_t i = begin; i < end; i += kLanes) {
-        body(array.grad + i, array.grad_first + i, min(kLanes, end - i));
-      }
-    }
+  parallel_tasks(kShares, [&](const TaskSlot& slot) {
+    for_each_weight(
+        [&](const char* /*name*/, float* sum, float* partial, int64_t size) {
+          if (partial == nullptr) return;
+          const int64_t vectors = ceil_div(size, kLanes);
+          const int64_t begin = vectors * slot.task / kShares * kLanes;
+          const int64_t end = min(vectors * (slot.task + 1) / kShares * kLanes, size);
+          for (int64_t i = begin; i < end; i += kLanes) {
+            body(sum + i, partial + i, min(kLanes, end - i));
+          }
+        },
+        grad, partial_grad, weight_sizes(shape));
   });
 }
 
 template <typename T, typename S>
-void backward(const BlockData& data, const BlockWeights<float>& grad, const BlockSaved& saved,
-              const BlockWeights<const float>& w, void* workspace, const BlockShape& s) {
+void backward(const BlockData& data, const BlockWeights<float*>& grad, const BlockSaved& saved,
+              const BlockWeights<const float*>& w, void* workspace, const BlockShape& s) {
   WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
   const BackwardRoom<T> room = allocate_backward<T>(carver, s);
   T* dr = room.dr;
@@ -222,8 +215,8 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
   profile_mark("backward pack weights");
   const bool halved = chunk_samples(s) > 1 || row_blocks(s.tokens) > 1;
   if (halved) {
-    each_halved(grad, room.grad_first, s,
-                [](float*, float* first, int64_t count) { store(first, zero(), count); });
+    each_partial(grad, room.grad_first, s,
+                 [](float*, float* first, int64_t count) { store(first, zero(), count); });
     profile_mark("backward halves of dW");
   }
   for (int64_t sample = 0; sample < s.batch; sample += chunk_samples(s)) {
@@ -245,7 +238,7 @@ void backward(const BlockData& data, const BlockWeights<float>& grad, const Bloc
     profile_mark("backward norm_fc1_gelu");
   }
   if (halved) {
-    each_halved(grad, room.grad_first, s, [](float* sum, const float* first, int64_t count) {
+    each_partial(grad, room.grad_first, s, [](float* sum, const float* first, int64_t count) {
       store(sum, load(sum, count) + load(first, count), count);
     });
     profile_mark("backward halves of dW");
@@ -265,7 +258,8 @@ int64_t block_packed(const BlockShape& s) {
 }
 
 void block_forward(const BlockData& data, const BlockSaved& saved,
-                   const BlockWeights<const float>& weights, void* workspace, const BlockShape& s) {
+                   const BlockWeights<const float*>& weights, void* workspace,
+                   const BlockShape& s) {
   if (s.precision == Precision::kBf16) {
     forward<Bf16Operand, Bf16>(data, saved, weights, workspace, s);
   } else {
@@ -273,8 +267,8 @@ void block_forward(const BlockData& data, const BlockSaved& saved,
   }
 }
 
-void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
-                    const BlockSaved& saved, const BlockWeights<const float>& weights,
+void block_backward(const BlockData& data, const BlockWeights<float*>& gradients,
+                    const BlockSaved& saved, const BlockWeights<const float*>& weights,
                     void* workspace, const BlockShape& s) {
   if (s.precision == Precision::kBf16) {
     backward<Bf16Operand, Bf16>(data, gradients, saved, weights, workspace, s);
@@ -283,7 +277,7 @@ void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
   }
 }
 
-void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float>& weights,
+void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float*>& weights,
                    void* workspace, const BlockShape& s) {
   const auto run = [&](auto operand, auto saved) {
     using T = decltype(operand);

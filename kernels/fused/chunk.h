@@ -18,6 +18,22 @@ GMLP_INLINE int64_t gate_width(const BlockShape& s) {
   return s.gate == Gate::kSplit ? s.d_ffn / 2 : s.d_ffn;
 }
 
+/// Numbers in each of the block's parameters.
+GMLP_INLINE BlockWeights<int64_t> weight_sizes(const BlockShape& shape) {
+  const int64_t d = shape.d_model;
+  const int64_t width = gate_width(shape);
+  return {.norm_weight = d,
+          .norm_bias = d,
+          .fc1_weight = shape.d_ffn * d,
+          .fc1_bias = shape.d_ffn,
+          .gate_norm_weight = width,
+          .gate_norm_bias = width,
+          .spatial_weight = shape.tokens * shape.tokens,
+          .spatial_bias = shape.tokens,
+          .fc2_weight = d * width,
+          .fc2_bias = d};
+}
+
 GMLP_INLINE int64_t chunk_samples(const BlockShape& s) {
   constexpr int64_t kBf16Size = sizeof(Bf16Operand);
   const int64_t size = s.precision == Precision::kBf16 ? kBf16Size : 4;

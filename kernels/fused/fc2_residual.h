@@ -18,7 +18,7 @@ namespace gmlp::fused::GMLP_ISA {
 
 template <typename T, typename S>
 GMLP_INLINE void fc2_residual_forward(const Chunk<S>& chunk, const T* gated, const PackedB& w2,
-                                      const BlockWeights<const float>& w, const BlockShape& s) {
+                                      const BlockWeights<const float*>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
   parallel_tasks(row_blocks(chunk.rows), [&](const TaskSlot& turn) {
     const int64_t block = turn.task;
@@ -63,8 +63,8 @@ GMLP_INLINE GateGradients gate_backward(Gate gate, F32x16 ds, F32x16 g, F32x16 h
 /// Writes dh[:, :E], dt (R,E) and, as room for dW2, `gated` (R,E) in panels and `dr` (R,D).
 template <typename T, typename S>
 GMLP_INLINE void fc2_residual_backward(T* dh, T* dt, const Chunk<S>& chunk, const HalvedB& gated,
-                                       T* dr, const PackedB& w2, const BlockWeights<const float>& w,
-                                       const BlockShape& s) {
+                                       T* dr, const PackedB& w2,
+                                       const BlockWeights<const float*>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
   const int64_t d_stride = stride_of<T>(d);
   const int64_t width = gate_width(s);
@@ -123,8 +123,8 @@ GMLP_INLINE void fc2_residual_backward(T* dh, T* dt, const Chunk<S>& chunk, cons
 
 /// dW2 and db2: of the chunk's first half into `grad_first`, of the second into `grad`.
 template <typename T, typename S>
-GMLP_INLINE void fc2_residual_weight(const BlockWeights<float>& grad,
-                                     const BlockWeights<float>& grad_first, const Chunk<S>& chunk,
+GMLP_INLINE void fc2_residual_weight(const BlockWeights<float*>& grad,
+                                     const BlockWeights<float*>& grad_first, const Chunk<S>& chunk,
                                      const HalvedB& gated, const T* dr, float* a_room,
                                      const BlockShape& s) {
   halved_weight(

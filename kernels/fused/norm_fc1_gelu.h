@@ -21,7 +21,7 @@ namespace gmlp::fused::GMLP_ISA {
 template <typename T, typename S>
 GMLP_INLINE void norm_fc1_gelu_rows(T* z, const Chunk<S>& chunk, T* x_hat, const float* next,
                                     const float* next_end, const PackedB& w1,
-                                    const BlockWeights<const float>& w, const BlockShape& s,
+                                    const BlockWeights<const float*>& w, const BlockShape& s,
                                     int64_t r0, int64_t rows) {
   const int64_t d = s.d_model;
   const int64_t f = s.d_ffn;
@@ -56,7 +56,7 @@ GMLP_INLINE void norm_fc1_gelu_rows(T* z, const Chunk<S>& chunk, T* x_hat, const
 
 template <typename T, typename S>
 GMLP_INLINE void norm_fc1_gelu_forward(T* z, const Chunk<S>& chunk, T* x_hat, const PackedB& w1,
-                                       const BlockWeights<const float>& w, const BlockShape& s) {
+                                       const BlockWeights<const float*>& w, const BlockShape& s) {
   parallel_tasks(row_blocks(chunk.rows), [&](const TaskSlot& turn) {
     const int64_t r0 = turn.task * kMC;
     const int64_t next0 = min(turn.next * kMC, chunk.rows);
@@ -70,10 +70,10 @@ GMLP_INLINE void norm_fc1_gelu_forward(T* z, const Chunk<S>& chunk, T* x_hat, co
 /// dW1 and db1: of the chunk's first half into `grad_first`, of the second into `grad`. `packed`
 /// and `a_room` are room.
 template <typename T, typename S>
-GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float>& grad,
-                                      const BlockWeights<float>& grad_first, const T* dh,
+GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float*>& grad,
+                                      const BlockWeights<float*>& grad_first, const T* dh,
                                       const Chunk<S>& chunk, float* packed, float* a_room,
-                                      const BlockWeights<const float>& w, const BlockShape& s) {
+                                      const BlockWeights<const float*>& w, const BlockShape& s) {
   const int64_t d = s.d_model;
   const HalvedB b = halved_b<T>(packed, chunk.rows, d);
   // x̂ again, where the GEMM wants its B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
@@ -97,9 +97,9 @@ GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float>& grad,
 
 /// Undoes (2), then (1). `dx_hat` (R,D) is room; `partials` holds 2 D floats a row block.
 template <typename T, typename S>
-GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float>& grad, const T* dh,
+GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad, const T* dh,
                                         const Chunk<S>& chunk, float* dx_hat, float* partials,
-                                        const PackedB& w1, const BlockWeights<const float>& w,
+                                        const PackedB& w1, const BlockWeights<const float*>& w,
                                         const BlockShape& s) {
   const int64_t d = s.d_model;
   parallel_tasks(row_blocks(chunk.rows), [&](const TaskSlot& turn) {

@@ -96,7 +96,7 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
 /// w_token is W (N,N) in tiles.
 template <typename T, typename S>
 GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<S>& chunk, float* packed,
-                                      const Tiles<T>& w_token, const BlockWeights<const float>& w,
+                                      const Tiles<T>& w_token, const BlockWeights<const float*>& w,
                                       const BlockShape& s) {
   const int64_t n = s.tokens;
   const int64_t width = gate_width(s);
@@ -172,7 +172,7 @@ GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<S>& 
 template <typename T, typename S>
 GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const S* h,
                                         RowStats stats, float* dgamma, float* dbeta, float* room,
-                                        const BlockWeights<const float>& w, const BlockShape& s) {
+                                        const BlockWeights<const float*>& w, const BlockShape& s) {
   const Gate gate = s.gate;
   const int64_t width = gate_width(s);
   float* v = room;
@@ -204,9 +204,9 @@ GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const 
 /// Undoes (1) and the GELU: dh[:, F-E:] from dv̂; v̂ (R,E) is filled on the way. `partials` holds
 /// 4 E floats a row block.
 template <typename T, typename S>
-GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v_hat,
+GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float*>& grad, T* v_hat,
                                     const T* dv_hat, const Chunk<S>& chunk, float* partials,
-                                    const BlockWeights<const float>& w, const BlockShape& s) {
+                                    const BlockWeights<const float*>& w, const BlockShape& s) {
   const int64_t width = gate_width(s);
   const int64_t e_stride = stride_of<T>(width);
   const int64_t f_stride = stride_of<T>(s.d_ffn);
@@ -230,8 +230,8 @@ GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float>& grad, T* v
 /// dW += dt v̂ᵀ over the samples in order, and db: the first half of them into `grad_first`, the
 /// others into `grad`. `packed` holds the panels of every sample.
 template <typename T, typename S>
-GMLP_INLINE void spatial_backward_weight(const BlockWeights<float>& grad,
-                                         const BlockWeights<float>& grad_first, const T* dt,
+GMLP_INLINE void spatial_backward_weight(const BlockWeights<float*>& grad,
+                                         const BlockWeights<float*>& grad_first, const T* dt,
                                          const T* v_hat, const Chunk<S>& chunk, float* packed,
                                          const BlockShape& s) {
   const int64_t n = s.tokens;

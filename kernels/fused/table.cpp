@@ -139,27 +139,27 @@ double bf16_burst(int64_t iterations) {
 }  // namespace
 
 const Kernels& table() {
-  static constexpr Kernels kTable{kIsaName,
-                                  Operand<Bf16Operand>::kPerWord == 2,
-                                  linear_workspace,
-                                  linear_forward,
-                                  linear_backward,
-                                  block_workspace,
-                                  block_packed,
-                                  block_forward,
-                                  block_backward,
-                                  adamw_update,
-                                  linear_cross_entropy_workspace,
-                                  linear_cross_entropy_forward,
-                                  linear_cross_entropy_backward,
-                                  gelu_forward,
-                                  gelu_backward,
-                                  vector_exp,
-                                  norm_fc1_gelu,
-                                  gemm_workspace,
-                                  gemm,
-                                  fma_burst,
-                                  bf16_burst};
+  static constexpr Kernels kTable{.isa = kIsaName,
+                                  .multiplies_pairs = Operand<Bf16Operand>::kPerWord == 2,
+                                  .linear_workspace = linear_workspace,
+                                  .linear_forward = linear_forward,
+                                  .linear_backward = linear_backward,
+                                  .block_workspace = block_workspace,
+                                  .block_packed = block_packed,
+                                  .block_forward = block_forward,
+                                  .block_backward = block_backward,
+                                  .adamw_update = adamw_update,
+                                  .linear_cross_entropy_workspace = linear_cross_entropy_workspace,
+                                  .linear_cross_entropy_forward = linear_cross_entropy_forward,
+                                  .linear_cross_entropy_backward = linear_cross_entropy_backward,
+                                  .gelu_forward = gelu_forward,
+                                  .gelu_backward = gelu_backward,
+                                  .vector_exp = vector_exp,
+                                  .norm_fc1_gelu = norm_fc1_gelu,
+                                  .gemm_workspace = gemm_workspace,
+                                  .gemm = gemm,
+                                  .fma_burst = fma_burst,
+                                  .bf16_burst = bf16_burst};
   return kTable;
 }
 

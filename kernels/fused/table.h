@@ -1,37 +1,27 @@
 #pragma once
-// What one instruction set's object library offers; declared here once, listed in table.cpp.
+// The functions of one instruction set that table.cpp lists. Each has the type of its field in
+// Kernels, where its arguments are documented.
+
+#include <type_traits>
 
 #include "kernels/kernels.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
-int64_t linear_workspace(const LinearShape& shape);
-void linear_forward(float* y, const float* x, const float* weight, const float* bias,
-                    void* workspace, const LinearShape& shape);
-void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
-                     const float* weight, void* workspace, const LinearShape& shape);
+template <typename Field>
+using Function = std::remove_pointer_t<Field>;
 
-int64_t block_workspace(const BlockShape& shape);
-int64_t block_packed(const BlockShape& shape);
-void block_forward(const BlockData& data, const BlockSaved& saved,
-                   const BlockWeights<const float>& weights, void* workspace,
-                   const BlockShape& shape);
-void block_backward(const BlockData& data, const BlockWeights<float>& gradients,
-                    const BlockSaved& saved, const BlockWeights<const float>& weights,
-                    void* workspace, const BlockShape& shape);
-void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float>& weights,
-                   void* workspace, const BlockShape& shape);
-
-int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& shape);
-void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
-                                  const float* table, const float* bias, const int64_t* ids,
-                                  void* workspace, const LinearCrossEntropyShape& shape);
-void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float dloss,
-                                   const float* top, const float* sum, const float* x,
-                                   const float* table, const float* bias, const int64_t* ids,
-                                   void* workspace, const LinearCrossEntropyShape& shape);
-
-void adamw_update(float* weight, float* m, float* v, float* grad, int64_t n,
-                  const AdamWFactors& factors);
+Function<decltype(Kernels::linear_workspace)> linear_workspace;
+Function<decltype(Kernels::linear_forward)> linear_forward;
+Function<decltype(Kernels::linear_backward)> linear_backward;
+Function<decltype(Kernels::block_workspace)> block_workspace;
+Function<decltype(Kernels::block_packed)> block_packed;
+Function<decltype(Kernels::block_forward)> block_forward;
+Function<decltype(Kernels::block_backward)> block_backward;
+Function<decltype(Kernels::norm_fc1_gelu)> norm_fc1_gelu;
+Function<decltype(Kernels::linear_cross_entropy_workspace)> linear_cross_entropy_workspace;
+Function<decltype(Kernels::linear_cross_entropy_forward)> linear_cross_entropy_forward;
+Function<decltype(Kernels::linear_cross_entropy_backward)> linear_cross_entropy_backward;
+Function<decltype(Kernels::adamw_update)> adamw_update;
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -189,7 +189,7 @@ TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernel
   const Tensor b = random({kTokens}, 5);
   const Tensor others = random({2 * kWidth}, 6);  // biases and norms
   const float* any = others.data<float>();
-  const fused::BlockWeights<const float> weights{
+  const fused::BlockWeights<const float*> weights{
       any, any, w1.data<float>(), any, any, any, w.data<float>(), b.data<float>(), w2.data<float>(),
       any};
   for (const fused::Kernels* kernels : fused::available_kernels()) {
