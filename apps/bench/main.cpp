@@ -12,6 +12,7 @@
 
 #include "apps/bench/options.h"
 #include "apps/cli/config_file.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -52,10 +53,10 @@ constexpr Verb kVerbs[] = {
 
 void add_common_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--threads", options.threads, "How many threads; all without it")
-      ->check(CLI::Range(1, 4096));
+      ->check(integer_in(1, 4096));
   app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ...; the best without it")
       ->type_name("NAME");
-  app.add_option("--repeat", options.repeat, "How often to measure")->check(CLI::Range(1, 1000000));
+  app.add_option("--repeat", options.repeat, "How often to measure")->check(integer_in(1, 1000000));
   app.add_option("--json", options.json, "Write the numbers to FILE, too")->type_name("FILE");
 }
 
@@ -64,11 +65,11 @@ void add_model_options(CLI::App& app, BenchOptions& options) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "Samples")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(integer_in(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("--depth", options.depth, "Another number of blocks")->check(CLI::Range(1, 10000));
+  app.add_option("--depth", options.depth, "Another number of blocks")->check(integer_in(1, 10000));
   app.add_option("--vocab-size", options.vocab_size, "Another number of words, of a language model")
-      ->check(CLI::Range(1, 1 << 24));
+      ->check(integer_in(1, 1 << 24));
   app.add_option("--precision", options.precision, "f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
@@ -88,11 +89,11 @@ void add_decode_options(CLI::App& app, BenchOptions& options) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--seq-len", options.seq_len, "Tokens of the window, and to write")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 13))  // W has its square
+      ->check(integer_in(1, int64_t{1} << 13))  // W has its square
       ->capture_default_str();
-  app.add_option("--depth", options.depth, "Another number of blocks")->check(CLI::Range(1, 10000));
+  app.add_option("--depth", options.depth, "Another number of blocks")->check(integer_in(1, 10000));
   app.add_option("--vocab-size", options.vocab_size, "Another number of words")
-      ->check(CLI::Range(1, 1 << 24));
+      ->check(integer_in(1, 1 << 24));
 }
 
 /// Before minutes of measuring, not after them.

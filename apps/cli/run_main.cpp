@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/options.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -43,10 +44,11 @@ std::string message_of(const std::system_error& error) {
 
 bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  set_help_format(app);
   try {
     app.parse(arguments);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    fmt::print("{}", CLI::detail::find_and_replace(app.help(), "\n\n\n", "\n\n"));
     return false;
   } catch (const CLI::FileError&) {
     fail_config_file(app);  // --config is the only file that CLI11 opens

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/ablation_report.h"
 #include "apps/language/commands.h"
@@ -301,7 +302,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--seeds", options.seeds,
                  "Runs of each row of Table 3, with seeds --seed, --seed + 1, ...; the series by "
                  "depth has the first")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->check(integer_in(1, 1000))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "The first seed");
   app.allow_extras();

@@ -54,7 +54,7 @@ int language_eval(const std::vector<std::string>& arguments) {
   add_stored_model_options(app, options);
   app.add_option("--text", text, "UTF-8, plain or gzip'd")->required()->type_name("FILE...");
   app.add_option("--val-batches", batches, "The first N batches of 16 windows; 0: all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(integer_in());
   app.add_option("--cache-dir", corpus.cache_dir, "As pretrain's")->type_name("DIR");
   app.add_option("--json", json, "Write the result to FILE, too")->type_name("FILE");
   if (!parse_arguments(app, arguments)) return kExitSuccess;

@@ -136,8 +136,7 @@ int language_fill(const std::vector<std::string>& arguments) {
   CLI::App app("Fill in [MASK]", "gmlp-language fill");
   add_stored_model_options(app, options);
   app.add_option("TEXT", words, "A text with [MASK] in it")->required();
-  app.add_option("--topk", topk, "How many words a [MASK]")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  app.add_option("--topk", topk, "How many words a [MASK]")->check(integer_in(1, int64_t{1} << 24));
   app.add_option("--json", json, "Write the result to FILE, too")->type_name("FILE");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   set_thread_count(resolve_threads(options.threads));

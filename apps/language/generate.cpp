@@ -35,14 +35,13 @@ int language_generate(const std::vector<std::string>& arguments) {
   CLI::App app("Write text", "gmlp-language generate");
   add_stored_model(app, options);
   app.add_option("--prompt", prompt, "The text to go on from")->type_name("TEXT");
-  app.add_option("--max-tokens", most, "How many tokens to write")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  app.add_option("--max-tokens", most, "How many tokens to write")->check(integer_in(1));
   app.add_option("--temperature", sampling.temperature, "0: always the likeliest token")
-      ->check(finite_range(0.0, 1e6));
+      ->check(number_in(0.0, 1e6));
   app.add_option("--top-k", sampling.top_k, "Of the K likeliest tokens only; 0: of all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+      ->check(integer_in(0, int64_t{1} << 24));
   app.add_option("--top-p", sampling.top_p, "Of the likeliest that have probability P together")
-      ->check(finite_range(0.0, 1.0));
+      ->check(number_in(0.0, 1.0));
   app.add_option("--seed", sampling.seed, "The same seed writes the same text");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   set_thread_count(resolve_threads(options.threads));

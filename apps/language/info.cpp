@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
@@ -57,7 +58,7 @@ int language_info(const std::vector<std::string>& arguments) {
   add_language_model_options(app, options);
   app.get_option("--model")->required();
   app.add_option("--batch-size", batch_size, "Of the training step that is predicted")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
   app.add_option("--precision", precision, "f32, bf16 or f64, of that step");
   app.add_flag("--checkpoint-activations", checkpoint, "In that step");
   app.add_flag("--tensors", tensors, "List all tensors: name and shape");

@@ -17,10 +17,10 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
                  "Validation text; without it the end of --text is kept for that")
       ->type_name("FILE...");
   app.add_option("--val-fraction", options.val_fraction, "How much of --text, without --val-text")
-      ->check(finite_range(0.0, 1.0));
+      ->check(number_in(0.0, 1.0));
   app.add_option("--val-batches", options.val_batches,
                  "Validate on N batches of 16 windows, the first ones; 0: on all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(integer_in());
   app.add_option("--tokenizer", options.tokenizer,
                  "bytes, or a file: SentencePiece .model, WordPiece vocab.txt, tokenizer.json")
       ->type_name("FILE|bytes");
@@ -35,7 +35,7 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
       ->type_name("DIR");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
-      ->check(finite_range(0.0, 0.99));
+      ->check(number_in(0.0, 0.99));
 }
 
 void add_options(CLI::App& app, LanguageOptions& options) {
@@ -66,7 +66,7 @@ void check_complete(const LanguageOptions& options) {
 }  // namespace
 
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
-  const CLI::Range size(int64_t{0}, int64_t{1} << 24);
+  const CLI::Validator size = integer_in(0, int64_t{1} << 24);
   app.add_option("--model", options.model,
                  "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint "
                  "folder or FILE.json")

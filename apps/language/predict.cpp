@@ -60,7 +60,7 @@ int language_predict(const std::vector<std::string>& arguments) {
       ->required()
       ->type_name("FILE.npy");
   app.add_option("--batch-size", batch_size, "Rows at a time; changes no digit on fused kernels")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   set_thread_count(resolve_threads(options.threads));
 

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
 #include "apps/language/text_format.h"
@@ -78,7 +79,7 @@ int train(const std::vector<std::string>& arguments) {
           ->capture_default_str();
   app.add_option("--vocab-size", options.training.vocab,
                  "How many ids, special ones included; chars: at most, 0: all characters")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+      ->check(integer_in(0, int64_t{1} << 24));
   app.add_option("--out", options.out, "The tokenizer's file")->required()->type_name("FILE");
   app.add_flag("--overwrite", options.overwrite, "Replace a file that is there");
   if (!parse_arguments(app, arguments)) return kExitSuccess;

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
-#include <thread>
 
 #include "apps/cli/config_file.h"
 #include "apps/cli/run_main.h"
@@ -15,16 +14,6 @@ namespace gmlp {
 namespace {
 
 constexpr double kSmallestEps = 1e-30;
-
-/// `range` is what --help and an error call the `accepted` numbers.
-CLI::Validator number_check(const std::string& range, const std::function<bool(double)>& accepted) {
-  const auto check = [range, accepted](const std::string& input) {
-    double value = 0;
-    const bool number = CLI::detail::lexical_cast(input, value);
-    return number && accepted(value) ? "" : fmt::format("{} is no number in {}", input, range);
-  };
-  return {check, "FLOAT in " + range};
-}
 
 void add_run_options(CLI::App& app, TrainOptions& options) {
   app.option_defaults()->always_capture_default();  // config.toml holds every value
@@ -39,7 +28,7 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
   app.add_option("--seed", options.seed, "Seed of everything random");
   app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(CLI::Range(0, 4096));
+      ->check(integer_in(0, 4096));
   app.add_option("--precision", options.precision,
                  "f32; bf16: weights stay f32; or f64, on the reference kernels");
   app.add_option("--kernels", options.kernels, "fused, or reference: the readable definition")
@@ -49,32 +38,30 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
 }
 
 void add_length_options(CLI::App& app, TrainOptions& options) {
-  app.add_option("--epochs", options.epochs, "Passes over the training set")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  app.add_option("--epochs", options.epochs, "Passes over the training set")->check(integer_in(1));
   app.add_option("--max-steps", options.max_steps, "Stop after N optimizer steps; 0: --epochs says")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(integer_in());
   app.add_option("--time-limit", options.time_limit,
                  "Stop after so many seconds of training, validate and save; the learning rate is "
                  "scheduled as if there were no limit")
-      ->check(finite_range(0, 1e12));
+      ->check(number_in(0, 1e12));
   app.add_option("--val-interval", options.val_interval, "Validate every N epochs")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  app.add_option("--log-interval", options.log_interval, "Log every N steps")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+      ->check(integer_in(1));
+  app.add_option("--log-interval", options.log_interval, "Log every N steps")->check(integer_in(1));
   app.add_option("--save-interval", options.save_interval,
                  "Save every N steps, beside every epoch's end; 0: only there")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(integer_in());
   app.add_option("--checkpoint-hist", options.checkpoint_hist,
                  "How many earlier checkpoints are kept as step-N")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
+      ->check(integer_in(0, int64_t{1} << 20));
 }
 
 void add_optimizer_options(CLI::App& app, TrainOptions& options) {
-  const CLI::Validator non_negative = finite_range(0, 1e12);
+  const CLI::Validator non_negative = number_in(0, 1e12);
   app.add_option("--batch-size", options.batch_size, "Samples a batch")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
   app.add_option("--grad-accum-steps", options.grad_accum_steps, "Batches an optimizer step")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+      ->check(integer_in(1, int64_t{1} << 24));
   app.add_option("--lr", options.lr, "Peak learning rate")->check(non_negative);
   app.add_option("--min-lr", options.min_lr, "Learning rate at the end")->check(non_negative);
   app.add_option("--sched", options.sched, "Decay of the learning rate")
@@ -82,22 +69,22 @@ void add_optimizer_options(CLI::App& app, TrainOptions& options) {
   app.add_option("--warmup-epochs", options.warmup_epochs, "Epochs of linear warm-up")
       ->check(non_negative);
   app.add_option("--warmup-steps", options.warmup_steps, "The same in steps, where > 0")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(integer_in());
   app.add_option("--weight-decay", options.weight_decay,
                  "AdamW's, on tensors of two or more dimensions")
       ->check(non_negative);
   // An f32 kernel divides by it where a gradient was always 0: it may not become 0 there.
   app.add_option("--opt-eps", options.opt_eps, "AdamW's epsilon")
-      ->check(finite_range(kSmallestEps, 1e12));
+      ->check(number_in(kSmallestEps, 1e12));
   app.add_option("--opt-betas", options.opt_betas, "AdamW's two betas")
       ->expected(2)
       ->delimiter(',')
-      ->check(finite_range_below(0, 1));  // of 1 the bias correction is 1 - 1, a divisor
+      ->check(number_below(0, 1));  // of 1 the bias correction is 1 - 1, a divisor
   app.add_option("--clip-grad", options.clip_grad, "Largest gradient norm; 0: off")
       ->check(non_negative);
   app.add_flag("--model-ema", options.model_ema, "Average the weights; evaluate the average");
   app.add_option("--model-ema-decay", options.model_ema_decay, "Decay of that average")
-      ->check(finite_range(0, 1));
+      ->check(number_in(0, 1));
 }
 
 /// Registers all of TrainOptions, and --config.
@@ -142,36 +129,6 @@ std::map<std::string, std::string> binding_options(const std::string& config) {
     if (resumable_options().count(name) == 0) options[name] = line.substr(equals + 1);
   }
   return options;
-}
-
-int resolve_threads(int threads) {
-  if (threads > 0) return threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-CLI::Validator finite_range(double low, double high) {
-  return number_check(fmt::format("[{:g} - {:g}]", low, high),
-                      [low, high](double value) { return low <= value && value <= high; });
-}
-
-CLI::Validator finite_range_below(double low, double high) {
-  return number_check(fmt::format("[{:g} - {:g})", low, high),
-                      [low, high](double value) { return low <= value && value < high; });
-}
-
-void add_stored_model(CLI::App& app, StoredModelOptions& options) {
-  add_config_option(app);
-  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
-  app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(CLI::Range(0, 4096));
-}
-
-void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
-  add_stored_model(app, options);
-  app.add_option("--precision", options.precision, "f32 or bf16, of the blocks")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  app.add_option("--kernels", options.kernels, "fused or reference")
-      ->check(CLI::IsMember({"fused", "reference"}));
 }
 
 bool parse_train_options(const VerbTexts& texts, const std::vector<std::string>& arguments,

@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/options.h"
 #include "autograd/execution_options.h"
 #include "core/tensor.h"
 
 namespace CLI {
 class App;
-class Validator;
 }  // namespace CLI
 
 namespace gmlp {
@@ -57,34 +57,11 @@ struct TrainOptions {
   int64_t checkpoint_hist = 1;
 };
 
-/// Beyond it what is counted of a batch would not fit 64 bits (models/size_checks.h).
-constexpr int64_t kLargestBatch = int64_t{1} << 20;
-
 /// The options that a resumed run may give anew: they change no byte of what it computes.
 const std::set<std::string>& resumable_options();
 
 /// The lines of a config.toml by name, without the resumable ones; to be compared at a resume.
 std::map<std::string, std::string> binding_options(const std::string& config);
-
-/// How many threads --threads asks for.
-int resolve_threads(int threads);
-
-/// Accepts the numbers from `low` to `high`, for fractions; CLI::Range would let NaN through, which
-/// is neither below the one nor above the other.
-CLI::Validator finite_range(double low, double high);
-/// The same without `high` itself.
-CLI::Validator finite_range_below(double low, double high);
-
-/// What every verb on a stored model can be told.
-struct StoredModelOptions {
-  std::string model;
-  std::string kernels = "fused";
-  std::string precision = "f32";
-  int threads = 0;
-};
-void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
-/// The same of a verb that computes in one way only: no --precision, no --kernels.
-void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
 /// A verb that trains, as --help and errors call it.
 struct VerbTexts {

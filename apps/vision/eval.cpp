@@ -33,12 +33,11 @@ void add_options(CLI::App& app, EvalOptions& options) {
   add_stored_model_options(app, options);
   app.add_option("--data", options.data, "As train's --data")->required()->type_name("SPEC");
   app.add_option("--split", options.split, "val or train")->check(CLI::IsMember({"val", "train"}));
-  app.add_option("--skip-bad", options.skip_bad, "As train's")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  app.add_option("--skip-bad", options.skip_bad, "As train's")->check(integer_in());
   app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
   app.add_option("--batch-size", options.batch_size,
                  "Images at a time; changes no digit on fused kernels")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
 }
 
 void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {

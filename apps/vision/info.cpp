@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/metrics.h"
 #include "apps/vision/commands.h"
@@ -28,7 +29,7 @@ int run_info(const std::vector<std::string>& arguments) {
       ->required()
       ->type_name("NAME|DIR|FILE");
   app.add_option("--batch-size", batch_size, "Of the training step that is predicted")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
   app.add_option("--precision", precision, "f32, bf16 or f64, of that step");
   app.add_flag("--checkpoint-activations", checkpoint, "In that step");
   app.add_flag("--class-token", class_token, "The paper's class token, no mean over tokens");

@@ -9,7 +9,7 @@ namespace gmlp {
 namespace {
 
 void add_model_options(CLI::App& app, VisionOptions& options) {
-  const CLI::Range size(int64_t{0}, int64_t{1} << 24);
+  const CLI::Validator size = integer_in(0, int64_t{1} << 24);
   app.add_option(
          "--model", options.model,
          "Architecture: a name (`gmlp-vision info --help` lists them), a checkpoint folder or "
@@ -34,8 +34,8 @@ void add_model_options(CLI::App& app, VisionOptions& options) {
 }
 
 void add_data_options(CLI::App& app, VisionOptions& options) {
-  const CLI::Range fraction(0.0, 1.0);
-  const CLI::Range count(int64_t{0}, int64_t{1} << 40);
+  const CLI::Validator fraction = number_in(0, 1);
+  const CLI::Validator count = integer_in();
   app.add_option(
          "--data", options.data,
          "fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, arrays:DIR, shapes")
@@ -45,14 +45,13 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
   app.add_flag("--no-flip", options.no_flip, "No mirror images (never for digits: mnist)");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
   app.add_option("--smoothing", options.smoothing, "Label smoothing")->check(fraction);
-  app.add_option("--mixup", options.mixup, "Mixup's alpha; 0: off")
-      ->check(finite_range(0.0, 100.0));
+  app.add_option("--mixup", options.mixup, "Mixup's alpha; 0: off")->check(number_in(0.0, 100.0));
   app.add_option("--cutmix", options.cutmix, "CutMix's alpha; 0: off")
-      ->check(finite_range(0.0, 100.0));
+      ->check(number_in(0.0, 100.0));
   app.add_option("--mixup-switch-prob", options.mixup_switch_prob, "Of CutMix, where both are on")
       ->check(fraction);
   app.add_option("--drop-path", options.drop_path, "Stochastic depth: 1 - survival probability")
-      ->check(finite_range(0.0, 0.99));
+      ->check(number_in(0.0, 0.99));
   app.add_option("--max-train-samples", options.max_train_samples, "0: all")->check(count);
   app.add_option("--val-fraction", options.val_fraction,
                  "Part of each class kept for validation, where a set has no validation part")

@@ -40,7 +40,7 @@ void add_options(CLI::App& app, PredictOptions& options) {
   add_stored_model_options(app, options);
   app.add_option("IMAGE", options.images, "PNG, JPEG or BMP files");
   app.add_option("--topk", options.topk, "How many classes an image")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+      ->check(integer_in(1, int64_t{1} << 24));
   app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
   app.add_option("--input-array", options.input_array,
                  "float32 NCHW, taken as it is, or uint8 NHWC, prepared as images are")
@@ -49,7 +49,7 @@ void add_options(CLI::App& app, PredictOptions& options) {
       ->type_name("FILE.npy");
   app.add_option("--batch-size", options.batch_size,
                  "Images at a time; changes no digit on fused kernels")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
 }
 
 /// The model's inputs, one by one, wherever they come from.

@@ -83,7 +83,7 @@ wrong "--config .: is a folder" eval --config .
 echo "learning_rate = 3" >unknown.toml
 lists="no option of gmlp-language pretrain; \`gmlp-language pretrain --help\` lists them"
 wrong "unknown.toml: learning_rate is $lists" pretrain --config unknown.toml
-wrong "--clip-grad: nan is no number" pretrain "${tiny[@]}" --clip-grad nan
+wrong "--clip-grad: nan is not a number" pretrain "${tiny[@]}" --clip-grad nan
 
 printf 'tokenizer=bytes\ntext=text.txt\n' >encode.toml
 expect_status 0 "$language" tokenizer encode --config encode.toml

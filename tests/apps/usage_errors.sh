@@ -33,9 +33,9 @@ wrong "--batch-size" train "${tiny[@]}" --batch-size 65  # given twice
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
 wrong "--config absent.toml: no such file" train --config absent.toml
-wrong "--lr: nan is no number" train "${tiny[@]}" --lr nan
-wrong "--opt-betas: 1 is no number" train "${tiny[@]}" --opt-betas 0.9 1
-wrong "--opt-eps: 0 is no number" train "${tiny[@]}" --opt-eps 0
+wrong "--lr: nan is not a number" train "${tiny[@]}" --lr nan
+wrong "--opt-betas: 1 is not a number" train "${tiny[@]}" --opt-betas 0.9 1
+wrong "--opt-eps: 0 is not a number" train "${tiny[@]}" --opt-eps 0
 wrong "absent.safetensors" train "${tiny[@]}" --init absent.safetensors
 wrong "nowhere" eval --model nowhere --data shapes
 wrong "--data" eval --model nowhere

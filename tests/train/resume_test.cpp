@@ -278,13 +278,14 @@ TEST_CASE("options take no number that is not finite, and none that AdamW would 
                                  "--clip-grad", "--time-limit", "--opt-eps", "--model-ema-decay"}) {
     for (const std::string value : {"nan", "inf", "1e400"}) {
       INFO(name << " " << value);
-      CHECK(error({name, value}).find(fmt::format("{}: {} is no number in [", name, value)) == 0);
+      CHECK(error({name, value}).find(fmt::format("{}: {} is not a number in [", name, value)) ==
+            0);
     }
   }
   for (const std::string value : {"nan", "1", "1.5"}) {
     CHECK(error({"--opt-betas", "0.9", value}).find("--opt-betas: " + value) == 0);
   }
-  CHECK(error({"--opt-eps", "0"}).find("--opt-eps: 0 is no number in [1e-30 - 1e+12]") == 0);
+  CHECK(error({"--opt-eps", "0"}).find("--opt-eps: 0 is not a number in [1e-30, 1e+12]") == 0);
   CHECK(error({"--opt-eps", "1e-30", "--opt-betas", "0", "0.9999", "--lr", "0"}).empty());
 }
 

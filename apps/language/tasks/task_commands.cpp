@@ -36,13 +36,13 @@ struct TaskOptions : StoredModelOptions {
 };
 
 void add_task_options(CLI::App& app, TaskOptions& options) {
-  const CLI::Range length(int64_t{1}, int64_t{1} << 24);
+  const CLI::Validator length = integer_in(1, int64_t{1} << 24);
   add_stored_model_options(app, options);
   app.add_option("--task", options.task, "sst2, mnli, squad1 or squad2: the finetuned one")
       ->required();
   app.add_option("--batch-size", options.batch_size,
                  "Rows at a time; changes no digit on fused kernels")
-      ->check(CLI::Range(int64_t{1}, kLargestBatch));
+      ->check(integer_in(1, kLargestBatch));
   app.add_option("--doc-stride", options.text.stride, "SQuAD: as finetune's")->check(length);
   app.add_option("--max-question-tokens", options.text.max_question, "SQuAD: as finetune's")
       ->check(length);

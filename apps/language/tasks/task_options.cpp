@@ -18,7 +18,7 @@ constexpr int64_t kNoEpochs = 0;
 constexpr double kNoNumber = -1;
 
 void add_task_options(CLI::App& app, FinetuneOptions& options) {
-  const CLI::Range length(int64_t{1}, int64_t{1} << 24);
+  const CLI::Validator length = integer_in(1, int64_t{1} << 24);
   app.add_option("--task", options.task, "sst2, mnli, squad1 or squad2");
   app.add_option("--data", options.data, "The folder with the task's official files")
       ->type_name("DIR");
@@ -29,13 +29,13 @@ void add_task_options(CLI::App& app, FinetuneOptions& options) {
                "Take only the architecture and the tokenizer of --model; the weights are random");
   app.add_option("--runs", options.runs,
                  "Finetune N times, with seeds SEED, SEED + 1, ..., and report the median")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
+      ->check(integer_in(1, 1000));
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
-      ->check(finite_range(0.0, 0.99));
+      ->check(number_in(0.0, 0.99));
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
   app.add_option("--max-train-samples", options.max_train_samples,
                  "The first N examples only; 0: all")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(integer_in());
   app.add_option("--doc-stride", options.text.stride,
                  "SQuAD: tokens from one window of a long context to the next")
       ->check(length);
