@@ -9,14 +9,14 @@ Arithmetic arithmetic_from(const std::string& precision, const std::string& kern
   const bool fused = kernels == "fused";
   if (precision == "f64") {
     arithmetic.dtype = DType::kF64;  // there to check, not to be fast
-    arithmetic.compute.backend = Backend::kReference;
+    arithmetic.execution.backend = Backend::kReference;
   } else if (precision == "bf16") {
     if (!fused) fail_input("--precision bf16: the reference kernels have none; use f32 with them");
-    arithmetic.compute.precision = fused::Precision::kBf16;
+    arithmetic.execution.precision = fused::Precision::kBf16;
   } else if (precision != "f32") {
     fail_input("--precision {}: unknown; choose f32, bf16 or f64", precision);
   } else if (!fused) {
-    arithmetic.compute.backend = Backend::kReference;
+    arithmetic.execution.backend = Backend::kReference;
   }
   return arithmetic;
 }

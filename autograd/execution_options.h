@@ -27,7 +27,7 @@ struct ExecutionOptions {
 /// InputError for an unknown name and for bf16 on the reference kernels.
 struct Arithmetic {
   DType dtype = DType::kF32;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
 };
 Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels);
 

@@ -152,7 +152,7 @@ Var fused_block(Tape& tape, Var x, const FusedBlockParameters& p,
                 static_cast<float>(p.gate_eps),
                 p.gate,
                 p.causal,
-                tape.compute().precision};
+                tape.execution().precision};
   require(p.weights.spatial_bias->value.elements() == s[1], "fused_block: tokens do not match");
   require(call.shape.precision == fused::Precision::kF32 || fused::bf16_fits(s[2], call.width),
           "fused_block: odd widths in bf16");
@@ -165,7 +165,7 @@ Var fused_block(Tape& tape, Var x, const FusedBlockParameters& p,
   const Tensor y = tape.scratch(DType::kF32, s);
   call.spatial = dense_spatial(tape, p, s[1]);
   fused::BlockSaved saved{};
-  if (tape.recording() && !tape.compute().checkpoint) {
+  if (tape.recording() && !tape.execution().checkpoint) {
     saved = allocate_saved(tape, call.shape, call.width);
   }
   forward(tape, call, y.data<float>(), saved);

@@ -1,6 +1,6 @@
 #pragma once
 // One gMLP block as a single op, on the fused kernels. Parameters are f32, activations f32 or bf16
-// (Tape::compute).
+// (Tape::execution).
 
 #include <vector>
 

@@ -1,8 +1,7 @@
 #pragma once
-// AdamW (Loshchilov and Hutter 2019), the global gradient norm, and learning-rate schedules.
+// AdamW (Loshchilov and Hutter 2019) and the global gradient norm.
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -42,19 +41,5 @@ class AdamW {
 double global_gradient_norm(const std::vector<Parameter*>& parameters);
 
 void zero_gradients(const std::vector<Parameter*>& parameters);
-
-enum class Decay : uint8_t { kCosine, kLinear, kConstant };
-Decay decay_from_name(const std::string& name);  ///< cosine, linear, constant; else InputError
-
-/// Linear warm-up from 0 to `lr` over `warmup_steps`, then from `lr` to `min_lr` at `total_steps`.
-struct Schedule {
-  Decay decay = Decay::kCosine;
-  double lr = 1e-3;
-  double min_lr = 0;
-  int64_t warmup_steps = 0;
-  int64_t total_steps = 1;
-  /// The learning rate of step `step`, which counts from 0.
-  double at(int64_t step) const;
-};
 
 }  // namespace gmlp

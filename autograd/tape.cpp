@@ -8,8 +8,8 @@
 
 namespace gmlp {
 
-Tape::Tape(Arena& arena, const ExecutionOptions& compute, bool recording)
-    : arena_(arena), compute_(compute), recording_(recording) {}
+Tape::Tape(Arena& arena, const ExecutionOptions& execution, bool recording)
+    : arena_(arena), execution_(execution), recording_(recording) {}
 
 Var Tape::constant(const Tensor& value) {
   nodes_.push_back({"constant", value, Tensor(), nullptr, false});

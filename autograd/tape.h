@@ -40,11 +40,11 @@ class Tape {
 
   /// Activations come from `arena`, which must outlive the tape. Without `recording` only values
   /// are computed: for evaluation.
-  Tape(Arena& arena, const ExecutionOptions& compute, bool recording);
+  Tape(Arena& arena, const ExecutionOptions& execution, bool recording);
 
   Arena& arena() { return arena_; }
-  Backend backend() const { return compute_.backend; }
-  const ExecutionOptions& compute() const { return compute_; }
+  Backend backend() const { return execution_.backend; }
+  const ExecutionOptions& execution() const { return execution_; }
   bool recording() const { return recording_; }
 
   /// A leaf that gets no gradient, such as a batch of images.
@@ -88,7 +88,7 @@ class Tape {
     bool sole = false;  // the gradient's memory is this node's alone
   };
   Arena& arena_;
-  ExecutionOptions compute_;
+  ExecutionOptions execution_;
   bool recording_;
   int64_t undoing_ = -1;  // the node whose closure runs
   std::vector<Node> nodes_;

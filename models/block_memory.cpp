@@ -31,29 +31,30 @@ int64_t feed_forward_elements(int64_t rows, int64_t d, int64_t hidden) {
 
 }  // namespace
 
-int64_t fused_block_kept(const BlockConfig& block, int64_t batch, const ExecutionOptions& compute) {
+int64_t fused_block_kept(const BlockConfig& block, int64_t batch,
+                         const ExecutionOptions& execution) {
   const int64_t rows = batch * block.tokens;
-  const int64_t saved_size = compute.precision == fused::Precision::kBf16 ? 2 : 4;
+  const int64_t saved_size = execution.precision == fused::Precision::kBf16 ? 2 : 4;
   const int64_t saved = 4 * 4 + saved_size * (block.d_ffn + block.gate_width());  // BlockSaved
   const bool dense_made = block.toeplitz || block.causal;
   const int64_t dense = dense_made ? 4 * block.tokens * block.tokens : 0;
-  return rows * (4 * block.d_model + (compute.checkpoint ? 0 : saved)) + dense +
+  return rows * (4 * block.d_model + (execution.checkpoint ? 0 : saved)) + dense +
          4 * attention_elements(block, batch, true);
 }
 
 int64_t fused_block_transient(const BlockConfig& block, int64_t batch,
-                              const ExecutionOptions& compute) {
+                              const ExecutionOptions& execution) {
   const int64_t workspace =
       fused::kernels().block_workspace({batch, block.tokens, block.d_model, block.d_ffn, 1e-6F,
-                                        1e-5F, block.gate, block.causal, compute.precision});
+                                        1e-5F, block.gate, block.causal, execution.precision});
   const bool dense_made = block.toeplitz || block.causal;
   const int64_t ddense = dense_made ? 4 * block.tokens * block.tokens : 0;
-  if (!compute.checkpoint) return workspace + ddense;
+  if (!execution.checkpoint) return workspace + ddense;
   // Checkpointed, y and what is saved are there again.
   BlockConfig alone = block;
   alone.d_attn = 0;
   alone.toeplitz = alone.causal = false;
-  ExecutionOptions keeping = compute;
+  ExecutionOptions keeping = execution;
   keeping.checkpoint = false;
   return workspace + ddense + fused_block_kept(alone, batch, keeping);
 }

@@ -131,6 +131,6 @@ class LanguageModel {
 
 /// The predicted peak of arena memory of a training step (loss and backward), in bytes.
 int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
-                                 const ExecutionOptions& compute);
+                                 const ExecutionOptions& execution);
 
 }  // namespace gmlp

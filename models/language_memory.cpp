@@ -42,10 +42,10 @@ int64_t baseline_transient(const LanguageConfig& config, int64_t batch, bool fus
 }  // namespace
 
 int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
-                                 const ExecutionOptions& compute) {
+                                 const ExecutionOptions& execution) {
   const BlockConfig& block = config.block;
   const int64_t size = dtype_size(dtype);
-  const bool fused = takes_fused_block(dtype, compute);
+  const bool fused = takes_fused_block(dtype, execution);
   const int64_t rows = batch * block.tokens;
   const double share = block.causal ? 1 : kMaskedShare;
   const int64_t scored = static_cast<int64_t>(std::ceil(share * static_cast<double>(rows)));
@@ -59,11 +59,11 @@ int64_t language_training_memory(const LanguageConfig& config, int64_t batch, DT
   int64_t transient = 0;
   if (config.arch == Arch::kGmlp && fused) {
     // The gradient travels from block to block in the one place that the last norm gave it.
-    all = config.depth * fused_block_kept(block, batch, compute);
-    transient = fused_block_transient(block, batch, compute);
+    all = config.depth * fused_block_kept(block, batch, execution);
+    transient = fused_block_transient(block, batch, execution);
     BlockConfig alone = block;
     alone.d_attn = 0;
-    forward = config.depth * fused_block_kept(alone, batch, compute);
+    forward = config.depth * fused_block_kept(alone, batch, execution);
   } else {
     int64_t elements = composed_block_elements(block, batch);
     if (config.has_positions()) elements = composed_block_elements(config.transformer(), batch);

@@ -100,6 +100,6 @@ class VisionModel {
 
 /// The predicted peak of arena memory of a training step, in bytes.
 int64_t training_memory(const VisionConfig& config, int64_t batch, DType dtype,
-                        const ExecutionOptions& compute);
+                        const ExecutionOptions& execution);
 
 }  // namespace gmlp

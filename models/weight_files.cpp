@@ -124,12 +124,12 @@ void require_bf16_fits(int64_t d_model, int64_t gate_width) {
   }
 }
 
-ExecutionOptions stored_model_compute(DType dtype, int64_t d_model, int64_t gate_width,
-                                      const std::string& precision, const std::string& kernels) {
+ExecutionOptions stored_model_execution(DType dtype, int64_t d_model, int64_t gate_width,
+                                        const std::string& precision, const std::string& kernels) {
   if (dtype == DType::kF64) return Backend::kReference;
-  const ExecutionOptions compute = arithmetic_from(precision, kernels).compute;
-  if (compute.precision == fused::Precision::kBf16) require_bf16_fits(d_model, gate_width);
-  return compute;
+  const ExecutionOptions execution = arithmetic_from(precision, kernels).execution;
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(d_model, gate_width);
+  return execution;
 }
 
 }  // namespace gmlp

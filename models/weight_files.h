@@ -39,7 +39,7 @@ DType stored_dtype(const SafetensorsFile& file);
 void require_bf16_fits(int64_t d_model, int64_t gate_width);
 
 /// How a stored model is to compute: an f64 one on the reference kernels whatever `kernels` says.
-ExecutionOptions stored_model_compute(DType dtype, int64_t d_model, int64_t gate_width,
-                                      const std::string& precision, const std::string& kernels);
+ExecutionOptions stored_model_execution(DType dtype, int64_t d_model, int64_t gate_width,
+                                        const std::string& precision, const std::string& kernels);
 
 }  // namespace gmlp

@@ -28,22 +28,22 @@ struct BlockRun {
   GmlpBlock block;
   Arena arena;
   Tensor x, dy;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
   BlockRun(const BlockConfig& config, int64_t batch, bool bf16)
       : block(config, "blocks.0.", DType::kF32, 1),
         x(random_numbers({batch, config.tokens, config.d_model}, 1.7)),
         dy(random_numbers({batch, config.tokens, config.d_model}, 1e-3)) {
-    if (bf16) compute.precision = fused::Precision::kBf16;
+    if (bf16) execution.precision = fused::Precision::kBf16;
   }
   void forward() {
     arena.reset();
-    Tape tape(arena, compute, false);
+    Tape tape(arena, execution, false);
     block.forward(tape, tape.constant(x), {});
   }
   void both() {
     arena.reset();
     // A leaf wants its gradient, as the output of the block before would.
-    Tape tape(arena, compute, true);
+    Tape tape(arena, execution, true);
     tape.backward(block.forward(tape, tape.leaf(x), {}), dy);
   }
 };

@@ -40,10 +40,10 @@ double cached_seconds(Decoder& decoder, int64_t tokens) {
 }
 
 /// Seconds for one pass over the window, of which only one token's logits would be used.
-double window_seconds(LanguageModel& model, Arena& arena, const ExecutionOptions& compute) {
+double window_seconds(LanguageModel& model, Arena& arena, const ExecutionOptions& execution) {
   const std::vector<int64_t> ids(static_cast<size_t>(model.config().block.tokens), 0);
   arena.reset();
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const double start = now_seconds();
   model.forward(tape, ids, 1);
   return now_seconds() - start;
@@ -63,13 +63,13 @@ void run_decode(const BenchOptions& options) {
   table.row()["tokens"] = tokens;
   Decoder decoder(model);
   Arena arena;
-  const ExecutionOptions compute = compute_of(options);
-  window_seconds(model, arena, compute);  // packs the weights
+  const ExecutionOptions execution = execution_of(options);
+  window_seconds(model, arena, execution);  // packs the weights
   std::vector<double> cached, recomputed, ratios;
   for (int i = 0; i < repeat; ++i) {
     const double n = static_cast<double>(tokens);
     cached.push_back(cached_seconds(decoder, tokens) / n);
-    recomputed.push_back(window_seconds(model, arena, compute));
+    recomputed.push_back(window_seconds(model, arena, execution));
     ratios.push_back(recomputed.back() / cached.back());
   }
   table.milliseconds("token, cached", cached);

@@ -15,9 +15,9 @@ namespace gmlp {
 
 namespace {
 
-double forward_seconds(Workload& workload, Arena& arena, const ExecutionOptions& compute) {
+double forward_seconds(Workload& workload, Arena& arena, const ExecutionOptions& execution) {
   arena.reset();
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const double start = now_seconds();
   workload.logits(tape);
   return now_seconds() - start;
@@ -29,7 +29,7 @@ void run_infer(const BenchOptions& options) {
   const int repeat = options.repeat_or(15);
   const std::unique_ptr<Workload> workload = make_workload(options);
   workload->prepack_weights();
-  const ExecutionOptions compute = compute_of(options);
+  const ExecutionOptions execution = execution_of(options);
   const double flops = workload->inference_flops();
   fmt::print(
       "{}, batch {}, {}, one forward pass of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
@@ -38,11 +38,11 @@ void run_infer(const BenchOptions& options) {
 
   RunTable table(options, workload->name());
   Arena arena;
-  for (int i = 0; i < kWarmup; ++i) forward_seconds(*workload, arena, compute);
+  for (int i = 0; i < kWarmup; ++i) forward_seconds(*workload, arena, execution);
   std::vector<double> seconds, rates, peaks, shares;
   double peak = peak_gflops(options.precision, thread_count(), kPeakSeconds);
   for (int i = 0; i < repeat; ++i) {
-    seconds.push_back(forward_seconds(*workload, arena, compute));
+    seconds.push_back(forward_seconds(*workload, arena, execution));
     // Each pass is judged by the mean of the peaks before and after it, as in step.cpp.
     const double next = peak_gflops(options.precision, thread_count(), kPeakSeconds);
     rates.push_back(flops / seconds.back() * 1e-9);
@@ -55,7 +55,7 @@ void run_infer(const BenchOptions& options) {
   table.memory(arena);
   table.row()["flops"] = flops;
   if (options.profile) {
-    const auto pass = [&] { forward_seconds(*workload, arena, compute); };
+    const auto pass = [&] { forward_seconds(*workload, arena, execution); };
     table.row()["profile"] = profile_steps(pass, repeat);
   }
   table.finish();

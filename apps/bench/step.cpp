@@ -37,16 +37,16 @@ struct Training {
   std::unique_ptr<Workload> workload;
   AdamW optimizer;
   Arena arena;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
 
   explicit Training(const BenchOptions& options)
       : workload(make_workload(options)),
         optimizer(workload->parameters(), AdamWOptions{}),
-        compute(compute_of(options)) {}
+        execution(execution_of(options)) {}
 
   StepTimes step() {
     arena.reset();
-    Tape tape(arena, compute, true);
+    Tape tape(arena, execution, true);
     const double t0 = now_seconds();
     const Var loss = workload->loss(tape);
     const double t1 = now_seconds();

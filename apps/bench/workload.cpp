@@ -149,10 +149,10 @@ std::unique_ptr<Workload> make_workload(const BenchOptions& options) {
   return workload;
 }
 
-ExecutionOptions compute_of(const BenchOptions& options) {
-  ExecutionOptions compute = arithmetic_from(options.precision, options.kernels).compute;
-  compute.checkpoint = options.checkpoint_activations;
-  return compute;
+ExecutionOptions execution_of(const BenchOptions& options) {
+  ExecutionOptions execution = arithmetic_from(options.precision, options.kernels).execution;
+  execution.checkpoint = options.checkpoint_activations;
+  return execution;
 }
 
 }  // namespace gmlp

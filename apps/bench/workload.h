@@ -33,6 +33,6 @@ class Workload {
 std::unique_ptr<Workload> make_workload(const BenchOptions& options);
 
 /// --kernels, --precision and --checkpoint-activations: how the tape computes.
-ExecutionOptions compute_of(const BenchOptions& options);
+ExecutionOptions execution_of(const BenchOptions& options);
 
 }  // namespace gmlp

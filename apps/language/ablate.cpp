@@ -170,8 +170,9 @@ void check_runs(const std::vector<PlannedRun>& runs) {
   for (const PlannedRun& run : runs) {
     run_state(run.folder, run.command.config);
     const LanguageOptions& options = run.command.options;
-    const ExecutionOptions compute = arithmetic_from(options.precision, options.kernels).compute;
-    if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(run.model);
+    const ExecutionOptions execution =
+        arithmetic_from(options.precision, options.kernels).execution;
+    if (execution.precision == fused::Precision::kBf16) require_language_bf16_fits(run.model);
   }
 }
 

@@ -65,12 +65,12 @@ int language_eval(const std::vector<std::string>& arguments) {
   corpus.check_stop = throw_if_stopped;
   const TokenRow tokens = open_tokens(text, *loaded.tokenizer, corpus, &notes);
   for (const std::string& line : notes) fmt::print("{}\n", line);
-  const ExecutionOptions compute =
-      stored_language_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions execution =
+      stored_language_execution(*loaded.model, options.precision, options.kernels);
   const TextLoader loader =
       validation_loader(tokens, *loaded.tokenizer, loaded.model->config(), loaded.objective);
   Arena arena;
-  const TextScore score = evaluate_text(*loaded.model, loader, tokens, batches, compute, arena);
+  const TextScore score = evaluate_text(*loaded.model, loader, tokens, batches, execution, arena);
   if (!score.complete) return 128 + stop_signal();
   report(score, options.model, text, tokens, json);
   return kExitSuccess;

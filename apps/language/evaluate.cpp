@@ -44,7 +44,7 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 }
 
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t most, const ExecutionOptions& compute, Arena& arena) {
+                        int64_t most, const ExecutionOptions& execution, Arena& arena) {
   int64_t count = loader.batches_per_epoch();
   if (most > 0) count = std::min(count, most);
   TextScore score;
@@ -57,7 +57,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
                                          [](int64_t target) { return target >= 0; });
     if (scored == 0) continue;
     arena.reset();
-    Tape tape(arena, compute, false);
+    Tape tape(arena, execution, false);
     const Var loss = model.loss(tape, batch.ids, batch.targets, batch.batch, 1.0);
     batches.push_back({static_cast<double>(scored), tape.value(loss).at(0)});
     sum += batches.back().tokens * batches.back().loss;

@@ -26,7 +26,7 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 /// token.
 /// `tokens` are the loader's: for bits a byte.
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t most, const ExecutionOptions& compute, Arena& arena);
+                        int64_t most, const ExecutionOptions& execution, Arena& arena);
 
 /// What a loss in nats a token is in bits a byte of the text of `tokens`.
 double bits_per_byte(double loss, const TokenRow& tokens);

@@ -83,7 +83,7 @@ void report(const std::string& text, const std::vector<std::vector<Guess>>& mask
 }  // namespace
 
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
-                                           int64_t topk, const ExecutionOptions& compute,
+                                           int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena) {
   const Tokenizer& tokenizer = *loaded.tokenizer;
   if (loaded.objective != Objective::kMasked) {
@@ -101,7 +101,7 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
                tokens);
   }
   arena.reset();
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const Tensor logits = tape.value(loaded.model->forward(tape, window_of(pieces, tokens), 1));
   std::vector<std::vector<Guess>> masks;
   for (size_t i = 0; i < pieces.size(); ++i) {
@@ -112,9 +112,9 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
 }
 
 std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
-                                   const ExecutionOptions& compute, Arena& arena) {
+                                   const ExecutionOptions& execution, Arena& arena) {
   arena.reset();
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const Tensor logits = tape.value(model.forward(tape, ids, 1));
   const int64_t vocab = logits.shape().cols();
   std::vector<int64_t> best;
@@ -144,11 +144,11 @@ int language_fill(const std::vector<std::string>& arguments) {
     fail_input("fill takes one text, and {} were given; put it in quotes", words.size());
   }
   const LoadedLanguage loaded = load_language(options.model);
-  const ExecutionOptions compute =
-      stored_language_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions execution =
+      stored_language_execution(*loaded.model, options.precision, options.kernels);
   Arena arena;
-  report(words.front(), fill_masks(loaded, words.front(), topk, compute, arena), *loaded.tokenizer,
-         json);
+  report(words.front(), fill_masks(loaded, words.front(), topk, execution, arena),
+         *loaded.tokenizer, json);
   return kExitSuccess;
 }
 

@@ -18,11 +18,11 @@ struct Guess {
 /// InputError where there is none, the text is longer than the model's window, or the model is
 /// causal.
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
-                                           int64_t topk, const ExecutionOptions& compute,
+                                           int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena);
 
 /// The likeliest id at each of the (1, N) ids.
 std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
-                                   const ExecutionOptions& compute, Arena& arena);
+                                   const ExecutionOptions& execution, Arena& arena);
 
 }  // namespace gmlp

@@ -165,12 +165,12 @@ void require_language_bf16_fits(const LanguageConfig& config) {
   require_bf16_fits(config.block.d_model, config.block.gate_width());
 }
 
-ExecutionOptions stored_language_compute(const LanguageModel& model, const std::string& precision,
-                                         const std::string& kernels) {
+ExecutionOptions stored_language_execution(const LanguageModel& model, const std::string& precision,
+                                           const std::string& kernels) {
   if (model.dtype() == DType::kF64) return Backend::kReference;
-  const ExecutionOptions compute = arithmetic_from(precision, kernels).compute;
-  if (compute.precision == fused::Precision::kBf16) require_language_bf16_fits(model.config());
-  return compute;
+  const ExecutionOptions execution = arithmetic_from(precision, kernels).execution;
+  if (execution.precision == fused::Precision::kBf16) require_language_bf16_fits(model.config());
+  return execution;
 }
 
 void require_same_tokenizer(const std::string& folder, const Tokenizer& tokenizer,

@@ -36,8 +36,8 @@ struct LoadedLanguage {
 LoadedLanguage load_language(const std::string& folder);
 
 /// How the stored model is to compute.
-ExecutionOptions stored_language_compute(const LanguageModel& model, const std::string& precision,
-                                         const std::string& kernels);
+ExecutionOptions stored_language_execution(const LanguageModel& model, const std::string& precision,
+                                           const std::string& kernels);
 /// Throws InputError for an architecture, or a width, that has no bf16.
 void require_language_bf16_fits(const LanguageConfig& config);
 

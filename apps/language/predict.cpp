@@ -69,8 +69,8 @@ int language_predict(const std::vector<std::string>& arguments) {
   const int64_t n = config.block.tokens;
   const std::vector<int64_t> ids = read_ids(input, n, config.vocab);
   const int64_t rows = static_cast<int64_t>(ids.size()) / n;
-  const ExecutionOptions compute =
-      stored_language_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions execution =
+      stored_language_execution(*loaded.model, options.precision, options.kernels);
   const Tensor result = Tensor::zeros(loaded.model->dtype(), {rows * n, config.vocab});
   Arena arena;
   for (int64_t begin = 0; begin < rows; begin += batch_size) {
@@ -78,7 +78,7 @@ int language_predict(const std::vector<std::string>& arguments) {
     const int64_t end = std::min(rows, begin + batch_size);
     const std::vector<int64_t> part(ids.begin() + begin * n, ids.begin() + end * n);
     arena.reset();
-    Tape tape(arena, compute, false);
+    Tape tape(arena, execution, false);
     const Tensor logits = tape.value(loaded.model->forward(tape, part, end - begin));
     result.rows(begin * n, end * n).copy_from(logits.reshaped({(end - begin) * n, config.vocab}));
   }

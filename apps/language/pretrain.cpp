@@ -11,7 +11,7 @@ namespace gmlp {
 double LanguageRun::accumulate_gradients(int64_t micro_batch) {
   const TextBatch batch = next_batch(micro_batch);
   arena.reset();  // the activations of the batch before are dead
-  Tape tape(arena, compute, true);
+  Tape tape(arena, execution, true);
   // The step's loss is the mean over its batches of their means over scored tokens.
   const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
   const Var loss = model->loss(tape, batch.ids, batch.targets, batch.batch, share,
@@ -27,7 +27,7 @@ TextBatch LanguageRun::next_batch(int64_t micro_batch) {
 
 EvalResult LanguageRun::validate() {
   const TextScore score =
-      evaluate_text(*model, *val_loader, data.val, options.val_batches, compute, arena);
+      evaluate_text(*model, *val_loader, data.val, options.val_batches, execution, arena);
   if (!score.complete) return score;
   last_score_ = score;
   show_progress();

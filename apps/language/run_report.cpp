@@ -68,7 +68,7 @@ std::string LanguageRun::written_sample() const {
 std::string LanguageRun::filled_sample() {
   const TextBatch batch = val_loader->batch(0, 0);
   const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config.block.tokens);
-  const std::vector<int64_t> guesses = likeliest_ids(*model, window, compute, arena);
+  const std::vector<int64_t> guesses = likeliest_ids(*model, window, execution, arena);
   return masked_line(*tokenizer, batch, 0, guesses, false);
 }
 

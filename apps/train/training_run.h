@@ -22,6 +22,7 @@
 #include "apps/train/run_folder.h"
 #include "autograd/ema.h"
 #include "autograd/optimizer.h"
+#include "autograd/schedule.h"
 #include "core/arena.h"
 #include "models/checkpoint.h"
 
@@ -135,7 +136,7 @@ class TrainingRun {
   RunIdentity identity;
   Hooks hooks;
   DType dtype = DType::kF32;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
   std::unique_ptr<AdamW> optimizer;
   std::unique_ptr<Ema> ema;  // null: off
   std::unique_ptr<RunFolder> folder;

@@ -17,7 +17,7 @@ void TrainingRun::measure_peak() {
   constexpr double kSeconds = 0.1;
   // The highest so far: what else the machine does can only lower it.
   peak_gflops_ =
-      std::max(peak_gflops_, machine_peak_gflops(thread_count(), kSeconds, compute.precision));
+      std::max(peak_gflops_, machine_peak_gflops(thread_count(), kSeconds, execution.precision));
   ++peaks_measured_;
   peak_measured_at_ = std::chrono::steady_clock::now();
 }
@@ -37,7 +37,7 @@ double TrainingRun::share_of_peak(double samples_per_s) const {
 std::string TrainingRun::machine_line() const {
   return fmt::format("machine  {} threads, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
                      thread_count(), isa_name(), common_options().precision,
-                     compute.backend == Backend::kFused ? "fused" : "reference", peak_gflops_);
+                     execution.backend == Backend::kFused ? "fused" : "reference", peak_gflops_);
 }
 
 void TrainingRun::write_summary() {

@@ -18,8 +18,8 @@ void TrainingRun::prepare(const std::string& config_text) {
   set_thread_count(resolve_threads(options.threads));
   const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
   dtype = arithmetic.dtype;
-  compute = arithmetic.compute;
-  compute.checkpoint = options.checkpoint_activations;
+  execution = arithmetic.execution;
+  execution.checkpoint = options.checkpoint_activations;
   if (!options.resume.empty()) resume_from_ = find_resume_point(options.resume).checkpoint;
 }
 

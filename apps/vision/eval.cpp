@@ -75,11 +75,11 @@ int run_eval(const std::vector<std::string>& arguments) {
   const ImageDataset& set = options.split == "val" ? *data.val : *data.train;
   const std::vector<int64_t> classes =
       match_classes(set.class_names(), loaded.label_names, loaded.model->config().classes);
-  const ExecutionOptions compute =
-      stored_model_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions execution =
+      stored_model_execution(*loaded.model, options.precision, options.kernels);
   Arena arena;
   const Evaluation result =
-      evaluate(*loaded.model, set, loaded.transform, options.batch_size, compute, arena, classes);
+      evaluate(*loaded.model, set, loaded.transform, options.batch_size, execution, arena, classes);
   if (!result.complete) return 128 + stop_signal();
   report(options, result, loaded.model->config().classes > 5);
   return kExitSuccess;

@@ -49,9 +49,9 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   return converted;
 }
 
-Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& compute,
+Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
                       Arena& arena) {
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const Var logits = model.forward(tape, in_dtype(arena, images, model.dtype()), {});
   return tape.value(logits);
 }
@@ -64,7 +64,7 @@ std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
 
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
-                    const ExecutionOptions& compute, Arena& arena,
+                    const ExecutionOptions& execution, Arena& arena,
                     const std::vector<int64_t>& class_map) {
   LoaderOptions options;
   options.batch_size = batch_size;
@@ -78,7 +78,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
     std::iota(indices.begin(), indices.end(), begin);
     const Batch batch = make_batch(dataset, transform, options, indices, 0, begin / batch_size);
     arena.reset();
-    const Tensor logits = predict_logits(model, batch.images, compute, arena);
+    const Tensor logits = predict_logits(model, batch.images, execution, arena);
     for (size_t row = 0; row < batch.labels.size(); ++row) {
       const int64_t label = batch.labels[row];
       const int64_t mapped = class_map.empty() ? label : class_map[static_cast<size_t>(label)];

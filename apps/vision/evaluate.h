@@ -20,7 +20,7 @@ struct Evaluation : EvalResult {
 /// `class_map[c]` is the model's class for the set's class c; empty: the same.
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
-                    const ExecutionOptions& compute, Arena& arena,
+                    const ExecutionOptions& execution, Arena& arena,
                     const std::vector<int64_t>& class_map);
 
 /// Finds the set's classes among the model's by name. Throws InputError naming those that are
@@ -32,7 +32,7 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
 
 /// logits (B, classes) of `images` (B, C, H, W), in the arena.
-Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& compute,
+Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
                       Arena& arena);
 
 /// The row's probabilities.

@@ -49,9 +49,9 @@ int run_info(const std::vector<std::string>& arguments) {
   const double megabyte = 1 << 20;
   const int64_t parameters = config.parameter_count();
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
-  arithmetic.compute.checkpoint = checkpoint;
+  arithmetic.execution.checkpoint = checkpoint;
   const int64_t activations =
-      training_memory(config, batch_size, arithmetic.dtype, arithmetic.compute);
+      training_memory(config, batch_size, arithmetic.dtype, arithmetic.execution);
   // Weights, gradients and AdamW's two moments.
   const int64_t state = 4 * dtype_size(arithmetic.dtype) * parameters;
   fmt::print("{}\n", config.name);

@@ -72,11 +72,11 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   return config;
 }
 
-ExecutionOptions stored_model_compute(const VisionModel& model, const std::string& precision,
-                                      const std::string& kernels) {
+ExecutionOptions stored_model_execution(const VisionModel& model, const std::string& precision,
+                                        const std::string& kernels) {
   const VisionConfig& config = model.config();
-  return stored_model_compute(model.dtype(), config.d_model, config.block().gate_width(), precision,
-                              kernels);
+  return stored_model_execution(model.dtype(), config.d_model, config.block().gate_width(),
+                                precision, kernels);
 }
 
 TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data) {

@@ -22,8 +22,8 @@ int64_t photo_side_for(const VisionOptions& options);
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
 
 /// How a stored model is to compute: an f64 one on the reference kernels whatever `kernels` says.
-ExecutionOptions stored_model_compute(const VisionModel& model, const std::string& precision,
-                                      const std::string& kernels);
+ExecutionOptions stored_model_execution(const VisionModel& model, const std::string& precision,
+                                        const std::string& kernels);
 
 /// How a validation image becomes the model's input: timm's 0.5/0.5 normalisation; the central 7/8
 /// of pictures larger than the input, all of smaller ones.

@@ -131,8 +131,8 @@ class ArrayInputs : public Inputs {
 /// (size, classes), of the model's dtype.
 Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const PredictOptions& options) {
   const VisionConfig& config = loaded.model->config();
-  const ExecutionOptions compute =
-      stored_model_compute(*loaded.model, options.precision, options.kernels);
+  const ExecutionOptions execution =
+      stored_model_execution(*loaded.model, options.precision, options.kernels);
   const int64_t n = inputs.size();
   Tensor result = Tensor::zeros(loaded.model->dtype(), {n, config.classes});
   Arena arena;
@@ -145,7 +145,7 @@ Tensor all_logits(const LoadedModel& loaded, const Inputs& inputs, const Predict
     const int64_t each = batch.elements() / (end - begin);
     parallel_for(end - begin,
                  [&](int64_t i) { inputs.fill(begin + i, batch.data<float>() + i * each); });
-    const Tensor logits = predict_logits(*loaded.model, batch, compute, arena);
+    const Tensor logits = predict_logits(*loaded.model, batch, execution, arena);
     result.rows(begin, end).copy_from(logits);
   }
   return result;

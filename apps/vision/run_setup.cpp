@@ -51,7 +51,7 @@ void VisionRun::open_data() {
 
 void VisionRun::build_model() {
   config = choose_model(options, data);
-  if (compute.precision == fused::Precision::kBf16) {
+  if (execution.precision == fused::Precision::kBf16) {
     require_bf16_fits(config.d_model, config.block().gate_width());
   }
   model = std::make_unique<VisionModel>(config, dtype, options.seed);

@@ -10,7 +10,7 @@ namespace gmlp {
 double VisionRun::accumulate_gradients(int64_t micro_batch) {
   const Batch batch = loader->next();
   arena.reset();  // the activations of the batch before are dead
-  Tape tape(arena, compute, true);
+  Tape tape(arena, execution, true);
   const Tensor images = in_dtype(arena, batch.images, dtype);
   const Var logits = model->forward(
       tape, images, {true, options.drop_path, options.seed, batch_of_run(micro_batch)});
@@ -23,7 +23,7 @@ double VisionRun::accumulate_gradients(int64_t micro_batch) {
 
 EvalResult VisionRun::validate() {
   const Evaluation evaluation =
-      evaluate(*model, *data.val, val_transform, options.batch_size, compute, arena, {});
+      evaluate(*model, *data.val, val_transform, options.batch_size, execution, arena, {});
   if (evaluation.complete) last_evaluation_ = evaluation;
   return evaluation;
 }

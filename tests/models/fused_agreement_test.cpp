@@ -21,7 +21,7 @@ struct Result {
 };
 
 Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& drop_scales,
-           DType dtype, const ExecutionOptions& compute) {
+           DType dtype, const ExecutionOptions& execution) {
   GmlpBlock block(config, "b.", dtype, 3);
   std::vector<Parameter*> parameters;
   block.collect(parameters);
@@ -32,7 +32,7 @@ Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& 
         test::random_tensor(DType::kF32, parameter->value.shape(), ++seed, scale));
   }
   Arena arena;
-  Tape tape(arena, compute, true);
+  Tape tape(arena, execution, true);
   const Shape shape{batch, config.tokens, config.d_model};
   const Tensor input = Tensor::zeros(dtype, shape);
   input.copy_from(test::random_tensor(DType::kF32, shape, 1));
@@ -228,10 +228,10 @@ TEST_CASE("a frozen block gives the same bits pass after pass in both precisions
   frozen.prepack_weights(room);
   const Tensor input = test::random_tensor(DType::kF32, {3, 49, 34}, 1);
   const auto pass = [&](GmlpBlock& model, fused::Precision precision, bool recording) {
-    ExecutionOptions compute;
-    compute.precision = precision;
+    ExecutionOptions execution;
+    execution.precision = precision;
     Arena arena;
-    Tape tape(arena, compute, recording);
+    Tape tape(arena, execution, recording);
     Tensor y = Tensor::zeros(DType::kF32, input.shape());
     y.copy_from(tape.value(model.forward(tape, tape.constant(input), {})));
     return y;

@@ -53,9 +53,9 @@ void expect_right(LanguageModel& model, const test::Build& build) {
 }
 
 Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
-                 const ExecutionOptions& compute, const LanguageContext& context = {}) {
+                 const ExecutionOptions& execution, const LanguageContext& context = {}) {
   Arena arena;
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const int64_t batch = static_cast<int64_t>(ids.size()) / model.config().block.tokens;
   const Tensor logits = tape.value(model.forward(tape, ids, batch, context));
   Tensor copy = Tensor::zeros(logits.dtype(), logits.shape());

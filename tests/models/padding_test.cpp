@@ -61,7 +61,7 @@ std::vector<Variant> variants(bool causal) {
 
 struct Way {
   const char* name;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
   bool exact = true;  // the same bits in every batch; Eigen's products follow the number of rows
 };
 
@@ -89,12 +89,12 @@ enum class Output : uint8_t { kWords, kClasses, kSpans };
 
 /// The output's numbers, row by row of the batch.
 std::vector<Bits> run(LanguageModel& model, const std::vector<Ids>& rows,
-                      const ExecutionOptions& compute, Output output = Output::kWords) {
+                      const ExecutionOptions& execution, Output output = Output::kWords) {
   Ids ids;
   for (const Ids& row : rows) ids.insert(ids.end(), row.begin(), row.end());
   const int64_t batch = static_cast<int64_t>(rows.size());
   Arena arena;
-  Tape tape(arena, compute, false);
+  Tape tape(arena, execution, false);
   const Tensor out = tape.value(output == Output::kWords     ? model.forward(tape, ids, batch)
                                 : output == Output::kClasses ? model.classify(tape, ids, batch)
                                                              : model.spans(tape, ids, batch));
@@ -122,10 +122,10 @@ bool agree(const Bits& a, const Bits& b, bool exact) {
 /// Alone, in order, backwards, between copies of another: each row has the same numbers.
 void expect_rows_apart(LanguageModel& model, const std::vector<Ids>& rows, const Way& way,
                        Output output) {
-  const ExecutionOptions& compute = way.compute;
+  const ExecutionOptions& execution = way.execution;
   std::vector<Bits> alone;
   alone.reserve(rows.size());
-  for (const Ids& row : rows) alone.push_back(run(model, {row}, compute, output).front());
+  for (const Ids& row : rows) alone.push_back(run(model, {row}, execution, output).front());
   for (size_t i = 1; i < rows.size(); ++i) REQUIRE_FALSE(agree(alone[i], alone[0], false));
   const std::vector<size_t> orders[] = {
       {0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 2, 2, 0, 2}, {3, 1, 4, 1, 0, 2, 2}};
@@ -133,7 +133,7 @@ void expect_rows_apart(LanguageModel& model, const std::vector<Ids>& rows, const
     std::vector<Ids> batch;
     batch.reserve(order.size());
     for (const size_t row : order) batch.push_back(rows[row]);
-    const std::vector<Bits> together = run(model, batch, compute, output);
+    const std::vector<Bits> together = run(model, batch, execution, output);
     for (size_t place = 0; place < order.size(); ++place) {
       INFO("row " << order[place] << " at place " << place << " of " << order.size());
       CHECK(agree(together[place], alone[order[place]], way.exact));
@@ -186,7 +186,7 @@ TEST_CASE("what stands in the padding is part of the row, for no mask hides it",
     other.back() = 7;
     for (const Way& way : ways(variant.config)) {
       INFO(variant.name << ", " << way.name);
-      const std::vector<Bits> both = run(model, {row, other}, way.compute);
+      const std::vector<Bits> both = run(model, {row, other}, way.execution);
       CHECK_FALSE(same(both[0], both[1], 0, 1));  // <cls>, at which a task is answered
       CHECK_FALSE(same(both[0], both[1], 1, kLength));
     }
@@ -199,10 +199,10 @@ TEST_CASE("in a causal model padding changes nothing before it", "[padding]") {
     test::perturb(model.parameters(), 0.3);
     const Ids whole = padded_row(2, kTokens);
     for (const Way& way : ways(variant.config)) {
-      const Bits expected = run(model, {whole}, way.compute).front();
+      const Bits expected = run(model, {whole}, way.execution).front();
       for (int64_t length = 1; length < kTokens; ++length) {
         INFO(variant.name << ", " << way.name << ", " << length << " tokens");
-        const Bits padded = run(model, {padded_row(2, length)}, way.compute).front();
+        const Bits padded = run(model, {padded_row(2, length)}, way.execution).front();
         CHECK(same(padded, expected, 0, length));
         CHECK_FALSE(same(padded, expected, length, kTokens));
       }
@@ -248,13 +248,13 @@ TEST_CASE("an unscored position is in no loss and gets no gradient from it", "[p
 namespace {
 
 /// The gradient of <pad>'s embedding from a loss that scores the first `length` positions alone.
-Bits pad_gradient(const LanguageConfig& config, int64_t length, const ExecutionOptions& compute) {
+Bits pad_gradient(const LanguageConfig& config, int64_t length, const ExecutionOptions& execution) {
   LanguageModel model(config, DType::kF32, 1);
   test::perturb(model.parameters(), 0.3);
   Ids targets(static_cast<size_t>(kTokens), kUnscored);
   for (int64_t i = 0; i < length; ++i) targets[static_cast<size_t>(i)] = i % kVocab;
   Arena arena;
-  Tape tape(arena, compute, true);
+  Tape tape(arena, execution, true);
   tape.backward(model.loss(tape, padded_row(3, length), targets, 1, 1.0));
   const Parameter* embed = model.parameters().front();
   REQUIRE(embed->name == "embed.weight");
@@ -274,7 +274,7 @@ TEST_CASE("a causal loss gives <pad> behind the text no gradient, another model'
     for (const Variant& variant : variants(causal)) {
       for (const Way& way : ways(variant.config)) {
         INFO(variant.name << ", causal " << causal << ", " << way.name);
-        CHECK((pad_gradient(variant.config, 6, way.compute) == nothing) == causal);
+        CHECK((pad_gradient(variant.config, 6, way.execution) == nothing) == causal);
       }
     }
   }

@@ -17,7 +17,7 @@ double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
   const int64_t count = static_cast<int64_t>(batch.rows.size());
   const LanguageContext context = {true, options.dropout, options.seed, batch_of_run(micro_batch)};
   arena.reset();  // the activations of the batch before are dead
-  Tape tape(arena, compute, true);
+  Tape tape(arena, execution, true);
   // The step's loss is the mean over all its examples.
   const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
   // Classes: (B, C) and B labels. Spans: (B, N, 2), turned to (B, 2, N), is a choice among the N
@@ -34,7 +34,7 @@ EvalResult FinetuneRun::validate() {
   AnswerOptions answers;
   answers.unanswerable = task == Task::kSquad2;
   TaskScore score =
-      score_task({*model, task, compute, arena, options.batch_size, answers}, files.dev);
+      score_task({*model, task, execution, arena, options.batch_size, answers}, files.dev);
   if (score.complete) last_score_ = score;
   return score;
 }

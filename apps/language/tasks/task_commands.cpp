@@ -58,7 +58,7 @@ void add_task_options(CLI::App& app, TaskOptions& options) {
 struct OpenedTask {
   explicit OpenedTask(const TaskOptions& options)
       : task(task_from_name(options.task)), loaded(load_task_language(options.model, task)) {
-    compute = stored_language_compute(*loaded.model, options.precision, options.kernels);
+    execution = stored_language_execution(*loaded.model, options.precision, options.kernels);
   }
   TaskEncoding encoding(const TaskOptions& options) const {
     return {*loaded.tokenizer, loaded.model->config().block.tokens, options.text, throw_if_stopped};
@@ -66,12 +66,12 @@ struct OpenedTask {
   TaskModel model(const TaskOptions& options) {
     AnswerOptions answers = options.answers;
     answers.unanswerable = task == Task::kSquad2;
-    return {*loaded.model, task, compute, arena, options.batch_size, answers};
+    return {*loaded.model, task, execution, arena, options.batch_size, answers};
   }
 
   Task task;
   LoadedLanguage loaded;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
   Arena arena;
 };
 

@@ -76,7 +76,7 @@ bool for_each_row(const TaskModel& model, const TaskRows& rows,
     const TaskBatch batch = loader.batch(0, index);
     const int64_t count = static_cast<int64_t>(batch.rows.size());
     model.arena.reset();
-    Tape tape(model.arena, model.compute, false);
+    Tape tape(model.arena, model.execution, false);
     const Var out = is_span_task(model.task) ? model.model.spans(tape, batch.ids, count)
                                              : model.model.classify(tape, batch.ids, count);
     const Tensor& values = tape.value(out);

@@ -18,7 +18,7 @@ namespace gmlp {
 struct TaskModel {
   LanguageModel& model;
   Task task;
-  ExecutionOptions compute;
+  ExecutionOptions execution;
   Arena& arena;
   int64_t batch_size = 32;  // changes no digit
   AnswerOptions answers;
