@@ -4,7 +4,6 @@
 
 #include <sys/mman.h>
 
-#include "core/checked.h"
 #include "core/error.h"
 
 namespace gmlp {

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/checked.h"
 #include "core/error.h"
 
 namespace gmlp {

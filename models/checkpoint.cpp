@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/checkpoint_manifest.h"
 
 namespace gmlp {
@@ -95,7 +96,7 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
   bytes.files.push_back({kTrainingFile, tensors_text(content.training)});
   bytes.files.push_back({kConfigFile, content.config});
 
-  Json state = Json::parse(content.state);
+  Json state = parse_json(content.state, "training.json");
   state["files"] = {{kModelFile, describe_tensors(bytes.files[0].bytes, content.model)},
                     {kTrainingFile, describe_tensors(bytes.files[1].bytes, content.training)},
                     {kConfigFile, describe_file(content.config)}};

@@ -70,7 +70,7 @@ Json verify_checksum(const std::string& text, const std::string& path) {
   if (text.compare(0, first, expected) != 0) {
     fail_input("{}: damaged, its checksum does not match; {}", path, kRemedy);
   }
-  return Json::parse(text);
+  return parse_json(text, path);
 }
 
 void verify_file(const std::string& folder, const std::string& name, const Json& description) {

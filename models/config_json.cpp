@@ -18,8 +18,8 @@ using Json = nlohmann::ordered_json;
 }  // namespace
 
 Json config_object(const std::string& text, const std::string& path, const char* writers) {
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
+  Json json = parse_json(text, path);
+  if (!json.is_object()) {
     fail_input("{}: not a JSON object; expected a config.json as {} writes it", path, writers);
   }
   return json;

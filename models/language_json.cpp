@@ -119,7 +119,7 @@ std::string language_config_to_json(const LanguageConfig& config,
   args["num_heads"] = config.heads;
   args["spatial_ffn"] = config.spatial_ffn;
 
-  Json gmlp = extra_gmlp_json.empty() ? Json::object() : Json::parse(extra_gmlp_json);
+  Json gmlp = extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
   gmlp["name"] = config.name;
   gmlp["arch"] = arch_name(config.arch);
   gmlp["gate"] = gate_name(block.gate);

@@ -183,7 +183,7 @@ bool is_timms(const VisionConfig& config) {
 std::string vision_config_to_json(const VisionConfig& config,
                                   const std::vector<std::string>& label_names,
                                   const std::string& extra_gmlp_json) {
-  Json gmlp = extra_gmlp_json.empty() ? Json::object() : Json::parse(extra_gmlp_json);
+  Json gmlp = extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
   gmlp["name"] = config.name;
   gmlp["gate"] = gate_name(config.gate);
   gmlp["class_token"] = config.class_token;

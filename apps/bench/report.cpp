@@ -16,7 +16,7 @@ Json to_json(const Spread& spread) {
 
 void Report::write(const std::string& path) const {
   if (path.empty()) return;
-  const Json json = {{"rows", rows_}, {"machine", Json::parse(environment_json())}};
+  const Json json = {{"rows", rows_}, {"machine", parse_json(environment_json(), "machine")}};
   write_file_atomic(path, json_text(json));
   fmt::print("written: {}\n", path);
 }

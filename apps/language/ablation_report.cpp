@@ -126,8 +126,8 @@ double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
   std::istringstream lines(read_text(steps_path));
   for (std::string line; std::getline(lines, line);) {
-    const Json step = Json::parse(line, nullptr, false);
-    if (step.is_discarded() || !step.contains("samples_per_s")) {
+    const Json step = parse_json(line, steps_path);
+    if (!step.contains("samples_per_s")) {
       fail_input("{}: a line is no step of a run; restore the file", steps_path);
     }
     if (step["samples_per_s"].is_number()) speeds.push_back(step["samples_per_s"]);
@@ -184,8 +184,9 @@ std::vector<Comparison> compare_to_paper(const std::vector<AblationResult>& tabl
 }
 
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t tokens) {
-  const Json summary = Json::parse(read_text(folder + "/summary.json"), nullptr, false);
-  if (summary.is_discarded() || summary.value("steps", 0) < summary.value("total_steps", 1)) {
+  const std::string path = folder + "/summary.json";
+  const Json summary = parse_json(read_text(path), path);
+  if (summary.value("steps", 0) < summary.value("total_steps", 1)) {
     fail_input("{}: the run is not finished; give the same command again to continue it", folder);
   }
   const std::vector<EpochRecord> epochs = read_metrics(folder + "/metrics.csv");

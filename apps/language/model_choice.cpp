@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/checkpoint.h"
 #include "models/weight_files.h"
 
@@ -53,7 +54,8 @@ void check_options_fit(const LanguageModelOptions& options, Arch arch) {
 }
 
 Objective stored_objective(const std::string& config, const std::string& path) {
-  const Json json = Json::parse(config);  // language_config_from_json has seen that it is an object
+  const Json json =
+      parse_json(config, path);  // language_config_from_json has seen that it is an object
   const Json::json_pointer place("/gmlp/objective");
   if (!json.contains(place) || !json.at(place).is_string()) {
     fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",

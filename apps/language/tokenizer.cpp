@@ -21,7 +21,6 @@
 #include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/printable.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {

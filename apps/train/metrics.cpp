@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -91,8 +92,8 @@ std::vector<std::pair<double, double>> read_step_losses(const std::string& path,
   std::vector<std::pair<double, double>> all;
   std::istringstream lines(read_text(path));
   for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
-    if (row.is_discarded() || !row.contains("step") || !row.contains("loss")) {
+    const nlohmann::ordered_json row = parse_json(line, path);
+    if (!row.contains("step") || !row.contains("loss")) {
       fail_input("{}: a line is no step of a run; restore the file", path);
     }
     if (row["loss"].is_number()) all.emplace_back(row["step"], row["loss"]);

@@ -14,6 +14,7 @@
 #include "apps/train/options.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -88,7 +89,7 @@ bool is_finished(const std::string& folder) {
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
-  const nlohmann::json summary = nlohmann::json::parse(read_text(path), nullptr, false);
+  const nlohmann::ordered_json summary = parse_json(read_text(path), path);
   const bool there = summary.is_object() && summary.contains(name);
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }

@@ -194,7 +194,7 @@ void TrainingRun::restore_from(const std::string& checkpoint_folder) {
     fail_input("{}: has no training.json, so no run can continue from it; use it with --init",
                checkpoint_folder);
   }
-  const Json state = Json::parse(checkpoint.state);
+  const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
   check_options(state.at("options"), config_text_, checkpoint_folder);
   restore_tensors(checkpoint);
   restore_progress(state);

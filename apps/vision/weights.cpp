@@ -43,7 +43,8 @@ std::vector<double> numbers(const Json& object, const char* key, double fallback
 
 TransformOptions evaluation_transform(const VisionConfig& config, const std::string& text,
                                       const std::string& path) {
-  const Json json = Json::parse(text);  // vision_config_from_json has seen that it is an object
+  const Json json =
+      parse_json(text, path);  // vision_config_from_json has seen that it is an object
   const Json pretrained = json.contains("pretrained_cfg") && json.at("pretrained_cfg").is_object()
                               ? json.at("pretrained_cfg")
                               : Json::object();
@@ -101,7 +102,7 @@ std::string split_json(const DataOptions& options) {
 }
 
 DataOptions stored_split(const std::string& text, const std::string& path) {
-  const Json json = Json::parse(text);
+  const Json json = parse_json(text, path);
   DataOptions options;
   const Json::json_pointer place("/gmlp/split");
   if (!json.contains(place)) {
@@ -120,7 +121,7 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
 }
 
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {
-  Json json = Json::parse(config_json);
+  Json json = parse_json(config_json, "config.json");
   Json& pretrained = json["pretrained_cfg"];
   // timm wants one value a channel.
   const auto per_channel = [&](const std::vector<double>& values) {

@@ -2,17 +2,57 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+
 namespace gmlp {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr int kMaxDepth = 32;
+
+// nlohmann bounds no depth, and takes a NUL for the end of the text, so anything could follow it.
+void check_structure(std::string_view text, const std::string& what) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\0') fail_input("{}: is not JSON (NUL at byte {}); restore the file", what, i);
+    if (c == '"') in_string = !in_string;
+    if (in_string) {
+      i += c == '\\' ? 1 : 0;  // an escaped quote does not end the string
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) {
+        fail_input("{}: its JSON is more than {} levels deep; restore the file", what, kMaxDepth);
+      }
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+}
+
 std::string dumped(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
+
+Json parse_json(std::string_view text, const std::string& what) {
+  check_structure(text, what);
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    fail_input("{}: is not JSON ({}); restore the file", what, json_reason(error));
+  }
+}
+
+std::string json_reason(const std::exception& error) {
+  // "[json.exception.parse_error.101] parse error at line 1, column 2: reason"
+  const std::string_view text = error.what();
+  const size_t colon = text.find(": ");
+  return printable(colon == std::string_view::npos ? text : text.substr(colon + 2));
+}
 
 std::string json_line(const Json& json) {
   return dumped(json, -1);

@@ -1,21 +1,30 @@
 #pragma once
-// JSON for files: the only way in which this program turns a value into text.
+// JSON text. Everything that the program reads as JSON goes through parse_json, except two large
+// formats that are read token by token (safetensors headers and SQuAD). Everything that it writes
+// goes through json_line and json_text.
 
+#include <exception>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 namespace gmlp {
 
-/// The value on one line, without a newline at its end.
-///
-/// Text that is not UTF-8 (a path or a class's folder may be any bytes) has U+FFFD for what is
-/// wrong in it: nlohmann's own dump() would throw, at a first save, after an epoch's work.
+/// The value of `text`, at most 32 levels deep: destroying or printing a deeper one could overflow
+/// the stack. Throws InputError that begins with `what`, the file's name.
+nlohmann::ordered_json parse_json(std::string_view text, const std::string& what);
+
+/// The reason in one of nlohmann's exceptions, without its prefix, fit to print.
+std::string json_reason(const std::exception& error);
+
+/// The value on one line, without a newline at its end. Paths and class names may be any bytes:
+/// U+FFFD replaces what is not UTF-8, where nlohmann's own dump() would throw during a save.
 std::string json_line(const nlohmann::ordered_json& json);
 
-/// The value as a file's text: two spaces a level, a newline at the end.
+/// The value as a file's text: indented by two spaces per level, with a newline at the end.
 std::string json_text(const nlohmann::ordered_json& json);
 
-/// `text` as it comes back from there: U+FFFD for what is not UTF-8 in it.
+/// `text` with U+FFFD for what is not UTF-8, as json_line and json_text write it.
 std::string utf8_of(const std::string& text);
 
 }  // namespace gmlp

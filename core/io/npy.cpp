@@ -15,11 +15,9 @@
 
 #include <fmt/ranges.h>
 
-#include "core/checked.h"
 #include "core/error.h"
 #include "core/io/decode.h"
 #include "core/io/file.h"
-#include "core/printable.h"
 
 namespace gmlp {
 

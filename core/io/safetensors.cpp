@@ -16,13 +16,11 @@
 
 #include <fmt/ranges.h>
 
-#include "core/checked.h"
 #include "core/error.h"
 #include "core/io/decode.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/io/safetensors_header.h"
-#include "core/printable.h"
 
 namespace gmlp {
 

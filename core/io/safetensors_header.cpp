@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/printable.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -179,12 +179,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(size_t position, const std::string& /*token*/,
                    const nlohmann::json::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line ...: reason": only the reason is ours.
-    const std::string text = error.what();
-    const size_t colon = text.find(": ");
-    const std::string reason = colon == std::string::npos ? text : text.substr(colon + 2);
     fail_input("{}: the header is not JSON at byte {}: {}; the file is damaged", path_, position,
-               printable(reason));
+               json_reason(error));
   }
 
  private:

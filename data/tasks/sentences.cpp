@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "core/error.h"
-#include "core/printable.h"
 #include "data/tasks/tsv.h"
 
 namespace gmlp {

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/printable.h"
+#include "core/io/json.h"
 #include "data/tasks/plain_text.h"
 
 namespace gmlp {
@@ -195,11 +195,8 @@ class SquadReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(size_t position, const std::string& /*token*/,
                    const nlohmann::json::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line ...: reason": only the reason is ours.
-    const std::string text = error.what();
-    const size_t colon = text.find(": ");
     fail_input("{}: not JSON at byte {}: {}; download it again", set_.path, position,
-               printable(colon == std::string::npos ? text : text.substr(colon + 2)));
+               json_reason(error));
   }
 
  private:

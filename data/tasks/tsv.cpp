@@ -4,7 +4,6 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/printable.h"
 #include "data/tasks/plain_text.h"
 
 namespace gmlp {

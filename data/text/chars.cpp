@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/io/json.h"
-#include "core/printable.h"
 #include "data/text/kinds.h"
 #include "data/text/utf8.h"
 
@@ -98,7 +97,8 @@ class CharsTokenizer : public Tokenizer {
 };
 
 /// The one character that an element of "characters" must be.
-char32_t only_character(const nlohmann::json& element, size_t index, const std::string& name) {
+char32_t only_character(const nlohmann::ordered_json& element, size_t index,
+                        const std::string& name) {
   const std::string* text = element.get_ptr<const std::string*>();
   const Utf8Char first = text != nullptr && !text->empty() ? utf8_at(*text, 0) : Utf8Char{};
   if (first.size == 0 || first.code == 0 || first.size != static_cast<int64_t>(text->size())) {
@@ -115,12 +115,7 @@ std::unique_ptr<Tokenizer> make_chars_tokenizer(std::vector<char32_t> characters
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name) {
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(bytes);
-  } catch (const nlohmann::json::exception& error) {
-    fail_input("{}: is not JSON ({}); copy it again", name, printable(error.what()));
-  }
+  const nlohmann::ordered_json json = parse_json(bytes, name);
   const auto type = json.is_object() ? json.find("type") : json.end();
   if (type != json.end() && *type == "bytes") return make_bytes_tokenizer();
   const auto list = type != json.end() && *type == "chars" ? json.find("characters") : json.end();
@@ -131,7 +126,7 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
         name);
   }
   std::vector<char32_t> characters;
-  for (const nlohmann::json& element : *list) {
+  for (const nlohmann::ordered_json& element : *list) {
     characters.push_back(only_character(element, characters.size(), name));
   }
   return make_chars_tokenizer(std::move(characters), name);

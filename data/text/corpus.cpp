@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "core/checked.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/text/text_file.h"

@@ -8,7 +8,6 @@
 #include <sentencepiece_processor.h>
 
 #include "core/error.h"
-#include "core/printable.h"
 #include "data/text/kinds.h"
 #include "data/text/sentencepiece_check.h"
 #include "data/text/utf8.h"

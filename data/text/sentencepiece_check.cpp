@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/printable.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {

@@ -10,7 +10,6 @@
 #include <utf8proc.h>
 
 #include "core/error.h"
-#include "core/printable.h"
 #include "core/random.h"
 #include "data/text/kinds.h"
 #include "data/text/text_file.h"

@@ -12,7 +12,6 @@
 #include <utf8proc.h>
 
 #include "core/error.h"
-#include "core/printable.h"
 #include "data/text/kinds.h"
 #include "data/text/utf8.h"
 

@@ -7,7 +7,6 @@
 
 #include <zlib.h>
 
-#include "core/checked.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/vision/byte_reader.h"

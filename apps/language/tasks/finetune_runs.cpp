@@ -117,12 +117,12 @@ Reached read_reached(const FinetuneCommand& command, const std::string& folder, 
   run.seed = command.options.seed + static_cast<uint64_t>(number - 1);
   run.folder = numbered_run(folder, number);
   const std::string path = run.folder + "/summary.json";
-  const Json summary = Json::parse(read_text(path), nullptr, false);
+  const Json summary = parse_json(read_text(path), path);
   const char* column = metric_column(task_from_name(command.options.task));
   const Json::json_pointer place(std::string("/best/") + column);
   run.steps = summary_count(run.folder, "steps");
   run.total_steps = summary_count(run.folder, "total_steps");
-  if (summary.is_discarded() || !summary.contains(place) || !summary.at(place).is_number()) {
+  if (!summary.contains(place) || !summary.at(place).is_number()) {
     if (run.unfinished()) {
       fail_run("{}: --time-limit stopped it before it had a score; go on with --resume {}",
                run.folder, folder);
@@ -156,7 +156,7 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
   for (const Reached& run : runs) {
     values.push_back(run.value);
     Json row = {{"folder", fmt::format("run-{}", run.number)}, {"seed", run.seed}};
-    row.update(Json::parse(run.best));
+    row.update(parse_json(run.best, "summary.json"));
     list.push_back(row);
   }
   const char* column = metric_column(task_from_name(command.options.task));

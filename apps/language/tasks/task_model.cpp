@@ -15,9 +15,9 @@ using Json = nlohmann::ordered_json;
 
 /// "" where the folder's model was never finetuned.
 std::string stored_task(const std::string& folder) {
-  const Json json = Json::parse(read_text(config_path(folder)), nullptr, false);
+  const Json json = parse_json(read_text(config_path(folder)), config_path(folder));
   const Json::json_pointer place("/gmlp/task");
-  if (json.is_discarded() || !json.contains(place) || !json.at(place).is_string()) return "";
+  if (!json.contains(place) || !json.at(place).is_string()) return "";
   return json.at(place).get<std::string>();
 }
 
