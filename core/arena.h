@@ -1,7 +1,7 @@
 #pragma once
-// Arena: activations and their gradients live for one training step and die together, so they come
-// from a bump allocator that is rewound, not freed. Steps after the first touch no allocator at
-// all.
+// Arena: activations and their gradients live for one training step and die together, so a bump
+// allocator provides their memory and is rewound, not freed. After the first step nothing is
+// allocated from the system.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,9 +22,9 @@ class Arena {
   Tensor allocate(DType dtype, const Shape& shape);
   void* allocate_bytes(int64_t bytes);
 
-  /// A place to come back to. Everything allocated after mark() dies at rewind(mark).
+  /// A position to rewind to. Everything allocated after mark() dies at rewind(mark).
   struct Mark {
-    size_t block = 0;
+    size_t slab = 0;
     int64_t offset = 0;
     int64_t used = 0;
   };
@@ -33,15 +33,15 @@ class Arena {
   void reset() { rewind({}); }
 
   int64_t used_bytes() const { return used_; }
-  int64_t peak_bytes() const { return peak_; }          ///< the most that was in use at one time
-  int64_t reserved_bytes() const { return reserved_; }  ///< what the system gave
+  int64_t peak_bytes() const { return peak_; }          ///< the maximum of used_bytes()
+  int64_t reserved_bytes() const { return reserved_; }  ///< allocated from the system
 
  private:
-  struct Block {
+  struct Slab {
     char* data;
     int64_t size;
   };
-  std::vector<Block> blocks_;
+  std::vector<Slab> slabs_;
   size_t current_ = 0;
   int64_t offset_ = 0;
   int64_t used_ = 0;

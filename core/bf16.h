@@ -1,6 +1,6 @@
 #pragma once
-// bf16 as a storage type. On its own so that the kernels can include it: nothing here is a function
-// with a body.
+// bf16 as a storage type. A separate header without function bodies, so that sources compiled once
+// per ISA can include it.
 
 #include <cstdint>
 

@@ -8,33 +8,31 @@ namespace {
 
 bool workers_flush = false;
 
-// x86: bits FTZ (results) and DAZ (operands) of MXCSR. 64-bit Arm: bit FZ of FPCR is both.
+// The control register of this thread's floating-point unit, and its flush bits.
 #if defined(__x86_64__)
-constexpr unsigned kFlush = 0x8040U;
-bool thread_flushes() {
-  return (__builtin_ia32_stmxcsr() & kFlush) == kFlush;
+constexpr uint64_t kFlush = 0x8040;  // MXCSR: FTZ (results) and DAZ (operands)
+uint64_t control() {
+  return __builtin_ia32_stmxcsr();
 }
-void let_thread_flush() {
-  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | kFlush);
+void set_control(uint64_t bits) {
+  __builtin_ia32_ldmxcsr(static_cast<unsigned>(bits));
 }
 #elif defined(__aarch64__)
-constexpr uint64_t kFlush = uint64_t{1} << 24;
+constexpr uint64_t kFlush = uint64_t{1} << 24;  // FPCR: FZ (both)
 uint64_t control() {
   uint64_t bits = 0;
   asm volatile("mrs %0, fpcr" : "=r"(bits));
   return bits;
 }
-bool thread_flushes() {
-  return (control() & kFlush) != 0;
-}
-void let_thread_flush() {
-  asm volatile("msr fpcr, %0" : : "r"(control() | kFlush));
+void set_control(uint64_t bits) {
+  asm volatile("msr fpcr, %0" : : "r"(bits));
 }
 #else
-bool thread_flushes() {
-  return false;
+constexpr uint64_t kFlush = 1;  // cannot be set
+uint64_t control() {
+  return 0;
 }
-void let_thread_flush() {}
+void set_control(uint64_t /*bits*/) {}
 #endif
 
 }  // namespace
@@ -44,20 +42,20 @@ int thread_count() {
 }
 
 void set_thread_count(int count) {
-  omp_set_dynamic(0);  // exactly this many, even beyond the processors that are there
+  omp_set_dynamic(0);  // exactly this many, even more than there are processors
   omp_set_num_threads(count < 1 ? 1 : count);
   if (!workers_flush) return;
 #pragma omp parallel
-  let_thread_flush();
+  set_control(control() | kFlush);
 }
 
 void flush_denormals() {
   workers_flush = true;
-  let_thread_flush();
+  set_control(control() | kFlush);
 }
 
 bool flushes_denormals() {
-  return thread_flushes();
+  return (control() & kFlush) == kFlush;
 }
 
 }  // namespace gmlp

@@ -1,8 +1,7 @@
 #pragma once
-// Threads. Work is cut by the problem, never by the number of threads: parallel_for runs body(i)
-// for i in [0, chunks), and whoever calls it chooses the chunks from sizes alone. Each chunk writes
-// its own outputs, sums go over chunks in order; that is why any number of threads gives the same
-// bits.
+// Threads. The problem's sizes alone determine the chunks of work, never the number of threads:
+// parallel_for runs body(i) for i in [0, chunks), each chunk writes its own outputs, and sums run
+// over chunks in order. So every number of threads gives the same bits.
 
 #include <cstdint>
 #include <exception>
@@ -13,12 +12,12 @@ namespace gmlp {
 int thread_count();
 void set_thread_count(int count);
 
-/// Numbers below the smallest normal one count as 0 from now on, on this thread and on the workers
-/// of every later set_thread_count(). A moment that decays towards 0 spends a thousand steps there,
-/// and some processors take a hundred times as long over each. Programs say so at their start;
-/// libraries and tests leave the arithmetic as IEEE 754 has it.
+/// Turns on flush-to-zero (FTZ/DAZ) for this thread and for the workers of every later
+/// set_thread_count(). A moment that decays towards 0 is denormal for a thousand steps, and some
+/// processors need a hundred times as long for each. Programs call it at their start; libraries and
+/// tests keep IEEE 754's arithmetic.
 void flush_denormals();
-/// Whether this thread does.
+/// Whether this thread flushes denormals.
 bool flushes_denormals();
 
 /// ceil(n / size): how many chunks of `size` cover n.
@@ -26,8 +25,8 @@ constexpr int64_t chunk_count(int64_t n, int64_t size) {
   return (n + size - 1) / size;
 }
 
-/// Calls body(i) for every i in [0, chunks), in any order, on all threads. An exception in one of
-/// them is carried out of the region and rethrown here, the first that was caught.
+/// Calls body(i) for every i in [0, chunks), in any order, on all threads. Rethrows the first
+/// exception that was caught in one of them.
 template <typename Body>
 void parallel_for(int64_t chunks, const Body& body) {
   if (chunks <= 1) {
@@ -52,8 +51,7 @@ template <typename Body>
 void parallel_ranges(int64_t n, int64_t size, const Body& body) {
   parallel_for(chunk_count(n, size), [&](int64_t i) {
     const int64_t begin = i * size;
-    const int64_t end = begin + size < n ? begin + size : n;
-    body(begin, end);
+    body(begin, begin + size < n ? begin + size : n);
   });
 }
 

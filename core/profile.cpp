@@ -10,7 +10,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Used by one thread at a time, the one that runs the step.
+// One thread at a time uses these: the one that runs the step.
 bool measuring = false;
 Clock::time_point last;
 std::vector<ProfileEntry> entries;

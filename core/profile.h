@@ -1,25 +1,26 @@
 #pragma once
-// Where the time of a step goes. The thread that runs the step calls profile_mark() at the end of
-// each piece of work; all time since the mark before belongs to that name, so the pieces add up to
-// the whole. Off, a mark costs one comparison. No function here is inline: kernel sources call
-// them.
+// Where the time of a step is spent. The thread that runs the step calls profile_mark() at the end
+// of each piece of work. All time since the previous mark is added to that name, so the pieces add
+// up to the whole. When off, a mark costs one comparison. No function is inline: kernel sources
+// call them.
 
 #include <cstddef>
 
 namespace gmlp {
 
-/// The time since the last mark (or since profile_start) was spent on `name`, a string literal; or
-/// on `phase` of it, such as "forward" of an op that is marked in both directions.
+/// Adds the time since the previous mark (or profile_start) to `name`, a string literal. `phase`
+/// tells apart the marks of an op that is marked in both directions, such as "forward".
 void profile_mark(const char* name);
 void profile_mark(const char* phase, const char* name);
 
-/// Forgets everything and begins to measure.
+/// Clears all entries and starts measuring.
 void profile_start();
-/// Ends measuring; what was measured stays until the next start.
+/// Stops measuring; the entries stay until the next start.
 void profile_stop();
-/// What was measured, in the order of first marks.
+
+/// The entries, in the order of their first marks.
 struct ProfileEntry {
-  const char* phase;  // "" where none was given
+  const char* phase;  // "" if none was given
   const char* name;
   double seconds;
   size_t marks;

@@ -24,8 +24,7 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<u
   return counter;
 }
 
-// Key and counter together hold 192 bits: seed 64, purpose 16, epoch 48, sample 32 and the block
-// number 32.
+// Key and counter have 192 bits: seed 64, purpose 16, epoch 48, sample 32, block number 32.
 Random::Random(uint64_t seed, Purpose purpose, uint64_t epoch, uint64_t sample)
     : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
       counter_{0, static_cast<uint32_t>(sample), static_cast<uint32_t>(epoch),
@@ -51,7 +50,7 @@ double Random::uniform(double low, double high) {
 }
 
 int64_t Random::below(int64_t n) {
-  // Reject the top end that does not divide evenly, so that every value is equally likely.
+  // Rejects the top end that does not divide evenly, so that every value is equally likely.
   const uint64_t range = static_cast<uint64_t>(n);
   const uint64_t limit = UINT64_MAX - UINT64_MAX % range;
   uint64_t draw = 0;
@@ -84,7 +83,7 @@ double Random::gamma(double shape) {
 double Random::beta(double a, double b) {
   const double x = gamma(a);
   const double y = gamma(b);
-  // For tiny parameters both underflow; all of the weight is then at the two ends.
+  // For tiny parameters both underflow: the distribution is then concentrated at 0 and 1.
   if (x + y == 0) return uniform() * (a + b) < a ? 1 : 0;
   return x / (x + y);
 }

@@ -1,15 +1,14 @@
 #pragma once
 // Random numbers as a pure function: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random
-// numbers: as easy as 1, 2, 3", SC 2011). A draw depends on (seed, purpose, epoch or step, sample,
-// index) and on nothing else, so no state has to be saved for a resume and no thread can disturb
-// another.
+// numbers: as easy as 1, 2, 3", SC 2011). A draw depends only on (seed, purpose, epoch or step,
+// sample, index), so a resume needs no saved state and threads are independent.
 
 #include <array>
 #include <cstdint>
 
 namespace gmlp {
 
-/// What a stream of numbers is for; two purposes never share numbers.
+/// The use of a stream of numbers; two purposes never share numbers.
 enum class Purpose : uint32_t {
   kInit = 1,
   kShuffle = 2,
@@ -26,8 +25,7 @@ enum class Purpose : uint32_t {
 /// One block of the generator: ten rounds over a 128-bit counter under a 64-bit key.
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-/// The numbers of one (seed, purpose, epoch, sample), in order. Cheap to make; make one where
-/// needed.
+/// The numbers of one (seed, purpose, epoch, sample), in order. Cheap to construct.
 class Random {
  public:
   Random(uint64_t seed, Purpose purpose, uint64_t epoch = 0, uint64_t sample = 0);

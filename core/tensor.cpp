@@ -1,5 +1,7 @@
 #include "core/tensor.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -12,43 +14,47 @@
 
 namespace gmlp {
 
+namespace {
+
+double widened(float value) {
+  return value;
+}
+double widened(double value) {
+  return value;
+}
+double widened(Bf16 value) {
+  return from_bf16(value);
+}
+
+template <typename T>
+T narrowed(double value) {
+  if constexpr (std::is_same_v<T, Bf16>) {
+    return to_bf16(static_cast<float>(value));
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+}  // namespace
+
 Bf16 to_bf16(float value) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof bits);
+  uint32_t bits = std::bit_cast<uint32_t>(value);
   if (std::isnan(value)) return {static_cast<uint16_t>((bits >> 16) | 0x40)};  // keep it quiet
   bits += 0x7FFF + ((bits >> 16) & 1);  // half of the dropped part, ties to even
   return {static_cast<uint16_t>(bits >> 16)};
 }
 
 float from_bf16(Bf16 value) {
-  const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
-  float result = 0;
-  std::memcpy(&result, &bits, sizeof result);
-  return result;
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
 }
 
 int64_t dtype_size(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return 4;
-    case DType::kF64:
-      return 8;
-    case DType::kBf16:
-      return 2;
-  }
-  return 0;
+  return visit_dtype(dtype, []<typename T>() { return static_cast<int64_t>(sizeof(T)); });
 }
 
 const char* dtype_name(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return "f32";
-    case DType::kF64:
-      return "f64";
-    case DType::kBf16:
-      return "bf16";
-  }
-  return "?";
+  constexpr const char* kNames[] = {"f32", "f64", "bf16"};
+  return kNames[static_cast<size_t>(dtype)];
 }
 
 Shape::Shape(std::initializer_list<int64_t> dims) : Shape(std::vector<int64_t>(dims)) {}
@@ -124,47 +130,28 @@ Tensor Tensor::reshaped(const Shape& shape) const {
 
 void Tensor::copy_from(const Tensor& source) const {
   require(source.elements() == elements(), "copy between tensors of different sizes");
-  const int64_t n = elements();
   if (source.dtype_ == dtype_) {
     std::memcpy(data_, source.data_, static_cast<size_t>(bytes()));
     return;
   }
-  for (int64_t i = 0; i < n; ++i) put(i, source.at(i));
+  const int64_t n = elements();
+  visit_dtype(dtype_, [&]<typename T>() {
+    T* const out = data<T>();
+    for (int64_t i = 0; i < n; ++i) out[i] = narrowed<T>(source.at(i));
+  });
 }
 
 void Tensor::fill(double value) const {
-  const int64_t n = elements();
-  for (int64_t i = 0; i < n; ++i) put(i, value);
-}
-
-void Tensor::put(int64_t i, double value) const {
-  switch (dtype_) {
-    case DType::kF32:
-      static_cast<float*>(data_)[i] = static_cast<float>(value);
-      break;
-    case DType::kF64:
-      static_cast<double*>(data_)[i] = value;
-      break;
-    case DType::kBf16:
-      static_cast<Bf16*>(data_)[i] = to_bf16(static_cast<float>(value));
-      break;
-  }
+  visit_dtype(dtype_,
+              [&]<typename T>() { std::fill_n(data<T>(), elements(), narrowed<T>(value)); });
 }
 
 double Tensor::at(int64_t i) const {
-  switch (dtype_) {
-    case DType::kF32:
-      return static_cast<const float*>(data_)[i];
-    case DType::kF64:
-      return static_cast<const double*>(data_)[i];
-    case DType::kBf16:
-      return from_bf16(static_cast<const Bf16*>(data_)[i]);
-  }
-  return 0;
+  return visit_dtype(dtype_, [&]<typename T>() { return widened(static_cast<T*>(data_)[i]); });
 }
 
 void Tensor::check_dtype(DType expected) const {
-  require(dtype_ == expected, "tensor accessed as another dtype than it has");
+  require(dtype_ == expected, "tensor accessed as another dtype than its own");
 }
 
 }  // namespace gmlp

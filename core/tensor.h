@@ -1,7 +1,7 @@
 #pragma once
 // Tensor: contiguous, row-major, rank <= 4, in f32, f64 or bf16. No strides, no broadcasting; the
-// only view is a range of rows. That is all a gMLP needs, and it keeps every kernel a loop over
-// plain memory.
+// only view is a range of rows. A gMLP needs no more, and every kernel stays a loop over plain
+// memory.
 
 #include <array>
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/bf16.h"
@@ -22,23 +23,24 @@ float from_bf16(Bf16 value);
 
 enum class DType : uint8_t { kF32, kF64, kBf16 };
 
-int64_t dtype_size(DType dtype);
-const char* dtype_name(DType dtype);  // "f32", "f64", "bf16"
+int64_t dtype_size(DType dtype);      ///< bytes per element
+const char* dtype_name(DType dtype);  ///< "f32", "f64", "bf16"
 
+/// The dtype of elements of type T: float, double or Bf16.
 template <typename T>
-struct DTypeOf;
-template <>
-struct DTypeOf<float> {
-  static constexpr DType kValue = DType::kF32;
-};
-template <>
-struct DTypeOf<double> {
-  static constexpr DType kValue = DType::kF64;
-};
-template <>
-struct DTypeOf<Bf16> {
-  static constexpr DType kValue = DType::kBf16;
-};
+constexpr DType dtype_of() {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Bf16>);
+  if (std::is_same_v<T, float>) return DType::kF32;
+  return std::is_same_v<T, double> ? DType::kF64 : DType::kBf16;
+}
+
+/// Calls body.operator()<T>() with the element type T of the dtype.
+template <typename Body>
+auto visit_dtype(DType dtype, const Body& body) {
+  if (dtype == DType::kF32) return body.template operator()<float>();
+  if (dtype == DType::kF64) return body.template operator()<double>();
+  return body.template operator()<Bf16>();
+}
 
 /// Up to four dimensions, outermost first. A scalar is {1}.
 class Shape {
@@ -47,18 +49,16 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims);
-  explicit Shape(const std::vector<int64_t>& dims);  ///< throws InputError when rank > 4
+  explicit Shape(const std::vector<int64_t>& dims);  ///< throws InputError if rank > 4
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return dims_[static_cast<size_t>(axis)]; }
   int64_t elements() const;  ///< the product of all dimensions; 0 for the empty shape
-  int64_t rows() const;      ///< product of all dimensions but the last
+  int64_t rows() const;      ///< the product of all dimensions but the last
   int64_t cols() const;      ///< the last dimension
   std::vector<int64_t> to_vector() const;
   std::string to_string() const;  ///< "[8, 196, 256]"
-  friend bool operator==(const Shape& a, const Shape& b) {
-    return a.rank_ == b.rank_ && a.dims_ == b.dims_;
-  }
+  friend bool operator==(const Shape& a, const Shape& b) = default;
 
  private:
   std::array<int64_t, kMaxRank> dims_{};
@@ -81,10 +81,10 @@ class Tensor {
   int64_t bytes() const { return elements() * dtype_size(dtype_); }
   void* raw() const { return data_; }
 
-  /// The elements, row-major. Throws std::logic_error when T is not the tensor's dtype.
+  /// The elements, row-major. Throws std::logic_error if T is not the tensor's element type.
   template <typename T>
   T* data() const {
-    check_dtype(DTypeOf<T>::kValue);
+    check_dtype(dtype_of<T>());
     return static_cast<T*>(data_);
   }
 
@@ -92,14 +92,13 @@ class Tensor {
   Tensor rows(int64_t begin, int64_t end) const;
   /// The same elements under another shape; shares memory.
   Tensor reshaped(const Shape& shape) const;
-  /// Copies the elements of `source`, converting the dtype. Shapes must hold equally many elements.
+  /// Copies the elements of `source`, converting the dtype. Both must have equally many elements.
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
   /// Element i as a double, whatever the dtype.
   double at(int64_t i) const;
 
  private:
-  void put(int64_t i, double value) const;  // at()'s other direction
   void check_dtype(DType expected) const;
 
   void* data_ = nullptr;

@@ -11,26 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kMaxDepth = 32;
-
-// nlohmann bounds no depth, and takes a NUL for the end of the text, so anything could follow it.
-void check_structure(std::string_view text, const std::string& what) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\0') fail_input("{}: is not JSON (NUL at byte {}); restore the file", what, i);
-    if (c == '"') in_string = !in_string;
-    if (in_string) {
-      i += c == '\\' ? 1 : 0;  // an escaped quote does not end the string
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) {
-        fail_input("{}: its JSON is more than {} levels deep; restore the file", what, kMaxDepth);
-      }
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-}
+constexpr int64_t kMaxStringBytes = 8 << 20;
 
 std::string dumped(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
@@ -38,8 +19,33 @@ std::string dumped(const Json& json, int indent) {
 
 }  // namespace
 
+void check_json_limits(std::string_view text, const std::string& what) {
+  int depth = 0;
+  int64_t length = -1;  // of the string around position i; -1 outside of strings
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\0') fail_input("{}: NUL at byte {} of its JSON; the file is damaged", what, i);
+    if (c == '"') {
+      length = length < 0 ? 0 : -1;
+    } else if (length >= 0) {
+      if (c == '\\') ++i;  // an escaped quote does not end the string
+      if (++length > kMaxStringBytes) {
+        fail_input("{}: a string in its JSON is longer than {} MB; the file is damaged", what,
+                   kMaxStringBytes >> 20);
+      }
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) {
+        fail_input("{}: its JSON is more than {} levels deep; the file is damaged", what,
+                   kMaxDepth);
+      }
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+}
+
 Json parse_json(std::string_view text, const std::string& what) {
-  check_structure(text, what);
+  check_json_limits(text, what);
   try {
     return Json::parse(text);
   } catch (const Json::exception& error) {

@@ -10,8 +10,13 @@
 
 namespace gmlp {
 
-/// The value of `text`, at most 32 levels deep: destroying or printing a deeper one could overflow
-/// the stack. Throws InputError that begins with `what`, the file's name.
+/// Throws InputError that begins with `what`, the file's name, unless `text` is at most 32 levels
+/// deep (destroying or printing a deeper value could overflow the stack), its strings have at most
+/// 8 MB and it contains no NUL (nlohmann takes it for the end, so anything could follow it).
+void check_json_limits(std::string_view text, const std::string& what);
+
+/// The value of `text`. Throws InputError that begins with `what` if it is not JSON within those
+/// limits.
 nlohmann::ordered_json parse_json(std::string_view text, const std::string& what);
 
 /// The reason in one of nlohmann's exceptions, without its prefix, fit to print.

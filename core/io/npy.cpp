@@ -1,15 +1,14 @@
-// The header of an .npy file is Python source. NumPy evaluates it as a literal; here a small parser
-// reads the one form that NumPy writes and refuses everything else, at the byte where it stops
-// making sense.
+// The header of an .npy file is Python source, which NumPy evaluates as a literal. A small parser
+// reads the one form that NumPy writes and refuses everything else.
 //
 //   \x93NUMPY | major minor | length (2 bytes in version 1, else 4) | {'descr': ...}  \n | data
 //
-// Sizes are checked against the file's before the data is touched; the array is then the file's own
-// memory with the header cut off.
+// The sizes are checked against the file's before the data is read.
 #include "core/io/npy.h"
 
-#include <array>
+#include <charconv>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -24,126 +23,90 @@ namespace gmlp {
 namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
-// Version 1.0 cannot say more; only structured types, which are refused anyway, need it.
-constexpr int64_t kMaxNpyHeaderBytes = 65'535;
+constexpr int64_t kMaxHeaderBytes = 65'535;  // version 1.0's; only structured types need more
 constexpr size_t kNumpyMaxRank = 32;
 constexpr size_t kWriteAlignment = 64;
 
-struct NpyType {
-  std::string_view name;
-  int64_t size;
-  Encoding encoding;
-};
-
-// All plain numbers up to 8 bytes. Not complex, text, dates or long double: nothing here uses them.
-constexpr std::array<NpyType, 12> kNpyTypes = {{
-    {"f8", 8, Encoding::kF64},
-    {"f4", 4, Encoding::kF32},
-    {"f2", 2, Encoding::kF16},
-    {"i8", 8, Encoding::kI64},
-    {"i4", 4, Encoding::kI32},
-    {"i2", 2, Encoding::kI16},
-    {"i1", 1, Encoding::kI8},
-    {"u8", 8, Encoding::kU64},
-    {"u4", 4, Encoding::kU32},
-    {"u2", 2, Encoding::kU16},
-    {"u1", 1, Encoding::kU8},
-    {"b1", 1, Encoding::kBool},
-}};
-
-const NpyType* find_type(std::string_view name) {
-  for (const NpyType& type : kNpyTypes) {
-    if (type.name == name) return &type;
-  }
-  return nullptr;
-}
-
-// The three values of the dict, as they stand there.
 struct Header {
-  std::string descr;
-  bool fortran_order = false;
-  std::vector<int64_t> shape;
+  std::optional<std::string> descr;
+  std::optional<bool> fortran_order;
+  std::optional<std::vector<int64_t>> shape;
 };
 
-// Reads {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }: the part of Python's grammar
+// Parses {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }: the part of Python's grammar
 // that NumPy writes, and no more. Keys come in any order, each once.
 class HeaderParser {
  public:
-  HeaderParser(std::string_view text, const std::string& path) : text_(text), path_(path) {}
+  HeaderParser(std::string_view text, const std::string& path)
+      : text_(text), rest_(text), path_(path) {}
 
   Header parse() {
     Header header;
-    bool seen_descr = false;
-    bool seen_order = false;
-    bool seen_shape = false;
-    expect('{');
-    while (!accept('}')) {
+    expect("{");
+    while (!accept("}")) {
       const std::string key = parse_string();
-      expect(':');
-      if (key == "descr" && !std::exchange(seen_descr, true)) {
+      expect(":");
+      if (key == "descr" && !header.descr) {
         header.descr = parse_descr();
-      } else if (key == "fortran_order" && !std::exchange(seen_order, true)) {
+      } else if (key == "fortran_order" && !header.fortran_order) {
         header.fortran_order = parse_bool();
-      } else if (key == "shape" && !std::exchange(seen_shape, true)) {
+      } else if (key == "shape" && !header.shape) {
         header.shape = parse_shape();
-      } else {  // exchange() has returned true for a key that came before
+      } else {
         fail("an unknown or repeated key");
       }
-      if (!accept(',')) {
-        expect('}');
+      if (!accept(",")) {
+        expect("}");
         break;
       }
     }
     skip_space();
-    if (position_ != text_.size()) fail("text after the closing brace");
-    if (!seen_descr || !seen_order || !seen_shape) fail("descr, fortran_order or shape is missing");
+    if (!rest_.empty()) fail("text after the closing brace");
+    if (!header.descr || !header.fortran_order || !header.shape) {
+      fail("no descr, fortran_order or shape");
+    }
     return header;
   }
 
  private:
-  [[noreturn]] void fail(const char* reason) const {
+  [[noreturn]] void fail(std::string_view reason) const {
     fail_input("{}: its header has {} at byte {}; save it again with numpy.save", path_, reason,
-               position_);
+               text_.size() - rest_.size());
   }
-
-  // The character at the position, NUL at the end: no token begins with one.
-  char next() const { return position_ < text_.size() ? text_[position_] : '\0'; }
 
   void skip_space() {
-    while (next() == ' ' || next() == '\n') ++position_;
+    while (rest_.starts_with(' ') || rest_.starts_with('\n')) rest_.remove_prefix(1);
   }
 
-  // Steps over `wanted` when it comes next, blanks before it too.
-  bool accept(char wanted) {
+  // Skips blanks, then `token` if it comes next.
+  bool accept(std::string_view token) {
     skip_space();
-    if (next() != wanted || position_ == text_.size()) return false;
-    ++position_;
+    if (!rest_.starts_with(token)) return false;
+    rest_.remove_prefix(token.size());
     return true;
   }
 
-  void expect(char wanted) {
-    if (!accept(wanted)) fail(fmt::format("no '{}'", wanted).c_str());
+  void expect(std::string_view token) {
+    if (!accept(token)) fail(fmt::format("no '{}'", token));
   }
 
-  // No escapes: descr and the keys need none, and evaluating them would be a second parser.
+  // Without escapes: descr and the keys need none.
   std::string parse_string() {
-    skip_space();
-    const char quote = next();
-    if (quote != '\'' && quote != '"') fail("no string where one is due");
-    const size_t end = text_.find(quote, position_ + 1);
+    const char quote = accept("'") ? '\'' : '"';
+    if (quote == '"' && !accept("\"")) fail("no string where one is due");
+    const size_t end = rest_.find(quote);
     if (end == std::string_view::npos) fail("a string without end");
-    const std::string_view content = text_.substr(position_ + 1, end - position_ - 1);
-    if (content.find('\\') != std::string_view::npos) fail("an escape in a string");
-    position_ = end + 1;
-    return std::string(content);
+    std::string content(rest_.substr(0, end));
+    if (content.find('\\') != std::string::npos) fail("an escape in a string");
+    rest_.remove_prefix(end + 1);
+    return content;
   }
 
   // A plain type is a string, a structured one a list of (name, type).
   std::string parse_descr() {
-    skip_space();
-    if (next() == '[' || next() == '(') {
+    if (accept("[") || accept("(")) {
       fail_input(
-          "{}: is a structured array (several fields a record); save one field: "
+          "{}: is a structured array (several fields per record); save one field: "
           "numpy.save(path, array['field'])",
           path_);
     }
@@ -151,55 +114,44 @@ class HeaderParser {
   }
 
   bool parse_bool() {
-    skip_space();
-    for (const bool value : {false, true}) {
-      const std::string_view word = value ? "True" : "False";
-      if (text_.substr(position_, word.size()) == word) {
-        position_ += word.size();
-        return value;
-      }
-    }
-    fail("neither True nor False for fortran_order");
+    if (accept("True")) return true;
+    if (!accept("False")) fail("neither True nor False for fortran_order");
+    return false;
   }
 
-  int64_t parse_integer() {
+  int64_t parse_size() {
     skip_space();
-    const size_t begin = position_;
-    int64_t value = 0;
-    while (next() >= '0' && next() <= '9') {
-      // Checked at every digit: a number of any length must not wrap around to a small one.
-      value = checked_add(checked_mul(value, 10, path_), next() - '0', path_);
-      ++position_;
-    }
-    if (position_ == begin) fail("no size (an integer from 0) in its shape");
-    if (next() == 'L') ++position_;  // Python 2 wrote 3L
+    int64_t value = -1;
+    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
+    if (error != std::errc() || value < 0) fail("no size (an integer from 0) in its shape");
+    rest_.remove_prefix(static_cast<size_t>(end - rest_.data()));
+    if (rest_.starts_with('L')) rest_.remove_prefix(1);  // Python 2 wrote 3L
     return value;
   }
 
   // (), (3,), (3, 4) or (3, 4,); in Python (3) is no tuple.
   std::vector<int64_t> parse_shape() {
     std::vector<int64_t> shape;
-    expect('(');
+    expect("(");
     bool comma = true;
-    while (!accept(')')) {
+    while (!accept(")")) {
       if (!comma) fail("no ',' between two sizes");
       if (shape.size() == kNumpyMaxRank) fail("more than 32 dimensions");
-      shape.push_back(parse_integer());
-      comma = accept(',');
+      shape.push_back(parse_size());
+      comma = accept(",");
     }
     if (shape.size() == 1 && !comma) fail("a shape (n) that is no tuple");
     return shape;
   }
 
-  std::string_view text_;  // a view into the file's bytes
+  std::string_view text_;
+  std::string_view rest_;  // of the text, from the parser's position
   const std::string& path_;
-  size_t position_ = 0;
 };
 
 // Checks a descr such as "<f4" and returns it without the byte order.
 std::string checked_type(const std::string& descr, const std::string& path) {
-  const char order = descr.empty() ? '\0' : descr[0];
-  if (order == '>') {
+  if (descr.starts_with('>')) {
     fail_input(
         "{}: is big-endian ('{}'); save it as little-endian: "
         "numpy.save(path, array.astype(array.dtype.newbyteorder('<')))",
@@ -207,13 +159,13 @@ std::string checked_type(const std::string& descr, const std::string& path) {
   }
   if (descr.find('O') != std::string::npos) {
     fail_input(
-        "{}: holds Python objects, which are never loaded; save numbers: "
+        "{}: contains Python objects, which are never loaded; save numbers: "
         "numpy.save(path, numpy.array(values, dtype=numpy.float32))",
         path);
   }
-  // '=' means the writer's own order, little-endian wherever this program runs.
-  const bool known_order = order == '<' || order == '|' || order == '=';
-  if (!known_order || find_type(std::string_view(descr).substr(1)) == nullptr) {
+  // '=' is the writer's own order: little-endian on every machine that this program supports.
+  const bool known_order = !descr.empty() && std::strchr("<|=", descr[0]) != nullptr;
+  if (!known_order || numpy_type(std::string_view(descr).substr(1)) == nullptr) {
     fail_input(
         "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool: "
         "numpy.save(path, array.astype(numpy.float32))",
@@ -222,35 +174,34 @@ std::string checked_type(const std::string& descr, const std::string& path) {
   return descr.substr(1);
 }
 
-// Where the header's text begins and how long it is, from the magic, the version and the length.
-std::pair<int64_t, int64_t> locate_header(const std::vector<char>& bytes, const std::string& path) {
-  const int64_t size = static_cast<int64_t>(bytes.size());
-  const std::string_view all(bytes.data(), bytes.size());
-  if (all.substr(0, kMagic.size()) != kMagic) {
+// The header's text, from the magic, the version and the length.
+std::string_view find_header(std::string_view bytes, const std::string& path) {
+  if (!bytes.starts_with(kMagic)) {
     fail_input("{}: does not begin with \\x93NUMPY; is it an .npy file?", path);
   }
-  const int64_t version_end = static_cast<int64_t>(kMagic.size()) + 2;
-  if (size < version_end) fail_input("{}: is truncated in its first bytes; copy it again", path);
-  const int major = static_cast<unsigned char>(bytes[kMagic.size()]);
-  const int minor = static_cast<unsigned char>(bytes[kMagic.size() + 1]);
+  const std::string_view rest = bytes.substr(kMagic.size());
+  const unsigned major = rest.empty() ? 1 : static_cast<unsigned char>(rest[0]);
+  const unsigned minor = rest.size() < 2 ? 0 : static_cast<unsigned char>(rest[1]);
   if (major < 1 || major > 3 || minor != 0) {
     fail_input("{}: is of format version {}.{}; 1.0, 2.0 and 3.0 are read, save it again", path,
                major, minor);
   }
-  const int64_t length_bytes = major == 1 ? 2 : 4;
-  const int64_t begin = version_end + length_bytes;
-  if (size < begin) fail_input("{}: is truncated in its first bytes; copy it again", path);
+  const size_t length_bytes = major == 1 ? 2 : 4;
+  if (rest.size() < 2 + length_bytes) {
+    fail_input("{}: is truncated in its first bytes; copy it again", path);
+  }
   uint32_t length = 0;  // little-endian, so two bytes fill its lower half
-  std::memcpy(&length, bytes.data() + version_end, static_cast<size_t>(length_bytes));
-  if (length > kMaxNpyHeaderBytes) {
-    fail_input("{}: its header is said to be {} bytes, at most {} are read; is it a plain array?",
-               path, length, kMaxNpyHeaderBytes);
+  std::memcpy(&length, rest.data() + 2, length_bytes);
+  if (length > kMaxHeaderBytes) {
+    fail_input("{}: its header claims {} bytes, at most {} are read; is it a plain array?", path,
+               length, kMaxHeaderBytes);
   }
-  if (length > size - begin) {
+  const std::string_view text = rest.substr(2 + length_bytes);
+  if (length > text.size()) {
     fail_input("{}: its header is {} bytes but only {} are left; it is truncated, copy it again",
-               path, length, size - begin);
+               path, length, text.size());
   }
-  return {begin, length};
+  return text.substr(0, length);
 }
 
 }  // namespace
@@ -262,7 +213,7 @@ int64_t NpyArray::elements() const {
 }
 
 Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
-  const NpyType* type = find_type(dtype);
+  const NumberType* type = numpy_type(dtype);
   // Integers are not converted silently: pixels need a scale that only the caller knows.
   if (type == nullptr || !is_float(type->encoding)) {
     fail_input("{}: is of type {}, floats are needed; save array.astype(numpy.float32)", path,
@@ -278,7 +229,7 @@ Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
 }
 
 std::vector<int64_t> NpyArray::to_integers(const std::string& path) const {
-  const NpyType* type = find_type(dtype);
+  const NumberType* type = numpy_type(dtype);
   if (type == nullptr || !is_integer(type->encoding)) {
     fail_input("{}: is of type {}, integers are needed; save array.astype(numpy.int64)", path,
                dtype);
@@ -289,26 +240,26 @@ std::vector<int64_t> NpyArray::to_integers(const std::string& path) const {
 NpyArray read_npy(const std::string& path) {
   NpyArray array;
   array.bytes = read_file(path);
-  const auto [begin, length] = locate_header(array.bytes, path);
-  const std::string_view text(array.bytes.data() + begin, static_cast<size_t>(length));
+  const std::string_view text = find_header({array.bytes.data(), array.bytes.size()}, path);
   Header header = HeaderParser(text, path).parse();
-  array.dtype = checked_type(header.descr, path);
-  array.shape = std::move(header.shape);
+  array.dtype = checked_type(*header.descr, path);
+  array.shape = std::move(*header.shape);
   // Transposing here would hide a second copy of the array; NumPy does it in one call.
-  if (header.fortran_order) {
+  if (*header.fortran_order) {
     fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
   }
-  int64_t expected = find_type(array.dtype)->size;
+  int64_t expected = numpy_type(array.dtype)->size;
   for (const int64_t dim : array.shape) expected = checked_mul(expected, dim, path);
-  const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin - length;
-  // Both ways: a file that goes on after its array was cut or glued together.
+  const int64_t begin = text.data() + text.size() - array.bytes.data();
+  const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;
+  // Both ways: a file that continues after its array was cut or glued together.
   if (rest != expected) {
     fail_input("{}: {} ({}) needs {} bytes after the header, {} are there; it is {}, copy it again",
                path, array.dtype, fmt::join(array.shape, ", "), expected, rest,
                rest < expected ? "truncated" : "followed by something else");
   }
   // Moved to the front in place: a second copy would double the memory.
-  array.bytes.erase(array.bytes.begin(), array.bytes.begin() + begin + length);
+  array.bytes.erase(array.bytes.begin(), array.bytes.begin() + begin);
   return array;
 }
 
@@ -318,12 +269,11 @@ void write_npy(const std::string& path, const Tensor& tensor) {
     source = Tensor::zeros(DType::kF32, tensor.shape());
     source.copy_from(tensor);
   }
-  const Shape& shape = source.shape();
-  std::string dims = fmt::format("{}", fmt::join(shape.to_vector(), ", "));
-  if (shape.rank() == 1) dims += ',';  // (3,): without the comma Python sees no tuple
+  std::string dims = fmt::format("{}", fmt::join(source.shape().to_vector(), ", "));
+  if (source.shape().rank() == 1) dims += ',';  // (3,): without the comma Python sees no tuple
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
                                    source.dtype() == DType::kF64 ? "<f8" : "<f4", dims);
-  // magic 6, version 2, length 2, header and its newline: together a multiple of 64.
+  // Magic 6, version 2, length 2, header and its newline: together a multiple of 64.
   while ((kMagic.size() + 4 + header.size() + 1) % kWriteAlignment != 0) header += ' ';
   header += '\n';
 

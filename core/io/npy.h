@@ -10,22 +10,21 @@
 
 namespace gmlp {
 
-/// An array as it stands in the file: C order, little-endian (big-endian and Fortran order are
-/// refused with the remedy, as are object arrays).
+/// An array as it is in the file: C order, little-endian.
 struct NpyArray {
-  std::string
-      dtype;  // NumPy's descr without byte order: "f4", "f8", "f2", "u1", "i8", "i4", "b1", ...
+  std::string dtype;  // NumPy's descr without byte order: "f4", "f8", "f2", "u1", "i8", "b1", ...
   std::vector<int64_t> shape;
   std::vector<char> bytes;
 
   int64_t elements() const;
-  /// Converted; float types only ("f2", "f4", "f8"). Rank <= 4.
+  /// Converts floats ("f2", "f4", "f8"), rank <= 4. Throws InputError for other types.
   Tensor to_tensor(DType dtype, const std::string& path) const;
-  /// Converted; integer and bool types only.
+  /// Converts integers and bools. Throws InputError for other types.
   std::vector<int64_t> to_integers(const std::string& path) const;
 };
 
-/// Throws InputError naming the file, the reason and the remedy.
+/// Throws InputError that names the file, the reason and the remedy, also for what NumPy can store
+/// and this program does not read: big-endian, Fortran order, objects, structured arrays.
 NpyArray read_npy(const std::string& path);
 
 /// Writes format version 1.0; f32 and f64 as themselves, bf16 widened to f4. Atomic.

@@ -1,10 +1,10 @@
 // Opening a safetensors file is one pass of checks, each of which lets the next one trust more:
 //   1 the length in front of the header, against the format's limit and the file's size
 //   2 the header's JSON and its form (safetensors_header.cpp)
-//   3 every tensor: dtype x shape = the room between its offsets, without overflow
+//   3 every tensor: dtype x shape = the bytes between its offsets, without overflow
 //   4 all tensors in the order of their offsets: no hole, no overlap, the whole buffer
-// After that a tensor's bytes are inside the buffer whatever the file says, and reading one only
-// converts. The file stays in memory as it is on the disk; nothing in it has to be aligned.
+// After that every tensor's bytes are inside the buffer, and reading one only converts them. The
+// file stays in memory as it is on the disk; nothing in it has to be aligned.
 #include "core/io/safetensors.h"
 
 #include <algorithm>
@@ -28,7 +28,9 @@ namespace {
 
 constexpr int64_t kLengthBytes = 8;               // the header's length, before it
 constexpr int64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr int64_t kDataAlignment = 8;             // of the data in the files that we write
+constexpr size_t kDataAlignment = 8;              // of the data in the files that we write
+
+constexpr const char* kWrittenTypes[] = {"F32", "F64", "BF16"};  // by DType
 
 // How every error about one tensor begins.
 std::string described(const std::string& path, const std::string& name) {
@@ -39,15 +41,14 @@ std::string described(const std::string& path, const std::string& name) {
 int64_t header_length(const std::vector<char>& bytes, const std::string& path) {
   const int64_t size = static_cast<int64_t>(bytes.size());
   if (size < kLengthBytes) {
-    fail_input("{}: is {} bytes, a safetensors file has 8 at least; copy it again", path, size);
+    fail_input("{}: is {} bytes, a safetensors file has at least 8; copy it again", path, size);
   }
   // Compared as unsigned, before it becomes a size: 2^63 and more would turn negative.
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > static_cast<uint64_t>(kMaxHeaderBytes)) {
-    fail_input(
-        "{}: its header is said to be {} bytes, the format allows {}; is it a safetensors file?",
-        path, length, kMaxHeaderBytes);
+    fail_input("{}: its header claims {} bytes, the format allows {}; is it a safetensors file?",
+               path, length, kMaxHeaderBytes);
   }
   const int64_t rest = size - kLengthBytes;
   if (static_cast<int64_t>(length) > rest) {
@@ -57,28 +58,16 @@ int64_t header_length(const std::vector<char>& bytes, const std::string& path) {
   return static_cast<int64_t>(length);
 }
 
-// product(shape) x size of the dtype must be the room between the offsets.
+// product(shape) x size of the dtype must be the number of bytes between the offsets.
 void check_size(const SafetensorsFile::Entry& entry, const std::string& path) {
   const std::string what = described(path, entry.name);
   // Begin with the element's size, so that the product of the whole is what is checked.
-  int64_t size = safetensors_type(entry.dtype).size;
+  int64_t size = safetensors_type(entry.dtype)->size;
   for (const int64_t dim : entry.shape) size = checked_mul(size, dim, what);
   if (entry.begin > entry.end || entry.end - entry.begin != size) {
     fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
                what, entry.dtype, fmt::join(entry.shape, ", "), size, entry.begin, entry.end);
   }
-}
-
-const char* safetensors_name(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return "F32";
-    case DType::kF64:
-      return "F64";
-    case DType::kBf16:
-      return "BF16";
-  }
-  return "?";
 }
 
 // The JSON without padding: metadata first as other writers have it, then tensors, packed densely.
@@ -87,7 +76,6 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
   std::vector<std::string> items;
   if (!metadata.empty()) {
     std::vector<std::string> pairs;
-    pairs.reserve(metadata.size());
     for (const auto& [key, value] : metadata) {
       pairs.push_back(json_line(key) + ":" + json_line(value));
     }
@@ -100,7 +88,7 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
     require(names.insert(item.name).second, "a tensor's name is given twice or reserved");
     const int64_t end = offset + item.tensor.bytes();
     items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", name,
-                                safetensors_name(item.tensor.dtype()),
+                                kWrittenTypes[static_cast<size_t>(item.tensor.dtype())],
                                 fmt::join(item.tensor.shape().to_vector(), ","), offset, end));
     offset = end;
   }
@@ -120,7 +108,7 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   SafetensorsHeader header = parse_safetensors_header(json, path);
   file.metadata_ = std::move(header.metadata);
   file.entries_ = std::move(header.entries);
-  // Empty tensors share their place with a neighbour, so the end decides too, then the name.
+  // Empty tensors begin where a neighbor begins, so the end decides too, then the name.
   std::sort(file.entries_.begin(), file.entries_.end(), [](const Entry& a, const Entry& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
@@ -128,20 +116,19 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   for (size_t i = 0; i < file.entries_.size(); ++i) {
     const std::string& name = file.entries_[i].name;
     if (!file.index_.emplace(name, i).second) {
-      fail_input("{}: stands twice in the header; the file is damaged", described(path, name));
+      fail_input("{}: appears twice in the header; the file is damaged", described(path, name));
     }
   }
   return file;
 }
 
-// Entries are in the order of their offsets by now, so each must begin where the one before it
-// ended.
+// Entries are in the order of their offsets, so each must begin where the previous one ends.
 void SafetensorsFile::check_offsets() const {
   const int64_t size = static_cast<int64_t>(bytes_.size()) - data_offset_;
   int64_t position = 0;
   for (const Entry& entry : entries_) {
     check_size(entry, path_);
-    // Before the hole: in a truncated file this is the reason that helps.
+    // Checked before holes: in a truncated file this is the reason that helps.
     if (entry.end > size) {
       fail_input(
           "{}: ends at byte {} of the data but only {} are there; it is truncated, copy it again",
@@ -150,7 +137,7 @@ void SafetensorsFile::check_offsets() const {
     if (entry.begin != position) {
       fail_input("{}: begins at byte {} of the data, {}; the file is damaged",
                  described(path_, entry.name), entry.begin,
-                 entry.begin < position ? "inside the tensor before it"
+                 entry.begin < position ? "inside the previous tensor"
                                         : "after a hole that belongs to no tensor");
     }
     position = entry.end;
@@ -181,7 +168,7 @@ const char* SafetensorsFile::data_of(const Entry& entry) const {
 
 Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
   const Entry& entry = find_or_fail(name);
-  const Encoding encoding = safetensors_type(entry.dtype).encoding;
+  const Encoding encoding = safetensors_type(entry.dtype)->encoding;
   if (!is_float(encoding)) {
     fail_input("{}: is {}, a float tensor is needed; save it as F32, F16, BF16 or F64",
                described(path_, name), entry.dtype);
@@ -190,8 +177,7 @@ Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
     fail_input("{}: has {} dimensions, at most {} are supported; reshape it before saving",
                described(path_, name), entry.shape.size(), Shape::kMaxRank);
   }
-  // Checked above to be as many bytes in the file, so this is at most four times the file (BF16 to
-  // f64).
+  // The tensor's bytes are in the file, so this is at most four times the file (BF16 to f64).
   Tensor tensor = Tensor::zeros(dtype, entry.shape.empty() ? Shape{1} : Shape(entry.shape));
   decode_floats(encoding, data_of(entry), tensor);
   return tensor;
@@ -199,7 +185,7 @@ Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
 
 std::vector<int64_t> SafetensorsFile::read_integers(const std::string& name) const {
   const Entry& entry = find_or_fail(name);
-  const SafetensorsType type = safetensors_type(entry.dtype);
+  const NumberType& type = *safetensors_type(entry.dtype);
   if (!is_integer(type.encoding)) {
     fail_input("{}: is {}, an integer tensor is needed; save it as I64", described(path_, name),
                entry.dtype);
@@ -220,7 +206,7 @@ std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
                                  const std::map<std::string, std::string>& metadata) {
   // The padding keeps the data at a multiple of 8 for programs that map the file into memory.
   std::string header = header_of(tensors, metadata);
-  while (header.size() % static_cast<size_t>(kDataAlignment) != 0) header += ' ';
+  while (header.size() % kDataAlignment != 0) header += ' ';
   const uint64_t length = header.size();
   int64_t total = kLengthBytes + static_cast<int64_t>(length);
   for (const NamedTensor& item : tensors) total += item.tensor.bytes();

@@ -3,9 +3,9 @@
 //
 //   | N (8) | {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}   | data |
 //
-// Read strictly: names unique, offsets without holes or overlaps and covering the buffer exactly,
-// sizes checked against the bytes that are there before anything is allocated. What the format
-// leaves open is accepted: tensors in any order in the JSON, no padding (so data at odd addresses).
+// Read strictly: names are unique, the offsets cover the buffer without holes or overlaps, and
+// sizes are checked against the bytes in the file before anything is allocated. Tensors may come in
+// any order in the JSON, and without padding (so at odd addresses).
 // Format: https://github.com/huggingface/safetensors#format
 
 #include <cstdint>
@@ -23,12 +23,12 @@ class SafetensorsFile {
     std::string name;
     std::string dtype;  // as in the file: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL ...
     std::vector<int64_t> shape;
-    int64_t begin = 0;  // within the data, that is after the header
+    int64_t begin = 0;  // offset in the data, which follows the header
     int64_t end = 0;
   };
 
   /// Reads and checks the whole file. Throws InputError naming the file (and tensor) when it is not
-  /// readable, truncated or breaks the format. Memory: the file's size, and some 300 bytes a
+  /// readable, truncated or breaks the format. Memory: the file's size, and about 300 bytes per
   /// tensor.
   static SafetensorsFile open(const std::string& path);
 
@@ -61,14 +61,14 @@ class SafetensorsFile {
   std::map<std::string, size_t> index_;
 };
 
-/// One tensor to write; F32, F64 or BF16 after its dtype.
+/// One tensor to write, as F32, F64 or BF16 according to its dtype.
 struct NamedTensor {
   std::string name;
   Tensor tensor;
 };
 
-/// The file's bytes: header padded with spaces to a multiple of 8, tensors in the order given. A
-/// name given twice, or "__metadata__", is a std::logic_error. Invalid UTF-8 is replaced.
+/// The file's bytes: header padded with spaces to a multiple of 8, tensors in the given order. A
+/// duplicate name, or "__metadata__", is a std::logic_error. Invalid UTF-8 is replaced.
 std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
                                  const std::map<std::string, std::string>& metadata);
 

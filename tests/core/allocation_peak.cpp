@@ -79,7 +79,7 @@ void operator delete[](void* memory, size_t /*size*/) noexcept {
 
 #endif
 
-namespace gmlp {
+namespace gmlp::test {
 
 AllocationPeak::AllocationPeak() {
   start_bytes = live_bytes;
@@ -94,4 +94,4 @@ int64_t AllocationPeak::bytes() const {
   return peak_bytes - start_bytes;
 }
 
-}  // namespace gmlp
+}  // namespace gmlp::test

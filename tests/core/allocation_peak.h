@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace gmlp {
+namespace gmlp::test {
 
 /// Counts from its construction; of what operator new gave since then. One at a time.
 class AllocationPeak {
@@ -14,4 +14,4 @@ class AllocationPeak {
   static bool counts();
 };
 
-}  // namespace gmlp
+}  // namespace gmlp::test

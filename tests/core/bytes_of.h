@@ -5,7 +5,7 @@
 #include <initializer_list>
 #include <string>
 
-namespace gmlp {
+namespace gmlp::test {
 
 template <typename T>
 std::string bytes_of(std::initializer_list<T> values) {
@@ -14,4 +14,4 @@ std::string bytes_of(std::initializer_list<T> values) {
   return bytes;
 }
 
-}  // namespace gmlp
+}  // namespace gmlp::test

@@ -17,6 +17,9 @@
 namespace gmlp {
 namespace {
 
+using test::message_of;
+using test::TemporaryFolder;
+
 namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 

@@ -26,7 +26,7 @@ TEST_CASE("bytes that are not UTF-8 become U+FFFD, and other text stays") {
 
 TEST_CASE("JSON that is damaged, too deep or hides something is refused with the file's name") {
   const auto refusal = [](std::string_view text) {
-    return gmlp::message_of<gmlp::InputError>([&] { gmlp::parse_json(text, "x.json"); });
+    return gmlp::test::message_of<gmlp::InputError>([&] { gmlp::parse_json(text, "x.json"); });
   };
   CHECK(refusal(std::string(32, '[') + std::string(32, ']')).empty());
   CHECK(refusal("{\"a\": \"[[[\\\"" + std::string(40, '{') + "\"}").empty());

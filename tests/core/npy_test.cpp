@@ -13,6 +13,11 @@
 namespace gmlp {
 namespace {
 
+using test::AllocationPeak;
+using test::bytes_of;
+using test::message_of;
+using test::TemporaryFolder;
+
 using Catch::Matchers::Contains;
 
 // A file by hand; `major` chooses the width of the header's length.

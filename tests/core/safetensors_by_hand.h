@@ -8,7 +8,7 @@
 #include "core/io/safetensors.h"
 #include "tests/support/temporary_folder.h"
 
-namespace gmlp {
+namespace gmlp::test {
 
 /// The length, the header as it is, the data.
 inline std::string file_of(const std::string& header, const std::string& data) {
@@ -29,4 +29,4 @@ inline std::string refusal(const std::string& header, const std::string& data) {
   return message;
 }
 
-}  // namespace gmlp
+}  // namespace gmlp::test

@@ -7,6 +7,8 @@
 namespace gmlp {
 namespace {
 
+using test::refusal;
+
 using Catch::Matchers::Contains;
 
 struct Malformed {
@@ -51,11 +53,11 @@ constexpr Malformed kMalformed[] = {
     {"tensor twice",
      R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
      R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
-     "xx", "'a': stands twice"},
+     "xx", "'a': appears twice"},
     {"the same tensor twice, once escaped",
      R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)"
      R"("\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})",
-     "", "'a': stands twice"},
+     "", "'a': appears twice"},
     {"unknown dtype", R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,1]}})", "x",
      "'a': its dtype 'F31'"},
     {"lower-case dtype", R"({"a":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}})", "xxxx",

@@ -17,6 +17,13 @@
 namespace gmlp {
 namespace {
 
+using test::AllocationPeak;
+using test::bytes_of;
+using test::file_of;
+using test::message_of;
+using test::refusal;
+using test::TemporaryFolder;
+
 using Catch::Matchers::Contains;
 
 Tensor counted(DType dtype, const Shape& shape) {

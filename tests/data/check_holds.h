@@ -5,11 +5,11 @@
 
 #include "tests/support/catch.h"
 
-namespace gmlp_test {
+namespace gmlp::test {
 
 inline void check_holds(const std::string& text, const std::string& words) {
   INFO(text);
   CHECK(text.find(words) != std::string::npos);
 }
 
-}  // namespace gmlp_test
+}  // namespace gmlp::test

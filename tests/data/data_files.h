@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"
 
-namespace gmlp_test {
+namespace gmlp::test {
 
 using Bytes = std::vector<uint8_t>;
 
@@ -21,7 +21,7 @@ inline Bytes bytes_of(std::string_view text) {
 
 /// The message of the InputError that `action` throws; empty when it throws none.
 inline std::string input_error(const std::function<void()>& action) {
-  return gmlp::message_of<gmlp::InputError>(action);
+  return gmlp::test::message_of<gmlp::InputError>(action);
 }
 
 inline void append_be32(Bytes& bytes, uint32_t value) {
@@ -115,4 +115,4 @@ struct TinyJpeg {
   }
 };
 
-}  // namespace gmlp_test
+}  // namespace gmlp::test

@@ -7,7 +7,7 @@
 
 #include "tests/support/catch.h"
 
-namespace gmlp_test {
+namespace gmlp::test {
 
 /// The path of `name` in the data/ of GMLP_SHARED, or "" after saying that the test is skipped:
 /// what a test calls first, as ctest takes one that says so for skipped, whatever else it does.
@@ -21,4 +21,4 @@ inline std::string shared_file(const std::string& name) {
   return "";
 }
 
-}  // namespace gmlp_test
+}  // namespace gmlp::test

@@ -8,7 +8,7 @@
 
 #include "data/text/tokenizer.h"
 
-namespace gmlp_test {
+namespace gmlp::test {
 
 /// Words between spaces; a word's id is 10 plus its first byte.
 class WordTokenizer : public gmlp::Tokenizer {
@@ -36,4 +36,4 @@ class WordTokenizer : public gmlp::Tokenizer {
   gmlp::SpecialIds special_ = {0, 1, 2, 3, 4};
 };
 
-}  // namespace gmlp_test
+}  // namespace gmlp::test

@@ -14,7 +14,7 @@
 
 #include "core/error.h"
 
-namespace gmlp_fuzz {
+namespace gmlp::test {
 
 inline std::string_view view_of(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
@@ -52,4 +52,4 @@ inline void demand(bool condition) {
   if (!condition) std::abort();
 }
 
-}  // namespace gmlp_fuzz
+}  // namespace gmlp::test

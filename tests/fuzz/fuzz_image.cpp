@@ -3,9 +3,9 @@
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return gmlp_fuzz::survive([&] {
+  return gmlp::test::survive([&] {
     const gmlp::Image image = gmlp::decode_image_bytes(data, static_cast<int64_t>(size), "input");
     const int64_t bytes = image.height * image.width * image.channels;
-    gmlp_fuzz::demand(static_cast<int64_t>(image.bytes.size()) == bytes);
+    gmlp::test::demand(static_cast<int64_t>(image.bytes.size()) == bytes);
   });
 }

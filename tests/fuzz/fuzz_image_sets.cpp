@@ -19,7 +19,7 @@ struct Folder {
 
   void write(const std::string& name, std::string_view bytes) const {
     std::FILE* file = std::fopen((path / name).c_str(), "wb");
-    gmlp_fuzz::demand(file != nullptr);
+    gmlp::test::demand(file != nullptr);
     std::fwrite(bytes.data(), 1, bytes.size(), file);
     std::fclose(file);
   }
@@ -30,8 +30,8 @@ struct Folder {
 void use(const gmlp::DataSplits& splits) {
   for (int64_t i = 0; i < splits.train->size(); ++i) {
     splits.train->image(i);
-    gmlp_fuzz::demand(splits.train->label(i) <
-                      static_cast<int64_t>(splits.train->class_names().size()));
+    gmlp::test::demand(splits.train->label(i) <
+                       static_cast<int64_t>(splits.train->class_names().size()));
   }
 }
 
@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const bool gzip = (data[0] & 1) != 0;
   const bool cifar = (data[0] & 2) != 0;
-  const std::string_view all = gmlp_fuzz::view_of(data + 2, size - 2);
+  const std::string_view all = gmlp::test::view_of(data + 2, size - 2);
   const size_t end = all.size() * data[1] / 255;
   const Folder folder;
   for (const char* part : {"train", "t10k"}) {
@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                            "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}) {
     if (cifar) folder.write(name, all);
   }
-  return gmlp_fuzz::survive([&] {
+  return gmlp::test::survive([&] {
     use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path, false));
   });
 }

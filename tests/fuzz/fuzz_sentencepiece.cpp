@@ -4,9 +4,9 @@
 #include "tests/fuzz/tokenizer_use.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return gmlp_fuzz::survive([&] {
-    const std::string model(gmlp_fuzz::view_of(data, size));
-    gmlp_fuzz::use_tokenizer(*gmlp::read_sentencepiece(model, "t.model"),
-                             "The \u00e9\u2126\ufb01 \uff21\u65e5 [MASK] \x01\n\tx\u0301.");
+  return gmlp::test::survive([&] {
+    const std::string model(gmlp::test::view_of(data, size));
+    gmlp::test::use_tokenizer(*gmlp::read_sentencepiece(model, "t.model"),
+                              "The \u00e9\u2126\ufb01 \uff21\u65e5 [MASK] \x01\n\tx\u0301.");
   });
 }

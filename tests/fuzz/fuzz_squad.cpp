@@ -3,10 +3,10 @@
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string& path = gmlp_fuzz::file_of(gmlp_fuzz::view_of(data, size));
+  const std::string& path = gmlp::test::file_of(gmlp::test::view_of(data, size));
   for (const bool unanswerable : {false, true}) {
     for (const bool answered : {true, false}) {
-      gmlp_fuzz::survive([&] {
+      gmlp::test::survive([&] {
         const gmlp::SquadSet set = gmlp::read_squad(path, {unanswerable, answered});
         for (const gmlp::SquadQuestion& question : set.questions) {
           for (const gmlp::SquadAnswer& answer : question.answers)

@@ -7,7 +7,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // token_cache.cpp's header: keys at 16, the payload's checksum at 56, the header's at 60.
-  std::string bytes(gmlp_fuzz::view_of(data, size));
+  std::string bytes(gmlp::test::view_of(data, size));
   gmlp::TokenKey key;
   if (size >= 64) {
     const uint32_t payload = gmlp::crc32_of(bytes.data() + 64, static_cast<int64_t>(size) - 64);
@@ -20,10 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   std::string reason;
   const std::shared_ptr<const gmlp::TokenStorage> tokens =
-      gmlp::map_tokens(gmlp_fuzz::file_of(bytes), key, reason);
+      gmlp::map_tokens(gmlp::test::file_of(bytes), key, reason);
   if (tokens == nullptr) return 0;
   for (int64_t i = 0; i < tokens->count; ++i) {
-    gmlp_fuzz::demand(tokens->id(i) >= 0 && tokens->id(i) < key.vocab);
+    gmlp::test::demand(tokens->id(i) >= 0 && tokens->id(i) < key.vocab);
     tokens->text_position(i);
   }
   return 0;

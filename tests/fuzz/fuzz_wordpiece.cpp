@@ -3,8 +3,8 @@
 #include "tests/fuzz/tokenizer_use.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return gmlp_fuzz::survive([&] {
-    const std::pair<std::string, std::string> texts = gmlp_fuzz::two_texts(data, size);
-    gmlp_fuzz::use_tokenizer(*gmlp::read_wordpiece(texts.first, "vocab.txt"), texts.second);
+  return gmlp::test::survive([&] {
+    const std::pair<std::string, std::string> texts = gmlp::test::two_texts(data, size);
+    gmlp::test::use_tokenizer(*gmlp::read_wordpiece(texts.first, "vocab.txt"), texts.second);
   });
 }

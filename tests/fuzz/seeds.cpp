@@ -9,7 +9,7 @@
 
 namespace {
 
-using gmlp_test::Bytes;
+using gmlp::test::Bytes;
 
 class Seeds {
  public:
@@ -38,8 +38,8 @@ std::string golden(const std::string& name) {
 }
 
 void add_images(Seeds& seeds) {
-  seeds.add("image", gmlp_test::plain_png(3, 10, 20, 30));
-  seeds.add("image", gmlp_test::TinyJpeg().file());
+  seeds.add("image", gmlp::test::plain_png(3, 10, 20, 30));
+  seeds.add("image", gmlp::test::TinyJpeg().file());
   Bytes bitmap{'B', 'M', 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0};
   bitmap.insert(bitmap.end(), {0, 0, 1, 0, 24, 0});
   bitmap.resize(70, 0);  // two by two, no compression
@@ -48,14 +48,14 @@ void add_images(Seeds& seeds) {
   const Bytes images{0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8};
   const Bytes labels{0, 0, 8, 1, 0, 0, 0, 2, 3, 9};
   for (const bool gzip : {false, true}) {
-    const Bytes first = gzip ? gmlp_test::gzip(images) : images;
-    const Bytes second = gzip ? gmlp_test::gzip(labels) : labels;
+    const Bytes first = gzip ? gmlp::test::gzip(images) : images;
+    const Bytes second = gzip ? gmlp::test::gzip(labels) : labels;
     Bytes both = first;
-    gmlp_test::append(both, second);
+    gmlp::test::append(both, second);
     // The smallest share of 255 that ends at the first file's end.
     const size_t share = (first.size() * 255 + both.size() - 1) / both.size();
     Bytes seed{static_cast<uint8_t>(gzip ? 1 : 0), static_cast<uint8_t>(share)};
-    gmlp_test::append(seed, both);
+    gmlp::test::append(seed, both);
     seeds.add("image_sets", seed);
   }
   Bytes cifar{2, 0};
@@ -76,7 +76,7 @@ void add_tokenizers(Seeds& seeds) {
 void add_texts(Seeds& seeds) {
   const std::string text = "One line.\nAnother, \u00e9.\n";
   seeds.add("text_file", text);
-  seeds.add("text_file", gmlp_test::gzip(Bytes(text.begin(), text.end())));
+  seeds.add("text_file", gmlp::test::gzip(Bytes(text.begin(), text.end())));
   for (const int64_t vocab : {300, 70000}) {
     gmlp::TokenWriter writer(vocab);
     for (int64_t i = 0; i < 130; ++i) writer.add(i, 2 * i);

@@ -4,7 +4,7 @@
 #include "data/text/tokenizer.h"
 #include "tests/fuzz/fuzz.h"
 
-namespace gmlp_fuzz {
+namespace gmlp::test {
 
 inline void use_tokenizer(const gmlp::Tokenizer& tokenizer, std::string_view text) {
   int64_t last = 0;
@@ -22,4 +22,4 @@ inline void use_tokenizer(const gmlp::Tokenizer& tokenizer, std::string_view tex
   tokenizer.file_bytes();
 }
 
-}  // namespace gmlp_fuzz
+}  // namespace gmlp::test

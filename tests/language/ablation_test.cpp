@@ -94,7 +94,7 @@ TEST_CASE("a picture has a line a series by depth, a bar a spread, and nothing t
 }
 
 TEST_CASE("a run that is not finished is refused, a finished one read as its files say") {
-  const gmlp::TemporaryFolder folder;
+  const gmlp::test::TemporaryFolder folder;
   const std::string& run = folder.path();
   folder.write("summary.json", R"({"parameters": 12, "steps": 3, "total_steps": 4})");
   CHECK_THROWS_AS(gmlp::read_ablation_run(run, 1, 16), gmlp::InputError);

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "apps/cli/signals.h"
 #include "apps/language/run.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/training.h"
 
-namespace gmlp::testing {
+namespace gmlp::test {
 
 /// A text of short sentences from a few words, the same for the same length.
 inline std::string small_text(size_t bytes) {
@@ -47,13 +47,10 @@ inline std::vector<std::string> tiny_pretraining(const TemporaryFolder& folder,
   return arguments;
 }
 
-/// Pretrains with the signal flag lowered before and after; the exit status.
+/// `gmlp-language pretrain`; its exit status.
 inline int pretrain_with(const std::vector<std::string>& arguments,
                          const TrainingRun::Hooks& hooks = {}) {
-  set_stop_signal(0);
-  const int status = pretrain(*parse_pretrain(arguments), hooks);
-  set_stop_signal(0);
-  return status;
+  return run_without_signal([&] { return pretrain(*parse_pretrain(arguments), hooks); });
 }
 
-}  // namespace gmlp::testing
+}  // namespace gmlp::test

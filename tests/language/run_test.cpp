@@ -19,36 +19,14 @@
 #include "tests/language/run_helpers.h"
 #include "tests/support/catch.h"
 
-using gmlp::TemporaryFolder;
-using gmlp::testing::pretrain_with;
-using gmlp::testing::tiny_pretraining;
+using gmlp::test::pretrain_with;
+using gmlp::test::stop_at;
+using gmlp::test::TemporaryFolder;
+using gmlp::test::tensors_of;
+using gmlp::test::timeless;
+using gmlp::test::tiny_pretraining;
 
 namespace {
-
-/// Weights, moments and averages of a run's last checkpoint, as bytes.
-std::string tensors_of(const std::string& run) {
-  return gmlp::read_text(run + "/checkpoints/last/model.safetensors") +
-         gmlp::read_text(run + "/checkpoints/last/training.safetensors");
-}
-
-/// metrics.csv without the columns that depend on the clock.
-std::string timeless_metrics(const std::string& run) {
-  std::istringstream lines(gmlp::read_text(run + "/metrics.csv"));
-  std::string line;
-  std::string result;
-  while (std::getline(lines, line)) {
-    result += line.substr(0, line.rfind(',', line.rfind(',') - 1)) + "\n";
-  }
-  return result;
-}
-
-gmlp::TrainingRun::Hooks stop_at(int64_t step) {
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [step](gmlp::TrainingRun& run) {
-    if (run.progress.step == step) gmlp::set_stop_signal(SIGTERM);
-  };
-  return hooks;
-}
 
 std::string error_of(const std::vector<std::string>& arguments) {
   try {
@@ -87,7 +65,7 @@ TEST_CASE("a language run that is stopped at any step and resumed equals one tha
       REQUIRE(status == 128 + SIGTERM);
       REQUIRE(pretrain_with({"--resume", part, "--threads", "3"}) == 0);
       REQUIRE(tensors_of(part) == bytes);
-      REQUIRE(timeless_metrics(part) == timeless_metrics(whole));
+      REQUIRE(timeless(part + "/metrics.csv") == timeless(whole + "/metrics.csv"));
       REQUIRE(gmlp::read_text(part + "/checkpoints/best/model.safetensors") ==
               gmlp::read_text(whole + "/checkpoints/best/model.safetensors"));
     }
@@ -180,10 +158,10 @@ TEST_CASE("a resumed language run refuses another tokenizer, model or text by na
   scratch.write("t.json", R"({"type":"chars","characters":["a","b"," "]})");
   CHECK(error_of({"--resume", out}).find("its tokenizer is not --tokenizer") != std::string::npos);
   scratch.write("t.json", R"({"type":"bytes"})");
-  scratch.write("text.txt", gmlp::testing::small_text(2000));
+  scratch.write("text.txt", gmlp::test::small_text(2000));
   CHECK(error_of({"--resume", out}).find("data set has changed") != std::string::npos);
   CHECK(error_of({"--resume", out, "--depth", "3"}).find("--depth") != std::string::npos);
-  scratch.write("text.txt", gmlp::testing::small_text(900));
+  scratch.write("text.txt", gmlp::test::small_text(900));
   std::string config = gmlp::read_text(out + "/config.toml");
   config.replace(config.find("d-ffn=32"), 8, "d-ffn=48");
   gmlp::write_file_atomic(out + "/config.toml", config);

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-namespace gmlp {
+namespace gmlp::test {
 
 class TemporaryFolder {
  public:
@@ -64,4 +64,4 @@ std::string message_of(const Body& body) {
   return "";
 }
 
-}  // namespace gmlp
+}  // namespace gmlp::test

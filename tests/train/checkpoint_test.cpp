@@ -11,7 +11,7 @@
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 
-using gmlp::TemporaryFolder;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

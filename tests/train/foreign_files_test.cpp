@@ -17,9 +17,9 @@
 #include "tests/support/random_tensor.h"
 #include "tests/train/run_helpers.h"
 
-using gmlp::TemporaryFolder;
-using gmlp::testing::tiny_run;
-using gmlp::testing::train_with;
+using gmlp::test::TemporaryFolder;
+using gmlp::test::tiny_run;
+using gmlp::test::train_with;
 
 namespace {
 

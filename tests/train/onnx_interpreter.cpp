@@ -6,7 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
-namespace gmlp::testing {
+namespace gmlp::test {
 
 namespace {
 
@@ -241,4 +241,4 @@ OnnxValue run_onnx(const OnnxFile& file, const std::string& input, const OnnxVal
   return values.at(output);
 }
 
-}  // namespace gmlp::testing
+}  // namespace gmlp::test

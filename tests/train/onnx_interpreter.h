@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace gmlp::testing {
+namespace gmlp::test {
 
 /// Row-major.
 struct OnnxValue {
@@ -39,4 +39,4 @@ OnnxFile read_onnx(const std::string& bytes);
 OnnxValue run_onnx(const OnnxFile& file, const std::string& input, const OnnxValue& value,
                    const std::string& output);
 
-}  // namespace gmlp::testing
+}  // namespace gmlp::test

@@ -6,7 +6,7 @@
 
 #include "tests/train/onnx_interpreter.h"
 
-namespace gmlp::testing {
+namespace gmlp::test {
 
 namespace {
 
@@ -171,4 +171,4 @@ OnnxFile read_onnx(const std::string& bytes) {
   return file;
 }
 
-}  // namespace gmlp::testing
+}  // namespace gmlp::test

@@ -13,8 +13,8 @@ namespace gmlp {
 
 namespace {
 
-using testing::OnnxFile;
-using testing::OnnxValue;
+using test::OnnxFile;
+using test::OnnxValue;
 
 VisionConfig small_config() {
   VisionConfig config;
@@ -47,10 +47,10 @@ void expect_same_logits(const VisionConfig& config, DType dtype) {
   Arena arena;
   const Tensor expected = predict_logits(model, images, Backend::kReference, arena);
 
-  const OnnxFile file = testing::read_onnx(onnx_model(model, "{}"));
+  const OnnxFile file = test::read_onnx(onnx_model(model, "{}"));
   OnnxValue input{images.shape().to_vector(), {}};
   for (int64_t i = 0; i < images.elements(); ++i) input.data.push_back(images.at(i));
-  const OnnxValue found = testing::run_onnx(file, "images", input, "logits");
+  const OnnxValue found = test::run_onnx(file, "images", input, "logits");
   REQUIRE(found.shape == expected.shape().to_vector());
   const Tensor logits = Tensor::zeros(DType::kF64, expected.shape());
   for (int64_t i = 0; i < logits.elements(); ++i) {
@@ -85,7 +85,7 @@ TEST_CASE("an ONNX file holds every tensor, its version, any batch size and the 
   config.class_token = true;
   VisionModel model(config, DType::kF32, 1);
   fill_weights(model);
-  const OnnxFile file = testing::read_onnx(onnx_model(model, "{\"a\": 1}"));
+  const OnnxFile file = test::read_onnx(onnx_model(model, "{\"a\": 1}"));
   CHECK(file.ir_version == 8);
   CHECK(file.operators == 17);
   CHECK(file.producer == "gmlp");

@@ -15,10 +15,10 @@
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 
-using gmlp::TemporaryFolder;
-using gmlp::testing::stop_at;
-using gmlp::testing::tiny_run;
-using gmlp::testing::train_with;
+using gmlp::test::stop_at;
+using gmlp::test::TemporaryFolder;
+using gmlp::test::tiny_run;
+using gmlp::test::train_with;
 
 namespace {
 

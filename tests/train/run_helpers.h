@@ -2,17 +2,16 @@
 // Small runs in the tests' own process, in folders that go away.
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "apps/cli/signals.h"
 #include "apps/vision/run.h"
 #include "core/io/file.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/training.h"
 
-namespace gmlp::testing {
+namespace gmlp::test {
 
 /// A model of a few thousand parameters on drawn shapes: a step takes milliseconds.
 inline std::vector<std::string> tiny_run(const std::string& out,
@@ -51,22 +50,10 @@ inline std::vector<std::string> tiny_run(const std::string& out,
   return arguments;
 }
 
-/// Trains with the signal flag lowered before and after; the exit status.
+/// `gmlp-vision train`; its exit status.
 inline int train_with(const std::vector<std::string>& arguments,
                       const TrainingRun::Hooks& hooks = {}) {
-  set_stop_signal(0);
-  const int status = train(*parse_train(arguments), hooks);
-  set_stop_signal(0);
-  return status;
+  return run_without_signal([&] { return train(*parse_train(arguments), hooks); });
 }
 
-/// Hooks that stop a run behind `step`, as a signal would.
-inline TrainingRun::Hooks stop_at(int64_t step) {
-  TrainingRun::Hooks hooks;
-  hooks.after_step = [step](TrainingRun& run) {
-    if (run.progress.step == step) set_stop_signal(SIGTERM);
-  };
-  return hooks;
-}
-
-}  // namespace gmlp::testing
+}  // namespace gmlp::test

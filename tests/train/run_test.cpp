@@ -12,32 +12,14 @@
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 
-using gmlp::TemporaryFolder;
-using gmlp::testing::stop_at;
-using gmlp::testing::tiny_run;
-using gmlp::testing::train_with;
+using gmlp::test::stop_at;
+using gmlp::test::TemporaryFolder;
+using gmlp::test::tensors_of;
+using gmlp::test::timeless;
+using gmlp::test::tiny_run;
+using gmlp::test::train_with;
 
 namespace {
-
-/// Weights, moments and (with --model-ema) averages of a run's last checkpoint, as bytes.
-std::string tensors_of(const std::string& run) {
-  return gmlp::read_text(run + "/checkpoints/last/model.safetensors") +
-         gmlp::read_text(run + "/checkpoints/last/training.safetensors");
-}
-
-/// A file's lines without what depends on the clock: columns from `samples_per_s` on.
-std::string timeless(const std::string& path) {
-  std::istringstream lines(gmlp::read_text(path));
-  std::string line;
-  std::string result;
-  while (std::getline(lines, line)) {
-    const bool csv = path.ends_with(".csv");
-    size_t end = line.find("\"samples_per_s\"");
-    if (csv) end = line.rfind(',', line.rfind(',') - 1);
-    result += line.substr(0, end) + "\n";
-  }
-  return result;
-}
 
 const std::vector<std::string> kEverything = {"--epochs",
                                               "3",

@@ -15,14 +15,14 @@
 
 using gmlp::CorpusOptions;
 using gmlp::open_tokens;
-using gmlp::TemporaryFolder;
 using gmlp::Tokenizer;
 using gmlp::TokenRow;
-using gmlp_test::Bytes;
-using gmlp_test::bytes_of;
-using gmlp_test::check_holds;
-using gmlp_test::gzip;
-using gmlp_test::input_error;
+using gmlp::test::Bytes;
+using gmlp::test::bytes_of;
+using gmlp::test::check_holds;
+using gmlp::test::gzip;
+using gmlp::test::input_error;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

@@ -11,10 +11,10 @@
 using gmlp::SentenceSet;
 using gmlp::SentenceSplits;
 using gmlp::Task;
-using gmlp::TemporaryFolder;
-using gmlp_test::check_holds;
-using gmlp_test::input_error;
-using gmlp_test::shared_file;
+using gmlp::test::check_holds;
+using gmlp::test::input_error;
+using gmlp::test::shared_file;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

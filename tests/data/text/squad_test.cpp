@@ -12,10 +12,10 @@ using gmlp::SquadQuestion;
 using gmlp::SquadReading;
 using gmlp::SquadScores;
 using gmlp::SquadSet;
-using gmlp::TemporaryFolder;
-using gmlp_test::check_holds;
-using gmlp_test::input_error;
-using gmlp_test::shared_file;
+using gmlp::test::check_holds;
+using gmlp::test::input_error;
+using gmlp::test::shared_file;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

@@ -11,8 +11,8 @@ using gmlp::SquadSet;
 using gmlp::SquadWindows;
 using gmlp::TaskBatch;
 using gmlp::TaskLoader;
-using gmlp_test::input_error;
-using gmlp_test::WordTokenizer;
+using gmlp::test::input_error;
+using gmlp::test::WordTokenizer;
 
 namespace {
 

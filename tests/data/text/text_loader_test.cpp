@@ -14,7 +14,7 @@ using gmlp::TextBatch;
 using gmlp::TextBatchOptions;
 using gmlp::TextLoader;
 using gmlp::TokenRow;
-using gmlp_test::input_error;
+using gmlp::test::input_error;
 
 namespace {
 

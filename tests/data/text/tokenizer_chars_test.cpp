@@ -8,10 +8,10 @@
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
-using gmlp::TemporaryFolder;
 using gmlp::Tokenizer;
-using gmlp_test::check_holds;
-using gmlp_test::input_error;
+using gmlp::test::check_holds;
+using gmlp::test::input_error;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

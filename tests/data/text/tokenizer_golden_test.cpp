@@ -39,7 +39,7 @@ TEST_CASE("wordpiece gives the ids of BERT's definition") {
 }
 
 TEST_CASE("wordpiece gives the ids of BERT's definition with BERT's vocabulary") {
-  const std::string path = gmlp_test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
+  const std::string path = gmlp::test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
   if (path.empty()) return;
   check_ids(path, "bert_ids.txt");
 }

@@ -11,9 +11,9 @@
 #include "tests/support/catch.h"
 
 using gmlp::Piece;
-using gmlp::TemporaryFolder;
 using gmlp::Tokenizer;
-using gmlp_test::input_error;
+using gmlp::test::input_error;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 
@@ -48,7 +48,7 @@ std::unique_ptr<Tokenizer> read(const std::string& model) {
 
 /// A model of Google's tests, without <pad> and the like; empty where it is absent.
 std::string foreign_model() {
-  const std::string path = gmlp_test::shared_file("tokenizers/sentencepiece-test_model-1k.model");
+  const std::string path = gmlp::test::shared_file("tokenizers/sentencepiece-test_model-1k.model");
   return path.empty() ? std::string() : gmlp::read_text(path);
 }
 

@@ -8,7 +8,7 @@
 
 using gmlp::Piece;
 using gmlp::Tokenizer;
-using gmlp_test::input_error;
+using gmlp::test::input_error;
 
 namespace {
 
@@ -138,7 +138,7 @@ TEST_CASE("carriage returns in a vocab.txt belong to the line's end") {
 }
 
 TEST_CASE("BERT's vocabulary gives BERT's ids") {
-  const std::string path = gmlp_test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
+  const std::string path = gmlp::test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
   if (path.empty()) return;
   const std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer(path);
   CHECK(tokenizer->vocab() == 30522);

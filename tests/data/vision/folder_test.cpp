@@ -14,14 +14,14 @@
 using gmlp::DataOptions;
 using gmlp::DataSplits;
 using gmlp::open_dataset;
-using gmlp::TemporaryFolder;
-using gmlp_test::Bytes;
-using gmlp_test::check_holds;
-using gmlp_test::input_error;
-using gmlp_test::plain_png;
-using gmlp_test::png_data;
-using gmlp_test::png_file;
-using gmlp_test::png_header;
+using gmlp::test::Bytes;
+using gmlp::test::check_holds;
+using gmlp::test::input_error;
+using gmlp::test::plain_png;
+using gmlp::test::png_data;
+using gmlp::test::png_file;
+using gmlp::test::png_header;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

@@ -8,17 +8,17 @@
 
 using gmlp::decode_image_bytes;
 using gmlp::Image;
-using gmlp::TemporaryFolder;
-using gmlp_test::append;
-using gmlp_test::append_le32;
-using gmlp_test::Bytes;
-using gmlp_test::input_error;
-using gmlp_test::plain_png;
-using gmlp_test::png_chunk;
-using gmlp_test::png_data;
-using gmlp_test::png_file;
-using gmlp_test::png_header;
-using gmlp_test::TinyJpeg;
+using gmlp::test::append;
+using gmlp::test::append_le32;
+using gmlp::test::Bytes;
+using gmlp::test::input_error;
+using gmlp::test::plain_png;
+using gmlp::test::png_chunk;
+using gmlp::test::png_data;
+using gmlp::test::png_file;
+using gmlp::test::png_header;
+using gmlp::test::TemporaryFolder;
+using gmlp::test::TinyJpeg;
 
 namespace {
 

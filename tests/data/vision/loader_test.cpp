@@ -13,7 +13,7 @@ using gmlp::Batch;
 using gmlp::Loader;
 using gmlp::LoaderOptions;
 using gmlp::TransformOptions;
-using gmlp_test::input_error;
+using gmlp::test::input_error;
 
 namespace {
 

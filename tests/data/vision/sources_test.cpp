@@ -12,14 +12,14 @@
 
 using gmlp::DataSplits;
 using gmlp::open_dataset;
-using gmlp::TemporaryFolder;
-using gmlp_test::append;
-using gmlp_test::append_be32;
-using gmlp_test::append_le32;
-using gmlp_test::Bytes;
-using gmlp_test::check_holds;
-using gmlp_test::gzip;
-using gmlp_test::input_error;
+using gmlp::test::append;
+using gmlp::test::append_be32;
+using gmlp::test::append_le32;
+using gmlp::test::Bytes;
+using gmlp::test::check_holds;
+using gmlp::test::gzip;
+using gmlp::test::input_error;
+using gmlp::test::TemporaryFolder;
 
 namespace {
 

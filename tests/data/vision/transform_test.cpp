@@ -17,8 +17,8 @@ using gmlp::Image;
 using gmlp::Operation;
 using gmlp::resize_bicubic;
 using gmlp::TransformOptions;
-using gmlp_test::Bytes;
-using gmlp_test::input_error;
+using gmlp::test::Bytes;
+using gmlp::test::input_error;
 
 namespace {
 

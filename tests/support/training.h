@@ -1,0 +1,51 @@
+#pragma once
+// What tests of whole training runs share, for images and for text.
+
+#include <csignal>
+#include <sstream>
+#include <string>
+
+#include "apps/cli/signals.h"
+#include "apps/train/training_run.h"
+#include "core/io/file.h"
+
+namespace gmlp::test {
+
+/// Calls `run`, which returns an exit status, with the stop signal cleared before and after.
+template <typename Run>
+int run_without_signal(const Run& run) {
+  set_stop_signal(0);
+  const int status = run();
+  set_stop_signal(0);
+  return status;
+}
+
+/// Hooks that stop a run after `step`, as a signal would.
+inline TrainingRun::Hooks stop_at(int64_t step) {
+  TrainingRun::Hooks hooks;
+  hooks.after_step = [step](TrainingRun& run) {
+    if (run.progress.step == step) set_stop_signal(SIGTERM);
+  };
+  return hooks;
+}
+
+/// Weights, moments and averages of a run's last checkpoint, as bytes.
+inline std::string tensors_of(const std::string& run) {
+  return read_text(run + "/checkpoints/last/model.safetensors") +
+         read_text(run + "/checkpoints/last/training.safetensors");
+}
+
+/// The lines of metrics.csv or steps.jsonl without what depends on the clock: the columns from
+/// samples_per_s on.
+inline std::string timeless(const std::string& path) {
+  std::istringstream lines(read_text(path));
+  std::string result;
+  for (std::string line; std::getline(lines, line);) {
+    size_t end = line.find("\"samples_per_s\"");
+    if (path.ends_with(".csv")) end = line.rfind(',', line.rfind(',') - 1);
+    result += line.substr(0, end) + "\n";
+  }
+  return result;
+}
+
+}  // namespace gmlp::test
