@@ -55,16 +55,13 @@ int language_eval(const std::vector<std::string>& arguments) {
   app.add_option("--text", text, "UTF-8, plain or gzip'd")->required()->type_name("FILE...");
   app.add_option("--val-batches", batches, "The first N batches of 16 windows; 0: all")
       ->check(integer_in());
-  app.add_option("--cache-dir", corpus.cache_dir, "As pretrain's")->type_name("DIR");
   app.add_option("--json", json, "Write the result to FILE, too")->type_name("FILE");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   set_thread_count(resolve_threads(options.threads));
 
   const LoadedLanguage loaded = load_language(options.model);
-  std::vector<std::string> notes;
   corpus.check_stop = throw_if_stopped;
-  const TokenRow tokens = open_tokens(text, *loaded.tokenizer, corpus, &notes);
-  for (const std::string& line : notes) fmt::print("{}\n", line);
+  const TokenRow tokens = encode_files(text, *loaded.tokenizer, corpus);
   const ExecutionOptions execution =
       stored_language_execution(*loaded.model, options.precision, options.kernels);
   const TextLoader loader =

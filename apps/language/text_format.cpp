@@ -15,16 +15,8 @@ constexpr const char* kGreen = "\033[32m";
 constexpr const char* kRed = "\033[31m";
 constexpr const char* kPlain = "\033[0m";
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
-
-bool is_special(const Tokenizer& tokenizer, int64_t id) {
-  const SpecialIds ids = tokenizer.special();
-  return id == ids.pad || id == ids.unknown || id == ids.cls || id == ids.sep || id == ids.mask;
+bool has_subwords(const Tokenizer& tokenizer) {
+  return std::string_view(tokenizer.kind()) == "sentencepiece";
 }
 
 /// A word without the space before it.
@@ -40,30 +32,23 @@ int64_t tokens_of(const TextBatch& batch) {
 }  // namespace
 
 std::string piece_text(const Tokenizer& tokenizer, int64_t id) {
-  const std::string kind = tokenizer.kind();
-  if (is_special(tokenizer, id)) return tokenizer.name(id);
-  if (kind == "sentencepiece") {
-    const std::string name = tokenizer.name(id);
-    const bool is_byte = name.size() == 6 && name.starts_with("<0x") && name.back() == '>';
-    if (is_byte) return {static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16))};
-    return replaced(name, "▁", " ");
-  }
-  if (kind != "wordpiece") return tokenizer.decode({id});
+  if (tokenizer.special().contains(id)) return tokenizer.name(id);
+  if (!has_subwords(tokenizer)) return tokenizer.decode({id});
   const std::string name = tokenizer.name(id);
-  return name.starts_with("##") ? name.substr(2) : " " + name;
+  const bool is_byte = name.size() == 6 && name.starts_with("<0x") && name.back() == '>';
+  if (is_byte) return {static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16))};
+  return replace_all(name, "▁", " ");
 }
 
 std::string word_text(const Tokenizer& tokenizer, int64_t id) {
-  const std::string kind = tokenizer.kind();
-  const bool has_words = kind == "sentencepiece" || kind == "wordpiece";
-  const bool goes_on =
-      has_words && !is_special(tokenizer, id) && piece_text(tokenizer, id).front() != ' ';
+  const bool goes_on = has_subwords(tokenizer) && !tokenizer.special().contains(id) &&
+                       piece_text(tokenizer, id).front() != ' ';
   return (goes_on ? "##" : "") + one_line(bare(tokenizer, id));
 }
 
 std::string one_line(const std::string& bytes) {
   std::string line;
-  for (const char c : replaced(replace_invalid_utf8(bytes), "\n", "⏎")) {
+  for (const char c : replace_all(replace_invalid_utf8(bytes), "\n", "⏎")) {
     const unsigned char byte = static_cast<unsigned char>(c);
     line += byte < 0x20 || byte == 0x7F ? std::string("�") : std::string(1, c);
   }
