@@ -149,7 +149,7 @@ struct BackwardWorkspace {
   Operand* dv_hat = allocate<Operand>(allocator, shape.rows* shape.e_stride);       // (R,E)
   Operand* dr = allocate<Operand>(allocator, shape.rows* shape.d_stride);           // (R,D)
   float* dx_hat = allocate<float>(allocator, shape.rows* shape.d_model);            // (R,D)
-  // The packed B of one step at a time, so of the largest: R rows, spatial tasks, or v̂ᵀ per sample.
+  // The packed B of one step at a time: of R rows, of the spatial tasks, or v̂ᵀ of each sample.
   float* panels = allocate<float>(
       allocator,
       max(packed_b_size(k_steps_of<Operand>(shape.rows), max(shape.d_model, shape.d_gate)),

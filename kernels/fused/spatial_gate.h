@@ -10,8 +10,8 @@
 //              dv = layernorm_backward(dv̂)      dh_v = dv gelu'(h_v)
 //              not split: dh = (du + dv) gelu'(h)
 //
-// Saved: t without b, because in bf16 1 + t would round a small t away. v̂ and u are recomputed from
-// h. A causal W is zero above its diagonal: each row tile's product stops at its last row.
+// Saved: t without b, because in bf16 1 + t would round a small t away. v̂ and u are recomputed.
+// A causal W is zero above its diagonal: each row tile's product stops at its last row.
 
 #include "kernels/fused/block.h"
 #include "kernels/fused/gate.h"
