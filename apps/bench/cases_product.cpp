@@ -136,8 +136,7 @@ class ChannelIn {
   void run() { call(z_.raw()); }
   /// The first row of z.
   Tensor result() const {
-    const bool bf16 =
-        shape_.precision == fused::Precision::kBf16 && fused::kernels().multiplies_pairs;
+    const bool bf16 = shape_.precision == fused::Precision::kBf16 && fused::kernels().has_bf16_dot;
     Tensor row = Tensor::zeros(DType::kF32, {shape_.d_ffn});
     row.copy_from(Tensor::over(z_.raw(), bf16 ? DType::kBf16 : DType::kF32, Shape{shape_.d_ffn}));
     return row;
