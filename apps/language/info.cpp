@@ -21,7 +21,7 @@ void print_costs(const LanguageConfig& config, int64_t batch_size, const Arithme
   const double megabyte = 1 << 20;
   const int64_t parameters = config.parameter_count();
   const double activations = static_cast<double>(
-      language_training_memory(config, batch_size, arithmetic.dtype, arithmetic.execution));
+      training_memory(config, batch_size, arithmetic.dtype, arithmetic.execution));
   // Weights, gradients and AdamW's two moments.
   const double state = static_cast<double>(4 * dtype_size(arithmetic.dtype) * parameters);
   const BlockConfig& block = config.block;
@@ -73,7 +73,7 @@ int language_info(const std::vector<std::string>& arguments) {
     return kExitSuccess;
   }
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
-  if (arithmetic.execution.precision == fused::Precision::kBf16) require_language_bf16_fits(config);
+  if (arithmetic.execution.precision == fused::Precision::kBf16) require_bf16_fits(config);
   arithmetic.execution.checkpoint = checkpoint;
   print_costs(config, batch_size, arithmetic);
   return kExitSuccess;
