@@ -64,7 +64,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       return true;
     }
     if (state_ != State::kTensor || key_ != "dtype") unexpected("a string");
-    if (safetensors_type(value) == nullptr) {
+    if (safetensors_type_size(value) == 0) {
       fail("its dtype '{}' is unknown; save it as F32, F16, BF16 or F64", printable(value));
     }
     entry_.dtype = std::move(value);

@@ -1,7 +1,7 @@
+// OpenBLAS: cblas_sgemm, which packs both operands in each call. It chooses its kernels for the
+// processor, unless OPENBLAS_CORETYPE is set; the table's head names them.
+#include <set>
 #include <string>
-
-// OpenBLAS: cblas_sgemm, which packs both operands in each call. Which kernels it runs follows from
-// the processor, or from OPENBLAS_CORETYPE where somebody set it; the table's head says which.
 
 #include <cblas.h>
 #include <fmt/format.h>
@@ -52,13 +52,29 @@ const char* threads_kind() {
   }
 }
 
+/// Whether it does not know this processor and fell back to kernels without AVX2.
+bool is_outdated(const std::string& kernels) {
+  static const std::set<std::string> kWithoutAvx2 = {
+      "Prescott", "Core2",     "Penryn",      "Dunnington", "Nehalem",     "Atom",     "Opteron",
+      "Athlon",   "Barcelona", "Sandybridge", "Bulldozer",  "Steamroller", "Excavator"};
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") != 0 && kWithoutAvx2.contains(kernels);
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 Baseline openblas_yardstick() {
-  const std::string detail =
-      fmt::format("{}, {} kernels, {}", version(), openblas_get_corename(), threads_kind());
-  return {"OpenBLAS", detail, "#d08a45", [](const Product& product) -> std::unique_ptr<Prepared> {
-            if (product.bf16 || product.gelu) return nullptr;
+  const bool outdated = is_outdated(openblas_get_corename());
+  const std::string detail = fmt::format(
+      "{}, {} kernels, {}{}", version(), openblas_get_corename(), threads_kind(),
+      outdated ? " (left out: they do not use AVX2; set OPENBLAS_CORETYPE=Haswell or SkylakeX)"
+               : "");
+  return {"OpenBLAS", detail, "#d08a45",
+          [outdated](const Product& product) -> std::unique_ptr<Prepared> {
+            if (outdated || product.bf16 || product.gelu) return nullptr;
             return std::make_unique<OpenBlasProduct>(product);
           }};
 }
