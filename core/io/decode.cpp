@@ -48,7 +48,7 @@ float widen(Half value) {
 template <typename Source, typename Target>
 void decode(const char* bytes, Target* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
-    Source value;  // a header without padding puts arrays at odd addresses, so copy
+    Source value;  // arrays may be at odd addresses, so copy
     std::memcpy(&value, bytes + i * static_cast<int64_t>(sizeof(Source)), sizeof(Source));
     if constexpr (std::is_same_v<Target, Bf16>) {
       out[i] = to_bf16(static_cast<float>(widen(value)));

@@ -1,6 +1,5 @@
 #pragma once
-// Arrays of numbers as files hold them: little-endian, at any address. Shared by safetensors and
-// npy.
+// Arrays of numbers in files: little-endian, at any address. Shared by safetensors and npy.
 
 #include <bit>
 #include <cstdint>

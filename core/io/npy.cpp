@@ -231,7 +231,8 @@ NpyArray read_npy(const std::string& path) {
   if (*header.fortran_order) {
     fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
   }
-  const int64_t expected = checked_mul(numpy_type_size(array.dtype), array.elements(), path);
+  int64_t expected = numpy_type_size(array.dtype);
+  for (const int64_t dim : array.shape) expected = checked_mul(expected, dim, path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();
   const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;
   // Both ways: a file that continues after its array was cut or glued together.

@@ -58,7 +58,7 @@ int64_t header_length(const std::vector<char>& bytes, const std::string& path) {
 // product(shape) x size of the dtype must be the number of bytes between the offsets.
 void check_size(const SafetensorsFile::Entry& entry, const std::string& path) {
   const std::string what = described(path, entry.name);
-  // Begin with the element's size, so that the product of the whole is what is checked.
+  // The product begins with the element's size, so that all of it is checked for overflow.
   int64_t size = safetensors_type_size(entry.dtype);
   for (const int64_t dim : entry.shape) size = checked_mul(size, dim, what);
   if (entry.begin > entry.end || entry.end - entry.begin != size) {
@@ -75,11 +75,11 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
   int64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const int64_t end = offset + tensor.bytes();
-    const nlohmann::ordered_json entry = {{"dtype", kTypes[static_cast<size_t>(tensor.dtype())]},
-                                          {"shape", tensor.shape().to_vector()},
-                                          {"data_offsets", {offset, end}}};
-    const bool added = name != "__metadata__" && header.emplace(name, entry).second;
-    require(added, "a tensor's name is given twice or reserved");
+    const bool is_new = name != "__metadata__" && !header.contains(name);
+    require(is_new, "a tensor's name is given twice or reserved");
+    header[name] = {{"dtype", kTypes[static_cast<size_t>(tensor.dtype())]},
+                    {"shape", tensor.shape().to_vector()},
+                    {"data_offsets", {offset, end}}};
     offset = end;
   }
   return json_line(header);

@@ -160,11 +160,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   [[noreturn]] void unexpected(const char* what) const {
-    if (state_ == State::kMetadata) {
-      fail("'{}' is {}, not a string; the file is damaged", printable(key_), what);
-    }
-    if (state_ == State::kTensor) fail("'{}' is {}; the file is damaged", printable(key_), what);
-    fail("{} where the format has none; the file is damaged", what);
+    fail("'{}' is {}; the file is damaged", printable(key_), what);
   }
 
   [[noreturn]] void duplicate() const {
