@@ -172,7 +172,7 @@ void print_image(const std::string& name, const Json& classes) {
   fmt::print("{}\n", name);
   for (const Json& one : classes) {
     fmt::print("  {:6.2f} %  {}\n", 100 * one.at("probability").get<double>(),
-               one.at("label").get_ref<const std::string&>());
+               printable(one.at("label").get_ref<const std::string&>()));
   }
 }
 

@@ -160,7 +160,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   [[noreturn]] void unexpected(const char* what) const {
-    fail("'{}' is {}; the file is damaged", printable(key_), what);
+    const bool inside = state_ != State::kStart && state_ != State::kTop;
+    fail("{} is {}; the file is damaged", inside ? "'" + printable(key_) + "'" : "it", what);
   }
 
   [[noreturn]] void duplicate() const {
