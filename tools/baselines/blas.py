@@ -12,7 +12,7 @@ import os
 OUTDATED = set("""katmai coppermine northwood banias yonah prescott core2 penryn dunnington nehalem atom nano athlon
 opteron opteron_sse3 barcelona bobcat sandybridge bulldozer piledriver steamroller excavator unknown
 generic""".split())
-# What chooses the kernels of a process: the variable, and its values for AVX-512 and for AVX2.
+# The variables that choose the kernels of a process, and their values for AVX-512 and for AVX2.
 CHOICES = {"OPENBLAS_CORETYPE": ("SkylakeX", "Haswell"), "BLIS_ARCH_TYPE": ("0", "3")}  # BLIS: skx, haswell
 AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 
@@ -54,9 +54,8 @@ def without_choices(environment):
     return {name: value for name, value in environment.items() if name not in dropped}
 
 
-def choose_kernels(environment):
-    """Chooses AVX-512 or AVX2 kernels in the environment of a process; returns what it set, for the output."""
-    fits_avx512 = AVX512 <= cpu_flags()
-    chosen = {name: values[0 if fits_avx512 else 1] for name, values in CHOICES.items()}
-    environment.update(chosen)
-    return " ".join(f"{name}={value}" for name, value in chosen.items())
+def choose_kernels(environment, library):
+    """Chooses AVX-512 or AVX2 kernels in the environment of a process; returns the setting, for the output."""
+    name = "BLIS_ARCH_TYPE" if "blis" in library else "OPENBLAS_CORETYPE"
+    environment[name] = CHOICES[name][0 if AVX512 <= cpu_flags() else 1]
+    return f"{name}={environment[name]}"

@@ -153,7 +153,7 @@ def description():
 
     library, kernels = kernels_in_use()
     return {"library": library, "kernels": kernels,
-            "runs_in": f"PyTorch {torch.__version__}, eager mode, f32, {library}, {kernels} kernels"}
+            "runs_in": f"version {torch.__version__}, eager mode, f32, {kernels} kernels of {library}"}
 
 
 def run_worker(name, folder, steps):

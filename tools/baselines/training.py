@@ -44,13 +44,13 @@ def prepare_blas(kind):
     found = run_pytorch(kind, [], environment)
     if not is_outdated(found["kernels"]):
         return environment, found["runs_in"]
-    chosen = choose_kernels(environment)
+    chosen = choose_kernels(environment, found["library"])
     better = run_pytorch(kind, [], environment)
     if is_outdated(better["kernels"]):
         fail(f"{BLAS[kind][0]}: {better['library']} runs its {better['kernels']} kernels, which do not use this "
              f"processor's AVX2, even with {chosen}; leave it out with --blas")
-    return environment, (f"{better['runs_in']} (chosen by {chosen}: by itself it runs {found['kernels']} kernels, "
-                         "which do not use AVX2)")
+    return environment, (f"{better['runs_in']} (with {chosen}, because by itself it runs {found['kernels']} "
+                         "kernels, which do not use AVX2)")
 
 
 def run_gmlp(precision, name, folder, steps, program):
