@@ -1,9 +1,14 @@
 #pragma once
-// Loader: shuffled, augmented, mixed batches, made ahead on a thread of its own. What a batch holds
-// is a function of (seed, epoch, batch index) alone, so its whole state is those two integers.
+// Shuffled, augmented and mixed batches, prefetched by a thread of the loader. A batch is a
+// function of (seed, epoch, batch index) alone, so those two integers are the loader's whole state.
 
+#include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <exception>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "core/tensor.h"
@@ -20,8 +25,8 @@ struct LoaderOptions {
   double smoothing = 0;  // label smoothing, in the soft targets
   double mixup = 0;      // Beta(a, a) parameters; 0 is off (Zhang et al. 2018, Yun et al. 2019)
   double cutmix = 0;
-  double switch_prob = 0.5;  // of CutMix where both are on
-  int prefetch = 2;          // batches made ahead
+  double switch_prob = 0.5;  // probability of CutMix when both are enabled
+  int prefetch = 2;          // batches
 };
 
 struct Batch {
@@ -40,21 +45,41 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  int64_t batches_per_epoch() const;
+  int64_t batches_per_epoch() const { return batches_; }
   /// The next batch will be `index` of `epoch`.
   void seek(int64_t epoch, int64_t index);
-  /// Waits for the next batch; after an epoch's last comes the first of the next. Rethrows what its
-  /// making threw (an undecodable image, say).
+  /// Waits for the next batch. The last one of an epoch is followed by the first of the next epoch.
+  /// Rethrows what was thrown while the batch was made (an undecodable image, for example).
   Batch next();
-  /// Seconds that next() waited, in all.
+  /// Seconds that next() has waited in total.
   double wait_seconds() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  Batch make(int64_t epoch, int64_t index);
+  void run();
+
+  std::shared_ptr<const ImageDataset> dataset_;
+  TransformOptions transform_;
+  LoaderOptions options_;
+  int64_t batches_ = 0;  // per epoch
+
+  mutable std::mutex mutex_;  // guards what follows, up to waited_
+  std::condition_variable changed_;
+  std::deque<Batch> ready_;
+  std::exception_ptr error_;  // of the batch after those that are ready; no more until a seek
+  int64_t epoch_ = 0;         // of the batch to make next
+  int64_t index_ = 0;
+  int64_t generation_ = 0;  // counts seeks: a batch of an older generation is dropped
+  bool stopped_ = false;
+  double waited_ = 0;
+
+  // Used by the thread only.
+  std::vector<int64_t> order_;
+  int64_t order_epoch_ = -1;
+  std::thread thread_;
 };
 
-/// One batch without a thread: samples indices[0..n), for evaluation, samples of the banner, tests.
+/// One batch without a thread, of the samples in `indices`: for evaluation and tests.
 Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
                  const LoaderOptions& options, const std::vector<int64_t>& indices, int64_t epoch,
                  int64_t batch_index);

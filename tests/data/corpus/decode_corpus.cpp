@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/io/file.h"
 #include "data/vision/image_decode.h"
 
 namespace {
@@ -25,7 +26,10 @@ void decode(const std::string& path, bool verbose, Counts& counts) {
   try {
     const gmlp::Image image = gmlp::decode_image(path);
     ++counts.decoded;
-    if (verbose) fmt::print("decoded {}: {} x {}\n", path, image.width, image.height);
+    if (verbose) {
+      fmt::print("decoded {}: {} x {} x {} crc32 {:08x}\n", path, image.width, image.height,
+                 image.channels, gmlp::crc32_of(image.bytes.data(), image.elements()));
+    }
   } catch (const gmlp::InputError& error) {
     ++counts.refused;
     fmt::print("refused {}\n", error.what());
