@@ -140,21 +140,18 @@ MemoryImages read_part(const std::string& folder, const std::string& part,
   return result;
 }
 
-/// The option, else the variable, else where Debian's package installs it.
-std::string fashion_folder(const std::string& given) {
-  if (!given.empty()) return given;
-  const char* variable = std::getenv("GMLP_DATA");
-  if (variable != nullptr && *variable != 0) return variable;
-  return "/usr/share/datasets/fashion-mnist";
-}
-
 }  // namespace
 
 DataSplits open_idx(const std::string& folder, bool fashion) {
   std::vector<std::string> names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                     "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
   if (!fashion) names = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-  const std::string root = fashion ? fashion_folder(folder) : folder;
+  std::string root = folder;
+  if (fashion && folder.empty()) {
+    const char* variable = std::getenv("GMLP_DATA");
+    const bool is_set = variable != nullptr && *variable != 0;
+    root = is_set ? variable : "/usr/share/datasets/fashion-mnist";  // Debian's package
+  }
   MemoryImages train = read_part(root, "train", names);
   return make_splits(fashion ? "fashion-mnist" : "mnist", root, std::move(train),
                      read_part(root, "t10k", names));

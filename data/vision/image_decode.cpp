@@ -90,8 +90,7 @@ class LibraryDecoder {
   char reason_[JMSG_LENGTH_MAX] = "";
 };
 
-// ---- JPEG: libjpeg-turbo with its default settings, which are Pillow's
-// -----------------------------
+// ---- JPEG: libjpeg-turbo with its default settings, which are Pillow's ----
 
 // A few bytes of a progressive file can announce much work. Ordinary files have about ten scans.
 constexpr int64_t kMaxScans = 100;
@@ -219,7 +218,7 @@ class JpegDecoder : LibraryDecoder {
   jpeg_decompress_struct jpeg_{};
 };
 
-// ---- PNG: libpng, whose warnings are errors -----------------------------------------------------
+// ---- PNG: libpng, whose warnings are errors here ----
 
 class PngDecoder : LibraryDecoder {
  public:
@@ -307,8 +306,7 @@ class PngDecoder : LibraryDecoder {
   png_infop info_ = nullptr;
 };
 
-// ---- BMP: stb_image, which trusts its input, so that header and palette indices are checked
-// before
+// ---- BMP: stb_image, which trusts its input, so that the file is checked before ----
 
 template <typename Integer>
 Integer read_at(const EncodedImage& file, int64_t position) {

@@ -1,5 +1,4 @@
-// A batch, then the thread that makes batches ahead. The thread walks (epoch, index) and appends
-// finished batches to a queue, from which next() removes them.
+// How a batch is made, then the queue of batches that other threads make ahead.
 #include "data/vision/loader.h"
 
 #include <algorithm>
@@ -123,22 +122,10 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
     fail_input("--batch-size {}: must be at least 1", options.batch_size);
   }
   options_.batch_size = std::min(options.batch_size, size);
-  options_.prefetch = std::max(1, options.prefetch);
   batches_ = options.train ? size / options_.batch_size : (size - 1) / options_.batch_size + 1;
   order_.resize(static_cast<size_t>(size));
-  thread_ = std::thread([this] { run(); });
 }
 
-Loader::~Loader() {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    stopped_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
-}
-
-/// Called without the lock.
 Batch Loader::make(int64_t epoch, int64_t index) {
   const int64_t size = static_cast<int64_t>(order_.size());
   if (order_epoch_ != epoch) {
@@ -155,63 +142,41 @@ Batch Loader::make(int64_t epoch, int64_t index) {
                     epoch, index);
 }
 
-/// The thread. It uses no OpenMP, whose threads belong to the computation.
-void Loader::run() {
-  std::unique_lock<std::mutex> lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [&] {
-      const bool full = ready_.size() >= static_cast<size_t>(options_.prefetch);
-      return stopped_ || (!error_ && !full);
-    });
-    if (stopped_) return;
-    const int64_t generation = generation_;
-    const int64_t epoch = epoch_;
-    const int64_t index = index_;
-    lock.unlock();
-    Batch batch;
-    std::exception_ptr error;
-    try {
-      batch = make(epoch, index);
-    } catch (...) {
-      error = std::current_exception();
-    }
-    lock.lock();
-    if (generation != generation_) continue;
-    error_ = error;
-    if (!error) ready_.push_back(std::move(batch));
-    epoch_ += (index + 1) / batches_;
-    index_ = (index + 1) % batches_;
-    changed_.notify_all();
+/// Starts tasks until `prefetch` batches are pending. Each task waits for the previous one, so that
+/// one runs at a time. They use no OpenMP, whose threads belong to the computation.
+void Loader::prefetch() {
+  while (static_cast<int>(pending_.size()) < std::max(1, options_.prefetch)) {
+    std::shared_future<Batch> previous;
+    if (!pending_.empty()) previous = pending_.back();
+    const auto task = [this, previous, epoch = epoch_, index = index_,
+                       generation = generation_.load()]() mutable {
+      if (previous.valid()) previous.wait();
+      previous = {};  // else each batch would keep all earlier ones alive
+      return generation == generation_ ? make(epoch, index) : Batch();
+    };
+    pending_.push_back(std::async(std::launch::async, task));
+    epoch_ += (index_ + 1) / batches_;
+    index_ = (index_ + 1) % batches_;
   }
 }
 
 void Loader::seek(int64_t epoch, int64_t index) {
   require(epoch >= 0 && index >= 0, "Loader::seek: a negative position");
-  const std::lock_guard<std::mutex> lock(mutex_);
+  ++generation_;
+  pending_.clear();
   // The position after an epoch's last batch is the first one of the next epoch.
   epoch_ = epoch + index / batches_;
   index_ = index % batches_;
-  ready_.clear();
-  error_ = nullptr;
-  ++generation_;
-  changed_.notify_all();
 }
 
 Batch Loader::next() {
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [&] { return !ready_.empty() || error_; });
+  prefetch();
+  Batch batch = pending_.front().get();
   waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (ready_.empty()) std::rethrow_exception(error_);  // and again in the next call
-  Batch batch = std::move(ready_.front());
-  ready_.pop_front();
-  changed_.notify_all();
+  pending_.pop_front();
+  prefetch();
   return batch;
-}
-
-double Loader::wait_seconds() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return waited_;
 }
 
 }  // namespace gmlp

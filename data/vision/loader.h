@@ -1,14 +1,12 @@
 #pragma once
-// Shuffled, augmented and mixed batches, prefetched by a thread of the loader. A batch is a
+// Shuffled, augmented and mixed batches, prefetched by another thread. A batch is a
 // function of (seed, epoch, batch index) alone, so those two integers are the loader's whole state.
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
 #include <deque>
-#include <exception>
+#include <future>
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <vector>
 
 #include "core/tensor.h"
@@ -41,7 +39,7 @@ class Loader {
  public:
   Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptions& transform,
          const LoaderOptions& options);
-  ~Loader();
+  ~Loader() { ++generation_; }
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
@@ -49,34 +47,29 @@ class Loader {
   /// The next batch will be `index` of `epoch`.
   void seek(int64_t epoch, int64_t index);
   /// Waits for the next batch. The last one of an epoch is followed by the first of the next epoch.
-  /// Rethrows what was thrown while the batch was made (an undecodable image, for example).
+  /// Rethrows what was thrown while the batch was made (an undecodable image, for example), and so
+  /// do the following calls until a seek.
   Batch next();
   /// Seconds that next() has waited in total.
-  double wait_seconds() const;
+  double wait_seconds() const { return waited_; }
 
  private:
+  void prefetch();
   Batch make(int64_t epoch, int64_t index);
-  void run();
 
   std::shared_ptr<const ImageDataset> dataset_;
   TransformOptions transform_;
   LoaderOptions options_;
   int64_t batches_ = 0;  // per epoch
-
-  mutable std::mutex mutex_;  // guards what follows, up to waited_
-  std::condition_variable changed_;
-  std::deque<Batch> ready_;
-  std::exception_ptr error_;  // of the batch after those that are ready; no more until a seek
-  int64_t epoch_ = 0;         // of the batch to make next
+  int64_t epoch_ = 0;    // of the batch to prefetch next
   int64_t index_ = 0;
-  int64_t generation_ = 0;  // counts seeks: a batch of an older generation is dropped
-  bool stopped_ = false;
   double waited_ = 0;
+  std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
 
-  // Used by the thread only.
+  // Used by the prefetching task only: the samples of an epoch in its order.
   std::vector<int64_t> order_;
   int64_t order_epoch_ = -1;
-  std::thread thread_;
+  std::deque<std::shared_future<Batch>> pending_;  // destroyed first, which waits for the tasks
 };
 
 /// One batch without a thread, of the samples in `indices`: for evaluation and tests.

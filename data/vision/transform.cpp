@@ -175,10 +175,9 @@ void augment(const Image& image, const TransformOptions& options, Random& random
 
 /// The trainer has checked what the user typed: a failure here is a bug.
 void check_options(const TransformOptions& options) {
-  require(options.height > 0 && options.width > 0, "transform_image: no size");
-  require(options.channels == 1 || options.channels == 3, "transform_image: 1 or 3 channels");
-  require(options.crop_fraction > 0 && options.crop_fraction <= 1,
-          "transform_image: crop_fraction");
+  require(options.height > 0 && options.width > 0 && options.crop_fraction > 0 &&
+              options.crop_fraction <= 1 && (options.channels == 1 || options.channels == 3),
+          "transform_image: size, channels or crop_fraction");
   for (const size_t count : {options.mean.size(), options.std.size()}) {
     require(count == 1 || count == static_cast<size_t>(options.channels),
             "transform_image: mean and std have 1 value or one per channel");

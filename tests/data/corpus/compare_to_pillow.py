@@ -20,7 +20,7 @@ from PIL import Image
 SIZES = [(1, 1), (2, 1), (1, 3), (7, 5), (8, 8), (9, 17), (16, 16), (17, 33), (64, 48), (131, 97)]
 
 
-def picture(width, height, channels, seed, sides=8):
+def picture(width, height, channels, seed):
     """Smooth shapes and noise, so that every part of a codec is used."""
     random = numpy.random.default_rng(seed)
     y, x = numpy.mgrid[0:height, 0:width]
@@ -28,7 +28,8 @@ def picture(width, height, channels, seed, sides=8):
     for c in range(channels):
         wave = numpy.sin(x / (3 + c) + seed) * numpy.cos(y / (5 - c / 2))
         planes.append(128 + 90 * wave + random.normal(0, 5 * (seed % 4), (height, width)))
-    return numpy.clip(numpy.stack(planes, -1), 0, 255).astype(numpy.uint8).squeeze(-1 if channels == 1 else ())
+    pixels = numpy.clip(numpy.stack(planes, -1), 0, 255).astype(numpy.uint8)
+    return pixels[:, :, 0] if channels == 1 else pixels
 
 
 def write_jpegs(folder):
@@ -65,8 +66,8 @@ def write_pngs(folder):
                  (palettes[3], {}), (transparent, {}), (palettes[2], {"transparency": 1}),
                  (image, {"transparency": (1, 2, 3)}), (Image.fromarray(gray, "L"), {"transparency": 7}),
                  (image, {"optimize": True}), (image, {"compress_level": 0})]
-        for picture_, options in kinds:
-            picture_.save(folder / f"{number:03}.png", **options)
+        for kind, options in kinds:
+            kind.save(folder / f"{number:03}.png", **options)
             number += 1
         wide = Image.fromarray(gray.astype(numpy.uint16) * 257 // 2, "I;16")
         wide.save(folder / f"{number:03}-16bit.png")
