@@ -42,9 +42,7 @@ void print_lines(const std::vector<std::string>& lines) {
 /// Prints the score and returns it as JSON, as does eval_task.
 Json eval_text(const EvalOptions& options) {
   const LoadedLanguage loaded = load_language(options.model);
-  std::vector<std::string> notes;
-  const TokenRow tokens = open_tokens(options.files, *loaded.tokenizer, options.corpus, &notes);
-  print_lines(notes);
+  const TokenRow tokens = encode_files(options.files, *loaded.tokenizer, options.corpus);
   const ExecutionOptions execution =
       stored_language_execution(*loaded.model, options.precision, options.kernels);
   const TextLoader loader =
@@ -106,8 +104,6 @@ int language_eval(const std::vector<std::string>& arguments) {
   app.add_option("--text", options.files, "UTF-8 text, plain or gzipped")->type_name("FILE...");
   app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
       ->check(integer_in());
-  app.add_option("--cache-dir", options.corpus.cache_dir, "Folder for encoded text")
-      ->type_name("DIR");
   add_task_options(app, options);
   add_batch_size(app, options);
   app.add_option("--data", options.data, "Folder with the official files of the task")

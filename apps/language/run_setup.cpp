@@ -28,11 +28,9 @@ void LanguageRun::open_text() {
     require_same_tokenizer(resume_from(), *tokenizer, "--tokenizer " + options.tokenizer);
   }
   CorpusOptions corpus;
-  corpus.cache_dir = options.cache_dir;
   corpus.val_fraction = options.val_fraction;
   corpus.check_stop = throw_if_stopped;
   data = open_corpus(options.text, options.val_text, *tokenizer, corpus);
-  for (const std::string& line : data.notes) note(line);
 }
 
 void LanguageRun::build_model() {

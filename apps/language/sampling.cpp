@@ -69,9 +69,7 @@ Generator::Generator(LanguageModel& model, const Tokenizer& tokenizer,
     : decoder_(model), window_(model.config().block.tokens), options_(options) {
   const SpecialIds special = tokenizer.special();
   for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
-    const bool is_special = id == special.pad || id == special.unknown || id == special.cls ||
-                            id == special.sep || id == special.mask;
-    if (!is_special) allowed_.push_back(id);
+    if (!special.contains(id)) allowed_.push_back(id);
   }
   // Of a long prompt only what the window can hold beside the first tokens of the answer.
   const size_t most = static_cast<size_t>(std::max<int64_t>(1, window_ - window_ / 2));

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "data/tasks/plain_text.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
@@ -122,7 +122,8 @@ class SquadReader : public nlohmann::json_sax<nlohmann::json> {
     expect(Kind::kString, "a string");
     if (known_ == nullptr) return true;
     if (value.find('\0') != std::string::npos) fail("'{}' has a NUL; remove it", known_->key);
-    if (is_blank(value)) fail("'{}' is empty; give it text or remove its entry", known_->key);
+    if (trimmed(value).empty())
+      fail("'{}' is empty; give it text or remove its entry", known_->key);
     std::string& into = known_->key == "context"    ? context_
                         : known_->key == "id"       ? question_.id
                         : known_->key == "question" ? question_.text
@@ -325,9 +326,10 @@ class SquadReader : public nlohmann::json_sax<nlohmann::json> {
 
 SquadSet read_squad(const std::string& path, const SquadReading& reading) {
   const std::string text = read_text(path);
-  check_plain_text(text, path);
+  check_lines(text, path);
   SquadReader reader(path, reading);
-  nlohmann::json::sax_parse(text.begin() + byte_order_mark(text), text.end(), &reader);
+  nlohmann::json::sax_parse(text.begin() + (text.starts_with(kByteOrderMark) ? 3 : 0), text.end(),
+                            &reader);
   SquadSet set = reader.take();
   if (set.questions.empty()) fail_input("{}: no questions; is this a SQuAD file?", path);
   return set;

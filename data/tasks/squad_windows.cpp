@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "data/tasks/plain_text.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "data/tasks/plain_text.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
@@ -35,7 +35,7 @@ void check_columns(const std::vector<std::string>& columns, const std::string& p
 }  // namespace
 
 TsvFile::TsvFile(const std::string& path) : path_(path), text_(read_text(path)) {
-  check_plain_text(text_, path);
+  check_lines(text_, path);
   split_lines();
   check_columns(columns_, path_);
   check_fields();
@@ -43,7 +43,7 @@ TsvFile::TsvFile(const std::string& path) : path_(path), text_(read_text(path)) 
 
 /// Finds the lines, and takes the first for the header.
 void TsvFile::split_lines() {
-  const int64_t mark = byte_order_mark(text_);
+  const int64_t mark = text_.starts_with(kByteOrderMark) ? 3 : 0;
   if (static_cast<int64_t>(text_.size()) == mark) {
     fail_input("{}: the file is empty; its first line names the columns", path_);
   }
@@ -112,7 +112,7 @@ std::string_view TsvFile::field(int64_t row, int64_t column) const {
 
 std::string_view TsvFile::sentence(int64_t row, int64_t column) const {
   const std::string_view text = field(row, column);
-  if (is_blank(text)) {
+  if (trimmed(text).empty()) {
     fail_input("{}: line {}: column '{}' is empty; give it text or remove the line", path_,
                line(row), columns_[static_cast<size_t>(column)]);
   }

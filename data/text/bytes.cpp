@@ -1,21 +1,22 @@
-// The tokenizer without a vocabulary: an id is a byte. Special ids stand behind the 256 bytes.
+// The tokenizer without a vocabulary: an id is a byte. The special ids follow the 256 bytes.
+#include <array>
+
 #include <fmt/format.h>
 
-#include "data/text/kinds.h"
+#include "data/text/tokenizer.h"
 
 namespace gmlp {
 namespace {
 
-constexpr int64_t kPad = 256;
-constexpr int64_t kCls = 257;
-constexpr int64_t kSep = 258;
-constexpr int64_t kMask = 259;
+constexpr int64_t kBytes = 256;
+constexpr std::array<const char*, 4> kSpecialNames = {"[PAD]", "[CLS]", "[SEP]", "[MASK]"};
+constexpr int64_t kVocab = kBytes + kSpecialNames.size();
 
 class BytesTokenizer : public Tokenizer {
  public:
   const char* kind() const override { return "bytes"; }
-  int64_t vocab() const override { return 260; }
-  SpecialIds special() const override { return {kPad, -1, kCls, kSep, kMask}; }
+  int64_t vocab() const override { return kVocab; }
+  SpecialIds special() const override { return {kBytes, -1, kBytes + 1, kBytes + 2, kBytes + 3}; }
 
   std::vector<Piece> encode(std::string_view text) const override {
     std::vector<Piece> pieces;
@@ -28,13 +29,13 @@ class BytesTokenizer : public Tokenizer {
     return pieces;
   }
 
-  /// The bytes as they are: only the whole of a text is sure to be UTF-8.
+  /// Returns the bytes unchanged: only a whole text is sure to be UTF-8.
   std::string decode(const std::vector<int64_t>& ids) const override {
     std::string text;
     for (const int64_t id : ids) {
-      if (id >= 0 && id < 256) {
+      if (id >= 0 && id < kBytes) {
         text.push_back(static_cast<char>(id));
-      } else if (id < 0 || id >= vocab()) {
+      } else if (id < 0 || id >= kVocab) {
         text += "\uFFFD";
       }
     }
@@ -42,19 +43,10 @@ class BytesTokenizer : public Tokenizer {
   }
 
   std::string name(int64_t id) const override {
+    if (id < 0 || id >= kVocab) return "[UNK]";
+    if (id >= kBytes) return kSpecialNames[static_cast<size_t>(id - kBytes)];
     if (id > 0x20 && id < 0x7F) return std::string(1, static_cast<char>(id));
-    switch (id) {
-      case kPad:
-        return "[PAD]";
-      case kCls:
-        return "[CLS]";
-      case kSep:
-        return "[SEP]";
-      case kMask:
-        return "[MASK]";
-      default:
-        return id >= 0 && id < 256 ? fmt::format("<0x{:02X}>", id) : "[UNK]";
-    }
+    return fmt::format("<0x{:02X}>", id);
   }
 
   std::string file_name() const override { return "tokenizer.json"; }

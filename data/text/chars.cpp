@@ -1,5 +1,5 @@
-// The tokenizer of characters: an id a code point, in the order of the file, behind the special
-// ids. Every byte of the text is kept, newlines too; a character that the file lacks is [UNK].
+// The tokenizer of characters: one id per code point, in the order of the file, after the special
+// ids. Newlines are characters too. A character that is not in the file becomes [UNK].
 #include <array>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/io/json.h"
-#include "data/text/kinds.h"
+#include "data/text/tokenizer.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
@@ -21,11 +21,11 @@ class CharsTokenizer : public Tokenizer {
  public:
   CharsTokenizer(std::vector<char32_t> characters, const std::string& name)
       : characters_(std::move(characters)) {
-    if (characters_.empty()) fail_input("{}: holds no characters; train it again", name);
+    if (characters_.empty()) fail_input("{}: has no characters; train it again", name);
     int64_t id = kSpecialCount;
     for (const char32_t code : characters_) {
       if (!ids_.emplace(code, id++).second) {
-        fail_input("{}: the character U+{:04X} stands there twice; train it again", name,
+        fail_input("{}: has the character U+{:04X} twice; train it again", name,
                    static_cast<uint32_t>(code));
       }
     }
@@ -96,7 +96,7 @@ class CharsTokenizer : public Tokenizer {
   std::unordered_map<char32_t, int64_t> ids_;
 };
 
-/// The one character that an element of "characters" must be.
+/// Returns the one character of an element of "characters".
 char32_t only_character(const nlohmann::ordered_json& element, size_t index,
                         const std::string& name) {
   const std::string* text = element.get_ptr<const std::string*>();
@@ -121,8 +121,8 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
   const auto list = type != json.end() && *type == "chars" ? json.find("characters") : json.end();
   if (list == json.end() || !list->is_array()) {
     fail_input(
-        "{}: is not a tokenizer.json of this program, which has a \"type\" of \"bytes\", or "
-        "of \"chars\" and \"characters\"; of other programs take the vocab.txt or the .model",
+        "{}: is not a tokenizer.json of this program, which has the \"type\" \"bytes\", or "
+        "\"chars\" and \"characters\"; from another program use a SentencePiece .model",
         name);
   }
   std::vector<char32_t> characters;

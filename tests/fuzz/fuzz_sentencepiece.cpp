@@ -1,6 +1,5 @@
 // A SentencePiece .model. Its library is not instrumented, so ASan sees only what its allocations
 // show.
-#include "data/text/kinds.h"
 #include "tests/fuzz/tokenizer_use.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

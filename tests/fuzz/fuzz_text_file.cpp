@@ -4,8 +4,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return gmlp::test::survive([&] {
-    gmlp::TextFile file(gmlp::test::file_of(gmlp::test::view_of(data, size)));
-    while (!file.next().empty()) {
-    }
+    const std::string& path = gmlp::test::file_of(gmlp::test::view_of(data, size));
+    gmlp::read_text_parts(path, [](std::string_view part) { gmlp::test::demand(!part.empty()); });
   });
 }

@@ -1,5 +1,4 @@
 // This project's tokenizer.json, a NUL, and a text for it.
-#include "data/text/kinds.h"
 #include "tests/fuzz/tokenizer_use.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
