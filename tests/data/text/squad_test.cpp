@@ -120,7 +120,8 @@ TEST_CASE("malformed SQuAD files are errors that name the question or the paragr
   check_squad_error("[]", "a value of type array where an object belongs");
   check_squad_error("{}", "no 'data'");
   check_squad_error(R"({"data": [{}]})", "no 'paragraphs'");
-  check_squad_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})", "paragraph 1: has no 'context'");
+  check_squad_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})",
+                    "paragraph 1: has no 'context'");
   check_squad_error(R"({"data": 3})", "'data' is of type number, not array");
   check_squad_error(squad_file(kGood) + "x", "not JSON");
   check_squad_error(squad_file(kGood).substr(0, 200), "not JSON");
