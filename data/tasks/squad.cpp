@@ -21,33 +21,14 @@ namespace {
 using Json = nlohmann::json;
 using Event = Json::parse_event_t;
 
-/// Converts a number of characters to a number of bytes. Keeps the position of every 64th
-/// character, so that a long context with many answers does not take quadratic time.
-class CharacterIndex {
- public:
-  explicit CharacterIndex(const std::string& text) : text_(text) {
-    for (size_t at = 0; at < text.size(); ++at) {
-      if (is_continuation(text[at])) continue;
-      if (count_ % 64 == 0) marks_.push_back(at);
-      ++count_;
-    }
+/// The byte at which each character begins. check_json_limits bounds a text to 8 MB.
+std::vector<uint32_t> character_begins(const std::string& text) {
+  std::vector<uint32_t> begins;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (!is_continuation(text[at])) begins.push_back(static_cast<uint32_t>(at));
   }
-  /// Returns npos beyond the text.
-  size_t byte_of(uint64_t character) const {
-    if (character >= count_) return std::string::npos;
-    size_t at = marks_[character / 64];
-    for (uint64_t left = character % 64; left > 0; --left) {
-      do ++at;
-      while (is_continuation(text_[at]));
-    }
-    return at;
-  }
-
- private:
-  const std::string& text_;
-  std::vector<size_t> marks_;
-  uint64_t count_ = 0;
-};
+  return begins;
+}
 
 class SquadReader {
  public:
@@ -94,15 +75,16 @@ class SquadReader {
 
   void add_paragraph(const Json& paragraph) {
     const std::string& context = text_of(paragraph, "context");
-    const CharacterIndex index(context);
+    const std::vector<uint32_t> begins = character_begins(context);
     for (const Json& entry : array_of(paragraph, "qas")) {
-      add_question(entry, context, index);
+      add_question(entry, context, begins);
       question_.clear();
     }
     set_.contexts.push_back(context);
   }
 
-  void add_question(const Json& entry, const std::string& context, const CharacterIndex& index) {
+  void add_question(const Json& entry, const std::string& context,
+                    const std::vector<uint32_t>& begins) {
     SquadQuestion question;
     question.id = question_ = text_of(entry, "id");
     question.text = text_of(entry, "question");
@@ -119,7 +101,7 @@ class SquadReader {
     if (reading_.answered) {
       if (entry.contains("answers")) {
         for (const Json& answer : array_of(entry, "answers")) {
-          question.answers.push_back(answer_of(answer, context, index));
+          question.answers.push_back(answer_of(answer, context, begins));
         }
       }
       if (question.answers.empty() != question.impossible) {
@@ -133,14 +115,15 @@ class SquadReader {
   }
 
   SquadAnswer answer_of(const Json& answer, const std::string& context,
-                        const CharacterIndex& index) const {
+                        const std::vector<uint32_t>& begins) const {
     const std::string& text = text_of(answer, "text");
     const Json& start = member(answer, "answer_start");
     if (!start.is_number_unsigned()) fail("'answer_start' must be a whole number of at least 0");
-    const size_t begin = index.byte_of(start.get<uint64_t>());
-    if (begin > context.size() || context.compare(begin, text.size(), text) != 0) {
+    const uint64_t character = start.get<uint64_t>();
+    const size_t begin = character < begins.size() ? begins[character] : context.size();
+    if (context.compare(begin, text.size(), text) != 0) {
       fail("the context does not have its answer '{}' at character {}; correct answer_start",
-           printable(text), start.get<uint64_t>());
+           printable(text), character);
     }
     return {static_cast<int64_t>(begin), static_cast<int64_t>(begin + text.size())};
   }

@@ -99,8 +99,6 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   require(epoch >= 0 && index >= 0 && index < batches_per_epoch(), "a batch outside of the epoch");
   const int64_t first = index * batch_size_;
   TextBatch batch;
-  batch.epoch = epoch;
-  batch.index = index;
   batch.batch = std::min(batch_size_, windows_ - first);
   batch.ids.reserve(static_cast<size_t>(batch.batch * options_.tokens));
   batch.targets.reserve(static_cast<size_t>(batch.batch * options_.tokens));

@@ -28,8 +28,6 @@ struct TextBatch {
   std::vector<int64_t> ids;      // (B, N)
   std::vector<int64_t> targets;  // (B, N); -100: not scored
   int64_t batch = 0;             // B
-  int64_t epoch = 0;
-  int64_t index = 0;  // within the epoch
 };
 
 /// A window is N ids and their targets. Causal targets are the next ids, so a causal window reads

@@ -74,9 +74,9 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& spec);
 std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 
 // The constructors behind open_tokenizer. `name` is the file's name in errors.
-std::unique_ptr<Tokenizer> make_bytes_tokenizer();  // bytes.cpp
+std::unique_ptr<Tokenizer> make_bytes_tokenizer();
 std::unique_ptr<Tokenizer> make_chars_tokenizer(std::vector<char32_t> characters,
-                                                const std::string& name);  // chars.cpp
+                                                const std::string& name);
 /// Reads {"type": "bytes"} or {"type": "chars", "characters": ["a", ...]}.
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name);
 std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name);

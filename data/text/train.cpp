@@ -46,10 +46,9 @@ bool is_useful(std::string_view line) {
     const utf8proc_category_t category =
         utf8proc_category(static_cast<utf8proc_int32_t>(character.code));
     const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
-    const bool number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
-    const bool mark = category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_SO;
+    const bool visible = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_SO;
     const bool space = character.code == kSpaceBlock || character.code == kReplacement;
-    if (letter || number || (mark && !space)) return true;
+    if (letter || (visible && !space)) return true;
   }
   return false;
 }
