@@ -35,10 +35,6 @@ struct EvalOptions : TaskOptions {
   std::string json;
 };
 
-void print_lines(const std::vector<std::string>& lines) {
-  for (const std::string& line : lines) fmt::print("{}\n", line);
-}
-
 /// Prints the score and returns it as JSON, as does eval_task.
 Json eval_text(const EvalOptions& options) {
   const LoadedLanguage loaded = load_language(options.model);
@@ -71,7 +67,7 @@ Json eval_text(const EvalOptions& options) {
 Json eval_task(const EvalOptions& options) {
   const OpenedTask opened(options);
   const TaskFiles files = open_task_files(opened.task, options.data, opened.encoding, -1);
-  print_lines(files.notes);
+  for (const std::string& line : files.notes) fmt::print("{}\n", line);
   const TaskScore score = score_task(opened.model, files.dev);
   if (!score.complete) throw Stopped();
   Json sets = Json::array();
