@@ -12,7 +12,7 @@
 #include "core/random.h"
 #include "models/language.h"
 #include "models/vision.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 

@@ -47,30 +47,6 @@ bool is_outdated(const std::string& kernels) {
 #endif
 }
 
-/// Whether it does not know this processor and fell back to kernels without AVX2.
-bool is_outdated(const std::string& kernels) {
-  static const std::set<std::string> kWithoutAvx2 = {
-      "Prescott", "Core2",     "Penryn",      "Dunnington", "Nehalem",     "Atom",     "Opteron",
-      "Athlon",   "Barcelona", "Sandybridge", "Bulldozer",  "Steamroller", "Excavator"};
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") != 0 && kWithoutAvx2.contains(kernels);
-#else
-  return false;
-#endif
-}
-
-/// Whether it does not know this processor and fell back to kernels without AVX2.
-bool is_outdated(const std::string& kernels) {
-  static const std::set<std::string> kWithoutAvx2 = {
-      "Prescott", "Core2",     "Penryn",      "Dunnington", "Nehalem",     "Atom",     "Opteron",
-      "Athlon",   "Barcelona", "Sandybridge", "Bulldozer",  "Steamroller", "Excavator"};
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") != 0 && kWithoutAvx2.contains(kernels);
-#else
-  return false;
-#endif
-}
-
 }  // namespace
 
 Baseline openblas_baseline() {
