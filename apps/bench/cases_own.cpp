@@ -25,12 +25,14 @@ constexpr BlockSize kBlocks[] = {{"S/16", 8, 196, 256, 1536},
 
 /// One block and its tape. The arena is rewound before each run, as a step does.
 struct BlockRun {
+  ParameterList parameters;
   GmlpBlock block;
   Arena arena;
   Tensor x, dy;
   ExecutionOptions execution;
   BlockRun(const BlockConfig& config, int64_t batch, bool bf16)
-      : block(config, "blocks.0.", DType::kF32, 1),
+      : parameters(DType::kF32, 1),
+        block(parameters, "blocks.0.", config),
         x(random_numbers({batch, config.tokens, config.d_model}, 1.7)),
         dy(random_numbers({batch, config.tokens, config.d_model}, 1e-3)) {
     if (bf16) execution.precision = fused::Precision::kBf16;

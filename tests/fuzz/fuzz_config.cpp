@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const gmlp::LanguageConfig config = gmlp::language_config_from_json(text, "config.json");
     config.parameter_count();
     config.forward_flops();
-    gmlp::language_training_memory(config, kBatch, gmlp::DType::kF32, gmlp::Backend::kFused);
-    gmlp::language_training_memory(config, kBatch, gmlp::DType::kF64, gmlp::Backend::kReference);
+    gmlp::training_memory(config, kBatch, gmlp::DType::kF32, gmlp::Backend::kFused);
+    gmlp::training_memory(config, kBatch, gmlp::DType::kF64, gmlp::Backend::kReference);
     gmlp::language_config_from_json(gmlp::language_config_to_json(config, ""), "config.json");
   });
   return gmlp::test::survive([&] {

@@ -268,9 +268,9 @@ TEST_CASE("bf16 is refused for architectures that would compute in f32") {
   for (const std::string& name : gmlp::language_config_names()) {
     const gmlp::LanguageConfig config = gmlp::language_config(name);
     if (config.arch == gmlp::Arch::kGmlp) {
-      CHECK_NOTHROW(gmlp::require_language_bf16_fits(config));
+      CHECK_NOTHROW(gmlp::require_bf16_fits(config));
     } else {
-      CHECK_THROWS_AS(gmlp::require_language_bf16_fits(config), gmlp::InputError);
+      CHECK_THROWS_AS(gmlp::require_bf16_fits(config), gmlp::InputError);
     }
   }
 }

@@ -1,9 +1,7 @@
-#include "apps/language/sampling.h"
-
 #include <algorithm>
 
+#include "apps/language/sampling.h"
 #include "core/error.h"
-#include "core/random.h"
 #include "core/softmax.h"
 #include "data/text/utf8.h"
 
@@ -30,69 +28,15 @@ bool ends_inside_character(const std::string& text) {
 
 }  // namespace
 
-int64_t sample(const std::vector<double>& logits, const std::vector<int64_t>& allowed,
-               const SamplingOptions& options, int64_t draw) {
-  const auto likelier = [&](int64_t a, int64_t b) {
-    const double left = logits[static_cast<size_t>(a)];
-    const double right = logits[static_cast<size_t>(b)];
-    return left > right || (left == right && a < b);
-  };
-  if (options.temperature == 0) {
-    return *std::min_element(allowed.begin(), allowed.end(), likelier);
-  }
-  std::vector<int64_t> ids = allowed;
-  std::sort(ids.begin(), ids.end(), likelier);
-  if (options.top_k > 0) ids.resize(std::min(ids.size(), static_cast<size_t>(options.top_k)));
-
-  std::vector<double> p(ids.size());
-  const double highest = logits[static_cast<size_t>(ids.front())];
-  for (size_t i = 0; i < ids.size(); ++i) {
-    p[i] = (logits[static_cast<size_t>(ids[i])] - highest) / options.temperature;
-  }
-  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
-  // The nucleus: the fewest likeliest ids that reach top_p (Holtzman et al. 2020).
-  double kept = 0;
-  size_t count = 0;
-  while (count < p.size() && (count == 0 || kept < options.top_p)) kept += p[count++];
-
-  Random random(options.seed, Purpose::kSample, static_cast<uint64_t>(draw));
-  double rest = random.uniform() * kept;
-  for (size_t i = 0; i + 1 < count; ++i) {
-    rest -= p[i];
-    if (rest < 0) return ids[i];
-  }
-  return ids[count - 1];
-}
-
-Generator::Generator(LanguageModel& model, const Tokenizer& tokenizer,
-                     const std::vector<int64_t>& prompt, const SamplingOptions& options)
-    : decoder_(model), window_(model.config().block.tokens), options_(options) {
+std::vector<int64_t> writable_ids(const Tokenizer& tokenizer) {
   const SpecialIds special = tokenizer.special();
+  std::vector<int64_t> ids;
   for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
     const bool is_special = id == special.pad || id == special.unknown || id == special.cls ||
                             id == special.sep || id == special.mask;
-    if (!is_special) allowed_.push_back(id);
+    if (!is_special) ids.push_back(id);
   }
-  // Of a long prompt only what the window can hold beside the first tokens of the answer.
-  const size_t most = static_cast<size_t>(std::max<int64_t>(1, window_ - window_ / 2));
-  const size_t skipped = prompt.size() > most ? prompt.size() - most : 0;
-  ids_.assign(prompt.begin(), prompt.begin() + static_cast<int64_t>(skipped));
-  for (size_t i = skipped; i < prompt.size(); ++i) logits_ = &feed(prompt[i]);
-}
-
-const std::vector<double>& Generator::feed(int64_t id) {
-  ids_.push_back(id);
-  if (decoder_.position() < window_) return decoder_.feed(id);
-  decoder_.reset();
-  const size_t again = static_cast<size_t>(window_ / 2);  // tokens before this one
-  for (size_t i = ids_.size() - 1 - again; i + 1 < ids_.size(); ++i) decoder_.feed(ids_[i]);
-  return decoder_.feed(id);
-}
-
-int64_t Generator::next() {
-  const int64_t id = sample(*logits_, allowed_, options_, draws_++);
-  logits_ = &feed(id);
-  return id;
+  return ids;
 }
 
 TextStream::TextStream(const Tokenizer& tokenizer, const std::vector<int64_t>& before)
