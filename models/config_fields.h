@@ -67,6 +67,21 @@ void in_file(const std::string& path, const Check& check) {
   }
 }
 
+/// Named sizes: their names, and the one of `name`, or nullptr.
+template <typename Config>
+std::vector<std::string> names_of(const std::vector<Config>& sizes) {
+  std::vector<std::string> names;
+  for (const Config& size : sizes) names.push_back(size.name);
+  return names;
+}
+template <typename Config>
+const Config* find_size(const std::vector<Config>& sizes, const std::string& name) {
+  for (const Config& size : sizes) {
+    if (size.name == name) return &size;
+  }
+  return nullptr;
+}
+
 /// One value of an enumeration and its name.
 template <typename Value>
 struct Choice {

@@ -1,10 +1,9 @@
 #include "models/generate.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
 #include "core/random.h"
+#include "core/softmax.h"
 
 namespace gmlp {
 
@@ -25,13 +24,13 @@ int64_t sample(const std::vector<double>& logits, const std::vector<int64_t>& al
   std::vector<double> p(ids.size());
   const double highest = logits[static_cast<size_t>(ids.front())];
   for (size_t i = 0; i < ids.size(); ++i) {
-    p[i] = std::exp((logits[static_cast<size_t>(ids[i])] - highest) / options.temperature);
+    p[i] = (logits[static_cast<size_t>(ids[i])] - highest) / options.temperature;
   }
-  const double all = std::accumulate(p.begin(), p.end(), 0.0);
+  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
   // The nucleus: the fewest, most likely ids that reach top_p (Holtzman et al. 2020).
   double nucleus = 0;
   size_t count = 0;
-  while (count < p.size() && (count == 0 || nucleus < options.top_p * all)) nucleus += p[count++];
+  while (count < p.size() && (count == 0 || nucleus < options.top_p)) nucleus += p[count++];
 
   Random random(options.seed, Purpose::kSample, static_cast<uint64_t>(draw));
   double rest = random.uniform() * nucleus;

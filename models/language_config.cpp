@@ -20,59 +20,75 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kArchitecture = "gmlp_language";
 
-struct NamedSize {
-  const char* name;
-  Arch arch;
-  int64_t depth, d_model, d_ffn, tokens;
-  Gate gate;
-  bool toeplitz, causal;
-  int64_t d_attn, heads, spatial_ffn;
-};
+/// A gMLP or, with attention of width A, an aMLP. The paper's full runs have a Toeplitz W.
+LanguageConfig gmlp(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn, int64_t tokens,
+                    bool toeplitz, int64_t d_attn = 0, Gate gate = Gate::kSplit) {
+  return {.name = name,
+          .depth = depth,
+          .block = {.tokens = tokens,
+                    .d_model = d_model,
+                    .d_ffn = d_ffn,
+                    .gate = gate,
+                    .toeplitz = toeplitz,
+                    .d_attn = d_attn}};
+}
 
-constexpr Arch kG = Arch::kGmlp;
-constexpr Gate kS = Gate::kSplit;
+LanguageConfig baseline(const char* name, Arch arch, int64_t depth, int64_t d_model, int64_t d_ffn,
+                        int64_t heads, int64_t spatial_ffn = 0) {
+  return {.name = name,
+          .arch = arch,
+          .depth = depth,
+          .block = {.tokens = 128, .d_model = d_model, .d_ffn = d_ffn},
+          .heads = heads,
+          .spatial_ffn = spatial_ffn};
+}
 
-// arch, L, D, F, N, gate, Toeplitz, causal, attention, heads, S
-constexpr NamedSize kSizes[] = {
-    // The full runs (paper, Tables 5 and 6).
-    {"gmlp_base", kG, 48, 512, 3072, 512, kS, true, false, 0, 0, 0},
-    {"gmlp_large", kG, 96, 768, 3072, 512, kS, true, false, 0, 0, 0},
-    {"gmlp_xlarge", kG, 144, 1024, 4096, 512, kS, true, false, 0, 0, 0},
-    {"amlp_base", kG, 36, 512, 3072, 512, kS, true, false, 64, 0, 0},
-    {"amlp_large", kG, 72, 768, 3072, 512, kS, true, false, 128, 0, 0},
-    // The ablation (Table 3). The Mixer is as the paper describes it; its printed 112 M would be an
-    // F of 2304.
-    {"bert_base_128", Arch::kTransformer, 12, 768, 3072, 128, kS, false, false, 0, 12, 0},
-    {"bert_relpos_128", Arch::kTransformerRelpos, 12, 768, 3072, 128, kS, false, false, 0, 12, 0},
-    {"bert_relpos_only_128", Arch::kRelposOnly, 12, 768, 3072, 128, kS, false, false, 0, 12, 0},
-    {"mixer_base_128", Arch::kMixer, 24, 768, 3072, 128, kS, false, false, 0, 0, 384},
-    {"gmlp_linear_128", kG, 36, 512, 2048, 128, Gate::kLinear, false, false, 0, 0, 0},
-    {"gmlp_additive_128", kG, 36, 512, 2048, 128, Gate::kAdditive, false, false, 0, 0, 0},
-    {"gmlp_multiplicative_128", kG, 36, 512, 2048, 128, Gate::kMultiplicative, false, false, 0, 0,
-     0},
-    {"gmlp_split_128", kG, 36, 512, 3072, 128, kS, false, false, 0, 0, 0},
-    // By depth (Table 4, Figure 8).
-    {"gmlp_l18_128", kG, 18, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_l36_128", kG, 36, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_l72_128", kG, 72, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_l144_128", kG, 144, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"amlp_l18_128", kG, 18, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    {"amlp_l36_128", kG, 36, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    {"amlp_l72_128", kG, 72, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    {"amlp_l144_128", kG, 144, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    // Ours, to train in minutes: 0.71 M with the 65 characters of Tiny Shakespeare; 0.9 M and 6 M
-    // beside the embedding; and the baselines of the tiny one, with as many parameters, except that
-    // relpos-only lacks q and k as the paper's does.
-    {"gmlp_char", kG, 6, 128, 512, 128, kS, false, true, 0, 0, 0},
-    {"gmlp_lm_tiny", kG, 6, 128, 768, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_lm_small", kG, 8, 256, 1536, 128, kS, true, false, 0, 0, 0},
-    {"amlp_lm_tiny", kG, 5, 128, 768, 128, kS, true, false, 32, 0, 0},
-    {"transformer_lm_tiny", Arch::kTransformer, 5, 128, 448, 128, kS, false, false, 0, 4, 0},
-    {"transformer_relpos_lm_tiny", Arch::kTransformerRelpos, 5, 128, 448, 128, kS, false, false, 0,
-     4, 0},
-    {"relpos_only_lm_tiny", Arch::kRelposOnly, 5, 128, 448, 128, kS, false, false, 0, 4, 0},
-    {"mixer_lm_tiny", Arch::kMixer, 6, 128, 512, 128, kS, false, false, 0, 0, 64},
-};
+LanguageConfig causal(LanguageConfig config) {
+  config.block.causal = true;
+  return config;
+}
+
+const std::vector<LanguageConfig>& sizes() {
+  static const std::vector<LanguageConfig> all = {
+      // The full runs (paper, Tables 5 and 6): L, D, F, N, Toeplitz, A.
+      gmlp("gmlp_base", 48, 512, 3072, 512, true),
+      gmlp("gmlp_large", 96, 768, 3072, 512, true),
+      gmlp("gmlp_xlarge", 144, 1024, 4096, 512, true),
+      gmlp("amlp_base", 36, 512, 3072, 512, true, 64),
+      gmlp("amlp_large", 72, 768, 3072, 512, true, 128),
+      // The ablation (Table 3): L, D, F, heads, S. The Mixer is as the paper describes it; its
+      // printed 112 M would be an F of 2304.
+      baseline("bert_base_128", Arch::kTransformer, 12, 768, 3072, 12),
+      baseline("bert_relpos_128", Arch::kTransformerRelpos, 12, 768, 3072, 12),
+      baseline("bert_relpos_only_128", Arch::kRelposOnly, 12, 768, 3072, 12),
+      baseline("mixer_base_128", Arch::kMixer, 24, 768, 3072, 0, 384),
+      gmlp("gmlp_linear_128", 36, 512, 2048, 128, false, 0, Gate::kLinear),
+      gmlp("gmlp_additive_128", 36, 512, 2048, 128, false, 0, Gate::kAdditive),
+      gmlp("gmlp_multiplicative_128", 36, 512, 2048, 128, false, 0, Gate::kMultiplicative),
+      gmlp("gmlp_split_128", 36, 512, 3072, 128, false),
+      // By depth (Table 4, Figure 8).
+      gmlp("gmlp_l18_128", 18, 512, 3072, 128, true),
+      gmlp("gmlp_l36_128", 36, 512, 3072, 128, true),
+      gmlp("gmlp_l72_128", 72, 512, 3072, 128, true),
+      gmlp("gmlp_l144_128", 144, 512, 3072, 128, true),
+      gmlp("amlp_l18_128", 18, 512, 3072, 128, true, 64),
+      gmlp("amlp_l36_128", 36, 512, 3072, 128, true, 64),
+      gmlp("amlp_l72_128", 72, 512, 3072, 128, true, 64),
+      gmlp("amlp_l144_128", 144, 512, 3072, 128, true, 64),
+      // Ours, to train in minutes: 0.71 M with the 65 characters of Tiny Shakespeare; 0.9 M and 6 M
+      // beside the embedding; and the baselines of the tiny one, with as many parameters, except
+      // that relpos-only lacks q and k as the paper's does.
+      causal(gmlp("gmlp_char", 6, 128, 512, 128, false)),
+      gmlp("gmlp_lm_tiny", 6, 128, 768, 128, true),
+      gmlp("gmlp_lm_small", 8, 256, 1536, 128, true),
+      gmlp("amlp_lm_tiny", 5, 128, 768, 128, true, 32),
+      baseline("transformer_lm_tiny", Arch::kTransformer, 5, 128, 448, 4),
+      baseline("transformer_relpos_lm_tiny", Arch::kTransformerRelpos, 5, 128, 448, 4),
+      baseline("relpos_only_lm_tiny", Arch::kRelposOnly, 5, 128, 448, 4),
+      baseline("mixer_lm_tiny", Arch::kMixer, 6, 128, 512, 0, 64),
+  };
+  return all;
+}
 
 constexpr Choice<Arch> kArchs[] = {{Arch::kGmlp, "gmlp"},
                                    {Arch::kTransformer, "transformer"},
@@ -121,21 +137,6 @@ std::vector<ConfigField> fields_of(LanguageConfig& c) {
   };
 }
 
-/// The size that "architecture" names, to which the file's fields are changes.
-LanguageConfig starting_point(const Json& json, const std::string& path) {
-  std::string architecture = kArchitecture;
-  read_fields(json, {{"", "architecture", &architecture}}, path);
-  if (architecture == kArchitecture) return {};
-  const std::vector<std::string> names = language_config_names();
-  if (std::find(names.begin(), names.end(), architecture) != names.end()) {
-    return language_config(architecture);
-  }
-  fail_input(
-      "{}: \"architecture\" is \"{}\", which is not a language model; give a folder or file that "
-      "gmlp-language wrote",
-      path, architecture);
-}
-
 }  // namespace
 
 Arch arch_from_name(const std::string& name) {
@@ -147,27 +148,11 @@ const char* arch_name(Arch arch) {
 }
 
 std::vector<std::string> language_config_names() {
-  std::vector<std::string> names;
-  for (const NamedSize& size : kSizes) names.emplace_back(size.name);
-  return names;
+  return names_of(sizes());
 }
 
 LanguageConfig language_config(const std::string& name) {
-  for (const NamedSize& size : kSizes) {
-    if (name != size.name) continue;
-    return {.name = name,
-            .arch = size.arch,
-            .depth = size.depth,
-            .block = {.tokens = size.tokens,
-                      .d_model = size.d_model,
-                      .d_ffn = size.d_ffn,
-                      .gate = size.gate,
-                      .toeplitz = size.toeplitz,
-                      .causal = size.causal,
-                      .d_attn = size.d_attn},
-            .heads = size.heads,
-            .spatial_ffn = size.spatial_ffn};
-  }
+  if (const LanguageConfig* size = find_size(sizes(), name)) return *size;
   fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
              fmt::join(language_config_names(), ", "));
 }
@@ -238,7 +223,17 @@ std::string language_config_to_json(const LanguageConfig& config,
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
   const Json json = parse_config(text, path, "gmlp-language");
-  LanguageConfig config = starting_point(json, path);
+  // The file's fields are changes to the size that "architecture" names, if it is not ours.
+  std::string architecture = kArchitecture;
+  read_fields(json, {{"", "architecture", &architecture}}, path);
+  const LanguageConfig* size = find_size(sizes(), architecture);
+  if (size == nullptr && architecture != kArchitecture) {
+    fail_input(
+        "{}: \"architecture\" is \"{}\", which is not a language model; give a folder or file "
+        "that gmlp-language wrote",
+        path, architecture);
+  }
+  LanguageConfig config = size == nullptr ? LanguageConfig() : *size;
   read_fields(json, fields_of(config), path);
   in_file(path, [&] { config.validate(); });
   return config;

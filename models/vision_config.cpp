@@ -17,30 +17,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct NamedSize {
-  const char* name;
-  int64_t image, patch, chans, classes, depth, d_model, d_ffn;
-  double spatial_init_std;
-};
+/// In the small models, which are ours, W starts at 1e-3: a short run cannot grow it from timm's
+/// 1e-6 (docs/log).
+VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans, int64_t depth,
+                   int64_t d_model, int64_t d_ffn) {
+  return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
+}
 
-// The first three are the paper's Table 1 as timm names them. In the small ones, which are ours, W
-// starts at 1e-3: a short run cannot grow it from timm's 1e-6 (docs/log).
-constexpr NamedSize kSizes[] = {
-    {"gmlp_ti16_224", 224, 16, 3, 1000, 30, 128, 768, 1e-6},
-    {"gmlp_s16_224", 224, 16, 3, 1000, 30, 256, 1536, 1e-6},
-    {"gmlp_b16_224", 224, 16, 3, 1000, 30, 512, 3072, 1e-6},
-    {"gmlp_nano_28", 28, 4, 1, 10, 4, 64, 256, 1e-3},
-    {"gmlp_micro_28", 28, 4, 1, 10, 8, 128, 512, 1e-3},
-    {"gmlp_nano_32", 32, 4, 3, 10, 6, 64, 384, 1e-3},
-    {"gmlp_micro_32", 32, 4, 3, 10, 8, 128, 512, 1e-3},
-    {"gmlp_micro_64", 64, 8, 3, 10, 8, 128, 512, 1e-3},
-};
-
-const NamedSize* find_size(const std::string& name) {
-  for (const NamedSize& size : kSizes) {
-    if (name == size.name) return &size;
-  }
-  return nullptr;
+const std::vector<VisionConfig>& sizes() {
+  static const std::vector<VisionConfig> all = {
+      {.name = "gmlp_ti16_224", .d_model = 128, .d_ffn = 768},  // Table 1, as timm names it
+      {.name = "gmlp_s16_224", .d_model = 256, .d_ffn = 1536},
+      {.name = "gmlp_b16_224", .d_model = 512, .d_ffn = 3072},
+      small("gmlp_nano_28", 28, 4, 1, 4, 64, 256),
+      small("gmlp_micro_28", 28, 4, 1, 8, 128, 512),
+      small("gmlp_nano_32", 32, 4, 3, 6, 64, 384),
+      small("gmlp_micro_32", 32, 4, 3, 8, 128, 512),
+      small("gmlp_micro_64", 64, 8, 3, 8, 128, 512),
+  };
+  return all;
 }
 
 /// What both timm and we call a field of its own. "img_size", "mlp_ratio" and the epsilons differ.
@@ -107,18 +102,6 @@ void check_epsilons(const Json& gmlp, const BlockConfig& block, const std::strin
       path, stored.norm_eps, stored.gate_eps, block.norm_eps, block.gate_eps);
 }
 
-/// The size that "architecture" names, to which the file's fields are changes.
-VisionConfig starting_point(const Json& json, const std::string& path) {
-  std::string architecture = "custom";
-  read_fields(json, {{"", "architecture", &architecture}}, path);
-  if (architecture == "custom") return {};
-  if (find_size(architecture) != nullptr) return vision_config(architecture);
-  fail_input(
-      "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of one, "
-      "or one of the names {}",
-      path, architecture, fmt::join(vision_config_names(), ", "));
-}
-
 void read_label_names(const Json& json, const std::string& path,
                       std::vector<std::string>& label_names) {
   label_names.clear();
@@ -134,33 +117,20 @@ void read_label_names(const Json& json, const std::string& path,
 }  // namespace
 
 std::vector<std::string> vision_config_names() {
-  std::vector<std::string> names;
-  for (const NamedSize& size : kSizes) names.emplace_back(size.name);
-  return names;
+  return names_of(sizes());
 }
 
 VisionConfig vision_config(const std::string& name) {
-  const NamedSize* size = find_size(name);
-  if (size == nullptr) {
-    fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-               fmt::join(vision_config_names(), ", "));
-  }
-  return {.name = name,
-          .img_height = size->image,
-          .img_width = size->image,
-          .patch = size->patch,
-          .chans = size->chans,
-          .classes = size->classes,
-          .depth = size->depth,
-          .d_model = size->d_model,
-          .d_ffn = size->d_ffn,
-          .spatial_init_std = size->spatial_init_std};
+  if (const VisionConfig* size = find_size(sizes(), name)) return *size;
+  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
+             fmt::join(vision_config_names(), ", "));
 }
 
 bool is_timms(const VisionConfig& config) {
-  if (!config.name.ends_with("16_224") || find_size(config.name) == nullptr) return false;
+  const VisionConfig* size = find_size(sizes(), config.name);
+  if (size == nullptr || !config.name.ends_with("16_224")) return false;
   // timm's entry points fix everything but the image, its channels and the classes.
-  VisionConfig named = vision_config(config.name);
+  VisionConfig named = *size;
   named.img_height = config.img_height;
   named.img_width = config.img_width;
   named.chans = config.chans;
@@ -231,12 +201,22 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   const Json json = parse_config(text, path, "timm or gmlp-vision");
   const Json& args = config_object(json, "model_args", path);
   const Json& gmlp = config_object(json, "gmlp", path);
-  VisionConfig config = starting_point(json, path);
+  // The file's fields are changes to the size that "architecture" names.
+  std::string architecture = "custom";
+  read_fields(json, {{"", "architecture", &architecture}}, path);
+  const VisionConfig* size = find_size(sizes(), architecture);
+  if (size == nullptr && architecture != "custom") {
+    fail_input(
+        "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of "
+        "one, or one of the names {}",
+        path, architecture, fmt::join(vision_config_names(), ", "));
+  }
+  VisionConfig config = size == nullptr ? VisionConfig() : *size;
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);
   if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
-    const NamedSize* size = find_size(config.name.substr(0, config.name.find("_custom")));
+    size = find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
     if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
   }
   check_epsilons(gmlp, config.block(), path);

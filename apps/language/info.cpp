@@ -68,7 +68,7 @@ int language_info(const std::vector<std::string>& arguments) {
 
   const LanguageConfig config = choose_language_model(options);
   if (tensors) {
-    const LanguageModel model(config, DType::kF32, 0);
+    const LanguageModel model(config, DType::kF32, 0, Storage::kMeta);
     for (const Parameter* parameter : model.parameters()) {
       fmt::print("{} {}\n", parameter->name, parameter->value.shape().to_string());
     }

@@ -1,8 +1,6 @@
-#include <algorithm>
+#include "apps/language/text_stream.h"
 
-#include "apps/language/sampling.h"
 #include "core/error.h"
-#include "core/softmax.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
