@@ -10,6 +10,7 @@
 #include "apps/language/run.h"
 #include "apps/language/text_format.h"
 #include "apps/language/text_stream.h"
+#include "models/generate.h"
 
 namespace gmlp {
 
