@@ -57,7 +57,7 @@ struct Writer {
 struct BoundsCheck {
   const ConfigField& field;
 
-  void operator()(const int64_t* member) const {
+  void operator()(int64_t* member) const {
     const double value = static_cast<double>(*member);
     if (value < field.least) {
       fail_input("{} is {}; it must be at least {}", field.what, *member, field.least);
@@ -66,7 +66,7 @@ struct BoundsCheck {
       fail_input("{} is {}; that is more than this program handles", field.what, *member);
     }
   }
-  void operator()(const double* member) const {
+  void operator()(double* member) const {
     if (*member >= field.least && *member <= field.most) return;
     fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least, field.most);
   }
