@@ -1,5 +1,5 @@
 // Softmax cross-entropy, with soft targets t (rows sum to 1; label smoothing and Mixup make them)
-// or with one class id per row, where -100 means that the row is not scored.
+// or with one class id per row; a row of id -100 is not scored.
 //
 //   forward    p = softmax(z)      loss[r] = -sum_c t[c] log p[c] = logsumexp(z) - sum_c t[c] z[c]
 //   backward   dz = dloss (p - t)                       z, p, t (R,C)
@@ -33,14 +33,12 @@ T softmax_row(T* probs, const T* logits, int64_t classes) {
 template <typename T>
 void cross_entropy_forward(T* loss_rows, T* probs, const T* logits, const T* targets, int64_t rows,
                            int64_t classes) {
-  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const T* z = logits + r * classes;
-      const T lse = softmax_row(probs + r * classes, z, classes);
-      // sum_c t (lse - z), not lse - sum_c t z: no cancellation, and right when t sums to about 1.
-      loss_rows[r] =
-          (row(targets + r * classes, classes).array() * (lse - row(z, classes).array())).sum();
-    }
+  for_each_row(rows, [&](int64_t r) {
+    const T* z = logits + r * classes;
+    const T lse = softmax_row(probs + r * classes, z, classes);
+    // sum_c t (lse - z), not lse - sum_c t z: no cancellation, and right when t sums to about 1.
+    loss_rows[r] =
+        (row(targets + r * classes, classes).array() * (lse - row(z, classes).array())).sum();
   });
 }
 
@@ -56,44 +54,30 @@ void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* t
 template <typename T>
 void cross_entropy_ids_forward(T* loss_rows, T* probs, const T* logits, const int64_t* ids,
                                int64_t rows, int64_t classes) {
-  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const T* z = logits + r * classes;
-      const T lse = softmax_row(probs + r * classes, z, classes);
-      loss_rows[r] = ids[r] < 0 ? T(0) : lse - z[ids[r]];
-    }
+  for_each_row(rows, [&](int64_t r) {
+    const T* z = logits + r * classes;
+    const T lse = softmax_row(probs + r * classes, z, classes);
+    loss_rows[r] = ids[r] < 0 ? T(0) : lse - z[ids[r]];
   });
 }
 
 template <typename T>
 void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const int64_t* ids,
                                 int64_t rows, int64_t classes) {
-  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      auto dz = row(dlogits + r * classes, classes);
-      if (ids[r] < 0) {
-        dz.setZero();
-      } else {
-        dz = static_cast<T>(dloss) * row(probs + r * classes, classes);
-        dz[ids[r]] -= static_cast<T>(dloss);
-      }
+  for_each_row(rows, [&](int64_t r) {
+    auto dz = row(dlogits + r * classes, classes);
+    if (ids[r] < 0) {
+      dz.setZero();
+    } else {
+      dz = static_cast<T>(dloss) * row(probs + r * classes, classes);
+      dz[ids[r]] -= static_cast<T>(dloss);
     }
   });
 }
 
-template void cross_entropy_forward(float*, float*, const float*, const float*, int64_t, int64_t);
-template void cross_entropy_forward(double*, double*, const double*, const double*, int64_t,
-                                    int64_t);
-template void cross_entropy_backward(float*, double, const float*, const float*, int64_t, int64_t);
-template void cross_entropy_backward(double*, double, const double*, const double*, int64_t,
-                                     int64_t);
-template void cross_entropy_ids_forward(float*, float*, const float*, const int64_t*, int64_t,
-                                        int64_t);
-template void cross_entropy_ids_forward(double*, double*, const double*, const int64_t*, int64_t,
-                                        int64_t);
-template void cross_entropy_ids_backward(float*, double, const float*, const int64_t*, int64_t,
-                                         int64_t);
-template void cross_entropy_ids_backward(double*, double, const double*, const int64_t*, int64_t,
-                                         int64_t);
+GMLP_INSTANTIATE(cross_entropy_forward);
+GMLP_INSTANTIATE(cross_entropy_backward);
+GMLP_INSTANTIATE(cross_entropy_ids_forward);
+GMLP_INSTANTIATE(cross_entropy_ids_backward);
 
 }  // namespace gmlp::reference

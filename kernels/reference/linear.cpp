@@ -3,7 +3,7 @@
 //   forward    y[r,o] = sum_i x[r,i] W[o,i] + b[o]           x (R,I), W (O,I), b (O), y (R,O)
 //   backward   dx = dy W        dW += dyᵀ x        db += sum_r dy[r,:]
 //
-// Saved: x and W, both there anyway.
+// Saved: x and W.
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
@@ -32,7 +32,7 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
                      matrix(dy + begin * out, end - begin, out), w);
     });
   }
-  // Owner computes: a chunk of W's rows sums over all of x's rows, in order.
+  // One thread owns a chunk of W's rows and sums over all of x's rows, in order.
   const auto dy_all = matrix(dy, rows, out);
   const auto x_all = matrix(x, rows, in);
   parallel_ranges(out, kRowChunk, [&](int64_t begin, int64_t end) {
@@ -44,13 +44,7 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
   });
 }
 
-template void linear_forward(float*, const float*, const float*, const float*, int64_t, int64_t,
-                             int64_t);
-template void linear_forward(double*, const double*, const double*, const double*, int64_t, int64_t,
-                             int64_t);
-template void linear_backward(float*, float*, float*, const float*, const float*, const float*,
-                              int64_t, int64_t, int64_t);
-template void linear_backward(double*, double*, double*, const double*, const double*,
-                              const double*, int64_t, int64_t, int64_t);
+GMLP_INSTANTIATE(linear_forward);
+GMLP_INSTANTIATE(linear_backward);
 
 }  // namespace gmlp::reference

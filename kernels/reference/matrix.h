@@ -5,6 +5,8 @@
 #include <Eigen/Core>
 #include <cstdint>
 
+#include "core/parallel.h"
+
 namespace gmlp::reference {
 
 template <typename T>
@@ -47,46 +49,32 @@ Factor<T> transposed(const M& m) {
   factor.is_transposed = true;
   return factor;
 }
-/// The place of a product. It shares no element with the factors.
+/// The output of a product. It shares no element with the factors.
 template <typename T>
-using Place = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
+using Output = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
 
-/// C += scale A B, and C = scale A B; one of A and B may be transposed. Compiled once, in
-/// product.cpp: a product of Eigen's takes the compiler longer than the rest of an op.
+/// C += scale A B, and C = scale A B; one of A and B may be transposed. Only matrix.cpp compiles
+/// Eigen's product, which takes the compiler longer than the rest of an op.
 template <typename T>
-void add_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
+void add_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 template <typename T>
-void set_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
+void set_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 
-/// P = softmax over each row of scale S, in place; causal rows see j <= i. Eigen sums and
-/// exponentiates in an order that follows the address, so a row is taken to one whose address is
-/// always aligned: a sample has the same bits wherever in a batch it lies.
-template <typename T>
-void softmax_rows(Eigen::Map<Matrix<T>>& p, T scale, bool causal) {
-  Row<T> aligned(p.cols());
-  for (int64_t i = 0; i < p.rows(); ++i) {
-    const int64_t seen = causal ? i + 1 : p.cols();
-    auto s = aligned.head(seen).array();
-    s = p.row(i).head(seen).array();
-    s = ((s - s.maxCoeff()) * scale).exp();
-    s /= s.sum();
-    p.row(i).head(seen) = aligned.head(seen);
-    p.row(i).tail(p.cols() - seen).setZero();
-  }
-}
-
-/// dS from dP, in place, times what S was scaled by. Where causal masked, P is 0 and so is dS.
-template <typename T>
-void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p,
-                           T scale) {
-  for (int64_t i = 0; i < p.rows(); ++i) {
-    const T dot = ds.row(i).dot(p.row(i));
-    ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot) * scale;
-  }
-}
-
-// Chunks of rows, and of a weight's rows, that one thread works on; constants of the problem.
-constexpr int64_t kRowChunk = 64;
+// What one thread works on at once: constants, so that the number of threads changes no bits.
+constexpr int64_t kRowChunk = 64;  // rows of activations, or of a weight
 constexpr int64_t kElementChunk = 1 << 14;
+
+/// Calls body(r) for every row.
+template <typename Body>
+void for_each_row(int64_t rows, const Body& body) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) body(r);
+  });
+}
+
+/// Compiles a kernel for both element types.
+#define GMLP_INSTANTIATE(kernel)                  \
+  template decltype(kernel<float>) kernel<float>; \
+  template decltype(kernel<double>) kernel<double>
 
 }  // namespace gmlp::reference

@@ -51,8 +51,8 @@ template <typename T>
 void spatial_weight_expand(T* dense, const T* stored, int64_t tokens, bool toeplitz, bool causal) {
   for (int64_t i = 0; i < tokens; ++i) {
     for (int64_t j = 0; j < tokens; ++j) {
-      const int64_t place = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
-      dense[i * tokens + j] = causal && j > i ? T(0) : stored[place];
+      const int64_t index = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
+      dense[i * tokens + j] = causal && j > i ? T(0) : stored[index];
     }
   }
 }
@@ -62,23 +62,15 @@ void spatial_weight_expand_backward(T* dstored, const T* ddense, int64_t tokens,
                                     bool causal) {
   for (int64_t i = 0; i < tokens; ++i) {
     for (int64_t j = 0; j < tokens; ++j) {
-      const int64_t place = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
-      if (!causal || j <= i) dstored[place] += ddense[i * tokens + j];
+      const int64_t index = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
+      if (!causal || j <= i) dstored[index] += ddense[i * tokens + j];
     }
   }
 }
 
-template void spatial_project_forward(float*, const float*, const float*, const float*, int64_t,
-                                      int64_t, int64_t);
-template void spatial_project_forward(double*, const double*, const double*, const double*, int64_t,
-                                      int64_t, int64_t);
-template void spatial_project_backward(float*, float*, float*, const float*, const float*,
-                                       const float*, int64_t, int64_t, int64_t);
-template void spatial_project_backward(double*, double*, double*, const double*, const double*,
-                                       const double*, int64_t, int64_t, int64_t);
-template void spatial_weight_expand(float*, const float*, int64_t, bool, bool);
-template void spatial_weight_expand(double*, const double*, int64_t, bool, bool);
-template void spatial_weight_expand_backward(float*, const float*, int64_t, bool, bool);
-template void spatial_weight_expand_backward(double*, const double*, int64_t, bool, bool);
+GMLP_INSTANTIATE(spatial_project_forward);
+GMLP_INSTANTIATE(spatial_project_backward);
+GMLP_INSTANTIATE(spatial_weight_expand);
+GMLP_INSTANTIATE(spatial_weight_expand_backward);
 
 }  // namespace gmlp::reference
