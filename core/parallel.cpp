@@ -8,32 +8,16 @@ namespace {
 
 bool workers_flush = false;
 
-// The control register of this thread's floating-point unit, and its flush bits.
+void flush_on_this_thread() {
 #if defined(__x86_64__)
-constexpr uint64_t kFlush = 0x8040;  // MXCSR: FTZ (results) and DAZ (operands)
-uint64_t control() {
-  return __builtin_ia32_stmxcsr();
-}
-void set_control(uint64_t bits) {
-  __builtin_ia32_ldmxcsr(static_cast<unsigned>(bits));
-}
+  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() |
+                         0x8040);  // MXCSR: FTZ (results), DAZ (operands)
 #elif defined(__aarch64__)
-constexpr uint64_t kFlush = uint64_t{1} << 24;  // FPCR: FZ (both)
-uint64_t control() {
-  uint64_t bits = 0;
-  asm volatile("mrs %0, fpcr" : "=r"(bits));
-  return bits;
-}
-void set_control(uint64_t bits) {
-  asm volatile("msr fpcr, %0" : : "r"(bits));
-}
-#else
-constexpr uint64_t kFlush = 1;  // cannot be set
-uint64_t control() {
-  return 0;
-}
-void set_control(uint64_t /*bits*/) {}
+  uint64_t fpcr = 0;
+  asm volatile("mrs %0, fpcr" : "=r"(fpcr));
+  asm volatile("msr fpcr, %0" : : "r"(fpcr | uint64_t{1} << 24));  // FZ (both)
 #endif
+}
 
 }  // namespace
 
@@ -46,16 +30,12 @@ void set_thread_count(int count) {
   omp_set_num_threads(count < 1 ? 1 : count);
   if (!workers_flush) return;
 #pragma omp parallel
-  set_control(control() | kFlush);
+  flush_on_this_thread();
 }
 
 void flush_denormals() {
   workers_flush = true;
-  set_control(control() | kFlush);
-}
-
-bool flushes_denormals() {
-  return (control() & kFlush) == kFlush;
+  flush_on_this_thread();
 }
 
 }  // namespace gmlp

@@ -14,11 +14,8 @@ void set_thread_count(int count);
 
 /// Turns on flush-to-zero (FTZ/DAZ) for this thread and for the workers of every later
 /// set_thread_count(). A moment that decays towards 0 is denormal for a thousand steps, and some
-/// processors need a hundred times as long for each. Programs call it at their start; libraries and
-/// tests keep IEEE 754's arithmetic.
+/// processors compute with denormals a hundred times slower. Only programs call it, at their start.
 void flush_denormals();
-/// Whether this thread flushes denormals.
-bool flushes_denormals();
 
 /// ceil(n / size): how many chunks of `size` cover n.
 constexpr int64_t chunk_count(int64_t n, int64_t size) {
@@ -26,7 +23,7 @@ constexpr int64_t chunk_count(int64_t n, int64_t size) {
 }
 
 /// Calls body(i) for every i in [0, chunks), in any order, on all threads. Rethrows the first
-/// exception that was caught in one of them.
+/// exception.
 template <typename Body>
 void parallel_for(int64_t chunks, const Body& body) {
   if (chunks <= 1) {

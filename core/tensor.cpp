@@ -16,16 +16,6 @@ namespace gmlp {
 
 namespace {
 
-double widened(float value) {
-  return value;
-}
-double widened(double value) {
-  return value;
-}
-double widened(Bf16 value) {
-  return from_bf16(value);
-}
-
 template <typename T>
 T narrowed(double value) {
   if constexpr (std::is_same_v<T, Bf16>) {
@@ -57,8 +47,6 @@ const char* dtype_name(DType dtype) {
   return kNames[static_cast<size_t>(dtype)];
 }
 
-Shape::Shape(std::initializer_list<int64_t> dims) : Shape(std::vector<int64_t>(dims)) {}
-
 Shape::Shape(const std::vector<int64_t>& dims) : rank_(static_cast<int>(dims.size())) {
   if (dims.size() > kMaxRank) {
     fail_input("a tensor of rank {} is not supported; the highest is {}", dims.size(), kMaxRank);
@@ -67,8 +55,7 @@ Shape::Shape(const std::vector<int64_t>& dims) : rank_(static_cast<int>(dims.siz
 }
 
 int64_t Shape::elements() const {
-  if (rank_ == 0) return 0;
-  int64_t product = 1;
+  int64_t product = rank_ == 0 ? 0 : 1;
   for (int axis = 0; axis < rank_; ++axis) product = checked_mul(product, (*this)[axis], "tensor");
   return product;
 }
@@ -77,14 +64,6 @@ int64_t Shape::rows() const {
   int64_t product = 1;
   for (int axis = 0; axis + 1 < rank_; ++axis) product *= (*this)[axis];
   return product;
-}
-
-int64_t Shape::cols() const {
-  return rank_ == 0 ? 0 : (*this)[rank_ - 1];
-}
-
-std::vector<int64_t> Shape::to_vector() const {
-  return std::vector<int64_t>(dims_.begin(), dims_.begin() + rank_);
 }
 
 std::string Shape::to_string() const {
@@ -99,14 +78,6 @@ Tensor Tensor::zeros(DType dtype, const Shape& shape) {
   std::memset(data, 0, padded);
   Tensor tensor = over(data, dtype, shape);
   tensor.owner_ = std::shared_ptr<void>(data, std::free);
-  return tensor;
-}
-
-Tensor Tensor::over(void* data, DType dtype, const Shape& shape) {
-  Tensor tensor;
-  tensor.data_ = data;
-  tensor.dtype_ = dtype;
-  tensor.shape_ = shape;
   return tensor;
 }
 
@@ -141,17 +112,18 @@ void Tensor::copy_from(const Tensor& source) const {
   });
 }
 
+void Tensor::check_dtype(DType expected) const {
+  require(dtype_ == expected, "tensor accessed as another dtype than its own");
+}
+
 void Tensor::fill(double value) const {
   visit_dtype(dtype_,
               [&]<typename T>() { std::fill_n(data<T>(), elements(), narrowed<T>(value)); });
 }
 
 double Tensor::at(int64_t i) const {
-  return visit_dtype(dtype_, [&]<typename T>() { return widened(static_cast<T*>(data_)[i]); });
-}
-
-void Tensor::check_dtype(DType expected) const {
-  require(dtype_ == expected, "tensor accessed as another dtype than its own");
+  if (dtype_ == DType::kBf16) return from_bf16(data<Bf16>()[i]);
+  return dtype_ == DType::kF32 ? data<float>()[i] : data<double>()[i];
 }
 
 }  // namespace gmlp

@@ -26,7 +26,7 @@ enum class DType : uint8_t { kF32, kF64, kBf16 };
 int64_t dtype_size(DType dtype);      ///< bytes per element
 const char* dtype_name(DType dtype);  ///< "f32", "f64", "bf16"
 
-/// The dtype of elements of type T: float, double or Bf16.
+/// The dtype of elements of type T.
 template <typename T>
 constexpr DType dtype_of() {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Bf16>);
@@ -48,15 +48,15 @@ class Shape {
   static constexpr int kMaxRank = 4;
 
   Shape() = default;
-  Shape(std::initializer_list<int64_t> dims);
+  Shape(std::initializer_list<int64_t> dims) : Shape(std::vector<int64_t>(dims)) {}
   explicit Shape(const std::vector<int64_t>& dims);  ///< throws InputError if rank > 4
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return dims_[static_cast<size_t>(axis)]; }
   int64_t elements() const;  ///< the product of all dimensions; 0 for the empty shape
   int64_t rows() const;      ///< the product of all dimensions but the last
-  int64_t cols() const;      ///< the last dimension
-  std::vector<int64_t> to_vector() const;
+  int64_t cols() const { return rank_ == 0 ? 0 : (*this)[rank_ - 1]; }  ///< the last dimension
+  std::vector<int64_t> to_vector() const { return {dims_.begin(), dims_.begin() + rank_}; }
   std::string to_string() const;  ///< "[8, 196, 256]"
   friend bool operator==(const Shape& a, const Shape& b) = default;
 
@@ -65,10 +65,9 @@ class Shape {
   int rank_ = 0;
 };
 
-/// Whether tensors have memory. kMeta: shape and dtype alone, like PyTorch's meta device, to count
-/// what a computation would take.
+/// Whether tensors have memory. A kMeta tensor has only shape and dtype, like PyTorch's meta
+/// device, to count what a computation would allocate. Its address cannot be accessed.
 enum class Storage : uint8_t { kMemory, kMeta };
-/// Where the elements of meta tensors seem to be. No process can touch it.
 inline void* const kMetaAddress = reinterpret_cast<void*>(64);
 
 class Tensor {
@@ -78,8 +77,9 @@ class Tensor {
   /// A tensor with its own zeroed, 64-byte aligned memory, freed with its last copy.
   static Tensor zeros(DType dtype, const Shape& shape);
   /// A tensor over memory that somebody else (an arena) keeps alive.
-  static Tensor over(void* data, DType dtype, const Shape& shape);
-
+  static Tensor over(void* data, DType dtype, const Shape& shape) {
+    return Tensor(data, dtype, shape);
+  }
   /// A tensor without memory, whose elements may not be touched.
   static Tensor meta(DType dtype, const Shape& shape) { return over(kMetaAddress, dtype, shape); }
 
@@ -109,6 +109,7 @@ class Tensor {
 
  private:
   void check_dtype(DType expected) const;
+  Tensor(void* data, DType dtype, const Shape& shape) : data_(data), dtype_(dtype), shape_(shape) {}
 
   void* data_ = nullptr;
   DType dtype_ = DType::kF32;

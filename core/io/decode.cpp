@@ -111,6 +111,30 @@ int64_t size_of(std::string_view NumberType::*format, std::string_view name) {
 
 }  // namespace
 
+std::string_view sized_text(std::string_view bytes, size_t length_bytes, uint64_t limit,
+                            const std::string& what) {
+  if (bytes.size() < length_bytes) fail_input("{}: is truncated; copy it again", what);
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), length_bytes);
+  const std::string_view text = bytes.substr(length_bytes);
+  if (length > limit) {
+    fail_input("{}: its header claims {} bytes, the format allows {}; is it the right file?", what,
+               length, limit);
+  }
+  if (length > text.size()) {
+    fail_input("{}: its header is {} bytes but only {} are left; it is truncated, copy it again",
+               what, length, text.size());
+  }
+  return text.substr(0, length);
+}
+
+int64_t array_size(const std::vector<int64_t>& shape, int64_t element_size,
+                   const std::string& what) {
+  int64_t size = element_size;  // first, so that the whole product is checked for overflow
+  for (const int64_t dim : shape) size = checked_mul(size, dim, what);
+  return size;
+}
+
 int64_t safetensors_type_size(std::string_view name) {
   return size_of(&NumberType::safetensors, name);
 }
@@ -141,8 +165,7 @@ std::vector<int64_t> decode_integers(const char* bytes, std::string_view type,
   if (decode_all == nullptr) {
     fail_input("{}: is of type {}, integers are needed; save it as int64", what, type);
   }
-  int64_t count = 1;
-  for (const int64_t dim : shape) count = checked_mul(count, dim, what);
+  const int64_t count = array_size(shape, 1, what);
   std::vector<int64_t> out(static_cast<size_t>(count));
   decode_all(bytes, out.data(), count);
   for (size_t i = 0; type_named(type).safetensors == "U64" && i < out.size(); ++i) {

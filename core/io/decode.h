@@ -13,6 +13,16 @@ namespace gmlp {
 
 static_assert(std::endian::native == std::endian::little, "files are read without swapping bytes");
 
+/// The text after its own little-endian length of `length_bytes` bytes. Throws InputError that
+/// begins with `what` if the length exceeds `limit` or the bytes that follow.
+std::string_view sized_text(std::string_view bytes, size_t length_bytes, uint64_t limit,
+                            const std::string& what);
+
+/// The bytes of an array: the product of `shape` and `element_size`. Throws InputError that begins
+/// with `what` if it overflows.
+int64_t array_size(const std::vector<int64_t>& shape, int64_t element_size,
+                   const std::string& what);
+
 /// Bytes per element of a type by its name in safetensors ("F32"), or in NumPy without byte order
 /// ("f4"). 0 if the format has no such type.
 int64_t safetensors_type_size(std::string_view name);

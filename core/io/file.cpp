@@ -129,6 +129,16 @@ void rename_or_fail(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail_system(to, "renaming into place", errno);
 }
 
+// Flushes the names in a folder to the disk.
+void sync_folder(const std::string& path) {
+  const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
+  if (!folder.valid()) fail_system(path, "opening the folder", errno);
+  // EINVAL: this file system has no fsync for folders; no write failed.
+  if (::fsync(folder.number()) != 0 && errno != EINVAL) {
+    fail_system(path, "flushing the folder to the disk", errno);
+  }
+}
+
 // Best effort: recover_folder removes what is left at the next start.
 void remove_leftover(const std::string& path) {
   std::error_code ignored;
@@ -226,34 +236,28 @@ std::string temporary_for(const std::string& path) {
   return without_trailing_slashes(path) + ".tmp";
 }
 
-void replace_folder(const std::string& temporary, const std::string& path) {
-  const std::string target = without_trailing_slashes(path);
-  const unsigned exchange = exists(target) ? RENAME_EXCHANGE : 0;
-  sync_folder(temporary);
-  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), exchange) != 0) {
-    // EINVAL and ENOSYS: the file system or the kernel cannot exchange names.
-    if (exchange == 0 || (errno != EINVAL && errno != ENOSYS)) {
-      fail_system(path, "renaming into place", errno);
-    }
-    replace_folder_in_two_steps(temporary, target);
-    return;
-  }
-  sync_folder(parent_of(target));
-  if (exchange != 0) remove_leftover(temporary);  // now the old version
-}
-
-void replace_folder_in_two_steps(const std::string& temporary, const std::string& path) {
+void replace_folder(const std::string& temporary, const std::string& path, bool can_exchange) {
   const std::string target = without_trailing_slashes(path);
   const std::string old = target + ".old";
-  remove_leftover(old);  // a rename does not replace a folder that contains files
   sync_folder(temporary);
-  rename_or_fail(target, old);
-  if (::rename(temporary.c_str(), target.c_str()) != 0) {
-    const int error = errno;
-    rename_or_fail(old, target);  // undo: "rename_or_fail(target, old)"
-    fail_system(path, "renaming into place", error);
+  if (!exists(target)) {
+    rename_or_fail(temporary, target);
+  } else if (!can_exchange || ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(),
+                                          RENAME_EXCHANGE) != 0) {
+    // EINVAL and ENOSYS: the file system or the kernel cannot exchange names.
+    if (can_exchange && errno != EINVAL && errno != ENOSYS) {
+      fail_system(path, "renaming into place", errno);
+    }
+    remove_leftover(old);  // a rename does not replace a folder that contains files
+    rename_or_fail(target, old);
+    if (::rename(temporary.c_str(), target.c_str()) != 0) {
+      const int error = errno;
+      rename_or_fail(old, target);  // undo: "rename_or_fail(target, old)"
+      fail_system(path, "renaming into place", error);
+    }
   }
   sync_folder(parent_of(target));
+  remove_leftover(temporary);  // after an exchange, the old version
   remove_leftover(old);
 }
 
@@ -270,15 +274,6 @@ bool recover_folder(const std::string& path) {
   remove_leftover(temporary_for(target));
   remove_leftover(old);
   return interrupted;
-}
-
-void sync_folder(const std::string& path) {
-  const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
-  if (!folder.valid()) fail_system(path, "opening the folder", errno);
-  // EINVAL: this file system has no fsync for folders; no write failed.
-  if (::fsync(folder.number()) != 0 && errno != EINVAL) {
-    fail_system(path, "flushing the folder to the disk", errno);
-  }
 }
 
 uint32_t crc32_of(const void* bytes, int64_t size) {

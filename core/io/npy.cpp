@@ -8,7 +8,7 @@
 
 #include <charconv>
 #include <cstring>
-#include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -23,14 +23,14 @@ namespace gmlp {
 namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
-constexpr int64_t kMaxHeaderBytes = 65'535;  // version 1.0's; only structured types need more
+constexpr uint64_t kMaxHeaderBytes = 65'535;  // version 1.0's; only structured types need more
 constexpr size_t kNumpyMaxRank = 32;
 constexpr size_t kWriteAlignment = 64;
 
 struct Header {
-  std::optional<std::string> descr;
-  std::optional<bool> fortran_order;
-  std::optional<std::vector<int64_t>> shape;
+  std::string descr;
+  bool fortran_order = false;
+  std::vector<int64_t> shape;
 };
 
 // Parses {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }: the part of Python's grammar
@@ -42,29 +42,29 @@ class HeaderParser {
 
   Header parse() {
     Header header;
+    std::set<std::string> keys;
+    bool comma = true;
     expect("{");
     while (!accept("}")) {
+      if (!comma) fail("no ',' between two keys");
       const std::string key = parse_string();
       expect(":");
-      if (key == "descr" && !header.descr) {
+      if (!keys.insert(key).second) fail("a repeated key");
+      if (key == "descr") {
         header.descr = parse_descr();
-      } else if (key == "fortran_order" && !header.fortran_order) {
-        header.fortran_order = parse_bool();
-      } else if (key == "shape" && !header.shape) {
+      } else if (key == "fortran_order") {
+        header.fortran_order = accept("True");
+        if (!header.fortran_order) expect("False");
+      } else if (key == "shape") {
         header.shape = parse_shape();
       } else {
-        fail("an unknown or repeated key");
+        fail("an unknown key");
       }
-      if (!accept(",")) {
-        expect("}");
-        break;
-      }
+      comma = accept(",");
     }
     skip_space();
     if (!rest_.empty()) fail("text after the closing brace");
-    if (!header.descr || !header.fortran_order || !header.shape) {
-      fail("no descr, fortran_order or shape");
-    }
+    if (keys.size() != 3) fail("no descr, fortran_order or shape");
     return header;
   }
 
@@ -92,31 +92,20 @@ class HeaderParser {
 
   // Without escapes: descr and the keys need none.
   std::string parse_string() {
-    const char quote = accept("'") ? '\'' : '"';
-    if (quote == '"' && !accept("\"")) fail("no string where one is due");
-    const size_t end = rest_.find(quote);
-    if (end == std::string_view::npos) fail("a string without end");
-    std::string content(rest_.substr(0, end));
-    if (content.find('\\') != std::string::npos) fail("an escape in a string");
-    rest_.remove_prefix(end + 1);
+    const char quote = accept("\"") ? '"' : '\'';
+    if (quote == '\'') expect("'");
+    std::string content(rest_.substr(0, rest_.find_first_of(std::string{quote, '\\'})));
+    rest_.remove_prefix(content.size());
+    if (!rest_.starts_with(quote)) fail("a string without end, or an escape");
+    rest_.remove_prefix(1);
     return content;
   }
 
   // A plain type is a string, a structured one a list of (name, type).
   std::string parse_descr() {
-    if (accept("[") || accept("(")) {
-      fail_input(
-          "{}: is a structured array (several fields per record); save one field: "
-          "numpy.save(path, array['field'])",
-          path_);
-    }
-    return parse_string();
-  }
-
-  bool parse_bool() {
-    if (accept("True")) return true;
-    if (!accept("False")) fail("neither True nor False for fortran_order");
-    return false;
+    if (!accept("[") && !accept("(")) return parse_string();
+    fail_input("{}: is a structured array; save one field: numpy.save(path, array['field'])",
+               path_);
   }
 
   int64_t parse_size() {
@@ -132,8 +121,8 @@ class HeaderParser {
   // (), (3,), (3, 4) or (3, 4,); in Python (3) is no tuple.
   std::vector<int64_t> parse_shape() {
     std::vector<int64_t> shape;
-    expect("(");
     bool comma = true;
+    expect("(");
     while (!accept(")")) {
       if (!comma) fail("no ',' between two sizes");
       if (shape.size() == kNumpyMaxRank) fail("more than 32 dimensions");
@@ -152,23 +141,18 @@ class HeaderParser {
 // Checks a descr such as "<f4" and returns it without the byte order.
 std::string checked_type(const std::string& descr, const std::string& path) {
   if (descr.starts_with('>')) {
-    fail_input(
-        "{}: is big-endian ('{}'); save it as little-endian: "
-        "numpy.save(path, array.astype(array.dtype.newbyteorder('<')))",
-        path, printable(descr));
+    fail_input("{}: is big-endian ('{}'); save array.astype(array.dtype.newbyteorder('<'))", path,
+               printable(descr));
   }
   if (descr.find('O') != std::string::npos) {
-    fail_input(
-        "{}: contains Python objects, which are never loaded; save numbers: "
-        "numpy.save(path, numpy.array(values, dtype=numpy.float32))",
-        path);
+    fail_input("{}: contains Python objects; save numpy.array(values, dtype=numpy.float32)", path);
   }
   // '=' is the writer's own order: little-endian on every machine that this program supports.
   const bool known_order = !descr.empty() && std::strchr("<|=", descr[0]) != nullptr;
   if (!known_order || numpy_type_size(std::string_view(descr).substr(1)) == 0) {
     fail_input(
-        "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool: "
-        "numpy.save(path, array.astype(numpy.float32))",
+        "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool, "
+        "such as array.astype(numpy.float32)",
         path, printable(descr));
   }
   return descr.substr(1);
@@ -186,30 +170,14 @@ std::string_view find_header(std::string_view bytes, const std::string& path) {
     fail_input("{}: is of format version {}.{}; 1.0, 2.0 and 3.0 are read, save it again", path,
                major, minor);
   }
-  const size_t length_bytes = major == 1 ? 2 : 4;
-  if (rest.size() < 2 + length_bytes) {
-    fail_input("{}: is truncated in its first bytes; copy it again", path);
-  }
-  uint32_t length = 0;  // little-endian, so two bytes fill its lower half
-  std::memcpy(&length, rest.data() + 2, length_bytes);
-  if (length > kMaxHeaderBytes) {
-    fail_input("{}: its header claims {} bytes, at most {} are read; is it a plain array?", path,
-               length, kMaxHeaderBytes);
-  }
-  const std::string_view text = rest.substr(2 + length_bytes);
-  if (length > text.size()) {
-    fail_input("{}: its header is {} bytes but only {} are left; it is truncated, copy it again",
-               path, length, text.size());
-  }
-  return text.substr(0, length);
+  if (rest.size() < 2) fail_input("{}: is truncated; copy it again", path);
+  return sized_text(rest.substr(2), major == 1 ? 2 : 4, kMaxHeaderBytes, path);
 }
 
 }  // namespace
 
 int64_t NpyArray::elements() const {
-  int64_t product = 1;
-  for (const int64_t dim : shape) product = checked_mul(product, dim, "npy shape");
-  return product;
+  return array_size(shape, 1, "npy shape");
 }
 
 Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
@@ -225,14 +193,13 @@ NpyArray read_npy(const std::string& path) {
   array.bytes = read_file(path);
   const std::string_view text = find_header({array.bytes.data(), array.bytes.size()}, path);
   Header header = HeaderParser(text, path).parse();
-  array.dtype = checked_type(*header.descr, path);
-  array.shape = std::move(*header.shape);
+  array.dtype = checked_type(header.descr, path);
+  array.shape = std::move(header.shape);
   // Transposing here would hide a second copy of the array; NumPy does it in one call.
-  if (*header.fortran_order) {
+  if (header.fortran_order) {
     fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
   }
-  int64_t expected = numpy_type_size(array.dtype);
-  for (const int64_t dim : array.shape) expected = checked_mul(expected, dim, path);
+  const int64_t expected = array_size(array.shape, numpy_type_size(array.dtype), path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();
   const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;
   // Both ways: a file that continues after its array was cut or glued together.

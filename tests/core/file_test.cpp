@@ -168,14 +168,14 @@ void make_version(const std::string& path, const std::string& version) {
 TEST_CASE("a folder is put in place and replaced, the old one gone") {
   const TemporaryFolder folder;
   const std::string path = folder / "last";
-  for (const auto replace : {replace_folder, replace_folder_in_two_steps}) {
+  for (const bool can_exchange : {true, false}) {
     fs::remove_all(path);
     make_version(temporary_for(path), "1");
     replace_folder(temporary_for(path), path);
     CHECK(read_text(path + "/version") == "1");
     make_version(temporary_for(path), "2");
     write_file_synced(temporary_for(path) + "/more", "");
-    replace(temporary_for(path + "/"), path + "/");
+    replace_folder(temporary_for(path + "/"), path + "/", can_exchange);
     CHECK(read_text(path + "/version") == "2");
     CHECK(fs::exists(path + "/more"));
     CHECK(folder.count() == 1);
@@ -186,8 +186,9 @@ TEST_CASE("a failed replacement keeps the old folder") {
   const TemporaryFolder folder;
   const std::string path = folder / "last";
   make_version(path, "1");
-  for (const auto replace : {replace_folder, replace_folder_in_two_steps}) {
-    CHECK_THROWS_AS(replace(temporary_for(path), path), RunError);  // there is no new one
+  for (const bool can_exchange : {true, false}) {
+    CHECK_THROWS_AS(replace_folder(temporary_for(path), path, can_exchange),
+                    RunError);  // there is no new one
     CHECK(read_text(path + "/version") == "1");
     CHECK(folder.count() == 1);
   }
@@ -199,7 +200,7 @@ TEST_CASE("a second rename that fails is undone") {
   make_version(path, "1");
   // Inside of the old folder the new one is gone as soon as the first rename is done.
   make_version(path + "/new", "2");
-  CHECK_THROWS_AS(replace_folder_in_two_steps(path + "/new", path), RunError);
+  CHECK_THROWS_AS(replace_folder(path + "/new", path, false), RunError);
   CHECK(read_text(path + "/version") == "1");
   CHECK(folder.count() == 1);
 }
