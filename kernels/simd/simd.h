@@ -65,28 +65,39 @@ GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 GMLP_INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 GMLP_INLINE int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/// Partial vectors through the stack, where an instruction set has no masks.
+GMLP_INLINE F32x16 zero() { return set1(0.0f); }
+
+/// What an instruction set without masks or nontemporal stores does: partial vectors go through the
+/// stack. Overloads in simd_<isa>.h come first.
 template <typename T>
-GMLP_INLINE F32x16 load(const T* p, int64_t count) {
-  if (__builtin_expect(count == kLanes, 1)) return load(p);
+GMLP_INLINE F32x16 load_partial(const T* p, int64_t count) {
   T whole[kLanes] = {};
   for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
   return load(whole);
 }
 template <typename T>
-GMLP_INLINE void store(T* p, F32x16 x, int64_t count) {
-  if (__builtin_expect(count == kLanes, 1)) {
-    store(p, x);
-    return;
-  }
+GMLP_INLINE void store_partial(T* p, F32x16 x, int64_t count) {
   T whole[kLanes];
   store(whole, x);
   for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
 }
-/// A plain store, where an instruction set has nothing better.
+template <typename T>
+GMLP_INLINE bool try_store_nontemporal(T* /*p*/, F32x16 /*x*/) {
+  return false;
+}
+
+/// Whole vectors branch around a masked access, which is microcode on some processors.
+template <typename T>
+GMLP_INLINE F32x16 load(const T* p, int64_t count) {
+  return __builtin_expect(count == kLanes, 1) ? load(p) : load_partial(p, count);
+}
+template <typename T>
+GMLP_INLINE void store(T* p, F32x16 x, int64_t count) {
+  __builtin_expect(count == kLanes, 1) ? store(p, x) : store_partial(p, x, count);
+}
 template <typename T>
 GMLP_INLINE void store_nontemporal(T* p, F32x16 x, int64_t count) {
-  store(p, x, count);
+  if (count != kLanes || !try_store_nontemporal(p, x)) store(p, x, count);
 }
 
 /// Calls body(c, count) for each sixteen of `cols`. In all calls but a last partial one `count` is

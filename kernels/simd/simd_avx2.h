@@ -30,41 +30,26 @@ GMLP_INLINE __m256i lane_mask(int64_t count, int64_t first) {
 }
 
 GMLP_INLINE F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-GMLP_INLINE F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 GMLP_INLINE F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 GMLP_INLINE void store(float* p, F32x16 x) {
   _mm256_storeu_ps(p, x.lo);
   _mm256_storeu_ps(p + 8, x.hi);
 }
-/// A masked store is microcode on AMD's AVX2 cores, so whole vectors branch around it.
-GMLP_INLINE F32x16 load(const float* p, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) return load(p);
+GMLP_INLINE F32x16 load_partial(const float* p, int64_t count) {
   return {_mm256_maskload_ps(p, lane_mask(count, 0)),
           _mm256_maskload_ps(p + 8, lane_mask(count, 8))};
 }
-GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) {
-    store(p, x);
-    return;
-  }
+GMLP_INLINE void store_partial(float* p, F32x16 x, int64_t count) {
   _mm256_maskstore_ps(p, lane_mask(count, 0), x.lo);
   _mm256_maskstore_ps(p + 8, lane_mask(count, 8), x.hi);
 }
 static_assert(kMR <= 8);
 GMLP_INLINE F32x16 keep_rows(F32x16 x) { return {x.lo, _mm256_setzero_ps()}; }
 GMLP_INLINE void store_rows(float* p, F32x16 x) { _mm256_storeu_ps(p, x.lo); }
-GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
-  return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
-}
-GMLP_INLINE F32x16 operator-(F32x16 a, F32x16 b) {
-  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
-}
-GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
-  return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
-}
-GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
-  return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
-}
+GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) { return {a.lo + b.lo, a.hi + b.hi}; }
+GMLP_INLINE F32x16 operator-(F32x16 a, F32x16 b) { return {a.lo - b.lo, a.hi - b.hi}; }
+GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) { return {a.lo * b.lo, a.hi * b.hi}; }
+GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) { return {a.lo / b.lo, a.hi / b.hi}; }
 GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
@@ -139,13 +124,11 @@ GMLP_INLINE F32x16 as_bf16(F32x16 x) {
 }
 using Bf16Operand = float;
 
-GMLP_INLINE void store_nontemporal(float* p, F32x16 x, int64_t count) {
-  if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {
-    _mm256_stream_ps(p, x.lo);
-    _mm256_stream_ps(p + 8, x.hi);
-  } else {
-    store(p, x, count);
-  }
+GMLP_INLINE bool try_store_nontemporal(float* p, F32x16 x) {
+  if ((reinterpret_cast<uintptr_t>(p) & 31U) != 0) return false;
+  _mm256_stream_ps(p, x.lo);
+  _mm256_stream_ps(p + 8, x.hi);
+  return true;
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -30,18 +30,12 @@ GMLP_INLINE __mmask16 first_lanes(int64_t count) {
 }
 
 GMLP_INLINE F32x16 set1(float x) { return {_mm512_set1_ps(x)}; }
-GMLP_INLINE F32x16 zero() { return {_mm512_setzero_ps()}; }
 GMLP_INLINE F32x16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 GMLP_INLINE void store(float* p, F32x16 x) { _mm512_storeu_ps(p, x.v); }
-GMLP_INLINE F32x16 load(const float* p, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) return load(p);
+GMLP_INLINE F32x16 load_partial(const float* p, int64_t count) {
   return {_mm512_maskz_loadu_ps(first_lanes(count), p)};
 }
-GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) {
-    store(p, x);
-    return;
-  }
+GMLP_INLINE void store_partial(float* p, F32x16 x, int64_t count) {
   _mm512_mask_storeu_ps(p, first_lanes(count), x.v);
 }
 GMLP_INLINE F32x16 keep_rows(F32x16 x) { return x; }
@@ -104,15 +98,10 @@ GMLP_INLINE F32x16 load(const Bf16* p) {
 GMLP_INLINE void store(Bf16* p, F32x16 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), round_to_bf16(x));
 }
-GMLP_INLINE F32x16 load(const Bf16* p, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) return load(p);
+GMLP_INLINE F32x16 load_partial(const Bf16* p, int64_t count) {
   return widen(_mm256_maskz_loadu_epi16(first_lanes(count), p));
 }
-GMLP_INLINE void store(Bf16* p, F32x16 x, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) {
-    store(p, x);
-    return;
-  }
+GMLP_INLINE void store_partial(Bf16* p, F32x16 x, int64_t count) {
   _mm256_mask_storeu_epi16(p, first_lanes(count), round_to_bf16(x));
 }
 GMLP_INLINE F32x16 as_bf16(F32x16 x) { return widen(round_to_bf16(x)); }
@@ -145,19 +134,15 @@ GMLP_INLINE void add_pair_product(F32x16& sum, F32x16 a, F32x16 b) {
 using Bf16Operand = float;
 #endif
 
-GMLP_INLINE void store_nontemporal(float* p, F32x16 x, int64_t count) {
-  if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 63U) == 0) {
-    _mm512_stream_ps(p, x.v);
-  } else {
-    store(p, x, count);
-  }
+GMLP_INLINE bool try_store_nontemporal(float* p, F32x16 x) {
+  if ((reinterpret_cast<uintptr_t>(p) & 63U) != 0) return false;
+  _mm512_stream_ps(p, x.v);
+  return true;
 }
-GMLP_INLINE void store_nontemporal(Bf16* p, F32x16 x, int64_t count) {
-  if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), round_to_bf16(x));
-  } else {
-    store(p, x, count);
-  }
+GMLP_INLINE bool try_store_nontemporal(Bf16* p, F32x16 x) {
+  if ((reinterpret_cast<uintptr_t>(p) & 31U) != 0) return false;
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), round_to_bf16(x));
+  return true;
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -23,13 +23,9 @@ struct F32x16 {
 };
 
 /// f on each quarter of the operands.
-template <typename F>
-GMLP_INLINE F32x16 each(const F& f, F32x16 x) {
-  return {f(x.q0), f(x.q1), f(x.q2), f(x.q3)};
-}
-template <typename F>
-GMLP_INLINE F32x16 each(const F& f, F32x16 x, F32x16 y) {
-  return {f(x.q0, y.q0), f(x.q1, y.q1), f(x.q2, y.q2), f(x.q3, y.q3)};
+template <typename F, typename... V>
+GMLP_INLINE F32x16 each(const F& f, V... x) {
+  return {f(x.q0...), f(x.q1...), f(x.q2...), f(x.q3...)};
 }
 GMLP_INLINE uint32x4_t bits_of(float32x4_t x) { return vreinterpretq_u32_f32(x); }
 GMLP_INLINE float32x4_t float_of(uint32x4_t bits) { return vreinterpretq_f32_u32(bits); }
@@ -38,7 +34,6 @@ GMLP_INLINE F32x16 set1(float x) {
   const float32x4_t all = vdupq_n_f32(x);
   return {all, all, all, all};
 }
-GMLP_INLINE F32x16 zero() { return set1(0.0f); }
 GMLP_INLINE F32x16 load(const float* p) {
   return {vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
 }

@@ -28,7 +28,6 @@ GMLP_INLINE F32x16 each(const F& f) {
 GMLP_INLINE F32x16 set1(float x) {
   return each([&](int) { return x; });
 }
-GMLP_INLINE F32x16 zero() { return set1(0.0f); }
 GMLP_INLINE F32x16 load(const float* p) {
   return each([&](int i) { return p[i]; });
 }
@@ -69,16 +68,8 @@ GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
 GMLP_INLINE F32x16 round(F32x16 x) {
   return each([&](int i) { return ::rintf(x.lane[i]); });
 }
-GMLP_INLINE uint32_t bits_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-GMLP_INLINE float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
+GMLP_INLINE uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
+GMLP_INLINE float float_of(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   return each([&](int i) {
     return float_of(static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23);
