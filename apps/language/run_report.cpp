@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "apps/language/fill.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
 #include "apps/language/sampling.h"

@@ -1,6 +1,6 @@
 // What ablate makes of its runs' numbers, against numbers by hand.
 
-#include "apps/language/ablation.h"
+#include "apps/language/ablation/ablation.h"
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "apps/language/ablation.h"
+#include "apps/language/ablation/ablation.h"
 
 #include <algorithm>
 #include <cmath>

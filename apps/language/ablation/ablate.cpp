@@ -11,7 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/run_main.h"
-#include "apps/language/ablation.h"
+#include "apps/language/ablation/ablation.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
