@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/ablation/ablation.h"
 #include "apps/language/commands.h"
@@ -196,11 +197,12 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--series", options.series, "Table 3, the series by depth, or both")
       ->check(CLI::IsMember({"table3", "depth", "both"}));
   app.add_option("--only", options.only, "Names of the rows to train, such as split,mixer")
+      ->type_name("NAME,...")
       ->delimiter(',');
   app.add_option("--seeds", options.seeds,
                  "Runs per row of Table 3, with consecutive seeds; the series by depth uses the "
                  "first seed only")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
+      ->check(integer_in(1, 1000));
   app.add_option("--seed", options.seed, "First seed");
   app.allow_extras();
   if (!parse_arguments(app, arguments)) return kExitSuccess;
