@@ -9,7 +9,7 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/softmax.h"
-#include "models/checkpoint.h"
+#include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
 
