@@ -23,7 +23,7 @@ namespace gmlp {
 namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
-constexpr uint64_t kMaxHeaderBytes = 65'535;  // version 1.0's; only structured types need more
+constexpr uint64_t kMaxNpyHeaderBytes = 65'535;  // version 1.0's; only structured types need more
 constexpr size_t kNumpyMaxRank = 32;
 constexpr size_t kWriteAlignment = 64;
 
@@ -171,7 +171,7 @@ std::string_view find_header(std::string_view bytes, const std::string& path) {
                major, minor);
   }
   if (rest.size() < 2) fail_input("{}: is truncated; copy it again", path);
-  return sized_text(rest.substr(2), major == 1 ? 2 : 4, kMaxHeaderBytes, path);
+  return sized_text(rest.substr(2), major == 1 ? 2 : 4, kMaxNpyHeaderBytes, path);
 }
 
 }  // namespace

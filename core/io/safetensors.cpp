@@ -25,8 +25,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr size_t kLengthBytes = 8;                 // the header's length, before it
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 constexpr size_t kDataAlignment = 8;               // of the data in the files that we write
@@ -37,7 +35,7 @@ constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxMetadata = 100'000;
 constexpr size_t kMaxDimensions = 64;
 
-constexpr const char* kTypes[] = {"F32", "F64", "BF16"};  // by DType
+constexpr const char* kTypeNames[] = {"F32", "F64", "BF16"};  // by DType
 
 // How every error about one tensor begins.
 std::string described(const std::string& path, const std::string& name) {
@@ -56,12 +54,12 @@ class HeaderReader {
   void parse(std::string_view json) {
     check_json_limits(json, path_);
     try {
-      const Json::parser_callback_t callback = [this](int depth, Json::parse_event_t event,
-                                                      Json& value) {
-        return on_event(depth, event, value);
-      };
-      [[maybe_unused]] const Json rest = Json::parse(json, callback);
-    } catch (const Json::exception& error) {
+      const nlohmann::json::parser_callback_t callback =
+          [this](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+            return on_event(depth, event, value);
+          };
+      [[maybe_unused]] const nlohmann::json rest = nlohmann::json::parse(json, callback);
+    } catch (const nlohmann::json::exception& error) {
       fail_input("{}: the header is not JSON ({}); the file is damaged", path_, json_reason(error));
     }
   }
@@ -69,8 +67,8 @@ class HeaderReader {
  private:
   // Depth 1 has the names, 2 a tensor's keys or the metadata's, 3 sizes and offsets. Returns
   // whether the parser keeps the value.
-  bool on_event(int depth, Json::parse_event_t event, Json& value) {
-    using Event = Json::parse_event_t;
+  bool on_event(int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
     if (event == Event::key) {
       depth == 1 ? on_name(value.get_ref<std::string&>()) : on_key(value.get_ref<std::string&>());
     } else if (event == Event::object_start && depth > 1) {
@@ -107,7 +105,7 @@ class HeaderReader {
     }
   }
 
-  void on_value(int depth, Json& value) {
+  void on_value(int depth, nlohmann::json& value) {
     if (depth == 2 && in_metadata() && value.is_string()) {
       metadata_[key_] = std::move(value.get_ref<std::string&>());
     } else if (depth == 2 && key_ == "dtype" && value.is_string()) {
@@ -129,11 +127,11 @@ class HeaderReader {
     }
   }
 
-  void add_tensor(const Json& tensor) {
+  void add_tensor(const nlohmann::json& tensor) {
     for (const char* key : {"dtype", "shape", "data_offsets"}) {
       if (!keys_.contains(key)) fail("lacks {}", key);
     }
-    const Json& offsets = tensor["data_offsets"];
+    const nlohmann::json& offsets = tensor["data_offsets"];
     if (offsets.size() != 2) fail("its data_offsets are not two numbers");
     entries_.push_back({name_, tensor["dtype"].get<std::string>(),
                         tensor["shape"].get<std::vector<int64_t>>(), offsets[0].get<int64_t>(),
@@ -187,7 +185,7 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
     const int64_t end = offset + tensor.bytes();
     const bool is_new = name != kMetadata && !header.contains(name);
     require(is_new, "a tensor's name is given twice or reserved");
-    header[name] = {{"dtype", kTypes[static_cast<size_t>(tensor.dtype())]},
+    header[name] = {{"dtype", kTypeNames[static_cast<size_t>(tensor.dtype())]},
                     {"shape", tensor.shape().to_vector()},
                     {"data_offsets", {offset, end}}};
     offset = end;
