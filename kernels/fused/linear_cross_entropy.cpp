@@ -12,8 +12,8 @@
 // it into top and sum, and the backward turns it into dz in the epilogue and multiplies it twice.
 // Saved: top and sum. Workspace: two packed pieces of T, a packed band of x, one tile.
 
-#include "kernels/fused/table.h"
 #include "kernels/gemm/weight_gradient.h"
+#include "kernels/kernels.h"
 #include "kernels/math/exp.h"
 
 namespace gmlp::fused::GMLP_ISA {

@@ -1,12 +1,12 @@
-// Dropout (Srivastava et al. 2014), scaled in training so that nothing is to be done afterwards,
-// and the same on a branch that already stands beside its shortcut, as a fused block gives it.
+// Dropout (Srivastava et al. 2014), scaled in training so that inference does nothing; and dropout
+// of a branch that is already added to its shortcut, as in a fused block's output.
 //
 //   dropout          y = m z                dz = m dy
 //   branch           y = x + m (z - x)      dz = m dy      dx = dy - dz       with z = x + branch
 //   m                0 with probability `rate`, else 1 / (1 - rate)
 //
-// m is a function of (seed, step, site, element) alone: the backward makes it again, nothing is
-// saved, and threads change nothing.
+// m is a function of (seed, step, site, element) alone, so the backward recomputes it, nothing is
+// saved, and the number of threads changes nothing.
 
 #include "core/parallel.h"
 #include "core/random.h"
@@ -17,7 +17,7 @@ namespace gmlp::reference {
 
 namespace {
 
-/// Calls body(i, m) for the n elements in chunks, each with a stream of its own.
+/// Calls body(i, m) for the n elements in chunks, each with its own random stream.
 template <typename T, typename Body>
 void for_each_factor(int64_t n, const DropoutKey& key, const Body& body) {
   // A draw below this number drops: the rate in units of 2^-32.
@@ -51,9 +51,9 @@ void dropout_backward(T* dx, T* dz, const T* dy, int64_t n, const DropoutKey& ke
   });
 }
 
-template void dropout_forward(float*, const float*, const float*, int64_t, const DropoutKey&);
-template void dropout_forward(double*, const double*, const double*, int64_t, const DropoutKey&);
-template void dropout_backward(float*, float*, const float*, int64_t, const DropoutKey&);
-template void dropout_backward(double*, double*, const double*, int64_t, const DropoutKey&);
+template decltype(dropout_forward<float>) dropout_forward<float>;
+template decltype(dropout_forward<double>) dropout_forward<double>;
+template decltype(dropout_backward<float>) dropout_backward<float>;
+template decltype(dropout_backward<double>) dropout_backward<double>;
 
 }  // namespace gmlp::reference

@@ -1,6 +1,6 @@
 // Ops without sums: their derivatives on one page.
 //
-//   half             y = x[:, :E] or x[:, E:]       dx = dy in that half, zero in the other
+//   split_half       y = x[:, :E] or x[:, E:]       dx = dy in that half, zero in the other
 //   add              y = a + b                      da = dy             db = dy
 //   multiply         y = a * b                      da = dy * b         db = dy * a
 //   scale_samples    y[b] = scales[b] x[b]          dx[b] = scales[b] dy[b]
@@ -24,9 +24,9 @@ void split_half_forward(T* y, const T* x, bool second, int64_t rows, int64_t wid
 template <typename T>
 void split_half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    auto dx_chunk = matrix(dx + begin * 2 * width, end - begin, 2 * width);
-    dx_chunk.middleCols(second ? width : 0, width) = matrix(dy + begin * width, end - begin, width);
-    dx_chunk.middleCols(second ? 0 : width, width).setZero();
+    auto dx_rows = matrix(dx + begin * 2 * width, end - begin, 2 * width);
+    dx_rows.middleCols(second ? width : 0, width) = matrix(dy + begin * width, end - begin, width);
+    dx_rows.middleCols(second ? 0 : width, width).setZero();
   });
 }
 
@@ -52,15 +52,15 @@ void scale_samples_forward(T* y, const T* x, const double* scales, int64_t batch
   });
 }
 
-template void split_half_forward(float*, const float*, bool, int64_t, int64_t);
-template void split_half_forward(double*, const double*, bool, int64_t, int64_t);
-template void split_half_backward(float*, const float*, bool, int64_t, int64_t);
-template void split_half_backward(double*, const double*, bool, int64_t, int64_t);
-template void add_forward(float*, const float*, const float*, int64_t);
-template void add_forward(double*, const double*, const double*, int64_t);
-template void multiply_forward(float*, const float*, const float*, int64_t);
-template void multiply_forward(double*, const double*, const double*, int64_t);
-template void scale_samples_forward(float*, const float*, const double*, int64_t, int64_t);
-template void scale_samples_forward(double*, const double*, const double*, int64_t, int64_t);
+template decltype(split_half_forward<float>) split_half_forward<float>;
+template decltype(split_half_forward<double>) split_half_forward<double>;
+template decltype(split_half_backward<float>) split_half_backward<float>;
+template decltype(split_half_backward<double>) split_half_backward<double>;
+template decltype(add_forward<float>) add_forward<float>;
+template decltype(add_forward<double>) add_forward<double>;
+template decltype(multiply_forward<float>) multiply_forward<float>;
+template decltype(multiply_forward<double>) multiply_forward<double>;
+template decltype(scale_samples_forward<float>) scale_samples_forward<float>;
+template decltype(scale_samples_forward<double>) scale_samples_forward<double>;
 
 }  // namespace gmlp::reference

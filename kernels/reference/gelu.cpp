@@ -44,9 +44,9 @@ void gelu_backward(T* dx, const T* dy, const T* x, int64_t n) {
   });
 }
 
-template void gelu_forward(float*, const float*, int64_t);
-template void gelu_forward(double*, const double*, int64_t);
-template void gelu_backward(float*, const float*, const float*, int64_t);
-template void gelu_backward(double*, const double*, const double*, int64_t);
+template decltype(gelu_forward<float>) gelu_forward<float>;
+template decltype(gelu_forward<double>) gelu_forward<double>;
+template decltype(gelu_backward<float>) gelu_backward<float>;
+template decltype(gelu_backward<double>) gelu_backward<double>;
 
 }  // namespace gmlp::reference

@@ -2,7 +2,7 @@
 //
 //   patches[b, n, (c,p,q)] = images[b, c, y P + p, x P + q]       n = y (W/P) + x, raster order
 //
-// The order (c,p,q) is that of a convolution's weight (D,C,P,P), which so needs no rearranging.
+// The order (c,p,q) is that of a convolution's weight (D,C,P,P), which therefore fits as it is.
 // No backward: images need no gradient.
 
 #include <algorithm>
@@ -33,7 +33,7 @@ void patchify_forward(T* patches, const T* images, int64_t batch, int64_t chans,
   });
 }
 
-template void patchify_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t);
-template void patchify_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t, int64_t);
+template decltype(patchify_forward<float>) patchify_forward<float>;
+template decltype(patchify_forward<double>) patchify_forward<double>;
 
 }  // namespace gmlp::reference

@@ -1,12 +1,11 @@
 #pragma once
 // The reference kernels: the definition of every op, as short Eigen expressions, for float and
-// double. Everything faster is tested against these. Each op's formulas stand at the top of its own
-// file.
+// double. Everything faster is tested against them. Each op's file opens with its formulas.
 //
 // Argument order everywhere: outputs, incoming gradient, inputs, sizes. All arrays are row-major
 // and dense. A kernel never allocates an output, throws or prints. Gradients of activations (dx)
 // are written, those of parameters (dweight, dbias) are added to. A bias, its gradient, and the dx
-// of linear, dropout and linear_cross_entropy may be nullptr: there is none, or nobody wants it.
+// of linear, dropout and linear_cross_entropy may be nullptr.
 
 #include <cstdint>
 
@@ -48,16 +47,8 @@ template <typename T>
 void spatial_weight_expand_backward(T* dstored, const T* ddense, int64_t tokens, bool toeplitz,
                                     bool causal);
 
-/// attention.cpp: qkv (B,N,3A) -> y (B,N,A); probs (B,N,N) is saved.
-template <typename T>
-void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
-                       bool causal);
-template <typename T>
-void attention_backward(T* dqkv, T* dprobs, const T* dy, const T* probs, const T* qkv,
-                        int64_t batch, int64_t tokens, int64_t d_attn);
-
-/// head_attention.cpp: qkv (B,N,3D), bias (H,2N-1) or nullptr -> y (B,N,D); probs (B,H,N,N) is
-/// saved. H = heads divides D = width. dbias is nullptr where bias is.
+/// attention.cpp: qkv (B,N,3D), bias (H,2N-1) or nullptr -> y (B,N,D); probs (B,H,N,N) is saved.
+/// H = heads divides D = width. dbias is nullptr if bias is.
 template <typename T>
 void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t batch,
                             int64_t tokens, int64_t width, int64_t heads, bool causal);
@@ -65,6 +56,17 @@ template <typename T>
 void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T* probs,
                              const T* qkv, int64_t batch, int64_t tokens, int64_t width,
                              int64_t heads);
+/// The tiny attention: one head, no bias.
+template <typename T>
+void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
+                       bool causal) {
+  head_attention_forward<T>(y, probs, qkv, nullptr, batch, tokens, d_attn, 1, causal);
+}
+template <typename T>
+void attention_backward(T* dqkv, T* dscores, const T* dy, const T* probs, const T* qkv,
+                        int64_t batch, int64_t tokens, int64_t d_attn) {
+  head_attention_backward<T>(dqkv, nullptr, dscores, dy, probs, qkv, batch, tokens, d_attn, 1);
+}
 /// The same without q and k: v (B,N,D), bias (H,2N-1) -> y (B,N,D); probs (H,N,N) is saved.
 template <typename T>
 void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64_t batch,
@@ -85,7 +87,7 @@ void embedding_forward(T* y, const int64_t* ids, const T* table, int64_t rows, i
 template <typename T>
 void embedding_backward(T* dtable, const T* dy, const int64_t* ids, int64_t rows, int64_t width);
 
-/// tokens.cpp: moves between (B,N,D) and its tokens.
+/// tokens.cpp: between (B,N,D) and its tokens.
 template <typename T>
 void mean_pool_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width);
 template <typename T>
@@ -109,8 +111,8 @@ void add_positions_backward(T* dtable, const T* dy, int64_t batch, int64_t size)
 template <typename T>
 void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width);
 
-/// dropout.cpp: n elements; x, the shortcut, and dx are nullptr where there is none. The site is
-/// the place in the model, below 4096.
+/// dropout.cpp: n elements; x and dx are nullptr without a shortcut. Each dropout of a model has
+/// its own site, below 4096.
 struct DropoutKey {
   double rate = 0;  // in [0, 1)
   uint64_t seed = 0;
@@ -150,17 +152,17 @@ void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const 
                                 int64_t rows, int64_t classes);
 
 /// linear_cross_entropy.cpp: the rows x (R,D) that are scored against a table (V,D) and bias (V)
-/// or nullptr, an id each; loss_rows (R); top and sum (R) are saved. `room` holds
+/// or nullptr, one id per row; loss_rows (R); top and sum (R) are saved. `z` holds
 /// linear_cross_entropy_room() numbers.
 int64_t linear_cross_entropy_room(int64_t rows, int64_t vocab);
 template <typename T>
 void linear_cross_entropy_forward(T* loss_rows, T* top, T* sum, const T* x, const T* table,
-                                  const T* bias, const int64_t* ids, T* room, int64_t rows,
+                                  const T* bias, const int64_t* ids, T* z, int64_t rows,
                                   int64_t width, int64_t vocab);
 template <typename T>
 void linear_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, const T* top,
                                    const T* sum, const T* x, const T* table, const T* bias,
-                                   const int64_t* ids, T* room, int64_t rows, int64_t width,
+                                   const int64_t* ids, T* z, int64_t rows, int64_t width,
                                    int64_t vocab);
 
 /// adamw.cpp: one tensor of n elements.

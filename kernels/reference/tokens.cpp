@@ -1,9 +1,9 @@
-// Between a sequence of tokens (B,N,D) and single tokens (B,D), and two moves of whole sequences.
+// Between sequences of tokens (B,N,D) and single tokens (B,D), and two ops on whole sequences.
 //
-//   mean_pool       y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
-//   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)
-//                   dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
-//   select_token      y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
+//   mean_pool          y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
+//   prepend_token      y[b] = (token, x[b,0], x[b,1], ...)
+//                      dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
+//   select_token       y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
 //   add_positions      y[b] = x[b] + table      dx = dy        dtable += sum_b dy[b]
 //   transpose_tokens   y[b] (D,N) = x[b]ᵀ       dx[b] = dy[b]ᵀ, this function again
 //
@@ -95,24 +95,23 @@ void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, i
   });
 }
 
-template void mean_pool_forward(float*, const float*, int64_t, int64_t, int64_t);
-template void mean_pool_forward(double*, const double*, int64_t, int64_t, int64_t);
-template void mean_pool_backward(float*, const float*, int64_t, int64_t, int64_t);
-template void mean_pool_backward(double*, const double*, int64_t, int64_t, int64_t);
-template void prepend_token_forward(float*, const float*, const float*, int64_t, int64_t, int64_t);
-template void prepend_token_forward(double*, const double*, const double*, int64_t, int64_t,
-                                    int64_t);
-template void prepend_token_backward(float*, float*, const float*, int64_t, int64_t, int64_t);
-template void prepend_token_backward(double*, double*, const double*, int64_t, int64_t, int64_t);
-template void select_token_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void select_token_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
-template void select_token_backward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void select_token_backward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
-template void add_positions_forward(float*, const float*, const float*, int64_t, int64_t);
-template void add_positions_forward(double*, const double*, const double*, int64_t, int64_t);
-template void add_positions_backward(float*, const float*, int64_t, int64_t);
-template void add_positions_backward(double*, const double*, int64_t, int64_t);
-template void transpose_tokens_forward(float*, const float*, int64_t, int64_t, int64_t);
-template void transpose_tokens_forward(double*, const double*, int64_t, int64_t, int64_t);
+template decltype(mean_pool_forward<float>) mean_pool_forward<float>;
+template decltype(mean_pool_forward<double>) mean_pool_forward<double>;
+template decltype(mean_pool_backward<float>) mean_pool_backward<float>;
+template decltype(mean_pool_backward<double>) mean_pool_backward<double>;
+template decltype(prepend_token_forward<float>) prepend_token_forward<float>;
+template decltype(prepend_token_forward<double>) prepend_token_forward<double>;
+template decltype(prepend_token_backward<float>) prepend_token_backward<float>;
+template decltype(prepend_token_backward<double>) prepend_token_backward<double>;
+template decltype(select_token_forward<float>) select_token_forward<float>;
+template decltype(select_token_forward<double>) select_token_forward<double>;
+template decltype(select_token_backward<float>) select_token_backward<float>;
+template decltype(select_token_backward<double>) select_token_backward<double>;
+template decltype(add_positions_forward<float>) add_positions_forward<float>;
+template decltype(add_positions_forward<double>) add_positions_forward<double>;
+template decltype(add_positions_backward<float>) add_positions_backward<float>;
+template decltype(add_positions_backward<double>) add_positions_backward<double>;
+template decltype(transpose_tokens_forward<float>) transpose_tokens_forward<float>;
+template decltype(transpose_tokens_forward<double>) transpose_tokens_forward<double>;
 
 }  // namespace gmlp::reference
