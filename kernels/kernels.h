@@ -112,7 +112,7 @@ struct BlockData {
   bool is_packed = false;  // by an earlier call
 };
 
-/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
+/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.h has the formulas.
 struct AdamWFactors {
   float decay_factor;  // 1 - lr * decay
   float beta1;

@@ -1,5 +1,5 @@
 // The language models' loss on the block's GEMM: M scored rows of x against a table of V rows,
-// without their logits (M,V). kernels/reference/linear_cross_entropy.cpp has the derivation.
+// without their logits (M,V). kernels/reference/linear_cross_entropy.h has the derivation.
 //
 //   forward    z = x Tᵀ + b                                  x (M,D), T (V,D), b (V) or nullptr
 //              top = max_v z        sum = sum_v exp(z - top)

@@ -1,3 +1,4 @@
+#pragma once
 // Layer normalisation over the last dimension.
 //
 //   forward    x̂ = (x - mean) * rstd      y = x̂ * gamma + beta        x, y (R,C); gamma, beta (C)
@@ -12,7 +13,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -56,10 +56,5 @@ void layernorm_backward(T* dx, T* dgamma, T* dbeta, const T* dy, const T* x, con
     }
   });
 }
-
-template decltype(layernorm_forward<float>) layernorm_forward<float>;
-template decltype(layernorm_forward<double>) layernorm_forward<double>;
-template decltype(layernorm_backward<float>) layernorm_backward<float>;
-template decltype(layernorm_backward<double>) layernorm_backward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Between sequences of tokens (B,N,D) and single tokens (B,D), and two ops on whole sequences.
 //
 //   mean_pool          y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
@@ -11,7 +12,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -94,24 +94,5 @@ void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, i
         matrix(x + b * tokens * width, tokens, width).transpose();
   });
 }
-
-template decltype(mean_pool_forward<float>) mean_pool_forward<float>;
-template decltype(mean_pool_forward<double>) mean_pool_forward<double>;
-template decltype(mean_pool_backward<float>) mean_pool_backward<float>;
-template decltype(mean_pool_backward<double>) mean_pool_backward<double>;
-template decltype(prepend_token_forward<float>) prepend_token_forward<float>;
-template decltype(prepend_token_forward<double>) prepend_token_forward<double>;
-template decltype(prepend_token_backward<float>) prepend_token_backward<float>;
-template decltype(prepend_token_backward<double>) prepend_token_backward<double>;
-template decltype(select_token_forward<float>) select_token_forward<float>;
-template decltype(select_token_forward<double>) select_token_forward<double>;
-template decltype(select_token_backward<float>) select_token_backward<float>;
-template decltype(select_token_backward<double>) select_token_backward<double>;
-template decltype(add_positions_forward<float>) add_positions_forward<float>;
-template decltype(add_positions_forward<double>) add_positions_forward<double>;
-template decltype(add_positions_backward<float>) add_positions_backward<float>;
-template decltype(add_positions_backward<double>) add_positions_backward<double>;
-template decltype(transpose_tokens_forward<float>) transpose_tokens_forward<float>;
-template decltype(transpose_tokens_forward<double>) transpose_tokens_forward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Patch extraction: with it, the stem's convolution (kernel = stride = P) is a linear layer.
 //
 //   patches[b, n, (c,p,q)] = images[b, c, y P + p, x P + q]       n = y (W/P) + x, raster order
@@ -8,7 +9,6 @@
 #include <algorithm>
 
 #include "core/parallel.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -32,8 +32,5 @@ void patchify_forward(T* patches, const T* images, int64_t batch, int64_t chans,
     }
   });
 }
-
-template decltype(patchify_forward<float>) patchify_forward<float>;
-template decltype(patchify_forward<double>) patchify_forward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Softmax cross-entropy, with soft targets t (rows sum to 1; label smoothing and Mixup make them)
 // or with one class id per row. Rows with a negative id are not scored.
 //
@@ -10,7 +11,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -63,14 +63,5 @@ void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const 
     }
   });
 }
-
-template decltype(cross_entropy_forward<float>) cross_entropy_forward<float>;
-template decltype(cross_entropy_forward<double>) cross_entropy_forward<double>;
-template decltype(cross_entropy_backward<float>) cross_entropy_backward<float>;
-template decltype(cross_entropy_backward<double>) cross_entropy_backward<double>;
-template decltype(cross_entropy_ids_forward<float>) cross_entropy_ids_forward<float>;
-template decltype(cross_entropy_ids_forward<double>) cross_entropy_ids_forward<double>;
-template decltype(cross_entropy_ids_backward<float>) cross_entropy_ids_backward<float>;
-template decltype(cross_entropy_ids_backward<double>) cross_entropy_ids_backward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Token embedding.
 //
 //   forward    y[r,:] = table[ids[r],:]              ids (R), table (V,D), y (R,D)
@@ -7,7 +8,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -29,10 +29,5 @@ void embedding_backward(T* dtable, const T* dy, const int64_t* ids, int64_t rows
     }
   });
 }
-
-template decltype(embedding_forward<float>) embedding_forward<float>;
-template decltype(embedding_forward<double>) embedding_forward<double>;
-template decltype(embedding_backward<float>) embedding_backward<float>;
-template decltype(embedding_backward<double>) embedding_backward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Ops without sums: their derivatives on one page.
 //
 //   split_half       y = x[:, :E] or x[:, E:]       dx = dy in that half, zero in the other
@@ -9,7 +10,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -51,16 +51,5 @@ void scale_samples_forward(T* y, const T* x, const double* scales, int64_t batch
     row(y + b * size, size) = static_cast<T>(scales[b]) * row(x + b * size, size);
   });
 }
-
-template decltype(split_half_forward<float>) split_half_forward<float>;
-template decltype(split_half_forward<double>) split_half_forward<double>;
-template decltype(split_half_backward<float>) split_half_backward<float>;
-template decltype(split_half_backward<double>) split_half_backward<double>;
-template decltype(add_forward<float>) add_forward<float>;
-template decltype(add_forward<double>) add_forward<double>;
-template decltype(multiply_forward<float>) multiply_forward<float>;
-template decltype(multiply_forward<double>) multiply_forward<double>;
-template decltype(scale_samples_forward<float>) scale_samples_forward<float>;
-template decltype(scale_samples_forward<double>) scale_samples_forward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Softmax cross-entropy of a projection, without the projection: M rows of x that are scored, each
 // with one id out of a vocabulary of V. Language models score against their embedding table (tied)
 // or a table of their own.
@@ -22,12 +23,10 @@
 #include <limits>
 
 #include "core/parallel.h"
+#include "kernels/reference/linear.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
-
-namespace {
 
 constexpr int64_t kLossRows = 1024;
 constexpr int64_t kLossCols = 1024;
@@ -48,9 +47,8 @@ T* at_or_null(T* data, int64_t offset) {
   return data == nullptr ? nullptr : data + offset;
 }
 
-}  // namespace
-
-int64_t linear_cross_entropy_room(int64_t rows, int64_t vocab) {
+/// Numbers of `z_tile`.
+inline int64_t linear_cross_entropy_room(int64_t rows, int64_t vocab) {
   return std::min(kLossRows, rows) * std::min(kLossCols, vocab);
 }
 
@@ -105,10 +103,5 @@ void linear_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, con
                     x + r0 * width, table + c0 * width, tile_rows, width, cols);
   });
 }
-
-template decltype(linear_cross_entropy_forward<float>) linear_cross_entropy_forward<float>;
-template decltype(linear_cross_entropy_forward<double>) linear_cross_entropy_forward<double>;
-template decltype(linear_cross_entropy_backward<float>) linear_cross_entropy_backward<float>;
-template decltype(linear_cross_entropy_backward<double>) linear_cross_entropy_backward<double>;
 
 }  // namespace gmlp::reference

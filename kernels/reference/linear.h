@@ -1,3 +1,4 @@
+#pragma once
 // Linear (a channel projection when applied to every token).
 //
 //   forward    y[r,o] = sum_i x[r,i] W[o,i] + b[o]           x (R,I), W (O,I), b (O), y (R,O)
@@ -7,7 +8,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -43,10 +43,5 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
     }
   });
 }
-
-template decltype(linear_forward<float>) linear_forward<float>;
-template decltype(linear_forward<double>) linear_forward<double>;
-template decltype(linear_backward<float>) linear_backward<float>;
-template decltype(linear_backward<double>) linear_backward<double>;
 
 }  // namespace gmlp::reference

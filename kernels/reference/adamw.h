@@ -1,3 +1,4 @@
+#pragma once
 // AdamW (Loshchilov and Hutter 2019, algorithm 2), one tensor at a time.
 //
 //   g = grad * grad_scale
@@ -11,9 +12,19 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
+
+struct AdamWStep {
+  double lr;
+  double beta1;
+  double beta2;
+  double eps;
+  double weight_decay;
+  double grad_scale;
+  double correction1;  // 1 - beta1^t
+  double correction2;  // 1 - beta2^t
+};
 
 template <typename T>
 void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWStep& step) {
@@ -48,10 +59,5 @@ double sum_of_squares(const T* x, int64_t n) {
   }
   return sums.sum() + row(x + whole, n - whole).template cast<double>().squaredNorm();
 }
-
-template decltype(adamw_update<float>) adamw_update<float>;
-template decltype(adamw_update<double>) adamw_update<double>;
-template decltype(sum_of_squares<float>) sum_of_squares<float>;
-template decltype(sum_of_squares<double>) sum_of_squares<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // Attention of H heads over tokens (Vaswani et al. 2017), D = H A. With one head and no bias it is
 // the tiny attention of aMLP (paper, section 4.3). The baselines of Table 3 add a learned bias per
 // head and distance (T5's, without buckets), or attend by nothing but that bias.
@@ -21,11 +22,8 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
-
-namespace {
 
 /// Row i of R: the N numbers of bias (2N-1) that begin at (N-1) - i.
 template <typename T>
@@ -39,8 +37,6 @@ void add_distances(T* dbias, const T* ds, int64_t tokens) {
     row(dbias + tokens - 1 - i, tokens) += row(ds + i * tokens, tokens);
   }
 }
-
-}  // namespace
 
 template <typename T>
 void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t batch,
@@ -94,6 +90,18 @@ void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T
   });
 }
 
+/// The tiny attention: one head, no bias.
+template <typename T>
+void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
+                       bool causal) {
+  head_attention_forward<T>(y, probs, qkv, nullptr, batch, tokens, d_attn, 1, causal);
+}
+template <typename T>
+void attention_backward(T* dqkv, T* dscores, const T* dy, const T* probs, const T* qkv,
+                        int64_t batch, int64_t tokens, int64_t d_attn) {
+  head_attention_backward<T>(dqkv, nullptr, dscores, dy, probs, qkv, batch, tokens, d_attn, 1);
+}
+
 template <typename T>
 void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64_t batch,
                                 int64_t tokens, int64_t width, int64_t heads, bool causal) {
@@ -138,14 +146,5 @@ void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const
     add_distances(dbias + h * (2 * tokens - 1), dscores + h * tokens * tokens, tokens);
   });
 }
-
-template decltype(head_attention_forward<float>) head_attention_forward<float>;
-template decltype(head_attention_forward<double>) head_attention_forward<double>;
-template decltype(head_attention_backward<float>) head_attention_backward<float>;
-template decltype(head_attention_backward<double>) head_attention_backward<double>;
-template decltype(position_attention_forward<float>) position_attention_forward<float>;
-template decltype(position_attention_forward<double>) position_attention_forward<double>;
-template decltype(position_attention_backward<float>) position_attention_backward<float>;
-template decltype(position_attention_backward<double>) position_attention_backward<double>;
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // The spatial projection f of the gating unit (paper, equation 2): a linear map over tokens that
 // all channels share. The gate itself, u * f(v) and its variants, is a product or a sum of two
 // tensors.
@@ -12,7 +13,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -67,14 +67,5 @@ void spatial_weight_expand_backward(T* dstored, const T* ddense, int64_t tokens,
     }
   }
 }
-
-template decltype(spatial_project_forward<float>) spatial_project_forward<float>;
-template decltype(spatial_project_forward<double>) spatial_project_forward<double>;
-template decltype(spatial_project_backward<float>) spatial_project_backward<float>;
-template decltype(spatial_project_backward<double>) spatial_project_backward<double>;
-template decltype(spatial_weight_expand<float>) spatial_weight_expand<float>;
-template decltype(spatial_weight_expand<double>) spatial_weight_expand<double>;
-template decltype(spatial_weight_expand_backward<float>) spatial_weight_expand_backward<float>;
-template decltype(spatial_weight_expand_backward<double>) spatial_weight_expand_backward<double>;
 
 }  // namespace gmlp::reference
