@@ -23,18 +23,18 @@ class Arena {
   Tensor allocate(DType dtype, const Shape& shape);
   void* allocate_bytes(int64_t bytes);
 
-  /// A position to rewind to. Everything allocated after mark() dies at rewind(mark).
+  /// A position. Everything allocated after mark() dies at rewind(mark).
   struct Mark {
     size_t slab = 0;
     int64_t offset = 0;
     int64_t used = 0;
   };
-  Mark mark() const { return {current_, offset_, used_}; }
-  void rewind(const Mark& mark);
+  Mark mark() const { return position_; }
+  void rewind(const Mark& mark) { position_ = mark; }
   void reset() { rewind({}); }
 
   bool is_counting() const { return storage_ == Storage::kMeta; }
-  int64_t used_bytes() const { return used_; }
+  int64_t used_bytes() const { return position_.used; }
   int64_t peak_bytes() const { return peak_; }          ///< the maximum of used_bytes()
   int64_t reserved_bytes() const { return reserved_; }  ///< allocated from the system
 
@@ -45,9 +45,7 @@ class Arena {
   };
   Storage storage_;
   std::vector<Slab> slabs_;
-  size_t current_ = 0;
-  int64_t offset_ = 0;
-  int64_t used_ = 0;
+  Mark position_;
   int64_t peak_ = 0;
   int64_t reserved_ = 0;
 };

@@ -7,19 +7,15 @@
 namespace gmlp {
 
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
-  constexpr uint64_t kMultiplier0 = 0xD2511F53;
-  constexpr uint64_t kMultiplier1 = 0xCD9E8D57;
-  constexpr uint32_t kWeyl0 = 0x9E3779B9;  // the golden ratio
-  constexpr uint32_t kWeyl1 = 0xBB67AE85;  // sqrt(3) - 1
   for (int round = 0; round < 10; ++round) {
-    const uint64_t product0 = kMultiplier0 * counter[0];
-    const uint64_t product1 = kMultiplier1 * counter[2];
+    const uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
+    const uint64_t product1 = uint64_t{0xCD9E8D57} * counter[2];
     counter = {static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
                static_cast<uint32_t>(product1),
                static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
                static_cast<uint32_t>(product0)};
-    key[0] += kWeyl0;
-    key[1] += kWeyl1;
+    key[0] += 0x9E3779B9;  // the golden ratio
+    key[1] += 0xBB67AE85;  // sqrt(3) - 1
   }
   return counter;
 }
@@ -45,20 +41,14 @@ double Random::uniform() {
   return static_cast<double>((high << 26) | low) * 0x1p-53;
 }
 
-double Random::uniform(double low, double high) {
-  return low + (high - low) * uniform();
-}
-
 int64_t Random::below(int64_t n) {
-  // Rejects the top end that does not divide evenly, so that every value is equally likely.
   const uint64_t range = static_cast<uint64_t>(n);
-  const uint64_t limit = UINT64_MAX - UINT64_MAX % range;
-  uint64_t draw = 0;
-  do {
+  while (true) {
     const uint64_t high = next_u32();
-    draw = (high << 32) | next_u32();
-  } while (draw >= limit);
-  return static_cast<int64_t>(draw % range);
+    const uint64_t draw = (high << 32) | next_u32();
+    // Rejects an incomplete last range, so that every value is equally likely.
+    if (draw < UINT64_MAX - UINT64_MAX % range) return static_cast<int64_t>(draw % range);
+  }
 }
 
 double Random::normal() {

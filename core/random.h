@@ -32,7 +32,7 @@ class Random {
 
   uint32_t next_u32();
   double uniform();  ///< in [0, 1), 53 bits
-  double uniform(double low, double high);
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }
   int64_t below(int64_t n);    ///< in [0, n), unbiased; n >= 1
   double normal();             ///< mean 0, variance 1 (Box-Muller)
   double gamma(double shape);  ///< Marsaglia and Tsang 2000; shape > 0, scale 1

@@ -84,11 +84,11 @@ Tensor Tensor::zeros(DType dtype, const Shape& shape) {
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
   require(0 <= begin && begin <= end && end <= shape_[0], "row range outside of the tensor");
   std::vector<int64_t> dims = shape_.to_vector();
-  const int64_t row_bytes = bytes() / (dims[0] == 0 ? 1 : dims[0]);
+  const int64_t row_bytes = bytes() / std::max<int64_t>(dims[0], 1);
   dims[0] = end - begin;
   Tensor view = *this;
-  view.data_ = static_cast<char*>(data_) + begin * row_bytes;
   view.shape_ = Shape(dims);
+  view.data_ = static_cast<char*>(data_) + begin * row_bytes;
   return view;
 }
 
@@ -122,8 +122,8 @@ void Tensor::fill(double value) const {
 }
 
 double Tensor::at(int64_t i) const {
-  if (dtype_ == DType::kBf16) return from_bf16(data<Bf16>()[i]);
-  return dtype_ == DType::kF32 ? data<float>()[i] : data<double>()[i];
+  if (dtype_ == DType::kBf16) return from_bf16(static_cast<Bf16*>(data_)[i]);
+  return dtype_ == DType::kF32 ? static_cast<float*>(data_)[i] : static_cast<double*>(data_)[i];
 }
 
 }  // namespace gmlp

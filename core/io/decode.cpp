@@ -145,17 +145,17 @@ int64_t numpy_type_size(std::string_view name) {
 
 Tensor decode_tensor(const char* bytes, std::string_view type, const std::vector<int64_t>& shape,
                      DType dtype, const std::string& what) {
-  const auto decode_floats = type_named(type).floats;
+  const auto decode_all = type_named(type).floats;
   // Integers are not converted silently: pixels need a scale that only the caller knows.
-  if (decode_floats == nullptr) {
+  if (decode_all == nullptr) {
     fail_input("{}: is of type {}, floats are needed; save it as float32", what, type);
   }
-  if (shape.size() > static_cast<size_t>(Shape::kMaxRank)) {
-    fail_input("{}: has {} dimensions, at most {} are supported; reshape it before saving", what,
-               shape.size(), Shape::kMaxRank);
+  if (shape.size() > Shape::kMaxRank) {
+    fail_input("{}: has {} dimensions, not {} at most; reshape it", what, shape.size(),
+               Shape::kMaxRank);
   }
   Tensor tensor = Tensor::zeros(dtype, shape.empty() ? Shape{1} : Shape(shape));
-  decode_floats(bytes, tensor);
+  decode_all(bytes, tensor);
   return tensor;
 }
 

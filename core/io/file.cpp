@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTemporaryMark = ".tmp-";
+constexpr const char* kRenaming = "renaming into place";
 
 // Unlike strerror, safe to call from any thread.
 std::string reason_of(int error) {
@@ -126,7 +126,7 @@ std::string parent_of(const std::string& path) {
 }
 
 void rename_or_fail(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) fail_system(to, "renaming into place", errno);
+  if (::rename(from.c_str(), to.c_str()) != 0) fail_system(to, kRenaming, errno);
 }
 
 // Flushes the names in a folder to the disk.
@@ -147,20 +147,18 @@ void remove_leftover(const std::string& path) {
 
 // True for a link without a target too: a rename would replace it.
 bool exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
 }
 
-// The process that created a temporary called NAME.tmp-PID-N; 0 for every other file.
+// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
 pid_t owner_of(const std::string& name) {
-  const size_t mark = name.rfind(kTemporaryMark);
-  if (mark == std::string::npos) return 0;
-  const std::string digits = name.substr(mark + std::string_view(kTemporaryMark).size());
+  const std::string mark = name.substr(std::min(name.rfind(".tmp-"), name.size()));
   int pid = 0;
   int count = 0;
-  int end = 0;
-  const bool matches = std::sscanf(digits.c_str(), "%d-%d%n", &pid, &count, &end) == 2;
-  return matches && static_cast<size_t>(end) == digits.size() ? pid : 0;
+  size_t end = 0;
+  std::sscanf(mark.c_str(), ".tmp-%d-%d%zn", &pid, &count, &end);
+  return end > 0 && end == mark.size() ? pid : 0;
 }
 
 // Errors name `shown`: the user's file, if `path` is its temporary.
@@ -212,13 +210,12 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
   const std::string target = failed ? path : resolved;
   // The process and a count in the name: two writers never share a temporary.
   static std::atomic<int> counter{0};
-  const std::string temporary =
-      fmt::format("{}{}{}-{}", target, kTemporaryMark, ::getpid(), counter++);
+  const std::string temporary = fmt::format("{}.tmp-{}-{}", target, ::getpid(), counter++);
   write_synced(temporary, path, bytes);
   if (::rename(temporary.c_str(), target.c_str()) != 0) {
     const int error = errno;  // unlink may overwrite it
     ::unlink(temporary.c_str());
-    fail_system(path, "renaming into place", error);
+    fail_system(path, kRenaming, error);
   }
   sync_folder(parent_of(target));
 }
@@ -245,15 +242,13 @@ void replace_folder(const std::string& temporary, const std::string& path, bool 
   } else if (!can_exchange || ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(),
                                           RENAME_EXCHANGE) != 0) {
     // EINVAL and ENOSYS: the file system or the kernel cannot exchange names.
-    if (can_exchange && errno != EINVAL && errno != ENOSYS) {
-      fail_system(path, "renaming into place", errno);
-    }
+    if (can_exchange && errno != EINVAL && errno != ENOSYS) fail_system(path, kRenaming, errno);
     remove_leftover(old);  // a rename does not replace a folder that contains files
     rename_or_fail(target, old);
     if (::rename(temporary.c_str(), target.c_str()) != 0) {
       const int error = errno;
       rename_or_fail(old, target);  // undo: "rename_or_fail(target, old)"
-      fail_system(path, "renaming into place", error);
+      fail_system(path, kRenaming, error);
     }
   }
   sync_folder(parent_of(target));

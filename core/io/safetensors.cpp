@@ -32,8 +32,8 @@ constexpr std::string_view kMetadata = "__metadata__";
 
 // No real file comes near these limits. They bound the memory of a hostile header.
 constexpr size_t kMaxTensors = 100'000;
-constexpr size_t kMaxMetadata = 100'000;
-constexpr size_t kMaxDimensions = 64;
+constexpr size_t kMaxMetadata = 200'000;  // keys and values
+constexpr size_t kMaxTensorTokens = 100;  // sizes, offsets and what surrounds them
 
 constexpr const char* kTypeNames[] = {"F32", "F64", "BF16"};  // by DType
 
@@ -42,100 +42,87 @@ std::string described(const std::string& path, const std::string& name) {
   return fmt::format("{}: tensor '{}'", path, printable(name));
 }
 
-// Reads the header's JSON: nlohmann's parser checks JSON's own rules and UTF-8, and calls
-// on_event() for every token. on_event() refuses a token out of place, so that no value but the
-// current tensor is kept.
+// Reads the header's JSON. nlohmann's parser checks JSON's own rules and UTF-8, and calls
+// on_event() for every token, so that only one tensor is kept as a tree, and repeated keys are
+// seen.
 class HeaderReader {
  public:
   HeaderReader(const std::string& path, std::map<std::string, std::string>& metadata,
                std::vector<SafetensorsFile::Entry>& entries)
       : path_(path), metadata_(metadata), entries_(entries) {}
 
-  void parse(std::string_view json) {
-    check_json_limits(json, path_);
+  void parse(std::string_view text) {
+    using nlohmann::json;
+    check_json_limits(text, path_);
+    const auto callback = [this](int depth, json::parse_event_t event, json& value) {
+      return on_event(depth, event, value);
+    };
     try {
-      const nlohmann::json::parser_callback_t callback =
-          [this](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-            return on_event(depth, event, value);
-          };
-      [[maybe_unused]] const nlohmann::json rest = nlohmann::json::parse(json, callback);
-    } catch (const nlohmann::json::exception& error) {
+      [[maybe_unused]] const json rest = json::parse(text, callback);
+    } catch (const json::exception& error) {
       fail_input("{}: the header is not JSON ({}); the file is damaged", path_, json_reason(error));
     }
   }
 
  private:
-  // Depth 1 has the names, 2 a tensor's keys or the metadata's, 3 sizes and offsets. Returns
-  // whether the parser keeps the value.
+  // Depth 1 has the names, 2 the metadata's or a tensor's keys. Returns whether to keep the value.
   bool on_event(int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
     using Event = nlohmann::json::parse_event_t;
-    if (event == Event::key) {
-      depth == 1 ? on_name(value.get_ref<std::string&>()) : on_key(value.get_ref<std::string&>());
-    } else if (event == Event::object_start && depth > 1) {
-      unexpected("an object");
-    } else if (event == Event::array_start) {
-      if (depth != 2 || in_metadata() || key_ == "dtype") unexpected("a list");
-      numbers_ = 0;
-    } else if (event == Event::value) {
-      on_value(depth, value);
-    } else if (event == Event::object_end && depth == 1) {
-      if (!in_metadata()) add_tensor(value);
+    if (depth == 1 && event == Event::key) {
+      name_ = value.get_ref<std::string&>();
+      keys_.clear();
+      tokens_ = 0;
+      if (in_metadata() && std::exchange(seen_metadata_, true)) fail("appears twice");
+      if (entries_.size() == kMaxTensors) fail("there are more than {} tensors", kMaxTensors);
+    } else if (depth == 1 && event == Event::object_end) {
+      in_metadata() ? read_metadata(value) : read_tensor(value);
       return false;
+    } else if (depth == 1 && event != Event::object_start) {
+      fail("it is no object");
+    } else if (depth > 1 && ++tokens_ > (in_metadata() ? kMaxMetadata : kMaxTensorTokens)) {
+      fail("has too many values");
+    } else if (depth == 2 && event == Event::key) {
+      const std::string& key = value.get_ref<std::string&>();
+      const bool is_new =
+          in_metadata() ? metadata_.emplace(key, "").second : keys_.insert(key).second;
+      if (!is_new) fail("has '{}' twice", printable(key));
     }
     return true;
   }
 
-  void on_name(const std::string& name) {
-    name_ = name;
-    key_.clear();
-    keys_.clear();
-    if (!in_metadata() && entries_.size() == kMaxTensors) {
-      fail("there are more than {} tensors", kMaxTensors);
-    }
-    if (in_metadata() && std::exchange(seen_metadata_, true)) fail("appears twice");
-  }
-
-  void on_key(const std::string& key) {
-    key_ = key;
-    if (!keys_.insert(key).second) fail("has '{}' twice", printable(key));
-    if (in_metadata()) {
-      if (keys_.size() > kMaxMetadata) fail("has more than {} keys", kMaxMetadata);
-    } else if (key != "dtype" && key != "shape" && key != "data_offsets") {
-      fail("has the unknown key '{}', not dtype, shape or data_offsets", printable(key));
+  void read_metadata(nlohmann::json& values) {
+    for (auto& [key, value] : values.items()) {
+      if (!value.is_string()) fail("'{}' is no text", printable(key));
+      metadata_[key] = std::move(value.get_ref<std::string&>());
     }
   }
 
-  void on_value(int depth, nlohmann::json& value) {
-    if (depth == 2 && in_metadata() && value.is_string()) {
-      metadata_[key_] = std::move(value.get_ref<std::string&>());
-    } else if (depth == 2 && key_ == "dtype" && value.is_string()) {
-      const std::string& type = value.get_ref<std::string&>();
-      if (safetensors_type_size(type) == 0) {
-        fail_input("{}: its dtype '{}' is unknown; save it as F32, F16, BF16 or F64", where(),
-                   printable(type));
-      }
-    } else if (depth == 3 && value.is_number()) {
-      if (value.is_number_integer() && !value.is_number_unsigned()) {
-        fail("{} is negative", value.dump());
-      }
-      if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{INT64_MAX}) {
-        fail("{} is not an integer below 2^63", value.dump());
-      }
-      if (++numbers_ > kMaxDimensions) fail("its {} has too many numbers", key_);
-    } else {
-      unexpected("a " + std::string(value.type_name()));
-    }
-  }
-
-  void add_tensor(const nlohmann::json& tensor) {
+  void read_tensor(const nlohmann::json& tensor) {
     for (const char* key : {"dtype", "shape", "data_offsets"}) {
-      if (!keys_.contains(key)) fail("lacks {}", key);
+      if (keys_.erase(key) == 0) fail("lacks {}", key);
     }
-    const nlohmann::json& offsets = tensor["data_offsets"];
+    if (!keys_.empty()) fail("has the unknown key '{}'", printable(*keys_.begin()));
+    const nlohmann::json& type = tensor["dtype"];
+    if (!type.is_string() || safetensors_type_size(type.get<std::string>()) == 0) {
+      fail_input("{}: its dtype {} is unknown; save it as F32, F16, BF16 or F64", where(),
+                 printable(type.dump()));
+    }
+    const std::vector<int64_t> offsets = numbers(tensor, "data_offsets");
     if (offsets.size() != 2) fail("its data_offsets are not two numbers");
-    entries_.push_back({name_, tensor["dtype"].get<std::string>(),
-                        tensor["shape"].get<std::vector<int64_t>>(), offsets[0].get<int64_t>(),
-                        offsets[1].get<int64_t>()});
+    entries_.push_back(
+        {name_, type.get<std::string>(), numbers(tensor, "shape"), offsets[0], offsets[1]});
+  }
+
+  std::vector<int64_t> numbers(const nlohmann::json& tensor, const char* key) const {
+    if (!tensor[key].is_array()) fail("its {} is no list", key);
+    std::vector<int64_t> list;
+    for (const nlohmann::json& item : tensor[key]) {
+      if (!item.is_number_unsigned() || item.get<uint64_t>() > uint64_t{INT64_MAX}) {
+        fail("{} in its {} is not an integer from 0 to 2^63 - 1", printable(item.dump()), key);
+      }
+      list.push_back(item.get<int64_t>());
+    }
+    return list;
   }
 
   bool in_metadata() const { return name_ == kMetadata; }
@@ -147,33 +134,18 @@ class HeaderReader {
 
   template <typename... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    fail_input("{}: {}; the file is damaged", where(),
-               fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  [[noreturn]] void unexpected(std::string_view what) const {
-    fail("{} is {}", key_.empty() ? "it" : "'" + printable(key_) + "'", what);
+    const std::string reason = fmt::format(format, std::forward<Args>(args)...);
+    fail_input("{}: {}; the file is damaged", where(), reason);
   }
 
   const std::string& path_;
   std::map<std::string, std::string>& metadata_;
   std::vector<SafetensorsFile::Entry>& entries_;
-  std::string name_;  // the current key at depth 1: a tensor's name or __metadata__
-  std::string key_;   // the current key at depth 2
-  std::set<std::string> keys_;
-  size_t numbers_ = 0;  // of the current list
+  std::string name_;            // a tensor's, or __metadata__
+  std::set<std::string> keys_;  // of the tensor
+  size_t tokens_ = 0;           // of the tensor or the metadata
   bool seen_metadata_ = false;
 };
-
-// product(shape) x size of the dtype must be the number of bytes between the offsets.
-void check_size(const SafetensorsFile::Entry& entry, const std::string& path) {
-  const std::string what = described(path, entry.name);
-  const int64_t size = array_size(entry.shape, safetensors_type_size(entry.dtype), what);
-  if (entry.begin > entry.end || entry.end - entry.begin != size) {
-    fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
-               what, entry.dtype, fmt::join(entry.shape, ", "), size, entry.begin, entry.end);
-  }
-}
 
 // The JSON without padding: metadata first as other writers have it, then tensors without gaps.
 std::string header_of(const std::vector<NamedTensor>& tensors,
@@ -183,8 +155,7 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
   int64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const int64_t end = offset + tensor.bytes();
-    const bool is_new = name != kMetadata && !header.contains(name);
-    require(is_new, "a tensor's name is given twice or reserved");
+    require(name != kMetadata && !header.contains(name), "a tensor's name is repeated or reserved");
     header[name] = {{"dtype", kTypeNames[static_cast<size_t>(tensor.dtype())]},
                     {"shape", tensor.shape().to_vector()},
                     {"data_offsets", {offset, end}}};
@@ -220,29 +191,32 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   return file;
 }
 
-// Entries are in the order of their offsets, so each must begin where the previous one ends.
+// Entries are in the order of their offsets, so each must begin where the previous one ends, and
+// end dtype x shape bytes later.
 void SafetensorsFile::check_offsets() const {
-  const int64_t size = static_cast<int64_t>(bytes_.size()) - data_offset_;
+  const int64_t total = static_cast<int64_t>(bytes_.size()) - data_offset_;
   int64_t position = 0;
-  for (const Entry& entry : entries_) {
-    check_size(entry, path_);
-    // Checked before holes: in a truncated file this is the reason that helps.
-    if (entry.end > size) {
-      fail_input(
-          "{}: ends at byte {} of the data but only {} are there; it is truncated, copy it again",
-          described(path_, entry.name), entry.end, size);
+  for (const auto& [name, dtype, shape, begin, end] : entries_) {
+    const std::string what = described(path_, name);
+    const int64_t size = array_size(shape, safetensors_type_size(dtype), what);
+    if (begin > end || end - begin != size) {
+      fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
+                 what, dtype, fmt::join(shape, ", "), size, begin, end);
     }
-    if (entry.begin != position) {
-      fail_input("{}: begins at byte {} of the data, {}; the file is damaged",
-                 described(path_, entry.name), entry.begin,
-                 entry.begin < position ? "inside the previous tensor"
-                                        : "after a hole that belongs to no tensor");
+    // Before holes: in a truncated file this reason helps.
+    if (end > total) {
+      fail_input("{}: ends at byte {} of the data, which has {}; it is truncated, copy it again",
+                 what, end, total);
     }
-    position = entry.end;
+    if (begin != position) {
+      fail_input("{}: begins at byte {} of the data, {}; the file is damaged", what, begin,
+                 begin < position ? "inside the previous tensor" : "after a hole");
+    }
+    position = end;
   }
-  if (position != size) {
+  if (position != total) {
     fail_input("{}: {} bytes after the last tensor belong to none; the file is damaged", path_,
-               size - position);
+               total - position);
   }
 }
 
@@ -293,15 +267,13 @@ std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
 
   std::vector<char> bytes;
   bytes.reserve(total);
-  const auto append = [&](const void* source, size_t size) {
+  const auto append = [&](const void* source, int64_t size) {
     const char* begin = static_cast<const char*>(source);
     bytes.insert(bytes.end(), begin, begin + size);
   };
   append(&length, kLengthBytes);
-  append(header.data(), header.size());
-  for (const auto& [name, tensor] : tensors) {
-    append(tensor.raw(), static_cast<size_t>(tensor.bytes()));
-  }
+  append(header.data(), std::ssize(header));
+  for (const NamedTensor& item : tensors) append(item.tensor.raw(), item.tensor.bytes());
   return bytes;
 }
 

@@ -1,63 +1,19 @@
-// Ops that move numbers between images or ids, sequences of tokens (B,N,D) and single tokens (B,D).
+#pragma once
+// Between sequences of tokens (B,N,D) and single tokens (B,D), and two ops on whole sequences.
 //
-//   patchify           patches[b, n, (c,p,q)] = images[b, c, y P + p, x P + q],  n = y (W/P) + x
-//   embedding          y[r] = table[ids[r]]             dtable[ids[r]] += dy[r], in order of r
-//   mean_pool          y[b] = sum_n x[b,n] / N          dx[b,n] = dy[b] / N
+//   mean_pool          y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
 //   prepend_token      y[b] = (token, x[b,0], x[b,1], ...)
-//                      dx[b] = dy[b,1:]                 dtoken += sum_b dy[b,0]
-//   select_token       y[b] = x[b,position]             dx[b,position] = dy[b], zero elsewhere
-//   add_positions      y[b] = x[b] + table              dx = dy, dtable += sum_b dy[b]
-//   transpose_tokens   y[b] (D,N) = x[b]ᵀ               dx[b] = dy[b]ᵀ, this function again
+//                      dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
+//   select_token       y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
+//   add_positions      y[b] = x[b] + table      dx = dy        dtable += sum_b dy[b]
+//   transpose_tokens   y[b] (D,N) = x[b]ᵀ       dx[b] = dy[b]ᵀ, this function again
 //
-// With patchify, the stem's convolution (kernel = stride = P) is a linear layer: (c,p,q) is the
-// order of its weight (D,C,P,P). It has no backward, as images need no gradient.
-//
-// Saved: the ids of embedding.
-
-#include <algorithm>
+// Saved: nothing.
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
-
-template <typename T>
-void patchify_forward(T* patches, const T* images, int64_t batch, int64_t chans, int64_t height,
-                      int64_t width, int64_t patch) {
-  const int64_t grid_h = height / patch;
-  const int64_t grid_w = width / patch;
-  const int64_t size = chans * patch * patch;
-  parallel_for(batch * grid_h, [&](int64_t chunk) {
-    const int64_t b = chunk / grid_h;
-    const int64_t y = chunk % grid_h;
-    for (int64_t x = 0; x < grid_w; ++x) {
-      T* out = patches + ((b * grid_h + y) * grid_w + x) * size;
-      for (int64_t c = 0; c < chans; ++c) {
-        for (int64_t p = 0; p < patch; ++p) {
-          const T* in = images + ((b * chans + c) * height + y * patch + p) * width + x * patch;
-          std::copy(in, in + patch, out + (c * patch + p) * patch);
-        }
-      }
-    }
-  });
-}
-
-template <typename T>
-void embedding_forward(T* y, const int64_t* ids, const T* table, int64_t rows, int64_t width) {
-  for_each_row(rows,
-               [&](int64_t r) { row(y + r * width, width) = row(table + ids[r] * width, width); });
-}
-
-template <typename T>
-void embedding_backward(T* dtable, const T* dy, const int64_t* ids, int64_t rows, int64_t width) {
-  // Two rows may share an id, so threads own columns instead of rows.
-  parallel_ranges(width, kRowChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t r = 0; r < rows; ++r) {
-      row(dtable + ids[r] * width + begin, end - begin) += row(dy + r * width + begin, end - begin);
-    }
-  });
-}
 
 template <typename T>
 void mean_pool_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width) {
@@ -138,18 +94,5 @@ void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, i
         matrix(x + b * tokens * width, tokens, width).transpose();
   });
 }
-
-GMLP_INSTANTIATE(patchify_forward);
-GMLP_INSTANTIATE(embedding_forward);
-GMLP_INSTANTIATE(embedding_backward);
-GMLP_INSTANTIATE(mean_pool_forward);
-GMLP_INSTANTIATE(mean_pool_backward);
-GMLP_INSTANTIATE(prepend_token_forward);
-GMLP_INSTANTIATE(prepend_token_backward);
-GMLP_INSTANTIATE(select_token_forward);
-GMLP_INSTANTIATE(select_token_backward);
-GMLP_INSTANTIATE(add_positions_forward);
-GMLP_INSTANTIATE(add_positions_backward);
-GMLP_INSTANTIATE(transpose_tokens_forward);
 
 }  // namespace gmlp::reference
