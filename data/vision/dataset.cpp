@@ -1,4 +1,4 @@
-// open_dataset: the text before the colon chooses the reader. What all sources share follows it.
+// open_dataset: the text before the colon chooses the reader. Helpers of all readers come first.
 #include "data/vision/dataset.h"
 
 #include <algorithm>
@@ -11,43 +11,33 @@
 namespace gmlp {
 namespace {
 
-// The epoch of this draw; splits of a folder use the number of the class, which is smaller.
-constexpr uint64_t kSubsetDraw = uint64_t{1} << 32;
+std::shared_ptr<const ImageDataset> in_memory(const std::vector<std::string>& class_names,
+                                              LabeledImages set) {
+  return std::make_shared<ImageDataset>(class_names, std::move(set.labels),
+                                        [images = std::move(set.images)](int64_t index) {
+                                          return images[static_cast<size_t>(index)];
+                                        });
+}
 
 /// --max-train-samples: a random subset, because folders are sorted by class.
 void limit_train(DataSplits& splits, const DataOptions& options) {
-  const int64_t size = splits.train->size();
+  const std::shared_ptr<const ImageDataset> whole = splits.train;
+  const int64_t size = whole->size();
   if (options.max_train_samples <= 0 || options.max_train_samples >= size) return;
+  // The epoch of this draw. Splits of a folder use the class number, which is smaller.
+  constexpr uint64_t kSubsetDraw = uint64_t{1} << 32;
   std::vector<int64_t> indices(static_cast<size_t>(size));
   shuffle_indices(indices.data(), size, options.seed, Purpose::kSplit, kSubsetDraw);
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::sort(indices.begin(), indices.end());
   std::vector<int64_t> labels;
-  for (const int64_t index : indices) labels.push_back(splits.train->label(index));
+  for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
-      splits.train->class_names(), std::move(labels),
-      [whole = splits.train, indices = std::move(indices)](int64_t index) {
+      whole->class_names(), std::move(labels), [whole, indices](int64_t index) {
         return whole->image(indices[static_cast<size_t>(index)]);
       });
   splits.notes.push_back(fmt::format("{} of {} training images (--max-train-samples)",
                                      options.max_train_samples, size));
-}
-
-std::shared_ptr<const ImageDataset> in_memory(MemoryImages images) {
-  std::vector<std::string> names = std::move(images.names);
-  std::vector<int64_t> labels = std::move(images.labels);
-  const auto decode = [stored = std::make_shared<MemoryImages>(std::move(images))](int64_t index) {
-    Image image{stored->height, stored->width, stored->channels, {}, {}};
-    const int64_t begin = index * image.elements();
-    const int64_t end = begin + image.elements();
-    if (stored->values.empty()) {
-      image.bytes.assign(stored->bytes.begin() + begin, stored->bytes.begin() + end);
-    } else {
-      image.values.assign(stored->values.begin() + begin, stored->values.begin() + end);
-    }
-    return image;
-  };
-  return std::make_shared<ImageDataset>(std::move(names), std::move(labels), decode);
 }
 
 DataSplits open_source(const std::string& spec, const DataOptions& options) {
@@ -74,19 +64,34 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
 
 }  // namespace
 
-DataSplits make_splits(const std::string& name, const std::string& source, MemoryImages train,
-                       MemoryImages val) {
-  if (train.channels != val.channels || train.height != val.height || train.width != val.width ||
-      train.values.empty() != val.values.empty()) {
+DataSplits make_splits(const std::string& name, const std::string& source,
+                       const std::vector<std::string>& class_names, LabeledImages train,
+                       LabeledImages val) {
+  const auto type_of = [](const Image& image) {
+    return fmt::format("{} x {} x {} {}", image.height, image.width, image.channels,
+                       image.is_float() ? "floats" : "bytes");
+  };
+  const std::string train_type = type_of(train.images.at(0));
+  const std::string val_type = type_of(val.images.at(0));
+  if (train_type != val_type) {
     fail_input(
-        "{}: training images ({} x {} x {}) and validation images ({} x {} x {}) differ in image "
-        "size or type; the files do not belong together",
-        source, train.height, train.width, train.channels, val.height, val.width, val.channels);
+        "{}: training images ({}) and validation images ({}) differ in image size or type; the "
+        "files do not belong together",
+        source, train_type, val_type);
   }
   return {.name = name,
-          .train = in_memory(std::move(train)),
-          .val = in_memory(std::move(val)),
+          .train = in_memory(class_names, std::move(train)),
+          .val = in_memory(class_names, std::move(val)),
           .notes = {}};
+}
+
+void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
+                  int64_t labels) {
+  if (images != labels) {
+    fail_input("{} holds {} images, {} {} labels; the files do not belong together", image_path,
+               images, label_path, labels);
+  }
+  if (images == 0) fail_input("{}: no images; copy or save it again", image_path);
 }
 
 void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path) {
@@ -97,6 +102,12 @@ void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std
           path, labels[i], i, classes - 1);
     }
   }
+}
+
+std::vector<std::string> numbered_classes(int64_t classes) {
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < classes; ++i) names.push_back(std::to_string(i));
+  return names;
 }
 
 std::string folder_name(const std::string& folder) {
@@ -113,8 +124,8 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
   } catch (const std::filesystem::filesystem_error& error) {
     fail_input("--data {}: {}; check the folder and its permissions", spec, error.what());
   }
-  if (splits.train->size() == 0) fail_input("--data {}: no training images", spec);
-  if (splits.val->size() == 0) fail_input("--data {}: no validation images", spec);
+  if (splits.train->size() == 0) fail_input("--data {}: no training images; add some", spec);
+  if (splits.val->size() == 0) fail_input("--data {}: no validation images; add some", spec);
   const Image first = splits.train->image(0);
   splits.height = first.height;
   splits.width = first.width;

@@ -1,7 +1,6 @@
 #pragma once
-// A labeled set of images: bytes of a record become an Image. What differs between sets (idx,
-// CIFAR, folders, arrays, drawn shapes) is in one file each. Everything after this header is the
-// same.
+// A labeled set of images: bytes of a record become an Image. Each source (idx, CIFAR, folders,
+// arrays, drawn shapes) has its reader in a file of its own (sources.h).
 
 #include <cstdint>
 #include <functional>
@@ -12,22 +11,24 @@
 
 namespace gmlp {
 
-/// An image as stored: rows of interleaved channels (HWC) in bytes, or planes (CHW) of floats,
-/// which reach the model unchanged (no resize, crop or normalization).
+/// An image as stored: bytes (height, width, channels), or floats (channels, height, width), which
+/// reach the model unchanged (no resize, crop or normalization).
 struct Image {
   int64_t height = 0;
   int64_t width = 0;
   int64_t channels = 0;
-  std::vector<uint8_t> bytes;  // height * width * channels, or empty
-  std::vector<float> values;   // channels * height * width, or empty
+  std::vector<uint8_t> bytes;  // one of the two is empty
+  std::vector<float> values;
 
   bool is_float() const { return !values.empty(); }
   int64_t elements() const { return height * width * channels; }
   /// An image of zero bytes.
   static Image of_bytes(int64_t height, int64_t width, int64_t channels) {
-    Image image{height, width, channels, {}, {}};
-    image.bytes.resize(static_cast<size_t>(image.elements()));
-    return image;
+    return {height,
+            width,
+            channels,
+            std::vector<uint8_t>(static_cast<size_t>(height * width * channels)),
+            {}};
   }
 };
 
@@ -57,9 +58,7 @@ struct DataSplits {
   std::string name;  // short, for the run folder: "fashion-mnist", or the folder's name
   std::shared_ptr<const ImageDataset> train;
   std::shared_ptr<const ImageDataset> val;
-  int64_t height = 0;  // of the first training image
-  int64_t width = 0;
-  int64_t channels = 0;
+  int64_t height = 0, width = 0, channels = 0;  // of the first training image
   std::vector<std::string> notes;  // lines for the log: skipped images, how the set was split
 };
 

@@ -5,10 +5,10 @@
 // Each file is decoded once when the set is opened, so that a damaged one is reported before the
 // first step and not in the third hour. Afterwards images are decoded on demand and cached.
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -24,8 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kCacheBytes = int64_t{1} << 30;  // shared by both sets
-
 struct Record {
   std::string path;
   int64_t label = 0;
@@ -37,136 +35,135 @@ struct FolderSplits {
   std::vector<Record> val;
 };
 
-/// Decodes the files on demand and caches them while `cache_left` lasts.
-std::shared_ptr<const ImageDataset> on_demand(std::vector<Record> records,
-                                              const std::vector<std::string>& names,
-                                              int64_t photo_side,
-                                              std::shared_ptr<std::atomic<int64_t>> cache_left) {
-  struct Cache {
-    std::vector<Record> records;
-    std::mutex mutex;
-    std::vector<std::shared_ptr<const Image>> images;
-  };
-  std::vector<int64_t> labels;
-  for (const Record& record : records) labels.push_back(record.label);
-  const std::shared_ptr<Cache> cache = std::make_shared<Cache>();
-  cache->images.resize(records.size());
-  cache->records = std::move(records);
-  const auto decode = [cache, photo_side, cache_left](int64_t index) {
-    const size_t i = static_cast<size_t>(index);
+/// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
+class PhotoCache {
+ public:
+  explicit PhotoCache(int64_t side) : side_(side) {}
+
+  /// Shrunk whether it is cached or not, so that pixels do not depend on the order of the calls.
+  Image image(const std::string& path) {
     {
-      const std::lock_guard<std::mutex> lock(cache->mutex);
-      if (cache->images[i] != nullptr) return *cache->images[i];
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const auto found = images_.find(path);
+      if (found != images_.end()) return found->second;
     }
-    // Shrunk whether it is cached or not, so that pixels do not depend on the order of the calls.
-    Image image = shrink_photo(decode_image(cache->records[i].path), photo_side);
-    if (cache_left->fetch_sub(image.elements()) >= image.elements()) {
-      const std::lock_guard<std::mutex> lock(cache->mutex);
-      cache->images[i] = std::make_shared<Image>(image);
-    } else {
-      *cache_left += image.elements();
+    Image image = shrink_photo(decode_image(path), side_);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (image.elements() <= bytes_left_ && images_.emplace(path, image).second) {
+      bytes_left_ -= image.elements();
     }
     return image;
-  };
-  return std::make_shared<ImageDataset>(names, std::move(labels), decode);
+  }
+
+ private:
+  const int64_t side_;
+  std::mutex mutex_;
+  int64_t bytes_left_ = int64_t{1} << 30;
+  std::map<std::string, Image> images_;
+};
+
+std::shared_ptr<const ImageDataset> make_dataset(std::vector<Record> records,
+                                                 const std::vector<std::string>& names,
+                                                 const std::shared_ptr<PhotoCache>& cache) {
+  std::vector<int64_t> labels;
+  for (const Record& record : records) labels.push_back(record.label);
+  return std::make_shared<ImageDataset>(
+      names, std::move(labels), [cache, records = std::move(records)](int64_t index) {
+        return cache->image(records[static_cast<size_t>(index)].path);
+      });
 }
 
-/// The entries of a folder by name, without hidden files (.DS_Store) and notes beside the images.
-/// All must be folders, or else images.
-std::set<fs::path> list(const fs::path& folder, bool want_folders) {
-  const auto has_extension = [](const fs::path& path, const std::set<std::string>& extensions) {
-    std::string extension = path.extension().string();
-    for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return extensions.contains(extension);
-  };
+/// In lower or upper case.
+bool has_extension(const fs::path& path, const std::set<std::string>& extensions) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extensions.contains(extension);
+}
+
+/// The entries of a folder, sorted, without hidden files (.DS_Store) and notes beside the images.
+std::set<fs::path> list(const fs::path& folder) {
   std::set<fs::path> paths;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const bool note = !entry.is_directory() && has_extension(entry.path(), {".txt", ".csv", ".md"});
     const bool hidden = entry.path().filename().string().starts_with('.');
+    const bool note = !entry.is_directory() && has_extension(entry.path(), {".txt", ".csv", ".md"});
     if (!hidden && !note) paths.insert(entry.path());
-  }
-  for (const fs::path& path : paths) {
-    const bool is_folder = fs::is_directory(path);
-    if (want_folders && !is_folder) {
-      fail_input("{}: a file beside the class folders; move it away", path.string());
-    }
-    if (!want_folders && is_folder) {
-      fail_input("{}: a folder within a class; a class holds images only. Did you mean folder:{}?",
-                 path.string(), folder.string());
-    }
-    if (!want_folders && !has_extension(path, {".png", ".jpg", ".jpeg", ".bmp"})) {
-      fail_input("{}: not a .png, .jpg, .jpeg or .bmp; convert it or move it away", path.string());
-    }
-  }
-  if (paths.empty()) {
-    fail_input("{}: {}", folder.string(),
-               want_folders ? "no class folders; make one per class, with its images"
-                            : "a class without images; add some or remove the folder");
   }
   return paths;
 }
 
-/// The classes of a set, sorted. Their order gives the labels.
-std::vector<std::string> class_names_of(const fs::path& root) {
-  std::vector<std::string> names;
-  for (const fs::path& path : list(root, true)) names.push_back(path.filename().string());
-  return names;
-}
-
-void append_class(const fs::path& folder, size_t label, std::vector<Record>& records) {
-  for (const fs::path& path : list(folder, false)) {
-    records.push_back({path.string(), static_cast<int64_t>(label)});
-  }
-}
-
-/// DIR/train and DIR/val. A class may be missing from val, not from train.
-FolderSplits list_two_sets(const fs::path& root) {
-  FolderSplits splits;
-  splits.names = class_names_of(root / "train");
-  for (size_t i = 0; i < splits.names.size(); ++i) {
-    append_class(root / "train" / splits.names[i], i, splits.train);
-  }
-  for (const std::string& name : class_names_of(root / "val")) {
-    const auto found = std::find(splits.names.begin(), splits.names.end(), name);
-    if (found == splits.names.end()) {
-      fail_input("{}: no such class in train/; rename the folder or add images to train/{}",
-                 (root / "val" / name).string(), name);
+/// The images of each class of a set.
+std::map<std::string, std::set<fs::path>> list_classes(const fs::path& root) {
+  std::map<std::string, std::set<fs::path>> classes;
+  for (const fs::path& folder : list(root)) {
+    if (!fs::is_directory(folder)) {
+      fail_input("{}: a file beside the class folders; move it away", folder.string());
     }
-    append_class(root / "val" / name, static_cast<size_t>(found - splits.names.begin()),
-                 splits.val);
+    const std::set<fs::path> images = list(folder);
+    for (const fs::path& path : images) {
+      if (fs::is_directory(path)) {
+        fail_input("{}: a folder within a class; move it away, or did you mean folder:{}?",
+                   path.string(), folder.string());
+      }
+      if (!has_extension(path, {".png", ".jpg", ".jpeg", ".bmp"})) {
+        fail_input("{}: not a .png, .jpg, .jpeg or .bmp; convert it or move it away",
+                   path.string());
+      }
+    }
+    if (images.empty()) {
+      fail_input("{}: a class without images; add some or remove the folder", folder.string());
+    }
+    classes[folder.filename().string()] = images;
   }
-  return splits;
+  if (classes.empty()) {
+    fail_input("{}: no class folders; make one per class, with its images", root.string());
+  }
+  return classes;
 }
 
-/// DIR with one folder per class. Of each class, val_fraction of the images, at least one, go to
-/// the validation set.
-FolderSplits list_and_split(const fs::path& root, const DataOptions& options) {
+/// Of each class, val_fraction of the images, at least one, go to the validation set.
+std::set<int64_t> draw_val(int64_t count, int64_t label, const DataOptions& options,
+                           const fs::path& folder) {
   if (!(options.val_fraction > 0 && options.val_fraction < 1)) {
     fail_input("validation fraction {}: must be between 0 and 1", options.val_fraction);
   }
+  if (count < 2) {
+    fail_input("{}: one image cannot be split into training and validation; add another",
+               folder.string());
+  }
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  shuffle_indices(order.data(), count, options.seed, Purpose::kSplit, static_cast<uint64_t>(label));
+  const int64_t val = std::llround(static_cast<double>(count) * options.val_fraction);
+  return {order.begin(), order.begin() + std::clamp<int64_t>(val, 1, count - 1)};
+}
+
+/// The files of both sets, whose labels are the order of the training set's class names.
+FolderSplits list_splits(const fs::path& root, bool two_sets, const DataOptions& options) {
+  const fs::path train_root = two_sets ? root / "train" : root;
   FolderSplits splits;
-  splits.names = class_names_of(root);
-  if (splits.names.size() == 1) {
+  std::map<std::string, int64_t> label_of;
+  for (const auto& [name, paths] : list_classes(train_root)) {
+    const int64_t label = label_of[name] = static_cast<int64_t>(splits.names.size());
+    splits.names.push_back(name);
+    std::set<int64_t> in_val;
+    if (!two_sets)
+      in_val = draw_val(static_cast<int64_t>(paths.size()), label, options, train_root / name);
+    int64_t index = 0;
+    for (const fs::path& path : paths) {
+      const bool val = in_val.contains(index++);
+      (val ? splits.val : splits.train).push_back({path.string(), label});
+    }
+  }
+  if (!two_sets) {
+    if (splits.names.size() > 1) return splits;
     fail_input("{}: only one class folder, {}; did you mean folder:{}?", root.string(),
                splits.names[0], (root / splits.names[0]).string());
   }
-  for (size_t i = 0; i < splits.names.size(); ++i) {
-    std::vector<Record> records;
-    append_class(root / splits.names[i], i, records);
-    const int64_t count = static_cast<int64_t>(records.size());
-    if (count < 2) {
-      fail_input("{}: one image cannot be split into training and validation; add another",
-                 (root / splits.names[i]).string());
+  for (const auto& [name, paths] : list_classes(root / "val")) {
+    if (!label_of.contains(name)) {  // a class may be missing from val, not from train
+      fail_input("{}: no such class in train/; rename the folder or add images to train/{}",
+                 (root / "val" / name).string(), name);
     }
-    std::vector<int64_t> order(records.size());
-    shuffle_indices(order.data(), count, options.seed, Purpose::kSplit, i);
-    const int64_t wanted = std::llround(static_cast<double>(count) * options.val_fraction);
-    order.resize(static_cast<size_t>(std::clamp<int64_t>(wanted, 1, count - 1)));
-    const std::set<int64_t> in_val(order.begin(), order.end());
-    for (int64_t k = 0; k < count; ++k) {
-      std::vector<Record>& records_of_set = in_val.contains(k) ? splits.val : splits.train;
-      records_of_set.push_back(records[static_cast<size_t>(k)]);
-    }
+    for (const fs::path& path : paths) splits.val.push_back({path.string(), label_of[name]});
   }
   return splits;
 }
@@ -201,33 +198,32 @@ void remove_damaged(std::vector<Record>& records, int64_t& skips_left,
 DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   const fs::path root = folder;
   const bool two_sets = fs::is_directory(root / "train");
-  const fs::path train_root = two_sets ? root / "train" : root;
   if (two_sets && !fs::is_directory(root / "val")) {
     fail_input("{}: train/ but no val/; add it, or use folder:{} to split it", folder,
-               train_root.string());
+               (root / "train").string());
   }
   // The split comes first, so that a skipped file moves no other one.
-  FolderSplits files = two_sets ? list_two_sets(root) : list_and_split(root, options);
+  FolderSplits files = list_splits(root, two_sets, options);
   DataSplits splits;
   splits.name = folder_name(folder);
   int64_t skips_left = options.skip_bad;
   remove_damaged(files.train, skips_left, splits.notes);
   remove_damaged(files.val, skips_left, splits.notes);
-  std::set<std::string> missing(files.names.begin(), files.names.end());
-  for (const Record& record : files.train)
-    missing.erase(files.names[static_cast<size_t>(record.label)]);
-  if (!missing.empty()) {
-    fail_input("{}: class {} has no usable images; add some or remove the folder",
-               train_root.string(), *missing.begin());
+  std::vector<int64_t> usable(files.names.size());
+  for (const Record& record : files.train) ++usable[static_cast<size_t>(record.label)];
+  const auto empty = std::find(usable.begin(), usable.end(), 0);
+  if (empty != usable.end()) {
+    fail_input("{}: class {} has no usable images; add some or remove the folder", folder,
+               files.names[static_cast<size_t>(empty - usable.begin())]);
   }
   if (!two_sets) {
     splits.notes.push_back(fmt::format(
         "{} has no val/: {} images for training, {} for validation ({:g} of each class, seed {})",
         folder, files.train.size(), files.val.size(), options.val_fraction, options.seed));
   }
-  const auto cache_left = std::make_shared<std::atomic<int64_t>>(kCacheBytes);
-  splits.train = on_demand(std::move(files.train), files.names, options.photo_side, cache_left);
-  splits.val = on_demand(std::move(files.val), files.names, options.photo_side, cache_left);
+  const auto cache = std::make_shared<PhotoCache>(options.photo_side);
+  splits.train = make_dataset(std::move(files.train), files.names, cache);
+  splits.val = make_dataset(std::move(files.val), files.names, cache);
   return splits;
 }
 

@@ -5,6 +5,7 @@
 // plain or gzipped. Header, file length and labels must agree.
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -17,73 +18,39 @@
 namespace gmlp {
 namespace {
 
-struct Idx {
-  std::string path;
-  std::vector<int64_t> dims;
-  std::vector<uint8_t> bytes;  // without the header
-};
-
-/// The first `size` bytes of a gzip file. With `whole`, nothing may follow them, and zlib has
-/// compared the checksum at the end.
-std::vector<uint8_t> gunzip(const std::vector<char>& file, int64_t size, bool whole,
-                            const std::string& path) {
+/// Decodes a whole gzip file, whose last four bytes are the decoded size. zlib compares the size
+/// and the checksum. Allocates no more than fits the file.
+std::vector<char> gunzip(const std::vector<char>& file, const std::string& path) {
+  uint32_t size = 0;
+  if (file.size() > sizeof(size))
+    std::memcpy(&size, file.data() + file.size() - sizeof(size), sizeof(size));
+  constexpr size_t kBestRatio = 1032;  // of DEFLATE
+  std::vector<char> bytes(std::min(size_t{size}, file.size() * kBestRatio));
   z_stream stream{};
   if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) fail_run("zlib: no memory for {}", path);
   const std::unique_ptr<z_stream, decltype(&inflateEnd)> guard(&stream, &inflateEnd);
   // zlib's C interface is not const, but it only reads.
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(file.data()));
   stream.avail_in = static_cast<uInt>(file.size());
-  std::vector<uint8_t> bytes(static_cast<size_t>(size + 1));  // one more, to see whether it comes
-  int64_t count = 0;
-  int status = Z_OK;
-  while (status == Z_OK && count <= size) {
-    constexpr int64_t kStep = int64_t{1} << 30;  // avail_out has 32 bits
-    stream.next_out = bytes.data() + count;
-    stream.avail_out = static_cast<uInt>(std::min(kStep, size + 1 - count));
-    status = inflate(&stream, Z_NO_FLUSH);
-    count = stream.next_out - bytes.data();
+  stream.next_out = reinterpret_cast<Bytef*>(bytes.data());
+  stream.avail_out = static_cast<uInt>(bytes.size());
+  const int status = inflate(&stream, Z_FINISH);
+  if (status != Z_STREAM_END || stream.avail_in > 0 || stream.avail_out > 0) {
+    fail_input("{}: the gzip data do not inflate ({}); copy the file again", path,
+               stream.msg != nullptr ? stream.msg : "truncated, or bytes follow");
   }
-  if (status != Z_OK && status != Z_STREAM_END) {
-    const char* reason = stream.msg != nullptr ? stream.msg : "it is truncated";
-    fail_input("{}: the gzip data do not inflate ({}); copy the file again", path, reason);
-  }
-  if (count < size) {
-    fail_input("{}: shorter than its header says; it is truncated, copy it again", path);
-  }
-  if (whole && (count > size || stream.avail_in > 0)) {
-    fail_input("{}: bytes follow the last record; the file is damaged, copy it again", path);
-  }
-  bytes.resize(static_cast<size_t>(size));
   return bytes;
 }
 
-/// Sets the dimensions. Returns the size of the data.
-int64_t parse_header(const uint8_t* header, int64_t rank, Idx& idx) {
-  const auto number = [&] {
-    const uint32_t value = uint32_t{header[0]} << 24 | uint32_t{header[1]} << 16 |
-                           uint32_t{header[2]} << 8 | uint32_t{header[3]};
-    header += 4;
-    return value;
-  };
-  const uint32_t magic = number();
-  const uint32_t expected = 0x800 + static_cast<uint32_t>(rank);
-  if (magic != expected) {
-    fail_input("{}: starts with {:#010x}, not {:#010x} (idx {}); it is another kind of file",
-               idx.path, magic, expected, rank == 3 ? "images" : "labels");
-  }
-  int64_t size = 1;
-  for (int64_t i = 0; i < rank; ++i) {
-    idx.dims.push_back(number());
-    size = checked_mul(size, idx.dims.back(), idx.path);
-  }
-  return size;
-}
+struct Idx {
+  std::string path;
+  std::vector<int64_t> dims;
+  std::vector<uint8_t> bytes;  // without the header
+};
 
-/// Reads `folder`/`name`, plain or with .gz, of `rank` dimensions. Allocates no memory for pixels
-/// before their number is known to fit the file.
-Idx read_idx(const std::string& folder, const std::string& name, int64_t rank) {
-  Idx idx;
-  idx.path = (std::filesystem::path(folder) / name).string();
+/// Reads `folder`/`name`, plain or with .gz, of `rank` dimensions.
+Idx read_idx(const std::string& folder, const std::string& name, size_t rank) {
+  Idx idx{(std::filesystem::path(folder) / name).string(), {}, {}};
   const bool gzip = !std::filesystem::exists(idx.path);
   if (gzip) idx.path += ".gz";
   if (!std::filesystem::exists(idx.path)) {
@@ -92,69 +59,67 @@ Idx read_idx(const std::string& folder, const std::string& name, int64_t rank) {
         "package dataset-fashion-mnist)",
         folder, name, name);
   }
-  constexpr int64_t kLimit = (int64_t{4} << 30) - 1;  // avail_in has 32 bits
-  const std::vector<char> file = read_file(idx.path, kLimit);
-  const int64_t file_size = static_cast<int64_t>(file.size());
-  const int64_t header_size = 4 + 4 * rank;
-  if (file_size < header_size) {
-    fail_input("{}: {} bytes, shorter than its header; copy it again", idx.path, file_size);
+  constexpr int64_t kLimit = (int64_t{4} << 30) - 1;  // zlib's counts have 32 bits
+  std::vector<char> file = read_file(idx.path, kLimit);
+  if (gzip) file = gunzip(file, idx.path);
+  const size_t header_size = 4 + 4 * rank;
+  if (file.size() < header_size) {
+    fail_input("{}: {} bytes, shorter than its header; copy it again", idx.path, file.size());
   }
   const uint8_t* data = reinterpret_cast<const uint8_t*>(file.data());
-  if (!gzip) {
-    const int64_t size = checked_add(header_size, parse_header(data, rank, idx), idx.path);
-    if (file_size != size) {
-      fail_input("{}: {} bytes, its header announces {}; copy it again", idx.path, file_size, size);
-    }
-    idx.bytes.assign(data + header_size, data + size);
-    return idx;
+  std::vector<uint32_t> numbers;
+  for (const uint8_t* p = data; p < data + header_size; p += 4) {
+    numbers.push_back(uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3]);
   }
-  const int64_t size = parse_header(gunzip(file, header_size, false, idx.path).data(), rank, idx);
-  constexpr int64_t kBestRatio = 1032;  // of DEFLATE
-  if (size / kBestRatio > file_size) {
-    fail_input("{}: the header announces {} bytes, more than fit in {}; copy it again", idx.path,
-               size, file_size);
+  const uint32_t magic = 0x800 + static_cast<uint32_t>(rank);
+  if (numbers[0] != magic) {
+    fail_input("{}: starts with {:#010x}, not {:#010x} (idx {}); it is another kind of file",
+               idx.path, numbers[0], magic, rank == 3 ? "images" : "labels");
   }
-  idx.bytes = gunzip(file, header_size + size, true, idx.path);
-  idx.bytes.erase(idx.bytes.begin(), idx.bytes.begin() + header_size);
+  idx.dims.assign(numbers.begin() + 1, numbers.end());
+  int64_t size = 1;
+  for (const int64_t dim : idx.dims) size = checked_mul(size, dim, idx.path);
+  size = checked_add(size, static_cast<int64_t>(header_size), idx.path);
+  if (static_cast<int64_t>(file.size()) != size) {
+    fail_input("{}: {} bytes, its header announces {}; copy it again", idx.path, file.size(), size);
+  }
+  idx.bytes.assign(data + header_size, data + file.size());
   return idx;
 }
 
 /// `part` is "train" or "t10k".
-MemoryImages read_part(const std::string& folder, const std::string& part,
-                       const std::vector<std::string>& names) {
-  Idx images = read_idx(folder, part + "-images-idx3-ubyte", 3);
+LabeledImages read_part(const std::string& folder, const std::string& part) {
+  const Idx images = read_idx(folder, part + "-images-idx3-ubyte", 3);
   const Idx labels = read_idx(folder, part + "-labels-idx1-ubyte", 1);
-  if (images.dims[0] != labels.dims[0]) {
-    fail_input("{} holds {} images, {} {} labels; the files do not belong together", images.path,
-               images.dims[0], labels.path, labels.dims[0]);
-  }
+  check_counts(images.path, images.dims[0], labels.path, labels.dims[0]);
   if (images.bytes.empty()) fail_input("{}: holds no pixels; copy it again", images.path);
-  MemoryImages result{images.dims[1],
-                      images.dims[2],
-                      1,
-                      std::move(images.bytes),
-                      {},
-                      {labels.bytes.begin(), labels.bytes.end()},
-                      names};
-  check_labels(result.labels, static_cast<int64_t>(names.size()), labels.path);
-  return result;
+  LabeledImages set{{}, {labels.bytes.begin(), labels.bytes.end()}};
+  check_labels(set.labels, 10, labels.path);
+  const int64_t size = images.dims[1] * images.dims[2];
+  for (auto begin = images.bytes.begin(); begin < images.bytes.end(); begin += size) {
+    set.images.push_back({images.dims[1], images.dims[2], 1, {begin, begin + size}, {}});
+  }
+  return set;
 }
 
 }  // namespace
 
 DataSplits open_idx(const std::string& folder, bool fashion) {
-  std::vector<std::string> names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                    "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
-  if (!fashion) names = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
   std::string root = folder;
   if (fashion && folder.empty()) {
     const char* variable = std::getenv("GMLP_DATA");
     const bool is_set = variable != nullptr && *variable != 0;
     root = is_set ? variable : "/usr/share/datasets/fashion-mnist";  // Debian's package
   }
-  MemoryImages train = read_part(root, "train", names);
-  return make_splits(fashion ? "fashion-mnist" : "mnist", root, std::move(train),
-                     read_part(root, "t10k", names));
+  LabeledImages train = read_part(root, "train");
+  LabeledImages val = read_part(root, "t10k");
+  if (!fashion) {
+    return make_splits("mnist", root, numbered_classes(10), std::move(train), std::move(val));
+  }
+  return make_splits("fashion-mnist", root,
+                     {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
+                      "Sneaker", "Bag", "Ankle boot"},
+                     std::move(train), std::move(val));
 }
 
 }  // namespace gmlp

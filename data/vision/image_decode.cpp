@@ -1,16 +1,16 @@
 // The decoder is chosen by the file's first bytes, whatever its name. Each one checks the size that
-// the header announces before it allocates anything, so that memory is bounded by the file's
-// length.
+// the header announces before it allocates anything: the file's length bounds the memory.
 #include "data/vision/image_decode.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string_view>
+#include <vector>
 
 #include <jpeglib.h>
 #include <png.h>
@@ -20,18 +20,12 @@
 #include "core/error.h"
 #include "core/io/file.h"
 
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
-#define STBI_ONLY_BMP
-#define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS (1 << 14)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#include <stb/stb_image.h>
-#pragma GCC diagnostic pop
-
 namespace gmlp {
 namespace {
+
+constexpr int64_t kMaxFileBytes = int64_t{1} << 28;
+constexpr int64_t kMaxSide = int64_t{1} << 14;
+constexpr int64_t kMaxPixels = int64_t{64} << 20;
 
 /// A file in memory.
 struct EncodedImage {
@@ -39,25 +33,26 @@ struct EncodedImage {
   int64_t size = 0;
   const std::string& path;  // for messages
 
-  /// Throws InputError: the image cannot be used, and why.
-  [[noreturn]] void refuse(const std::string& reason) const {
-    fail_input("{}: {}; save the image again or remove it", path, reason);
+  template <typename... Args>
+  [[noreturn]] void refuse(fmt::format_string<Args...> reason, Args&&... args) const {
+    fail_input("{}: {}; save the image again or remove it", path,
+               fmt::format(reason, std::forward<Args>(args)...));
   }
   /// Refuses sizes beyond the limits, and files of fewer bytes than so many pixels need.
   void check_size(int64_t height, int64_t width, int64_t min_bytes) const {
-    if (height < 1 || width < 1) refuse(fmt::format("{} x {} pixels", width, height));
-    if (height > kMaxImageSide || width > kMaxImageSide || height * width > kMaxImagePixels) {
-      refuse(fmt::format("{} x {} pixels, more than {} per side or {} in total", width, height,
-                         kMaxImageSide, kMaxImagePixels));
+    if (height < 1 || width < 1) refuse("{} x {} pixels", width, height);
+    if (height > kMaxSide || width > kMaxSide || height * width > kMaxPixels) {
+      refuse("{} x {} pixels, more than {} per side or {} in total", width, height, kMaxSide,
+             kMaxPixels);
     }
     if (size < min_bytes) {
-      refuse(fmt::format("{} x {} pixels in {} bytes; it is truncated", width, height, size));
+      refuse("{} x {} pixels in {} bytes; it is truncated", width, height, size);
     }
   }
 };
 
-/// Decodes with a C library whose error handler must not return: it calls fail(), which jumps out
-/// of the library, and run() throws.
+/// Decodes with a C library whose error handler must not return. The handler calls fail(), which
+/// jumps out of the library back into run(), which throws.
 class LibraryDecoder {
  protected:
   LibraryDecoder(const EncodedImage& file, const char* format) : file_(file), format_(format) {}
@@ -68,10 +63,10 @@ class LibraryDecoder {
   /// The jump skips destructors: `body` must have no locals that need one.
   template <typename Body>
   void run(const Body& body) {
-    if (!finishes(body)) file_.refuse(fmt::format("damaged {} ({})", format_, reason_));
+    if (!finishes(body)) file_.refuse("damaged {} ({})", format_, reason_.data());
   }
   [[noreturn]] void fail(const char* reason) {
-    std::snprintf(reason_, sizeof(reason_), "%s", reason);
+    std::snprintf(reason_.data(), reason_.size(), "%s", reason);
     std::longjmp(jump_, 1);
   }
 
@@ -88,12 +83,12 @@ class LibraryDecoder {
 
   const char* format_;
   std::jmp_buf jump_{};
-  char reason_[JMSG_LENGTH_MAX] = "";
+  std::array<char, JMSG_LENGTH_MAX> reason_{};
 };
 
 // ---- JPEG: libjpeg-turbo with its default settings, which are Pillow's ----
 
-// A few bytes of a progressive file can announce much work. Ordinary files have about ten scans.
+// A few bytes of a progressive file can demand much work. Ordinary files have about ten scans.
 constexpr int64_t kMaxScans = 100;
 constexpr int64_t kMaxBlockVisits = int64_t{32} << 20;
 
@@ -106,7 +101,12 @@ class JpegDecoder : LibraryDecoder {
     errors_.emit_message = [](j_common_ptr jpeg, int level) {
       if (level < 0 && !self(jpeg).is_harmless()) self(jpeg).fail_with_message();
     };
-    progress_.progress_monitor = [](j_common_ptr jpeg) { self(jpeg).check_scans(); };
+    progress_.progress_monitor = [](j_common_ptr jpeg) {
+      const int64_t scans = self(jpeg).jpeg_.input_scan_number;
+      if (scans > kMaxScans || scans * self(jpeg).blocks() > kMaxBlockVisits) {
+        self(jpeg).fail("too many scans");
+      }
+    };
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&jpeg_); }
 
@@ -116,15 +116,15 @@ class JpegDecoder : LibraryDecoder {
     file_.check_size(jpeg_.image_height, jpeg_.image_width,
                      blocks() / (jpeg_.progressive_mode ? 8 : 4));
     const bool cmyk = jpeg_.num_components == 4;
-    const int64_t channels = cmyk ? 3 : jpeg_.num_components;
+    const int64_t channels = jpeg_.num_components == 1 ? 1 : 3;
     Image image = Image::of_bytes(jpeg_.image_height, jpeg_.image_width, channels);
     std::vector<uint8_t> cmyk_row(cmyk ? 4 * static_cast<size_t>(image.width) : 0);
     run([&] {
       jpeg_.out_color_space = cmyk ? JCS_CMYK : channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
       jpeg_start_decompress(&jpeg_);
       check_quantization();
-      for (int64_t y = 0; y < image.height; ++y) {
-        uint8_t* out = image.bytes.data() + y * image.width * channels;
+      uint8_t* out = image.bytes.data();
+      for (int64_t y = 0; y < image.height; ++y, out += image.width * channels) {
         JSAMPROW row = cmyk ? cmyk_row.data() : out;
         jpeg_read_scanlines(&jpeg_, &row, 1);
         if (cmyk) write_rgb(cmyk_row, out);
@@ -183,11 +183,6 @@ class JpegDecoder : LibraryDecoder {
     }
   }
 
-  void check_scans() {
-    const int64_t scans = jpeg_.input_scan_number;
-    if (scans > kMaxScans || scans * blocks() > kMaxBlockVisits) fail("too many scans");
-  }
-
   /// libjpeg decodes to gray what it has no scan of, and multiplies by zeros without a warning.
   void check_quantization() {
     for (int i = 0; i < jpeg_.num_components; ++i) {
@@ -227,20 +222,23 @@ class PngDecoder : LibraryDecoder {
     run([&] { read_header(); });
     const int64_t height = png_get_image_height(png_, info_);
     const int64_t width = png_get_image_width(png_, info_);
-    constexpr int64_t kBestRatio = 1032;  // of DEFLATE
-    file_.check_size(height, width,
-                     height * static_cast<int64_t>(png_get_rowbytes(png_, info_)) / kBestRatio);
+    const int64_t stored_bytes = height * static_cast<int64_t>(png_get_rowbytes(png_, info_));
+    file_.check_size(height, width, stored_bytes / 1032);  // DEFLATE's best ratio
     const int color = png_get_color_type(png_, info_);
     const bool palette = color == PNG_COLOR_TYPE_PALETTE;
     Image image = Image::of_bytes(height, width, (color & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1);
-    // Palette indices go to the last third, from where they are expanded in place.
+    // Palette indices are decoded to the last third of the image and expanded in place.
     const int64_t row_bytes = palette ? width : width * image.channels;
-    const int64_t begin = image.elements() - height * row_bytes;
+    uint8_t* end = image.bytes.data() + image.bytes.size();
     std::vector<uint8_t*> rows;
-    uint8_t* first = image.bytes.data() + begin;
-    for (int64_t y = 0; y < height; ++y) rows.push_back(first + y * row_bytes);
+    for (int64_t y = height; y > 0; --y) rows.push_back(end - y * row_bytes);
     run([&] {
-      set_transforms(palette);
+      // One byte per sample or palette index, and no alpha.
+      png_set_strip_16(png_);
+      png_set_strip_alpha(png_);
+      palette ? png_set_packing(png_) : png_set_expand_gray_1_2_4_to_8(png_);
+      png_set_interlace_handling(png_);
+      png_read_update_info(png_, info_);
       if (static_cast<int64_t>(png_get_rowbytes(png_, info_)) != row_bytes) fail("wrong row size");
       png_read_image(png_, rows.data());
       png_read_end(png_, info_);
@@ -259,7 +257,7 @@ class PngDecoder : LibraryDecoder {
     if (info_ == nullptr) fail("no memory for libpng");
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_benign_errors(png_, 0);
-    png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);
+    png_set_user_limits(png_, kMaxSide, kMaxSide);
     // Ancillary chunks (color profile, time, text) do not change the pixels here.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_read_fn(png_, this, [](png_structp png, png_bytep out, size_t count) {
@@ -274,27 +272,17 @@ class PngDecoder : LibraryDecoder {
     position_ += count;
   }
 
-  /// One byte per sample or palette index, and no alpha.
-  void set_transforms(bool palette) {
-    png_set_strip_16(png_);
-    png_set_strip_alpha(png_);
-    palette ? png_set_packing(png_) : png_set_expand_gray_1_2_4_to_8(png_);
-    png_set_interlace_handling(png_);
-    png_read_update_info(png_, info_);
-  }
-
   void expand_palette(Image& image) const {
     png_colorp colors = nullptr;
     int count = 0;
     png_get_PLTE(png_, info_, &colors, &count);
-    const int64_t pixels = image.height * image.width;
-    uint8_t* out = image.bytes.data();
-    for (int64_t i = 0; i < pixels; ++i, out += 3) {
-      const int index = image.bytes[static_cast<size_t>(2 * pixels + i)];
-      if (index >= count) file_.refuse(fmt::format("damaged PNG (color {} of {})", index, count));
-      out[0] = colors[index].red;
-      out[1] = colors[index].green;
-      out[2] = colors[index].blue;
+    const size_t pixels = image.bytes.size() / 3;
+    for (size_t i = 0; i < pixels; ++i) {
+      const int index = image.bytes[2 * pixels + i];
+      if (index >= count) file_.refuse("damaged PNG (color {} of {})", index, count);
+      image.bytes[3 * i] = colors[index].red;
+      image.bytes[3 * i + 1] = colors[index].green;
+      image.bytes[3 * i + 2] = colors[index].blue;
     }
   }
 
@@ -303,85 +291,82 @@ class PngDecoder : LibraryDecoder {
   png_infop info_ = nullptr;
 };
 
-// ---- BMP: stb_image, which trusts its input, so that the file is checked before ----
+// ---- BMP: file header (14 bytes), image header, masks or palette, rows padded to 4 bytes ----
 
-template <typename Integer>
-Integer read_at(const EncodedImage& file, int64_t position) {
-  Integer value = 0;
-  std::memcpy(&value, file.data + position, sizeof(value));  // little-endian, as this machine is
+/// A little-endian number of `bytes` bytes.
+uint32_t read_number(const uint8_t* data, int64_t bytes) {
+  uint32_t value = 0;
+  for (int64_t i = 0; i < bytes; ++i) value |= uint32_t{data[i]} << (8 * i);
   return value;
 }
 
-/// Each channel's mask must be one run of at most 8 bits: stb_image shifts others by wrong amounts.
-void check_masks(const EncodedImage& file) {
-  for (const int64_t position : {54, 58, 62}) {
-    const uint32_t mask = read_at<uint32_t>(file, position);
-    const uint32_t run = mask == 0 ? 0 : mask >> std::countr_zero(mask);
-    if (run == 0 || run > 255 || (run & (run + 1)) != 0) {
-      file.refuse(fmt::format("BMP channel mask {:#x}", mask));
+/// Of red, green and blue. Each must be one run of at most 8 bits.
+std::array<uint32_t, 3> read_masks(const EncodedImage& file) {
+  std::array<uint32_t, 3> masks{};
+  for (size_t c = 0; c < 3; ++c) {
+    masks[c] = read_number(file.data + 54 + 4 * c, 4);
+    const uint32_t run = masks[c] == 0 ? 0 : masks[c] >> std::countr_zero(masks[c]);
+    if (run == 0 || run > 255 || !std::has_single_bit(run + 1)) {
+      file.refuse("BMP channel mask {:#x}", masks[c]);
     }
   }
+  return masks;
 }
 
-/// Rows are `stride` bytes apart. stb_image would read colors that the palette does not have.
-void check_indices(const EncodedImage& file, const uint8_t* pixels, int64_t stride, int64_t height,
-                   int64_t width, int64_t bits, int64_t colors) {
-  for (int64_t i = 0; i < height * width; ++i) {
-    const int64_t bit = i % width * bits;
-    const int64_t shift = 8 - bits - bit % 8;
-    const int64_t index = (pixels[i / width * stride + bit / 8] >> shift) & ((1 << bits) - 1);
-    if (index >= colors) {
-      file.refuse(fmt::format("BMP pixel {} is color {} of {}", i, index, colors));
-    }
-  }
-}
-
-/// File header (14 bytes), image header (40 or more), masks or palette, rows padded to 4 bytes.
-void check_bmp(const EncodedImage& file) {
-  constexpr int64_t kMinSize = 14 + 40;
-  if (file.size < kMinSize) file.refuse("the file ends inside the BMP header");
-  const int64_t offset = read_at<uint32_t>(file, 10);
-  const int64_t header_size = read_at<uint32_t>(file, 14);
-  const int64_t width = read_at<int32_t>(file, 18);
-  const int64_t height = std::abs(int64_t{read_at<int32_t>(file, 22)});
-  const int64_t bits = read_at<uint16_t>(file, 28);
-  const uint32_t compression = read_at<uint32_t>(file, 30);
-  // OS/2's 12 bytes are left out, because stb_image miscounts their palette.
-  if (header_size != 40 && header_size != 108 && header_size != 124) {
-    file.refuse(fmt::format("BMP header of {} bytes (40, 108 and 124 are read)", header_size));
-  }
-  file.check_size(height, width, 0);
-  const bool palette = bits == 1 || bits == 4 || bits == 8;
-  const bool fields = compression == 3 && (bits == 16 || bits == 32);
-  if ((!palette && bits != 16 && bits != 24 && bits != 32) || read_at<uint16_t>(file, 26) != 1) {
-    file.refuse(fmt::format("BMP of {} bits per pixel, or of several planes", bits));
-  }
-  if (compression != 0 && !fields) file.refuse(fmt::format("compressed BMP ({})", compression));
-  // The masks follow the smallest header and are part of the larger ones.
-  const int64_t first = std::max<int64_t>(14 + header_size, fields ? 54 + 12 : 0);
-  if (offset < first || (!palette && offset != first)) {
-    file.refuse(fmt::format("BMP pixels at byte {}, not {}", offset, first));
-  }
-  const int64_t stride = (width * bits + 31) / 32 * 4;
-  file.check_size(height, width, offset + stride * height);
-  if (fields) check_masks(file);
-  if (!palette) return;
-  const int64_t colors = (offset - first) / 4;
-  if (colors < 1 || colors > 256) file.refuse(fmt::format("BMP palette of {} entries", colors));
-  check_indices(file, file.data + offset, stride, height, width, bits, colors);
+/// The bits of a pixel under `mask`, repeated until they fill a byte.
+uint8_t channel_of(uint32_t pixel, uint32_t mask) {
+  const int bits = std::popcount(mask);
+  uint32_t value = (pixel & mask) >> std::countr_zero(mask) << (8 - bits);
+  for (int filled = bits; filled < 8; filled *= 2) value |= value >> filled;
+  return static_cast<uint8_t>(value);
 }
 
 Image decode_bmp(const EncodedImage& file) {
-  check_bmp(file);
-  constexpr int kChannels = 3;
-  int width = 0, height = 0, stored = 0;
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
-      stbi_load_from_memory(file.data, static_cast<int>(file.size), &width, &height, &stored,
-                            kChannels),
-      &stbi_image_free);
-  if (pixels == nullptr) file.refuse(fmt::format("undecodable BMP ({})", stbi_failure_reason()));
-  Image image = Image::of_bytes(height, width, kChannels);
-  std::copy_n(pixels.get(), image.bytes.size(), image.bytes.begin());
+  if (file.size < 14 + 40) file.refuse("the file ends inside the BMP header");
+  const int64_t offset = read_number(file.data + 10, 4);
+  const int64_t header_size = read_number(file.data + 14, 4);
+  const int64_t width = static_cast<int32_t>(read_number(file.data + 18, 4));
+  const int64_t stored_height = static_cast<int32_t>(read_number(file.data + 22, 4));
+  const int64_t height = std::abs(stored_height);  // negative if the top row comes first
+  const uint32_t planes = read_number(file.data + 26, 2);
+  const int64_t bits = read_number(file.data + 28, 2);
+  const uint32_t compression = read_number(file.data + 30, 4);
+  if (header_size != 40 && header_size != 108 && header_size != 124) {
+    file.refuse("BMP header of {} bytes (40, 108 and 124 are read)", header_size);
+  }
+  const bool palette = bits == 1 || bits == 4 || bits == 8;
+  if ((!palette && bits != 16 && bits != 24 && bits != 32) || planes != 1) {
+    file.refuse("BMP of {} bits per pixel, or of several planes", bits);
+  }
+  const bool has_masks = compression == 3 && (bits == 16 || bits == 32);
+  if (compression != 0 && !has_masks) file.refuse("compressed BMP ({})", compression);
+  // The masks follow the smallest header and are part of the larger ones.
+  const int64_t first = std::max<int64_t>(14 + header_size, has_masks ? 54 + 12 : 0);
+  const int64_t colors = palette ? (offset - first) / 4 : 0;
+  if (offset < first || (palette ? colors < 1 || colors > 256 : offset != first)) {
+    file.refuse("BMP pixels at byte {}, after a header of {} bytes", offset, first);
+  }
+  file.check_size(height, width, 0);  // before the size in bytes, which could overflow
+  const int64_t stride = (width * bits + 31) / 32 * 4;
+  file.check_size(height, width, offset + stride * height);
+  std::array<uint32_t, 3> masks{0xFF0000, 0xFF00, 0xFF};
+  if (bits == 16) masks = {0x7C00, 0x3E0, 0x1F};
+  if (has_masks) masks = read_masks(file);
+  Image image = Image::of_bytes(height, width, 3);
+  uint8_t* out = image.bytes.data();
+  for (int64_t y = 0; y < height; ++y) {
+    const uint8_t* row = file.data + offset + (stored_height < 0 ? y : height - 1 - y) * stride;
+    for (int64_t x = 0; x < width; ++x) {
+      const uint8_t* pixel = row + x * bits / 8;
+      if (palette) {
+        const int64_t index = *pixel >> (8 - bits - x * bits % 8) & ((1 << bits) - 1);
+        if (index >= colors) file.refuse("BMP pixel of color {} of {}", index, colors);
+        pixel = file.data + first + 4 * index;
+      }
+      const uint32_t value = read_number(pixel, palette ? 3 : bits / 8);
+      for (const uint32_t mask : masks) *out++ = channel_of(value, mask);
+    }
+  }
   return image;
 }
 
@@ -398,7 +383,7 @@ Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& p
 }
 
 Image decode_image(const std::string& path) {
-  const std::vector<char> bytes = read_file(path, kMaxImageFileBytes);
+  const std::vector<char> bytes = read_file(path, kMaxFileBytes);
   return decode_image_bytes(reinterpret_cast<const uint8_t*>(bytes.data()),
                             static_cast<int64_t>(bytes.size()), path);
 }

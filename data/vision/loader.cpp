@@ -31,14 +31,14 @@ Mix draw_mix(const LoaderOptions& options, int64_t height, int64_t width, int64_
   if (!mix.box) return mix;
   // A box of 1 - lambda of the area around a uniform center. Clipping it increases lambda.
   const double side = std::sqrt(1 - mix.lambda);
-  const int64_t half_height = static_cast<int64_t>(static_cast<double>(height) * side) / 2;
-  const int64_t half_width = static_cast<int64_t>(static_cast<double>(width) * side) / 2;
-  const int64_t y = random.below(height);
-  const int64_t x = random.below(width);
-  mix.top = std::max<int64_t>(0, y - half_height);
-  mix.bottom = std::min(height, y + half_height);
-  mix.left = std::max<int64_t>(0, x - half_width);
-  mix.right = std::min(width, x + half_width);
+  const auto draw_range = [&](int64_t size, int64_t& begin, int64_t& end) {
+    const int64_t half = static_cast<int64_t>(static_cast<double>(size) * side) / 2;
+    const int64_t center = random.below(size);
+    begin = std::max<int64_t>(0, center - half);
+    end = std::min(size, center + half);
+  };
+  draw_range(height, mix.top, mix.bottom);
+  draw_range(width, mix.left, mix.right);
   const int64_t area = (mix.bottom - mix.top) * (mix.right - mix.left);
   mix.lambda = 1 - static_cast<double>(area) / static_cast<double>(height * width);
   return mix;
@@ -47,23 +47,22 @@ Mix draw_mix(const LoaderOptions& options, int64_t height, int64_t width, int64_
 /// Both images of each pair at once, in place.
 void mix_images(const Mix& mix, const Tensor& images) {
   const int64_t batch = images.shape()[0];
-  const int64_t height = images.shape()[2];
   const int64_t width = images.shape()[3];
-  const int64_t size = images.elements() / batch;
+  const int64_t rows = images.shape()[1] * images.shape()[2];
   const float own = static_cast<float>(mix.lambda);
   const float other = static_cast<float>(1 - mix.lambda);
   for (int64_t i = 0; i < batch / 2; ++i) {
-    float* a = images.data<float>() + i * size;
-    float* b = images.data<float>() + (batch - 1 - i) * size;
-    for (int64_t k = 0; !mix.box && k < size; ++k) {
-      const float value = a[k];
-      a[k] = own * value + other * b[k];
-      b[k] = own * b[k] + other * value;
-    }
-    for (int64_t plane = 0; mix.box && plane < size; plane += height * width) {
-      for (int64_t y = mix.top; y < mix.bottom; ++y) {
-        const int64_t row = plane + y * width;
-        std::swap_ranges(a + row + mix.left, a + row + mix.right, b + row + mix.left);
+    float* a = images.data<float>() + i * rows * width;
+    float* b = images.data<float>() + (batch - 1 - i) * rows * width;
+    for (int64_t row = 0; row < rows; ++row, a += width, b += width) {
+      const int64_t y = row % images.shape()[2];
+      if (mix.box && y >= mix.top && y < mix.bottom) {
+        std::swap_ranges(a + mix.left, a + mix.right, b + mix.left);
+      }
+      for (int64_t x = 0; !mix.box && x < width; ++x) {
+        const float value = a[x];
+        a[x] = own * value + other * b[x];
+        b[x] = own * b[x] + other * value;
       }
     }
   }

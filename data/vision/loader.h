@@ -1,6 +1,6 @@
 #pragma once
-// Shuffled, augmented and mixed batches, prefetched by another thread. A batch is a
-// function of (seed, epoch, batch index) alone, so those two integers are the loader's whole state.
+// Shuffled, augmented and mixed batches, prefetched by another thread. A batch is a function of
+// (seed, epoch, index) alone: the last two are the loader's whole state.
 
 #include <atomic>
 #include <cstdint>
@@ -46,9 +46,9 @@ class Loader {
   int64_t batches_per_epoch() const { return batches_; }
   /// The next batch will be `index` of `epoch`.
   void seek(int64_t epoch, int64_t index);
-  /// Waits for the next batch. The last one of an epoch is followed by the first of the next epoch.
-  /// Rethrows what was thrown while the batch was made (an undecodable image, for example), and so
-  /// do the following calls until a seek.
+  /// Waits for the next batch, at the end of an epoch the next one's first. Rethrows what was
+  /// thrown while the batch was made (an undecodable image, for example), at each call until a
+  /// seek.
   Batch next();
   /// Seconds that next() has waited in total.
   double wait_seconds() const { return waited_; }

@@ -15,25 +15,26 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options);  
 DataSplits open_arrays(const std::string& folder);                              // arrays.cpp
 DataSplits open_shapes();                                                       // shapes.cpp
 
-/// Images of one size in memory, one after the other.
-struct MemoryImages {
-  int64_t height = 0;
-  int64_t width = 0;
-  int64_t channels = 0;
-  std::vector<uint8_t> bytes;   // (n, height, width, channels), or empty
-  std::vector<float> values;    // (n, channels, height, width), or empty
-  std::vector<int64_t> labels;  // n
-  std::vector<std::string> names;
-
-  int64_t image_size() const { return height * width * channels; }
+/// Images in memory, all of one size, and their labels.
+struct LabeledImages {
+  std::vector<Image> images;
+  std::vector<int64_t> labels;
 };
 
 /// Throws InputError naming `source` if the two sets' images differ in size or type.
-DataSplits make_splits(const std::string& name, const std::string& source, MemoryImages train,
-                       MemoryImages val);
+DataSplits make_splits(const std::string& name, const std::string& source,
+                       const std::vector<std::string>& class_names, LabeledImages train,
+                       LabeledImages val);
 
 /// Throws InputError naming file and position unless each label is in [0, classes).
 void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path);
+
+/// Throws InputError naming both files unless there are images, and as many labels.
+void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
+                  int64_t labels);
+
+/// "0", "1", ...: for sources without names.
+std::vector<std::string> numbered_classes(int64_t classes);
 
 /// The last component of a folder's path: "signs" of "/data/signs/".
 std::string folder_name(const std::string& folder);

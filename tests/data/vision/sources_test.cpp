@@ -163,9 +163,9 @@ TEST_CASE("every malformed idx file is refused with its reason") {
   broken("train-images-idx3-ubyte", idx_images(2, 2), "do not belong together");
   broken("train-labels-idx1-ubyte", idx_labels(3, {0, 10, 0}), "label 10 of image 1");
   Bytes packed = gzip(idx_images(2, 2));
-  broken("t10k-images-idx3-ubyte.gz", gzip(idx_images(2, 3)), "bytes follow");
-  broken("t10k-images-idx3-ubyte.gz", gzip(idx_images(2, 1)), "truncated");
-  broken("t10k-images-idx3-ubyte.gz", gzip(idx_images(0x10000000, 1)), "more than fit");
+  broken("t10k-images-idx3-ubyte.gz", gzip(idx_images(2, 3)), "its header announces 24");
+  broken("t10k-images-idx3-ubyte.gz", gzip(idx_images(2, 1)), "its header announces 24");
+  broken("t10k-images-idx3-ubyte.gz", gzip(idx_images(0x10000000, 1)), "its header announces");
   packed.push_back(0);
   broken("t10k-images-idx3-ubyte.gz", packed, "bytes follow");
   packed.pop_back();
