@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
-
 namespace {
 
 using Fields = std::vector<std::string_view>;
@@ -97,17 +95,15 @@ constexpr std::string_view kNoGoldLabel = "-";
 
 SentenceSet read_sentences(Task task, const std::string& path, const std::string& name,
                            bool labelled) {
-  const bool pairs = task == Task::kMnli;
-  std::vector<std::string> columns = {"sentence"};
-  if (pairs) columns = {"sentence1", "sentence2"};
-  const size_t sentences = columns.size();
-  if (labelled) columns.emplace_back(pairs ? "gold_label" : "label");
-  const std::vector<std::string>& labels = task_labels(task);
+  const TaskFacts& facts = task_facts(task);
+  const size_t sentences = facts.columns.size();
+  std::vector<std::string> columns = facts.columns;
+  if (labelled) columns.push_back(facts.label_column);
   SentenceSet set;
   set.name = name;
   set.path = path;
   read_tsv(path, columns, [&](const Fields& fields, int64_t line) {
-    if (labelled && pairs && fields.back() == kNoGoldLabel) {
+    if (labelled && task == Task::kMnli && fields.back() == kNoGoldLabel) {
       ++set.skipped;
       return;
     }
@@ -118,14 +114,14 @@ SentenceSet read_sentences(Task task, const std::string& path, const std::string
     }
     SentenceExample example;
     example.first = fields[0];
-    if (pairs) example.second = fields[1];
+    if (sentences == 2) example.second = fields[1];
     if (labelled) {
-      const auto label = std::find(labels.begin(), labels.end(), fields.back());
-      if (label == labels.end()) {
+      const auto label = std::find(facts.labels.begin(), facts.labels.end(), fields.back());
+      if (label == facts.labels.end()) {
         fail_input("{}: line {}: label '{}' is none of {}; is this a file of {}?", path, line,
-                   printable(fields.back()), fmt::join(labels, ", "), task_name(task));
+                   printable(fields.back()), fmt::join(facts.labels, ", "), facts.name);
       }
-      example.label = label - labels.begin();
+      example.label = label - facts.labels.begin();
     }
     set.examples.push_back(std::move(example));
   });
@@ -137,30 +133,78 @@ SentenceSet read_sentences(Task task, const std::string& path, const std::string
 
 SentenceSplits open_sentences(Task task, const std::string& folder, bool with_train) {
   const std::filesystem::path root = folder;
+  const std::vector<TaskFile>& files = task_facts(task).files;
   if (!std::filesystem::is_directory(root)) {
     fail_input("--data {}: no such folder; use the folder with {}'s tsv files", folder,
                task_name(task));
   }
-  const bool mnli = task == Task::kMnli;
-  const auto read = [&](const char* file, const char* name) {
-    return read_sentences(task, (root / file).string(), name, true);
+  const auto read = [&](const TaskFile& file) {
+    return read_sentences(task, (root / file.file).string(), file.set, true);
   };
   SentenceSplits splits;
-  if (with_train) splits.train = read("train.tsv", "train");
-  splits.dev.push_back(mnli ? read("dev_matched.tsv", "matched") : read("dev.tsv", "dev"));
-  if (mnli && std::filesystem::exists(root / "dev_mismatched.tsv")) {
-    splits.dev.push_back(read("dev_mismatched.tsv", "mismatched"));
-  } else if (mnli) {
-    splits.notes.push_back(folder + ": no dev_mismatched.tsv, so only the matched set is scored");
+  if (with_train) splits.train = read(files[0]);
+  splits.dev.push_back(read(files[1]));
+  for (size_t i = 2; i < files.size(); ++i) {
+    if (std::filesystem::exists(root / files[i].file)) {
+      splits.dev.push_back(read(files[i]));
+    } else {
+      splits.notes.push_back(fmt::format("{}: no {}, so only the {} set is scored", folder,
+                                         files[i].file, files[1].set));
+    }
   }
-  std::vector<const SentenceSet*> sets = {&splits.train};
-  for (const SentenceSet& set : splits.dev) sets.push_back(&set);
-  for (const SentenceSet* set : sets) {
-    if (set->skipped == 0) continue;
+  const auto note_skipped = [&](const SentenceSet& set) {
+    if (set.skipped == 0) return;
     splits.notes.push_back(
-        fmt::format("{}: {} pairs without a gold label ('-') skipped", set->path, set->skipped));
-  }
+        fmt::format("{}: {} pairs without a gold label ('-') skipped", set.path, set.skipped));
+  };
+  note_skipped(splits.train);
+  for (const SentenceSet& set : splits.dev) note_skipped(set);
   return splits;
+}
+
+std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
+                                      std::string_view second, int64_t tokens) {
+  check_task_tokens(tokenizer);
+  const bool pair = !second.empty();
+  const int64_t marks = pair ? 3 : 2;
+  if (tokens <= marks) {
+    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
+               marks + 1);
+  }
+  std::vector<int64_t> a = tokenizer.encode_ids(first);
+  std::vector<int64_t> b;
+  if (pair) b = tokenizer.encode_ids(second);
+  while (static_cast<int64_t>(a.size() + b.size()) > tokens - marks) {
+    (a.size() > b.size() ? a : b).pop_back();
+  }
+  const SpecialIds special = tokenizer.special();
+  std::vector<int64_t> ids = {special.cls};
+  ids.insert(ids.end(), a.begin(), a.end());
+  ids.push_back(special.sep);
+  ids.insert(ids.end(), b.begin(), b.end());
+  if (pair) ids.push_back(special.sep);
+  ids.resize(static_cast<size_t>(tokens), special.pad);
+  return ids;
+}
+
+SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
+                           const std::function<void()>& check_stop)
+    : tokens_(tokens), pad_(tokenizer.special().pad) {
+  for (const SentenceExample& example : set.examples) {
+    if (check_stop) check_stop();
+    std::vector<int64_t> ids = encode_sentences(tokenizer, example.first, example.second, tokens);
+    while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
+    rows_.push_back({{ids.begin(), ids.end()}, example.label});
+  }
+}
+
+void SentenceRows::write_ids(int64_t row, int64_t* ids) const {
+  const std::vector<int32_t>& stored = rows_[static_cast<size_t>(row)].ids;
+  std::fill(std::copy(stored.begin(), stored.end(), ids), ids + tokens_, pad_);
+}
+
+void SentenceRows::write_target(int64_t row, int64_t* target) const {
+  *target = rows_[static_cast<size_t>(row)].label;
 }
 
 }  // namespace gmlp

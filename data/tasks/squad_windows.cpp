@@ -13,7 +13,7 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
                            const WindowOptions& options, const std::function<void()>& check_stop)
     : set_(set), options_(options), special_(tokenizer.special()) {
   check_task_tokens(tokenizer);
-  const int64_t free = options.tokens - 3;  // without <cls> and twice <sep>
+  const int64_t free = options.tokens - 3;  // without <cls> and two <sep>
   if (free < 2) {
     fail_input("sequences of {} tokens are too short for question and context; use a longer model",
                options.tokens);
@@ -63,19 +63,15 @@ void SquadWindows::write_target(int64_t row, int64_t* target) const {
   if (question.answers.empty()) return;
   // Training files have one answer per question. Of several, as in dev files, the first is as good.
   const SquadAnswer& answer = question.answers.front();
-  int64_t first = -1;
-  int64_t last = -1;
-  int64_t index = 0;
-  for (const Piece& piece : pieces_of(window)) {
-    const bool inside =
-        piece.begin != piece.end && piece.end > answer.begin && piece.begin < answer.end;
-    if (inside && first < 0) first = index;
-    if (inside) last = index;
-    ++index;
-  }
-  if (first < window.begin || last >= window.end) return;  // first is -1 if no token covers it
+  const std::vector<Piece>& pieces = pieces_of(window);
+  const auto overlaps = [&](const Piece& piece) {
+    return piece.begin != piece.end && piece.end > answer.begin && piece.begin < answer.end;
+  };
+  const int64_t first = std::find_if(pieces.begin(), pieces.end(), overlaps) - pieces.begin();
+  const int64_t end = pieces.rend() - std::find_if(pieces.rbegin(), pieces.rend(), overlaps);
+  if (first < window.begin || first >= end || end > window.end) return;
   target[0] = window.offset + first - window.begin;
-  target[1] = window.offset + last - window.begin;
+  target[1] = window.offset + end - 1 - window.begin;
 }
 
 std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
@@ -115,7 +111,7 @@ std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, i
 void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
   require(static_cast<int64_t>(logits.size()) == 2 * windows_.tokens(), "two logits per token");
   if (std::any_of(logits.begin(), logits.end(), [](double value) { return std::isnan(value); })) {
-    fail_input("the model gives NaN for question '{}'; its weights are damaged",
+    fail_input("the model returns NaN for question '{}'; its weights are damaged",
                windows_.set().questions[static_cast<size_t>(windows_.question(row))].id);
   }
   // The least over the windows: one window that surely has an answer is evidence against "".

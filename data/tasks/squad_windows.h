@@ -8,11 +8,12 @@
 // and 0, <cls>, if the window does not contain the whole answer.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "data/tasks/squad.h"
-#include "data/tasks/task_batch.h"
+#include "data/tasks/task.h"
 
 namespace gmlp {
 

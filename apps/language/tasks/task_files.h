@@ -10,7 +10,6 @@
 #include "data/tasks/squad.h"
 #include "data/tasks/squad_windows.h"
 #include "data/tasks/task.h"
-#include "data/tasks/task_batch.h"
 #include "data/text/tokenizer.h"
 
 namespace gmlp {

@@ -10,7 +10,7 @@
 #include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_options.h"
 #include "apps/train/training_run.h"
-#include "data/tasks/squad_metrics.h"
+#include "data/tasks/squad.h"
 
 namespace gmlp {
 
