@@ -13,31 +13,71 @@ namespace gmlp {
 
 enum class Task : uint8_t { kSst2, kMnli, kSquad1, kSquad2 };
 
+/// All that differs between the tasks.
 struct TaskFacts {
+  struct File {
+    const char* set;
+    const char* name;
+  };
   const char* name;
-  std::vector<std::string> labels;  // as GLUE's files spell them, in the order of GLUE's ids
+  std::vector<File> files;           // the official ones: the training set, then the dev sets
+  std::vector<std::string> columns;  // of a tsv file: one or two sentences, then the label
+  std::vector<std::string> labels;   // as GLUE's files spell them, in the order of GLUE's ids
+  const char* metric;
+  const char* metric_column;  // in metrics.csv
 };
 inline const std::array<TaskFacts, 4> kTaskFacts = {{
-    {"sst2", {"0", "1"}},  // negative, positive
-    {"mnli", {"entailment", "neutral", "contradiction"}},
-    {"squad1", {}},
-    {"squad2", {}},
+    {.name = "sst2",
+     .files = {{"train", "train.tsv"}, {"dev", "dev.tsv"}},
+     .columns = {"sentence", "label"},
+     .labels = {"0", "1"},  // negative, positive
+     .metric = "accuracy",
+     .metric_column = "val_accuracy"},
+    {.name = "mnli",
+     .files = {{"train", "train.tsv"},
+               {"matched", "dev_matched.tsv"},
+               {"mismatched", "dev_mismatched.tsv"}},
+     .columns = {"sentence1", "sentence2", "gold_label"},
+     .labels = {"entailment", "neutral", "contradiction"},
+     .metric = "accuracy",
+     .metric_column = "val_accuracy"},
+    {.name = "squad1",
+     .files = {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}},
+     .columns = {},
+     .labels = {},
+     .metric = "F1",
+     .metric_column = "val_f1"},
+    {.name = "squad2",
+     .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}},
+     .columns = {},
+     .labels = {},
+     .metric = "F1",
+     .metric_column = "val_f1"},
 }};
 
+inline const TaskFacts& task_facts(Task task) {
+  return kTaskFacts[static_cast<size_t>(task)];
+}
 inline const char* task_name(Task task) {
-  return kTaskFacts[static_cast<size_t>(task)].name;
+  return task_facts(task).name;
 }
 /// The labels in the order of a model's classes; none for SQuAD.
 inline const std::vector<std::string>& task_labels(Task task) {
-  return kTaskFacts[static_cast<size_t>(task)].labels;
+  return task_facts(task).labels;
+}
+inline const char* metric_name(Task task) {
+  return task_facts(task).metric;
+}
+inline const char* metric_column(Task task) {
+  return task_facts(task).metric_column;
 }
 /// SQuAD's answer is a span of the text. The other tasks' is a label.
 inline bool is_span_task(Task task) {
-  return task == Task::kSquad1 || task == Task::kSquad2;
+  return task_labels(task).empty();
 }
 inline Task task_from_name(const std::string& name) {
-  for (const Task task : {Task::kSst2, Task::kMnli, Task::kSquad1, Task::kSquad2}) {
-    if (name == task_name(task)) return task;
+  for (size_t i = 0; i < kTaskFacts.size(); ++i) {
+    if (name == kTaskFacts[i].name) return static_cast<Task>(i);
   }
   fail_input("--task {}: no such task; choose sst2, mnli, squad1 or squad2", name);
 }
