@@ -1,7 +1,6 @@
 #include "data/tasks/sentences.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "core/error.h"
 #include "core/io/file.h"
@@ -93,17 +92,16 @@ constexpr std::string_view kNoGoldLabel = "-";
 
 }  // namespace
 
-SentenceSet read_sentences(Task task, const std::string& path, const std::string& name,
-                           bool labelled) {
-  const TaskFacts& facts = task_facts(task);
-  const size_t sentences = facts.columns.size();
-  std::vector<std::string> columns = facts.columns;
-  if (labelled) columns.push_back(facts.label_column);
+SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
+  std::vector<std::string> columns = task_facts(task).columns;
+  const size_t sentences = columns.size() - 1;
+  const bool pairs = sentences == 2;
+  if (!labeled) columns.pop_back();
+  const std::vector<std::string>& labels = task_labels(task);
   SentenceSet set;
-  set.name = name;
   set.path = path;
   read_tsv(path, columns, [&](const Fields& fields, int64_t line) {
-    if (labelled && task == Task::kMnli && fields.back() == kNoGoldLabel) {
+    if (labeled && pairs && fields.back() == kNoGoldLabel) {
       ++set.skipped;
       return;
     }
@@ -114,52 +112,21 @@ SentenceSet read_sentences(Task task, const std::string& path, const std::string
     }
     SentenceExample example;
     example.first = fields[0];
-    if (sentences == 2) example.second = fields[1];
-    if (labelled) {
-      const auto label = std::find(facts.labels.begin(), facts.labels.end(), fields.back());
-      if (label == facts.labels.end()) {
+    if (pairs) example.second = fields[1];
+    if (labeled) {
+      const auto label = std::find(labels.begin(), labels.end(), fields.back());
+      if (label == labels.end()) {
         fail_input("{}: line {}: label '{}' is none of {}; is this a file of {}?", path, line,
-                   printable(fields.back()), fmt::join(facts.labels, ", "), facts.name);
+                   printable(fields.back()), fmt::join(labels, ", "), task_name(task));
       }
-      example.label = label - facts.labels.begin();
+      example.label = label - labels.begin();
     }
     set.examples.push_back(std::move(example));
   });
   if (set.examples.empty()) {
-    fail_input("{}: no {}examples; is the download complete?", path, labelled ? "labelled " : "");
+    fail_input("{}: no {}examples; is the download complete?", path, labeled ? "labeled " : "");
   }
   return set;
-}
-
-SentenceSplits open_sentences(Task task, const std::string& folder, bool with_train) {
-  const std::filesystem::path root = folder;
-  const std::vector<TaskFile>& files = task_facts(task).files;
-  if (!std::filesystem::is_directory(root)) {
-    fail_input("--data {}: no such folder; use the folder with {}'s tsv files", folder,
-               task_name(task));
-  }
-  const auto read = [&](const TaskFile& file) {
-    return read_sentences(task, (root / file.file).string(), file.set, true);
-  };
-  SentenceSplits splits;
-  if (with_train) splits.train = read(files[0]);
-  splits.dev.push_back(read(files[1]));
-  for (size_t i = 2; i < files.size(); ++i) {
-    if (std::filesystem::exists(root / files[i].file)) {
-      splits.dev.push_back(read(files[i]));
-    } else {
-      splits.notes.push_back(fmt::format("{}: no {}, so only the {} set is scored", folder,
-                                         files[i].file, files[1].set));
-    }
-  }
-  const auto note_skipped = [&](const SentenceSet& set) {
-    if (set.skipped == 0) return;
-    splits.notes.push_back(
-        fmt::format("{}: {} pairs without a gold label ('-') skipped", set.path, set.skipped));
-  };
-  note_skipped(splits.train);
-  for (const SentenceSet& set : splits.dev) note_skipped(set);
-  return splits;
 }
 
 std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,

@@ -23,25 +23,14 @@ struct SentenceExample {
 };
 
 struct SentenceSet {
-  std::string name;  // "train", "dev", "matched", "mismatched"
   std::string path;
   std::vector<SentenceExample> examples;
   int64_t skipped = 0;  // MNLI pairs on which the annotators did not agree: gold label "-"
 };
 
-/// Reads one file. With `labelled` every line must have a label. Without it labels are ignored, so
+/// Reads one file. With `labeled` every line must have a label. Without it labels are ignored, so
 /// that test files are accepted. Throws InputError naming file, line, reason and remedy.
-SentenceSet read_sentences(Task task, const std::string& path, const std::string& name,
-                           bool labelled);
-
-struct SentenceSplits {
-  SentenceSet train;               // empty unless requested
-  std::vector<SentenceSet> dev;    // matched and, if it exists, mismatched for MNLI
-  std::vector<std::string> notes;  // what was skipped, to print
-};
-
-/// Reads the task's files in a folder.
-SentenceSplits open_sentences(Task task, const std::string& folder, bool with_train);
+SentenceSet read_sentences(Task task, const std::string& path, bool labeled);
 
 /// Returns N ids. If A and B do not fit, the longer one loses its last token until they do (B, if
 /// they are equally long). An empty `second` has no second <sep> either.

@@ -1,13 +1,32 @@
-#include "data/tasks/squad_windows.h"
-
+// The rows and answers of squad.h.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "core/error.h"
+#include "data/tasks/squad.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
+namespace {
+
+/// The positions of the `most` largest logits of [begin, end), largest first; `which` is 0 for
+/// first tokens, 1 for last ones.
+std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
+                             int64_t which, int64_t most) {
+  std::vector<int64_t> positions(static_cast<size_t>(end - begin));
+  std::iota(positions.begin(), positions.end(), begin);
+  const int64_t count = std::min(most, end - begin);
+  const auto key = [&](int64_t i) {
+    return std::pair(-logits[static_cast<size_t>(2 * i + which)], i);
+  };
+  std::partial_sort(positions.begin(), positions.begin() + count, positions.end(),
+                    [&](int64_t a, int64_t b) { return key(a) < key(b); });
+  positions.resize(static_cast<size_t>(count));
+  return positions;
+}
+
+}  // namespace
 
 SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
                            const WindowOptions& options, const std::function<void()>& check_stop)
@@ -86,27 +105,6 @@ std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
   while (end < whole.size() && is_continuation(whole[end])) ++end;
   return std::string(trimmed(std::string_view(whole).substr(begin, end - begin)));
 }
-
-namespace {
-
-/// The positions of the `most` largest logits of [begin, end), largest first; `which` is 0 for
-/// first tokens, 1 for last ones.
-std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
-                             int64_t which, int64_t most) {
-  std::vector<int64_t> positions(static_cast<size_t>(end - begin));
-  std::iota(positions.begin(), positions.end(), begin);
-  const int64_t count = std::min(most, end - begin);
-  std::partial_sort(positions.begin(), positions.begin() + count, positions.end(),
-                    [&](int64_t a, int64_t b) {
-                      const double x = logits[static_cast<size_t>(2 * a + which)];
-                      const double y = logits[static_cast<size_t>(2 * b + which)];
-                      return x != y ? x > y : a < b;
-                    });
-  positions.resize(static_cast<size_t>(count));
-  return positions;
-}
-
-}  // namespace
 
 void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
   require(static_cast<int64_t>(logits.size()) == 2 * windows_.tokens(), "two logits per token");

@@ -9,29 +9,38 @@
 
 namespace gmlp {
 
+namespace {
+
+const std::array<TaskFacts, 4> kTaskFacts = {{
+    {.name = "sst2",
+     .files = {{"train", "train.tsv"}, {"dev", "dev.tsv"}},
+     .columns = {"sentence", "label"},
+     .labels = {"0", "1"}},  // negative, positive
+    {.name = "mnli",
+     .files = {{"train", "train.tsv"},
+               {"matched", "dev_matched.tsv"},
+               {"mismatched", "dev_mismatched.tsv"}},
+     .columns = {"sentence1", "sentence2", "gold_label"},
+     .labels = {"entailment", "neutral", "contradiction"}},
+    {.name = "squad1",
+     .files = {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}},
+     .metric = "F1",
+     .metric_column = "val_f1"},
+    {.name = "squad2",
+     .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}},
+     .metric = "F1",
+     .metric_column = "val_f1"},
+}};
+
+}  // namespace
+
 const TaskFacts& task_facts(Task task) {
-  static const std::array<TaskFacts, 4> facts = {{
-      {"sst2",
-       {{"train", "train.tsv"}, {"dev", "dev.tsv"}},
-       {"sentence"},
-       "label",
-       {"0", "1"}},  // negative, positive
-      {"mnli",
-       {{"train", "train.tsv"},
-        {"matched", "dev_matched.tsv"},
-        {"mismatched", "dev_mismatched.tsv"}},
-       {"sentence1", "sentence2"},
-       "gold_label",
-       {"entailment", "neutral", "contradiction"}},
-      {"squad1", {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}}, {}, "", {}},
-      {"squad2", {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}}, {}, "", {}},
-  }};
-  return facts[static_cast<size_t>(task)];
+  return kTaskFacts[static_cast<size_t>(task)];
 }
 
 Task task_from_name(const std::string& name) {
-  for (const Task task : {Task::kSst2, Task::kMnli, Task::kSquad1, Task::kSquad2}) {
-    if (name == task_name(task)) return task;
+  for (size_t i = 0; i < kTaskFacts.size(); ++i) {
+    if (name == kTaskFacts[i].name) return static_cast<Task>(i);
   }
   fail_input("--task {}: no such task; choose sst2, mnli, squad1 or squad2", name);
 }

@@ -13,26 +13,34 @@ namespace gmlp {
 
 enum class Task : uint8_t { kSst2, kMnli, kSquad1, kSquad2 };
 
-struct TaskFile {
-  const char* set;  // a short name, e.g. "dev"
-  const char* file;
-};
-/// What the official download of a task contains. SQuAD has neither columns nor labels: its answer
-/// is a span of the text.
+/// What differs between the tasks. SQuAD has neither columns nor labels: its answer is a span of
+/// the text.
 struct TaskFacts {
+  struct File {
+    const char* set;
+    const char* name;
+  };
   const char* name;
-  std::vector<TaskFile> files;  // train, then the dev sets. All but the first dev are optional.
-  std::vector<std::string> columns;  // of the one or two sentences
-  std::string label_column;
-  std::vector<std::string> labels;  // as the files spell them, in the order of a model's classes
+  std::vector<File> files;                // the official ones: the training set, then the dev sets
+  std::vector<std::string> columns = {};  // of a tsv file: one or two sentences, then the label
+  std::vector<std::string> labels = {};   // as GLUE's files spell them, in the order of GLUE's ids
+  const char* metric = "accuracy";
+  const char* metric_column = "val_accuracy";  // in metrics.csv
 };
 const TaskFacts& task_facts(Task task);
 
 inline const char* task_name(Task task) {
   return task_facts(task).name;
 }
+/// The labels in the order of a model's classes.
 inline const std::vector<std::string>& task_labels(Task task) {
   return task_facts(task).labels;
+}
+inline const char* metric_name(Task task) {
+  return task_facts(task).metric;
+}
+inline const char* metric_column(Task task) {
+  return task_facts(task).metric_column;
 }
 inline bool is_span_task(Task task) {
   return task_labels(task).empty();
