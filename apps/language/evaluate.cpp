@@ -29,23 +29,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct BatchLoss {
-  double tokens = 0;
-  double loss = 0;  // mean over the tokens
-};
-
-/// Standard error of the ratio estimator: both the losses and the counts of tokens vary by batch.
-double standard_error_of(const std::vector<BatchLoss>& batches, double mean, double tokens) {
-  const double n = static_cast<double>(batches.size());
-  if (n < 2) return std::numeric_limits<double>::quiet_NaN();
-  double sum = 0;
-  for (const BatchLoss& batch : batches) {
-    const double deviation = batch.tokens * (batch.loss - mean);
-    sum += deviation * deviation;
-  }
-  return std::sqrt(sum * n / (n - 1)) / tokens;
-}
-
 struct EvalOptions : TaskOptions {
   std::vector<std::string> files;
   CorpusOptions corpus;
@@ -56,15 +39,14 @@ struct EvalOptions : TaskOptions {
 
 /// Prints the score and returns it as JSON, as does eval_task.
 Json eval_text(const EvalOptions& options) {
-  const LoadedLanguage loaded = load_language(options.model);
-  const TokenRow tokens = encode_files(options.files, *loaded.tokenizer, options.corpus);
-  const ExecutionOptions execution =
-      stored_language_execution(*loaded.model, options.precision, options.kernels);
+  OpenedModel opened(options);
+  LanguageModel& model = *opened.loaded.model;
+  const Tokenizer& tokenizer = *opened.loaded.tokenizer;
+  const TokenRow tokens = encode_files(options.files, tokenizer, options.corpus);
   const TextLoader loader =
-      validation_loader(tokens, *loaded.tokenizer, loaded.model->config(), loaded.objective);
-  Arena arena;
+      validation_loader(tokens, tokenizer, model.config(), opened.loaded.objective);
   const TextScore score =
-      evaluate_text(*loaded.model, loader, tokens, options.max_batches, execution, arena);
+      evaluate_text(model, loader, tokens, options.max_batches, opened.execution, opened.arena);
   if (!score.complete) throw Stopped();
   const double error = score.standard_error;
   const bool has_error = std::isfinite(error);
@@ -96,10 +78,11 @@ Json eval_task(const EvalOptions& options) {
                is_span_task(opened.task) ? "questions" : "examples", set.loss,
                task_score_text(opened.task, set));
     if (opened.task != Task::kSquad2) continue;
-    const SquadScores& squad = set.squad;
+    const SquadScore& answerable = set.squad.answerable;
+    const SquadScore& unanswerable = set.squad.unanswerable;
     fmt::print("answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n",
-               squad.answerable.count, squad.answerable.exact, squad.answerable.f1,
-               squad.unanswerable.count, squad.unanswerable.f1);
+               answerable.count, answerable.exact, answerable.f1, unanswerable.count,
+               unanswerable.f1);
     fmt::print("best F1 {:.2f} %, with --null-threshold {:.4f}\n", set.best_threshold.f1,
                set.best_threshold.threshold);
   }
@@ -135,14 +118,19 @@ std::vector<Guess> best_guesses(const Tensor& logits, int64_t row, const Tokeniz
 
 }  // namespace
 
+OpenedModel::OpenedModel(const StoredModelOptions& options) {
+  set_thread_count(resolve_threads(options.threads));
+  loaded = load_language(options.model);
+  execution = stored_language_execution(*loaded.model, options.precision, options.kernels);
+}
+
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective) {
   TextBatchOptions options;
   options.objective = objective;
   options.tokens = config.block.tokens;
   options.batch_size = kValidationBatch;
-  options.train = false;
-  options.shuffle = false;
+  options.train = options.shuffle = false;
   options.special = tokenizer.special();
   options.vocab = tokenizer.vocab();
   return {tokens, options};
@@ -153,7 +141,11 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   int64_t count = loader.batches_per_epoch();
   if (max_batches > 0) count = std::min(count, max_batches);
   TextScore score;
-  std::vector<BatchLoss> batches;
+  struct Batch {
+    double tokens;
+    double loss;  // mean over the tokens
+  };
+  std::vector<Batch> batches;
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (stop_signal() != 0) return score;
@@ -173,9 +165,16 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   }
   const double scored = static_cast<double>(score.samples);
   score.loss = sum / scored;
-  score.standard_error = standard_error_of(batches, score.loss, scored);
-  score.perplexity = std::exp(score.loss);
-  score.metric = score.perplexity;
+  // The standard error of a ratio: the losses and the numbers of tokens both vary per batch.
+  double squares = 0;
+  for (const Batch& batch : batches) {
+    const double deviation = batch.tokens * (batch.loss - score.loss);
+    squares += deviation * deviation;
+  }
+  const double n = static_cast<double>(batches.size());
+  score.standard_error =
+      n < 2 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(squares * n / (n - 1)) / scored;
+  score.metric = score.perplexity = std::exp(score.loss);
   score.bits_per_byte = bits_per_byte(score.loss, tokens);
   score.complete = true;
   return score;
@@ -258,7 +257,6 @@ int language_eval(const std::vector<std::string>& arguments) {
   if (options.task.empty() ? options.files.empty() : options.data.empty()) {
     fail_input("eval needs --text FILE, or --task NAME and --data DIR");
   }
-  set_thread_count(resolve_threads(options.threads));
 
   const Json json = options.task.empty() ? eval_text(options) : eval_task(options);
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));

@@ -1,9 +1,10 @@
 #pragma once
-// The loss of a language model on text, in nats per scored token, and its predictions.
+// Checkpoints ready to predict, their loss on text in nats per scored token, and their predictions.
 
 #include <string>
 #include <vector>
 
+#include "apps/cli/options.h"
 #include "apps/language/model_choice.h"
 #include "apps/train/training_run.h"
 #include "core/arena.h"
@@ -14,10 +15,19 @@
 
 namespace gmlp {
 
-/// Windows per validation batch. The masks depend on the batch, so all runs use the same size.
-constexpr int64_t kValidationBatch = 16;
+/// A checkpoint, opened by a subcommand's options; also sets the number of threads.
+struct OpenedModel {
+  explicit OpenedModel(const StoredModelOptions& options);
+
+  LoadedLanguage loaded;
+  ExecutionOptions execution;
+  Arena arena;
+};
 
 constexpr const char* kMask = "[MASK]";
+
+/// Windows per validation batch. The masks depend on the batch, so all runs use the same size.
+constexpr int64_t kValidationBatch = 16;
 
 /// `samples` counts scored tokens, `metric` is the perplexity.
 struct TextScore : EvalResult {

@@ -13,7 +13,6 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -63,14 +62,11 @@ int language_fill(const std::vector<std::string>& arguments) {
   if (texts.size() != 1) {
     fail_input("fill needs one text, not {}; put it in quotation marks", texts.size());
   }
-  set_thread_count(resolve_threads(options.threads));
-
-  const LoadedLanguage loaded = load_language(options.model);
-  const ExecutionOptions execution =
-      stored_language_execution(*loaded.model, options.precision, options.kernels);
-  Arena arena;
+  OpenedModel opened(options);
+  const LoadedLanguage& loaded = opened.loaded;
   const Json json =
-      report(texts[0], fill_masks(loaded, texts[0], topk, execution, arena), *loaded.tokenizer);
+      report(texts[0], fill_masks(loaded, texts[0], topk, opened.execution, opened.arena),
+             *loaded.tokenizer);
   if (!json_path.empty()) write_file_atomic(json_path, json_text(json));
   return kExitSuccess;
 }

@@ -12,10 +12,9 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
-#include "apps/language/model_choice.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/text_stream.h"
 #include "core/error.h"
-#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -48,9 +47,9 @@ int language_generate(const std::vector<std::string>& arguments) {
       ->check(number_in(0.0, 1.0));
   app.add_option("--seed", sampling.seed, "Seed of the sampling");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
-  set_thread_count(resolve_threads(options.threads));
 
-  const LoadedLanguage loaded = load_language(options.model);
+  const OpenedModel opened(options);
+  const LoadedLanguage& loaded = opened.loaded;
   if (loaded.objective != Objective::kCausal) {
     fail_input(
         "generate: the model predicts [MASK], not the next token; use fill, or pretrain a model "

@@ -11,13 +11,12 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
-#include "apps/language/model_choice.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/tasks/task_score.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/io/npy.h"
-#include "core/parallel.h"
 #include "core/softmax.h"
 
 namespace gmlp {
@@ -47,29 +46,27 @@ std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t v
   for (int64_t i = 0; i < static_cast<int64_t>(ids.size()); ++i) {
     const int64_t id = ids[static_cast<size_t>(i)];
     if (id >= 0 && id < vocab) continue;
-    fail_input("{}: id {} at row {}, column {}; the model's tokenizer gives ids from 0 to {}", path,
-               id, i / tokens, i % tokens, vocab - 1);
+    fail_input("{}: id {} at row {}, column {}; the model's ids are from 0 to {}", path, id,
+               i / tokens, i % tokens, vocab - 1);
   }
   return ids;
 }
 
 void predict_array(const PredictOptions& options) {
-  const LoadedLanguage loaded = load_language(options.model);
-  const int64_t n = loaded.model->config().block.tokens;
-  const int64_t vocab = loaded.model->config().vocab;
+  OpenedModel opened(options);
+  LanguageModel& model = *opened.loaded.model;
+  const int64_t n = model.config().block.tokens;
+  const int64_t vocab = model.config().vocab;
   const std::vector<int64_t> ids = read_ids(options.input_array, n, vocab);
   const int64_t rows = static_cast<int64_t>(ids.size()) / n;
-  const ExecutionOptions execution =
-      stored_language_execution(*loaded.model, options.precision, options.kernels);
-  const Tensor result = Tensor::zeros(loaded.model->dtype(), {rows * n, vocab});
-  Arena arena;
+  const Tensor result = Tensor::zeros(model.dtype(), {rows * n, vocab});
   for (int64_t begin = 0; begin < rows; begin += options.batch_size) {
     throw_if_stopped();
     const int64_t end = std::min(rows, begin + options.batch_size);
     const std::vector<int64_t> part(ids.begin() + begin * n, ids.begin() + end * n);
-    arena.reset();
-    Tape tape(arena, execution, false);
-    const Tensor logits = tape.value(loaded.model->forward(tape, part, end - begin));
+    opened.arena.reset();
+    Tape tape(opened.arena, opened.execution, false);
+    const Tensor logits = tape.value(model.forward(tape, part, end - begin));
     result.rows(begin * n, end * n).copy_from(logits.reshaped({(end - begin) * n, vocab}));
   }
   write_npy(options.output_array, result.reshaped({rows, n, vocab}));
@@ -146,13 +143,7 @@ int language_predict(const std::vector<std::string>& arguments) {
         "predict needs --input-array FILE.npy and --output-array FILE.npy, or --task NAME, --input "
         "FILE and --out FILE");
   }
-  set_thread_count(resolve_threads(options.threads));
-
-  if (array) {
-    predict_array(options);
-  } else {
-    predict_task(options);
-  }
+  (array ? predict_array : predict_task)(options);
   return kExitSuccess;
 }
 

@@ -1,15 +1,12 @@
 #include "data/tasks/sentences.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <functional>
 
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
-
 namespace {
 
 using Fields = std::vector<std::string_view>;
@@ -95,19 +92,16 @@ constexpr std::string_view kNoGoldLabel = "-";
 
 }  // namespace
 
-SentenceSet read_sentences(Task task, const std::string& path, const std::string& name,
-                           bool labelled) {
-  const bool pairs = task == Task::kMnli;
-  std::vector<std::string> columns = {"sentence"};
-  if (pairs) columns = {"sentence1", "sentence2"};
-  const size_t sentences = columns.size();
-  if (labelled) columns.emplace_back(pairs ? "gold_label" : "label");
+SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
+  std::vector<std::string> columns = task_facts(task).columns;
+  const size_t sentences = columns.size() - 1;
+  const bool pairs = sentences == 2;
+  if (!labeled) columns.pop_back();
   const std::vector<std::string>& labels = task_labels(task);
   SentenceSet set;
-  set.name = name;
   set.path = path;
   read_tsv(path, columns, [&](const Fields& fields, int64_t line) {
-    if (labelled && pairs && fields.back() == kNoGoldLabel) {
+    if (labeled && pairs && fields.back() == kNoGoldLabel) {
       ++set.skipped;
       return;
     }
@@ -119,7 +113,7 @@ SentenceSet read_sentences(Task task, const std::string& path, const std::string
     SentenceExample example;
     example.first = fields[0];
     if (pairs) example.second = fields[1];
-    if (labelled) {
+    if (labeled) {
       const auto label = std::find(labels.begin(), labels.end(), fields.back());
       if (label == labels.end()) {
         fail_input("{}: line {}: label '{}' is none of {}; is this a file of {}?", path, line,
@@ -130,37 +124,54 @@ SentenceSet read_sentences(Task task, const std::string& path, const std::string
     set.examples.push_back(std::move(example));
   });
   if (set.examples.empty()) {
-    fail_input("{}: no {}examples; is the download complete?", path, labelled ? "labelled " : "");
+    fail_input("{}: no {}examples; is the download complete?", path, labeled ? "labeled " : "");
   }
   return set;
 }
 
-SentenceSplits open_sentences(Task task, const std::string& folder, bool with_train) {
-  const std::filesystem::path root = folder;
-  if (!std::filesystem::is_directory(root)) {
-    fail_input("--data {}: no such folder; use the folder with {}'s tsv files", folder,
-               task_name(task));
+std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
+                                      std::string_view second, int64_t tokens) {
+  check_task_tokens(tokenizer);
+  const bool pair = !second.empty();
+  const int64_t marks = pair ? 3 : 2;
+  if (tokens <= marks) {
+    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
+               marks + 1);
   }
-  const bool mnli = task == Task::kMnli;
-  const auto read = [&](const char* file, const char* name) {
-    return read_sentences(task, (root / file).string(), name, true);
-  };
-  SentenceSplits splits;
-  if (with_train) splits.train = read("train.tsv", "train");
-  splits.dev.push_back(mnli ? read("dev_matched.tsv", "matched") : read("dev.tsv", "dev"));
-  if (mnli && std::filesystem::exists(root / "dev_mismatched.tsv")) {
-    splits.dev.push_back(read("dev_mismatched.tsv", "mismatched"));
-  } else if (mnli) {
-    splits.notes.push_back(folder + ": no dev_mismatched.tsv, so only the matched set is scored");
+  std::vector<int64_t> a = tokenizer.encode_ids(first);
+  std::vector<int64_t> b;
+  if (pair) b = tokenizer.encode_ids(second);
+  while (static_cast<int64_t>(a.size() + b.size()) > tokens - marks) {
+    (a.size() > b.size() ? a : b).pop_back();
   }
-  std::vector<const SentenceSet*> sets = {&splits.train};
-  for (const SentenceSet& set : splits.dev) sets.push_back(&set);
-  for (const SentenceSet* set : sets) {
-    if (set->skipped == 0) continue;
-    splits.notes.push_back(
-        fmt::format("{}: {} pairs without a gold label ('-') skipped", set->path, set->skipped));
+  const SpecialIds special = tokenizer.special();
+  std::vector<int64_t> ids = {special.cls};
+  ids.insert(ids.end(), a.begin(), a.end());
+  ids.push_back(special.sep);
+  ids.insert(ids.end(), b.begin(), b.end());
+  if (pair) ids.push_back(special.sep);
+  ids.resize(static_cast<size_t>(tokens), special.pad);
+  return ids;
+}
+
+SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
+                           const std::function<void()>& check_stop)
+    : tokens_(tokens), pad_(tokenizer.special().pad) {
+  for (const SentenceExample& example : set.examples) {
+    if (check_stop) check_stop();
+    std::vector<int64_t> ids = encode_sentences(tokenizer, example.first, example.second, tokens);
+    while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
+    rows_.push_back({{ids.begin(), ids.end()}, example.label});
   }
-  return splits;
+}
+
+void SentenceRows::write_ids(int64_t row, int64_t* ids) const {
+  const std::vector<int32_t>& stored = rows_[static_cast<size_t>(row)].ids;
+  std::fill(std::copy(stored.begin(), stored.end(), ids), ids + tokens_, pad_);
+}
+
+void SentenceRows::write_target(int64_t row, int64_t* target) const {
+  *target = rows_[static_cast<size_t>(row)].label;
 }
 
 }  // namespace gmlp

@@ -1,14 +1,15 @@
 #pragma once
-// SST-2 and MNLI in GLUE's files: one sentence, or two, and a label.
+// SST-2 and MNLI from GLUE's files: one sentence, or two, and a label, as rows of token ids.
 //
-//   task   train       dev                                   sentences              label
-//   sst2   train.tsv   dev.tsv                               sentence               label
-//   mnli   train.tsv   dev_matched.tsv dev_mismatched.tsv    sentence1, sentence2   gold_label
+//   one sentence   <cls> A <sep>            pads up to N
+//   two            <cls> A <sep> B <sep>    pads up to N
 //
-// Columns are found by name, as MNLI's train files have 12 and its dev files 16.
+// Columns are found by name, because MNLI's train files have 12 and its dev files 16.
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/tasks/task.h"
@@ -22,24 +23,40 @@ struct SentenceExample {
 };
 
 struct SentenceSet {
-  std::string name;  // "train", "dev", "matched", "mismatched"
   std::string path;
   std::vector<SentenceExample> examples;
   int64_t skipped = 0;  // MNLI pairs on which the annotators did not agree: gold label "-"
 };
 
-/// Reads one file. With `labelled` every line must have a label. Without it labels are ignored, so
+/// Reads one file. With `labeled` every line must have a label. Without it labels are ignored, so
 /// that test files are accepted. Throws InputError naming file, line, reason and remedy.
-SentenceSet read_sentences(Task task, const std::string& path, const std::string& name,
-                           bool labelled);
+SentenceSet read_sentences(Task task, const std::string& path, bool labeled);
 
-struct SentenceSplits {
-  SentenceSet train;               // empty unless it is wanted
-  std::vector<SentenceSet> dev;    // one for SST-2; matched and mismatched, if it is there
-  std::vector<std::string> notes;  // what was skipped, to print
+/// Returns N ids. If A and B do not fit, the longer one loses its last token until they do (B, if
+/// they are equally long). An empty `second` has no second <sep> either.
+std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
+                                      std::string_view second, int64_t tokens);
+
+/// Sentences, encoded once and stored without their pads.
+class SentenceRows : public TaskRows {
+ public:
+  /// Calls `check_stop`, which may throw, for each example.
+  SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
+               const std::function<void()>& check_stop = {});
+  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  int64_t tokens() const override { return tokens_; }
+  int64_t target_size() const override { return 1; }
+  void write_ids(int64_t row, int64_t* ids) const override;
+  void write_target(int64_t row, int64_t* target) const override;
+
+ private:
+  struct Row {
+    std::vector<int32_t> ids;
+    int64_t label;
+  };
+  int64_t tokens_;
+  int64_t pad_;
+  std::vector<Row> rows_;
 };
-
-/// Reads the task's files in a folder.
-SentenceSplits open_sentences(Task task, const std::string& folder, bool with_train);
 
 }  // namespace gmlp

@@ -15,7 +15,6 @@
 #include "data/text/utf8.h"
 
 namespace gmlp {
-
 namespace {
 
 using Json = nlohmann::json;
@@ -74,54 +73,52 @@ class SquadReader {
   }
 
   void add_paragraph(const Json& paragraph) {
-    const std::string& context = text_of(paragraph, "context");
-    const std::vector<uint32_t> begins = character_begins(context);
+    context_ = text_of(paragraph, "context");
+    begins_ = character_begins(context_);
     for (const Json& entry : array_of(paragraph, "qas")) {
-      add_question(entry, context, begins);
+      add_question(entry);
       question_.clear();
     }
-    set_.contexts.push_back(context);
+    set_.contexts.push_back(std::move(context_));
   }
 
-  void add_question(const Json& entry, const std::string& context,
-                    const std::vector<uint32_t>& begins) {
+  void add_question(const Json& entry) {
     SquadQuestion question;
     question.id = question_ = text_of(entry, "id");
     question.text = text_of(entry, "question");
     question.context = static_cast<int64_t>(set_.contexts.size());
     if (!ids_.insert(question.id).second) fail("another question has this id; ids must differ");
-    const auto impossible = entry.find("is_impossible");
-    if (impossible != entry.end()) {
-      if (!impossible->is_boolean()) fail_type("is_impossible", *impossible, "boolean");
-      question.impossible = impossible->get<bool>();
+    if (entry.contains("is_impossible")) {
+      question.impossible = member(entry, "is_impossible", Json::value_t::boolean).get<bool>();
     }
     if (question.impossible && !reading_.unanswerable) {
       fail("is impossible, which v1.1 does not have; use --task squad2");
     }
-    if (reading_.answered) {
+    if (!reading_.answered) {
+      question.impossible = false;
+    } else {
       if (entry.contains("answers")) {
         for (const Json& answer : array_of(entry, "answers")) {
-          question.answers.push_back(answer_of(answer, context, begins));
+          question.answers.push_back(answer_of(answer));
         }
       }
       if (question.answers.empty() != question.impossible) {
         fail("{}; correct or remove it",
              question.impossible ? "is impossible and has an answer" : "has no answer");
       }
-    } else {
-      question.impossible = false;
     }
     set_.questions.push_back(std::move(question));
   }
 
-  SquadAnswer answer_of(const Json& answer, const std::string& context,
-                        const std::vector<uint32_t>& begins) const {
+  /// The answer's bytes in the context, which must have the text there: a shifted position would
+  /// train the model on wrong spans.
+  SquadAnswer answer_of(const Json& answer) const {
     const std::string& text = text_of(answer, "text");
     const Json& start = member(answer, "answer_start");
     if (!start.is_number_unsigned()) fail("'answer_start' must be a whole number of at least 0");
     const uint64_t character = start.get<uint64_t>();
-    const size_t begin = character < begins.size() ? begins[character] : context.size();
-    if (context.compare(begin, text.size(), text) != 0) {
+    const size_t begin = character < begins_.size() ? begins_[character] : context_.size();
+    if (context_.compare(begin, text.size(), text) != 0) {
       fail("the context does not have its answer '{}' at character {}; correct answer_start",
            printable(text), character);
     }
@@ -141,38 +138,39 @@ class SquadReader {
     return *found;
   }
 
-  const Json& array_of(const Json& object, const char* key) const {
+  const Json& member(const Json& object, const char* key, Json::value_t type) const {
     const Json& value = member(object, key);
-    if (!value.is_array()) fail_type(key, value, "array");
-    return value;
+    if (value.type() == type) return value;
+    fail("'{}' is of type {}, not {}; download the file again", key, value.type_name(),
+         Json(type).type_name());
+  }
+
+  const Json& array_of(const Json& object, const char* key) const {
+    return member(object, key, Json::value_t::array);
   }
 
   const std::string& text_of(const Json& object, const char* key) const {
-    const Json& value = member(object, key);
-    if (!value.is_string()) fail_type(key, value, "string");
+    const Json& value = member(object, key, Json::value_t::string);
     const std::string& text = value.get_ref<const std::string&>();
     if (text.find('\0') != std::string::npos) fail("'{}' has a NUL; remove it", key);
     if (trimmed(text).empty()) fail("'{}' is empty; add its text or remove its entry", key);
     return text;
   }
 
-  [[noreturn]] void fail_type(const char* key, const Json& value, const char* wanted) const {
-    fail("'{}' is of type {}, not {}; download the file again", key, value.type_name(), wanted);
-  }
-
   template <typename... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    const std::string reason = fmt::format(format, std::forward<Args>(args)...);
-    if (!question_.empty()) {
-      fail_input("{}: question '{}': {}", set_.path, printable(question_), reason);
-    }
-    fail_input("{}: paragraph {}: {}", set_.path, set_.contexts.size() + 1, reason);
+    const std::string place = question_.empty()
+                                  ? fmt::format("paragraph {}", set_.contexts.size() + 1)
+                                  : fmt::format("question '{}'", printable(question_));
+    fail_input("{}: {}: {}", set_.path, place, fmt::format(format, std::forward<Args>(args)...));
   }
 
   SquadReading reading_;
   SquadSet set_;
   std::vector<std::set<std::string>> keys_;  // of the current object at each depth
-  std::string question_;                     // the id of the current question
+  std::string question_;                     // the id of the current question, or ""
+  std::string context_;                      // of the current paragraph
+  std::vector<uint32_t> begins_;             // of its characters
   std::unordered_set<std::string> ids_;
 };
 

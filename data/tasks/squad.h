@@ -7,9 +7,13 @@
 //      "answers": [{"text": TEXT, "answer_start": N}, ...]}, ...]}, ...]}, ...]}
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "data/tasks/task.h"
 
 namespace gmlp {
 
@@ -51,5 +55,149 @@ struct SquadReading {
 /// paragraph, e.g. if an answer differs from the context at its position, two questions have the
 /// same id, or a question has no answer.
 SquadSet read_squad(const std::string& path, const SquadReading& reading);
+
+// SQuAD's two scores (squad_metrics.cpp), by the rules of its official programs (Rajpurkar et al.
+// 2016, section 6.1; 2018).
+//
+//   both          compare answers without case, ASCII punctuation, the articles a, an, the, and
+//                 extra space
+//   exact match   1 if the two are equal
+//   F1            the harmonic mean of precision and recall over the bag of words they share
+//   a question    the best over the answers of all annotators; a set: the mean, in percent
+//   v2.0          "" means that the context has no answer; F1 with it is 1 or 0
+
+std::string normalized_answer(std::string_view text);
+double answer_f1(std::string_view prediction, std::string_view gold);
+
+/// Means in percent over `count` questions, and their standard errors.
+struct SquadScore {
+  double exact = 0;
+  double f1 = 0;
+  double exact_error = 0;
+  double f1_error = 0;
+  int64_t count = 0;
+};
+
+struct SquadScores {
+  SquadScore all;
+  SquadScore answerable;    // v2.0: HasAns_exact, HasAns_f1
+  SquadScore unanswerable;  // v2.0: NoAns_exact, NoAns_f1
+  int64_t missing = 0;      // questions without a prediction: they count as wrong
+};
+
+/// `predictions`: question id -> answer.
+SquadScores score_squad(const SquadSet& set, const std::map<std::string, std::string>& predictions);
+
+/// v2.0: the threshold on a question's null score above which "" is the better prediction, for the
+/// highest F1 over the set. `answers` are the best that are not empty.
+struct NullThreshold {
+  double threshold = 0;
+  double f1 = 0;  // percent
+};
+NullThreshold best_null_threshold(const SquadSet& set,
+                                  const std::map<std::string, std::string>& answers,
+                                  const std::map<std::string, double>& null_scores);
+
+// SQuAD's questions as rows of token ids, and a model's logits as answers (squad_windows.cpp).
+//
+//   <cls> question <sep> a window of the context <sep> pads up to N
+//
+// A context that does not fit becomes overlapping windows, which begin `stride` tokens apart (the
+// "doc stride" of Devlin et al. 2019). A row's target is the answer's first and last token, or 0
+// and 0, <cls>, if the window does not contain the whole answer.
+
+struct WindowOptions {
+  int64_t tokens = 512;       // N
+  int64_t stride = 128;       // limited to half of a window's context, so that windows overlap
+  int64_t max_question = 64;  // tokens; a longer question is cut
+};
+
+class SquadWindows : public TaskRows {
+ public:
+  /// `set` must outlive the windows. Calls `check_stop`, which may throw, for each text.
+  SquadWindows(const SquadSet& set, const Tokenizer& tokenizer, const WindowOptions& options,
+               const std::function<void()>& check_stop = {});
+
+  int64_t size() const override { return static_cast<int64_t>(windows_.size()); }
+  int64_t tokens() const override { return options_.tokens; }
+  int64_t target_size() const override { return 2; }
+  void write_ids(int64_t row, int64_t* ids) const override;
+  void write_target(int64_t row, int64_t* target) const override;
+
+  const SquadSet& set() const { return set_; }
+  int64_t question(int64_t row) const { return window(row).question; }
+  /// The positions [begin, end) of the row that are context.
+  int64_t context_begin(int64_t row) const { return window(row).offset; }
+  int64_t context_end(int64_t row) const {
+    return window(row).offset + window(row).end - window(row).begin;
+  }
+  /// The context's text at positions [first, last], which must be context; without space around it.
+  std::string text(int64_t row, int64_t first, int64_t last) const;
+
+ private:
+  struct Window {
+    int64_t question = 0;
+    int64_t begin = 0;  // of the context's pieces
+    int64_t end = 0;
+    int64_t offset = 0;  // the position of piece `begin` in the row
+  };
+  const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
+  const SquadQuestion& question_of(const Window& window) const {
+    return set_.questions[static_cast<size_t>(window.question)];
+  }
+  const std::vector<Piece>& pieces_of(const Window& window) const {
+    return contexts_[static_cast<size_t>(question_of(window).context)];
+  }
+
+  const SquadSet& set_;
+  WindowOptions options_;
+  SpecialIds special_;
+  std::vector<std::vector<Piece>> contexts_;
+  std::vector<std::vector<int64_t>> questions_;
+  std::vector<Window> windows_;  // in the order of the questions
+};
+
+struct AnswerOptions {
+  int64_t n_best = 20;
+  int64_t max_tokens = 30;
+  bool unanswerable = false;  // v2.0
+  double null_threshold = 0;
+};
+
+struct AnswerCandidate {
+  std::string text;
+  double score = 0;  // start logit + end logit
+};
+
+struct QuestionAnswer {
+  std::string text;       // "" in v2.0: the context has no answer
+  std::string best_text;  // whatever the threshold
+  double null_score = 0;  // score of no answer (the least over the windows) - score of `best_text`
+  std::vector<AnswerCandidate> best;  // `best_text` first; at most n_best
+};
+
+/// Collects the windows of a question, one after the other, then answers it.
+class AnswerFinder {
+ public:
+  AnswerFinder(const SquadWindows& windows, const AnswerOptions& options)
+      : windows_(windows), options_(options) {}
+  /// `logits` (N, 2): each position's as first token and as last. Throws InputError for a NaN.
+  void add(int64_t row, const std::vector<double>& logits);
+  /// The answer from the rows added since the last call.
+  QuestionAnswer answer();
+
+ private:
+  struct Span {
+    int64_t row;
+    int64_t first;
+    int64_t last;
+    double score;
+  };
+  const SquadWindows& windows_;
+  AnswerOptions options_;
+  std::vector<Span> spans_;
+  double null_score_ = 0;
+  int64_t added_ = 0;
+};
 
 }  // namespace gmlp

@@ -1,17 +1,17 @@
-#include "data/tasks/squad_metrics.h"
-
+// The scores of squad.h.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <iterator>
+#include <set>
 #include <sstream>
 
 #include <utf8proc.h>
 
-#include "core/error.h"
+#include "data/tasks/squad.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
-
 namespace {
 
 bool is_word_character(char32_t point) {
@@ -60,16 +60,13 @@ void remove_articles(std::u32string& points) {
 
 /// F1 of two normalized answers.
 double shared_f1(const std::string& prediction, const std::string& gold) {
-  const auto words_of = [](const std::string& text) {
+  using Bag = std::multiset<std::string>;
+  const auto bag_of = [](const std::string& text) {
     std::istringstream stream(text);
-    std::vector<std::string> words;
-    for (std::string word; std::getline(stream, word, ' ');) words.push_back(word);
-    std::sort(words.begin(), words.end());
-    return words;
+    return Bag(std::istream_iterator<std::string>(stream), {});
   };
   if (prediction.empty() || gold.empty()) return prediction == gold ? 1 : 0;
-  const std::vector<std::string> a = words_of(prediction);
-  const std::vector<std::string> b = words_of(gold);
+  const Bag a = bag_of(prediction), b = bag_of(gold);
   std::vector<std::string> shared;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
   return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
@@ -98,24 +95,21 @@ QuestionScore score_question(const SquadSet& set, const SquadQuestion& question,
   return best;
 }
 
+/// Exact match is 0 or 1 per question, so its standard error is sqrt(p (1 - p) / n).
 SquadScore mean_of(const std::vector<QuestionScore>& scores) {
-  SquadScore mean;
-  mean.count = static_cast<int64_t>(scores.size());
-  if (scores.empty()) return mean;
+  if (scores.empty()) return {};
+  const double n = static_cast<double>(scores.size());
   double exact = 0, f1 = 0, squares = 0;
   for (const QuestionScore& score : scores) {
     exact += score.exact;
     f1 += score.f1;
     squares += score.f1 * score.f1;
   }
-  const double n = static_cast<double>(scores.size());
   exact /= n;
   f1 /= n;
-  mean.exact = 100 * exact;
-  mean.f1 = 100 * f1;
-  mean.exact_error = 100 * std::sqrt(exact * (1 - exact) / n);
-  mean.f1_error = 100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n);
-  return mean;
+  return {100 * exact, 100 * f1, 100 * std::sqrt(exact * (1 - exact) / n),
+          100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n),
+          static_cast<int64_t>(scores.size())};
 }
 
 }  // namespace
@@ -126,13 +120,10 @@ std::string normalized_answer(std::string_view text) {
   std::string result;
   bool gap = false;
   for (const char32_t point : points) {
-    if (is_space(point)) {
-      gap = !result.empty();
-      continue;
-    }
-    if (gap) result += ' ';
-    gap = false;
-    append_utf8(result, point);
+    const bool space = is_space(point);
+    if (!space && gap && !result.empty()) result += ' ';
+    if (!space) append_utf8(result, point);
+    gap = space;
   }
   return result;
 }

@@ -1,19 +1,38 @@
-#include "data/tasks/squad_windows.h"
-
+// The rows and answers of squad.h.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "core/error.h"
+#include "data/tasks/squad.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
+namespace {
+
+/// The positions of the `most` largest logits of [begin, end), largest first; `which` is 0 for
+/// first tokens, 1 for last ones.
+std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
+                             int64_t which, int64_t most) {
+  std::vector<int64_t> positions(static_cast<size_t>(end - begin));
+  std::iota(positions.begin(), positions.end(), begin);
+  const int64_t count = std::min(most, end - begin);
+  const auto key = [&](int64_t i) {
+    return std::pair(-logits[static_cast<size_t>(2 * i + which)], i);
+  };
+  std::partial_sort(positions.begin(), positions.begin() + count, positions.end(),
+                    [&](int64_t a, int64_t b) { return key(a) < key(b); });
+  positions.resize(static_cast<size_t>(count));
+  return positions;
+}
+
+}  // namespace
 
 SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
                            const WindowOptions& options, const std::function<void()>& check_stop)
     : set_(set), options_(options), special_(tokenizer.special()) {
   check_task_tokens(tokenizer);
-  const int64_t free = options.tokens - 3;  // without <cls> and twice <sep>
+  const int64_t free = options.tokens - 3;  // without <cls> and two <sep>
   if (free < 2) {
     fail_input("sequences of {} tokens are too short for question and context; use a longer model",
                options.tokens);
@@ -63,19 +82,15 @@ void SquadWindows::write_target(int64_t row, int64_t* target) const {
   if (question.answers.empty()) return;
   // Training files have one answer per question. Of several, as in dev files, the first is as good.
   const SquadAnswer& answer = question.answers.front();
-  int64_t first = -1;
-  int64_t last = -1;
-  int64_t index = 0;
-  for (const Piece& piece : pieces_of(window)) {
-    const bool inside =
-        piece.begin != piece.end && piece.end > answer.begin && piece.begin < answer.end;
-    if (inside && first < 0) first = index;
-    if (inside) last = index;
-    ++index;
-  }
-  if (first < window.begin || last >= window.end) return;  // first is -1 if no token covers it
+  const std::vector<Piece>& pieces = pieces_of(window);
+  const auto overlaps = [&](const Piece& piece) {
+    return piece.begin != piece.end && piece.end > answer.begin && piece.begin < answer.end;
+  };
+  const int64_t first = std::find_if(pieces.begin(), pieces.end(), overlaps) - pieces.begin();
+  const int64_t end = pieces.rend() - std::find_if(pieces.rbegin(), pieces.rend(), overlaps);
+  if (first < window.begin || first >= end || end > window.end) return;
   target[0] = window.offset + first - window.begin;
-  target[1] = window.offset + last - window.begin;
+  target[1] = window.offset + end - 1 - window.begin;
 }
 
 std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
@@ -91,31 +106,10 @@ std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
   return std::string(trimmed(std::string_view(whole).substr(begin, end - begin)));
 }
 
-namespace {
-
-/// The positions of the `most` largest logits of [begin, end), largest first; `which` is 0 for
-/// first tokens, 1 for last ones.
-std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
-                             int64_t which, int64_t most) {
-  std::vector<int64_t> positions(static_cast<size_t>(end - begin));
-  std::iota(positions.begin(), positions.end(), begin);
-  const int64_t count = std::min(most, end - begin);
-  std::partial_sort(positions.begin(), positions.begin() + count, positions.end(),
-                    [&](int64_t a, int64_t b) {
-                      const double x = logits[static_cast<size_t>(2 * a + which)];
-                      const double y = logits[static_cast<size_t>(2 * b + which)];
-                      return x != y ? x > y : a < b;
-                    });
-  positions.resize(static_cast<size_t>(count));
-  return positions;
-}
-
-}  // namespace
-
 void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
   require(static_cast<int64_t>(logits.size()) == 2 * windows_.tokens(), "two logits per token");
   if (std::any_of(logits.begin(), logits.end(), [](double value) { return std::isnan(value); })) {
-    fail_input("the model gives NaN for question '{}'; its weights are damaged",
+    fail_input("the model returns NaN for question '{}'; its weights are damaged",
                windows_.set().questions[static_cast<size_t>(windows_.question(row))].id);
   }
   // The least over the windows: one window that surely has an answer is evidence against "".

@@ -1,46 +1,52 @@
 #pragma once
-// The tasks on which a pretrained model is finetuned.
+// The tasks on which a pretrained model is finetuned: facts about each, and their examples as
+// batches of token ids.
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "data/text/tokenizer.h"
 
 namespace gmlp {
 
 enum class Task : uint8_t { kSst2, kMnli, kSquad1, kSquad2 };
 
+/// What differs between the tasks. SQuAD has neither columns nor labels: its answer is a span of
+/// the text.
 struct TaskFacts {
+  struct File {
+    const char* set;
+    const char* name;
+  };
   const char* name;
-  std::vector<std::string> labels;  // as GLUE's files spell them, in the order of GLUE's ids
+  std::vector<File> files;                // the official ones: the training set, then the dev sets
+  std::vector<std::string> columns = {};  // of a tsv file: one or two sentences, then the label
+  std::vector<std::string> labels = {};   // as GLUE's files spell them, in the order of GLUE's ids
+  const char* metric = "accuracy";
+  const char* metric_column = "val_accuracy";  // in metrics.csv
 };
-inline const std::array<TaskFacts, 4> kTaskFacts = {{
-    {"sst2", {"0", "1"}},  // negative, positive
-    {"mnli", {"entailment", "neutral", "contradiction"}},
-    {"squad1", {}},
-    {"squad2", {}},
-}};
+const TaskFacts& task_facts(Task task);
 
 inline const char* task_name(Task task) {
-  return kTaskFacts[static_cast<size_t>(task)].name;
+  return task_facts(task).name;
 }
-/// The labels in the order of a model's classes; none for SQuAD.
+/// The labels in the order of a model's classes.
 inline const std::vector<std::string>& task_labels(Task task) {
-  return kTaskFacts[static_cast<size_t>(task)].labels;
+  return task_facts(task).labels;
 }
-/// SQuAD's answer is a span of the text. The other tasks' is a label.
+inline const char* metric_name(Task task) {
+  return task_facts(task).metric;
+}
+inline const char* metric_column(Task task) {
+  return task_facts(task).metric_column;
+}
 inline bool is_span_task(Task task) {
-  return task == Task::kSquad1 || task == Task::kSquad2;
+  return task_labels(task).empty();
 }
-inline Task task_from_name(const std::string& name) {
-  for (const Task task : {Task::kSst2, Task::kMnli, Task::kSquad1, Task::kSquad2}) {
-    if (name == task_name(task)) return task;
-  }
-  fail_input("--task {}: no such task; choose sst2, mnli, squad1 or squad2", name);
-}
+/// Throws InputError that lists the tasks.
+Task task_from_name(const std::string& name);
 
 /// The share of right answers.
 struct Accuracy {
@@ -54,6 +60,51 @@ struct Accuracy {
   double standard_error() const {
     return count == 0 ? 0 : std::sqrt(value() * (1 - value()) / static_cast<double>(count));
   }
+};
+
+/// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.
+void check_task_tokens(const Tokenizer& tokenizer);
+
+/// Examples as rows of N ids. The model's answer is at <cls> (paper, section 4.2), the first id. It
+/// has neither segment ids nor a mask on pads.
+class TaskRows {
+ public:
+  virtual ~TaskRows() = default;
+  virtual int64_t size() const = 0;
+  virtual int64_t tokens() const = 0;  ///< N
+  /// The number of integers in a target: 1 label, or 2 positions of a span.
+  virtual int64_t target_size() const = 0;
+  virtual void write_ids(int64_t row, int64_t* ids) const = 0;
+  virtual void write_target(int64_t row, int64_t* target) const = 0;
+};
+
+struct TaskBatch {
+  std::vector<int64_t> ids;      // (B, N)
+  std::vector<int64_t> targets;  // (B) labels, or (B, 2) first and last token
+  std::vector<int64_t> rows;     // (B), the indices of the rows
+};
+
+struct TaskLoaderOptions {
+  int64_t batch_size = 32;
+  uint64_t seed = 0;
+  bool train = true;    // drop the last partial batch
+  bool shuffle = true;  // only with `train`
+};
+
+/// What a batch holds is a function of (seed, epoch, index) alone, so that a resumed run sees the
+/// batches of an uninterrupted one.
+class TaskLoader {
+ public:
+  /// `rows` must outlive the loader. Throws InputError if there are too few for a training batch.
+  TaskLoader(const TaskRows& rows, const TaskLoaderOptions& options);
+  int64_t batches_per_epoch() const;
+  TaskBatch batch(int64_t epoch, int64_t index);
+
+ private:
+  const TaskRows& rows_;
+  TaskLoaderOptions options_;
+  std::vector<int64_t> order_;  // of order_epoch_
+  int64_t order_epoch_ = -1;
 };
 
 }  // namespace gmlp

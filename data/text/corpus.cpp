@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "core/error.h"
-#include "data/text/text_file.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {

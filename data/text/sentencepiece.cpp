@@ -3,21 +3,35 @@
 // memory is bounded.
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 #include <utility>
 
 #include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+#include <utf8proc.h>
 
 #include "core/error.h"
-#include "data/text/sentencepiece_guard.h"
+#include "core/random.h"
 #include "data/text/tokenizer.h"
 #include "data/text/utf8.h"
+
+// Not in the installed headers, but the only way to silence the library.
+namespace sentencepiece::logging {
+void SetMinLogLevel(int level);  // NOLINT(readability-identifier-naming)
+}
 
 namespace gmlp {
 namespace {
 
 namespace sp = sentencepiece;
 
-constexpr std::string_view kSpace = "\u2581";  // stands for a space in a piece
+constexpr std::string_view kSpace = "\u2581";  // a space in a piece
+
+/// Stops the library from writing to standard error.
+void silence_sentencepiece() {
+  constexpr int kFatal = 3;
+  sp::logging::SetMinLogLevel(kFatal);
+}
 
 /// A special token and the names that models have for it. The first is the name of one we add.
 struct SpecialNames {
@@ -157,10 +171,114 @@ class SentencePieceTokenizer : public Tokenizer {
   SpecialIds special_;
 };
 
+class Sentences : public sp::SentenceIterator {
+ public:
+  explicit Sentences(const std::vector<std::string>& lines) : lines_(lines) {}
+  bool done() const override { return at_ == lines_.size(); }
+  void Next() override { ++at_; }  // NOLINT(readability-identifier-naming)
+  const std::string& value() const override { return lines_[at_]; }
+  sp::util::Status status() const override { return {}; }
+
+ private:
+  const std::vector<std::string>& lines_;
+  size_t at_ = 0;
+};
+
+/// Whether SentencePiece can learn from a line. The library ends the process if its own cleaning
+/// leaves no line, so it gets no line without a visible character. It also drops lines with the
+/// block that it reserves, U+2585.
+bool is_useful(std::string_view line) {
+  constexpr char32_t kSpaceBlock = 0x2581;  // the library's space
+  constexpr char32_t kReplacement = 0xFFFD;
+  if (line.find("\u2585") != std::string_view::npos) return false;
+  for (int64_t at = 0; at < static_cast<int64_t>(line.size());) {
+    const Utf8Char character = utf8_at(line, at);
+    at += character.size;
+    const bool placeholder = character.code == kSpaceBlock || character.code == kReplacement;
+    const int category = utf8proc_category(static_cast<utf8proc_int32_t>(character.code));
+    const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+    const bool visible = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_SO;
+    if (visible && !mark && !placeholder) return true;
+  }
+  return false;
+}
+
+/// Calls `use` with each useful line of the texts, long lines in parts.
+void for_each_line(const std::vector<std::string>& files,
+                   const std::function<void(std::string_view line)>& use) {
+  constexpr size_t kMaxLine = 4000;  // bytes; the trainer leaves out longer ones
+  for (const std::string& path : files) {
+    read_text_parts(path, [&](std::string_view part) {
+      while (!part.empty()) {
+        size_t length = std::min(part.find('\n'), part.size() - 1) + 1;
+        if (length > kMaxLine) length = best_cut(part.substr(0, kMaxLine));
+        const std::string_view line = part.substr(0, length);
+        part.remove_prefix(length);
+        if (is_useful(line)) use(line.substr(0, line.find_last_not_of(" \t\r\n") + 1));
+      }
+    });
+  }
+}
+
+/// The lines to train on. From a text that is too large, Philox draws a sample.
+std::vector<std::string> sample_lines(const std::vector<std::string>& files) {
+  constexpr int64_t kMaxBytes = int64_t{32} << 20;
+  int64_t total = 0;
+  for_each_line(files, [&](std::string_view line) { total += static_cast<int64_t>(line.size()); });
+  const double share =
+      static_cast<double>(kMaxBytes) / static_cast<double>(std::max<int64_t>(total, 1));
+  std::vector<std::string> lines;
+  uint64_t number = 0;
+  for_each_line(files, [&](std::string_view line) {
+    const bool drawn = share >= 1 || Random(0, Purpose::kSample, 0, number).uniform() < share;
+    if (drawn) lines.emplace_back(line);
+    ++number;
+  });
+  return lines;
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name) {
   return std::make_unique<SentencePieceTokenizer>(std::move(bytes), name);
+}
+
+std::string train_sentencepiece(const std::vector<std::string>& files,
+                                const TokenizerTraining& training) {
+  const std::vector<std::string> lines = sample_lines(files);
+  if (lines.empty()) fail_input("{}: has no text; use another file", files.front());
+  silence_sentencepiece();
+  const std::unordered_map<std::string, std::string> options = {
+      {"model_type", training.model_type},
+      {"vocab_size", std::to_string(training.vocab)},
+      {"character_coverage", "0.9995"},
+      {"byte_fallback", "true"},
+      {"num_threads", "1"},
+      {"shuffle_input_sentence", "false"},
+      {"input_sentence_size", "0"},
+      {"normalization_rule_name", "nmt_nfkc"},
+      {"pad_id", "0"},
+      {"unk_id", "1"},
+      {"bos_id", "-1"},
+      {"eos_id", "-1"},
+      {"control_symbols", "[CLS],[SEP],[MASK]"},
+      {"minloglevel", "3"},
+  };
+  Sentences sentences(lines);
+  std::string model;
+  std::string reason;
+  try {
+    const sp::util::Status status = sp::SentencePieceTrainer::Train(options, &sentences, &model);
+    if (status.ok()) return model;
+    // "...cc(582) [(a) == (b)] The reason": without the place in the library's source.
+    reason = status.message();
+    const size_t bracket = reason.find("] ");
+    if (bracket != std::string::npos) reason.erase(0, bracket + 2);
+  } catch (const std::exception& error) {
+    reason = error.what();
+  }
+  fail_input("--vocab-size {}: SentencePiece cannot train on {}: {}", training.vocab, files.front(),
+             printable(reason));
 }
 
 }  // namespace gmlp

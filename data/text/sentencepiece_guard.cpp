@@ -1,21 +1,15 @@
-// Field numbers, from sentencepiece_model.proto:
+// The check of a foreign SentencePiece model. Field numbers, from sentencepiece_model.proto:
 //   model       1 piece (repeated), 3 normalizer, 5 denormalizer
 //   piece       1 text, 3 type
 //   normalizer  2 normalization table, 3 space before the text
-#include "data/text/sentencepiece_guard.h"
-
 #include <cstring>
 #include <functional>
 #include <set>
 #include <vector>
 
 #include "core/error.h"
+#include "data/text/tokenizer.h"
 #include "data/text/utf8.h"
-
-// Not in the installed headers, but the only way to silence the library.
-namespace sentencepiece::logging {
-void SetMinLogLevel(int level);  // NOLINT(readability-identifier-naming)
-}
 
 namespace gmlp {
 namespace {
@@ -73,22 +67,12 @@ class Guard {
       const uint64_t tag = remove_varint(rest);
       if (tag > UINT32_MAX) fail("a field with an impossible number");
       Field field{tag >> 3, 0, {}};
-      switch (tag & 7) {
-        case 0:
-          field.value = remove_varint(rest);
-          break;
-        case 1:
-          remove_bytes(rest, 8);
-          break;
-        case 2:
-          field.bytes = remove_bytes(rest, remove_varint(rest));
-          break;
-        case 5:
-          remove_bytes(rest, 4);
-          break;
-        default:
-          fail("a field of an unknown type");
-      }
+      const uint64_t type = tag & 7;
+      if (type == 0) field.value = remove_varint(rest);
+      if (type == 1) remove_bytes(rest, 8);
+      if (type == 2) field.bytes = remove_bytes(rest, remove_varint(rest));
+      if (type == 5) remove_bytes(rest, 4);
+      if (type > 5 || type == 3 || type == 4) fail("a field of an unknown type");
       use(field);
     }
   }
@@ -102,8 +86,8 @@ class Guard {
       if (field.number == 1) text = field.bytes;
       if (field.number == 3) type = static_cast<uint32_t>(field.value);
     });
-    const bool valid = valid_utf8_prefix(text) == static_cast<int64_t>(text.size());
-    if (text.empty() || text.size() > kMaxPiece || !valid || text.find('\0') != text.npos) {
+    const bool has_nul = text.find('\0') != text.npos;
+    if (text.empty() || text.size() > kMaxPiece || !is_utf8(text) || has_nul) {
       fail("a piece is not text");
     }
     if (type == kUserDefined) symbols.insert(text);
@@ -134,8 +118,7 @@ class Guard {
     }
     const std::string_view trie = table.substr(4, size);
     const std::string_view replacements = table.substr(4 + size);
-    const bool ended = replacements.back() == '\0';
-    if (!ended || valid_utf8_prefix(replacements) != static_cast<int64_t>(replacements.size())) {
+    if (replacements.back() != '\0' || !is_utf8(replacements)) {
       fail("its replacements of characters are not UTF-8");
     }
     std::vector<int> keys(size / 4, -1);  // at most this many end on the way to a node
@@ -176,11 +159,6 @@ class Guard {
 
 bool check_sentencepiece(std::string_view model, const std::string& name) {
   return Guard(name).check_model(model);
-}
-
-void silence_sentencepiece() {
-  constexpr int kFatal = 3;
-  sentencepiece::logging::SetMinLogLevel(kFatal);
 }
 
 }  // namespace gmlp

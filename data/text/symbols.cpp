@@ -3,6 +3,8 @@
 //
 //   bytes   0-255 the bytes; 256-259 the special ids. There is no unknown text.
 //   chars   0-4 the special ids; then the characters, in the order of the file.
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <utility>
@@ -15,21 +17,56 @@
 namespace gmlp {
 namespace {
 
-/// `count` ordinary ids from `first` on, and the special ids.
+constexpr int64_t kUnknown = 1;   // of characters
+constexpr int64_t kSpecials = 5;  // of characters: the first ids
+
 class SymbolTokenizer : public Tokenizer {
  public:
-  SymbolTokenizer(SpecialIds special, int64_t first, int64_t count)
-      : special_(special), first_(first), count_(count) {}
+  /// The tokenizer of bytes.
+  SymbolTokenizer() : first_(0), special_{256, -1, 257, 258, 259} {
+    for (int byte = 0; byte < 256; ++byte) symbols_.emplace_back(1, static_cast<char>(byte));
+  }
 
-  int64_t vocab() const override { return count_ + (special_.unknown < 0 ? 4 : 5); }
+  SymbolTokenizer(const std::vector<char32_t>& characters, const std::string& name)
+      : first_(kSpecials), special_{0, kUnknown, 2, 3, 4} {
+    if (characters.empty()) fail_input("{}: has no characters; train it again", name);
+    for (const char32_t code : characters) {
+      if (!ids_.emplace(code, vocab()).second) {
+        fail_input("{}: has the character U+{:04X} twice; train it again", name,
+                   static_cast<uint32_t>(code));
+      }
+      append_utf8(symbols_.emplace_back(), code);
+    }
+  }
+
+  const char* kind() const override { return is_bytes() ? "bytes" : "chars"; }
+  int64_t vocab() const override {
+    return static_cast<int64_t>(symbols_.size()) + (is_bytes() ? kSpecials - 1 : kSpecials);
+  }
   SpecialIds special() const override { return special_; }
 
-  /// Of bytes, only a whole text is sure to be UTF-8.
+  std::vector<Piece> encode(std::string_view text) const override {
+    if (!is_bytes()) check_text(text, "the text");
+    std::vector<Piece> pieces;
+    pieces.reserve(text.size());
+    for (int64_t at = 0; at < static_cast<int64_t>(text.size()); at = pieces.back().end) {
+      if (is_bytes()) {
+        pieces.push_back({static_cast<unsigned char>(text[static_cast<size_t>(at)]), at, at + 1});
+        continue;
+      }
+      const Utf8Char character = utf8_at(text, at);
+      const auto found = ids_.find(character.code);
+      pieces.push_back({found == ids_.end() ? kUnknown : found->second, at, at + character.size});
+    }
+    return pieces;
+  }
+
+  /// The bytes of a part of a text need not be UTF-8: it may end inside a character.
   std::string decode(const std::vector<int64_t>& ids) const override {
     std::string text;
     for (const int64_t id : ids) {
       if (is_symbol(id)) {
-        text += symbol(id - first_);
+        text += symbols_[static_cast<size_t>(id - first_)];
       } else if (id == special_.unknown || !special_.contains(id)) {
         text += "\uFFFD";
       }
@@ -38,117 +75,50 @@ class SymbolTokenizer : public Tokenizer {
   }
 
   std::string name(int64_t id) const override {
-    if (is_symbol(id)) return symbol_name(symbol(id - first_));
     if (id == special_.pad) return "[PAD]";
     if (id == special_.cls) return "[CLS]";
     if (id == special_.sep) return "[SEP]";
-    return id == special_.mask ? "[MASK]" : "[UNK]";
+    if (id == special_.mask) return "[MASK]";
+    if (!is_symbol(id)) return "[UNK]";
+    const std::string& symbol = symbols_[static_cast<size_t>(id - first_)];
+    const unsigned char first = static_cast<unsigned char>(symbol[0]);
+    const bool control = first < 0x20 || first == 0x7F;
+    if (is_bytes()) {
+      return control || first == ' ' || first > 0x7F ? fmt::format("<0x{:02X}>", first) : symbol;
+    }
+    if (first == '\n') return "\\n";
+    if (first == '\t') return "\\t";
+    return control ? fmt::format("\\x{:02x}", first) : symbol;
   }
+
   std::string file_name() const override { return "tokenizer.json"; }
-
- protected:
-  /// The text of an ordinary id, and how name() displays it.
-  virtual std::string symbol(int64_t index) const = 0;
-  virtual std::string symbol_name(const std::string& symbol) const = 0;
-
- private:
-  bool is_symbol(int64_t id) const { return id >= first_ && id < first_ + count_; }
-
-  SpecialIds special_;
-  int64_t first_;
-  int64_t count_;
-};
-
-class BytesTokenizer : public SymbolTokenizer {
- public:
-  BytesTokenizer() : SymbolTokenizer({256, -1, 257, 258, 259}, 0, 256) {}
-  const char* kind() const override { return "bytes"; }
-  std::string file_bytes() const override { return "{\"type\":\"bytes\"}\n"; }
-
-  std::vector<Piece> encode(std::string_view text) const override {
-    std::vector<Piece> pieces;
-    pieces.reserve(text.size());
-    int64_t at = 0;
-    for (const char c : text) {
-      pieces.push_back({static_cast<unsigned char>(c), at, at + 1});
-      ++at;
-    }
-    return pieces;
-  }
-
- private:
-  std::string symbol(int64_t index) const override { return {static_cast<char>(index)}; }
-  std::string symbol_name(const std::string& symbol) const override {
-    const bool visible = symbol[0] > 0x20 && symbol[0] < 0x7F;
-    return visible ? symbol : fmt::format("<0x{:02X}>", static_cast<unsigned char>(symbol[0]));
-  }
-};
-
-class CharsTokenizer : public SymbolTokenizer {
- public:
-  CharsTokenizer(std::vector<char32_t> characters, const std::string& name)
-      : SymbolTokenizer({0, kUnknown, 2, 3, 4}, kSpecials, static_cast<int64_t>(characters.size())),
-        characters_(std::move(characters)) {
-    if (characters_.empty()) fail_input("{}: has no characters; train it again", name);
-    int64_t id = kSpecials;
-    for (const char32_t code : characters_) {
-      if (ids_.emplace(code, id++).second) continue;
-      fail_input("{}: has the character U+{:04X} twice; train it again", name,
-                 static_cast<uint32_t>(code));
-    }
-  }
-
-  const char* kind() const override { return "chars"; }
   std::string file_bytes() const override {
-    nlohmann::ordered_json json;
-    json["type"] = "chars";
-    nlohmann::ordered_json& list = json["characters"] = nlohmann::ordered_json::array();
-    for (size_t i = 0; i < characters_.size(); ++i) list.push_back(symbol(static_cast<int64_t>(i)));
+    nlohmann::ordered_json json = {{"type", kind()}};
+    if (!is_bytes()) json["characters"] = symbols_;
     return json_line(json) + "\n";
   }
 
-  std::vector<Piece> encode(std::string_view text) const override {
-    check_text(text, "the text");
-    std::vector<Piece> pieces;
-    pieces.reserve(text.size());
-    for (int64_t at = 0; at < static_cast<int64_t>(text.size());) {
-      const Utf8Char character = utf8_at(text, at);
-      const auto found = ids_.find(character.code);
-      pieces.push_back({found == ids_.end() ? kUnknown : found->second, at, at + character.size});
-      at += character.size;
-    }
-    return pieces;
-  }
-
  private:
-  static constexpr int64_t kUnknown = 1;
-  static constexpr int64_t kSpecials = 5;
-
-  std::string symbol(int64_t index) const override {
-    std::string text;
-    append_utf8(text, characters_[static_cast<size_t>(index)]);
-    return text;
-  }
-  std::string symbol_name(const std::string& symbol) const override {
-    const unsigned char first = static_cast<unsigned char>(symbol[0]);
-    if (first == '\n') return "\\n";
-    if (first == '\t') return "\\t";
-    return first < 0x20 || first == 0x7F ? fmt::format("\\x{:02x}", first) : symbol;
+  bool is_bytes() const { return first_ == 0; }
+  bool is_symbol(int64_t id) const {
+    return id >= first_ && id - first_ < static_cast<int64_t>(symbols_.size());
   }
 
-  std::vector<char32_t> characters_;
-  std::unordered_map<char32_t, int64_t> ids_;
+  int64_t first_;  // the id of the first symbol
+  SpecialIds special_;
+  std::vector<std::string> symbols_;
+  std::unordered_map<char32_t, int64_t> ids_;  // of characters
 };
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_bytes_tokenizer() {
-  return std::make_unique<BytesTokenizer>();
+  return std::make_unique<SymbolTokenizer>();
 }
 
-std::unique_ptr<Tokenizer> make_chars_tokenizer(std::vector<char32_t> characters,
+std::unique_ptr<Tokenizer> make_chars_tokenizer(const std::vector<char32_t>& characters,
                                                 const std::string& name) {
-  return std::make_unique<CharsTokenizer>(std::move(characters), name);
+  return std::make_unique<SymbolTokenizer>(characters, name);
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name) {
@@ -172,7 +142,30 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
     }
     characters.push_back(first.code);
   }
-  return make_chars_tokenizer(std::move(characters), name);
+  return make_chars_tokenizer(characters, name);
+}
+
+/// Returns all characters of the texts, or the most frequent ones (of equally frequent ones the
+/// smaller), in the order of Unicode.
+std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
+  std::map<char32_t, int64_t> counts;
+  for (const std::string& path : files) {
+    read_text_parts(path, [&](std::string_view part) {
+      for (int64_t at = 0; at < static_cast<int64_t>(part.size());) {
+        const Utf8Char character = utf8_at(part, at);
+        ++counts[character.code];
+        at += character.size;
+      }
+    });
+  }
+  std::vector<char32_t> characters;
+  for (const std::pair<const char32_t, int64_t>& entry : counts) characters.push_back(entry.first);
+  std::stable_sort(characters.begin(), characters.end(),
+                   [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
+  const size_t most = static_cast<size_t>(std::max<int64_t>(vocab - kSpecials, 0));
+  if (vocab > 0 && characters.size() > most) characters.resize(most);
+  std::sort(characters.begin(), characters.end());
+  return make_chars_tokenizer(characters, files.front())->file_bytes();
 }
 
 }  // namespace gmlp

@@ -61,4 +61,26 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder) {
       folder);
 }
 
+std::string train_tokenizer(const std::vector<std::string>& files,
+                            const TokenizerTraining& options) {
+  if (files.empty()) fail_input("--text: no file is given");
+  if (options.type == "bytes") return make_bytes_tokenizer()->file_bytes();
+  const bool chars = options.type == "chars";
+  if (!chars && options.type != "sentencepiece") {
+    fail_input("--type {}: must be sentencepiece, chars or bytes", printable(options.type));
+  }
+  // A SentencePiece model has 256 bytes, five special pieces and at least one more.
+  constexpr int64_t kMax = 1'000'000;
+  const int64_t least = chars ? 6 : 262;
+  const bool all = chars && options.vocab == 0;
+  if (!all && (options.vocab < least || options.vocab > kMax)) {
+    fail_input("--vocab-size {}: must be between {} and {} for --type {}", options.vocab, least,
+               kMax, options.type);
+  }
+  if (options.model_type != "unigram" && options.model_type != "bpe") {
+    fail_input("--model-type {}: must be unigram or bpe", printable(options.model_type));
+  }
+  return chars ? train_chars(files, options.vocab) : train_sentencepiece(files, options);
+}
+
 }  // namespace gmlp

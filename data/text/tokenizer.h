@@ -1,7 +1,7 @@
 #pragma once
 // Text to token ids and back. A tokenizer is one of three kinds, each with a page of its own:
 //
-//   kind            an id stands for                             file
+//   kind            an id is                                     file
 //   bytes           a byte                                       tokenizer.json, or none
 //   chars           a Unicode character of the training text     tokenizer.json
 //   sentencepiece   a subword (Kudo and Richardson 2018)         tokenizer.model
@@ -27,7 +27,7 @@ struct SpecialIds {
   }
 };
 
-/// A token and the bytes [begin, end) of the text that it stands for.
+/// A token and its bytes [begin, end) of the text.
 struct Piece {
   int64_t id = 0;
   int64_t begin = 0;
@@ -75,11 +75,16 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 
 // The constructors behind open_tokenizer. `name` is the file's name in errors.
 std::unique_ptr<Tokenizer> make_bytes_tokenizer();
-std::unique_ptr<Tokenizer> make_chars_tokenizer(std::vector<char32_t> characters,
+std::unique_ptr<Tokenizer> make_chars_tokenizer(const std::vector<char32_t>& characters,
                                                 const std::string& name);
 /// Reads {"type": "bytes"} or {"type": "chars", "characters": ["a", ...]}.
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name);
 std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name);
+/// A model is a protocol buffer that the SentencePiece library (0.1.97) trusts: a damaged
+/// normalization table, for example, makes it read outside of its memory. Throws InputError for
+/// every model that the library would load and then could not use safely. Returns whether encoding
+/// adds a space before the text, which the library's interface does not tell.
+bool check_sentencepiece(std::string_view model, const std::string& name);
 
 /// The options of `tokenizer train`.
 struct TokenizerTraining {
@@ -87,8 +92,13 @@ struct TokenizerTraining {
   int64_t vocab = 0;                   ///< with the special ids; 0 with chars: all characters
   std::string model_type = "unigram";  ///< of sentencepiece, or "bpe"
 };
-/// Returns the contents of a tokenizer file for these texts. Equal texts give equal contents.
+/// Returns the contents of a tokenizer file for these texts. They depend on the texts and the
+/// options alone: training has one thread and no clock.
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options);
+/// train_tokenizer for one type, with options that it has checked.
+std::string train_chars(const std::vector<std::string>& files, int64_t vocab);
+std::string train_sentencepiece(const std::vector<std::string>& files,
+                                const TokenizerTraining& training);
 
 }  // namespace gmlp

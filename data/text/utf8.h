@@ -1,7 +1,9 @@
 #pragma once
-// UTF-8 by the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
+// UTF-8 text in memory and in files, by the Unicode standard: no overlong forms, no surrogates,
+// nothing above U+10FFFF.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +26,9 @@ inline bool is_continuation(char byte) {
 
 /// The position of the first byte that is not part of a character, or text.size().
 int64_t valid_utf8_prefix(std::string_view text);
+inline bool is_utf8(std::string_view text) {
+  return valid_utf8_prefix(text) == static_cast<int64_t>(text.size());
+}
 
 /// Throws InputError unless `text` is valid UTF-8 without NUL. The message names `what` and the
 /// byte, counted from `base`.
@@ -41,5 +46,16 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 
 /// `text` without the ASCII white space at its ends. A no-break space is text.
 std::string_view trimmed(std::string_view text);
+
+/// Calls `use` with each part of a text file, in order: about a mebibyte, so that memory does not
+/// grow with the file. The file is plain or gzip'd. A part is UTF-8 without NUL. It ends after a
+/// newline, or within a line of more than 16 MiB after a space or a character. The concatenated
+/// parts are the text as stored, without a byte order mark. Throws InputError naming file and byte.
+void read_text_parts(const std::string& path,
+                     const std::function<void(std::string_view part)>& use);
+
+/// The best place to cut the text: after its last newline, else after its last space, else before a
+/// last character that is incomplete, else text.size().
+size_t best_cut(std::string_view text);
 
 }  // namespace gmlp

@@ -1,5 +1,5 @@
 // A text, plain or gzip'd.
-#include "data/text/text_file.h"
+#include "data/text/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -9,42 +9,16 @@ namespace gmlp {
 
 namespace {
 
-std::unique_ptr<TaskSet> make_set(const std::string& name, SentenceSet sentences, SquadSet squad) {
+std::unique_ptr<TaskSet> read_set(Task task, const std::string& name, const std::string& path,
+                                  bool labeled) {
   auto set = std::make_unique<TaskSet>();
   set->name = name;
-  set->sentences = std::move(sentences);
-  set->squad = std::move(squad);
+  if (is_span_task(task)) {
+    set->squad = read_squad(path, {task == Task::kSquad2, labeled});
+  } else {
+    set->sentences = read_sentences(task, path, labeled);
+  }
   return set;
-}
-
-TaskFiles read_sentence_files(Task task, const std::string& folder, bool with_train) {
-  SentenceSplits splits = open_sentences(task, folder, with_train);
-  TaskFiles files;
-  files.notes = splits.notes;
-  if (with_train) files.train = make_set("train", std::move(splits.train), {});
-  for (SentenceSet& dev : splits.dev) {
-    const std::string name = dev.name;
-    files.dev.push_back(make_set(name, std::move(dev), {}));
-  }
-  return files;
-}
-
-TaskFiles read_squad_files(Task task, const std::string& folder, bool with_train) {
-  if (!std::filesystem::is_directory(folder)) {
-    fail_input("--data {}: no such folder; name the folder with the JSON files of {}", folder,
-               task_name(task));
-  }
-  const bool unanswerable = task == Task::kSquad2;
-  const auto read = [&](const std::string& name) {
-    const std::string file = name + (unanswerable ? "-v2.0.json" : "-v1.1.json");
-    return make_set(
-        name, {},
-        read_squad((std::filesystem::path(folder) / file).string(), {unanswerable, true}));
-  };
-  TaskFiles files;
-  if (with_train) files.train = read("train");
-  files.dev.push_back(read("dev"));
-  return files;
 }
 
 void encode(TaskSet& set, Task task, const TaskEncoding& encoding) {
@@ -66,14 +40,29 @@ void shorten(std::vector<Example>& examples, int64_t count) {
 
 }  // namespace
 
-int64_t TaskSet::size() const {
-  return static_cast<int64_t>(windows ? squad.questions.size() : sentences.examples.size());
-}
-
 TaskFiles open_task_files(Task task, const std::string& folder, const TaskEncoding& encoding,
                           int64_t max_train) {
-  TaskFiles files = is_span_task(task) ? read_squad_files(task, folder, max_train >= 0)
-                                       : read_sentence_files(task, folder, max_train >= 0);
+  if (!std::filesystem::is_directory(folder)) {
+    fail_input("--data {}: no such folder; name the folder with the official files of {}", folder,
+               task_name(task));
+  }
+  TaskFiles files;
+  for (const TaskFacts::File& file : task_facts(task).files) {
+    const bool train = std::string_view(file.set) == "train";
+    if (train && max_train < 0) continue;
+    const std::string path = (std::filesystem::path(folder) / file.name).string();
+    if (!files.dev.empty() && !std::filesystem::exists(path)) {  // MNLI's second dev set
+      files.notes.push_back(fmt::format("{}: no {}, so only the {} set is scored", folder,
+                                        file.name, files.dev.front()->name));
+      continue;
+    }
+    std::unique_ptr<TaskSet> set = read_set(task, file.set, path, true);
+    if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
+      files.notes.push_back(
+          fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));
+    }
+    (train ? files.train : files.dev.emplace_back()) = std::move(set);
+  }
   if (max_train > 0) {
     shorten(files.train->sentences.examples, max_train);
     shorten(files.train->squad.questions, max_train);
@@ -85,10 +74,7 @@ TaskFiles open_task_files(Task task, const std::string& folder, const TaskEncodi
 
 std::unique_ptr<TaskSet> open_task_input(Task task, const std::string& path,
                                          const TaskEncoding& encoding) {
-  const bool span = is_span_task(task);
-  std::unique_ptr<TaskSet> set =
-      make_set("input", span ? SentenceSet{} : read_sentences(task, path, "input", false),
-               span ? read_squad(path, {task == Task::kSquad2, false}) : SquadSet{});
+  std::unique_ptr<TaskSet> set = read_set(task, "input", path, false);
   encode(*set, task, encoding);
   return set;
 }

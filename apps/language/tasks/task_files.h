@@ -8,9 +8,7 @@
 
 #include "data/tasks/sentences.h"
 #include "data/tasks/squad.h"
-#include "data/tasks/squad_windows.h"
 #include "data/tasks/task.h"
-#include "data/tasks/task_batch.h"
 #include "data/text/tokenizer.h"
 
 namespace gmlp {
@@ -25,7 +23,7 @@ struct TaskEncoding {
 
 /// One file: sentences or questions, and their rows.
 struct TaskSet {
-  std::string name;  // "train", "dev", "matched", "mismatched" or "input"
+  std::string name;  // TaskFacts::File::set, or "input"
   SentenceSet sentences;
   SquadSet squad;
   std::unique_ptr<SentenceRows> sentence_rows;  // of SST-2 and MNLI
@@ -36,7 +34,9 @@ struct TaskSet {
     return *sentence_rows;
   }
   /// The number of examples or questions.
-  int64_t size() const;
+  int64_t size() const {
+    return static_cast<int64_t>(windows ? squad.questions.size() : sentences.examples.size());
+  }
 };
 
 struct TaskFiles {

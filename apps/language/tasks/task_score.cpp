@@ -6,7 +6,6 @@
 
 #include "apps/cli/signals.h"
 #include "core/error.h"
-#include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/softmax.h"
 #include "models/checkpoint/checkpoint.h"
@@ -17,37 +16,30 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The task that the model in `folder` was finetuned on; "" if none.
-std::string stored_task(const std::string& folder) {
-  const Json json = parse_json(read_text(config_path(folder)), config_path(folder));
-  const Json::json_pointer member("/gmlp/task");
-  if (!json.contains(member) || !json.at(member).is_string()) return "";
-  return json.at(member).get<std::string>();
-}
-
 void set_head(LanguageConfig& config, Task task) {
   config.head = is_span_task(task) ? LanguageHead::kSpan : LanguageHead::kClassify;
   config.classes = static_cast<int64_t>(task_labels(task).size());
 }
 
-LoadedLanguage load_task_language(const std::string& folder, Task task) {
-  LoadedLanguage loaded = load_language(folder);
-  const std::string stored = stored_task(folder);
-  if (stored.empty()) {
+/// Throws InputError unless the model in `folder` was finetuned on the task.
+void require_finetuned(const LoadedLanguage& loaded, Task task, const std::string& folder) {
+  const std::string path = config_path(folder);
+  const Json stored = parse_json(loaded.config, path).at("gmlp").value("task", Json());
+  const std::string name = stored.is_string() ? stored.get<std::string>() : "";
+  if (name.empty()) {
     fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
                task_name(task));
   }
-  if (stored != task_name(task)) {
-    fail_input("--model {}: was finetuned on {}; use --task {}, or finetune it on {}", folder,
-               stored, stored, task_name(task));
+  if (name != task_name(task)) {
+    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
+               name, task_name(task));
   }
   const LanguageConfig& config = loaded.model->config();
   LanguageConfig expected = config;
   set_head(expected, task);
   if (config.head != expected.head || config.classes != expected.classes) {
-    fail_input("{}/config.json: its head is not that of {}; restore the file", folder, stored);
+    fail_input("{}: its head is not that of {}; restore the file", path, name);
   }
-  return loaded;
 }
 
 /// -log softmax(z)[target] for z = logits[first], logits[first + step], ...
@@ -60,12 +52,9 @@ double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t 
 
 /// True if `label` is the argmax. Ties go to the lower class, and NaN is never right.
 bool is_right(const std::vector<double>& logits, int64_t label) {
-  const double own = logits[static_cast<size_t>(label)];
-  for (size_t c = 0; c < logits.size(); ++c) {
-    const int64_t other = static_cast<int64_t>(c);
-    if (other != label && !(logits[c] < own || (logits[c] == own && other > label))) return false;
-  }
-  return std::isfinite(own);
+  const bool valid = std::none_of(logits.begin(), logits.end(), [](double z) { return z != z; });
+  const auto best = std::max_element(logits.begin(), logits.end());
+  return valid && std::isfinite(*best) && best - logits.begin() == label;
 }
 
 void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
@@ -96,6 +85,23 @@ void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSe
   score.best_threshold = best_null_threshold(windows.set(), best_texts, null_scores);
 }
 
+struct Metric {
+  std::string key;  // in JSON
+  std::string name;
+  double percent = 0;
+  double error = 0;
+};
+
+std::vector<Metric> metrics_of(Task task, const TaskSetScore& score) {
+  if (is_span_task(task)) {
+    const SquadScore& all = score.squad.all;
+    return {{"exact", "exact match", all.exact, all.exact_error},
+            {"f1", "F1", all.f1, all.f1_error}};
+  }
+  return {{"accuracy", task == Task::kMnli ? score.name : "accuracy", 100 * score.accuracy.value(),
+           100 * score.accuracy.standard_error()}};
+}
+
 }  // namespace
 
 void fit_to_task(LanguageConfig& config, Task task) {
@@ -118,16 +124,13 @@ std::string task_json(Task task, const Tokenizer& tokenizer) {
 }
 
 OpenedTask::OpenedTask(const TaskOptions& options)
-    : task(task_from_name(options.task)),
-      loaded(load_task_language(options.model, task)),
-      model{*loaded.model,
-            task,
-            stored_language_execution(*loaded.model, options.precision, options.kernels),
-            arena,
-            options.batch_size,
-            options.answers},
+    : OpenedModel(options),
+      task(task_from_name(options.task)),
+      model{*loaded.model, task, execution, arena, options.batch_size, options.answers},
       encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.text,
-               throw_if_stopped} {}
+               throw_if_stopped} {
+  require_finetuned(loaded, task, options.model);
+}
 
 void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
@@ -182,11 +185,8 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
     score.name = set->name;
     score.size = set->size();
     try {
-      if (set->windows) {
-        score_questions(model, *set->windows, score);
-      } else {
-        score_sentences(model, *set->sentence_rows, score);
-      }
+      if (set->windows) score_questions(model, *set->windows, score);
+      if (set->sentence_rows) score_sentences(model, *set->sentence_rows, score);
     } catch (const Stopped&) {
       return result;
     }
@@ -195,17 +195,9 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
   const TaskSetScore& first = result.sets.front();
   result.samples = first.size;
   result.loss = first.loss;
-  result.metric = is_span_task(model.task) ? first.squad.all.f1 : 100 * first.accuracy.value();
+  result.metric = metrics_of(model.task, first).back().percent;
   result.complete = true;
   return result;
-}
-
-const char* metric_name(Task task) {
-  return is_span_task(task) ? "F1" : "accuracy";
-}
-
-const char* metric_column(Task task) {
-  return is_span_task(task) ? "val_f1" : "val_accuracy";
 }
 
 std::string eval_command(Task task, const std::string& data, const std::string& checkpoint) {
@@ -214,35 +206,29 @@ std::string eval_command(Task task, const std::string& data, const std::string& 
 }
 
 std::string task_score_text(Task task, const TaskSetScore& score) {
-  if (is_span_task(task)) {
-    const SquadScore& all = score.squad.all;
-    return fmt::format("exact match {:.2f} ± {:.2f} %, F1 {:.2f} ± {:.2f} %", all.exact,
-                       all.exact_error, all.f1, all.f1_error);
+  std::string text;
+  for (const Metric& metric : metrics_of(task, score)) {
+    text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", metric.name,
+                        metric.percent, metric.error);
   }
-  return fmt::format("{} {:.2f} ± {:.2f} %", task == Task::kMnli ? score.name : "accuracy",
-                     100 * score.accuracy.value(), 100 * score.accuracy.standard_error());
+  return text;
 }
 
 Json task_score_json(Task task, const TaskSetScore& score) {
   Json json = {{"set", score.name}, {"samples", score.size}, {"loss", score.loss}};
-  if (!is_span_task(task)) {
-    json["accuracy"] = 100 * score.accuracy.value();
-    json["accuracy_standard_error"] = 100 * score.accuracy.standard_error();
-    return json;
+  for (const Metric& metric : metrics_of(task, score)) {
+    json[metric.key] = metric.percent;
+    json[metric.key + "_standard_error"] = metric.error;
   }
-  const SquadScores& squad = score.squad;
-  json["exact"] = squad.all.exact;
-  json["exact_standard_error"] = squad.all.exact_error;
-  json["f1"] = squad.all.f1;
-  json["f1_standard_error"] = squad.all.f1_error;
-  if (task == Task::kSquad1) return json;
-  // The names of the official evaluation script.
-  json["HasAns_exact"] = squad.answerable.exact;
-  json["HasAns_f1"] = squad.answerable.f1;
-  json["NoAns_exact"] = squad.unanswerable.exact;
-  json["NoAns_f1"] = squad.unanswerable.f1;
-  json["best_f1"] = score.best_threshold.f1;
-  json["best_f1_thresh"] = score.best_threshold.threshold;
+  if (task == Task::kSquad2) {
+    // The names of the official evaluation script.
+    json.update({{"HasAns_exact", score.squad.answerable.exact},
+                 {"HasAns_f1", score.squad.answerable.f1},
+                 {"NoAns_exact", score.squad.unanswerable.exact},
+                 {"NoAns_f1", score.squad.unanswerable.f1},
+                 {"best_f1", score.best_threshold.f1},
+                 {"best_f1_thresh", score.best_threshold.threshold}});
+  }
   return json;
 }
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "core/random.h"
-#include "data/text/text_file.h"
+#include "data/text/utf8.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"

@@ -1,7 +1,6 @@
 // SQuAD files: characters to bytes, every malformed variant by its message, and the scores.
 #include "data/tasks/squad.h"
 
-#include "data/tasks/squad_metrics.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/data/shared_files.h"

@@ -1,6 +1,6 @@
 // Rows of ids from sentences and from questions, batches of them, and answers from logits.
-#include "data/tasks/squad_windows.h"
-#include "data/tasks/task_batch.h"
+#include "data/tasks/sentences.h"
+#include "data/tasks/squad.h"
 #include "tests/data/data_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"

@@ -1,12 +1,49 @@
-#include "data/tasks/task_batch.h"
+#include "data/tasks/task.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "core/error.h"
 #include "core/random.h"
 
 namespace gmlp {
+
+namespace {
+
+const std::array<TaskFacts, 4> kTaskFacts = {{
+    {.name = "sst2",
+     .files = {{"train", "train.tsv"}, {"dev", "dev.tsv"}},
+     .columns = {"sentence", "label"},
+     .labels = {"0", "1"}},  // negative, positive
+    {.name = "mnli",
+     .files = {{"train", "train.tsv"},
+               {"matched", "dev_matched.tsv"},
+               {"mismatched", "dev_mismatched.tsv"}},
+     .columns = {"sentence1", "sentence2", "gold_label"},
+     .labels = {"entailment", "neutral", "contradiction"}},
+    {.name = "squad1",
+     .files = {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}},
+     .metric = "F1",
+     .metric_column = "val_f1"},
+    {.name = "squad2",
+     .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}},
+     .metric = "F1",
+     .metric_column = "val_f1"},
+}};
+
+}  // namespace
+
+const TaskFacts& task_facts(Task task) {
+  return kTaskFacts[static_cast<size_t>(task)];
+}
+
+Task task_from_name(const std::string& name) {
+  for (size_t i = 0; i < kTaskFacts.size(); ++i) {
+    if (name == kTaskFacts[i].name) return static_cast<Task>(i);
+  }
+  fail_input("--task {}: no such task; choose sst2, mnli, squad1 or squad2", name);
+}
 
 void check_task_tokens(const Tokenizer& tokenizer) {
   const SpecialIds special = tokenizer.special();
@@ -15,51 +52,6 @@ void check_task_tokens(const Tokenizer& tokenizer) {
       "tokenizer {}: has no pad, cls or sep token, which a task needs; train one with "
       "`gmlp-language tokenizer train`",
       tokenizer.kind());
-}
-
-std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens) {
-  check_task_tokens(tokenizer);
-  const bool pair = !second.empty();
-  const int64_t marks = pair ? 3 : 2;
-  if (tokens <= marks) {
-    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
-               marks + 1);
-  }
-  std::vector<int64_t> a = tokenizer.encode_ids(first);
-  std::vector<int64_t> b;
-  if (pair) b = tokenizer.encode_ids(second);
-  while (static_cast<int64_t>(a.size() + b.size()) > tokens - marks) {
-    (a.size() > b.size() ? a : b).pop_back();
-  }
-  const SpecialIds special = tokenizer.special();
-  std::vector<int64_t> ids = {special.cls};
-  ids.insert(ids.end(), a.begin(), a.end());
-  ids.push_back(special.sep);
-  ids.insert(ids.end(), b.begin(), b.end());
-  if (pair) ids.push_back(special.sep);
-  ids.resize(static_cast<size_t>(tokens), special.pad);
-  return ids;
-}
-
-SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
-                           const std::function<void()>& check_stop)
-    : tokens_(tokens), pad_(tokenizer.special().pad) {
-  for (const SentenceExample& example : set.examples) {
-    if (check_stop) check_stop();
-    std::vector<int64_t> ids = encode_sentences(tokenizer, example.first, example.second, tokens);
-    while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
-    rows_.push_back({{ids.begin(), ids.end()}, example.label});
-  }
-}
-
-void SentenceRows::write_ids(int64_t row, int64_t* ids) const {
-  const std::vector<int32_t>& stored = rows_[static_cast<size_t>(row)].ids;
-  std::fill(std::copy(stored.begin(), stored.end(), ids), ids + tokens_, pad_);
-}
-
-void SentenceRows::write_target(int64_t row, int64_t* target) const {
-  *target = rows_[static_cast<size_t>(row)].label;
 }
 
 TaskLoader::TaskLoader(const TaskRows& rows, const TaskLoaderOptions& options)
