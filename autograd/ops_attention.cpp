@@ -6,6 +6,7 @@
 
 #include "autograd/ops.h"
 #include "core/error.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 
@@ -66,19 +67,7 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
 }
 
 Var attention(Tape& tape, Var qkv, bool causal) {
-  const Shape shape = tape.value(qkv).shape();
-  const int64_t batch = shape[0];
-  const int64_t tokens = shape[1];
-  const int64_t width = shape[2] / 3;
-  count_products(tape, 2 * batch, tokens, width);
-  return record_mixing(
-      tape, "attention", qkv, {batch, tokens, width}, {batch, tokens, tokens},
-      [=](auto* y, auto* p, auto* in) {
-        reference::attention_forward(y, p, in, batch, tokens, width, causal);
-      },
-      [=](auto* dqkv, auto* dp, auto* dy, auto* p, auto* in) {
-        reference::attention_backward(dqkv, dp, dy, p, in, batch, tokens, width);
-      });
+  return head_attention(tape, qkv, nullptr, 1, causal);
 }
 
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal) {
