@@ -27,21 +27,19 @@ struct Call {
   /// Whether the dense W differs from the stored weight.
   bool expands() const { return toeplitz() || shape.causal; }
 
-  BlockWeights<const float*> weights() const {
-    BlockWeights<const float*> pointers{};
-    for_each_weight(
-        [](const char*, const float*& pointer, Parameter* p) { pointer = p->value.data<float>(); },
-        pointers, parameters.weights);
-    pointers.spatial_weight = spatial.data<float>();
-    return pointers;
+  /// The values, or the gradients, of the ten parameters, with `dense` for the spatial weight.
+  template <typename Pointer>
+  BlockWeights<Pointer> pointers(Tensor Parameter::*member, const Tensor& dense) const {
+    BlockWeights<Pointer> result{};
+    const auto set = [&](const char*, Pointer& pointer, const Parameter* parameter) {
+      pointer = (parameter->*member).template data<float>();
+    };
+    for_each_weight(set, result, parameters.weights);
+    result.spatial_weight = dense.data<float>();
+    return result;
   }
-  BlockWeights<float*> gradients(const Tensor& dspatial) const {
-    BlockWeights<float*> pointers{};
-    for_each_weight(
-        [](const char*, float*& pointer, Parameter* p) { pointer = p->grad.data<float>(); },
-        pointers, parameters.weights);
-    pointers.spatial_weight = dspatial.data<float>();
-    return pointers;
+  BlockWeights<const float*> weights() const {
+    return pointers<const float*>(&Parameter::value, spatial);
   }
   fused::BlockData data(const Tape& tape) const {
     fused::BlockData data{};
@@ -89,14 +87,14 @@ void reuse_packed(fused::BlockData& data, PackedWeights& packed, const BlockShap
 }
 
 void forward(Tape& tape, const Call& call, const Tensor& y, const BlockSaved& saved) {
-  const ArenaScope scope(tape.arena());
   const fused::Kernels& kernels = fused::kernels();
-  void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(call.shape));
   fused::BlockData data = call.data(tape);
   data.y = y.data<float>();
   PackedWeights& packed = *call.parameters.packed;
   if (packed.arena != nullptr && !tape.recording()) reuse_packed(data, packed, call.shape);
-  tape.run([&] { kernels.block_forward(data, saved, call.weights(), workspace, call.shape); });
+  tape.run_with_workspace(kernels.block_workspace(call.shape), [&](void* workspace) {
+    kernels.block_forward(data, saved, call.weights(), workspace, call.shape);
+  });
 }
 
 /// Everything of the backward that needs workspace.
@@ -110,15 +108,14 @@ void run_backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& 
   Parameter& spatial = call.stored_spatial();
   const Tensor dspatial = call.expands() ? tape.scratch_like(call.spatial) : spatial.grad;
   const fused::Kernels& kernels = fused::kernels();
-  void* workspace = tape.arena().allocate_bytes(kernels.block_workspace(call.shape));
   fused::BlockData data = call.data(tape);
   data.dy = dy.data<float>();
   data.dx = dx.data<float>();
   data.dgate_extra = data_or_null<float>(dextra);
-  tape.run([&] {
+  tape.run_with_workspace(kernels.block_workspace(call.shape), [&](void* workspace) {
     if (call.expands()) dspatial.fill(0);
-    kernels.block_backward(data, call.gradients(dspatial), saved, call.weights(), workspace,
-                           call.shape);
+    kernels.block_backward(data, call.pointers<float*>(&Parameter::grad, dspatial), saved,
+                           call.weights(), workspace, call.shape);
     if (!call.expands()) return;
     reference::spatial_weight_expand_backward(spatial.grad.data<float>(), dspatial.data<float>(),
                                               call.shape.tokens, call.toeplitz(),

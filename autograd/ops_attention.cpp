@@ -1,5 +1,8 @@
-// Ops that mix tokens: the spatial projection of the gating unit, the tiny attention of aMLP, and
-// the baselines' attention of many heads, with a bias by distance or with that bias alone.
+// Ops that mix tokens, y = P x: the spatial projection of the gating unit, where P is a weight, the
+// tiny attention of aMLP, and the baselines' attention of many heads, with a bias by distance or
+// with that bias alone.
+
+#include <algorithm>
 
 #include "autograd/ops.h"
 #include "core/error.h"
@@ -9,10 +12,30 @@ namespace gmlp {
 
 namespace {
 
-/// FLOPs of `count` products of (N, N) by (N, width).
-double product_flops(int64_t count, int64_t tokens, int64_t width) {
+/// Records an op that saves its mixing weights P (`mixing`): forward(y, P, x) and
+/// backward(dx, dP, dy, P, x), where dP has memory during the backward alone.
+template <typename Forward, typename Backward>
+Var record_mixing(Tape& tape, const char* name, Var x, const Shape& shape, const Shape& mixing,
+                  const Forward& forward, const Backward& backward) {
+  const Tensor in = tape.value(x);
+  const Tensor y = tape.scratch(in.dtype(), shape);
+  const Tensor p = tape.scratch(in.dtype(), mixing);
+  tape.run(in.dtype(), [&]<typename T>() { forward(y.data<T>(), p.data<T>(), in.data<T>()); });
+  return tape.record(name, y, [=, &tape](const Tensor& dy) {
+    const Tensor dx = tape.scratch_like(in);
+    tape.run_with_workspace(p.bytes(), [&](void* dp) {
+      tape.run(in.dtype(), [&]<typename T>() {
+        backward(dx.data<T>(), static_cast<T*>(dp), dy.data<T>(), p.data<T>(), in.data<T>());
+      });
+    });
+    tape.accumulate_grad(x, dx, true);
+  });
+}
+
+/// Counts the FLOPs of `count` products of (N, N) by (N, width).
+void count_products(Tape& tape, int64_t count, int64_t tokens, int64_t width) {
   const double n = static_cast<double>(tokens);
-  return 2 * static_cast<double>(count) * n * n * static_cast<double>(width);
+  tape.count_flops(2 * static_cast<double>(count) * n * n * static_cast<double>(width));
 }
 
 void check_bias(const Parameter& bias, int64_t heads, int64_t tokens, int64_t width) {
@@ -24,115 +47,64 @@ void check_bias(const Parameter& bias, int64_t heads, int64_t tokens, int64_t wi
 }  // namespace
 
 Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal) {
-  const Tensor in = tape.value(x);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2];
+  const Shape shape = tape.value(x).shape();
+  const int64_t n = shape[1];
   const bool toeplitz = weight.value.shape().rank() == 1;
-  require(bias.value.elements() == tokens, "spatial_project: bias and tokens do not match");
-  const Tensor y = tape.scratch_like(in);
-  const Tensor dense = tape.scratch(in.dtype(), {tokens, tokens});
-  tape.count_flops(product_flops(batch, tokens, width));
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::spatial_weight_expand(dense.data<T>(), weight.value.data<T>(), tokens, toeplitz,
-                                     causal);
-    reference::spatial_project_forward(y.data<T>(), in.data<T>(), dense.data<T>(),
-                                       bias.value.data<T>(), batch, tokens, width);
-  });
-  return tape.record("spatial_project", y, [=, &tape, &weight, &bias](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    const Tensor ddense = tape.scratch_like(dense);
-    tape.run(in.dtype(), [&]<typename T>() {
-      ddense.fill(0);
-      reference::spatial_project_backward(dx.data<T>(), ddense.data<T>(), bias.grad.data<T>(),
-                                          dy.data<T>(), in.data<T>(), dense.data<T>(), batch,
-                                          tokens, width);
-      reference::spatial_weight_expand_backward(weight.grad.data<T>(), ddense.data<T>(), tokens,
-                                                toeplitz, causal);
-    });
-    tape.accumulate_grad(x, dx);
-  });
+  require(bias.value.elements() == n, "spatial_project: bias and tokens do not match");
+  count_products(tape, shape[0], n, shape[2]);
+  return record_mixing(
+      tape, "spatial_project", x, shape, {n, n},
+      [&]<typename T>(T* y, T* w, T* in) {
+        reference::spatial_weight_expand(w, weight.value.data<T>(), n, toeplitz, causal);
+        reference::spatial_project_forward(y, in, w, bias.value.data<T>(), shape[0], n, shape[2]);
+      },
+      [=, &weight, &bias]<typename T>(T* dx, T* dw, T* dy, T* w, T* in) {
+        std::fill_n(dw, n * n, T(0));
+        reference::spatial_project_backward(dx, dw, bias.grad.data<T>(), dy, in, w, shape[0], n,
+                                            shape[2]);
+        reference::spatial_weight_expand_backward(weight.grad.data<T>(), dw, n, toeplitz, causal);
+      });
 }
 
 Var attention(Tape& tape, Var qkv, bool causal) {
-  const Tensor in = tape.value(qkv);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2] / 3;
-  const Tensor y = tape.scratch(in.dtype(), {batch, tokens, width});
-  const Tensor probs = tape.scratch(in.dtype(), {batch, tokens, tokens});
-  tape.count_flops(product_flops(2 * batch, tokens, width));
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::attention_forward(y.data<T>(), probs.data<T>(), in.data<T>(), batch, tokens, width,
-                                 causal);
-  });
-  return tape.record("attention", y, [=, &tape](const Tensor& dy) {
-    const Tensor dqkv = tape.scratch_like(in);
-    const Tensor dprobs = tape.scratch_like(probs);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::attention_backward(dqkv.data<T>(), dprobs.data<T>(), dy.data<T>(), probs.data<T>(),
-                                    in.data<T>(), batch, tokens, width);
-    });
-    tape.accumulate_grad(qkv, dqkv);
-  });
+  return head_attention(tape, qkv, nullptr, 1, causal);
 }
 
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal) {
-  const Tensor in = tape.value(qkv);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2] / 3;
+  const Shape shape = tape.value(qkv).shape();
+  const int64_t batch = shape[0];
+  const int64_t tokens = shape[1];
+  const int64_t width = shape[2] / 3;
   if (bias != nullptr) check_bias(*bias, heads, tokens, width);
-  const Tensor y = tape.scratch(in.dtype(), {batch, tokens, width});
-  const Tensor probs = tape.scratch(in.dtype(), {batch, heads, tokens, tokens});
-  tape.count_flops(product_flops(2 * batch, tokens, width));
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::head_attention_forward<T>(y.data<T>(), probs.data<T>(), in.data<T>(),
-                                         value_of<T>(bias), batch, tokens, width, heads, causal);
-  });
-  return tape.record("head_attention", y, [=, &tape](const Tensor& dy) {
-    const Tensor dqkv = tape.scratch_like(in);
-    {
-      const ArenaScope scope(tape.arena());
-      const Tensor dscores = tape.scratch_like(probs);
-      tape.run(in.dtype(), [&]<typename T>() {
-        reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), dscores.data<T>(),
-                                              dy.data<T>(), probs.data<T>(), in.data<T>(), batch,
-                                              tokens, width, heads);
+  count_products(tape, 2 * batch, tokens, width);
+  return record_mixing(
+      tape, "head_attention", qkv, {batch, tokens, width}, {batch, heads, tokens, tokens},
+      [=]<typename T>(T* y, T* p, T* in) {
+        reference::head_attention_forward<T>(y, p, in, value_of<T>(bias), batch, tokens, width,
+                                             heads, causal);
+      },
+      [=]<typename T>(T* dqkv, T* dp, T* dy, T* p, T* in) {
+        reference::head_attention_backward<T>(dqkv, grad_of<T>(bias), dp, dy, p, in, batch, tokens,
+                                              width, heads);
       });
-    }
-    tape.accumulate_grad(qkv, dqkv, true);
-  });
 }
 
 Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
-  const Tensor in = tape.value(v);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2];
+  const Shape shape = tape.value(v).shape();
+  const int64_t tokens = shape[1];
   const int64_t heads = bias.value.shape()[0];
-  check_bias(bias, heads, tokens, width);
-  const Tensor y = tape.scratch_like(in);
-  const Tensor probs = tape.scratch(in.dtype(), {heads, tokens, tokens});
-  tape.count_flops(product_flops(batch, tokens, width));
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::position_attention_forward(y.data<T>(), probs.data<T>(), in.data<T>(),
-                                          bias.value.data<T>(), batch, tokens, width, heads,
-                                          causal);
-  });
-  return tape.record("position_attention", y, [=, &tape, &bias](const Tensor& dy) {
-    const Tensor dv = tape.scratch_like(in);
-    {
-      const ArenaScope scope(tape.arena());
-      const Tensor dscores = tape.scratch_like(probs);
-      tape.run(in.dtype(), [&]<typename T>() {
-        reference::position_attention_backward(dv.data<T>(), bias.grad.data<T>(), dscores.data<T>(),
-                                               dy.data<T>(), probs.data<T>(), in.data<T>(), batch,
-                                               tokens, width, heads);
+  check_bias(bias, heads, tokens, shape[2]);
+  count_products(tape, shape[0], tokens, shape[2]);
+  return record_mixing(
+      tape, "position_attention", v, shape, {heads, tokens, tokens},
+      [&]<typename T>(T* y, T* p, T* in) {
+        reference::position_attention_forward(y, p, in, bias.value.data<T>(), shape[0], tokens,
+                                              shape[2], heads, causal);
+      },
+      [=, &bias]<typename T>(T* dv, T* dp, T* dy, T* p, T* in) {
+        reference::position_attention_backward(dv, bias.grad.data<T>(), dp, dy, p, in, shape[0],
+                                               tokens, shape[2], heads);
       });
-    }
-    tape.accumulate_grad(v, dv, true);
-  });
 }
 
 }  // namespace gmlp

@@ -7,20 +7,15 @@
 namespace gmlp {
 
 Var split_half(Tape& tape, Var x, bool second) {
-  const Tensor in = tape.value(x);
-  const Shape& shape = in.shape();  // (B, N, F)
+  const Shape shape = tape.value(x).shape();  // (B, N, F)
+  const int64_t rows = shape.rows();
   const int64_t width = shape[2] / 2;
-  const Tensor y = tape.scratch(in.dtype(), {shape[0], shape[1], width});
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::split_half_forward(y.data<T>(), in.data<T>(), second, y.shape().rows(), width);
-  });
-  return tape.record("split_half", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::split_half_backward(dx.data<T>(), dy.data<T>(), second, dy.shape().rows(), width);
-    });
-    tape.accumulate_grad(x, dx);
-  });
+  return tape.record_unary(
+      "split_half", x, {shape[0], shape[1], width},
+      [=](auto* y, auto* in) { reference::split_half_forward(y, in, second, rows, width); },
+      [=](auto* dx, auto* dy, auto*) {
+        reference::split_half_backward(dx, dy, second, rows, width);
+      });
 }
 
 Var add(Tape& tape, Var a, Var b) {
@@ -41,37 +36,30 @@ Var multiply(Tape& tape, Var a, Var b) {
   const Tensor a_value = tape.value(a);
   const Tensor b_value = tape.value(b);
   require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
-  const Tensor y = tape.scratch_like(a_value);
-  tape.run(y.dtype(), [&]<typename T>() {
-    reference::multiply_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
-  });
-  return tape.record("multiply", y, [=, &tape](const Tensor& dy) {
-    const Tensor da = tape.scratch_like(dy);
-    const Tensor db = tape.scratch_like(dy);
-    tape.run(dy.dtype(), [&]<typename T>() {
-      reference::multiply_forward(da.data<T>(), dy.data<T>(), b_value.data<T>(), dy.elements());
-      reference::multiply_forward(db.data<T>(), dy.data<T>(), a_value.data<T>(), dy.elements());
+  const auto product = [&tape](const Tensor& left, const Tensor& right) {
+    const Tensor y = tape.scratch_like(left);
+    tape.run(y.dtype(), [&]<typename T>() {
+      reference::multiply_forward(y.data<T>(), left.data<T>(), right.data<T>(), y.elements());
     });
-    tape.accumulate_grad(a, da);
-    tape.accumulate_grad(b, db);
+    return y;
+  };
+  return tape.record("multiply", product(a_value, b_value), [=, &tape](const Tensor& dy) {
+    tape.accumulate_grad(a, product(dy, b_value));
+    tape.accumulate_grad(b, product(dy, a_value));
   });
 }
 
 Var drop_path(Tape& tape, Var x, const std::vector<double>& scales) {
   const Tensor in = tape.value(x);
   const int64_t batch = in.shape()[0];
+  const int64_t size = in.elements() / batch;
   require(static_cast<int64_t>(scales.size()) == batch, "drop_path: one scale per sample");
-  // The same product in both directions.
-  const auto scaled = [=, &tape](const Tensor& source) {
-    const Tensor result = tape.scratch_like(source);
-    tape.run(source.dtype(), [&]<typename T>() {
-      reference::scale_samples_forward(result.data<T>(), source.data<T>(), scales.data(), batch,
-                                       source.elements() / batch);
-    });
-    return result;
-  };
-  return tape.record("drop_path", scaled(in),
-                     [=, &tape](const Tensor& dy) { tape.accumulate_grad(x, scaled(dy)); });
+  return tape.record_unary(
+      "drop_path", x, in.shape(),
+      [&](auto* y, auto* z) { reference::scale_samples_forward(y, z, scales.data(), batch, size); },
+      [=](auto* dx, auto* dy, auto*) {  // the same product
+        reference::scale_samples_forward(dx, dy, scales.data(), batch, size);
+      });
 }
 
 Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut) {

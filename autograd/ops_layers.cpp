@@ -1,5 +1,7 @@
 // Ops with weights, and the pointwise nonlinearity between them.
 
+#include <type_traits>
+
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -44,14 +46,12 @@ Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias) {
   std::vector<int64_t> dims = in.shape().to_vector();
   dims.back() = shape.out;
   const Tensor y = tape.scratch(in.dtype(), Shape(dims));
-  const bool fused = tape.use_fused(in.dtype());
+  const fused::Kernels* kernels = tape.use_fused(in.dtype()) ? &fused::kernels() : nullptr;
   tape.count_flops(2 * static_cast<double>(shape.rows * shape.in) * static_cast<double>(shape.out));
-  if (fused) {
-    const ArenaScope scope(tape.arena());
-    void* workspace = tape.arena().allocate_bytes(fused::kernels().linear_workspace(shape));
-    tape.run([&] {
-      fused::kernels().linear_forward(y.data<float>(), in.data<float>(), weight.value.data<float>(),
-                                      value_of<float>(bias), workspace, shape);
+  if (kernels != nullptr) {
+    tape.run_with_workspace(kernels->linear_workspace(shape), [&](void* workspace) {
+      kernels->linear_forward(y.data<float>(), in.data<float>(), weight.value.data<float>(),
+                              value_of<float>(bias), workspace, shape);
     });
   } else {
     tape.run(in.dtype(), [&]<typename T>() {
@@ -60,14 +60,12 @@ Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias) {
     });
   }
   return tape.record("linear", y, [=, &tape, &weight](const Tensor& dy) {
-    const Tensor dx = tape.wants_gradient(x) ? tape.scratch_like(in) : Tensor();
-    if (fused) {
-      const ArenaScope scope(tape.arena());
-      void* workspace = tape.arena().allocate_bytes(fused::kernels().linear_workspace(shape));
-      tape.run([&] {
-        fused::kernels().linear_backward(data_or_null<float>(dx), weight.grad.data<float>(),
-                                         grad_of<float>(bias), dy.data<float>(), in.data<float>(),
-                                         weight.value.data<float>(), workspace, shape);
+    const Tensor dx = tape.requires_grad(x) ? tape.scratch_like(in) : Tensor();
+    if (kernels != nullptr) {
+      tape.run_with_workspace(kernels->linear_workspace(shape), [&](void* workspace) {
+        kernels->linear_backward(data_or_null<float>(dx), weight.grad.data<float>(),
+                                 grad_of<float>(bias), dy.data<float>(), in.data<float>(),
+                                 weight.value.data<float>(), workspace, shape);
       });
     } else {
       tape.run(in.dtype(), [&]<typename T>() {
@@ -84,48 +82,44 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) 
   const Tensor in = tape.value(x);
   const int64_t rows = in.shape().rows();
   const int64_t cols = in.shape().cols();
-  const Tensor y = tape.scratch_like(in);
   const Tensor mean = tape.scratch(in.dtype(), {rows});
   const Tensor rstd = tape.scratch(in.dtype(), {rows});
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::layernorm_forward(y.data<T>(), mean.data<T>(), rstd.data<T>(), in.data<T>(),
-                                 gamma.value.data<T>(), beta.value.data<T>(), rows, cols, eps);
-  });
-  return tape.record("layernorm", y, [=, &tape, &gamma, &beta](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::layernorm_backward(dx.data<T>(), gamma.grad.data<T>(), beta.grad.data<T>(),
-                                    dy.data<T>(), in.data<T>(), mean.data<T>(), rstd.data<T>(),
-                                    gamma.value.data<T>(), rows, cols);
-    });
-    tape.accumulate_grad(x, dx, true);
-  });
+  return tape.record_unary(
+      "layernorm", x, in.shape(),
+      [&]<typename T>(T* y, T* z) {
+        reference::layernorm_forward(y, mean.data<T>(), rstd.data<T>(), z, gamma.value.data<T>(),
+                                     beta.value.data<T>(), rows, cols, eps);
+      },
+      [=, &gamma, &beta]<typename T>(T* dx, T* dy, T* z) {
+        reference::layernorm_backward(dx, gamma.grad.data<T>(), beta.grad.data<T>(), dy, z,
+                                      mean.data<T>(), rstd.data<T>(), gamma.value.data<T>(), rows,
+                                      cols);
+      });
 }
 
 Var gelu(Tape& tape, Var x) {
   constexpr int64_t kRange = 1 << 14;  // elements per task of the fused kernels
   const Tensor in = tape.value(x);
-  const Tensor y = tape.scratch_like(in);
-  const bool fused = tape.use_fused(in.dtype());
-  tape.run(in.dtype(), [&]<typename T>() {
-    if (!fused) return reference::gelu_forward(y.data<T>(), in.data<T>(), in.elements());
-    parallel_ranges(in.elements(), kRange, [&](int64_t begin, int64_t end) {
-      fused::kernels().gelu_forward(y.data<float>() + begin, in.data<float>() + begin, end - begin);
-    });
-  });
-  return tape.record("gelu", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run(in.dtype(), [&]<typename T>() {
-      if (!fused) {
-        return reference::gelu_backward(dx.data<T>(), dy.data<T>(), in.data<T>(), in.elements());
-      }
-      parallel_ranges(in.elements(), kRange, [&](int64_t begin, int64_t end) {
-        fused::kernels().gelu_backward(dx.data<float>() + begin, dy.data<float>() + begin,
-                                       in.data<float>() + begin, end - begin);
+  const int64_t n = in.elements();
+  const bool fused = tape.use_fused(in.dtype());  // f32 alone
+  return tape.record_unary(
+      "gelu", x, in.shape(),
+      [=]<typename T>(T* y, T* z) {
+        if (!fused) return reference::gelu_forward(y, z, n);
+        if constexpr (std::is_same_v<T, float>) {
+          parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
+            fused::kernels().gelu_forward(y + begin, z + begin, end - begin);
+          });
+        }
+      },
+      [=]<typename T>(T* dx, T* dy, T* z) {
+        if (!fused) return reference::gelu_backward(dx, dy, z, n);
+        if constexpr (std::is_same_v<T, float>) {
+          parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
+            fused::kernels().gelu_backward(dx + begin, dy + begin, z + begin, end - begin);
+          });
+        }
       });
-    });
-    tape.accumulate_grad(x, dx, true);
-  });
 }
 
 }  // namespace gmlp

@@ -7,55 +7,39 @@
 namespace gmlp {
 
 Var mean_pool(Tape& tape, Var x) {
-  const Tensor in = tape.value(x);
-  const Shape shape = in.shape();
-  const Tensor y = tape.scratch(in.dtype(), {shape[0], shape[2]});
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::mean_pool_forward(y.data<T>(), in.data<T>(), shape[0], shape[1], shape[2]);
-  });
-  return tape.record("mean_pool", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::mean_pool_backward(dx.data<T>(), dy.data<T>(), shape[0], shape[1], shape[2]);
-    });
-    tape.accumulate_grad(x, dx);
-  });
+  const Shape shape = tape.value(x).shape();  // (B, N, D)
+  return tape.record_unary(
+      "mean_pool", x, {shape[0], shape[2]},
+      [=](auto* y, auto* in) { reference::mean_pool_forward(y, in, shape[0], shape[1], shape[2]); },
+      [=](auto* dx, auto* dy, auto*) {
+        reference::mean_pool_backward(dx, dy, shape[0], shape[1], shape[2]);
+      });
 }
 
 Var prepend_token(Tape& tape, Var x, Parameter& token) {
-  const Tensor in = tape.value(x);
-  const Shape shape = in.shape();
-  const Tensor y = tape.scratch(in.dtype(), {shape[0], shape[1] + 1, shape[2]});
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::prepend_token_forward(y.data<T>(), in.data<T>(), token.value.data<T>(), shape[0],
-                                     shape[1], shape[2]);
-  });
-  return tape.record("prepend_token", y, [=, &tape, &token](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::prepend_token_backward(dx.data<T>(), token.grad.data<T>(), dy.data<T>(), shape[0],
-                                        shape[1], shape[2]);
-    });
-    tape.accumulate_grad(x, dx);
-  });
+  const Shape shape = tape.value(x).shape();
+  return tape.record_unary(
+      "prepend_token", x, {shape[0], shape[1] + 1, shape[2]},
+      [&]<typename T>(T* y, T* in) {
+        reference::prepend_token_forward(y, in, token.value.data<T>(), shape[0], shape[1],
+                                         shape[2]);
+      },
+      [=, &token]<typename T>(T* dx, T* dy, T*) {
+        reference::prepend_token_backward(dx, token.grad.data<T>(), dy, shape[0], shape[1],
+                                          shape[2]);
+      });
 }
 
 Var select_token(Tape& tape, Var x, int64_t position) {
-  const Tensor in = tape.value(x);
-  const Shape shape = in.shape();
-  const Tensor y = tape.scratch(in.dtype(), {shape[0], shape[2]});
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::select_token_forward(y.data<T>(), in.data<T>(), position, shape[0], shape[1],
-                                    shape[2]);
-  });
-  return tape.record("select_token", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::select_token_backward(dx.data<T>(), dy.data<T>(), position, shape[0], shape[1],
-                                       shape[2]);
-    });
-    tape.accumulate_grad(x, dx);
-  });
+  const Shape shape = tape.value(x).shape();
+  return tape.record_unary(
+      "select_token", x, {shape[0], shape[2]},
+      [=](auto* y, auto* in) {
+        reference::select_token_forward(y, in, position, shape[0], shape[1], shape[2]);
+      },
+      [=](auto* dx, auto* dy, auto*) {
+        reference::select_token_backward(dx, dy, position, shape[0], shape[1], shape[2]);
+      });
 }
 
 Var add_positions(Tape& tape, Var x, Parameter& table) {
@@ -76,19 +60,15 @@ Var add_positions(Tape& tape, Var x, Parameter& table) {
 }
 
 Var transpose_tokens(Tape& tape, Var x) {
-  // The same in both directions, as a transpose is the transpose's backward.
-  const auto transposed = [&tape](const Tensor& source) {
-    const Shape& shape = source.shape();
-    const Tensor result = tape.scratch(source.dtype(), {shape[0], shape[2], shape[1]});
-    tape.run(source.dtype(), [&]<typename T>() {
-      reference::transpose_tokens_forward(result.data<T>(), source.data<T>(), shape[0], shape[1],
-                                          shape[2]);
-    });
-    return result;
-  };
-  return tape.record("transpose_tokens", transposed(tape.value(x)), [=, &tape](const Tensor& dy) {
-    tape.accumulate_grad(x, transposed(dy), true);
-  });
+  const Shape shape = tape.value(x).shape();
+  return tape.record_unary(
+      "transpose_tokens", x, {shape[0], shape[2], shape[1]},
+      [=](auto* y, auto* in) {
+        reference::transpose_tokens_forward(y, in, shape[0], shape[1], shape[2]);
+      },
+      [=](auto* dx, auto* dy, auto*) {  // transposes back
+        reference::transpose_tokens_forward(dx, dy, shape[0], shape[2], shape[1]);
+      });
 }
 
 }  // namespace gmlp

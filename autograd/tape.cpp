@@ -11,8 +11,8 @@ namespace gmlp {
 Tape::Tape(Arena& arena, const ExecutionOptions& execution, bool recording)
     : arena_(arena), execution_(execution), recording_(recording) {}
 
-Var Tape::push(const char* name, const Tensor& output, Backward backward, bool wants_gradient) {
-  nodes_.push_back({name, output, Tensor(), std::move(backward), wants_gradient});
+Var Tape::push(const char* name, const Tensor& output, Backward backward, bool requires_grad) {
+  nodes_.push_back({name, output, Tensor(), std::move(backward), requires_grad});
   return {static_cast<int64_t>(nodes_.size()) - 1};
 }
 
@@ -31,7 +31,7 @@ Var Tape::record(const char* name, const Tensor& output, Backward backward) {
 
 void Tape::accumulate_grad(Var x, const Tensor& dx, bool exclusive) {
   Node& node = nodes_[static_cast<size_t>(x.index)];
-  if (!node.wants_gradient) return;
+  if (!node.requires_grad) return;
   require(dx.shape() == node.output.shape(), "a gradient of another shape than its value");
   if (!node.gradient.defined()) {
     node.gradient = dx;

@@ -57,6 +57,20 @@ class Tape {
 
   /// Records an op. `name` must be in the registry of tests/autograd, which checks its gradient.
   Var record(const char* name, const Tensor& output, Backward backward);
+  /// Records an op of one input: allocates y (`shape`) and runs forward(y, x). Its backward
+  /// allocates dx and runs backward(dx, dy, x). All are pointers to the elements.
+  template <typename Forward, typename BackwardOfT>
+  Var record_unary(const char* name, Var x, const Shape& shape, const Forward& forward,
+                   const BackwardOfT& backward) {
+    const Tensor in = value(x);
+    const Tensor y = scratch(in.dtype(), shape);
+    run(in.dtype(), [&]<typename T>() { forward(y.data<T>(), in.data<T>()); });
+    return record(name, y, [=, this](const Tensor& dy) {
+      const Tensor dx = scratch_like(in);
+      run(in.dtype(), [&]<typename T>() { backward(dx.data<T>(), dy.data<T>(), in.data<T>()); });
+      accumulate_grad(x, dx, true);
+    });
+  }
 
   const Tensor& value(Var x) const { return nodes_[static_cast<size_t>(x.index)].output; }
   /// Memory for an output or a gradient: not zeroed, valid until the arena is rewound.
@@ -72,12 +86,19 @@ class Tape {
   void run(DType dtype, const Body& body) const {
     if (!arena_.is_counting()) dispatch_dtype(dtype, body);
   }
+  /// Runs body(workspace) with `bytes` of memory that are released afterwards.
+  template <typename Body>
+  void run_with_workspace(int64_t bytes, const Body& body) {
+    const ArenaScope scope(arena_);
+    void* workspace = arena_.allocate_bytes(bytes);
+    if (!arena_.is_counting()) body(workspace);
+  }
+
   /// Ops count the FLOPs of their matrix products in the forward, on the reference backend.
   void count_flops(double flops) { flops_ += flops; }
   double flops() const { return flops_; }
 
-  /// Whether dx is worth computing.
-  bool wants_gradient(Var x) const { return nodes_[static_cast<size_t>(x.index)].wants_gradient; }
+  bool requires_grad(Var x) const { return nodes_[static_cast<size_t>(x.index)].requires_grad; }
   /// For closures: dx is (part of) the gradient of x. The tape keeps dx, which must not change.
   /// `exclusive`: no other gradient shares its memory.
   void accumulate_grad(Var x, const Tensor& dx, bool exclusive = false);
@@ -101,10 +122,10 @@ class Tape {
     Tensor output;
     Tensor gradient;
     Backward backward;
-    bool wants_gradient;
+    bool requires_grad;
     bool exclusive = false;  // no other node shares the gradient's memory
   };
-  Var push(const char* name, const Tensor& output, Backward backward, bool wants_gradient);
+  Var push(const char* name, const Tensor& output, Backward backward, bool requires_grad);
 
   Arena& arena_;
   ExecutionOptions execution_;

@@ -4,7 +4,6 @@
 // tokens 0..t, an attention is one query over their keys and values.
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "models/language.h"
@@ -29,12 +28,12 @@ class Decoder {
   /// The number of tokens fed since the last reset().
   int64_t position() const { return position_; }
 
-  /// The arithmetic and the caches of one dtype.
-  class Steps;
-
  private:
-  const LanguageConfig& config_;
-  std::unique_ptr<Steps> steps_;
+  struct Cache;
+
+  const LanguageModel& model_;
+  Arena arena_;
+  std::vector<Cache> caches_;  // one per block
   int64_t position_ = 0;
   std::vector<double> logits_;
 };

@@ -1,3 +1,22 @@
+// The gMLP block: its parameters, the paper's pseudo-code in primitive ops, and the call that runs
+// the same on the fused kernels (autograd/fused_block.cpp).
+//
+//   def gmlp_block(x, d_model, d_ffn):                 (paper, Figure 1)
+//     shortcut = x
+//     x = norm(x, axis="channel")
+//     x = proj(x, d_ffn, axis="channel")               fc1
+//     x = gelu(x)
+//     x = spatial_gating_unit(x)
+//     x = proj(x, d_model, axis="channel")             fc2
+//     return x + shortcut
+//
+//   def spatial_gating_unit(x):
+//     u, v = split(x, axis="channel")
+//     v = norm(v, axis="channel")
+//     n = get_dim(v, axis="spatial")
+//     v = proj(v, n, axis="spatial", init_bias=1)      spatial_project
+//     return u * v
+
 #include "models/gmlp_block.h"
 
 #include "autograd/ops.h"
@@ -36,14 +55,6 @@ GmlpBlock::Layers make_layers(ParameterList& list, const std::string& prefix,
 
 }  // namespace
 
-Gate gate_from_name(const std::string& name) {
-  return choice_from_name(kGates, name, "--gate", "gate");
-}
-
-const char* gate_name(Gate gate) {
-  return choice_name(kGates, gate);
-}
-
 GmlpBlock::GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config)
     : config_(config), layers_(make_layers(list, prefix, config)) {}
 
@@ -52,18 +63,20 @@ Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales
   return fused ? forward_fused(tape, x, drop_scales) : forward_composed(tape, x, drop_scales);
 }
 
-// The paper's pseudo-code, line for line.
-Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales) {
+Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
+                                const TokenMixer& mixer) const {
   const Var shortcut = x;
   x = layers_.norm(tape, x);
   Var z = gelu(tape, layers_.fc1(tape, x));
 
   const bool split = config_.gate == Gate::kSplit;
-  const Var u = split ? split_half(tape, z, false) : z;  // the bypass
-  Var v = split ? split_half(tape, z, true) : z;         // what is projected over tokens
+  const Var u = split ? split_half(tape, z, false) : z;
+  Var v = split ? split_half(tape, z, true) : z;
   v = layers_.gate_norm(tape, v);
-  v = spatial_project(tape, v, *layers_.spatial_weight, *layers_.spatial_bias, config_.causal);
-  if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x));
+  v = mixer.project ? mixer.project(tape, v)
+                    : spatial_project(tape, v, *layers_.spatial_weight, *layers_.spatial_bias,
+                                      config_.causal);
+  if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x, mixer));
   switch (config_.gate) {
     case Gate::kSplit:
     case Gate::kMultiplicative:
@@ -82,32 +95,40 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   return add(tape, shortcut, z);
 }
 
-Var GmlpBlock::tiny_attention(Tape& tape, Var x) {
+Var GmlpBlock::tiny_attention(Tape& tape, Var x, const TokenMixer& mixer) const {
   const Var qkv = layers_.qkv(tape, x);
-  return layers_.attn_out(tape, attention(tape, qkv, config_.causal));
+  return layers_.attn_out(
+      tape, mixer.attend ? mixer.attend(tape, qkv) : attention(tape, qkv, config_.causal));
 }
 
 Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) {
-  const fused::BlockWeights<Parameter*> weights{.norm_weight = layers_.norm.weight,
-                                                .norm_bias = layers_.norm.bias,
-                                                .fc1_weight = layers_.fc1.weight,
-                                                .fc1_bias = layers_.fc1.bias,
-                                                .gate_norm_weight = layers_.gate_norm.weight,
-                                                .gate_norm_bias = layers_.gate_norm.bias,
-                                                .spatial_weight = layers_.spatial_weight,
-                                                .spatial_bias = layers_.spatial_bias,
-                                                .fc2_weight = layers_.fc2.weight,
-                                                .fc2_bias = layers_.fc2.bias};
-  Var extra;  // the tiny attention reads the normalised x, which stays inside the fused block
-  if (config_.d_attn > 0) extra = tiny_attention(tape, layers_.norm(tape, x));
+  Var extra;  // the tiny attention reads norm(x), which stays inside the fused block
+  if (config_.d_attn > 0) extra = tiny_attention(tape, layers_.norm(tape, x), {});
   return fused_block(tape, x,
-                     {.weights = weights,
+                     {.weights = {.norm_weight = layers_.norm.weight,
+                                  .norm_bias = layers_.norm.bias,
+                                  .fc1_weight = layers_.fc1.weight,
+                                  .fc1_bias = layers_.fc1.bias,
+                                  .gate_norm_weight = layers_.gate_norm.weight,
+                                  .gate_norm_bias = layers_.gate_norm.bias,
+                                  .spatial_weight = layers_.spatial_weight,
+                                  .spatial_bias = layers_.spatial_bias,
+                                  .fc2_weight = layers_.fc2.weight,
+                                  .fc2_bias = layers_.fc2.bias},
                       .norm_eps = config_.norm_eps,
                       .gate_eps = config_.gate_eps,
                       .gate = config_.gate,
                       .causal = config_.causal,
                       .packed = &packed_},
                      drop_scales, extra);
+}
+
+Gate gate_from_name(const std::string& name) {
+  return choice_from_name(kGates, name, "--gate", "gate");
+}
+
+const char* gate_name(Gate gate) {
+  return choice_name(kGates, gate);
 }
 
 double BlockConfig::forward_flops() const {

@@ -50,6 +50,9 @@ class GmlpBlock {
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.
   Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales);
   Var forward_branch(Tape& tape, Var x, int) { return forward(tape, x, {}); }
+  /// The same on primitive ops; `mixer` may replace those that mix tokens.
+  Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
+                       const TokenMixer& mixer = {}) const;
 
   /// For constant weights: the next forward that records nothing packs them into `arena`, where
   /// they take as much memory again. The arena must outlive the block.
@@ -67,9 +70,9 @@ class GmlpBlock {
   const BlockConfig& config() const { return config_; }
 
  private:
-  Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales);
   Var forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales);
-  Var tiny_attention(Tape& tape, Var x);  // (B, N, D) -> (B, N, E), section 4.3
+  /// (B, N, D) -> (B, N, E), section 4.3.
+  Var tiny_attention(Tape& tape, Var x, const TokenMixer& mixer) const;
 
   BlockConfig config_;
   Layers layers_;

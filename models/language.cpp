@@ -13,8 +13,15 @@ namespace {
 
 LanguageModel::Block make_block(ParameterList& list, const std::string& prefix,
                                 const LanguageConfig& config) {
-  if (config.has_positions()) return TransformerBlock(list, prefix, config.transformer());
-  if (config.arch == Arch::kMixer) return MixerBlock(list, prefix, config.mixer());
+  if (config.arch == Arch::kMixer) {
+    return MixerBlock(list, prefix, config.block, config.spatial_ffn);
+  }
+  if (config.has_positions()) {
+    return TransformerBlock(list, prefix, config.block,
+                            {.heads = config.heads,
+                             .content = config.arch != Arch::kRelposOnly,
+                             .relpos = config.arch != Arch::kTransformer});
+  }
   return GmlpBlock(list, prefix, config.block);
 }
 

@@ -11,8 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "models/baselines/feed_forward.h"
-#include "models/baselines/transformer_block.h"
+#include "models/baselines.h"
 #include "models/gmlp_block.h"
 #include "models/layers.h"
 
@@ -48,8 +47,6 @@ struct LanguageConfig {
   int64_t classes = 0;  // of LanguageHead::kClassify
 
   bool operator==(const LanguageConfig&) const = default;
-  TransformerConfig transformer() const;
-  MixerConfig mixer() const;
   bool has_positions() const { return arch != Arch::kGmlp && arch != Arch::kMixer; }
   bool has_output() const { return !tie_embeddings && head == LanguageHead::kNone; }
   int64_t head_outputs() const;  ///< classes, or 2 of a span, or 0

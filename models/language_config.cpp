@@ -157,25 +157,6 @@ LanguageConfig language_config(const std::string& name) {
              fmt::join(language_config_names(), ", "));
 }
 
-TransformerConfig LanguageConfig::transformer() const {
-  return {.tokens = block.tokens,
-          .d_model = block.d_model,
-          .d_ffn = block.d_ffn,
-          .heads = heads,
-          .content = arch != Arch::kRelposOnly,
-          .relpos = arch != Arch::kTransformer,
-          .causal = block.causal,
-          .norm_eps = block.norm_eps};
-}
-
-MixerConfig LanguageConfig::mixer() const {
-  return {.tokens = block.tokens,
-          .d_model = block.d_model,
-          .spatial_ffn = spatial_ffn,
-          .d_ffn = block.d_ffn,
-          .norm_eps = block.norm_eps};
-}
-
 int64_t LanguageConfig::head_outputs() const {
   return head == LanguageHead::kSpan ? 2 : head == LanguageHead::kClassify ? classes : 0;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,12 @@ struct LayerNorm {
   LayerNorm() = default;
   LayerNorm(ParameterList& list, const std::string& name, int64_t width, double eps);
   Var operator()(Tape& tape, Var x) const;
+};
+
+/// Replaces the ops of a block that mix tokens, each if it is set. A decoder's read caches.
+struct TokenMixer {
+  std::function<Var(Tape&, Var v)> project;   // spatial_project: (B, N, E) -> (B, N, E)
+  std::function<Var(Tape&, Var qkv)> attend;  // attention: (B, N, 3A) -> (B, N, A)
 };
 
 }  // namespace gmlp

@@ -1,0 +1,82 @@
+#pragma once
+// The blocks that the paper compares gMLP with (Table 3), on x (B, N, D), in pre-norm form:
+//
+//   Transformer   x + proj(attention(qkv(norm1(x)))), then x + mlp(norm2(x))
+//   MLP-Mixer     x + mlp over tokens(norm1(x)), then x + mlp over channels(norm2(x))
+//   mlp(x) = fc2(gelu(fc1(x)))
+//
+// Of their BlockConfig they use tokens, d_model, d_ffn, causal and norm_eps. Parameters are named
+// `prefix` + timm's names.
+
+#include <cstdint>
+#include <string>
+
+#include "models/gmlp_block.h"
+#include "models/layers.h"
+
+namespace gmlp {
+
+/// x + mlp(norm(x)), over the D channels of a token or over the N tokens of a channel.
+class FeedForward {
+ public:
+  /// The MLP maps `width` numbers to `hidden` and back. The norm is over the channels in both.
+  /// Parameters are named `norm` + "weight", `mlp` + "fc1.weight", ...
+  FeedForward(ParameterList& list, const std::string& norm, const std::string& mlp,
+              const BlockConfig& config, int64_t width, int64_t hidden, bool over_tokens);
+  Var forward(Tape& tape, Var x) const;
+
+ private:
+  LayerNorm norm_;  // D
+  Linear fc1_;      // (hidden, width)
+  Linear fc2_;      // (width, hidden)
+  bool over_tokens_;
+};
+
+/// Tolstikhin et al. 2021. `spatial_ffn` is S, the width of the MLP over tokens.
+class MixerBlock {
+ public:
+  static constexpr int kBranches = 2;
+  MixerBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config,
+             int64_t spatial_ffn);
+  /// One of the two residual branches.
+  Var forward_branch(Tape& tape, Var x, int branch) const {
+    return branch == 0 ? tokens_.forward(tape, x) : channels_.forward(tape, x);
+  }
+
+ private:
+  FeedForward tokens_;
+  FeedForward channels_;
+};
+
+struct AttentionConfig {
+  int64_t heads = 0;    // H, a divisor of D
+  bool content = true;  // q kᵀ in the scores; without it, weights depend on j - i alone
+  bool relpos = false;  // a bias per head and distance (Raffel et al. 2020), without T5's buckets
+};
+
+class TransformerBlock {
+ public:
+  static constexpr int kBranches = 2;
+  TransformerBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config,
+                   const AttentionConfig& attention);
+  /// One of the two residual branches.
+  Var forward_branch(Tape& tape, Var x, int branch, const TokenMixer& mixer = {}) const {
+    return branch == 0 ? mix_tokens(tape, x, mixer) : mlp_.forward(tape, x);
+  }
+
+  const AttentionConfig& attention() const { return attention_; }
+  const Parameter* relpos() const { return relpos_; }
+
+ private:
+  Var mix_tokens(Tape& tape, Var x, const TokenMixer& mixer) const;
+
+  AttentionConfig attention_;
+  bool causal_;
+  LayerNorm norm_;     // D
+  Linear in_;          // qkv (3D, D); without content v (D, D)
+  Parameter* relpos_;  // (H, 2N-1), or nullptr
+  Linear out_;         // (D, D)
+  FeedForward mlp_;
+};
+
+}  // namespace gmlp
