@@ -1,6 +1,7 @@
 #pragma once
-// The verbs of gmlp-language beside pretrain (run.h). Each takes the arguments after its name,
-// returns the exit status and throws InputError for wrong usage or input.
+// The subcommands of gmlp-language, except pretrain (run.h) and finetune (tasks/finetune_run.h).
+// Each takes the arguments after its name and returns the exit status. All throw InputError for
+// wrong usage or input.
 
 #include <string>
 #include <vector>

@@ -16,7 +16,7 @@ struct BatchLoss {
   double loss = 0;  // mean over the tokens
 };
 
-/// The ratio estimator's: the batches are drawn, their numbers of scored tokens with them.
+/// Standard error of the ratio estimator: both the losses and the counts of tokens vary by batch.
 double standard_error_of(const std::vector<BatchLoss>& batches, double mean, double tokens) {
   const double n = static_cast<double>(batches.size());
   if (n < 2) return std::numeric_limits<double>::quiet_NaN();
@@ -44,9 +44,9 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 }
 
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t most, const ExecutionOptions& execution, Arena& arena) {
+                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena) {
   int64_t count = loader.batches_per_epoch();
-  if (most > 0) count = std::min(count, most);
+  if (max_batches > 0) count = std::min(count, max_batches);
   TextScore score;
   std::vector<BatchLoss> batches;
   double sum = 0;
@@ -64,7 +64,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
     score.samples += scored;
   }
   if (score.samples == 0) {
-    fail_input("of the {} tokens to validate on none is scored; use more text", tokens.size());
+    fail_input("none of the {} validation tokens is scored; use more text", tokens.size());
   }
   const double scored = static_cast<double>(score.samples);
   score.loss = sum / scored;
@@ -84,7 +84,7 @@ double bits_per_byte(double loss, const TokenRow& tokens) {
 std::string text_score_text(const TextScore& score) {
   const std::string error =
       std::isfinite(score.standard_error) ? fmt::format(" ± {:.4f}", score.standard_error) : "";
-  return fmt::format("loss {:.4f}{}, perplexity {:.2f}, {:.3f} bits a byte", score.loss, error,
+  return fmt::format("loss {:.4f}{}, perplexity {:.2f}, {:.3f} bits per byte", score.loss, error,
                      score.perplexity, score.bits_per_byte);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A pass over text: the mean loss in nats a scored token, and what follows from it.
+// The loss of a language model on text, in nats per scored token.
 
 #include "apps/train/training_run.h"
 #include "data/text/corpus.h"
@@ -8,30 +8,29 @@
 
 namespace gmlp {
 
-/// Windows of a batch of every validation, whatever trains: masks are a function of the batch, and
-/// must be the same for every run that is compared.
+/// Windows per validation batch. The masks depend on the batch, so all runs use the same size.
 constexpr int64_t kValidationBatch = 16;
 
-struct TextScore : EvalResult {  // samples: scored tokens
-  double standard_error = 0;     // of the loss, from the spread of the batches; NaN for one batch
-  double bits_per_byte = 0;      // of text: loss / ln 2 * tokens a byte
-  double perplexity = 0;         // exp(loss)
+/// `samples` counts scored tokens, `metric` is the perplexity.
+struct TextScore : EvalResult {
+  double standard_error = 0;  // of the loss, from the spread of the batches; NaN for one batch
+  double bits_per_byte = 0;   // loss / ln 2 * tokens per byte of text
+  double perplexity = 0;      // exp(loss)
 };
 
-/// Fixed windows, and fixed masks, of `tokens` for models of this config.
+/// Batches of `tokens` with fixed windows and masks.
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective);
 
-/// The first `most` batches of the loader; 0: all. Throws InputError where they score no
-/// token.
-/// `tokens` are the loader's: for bits a byte.
+/// Scores the first `max_batches` batches of the loader, 0 = all. `tokens` is the loader's text.
+/// Throws InputError if no token is scored.
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t most, const ExecutionOptions& execution, Arena& arena);
+                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena);
 
-/// What a loss in nats a token is in bits a byte of the text of `tokens`.
+/// A loss in nats per token as bits per byte of the text of `tokens`.
 double bits_per_byte(double loss, const TokenRow& tokens);
 
-/// "loss 1.2345 ± 0.0067, perplexity 3.44, 1.781 bits a byte"
+/// "loss 1.2345 ± 0.0067, perplexity 3.44, 1.781 bits per byte"
 std::string text_score_text(const TextScore& score);
 
 }  // namespace gmlp

@@ -1,5 +1,5 @@
 #pragma once
-// What a masked model thinks stands at a text's [MASK]s.
+// The predictions of a masked language model.
 
 #include <string>
 #include <vector>
@@ -14,14 +14,13 @@ struct Guess {
   double probability = 0;
 };
 
-/// For each [MASK] of `text`, in order, the `topk` likeliest ids, likeliest first. Throws
-/// InputError where there is none, the text is longer than the model's window, or the model is
-/// causal.
+/// For each [MASK] in `text`, the `topk` most likely ids in descending order. Throws InputError if
+/// there is no [MASK], if the text is longer than the model's window, or if the model is causal.
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
                                            int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena);
 
-/// The likeliest id at each of the (1, N) ids.
+/// The most likely id at each position of one window of ids.
 std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
                                    const ExecutionOptions& execution, Arena& arena);
 

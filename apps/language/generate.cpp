@@ -1,4 +1,4 @@
-// gmlp-language generate: a causal model goes on from a prompt.
+// gmlp-language generate: a causal model continues a prompt.
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -6,12 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/sampling.h"
-#include "apps/train/options.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -20,7 +20,6 @@ namespace gmlp {
 namespace {
 
 void print_now(const std::string& text) {
-  if (text.empty()) return;
   fmt::print("{}", text);
   std::fflush(stdout);
 }
@@ -31,42 +30,43 @@ int language_generate(const std::vector<std::string>& arguments) {
   StoredModelOptions options;
   SamplingOptions sampling;
   std::string prompt;
-  int64_t most = 200;
-  CLI::App app("Write text", "gmlp-language generate");
+  int64_t max_tokens = 200;
+  CLI::App app("Continue a prompt with a causal model", "gmlp-language generate");
   add_stored_model(app, options);
-  app.add_option("--prompt", prompt, "The text to go on from")->type_name("TEXT");
-  app.add_option("--max-tokens", most, "How many tokens to write")->check(integer_in(1));
-  app.add_option("--temperature", sampling.temperature, "0: always the likeliest token")
+  app.option_defaults()->always_capture_default();
+  app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT");
+  app.add_option("--max-tokens", max_tokens, "Number of tokens to generate")->check(integer_in(1));
+  app.add_option("--temperature", sampling.temperature,
+                 "Divisor of the logits, 0 = always the most likely token")
       ->check(number_in(0.0, 1e6));
-  app.add_option("--top-k", sampling.top_k, "Of the K likeliest tokens only; 0: of all")
-      ->check(integer_in(0, int64_t{1} << 24));
-  app.add_option("--top-p", sampling.top_p, "Of the likeliest that have probability P together")
+  app.add_option("--top-k", sampling.top_k, "Sample from the K most likely tokens, 0 = from all")
+      ->check(integer_in());
+  app.add_option("--top-p", sampling.top_p,
+                 "Sample from the most likely tokens whose probabilities add up to P")
       ->check(number_in(0.0, 1.0));
-  app.add_option("--seed", sampling.seed, "The same seed writes the same text");
+  app.add_option("--seed", sampling.seed, "Seed of the sampling");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   set_thread_count(resolve_threads(options.threads));
 
   const LoadedLanguage loaded = load_language(options.model);
   if (loaded.objective != Objective::kCausal) {
     fail_input(
-        "generate: the model was trained to fill in [MASK], not to go on; use fill, or a "
-        "model of pretrain --objective causal");
+        "generate: the model predicts [MASK], not the next token; use fill, or pretrain a model "
+        "with --objective causal");
   }
   const std::vector<int64_t> ids = prompt_ids(*loaded.tokenizer, prompt);
   Generator generator(*loaded.model, *loaded.tokenizer, ids, sampling);
   TextStream stream(*loaded.tokenizer, ids);
   print_now(prompt);
   const auto begin = std::chrono::steady_clock::now();
-  int64_t written = 0;
-  while (written < most && stop_signal() == 0) {
+  int64_t count = 0;
+  for (; count < max_tokens && stop_signal() == 0; ++count) {
     print_now(stream.push(generator.next()));
-    ++written;
   }
   print_now(stream.flush() + "\n");
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  fmt::print(stderr, "{} tokens, {:.0f} tokens/s\n", written,
-             static_cast<double>(written) / seconds);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  fmt::print(stderr, "{} tokens, {:.0f} tokens/s\n", count,
+             static_cast<double>(count) / seconds.count());
   return stop_signal() != 0 ? 128 + stop_signal() : kExitSuccess;
 }
 

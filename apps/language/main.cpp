@@ -9,7 +9,7 @@
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/run.h"
-#include "apps/language/tasks/task_commands.h"
+#include "apps/language/tasks/finetune_run.h"
 #include "core/error.h"
 
 namespace {
@@ -45,23 +45,20 @@ int run_pretrain(const std::vector<std::string>& arguments) {
   return command ? gmlp::pretrain(*command) : gmlp::kExitSuccess;
 }
 
-int run_eval(const std::vector<std::string>& arguments) {
-  return gmlp::names_task(arguments) ? gmlp::task_eval(arguments) : gmlp::language_eval(arguments);
-}
-
-int run_predict(const std::vector<std::string>& arguments) {
-  return gmlp::names_task(arguments) ? gmlp::task_predict(arguments)
-                                     : gmlp::language_predict(arguments);
+int run_finetune(const std::vector<std::string>& arguments) {
+  const auto command = gmlp::parse_finetune(arguments);
+  if (!command) return gmlp::kExitSuccess;
+  return command->options.runs > 1 ? gmlp::finetune_runs(*command) : gmlp::finetune(*command);
 }
 
 constexpr Verb kVerbs[] = {
     {"tokenizer", gmlp::language_tokenizer},
     {"pretrain", run_pretrain},
-    {"finetune", gmlp::language_finetune},
-    {"eval", run_eval},
+    {"finetune", run_finetune},
+    {"eval", gmlp::language_eval},
     {"fill", gmlp::language_fill},
     {"generate", gmlp::language_generate},
-    {"predict", run_predict},
+    {"predict", gmlp::language_predict},
     {"ablate", gmlp::language_ablate},
     {"info", gmlp::language_info},
 };

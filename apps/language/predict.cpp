@@ -1,34 +1,50 @@
-// gmlp-language predict: an array of ids to an array of logits.
+// gmlp-language predict: arrays of ids to logits, or examples of a task to its answers.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
 
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/train/options.h"
+#include "apps/language/tasks/task_model.h"
+#include "apps/language/tasks/task_score.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 #include "core/io/npy.h"
 #include "core/parallel.h"
+#include "core/softmax.h"
 
 namespace gmlp {
 
 namespace {
 
-/// The file's ids, rows of `tokens`.
+using Json = nlohmann::ordered_json;
+
+struct PredictOptions : TaskOptions {
+  std::string input_array;
+  std::string output_array;
+  std::string input;  // of the task, as are the next two
+  std::string out;
+  std::string null_scores;
+};
+
+/// Rows of `tokens` ids below `vocab`.
 std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t vocab) {
   const NpyArray array = read_npy(path);
   if (array.dtype != "i8" && array.dtype != "i4") {
-    fail_input("{}: elements of type {}; ids are int64 or int32, convert them", path, array.dtype);
+    fail_input("{}: has elements of type {}; convert them to int64 or int32", path, array.dtype);
   }
   if (array.shape.empty() || array.shape.size() > 2) {
-    fail_input("{}: {} dimensions; ids are (B, N), or (N)", path, array.shape.size());
+    fail_input("{}: has {} dimensions; ids are (B, N) or (N)", path, array.shape.size());
   }
   if (array.shape.back() != tokens) {
-    fail_input("{}: rows of {} ids, the model's window is {}; cut or fill them up to that", path,
+    fail_input("{}: has rows of {} ids, but the model's window is {}; cut or pad the rows", path,
                array.shape.back(), tokens);
   }
   std::vector<int64_t> ids = array.to_integers(path);
@@ -36,53 +52,113 @@ std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t v
     if (ids[i] >= 0 && ids[i] < vocab) continue;
     const int64_t at = static_cast<int64_t>(i);
     fail_input(
-        "{}: id {} at row {}, column {}; the model's ids are 0 to {}, encode with its own "
+        "{}: id {} at row {}, column {}; the model's ids are 0 to {}, so encode with its own "
         "tokenizer",
         path, ids[i], at / tokens, at % tokens, vocab - 1);
   }
   return ids;
 }
 
-}  // namespace
-
-int language_predict(const std::vector<std::string>& arguments) {
-  StoredModelOptions options;
-  std::string input;
-  std::string output;
-  int64_t batch_size = 8;
-  CLI::App app("Ids to logits", "gmlp-language predict");
-  app.footer("Of a finetuned model: gmlp-language predict --task NAME --help");
-  add_stored_model_options(app, options);
-  app.add_option("--input-array", input, "int64 or int32 ids, (B, N) or (N)")
-      ->required()
-      ->type_name("FILE.npy");
-  app.add_option("--output-array", output, "Their logits, (B, N, vocabulary)")
-      ->required()
-      ->type_name("FILE.npy");
-  app.add_option("--batch-size", batch_size, "Rows at a time; changes no digit on fused kernels")
-      ->check(integer_in(1, kLargestBatch));
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
-  set_thread_count(resolve_threads(options.threads));
-
+void predict_array(const PredictOptions& options) {
   const LoadedLanguage loaded = load_language(options.model);
-  const LanguageConfig& config = loaded.model->config();
-  const int64_t n = config.block.tokens;
-  const std::vector<int64_t> ids = read_ids(input, n, config.vocab);
+  const int64_t n = loaded.model->config().block.tokens;
+  const int64_t vocab = loaded.model->config().vocab;
+  const std::vector<int64_t> ids = read_ids(options.input_array, n, vocab);
   const int64_t rows = static_cast<int64_t>(ids.size()) / n;
   const ExecutionOptions execution =
       stored_language_execution(*loaded.model, options.precision, options.kernels);
-  const Tensor result = Tensor::zeros(loaded.model->dtype(), {rows * n, config.vocab});
+  const Tensor result = Tensor::zeros(loaded.model->dtype(), {rows * n, vocab});
   Arena arena;
-  for (int64_t begin = 0; begin < rows; begin += batch_size) {
-    if (stop_signal() != 0) return 128 + stop_signal();
-    const int64_t end = std::min(rows, begin + batch_size);
+  for (int64_t begin = 0; begin < rows; begin += options.batch_size) {
+    throw_if_stopped();
+    const int64_t end = std::min(rows, begin + options.batch_size);
     const std::vector<int64_t> part(ids.begin() + begin * n, ids.begin() + end * n);
     arena.reset();
     Tape tape(arena, execution, false);
     const Tensor logits = tape.value(loaded.model->forward(tape, part, end - begin));
-    result.rows(begin * n, end * n).copy_from(logits.reshaped({(end - begin) * n, config.vocab}));
+    result.rows(begin * n, end * n).copy_from(logits.reshaped({(end - begin) * n, vocab}));
   }
-  write_npy(output, result.reshaped({rows, n, config.vocab}));
+  write_npy(options.output_array, result.reshaped({rows, n, vocab}));
+}
+
+/// One line per example: its index, the most likely label and the probability of each label.
+std::string sentence_table(const TaskModel& model, const SentenceRows& rows) {
+  const std::vector<std::string>& labels = task_labels(model.task);
+  std::string table = "index\tlabel";
+  for (const std::string& label : labels) table += "\tprobability_" + label;
+  table += '\n';
+  for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
+    const auto best = std::max_element(logits.begin(), logits.end());
+    std::vector<double> p(logits.size());
+    softmax(p.data(), logits.data(), static_cast<int64_t>(p.size()));
+    table += fmt::format("{}\t{}", row, labels[static_cast<size_t>(best - logits.begin())]);
+    for (const double probability : p) table += fmt::format("\t{:.6f}", probability);
+    table += '\n';
+  });
+  return table;
+}
+
+void predict_task(const PredictOptions& options) {
+  if (!options.null_scores.empty() && !is_span_task(task_from_name(options.task))) {
+    fail_input("--null-scores {}: {} has no unanswerable questions; leave it out",
+               options.null_scores, options.task);
+  }
+  const OpenedTask opened(options);
+  const std::unique_ptr<TaskSet> set = open_task_input(opened.task, options.input, opened.encoding);
+  if (!set->windows) {
+    write_file_atomic(options.out, sentence_table(opened.model, *set->sentence_rows));
+    return;
+  }
+  // The official formats: {"id": "answer", ...} and {"id": score of no answer, ...}.
+  const std::vector<QuestionAnswer> answers =
+      answer_questions(opened.model, *set->windows, nullptr);
+  Json texts = Json::object();
+  Json null_scores = Json::object();
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const std::string& id = set->squad.questions[i].id;
+    texts[id] = answers[i].text;
+    null_scores[id] = answers[i].null_score;
+  }
+  write_file_atomic(options.out, json_text(texts));
+  if (!options.null_scores.empty()) {
+    write_file_atomic(options.null_scores, json_text(null_scores));
+  }
+}
+
+}  // namespace
+
+int language_predict(const std::vector<std::string>& arguments) {
+  PredictOptions options;
+  CLI::App app("Compute the logits of an array, or the answers of a finetuned checkpoint",
+               "gmlp-language predict");
+  add_stored_model_options(app, options);
+  add_batch_size(app, options);
+  app.option_defaults()->group("Array");
+  app.add_option("--input-array", options.input_array, "int64 or int32 ids, (B, N) or (N)")
+      ->type_name("FILE.npy");
+  app.add_option("--output-array", options.output_array, "Logits (B, N, V)")->type_name("FILE.npy");
+  add_task_options(app, options);
+  app.add_option("--input", options.input, "Examples in tsv, or questions in SQuAD's JSON")
+      ->type_name("FILE");
+  app.add_option("--out", options.out, "Predictions in tsv, or in SQuAD's JSON")->type_name("FILE");
+  app.add_option("--null-scores", options.null_scores, "SQuAD: also write the scores of no answer")
+      ->type_name("FILE");
+  separate_groups(app, "Array");
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  const bool array = options.task.empty();
+  if (array ? options.input_array.empty() || options.output_array.empty()
+            : options.input.empty() || options.out.empty()) {
+    fail_input(
+        "predict needs --input-array FILE.npy and --output-array FILE.npy, or --task NAME, --input "
+        "FILE and --out FILE");
+  }
+  set_thread_count(resolve_threads(options.threads));
+
+  if (array) {
+    predict_array(options);
+  } else {
+    predict_task(options);
+  }
   return kExitSuccess;
 }
 

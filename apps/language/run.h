@@ -74,13 +74,4 @@ class LanguageRun : public TrainingRun {
 /// Pretrains as `command` says; the exit status. `hooks` are for tests.
 int pretrain(const PretrainCommand& command, const TrainingRun::Hooks& hooks = {});
 
-/// results.svg: the training loss by steps, validation loss and perplexity by epochs.
-std::string draw_text_curves(const std::string& title, const std::string& metrics_path,
-                             const std::string& steps_path);
-
-/// W (N, N) of each gMLP block as it is used: Toeplitz ones written out, causal ones without what
-/// no token sees. Empty for baselines.
-std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
-                                    const BlockConfig& block);
-
 }  // namespace gmlp

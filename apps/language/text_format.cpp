@@ -1,6 +1,6 @@
 #include "apps/language/text_format.h"
 
-#include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -13,52 +13,40 @@ namespace {
 constexpr const char* kYellow = "\033[33m";
 constexpr const char* kGreen = "\033[32m";
 constexpr const char* kRed = "\033[31m";
-constexpr const char* kPlain = "\033[0m";
+constexpr const char* kReset = "\033[0m";
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size())) {
     text.replace(at, from.size(), to);
   }
   return text;
 }
 
-bool is_special(const Tokenizer& tokenizer, int64_t id) {
-  const SpecialIds ids = tokenizer.special();
-  return id == ids.pad || id == ids.unknown || id == ids.cls || id == ids.sep || id == ids.mask;
+bool is_sentencepiece(const Tokenizer& tokenizer) {
+  return std::string_view(tokenizer.kind()) == "sentencepiece";
 }
 
-/// A word without the space before it.
-std::string bare(const Tokenizer& tokenizer, int64_t id) {
-  const std::string text = piece_text(tokenizer, id);
+std::string without_space(const std::string& text) {
   return text.size() > 1 && text.front() == ' ' ? text.substr(1) : text;
-}
-
-int64_t tokens_of(const TextBatch& batch) {
-  return static_cast<int64_t>(batch.ids.size()) / batch.batch;
 }
 
 }  // namespace
 
 std::string piece_text(const Tokenizer& tokenizer, int64_t id) {
-  const std::string kind = tokenizer.kind();
-  if (is_special(tokenizer, id)) return tokenizer.name(id);
-  if (kind == "sentencepiece") {
-    const std::string name = tokenizer.name(id);
-    const bool is_byte = name.size() == 6 && name.starts_with("<0x") && name.back() == '>';
-    if (is_byte) return {static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16))};
-    return replaced(name, "▁", " ");
-  }
-  if (kind != "wordpiece") return tokenizer.decode({id});
   const std::string name = tokenizer.name(id);
-  return name.starts_with("##") ? name.substr(2) : " " + name;
+  if (tokenizer.special().contains(id)) return name;
+  if (!is_sentencepiece(tokenizer)) return tokenizer.decode({id});
+  // Characters outside the vocabulary are spelled in bytes, such as <0xE2>.
+  const bool is_byte = name.size() == 6 && name.starts_with("<0x") && name.back() == '>';
+  if (is_byte) return {static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16))};
+  return replaced(name, "▁", " ");
 }
 
 std::string word_text(const Tokenizer& tokenizer, int64_t id) {
-  const std::string kind = tokenizer.kind();
-  const bool has_words = kind == "sentencepiece" || kind == "wordpiece";
-  const bool goes_on =
-      has_words && !is_special(tokenizer, id) && piece_text(tokenizer, id).front() != ' ';
-  return (goes_on ? "##" : "") + one_line(bare(tokenizer, id));
+  const std::string text = piece_text(tokenizer, id);
+  const bool continues =
+      is_sentencepiece(tokenizer) && !tokenizer.special().contains(id) && !text.starts_with(' ');
+  return (continues ? "##" : "") + one_line(without_space(text));
 }
 
 std::string one_line(const std::string& bytes) {
@@ -72,41 +60,42 @@ std::string one_line(const std::string& bytes) {
 
 std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
                         const std::vector<int64_t>& guesses, bool colours) {
-  const int64_t n = tokens_of(batch);
+  const size_t tokens = batch.ids.size() / static_cast<size_t>(batch.batch);
+  const bool guessed = !guesses.empty();
   std::string line;
-  std::string run;  // of tokens that are not scored: together they are whole characters
-  size_t bytes = 0;
-  for (int64_t i = 0; i < n && bytes < kMostShownBytes; ++i) {
-    const size_t at = static_cast<size_t>(row * n + i);
+  std::string unscored;  // tokens since the last mark; only together they are whole characters
+  size_t bytes = 0;      // without colors
+  for (size_t i = 0; i < tokens && bytes < kLineBytes; ++i) {
+    const size_t at = static_cast<size_t>(row) * tokens + i;
     const int64_t target = batch.targets[at];
     if (target < 0) {
-      run += piece_text(tokenizer, batch.ids[at]);
-      bytes += piece_text(tokenizer, batch.ids[at]).size();
+      const std::string text = piece_text(tokenizer, batch.ids[at]);
+      unscored += text;
+      bytes += text.size();
       continue;
     }
-    const bool guessed = !guesses.empty();
-    const int64_t seen = guessed ? guesses[static_cast<size_t>(i)] : batch.ids[at];
-    const std::string word = bare(tokenizer, target);
-    std::string mark = word;
-    if (seen != target && seen == tokenizer.special().mask) mark = "MASK→" + word;
-    if (seen != target && seen != tokenizer.special().mask) {
-      mark = bare(tokenizer, seen) + (guessed ? "≠" : "→") + word;
+    const int64_t other = guessed ? guesses[i] : batch.ids[at];
+    const std::string text = piece_text(tokenizer, target);
+    std::string mark = without_space(text);
+    if (other == tokenizer.special().mask) {
+      mark = "MASK→" + mark;
+    } else if (other != target) {
+      mark = without_space(piece_text(tokenizer, other)) + (guessed ? "≠" : "→") + mark;
     }
-    const char* colour = !guessed ? kYellow : (seen == target ? kGreen : kRed);
-    const bool spaced = piece_text(tokenizer, target).front() == ' ' && word != " ";
-    line += one_line(run) + (spaced ? " " : "");
-    line += fmt::format("{}[{}]{}", colours ? colour : "", one_line(mark), colours ? kPlain : "");
+    const char* colour = !guessed ? kYellow : other == target ? kGreen : kRed;
+    line += one_line(unscored) + (without_space(text) != text ? " " : "");
+    line += fmt::format("{}[{}]{}", colours ? colour : "", one_line(mark), colours ? kReset : "");
     bytes += mark.size() + 2;
-    run.clear();
+    unscored.clear();
   }
-  return line + one_line(run);
+  return line + one_line(unscored);
 }
 
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row) {
-  const int64_t n = tokens_of(batch);
+  const size_t tokens = batch.ids.size() / static_cast<size_t>(batch.batch);
   std::string text;
-  for (int64_t i = 0; i < n && text.size() < kMostShownBytes; ++i) {
-    text += piece_text(tokenizer, batch.ids[static_cast<size_t>(row * n + i)]);
+  for (size_t i = 0; i < tokens && text.size() < kLineBytes; ++i) {
+    text += piece_text(tokenizer, batch.ids[static_cast<size_t>(row) * tokens + i]);
   }
   return one_line(text);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Token ids as a person is shown them, on one line.
+// Token ids as readable text on one line.
 
 #include <string>
 #include <vector>
@@ -9,25 +9,25 @@
 
 namespace gmlp {
 
-constexpr size_t kMostShownBytes = 140;  // of text on a line, but for the rest of the last token
+constexpr size_t kLineBytes = 140;  // a line of sample text ends with the token that reaches this
 
-/// The text that one id stands for, the space before a word with it; special ids by name. May be a
-/// part of a character only.
+/// The text of one id, with the space before a word, or the name of a special id. May be only a
+/// part of a character.
 std::string piece_text(const Tokenizer& tokenizer, int64_t id);
 
-/// The same on its own: without the space, and with ## before what goes on with a word.
+/// The same without the space, and with ## before a piece that continues a word.
 std::string word_text(const Tokenizer& tokenizer, int64_t id);
 
-/// `bytes` on one line: a newline becomes ⏎, another control character or a stray byte �.
+/// `bytes` on one line: ⏎ for a newline, � for other control characters and invalid UTF-8.
 std::string one_line(const std::string& bytes);
 
-/// The beginning of window `row`: scored tokens as [MASK→word], or [seen→word] where the word was
-/// exchanged for another, in colour if wanted. With guesses (a row's N ids) instead [word] where
-/// the guess is right and [guess≠word] where it is not.
+/// The beginning of window `row`. A scored token appears as [MASK→target], or as [other→target] if
+/// masking replaced it by another token. With `guesses`, the N ids that a model predicts, it
+/// appears as [target] or [guess≠target].
 std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
                         const std::vector<int64_t>& guesses, bool colours);
 
-/// The beginning of window `row`, as it stands.
+/// The beginning of window `row` without marks.
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row);
 
 }  // namespace gmlp

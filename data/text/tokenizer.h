@@ -17,6 +17,10 @@ struct SpecialIds {
   int64_t cls = -1;
   int64_t sep = -1;
   int64_t mask = -1;
+
+  bool contains(int64_t id) const {
+    return id == pad || id == unknown || id == cls || id == sep || id == mask;
+  }
 };
 
 /// A token and the bytes [begin, end) of the text that it stands for.

@@ -32,12 +32,12 @@ expect_text table/ablation.json '"higher": "linear"'
 cp table/ablation.md first.md
 cp table/ablation.json first.json
 expect_status 0 "$language" ablate "${shared[@]}" "${two[@]}"
-[ "$(grep -c "done before" out.txt)" = 6 ] || fail "a finished run was made again"
+[ "$(grep -c "already finished" out.txt)" = 6 ] || fail "a finished run was made again"
 cmp table/ablation.md first.md || fail "the second table differs"
 cmp table/ablation.json first.json || fail "the second JSON differs"
 rm table/split/seed-8/summary.json
 expect_status 0 "$language" ablate "${shared[@]}" "${two[@]}"
-[ "$(grep -c "done before" out.txt)" = 5 ] || fail "not five runs were done before"
+[ "$(grep -c "already finished" out.txt)" = 5 ] || fail "not five runs were already finished"
 cmp table/ablation.md first.md || fail "a run that was finished later gave another table"
 
 # The series by depth: one seed, and the Transformer of Table 3 in its middle.
@@ -46,13 +46,13 @@ expect_status 0 "$language" ablate "${shared[@]}" --seed 7 --seeds 1 --out both 
 expect_text out.txt "| gMLP | 6 |"
 expect_text out.txt "| Transformer | 10 |"
 expect_text out.txt "(24 + 24 layers)"
-expect_text out.txt "Seed 7, one for each depth"
+expect_text out.txt "Seed 7; tokens/s"
 [ "$(find both -name summary.json | wc -l)" = 3 ] || fail "the shared run was made twice"
 
 # Drawn without --no-figures; the options of a run that is drawn later stay the same.
 expect_status 0 "$language" ablate --text text.txt --seq-len 16 --d-model 16 --batch-size 8 \
   --max-steps 2 --series table3 --only split --seeds 2 --depth 1 --out drawn
-expect_text out.txt "drawn in drawn/ablation.svg"
+expect_text out.txt "chart    drawn/ablation.svg"
 expect_text drawn/ablation.svg "gMLP, split gate"
 
 expect_status 0 "$language" ablate --help
@@ -65,12 +65,12 @@ refused() {
   expect_status 2 "$language" ablate "${shared[@]}" --out table "$@"
   expect_text err.txt "$text"
 }
-refused "the rows are transformer" --only gpt
-refused "--gate: the rows of the table decide it" --gate=split
+refused "choose from additive, amlp" --only gpt
+refused "--gate: the rows of the table set it" --gate=split
 refused "--seeds" --seeds 0
 refused "--series" --series table4
 refused "--time-limit" --time-limit 5
-refused "--depth: row gmlp-shallow decides it" --depth 1
+refused "--depth: row gmlp-shallow sets it" --depth 1
 refused "is a run with other options" --seed 7 --depth 1 --series table3 --only split --lr 0.5
 refused "--colour" --only split --colour red
 refused "--precision bf16: only gMLP's blocks" --series table3 --only split,mixer --precision bf16
@@ -78,17 +78,17 @@ refused "--precision bf16: only gMLP's blocks" --series table3 --only split,mixe
 # The same in a file; what is the default anyway, as most of a run's config.toml, is no matter.
 in_file() {
   printf '%s\n' "$1" >shared.toml
-  refused "$2 (in the file of --config): $3" --config shared.toml --series table3 --only split
+  refused "$2: $3; remove it from the arguments or the --config file" --config shared.toml --series table3 --only split
 }
-in_file 'gate="additive"' --gate "the rows of the table decide it"
-in_file 'arch="mixer"' --arch "the rows of the table decide it"
-in_file 'model="gmlp_char"' --model "the rows of the table decide it"
-in_file 'init="table/split/seed-7/checkpoints/last"' --init "the rows of the table decide it"
-in_file 'toeplitz=true' --toeplitz "the rows of the table decide it"
-in_file 'attn-dim=8' --attn-dim "the rows of the table decide it"
-in_file 'time-limit=5' --time-limit "all rows must see the same tokens"
+in_file 'gate="additive"' --gate "the rows of the table set it"
+in_file 'arch="mixer"' --arch "the rows of the table set it"
+in_file 'model="gmlp_char"' --model "the rows of the table set it"
+in_file 'init="table/split/seed-7/checkpoints/last"' --init "all rows start from random weights"
+in_file 'toeplitz=true' --toeplitz "the rows of the table set it"
+in_file 'attn-dim=8' --attn-dim "the rows of the table set it"
+in_file 'time-limit=5' --time-limit "all rows must see the same tokens; use --max-steps"
 printf 'depth=1\n' >shared.toml
-refused "--depth (in the file of --config): row gmlp-shallow decides it" --config shared.toml
+refused "--depth: row gmlp-shallow sets it; remove it from the arguments or the --config file" --config shared.toml
 cmp table/ablation.md first.md || fail "a refused table was written"
 printf 'gate=""\ntoeplitz=false\nattn-dim=0\nlr=0.002\n' >shared.toml
 expect_status 0 "$language" ablate "${shared[@]}" --config shared.toml --series table3 \

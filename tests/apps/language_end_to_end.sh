@@ -27,7 +27,7 @@ done
 expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3
 expect_text out.txt "parameters"
 expect_text out.txt "MASK→"
-expect_text out.txt "bits a byte"
+expect_text out.txt "bits per byte"
 expect_text out.txt "filled"
 run=runs/language/0001-gmlp_lm_tiny_custom-text
 expect_text out.txt "gmlp-language fill --model $run/checkpoints/best"
@@ -109,13 +109,17 @@ expect_status 2 "$language" predict --model $best --input-array bad.npy --output
 expect_text err.txt "id 511 at row 0, column 0"
 [ ! -e no.npy ] || fail "a refused prediction was written"
 
-# Two forms of a verb: the help of the one leads to the other's.
-for verb in eval predict; do
-  expect_status 0 "$language" $verb --help
-  expect_text out.txt "gmlp-language $verb --task NAME --help"
-  expect_status 0 "$language" $verb --task NAME --help
+# eval and predict accept text or arrays, or a task, but not both.
+for command in eval predict; do
+  expect_status 0 "$language" $command --help
   expect_text out.txt "--doc-stride"
+  expect_status 2 "$language" $command --model $best
+  expect_text err.txt "$command needs"
 done
+expect_status 2 "$language" eval --model $best --task sst2 --data . --text text.txt
+expect_text err.txt "--text excludes --task"
+expect_status 2 "$language" eval --model $best --text text.txt --data .
+expect_text err.txt "--data requires --task"
 
 # info: the paper's Table 5 has 130 M parameters for gMLP base.
 expect_status 0 "$language" info --model gmlp_base

@@ -96,7 +96,7 @@ awk -v a="$accuracy" -v b="$right" 'BEGIN { exit !(a - b < 1e-3 && b - a < 1e-3)
 
 expect_status 2 "$language" predict --task sst2 --model sentiment/checkpoints/best \
   --input input.tsv --out no.tsv --null-scores scores.json
-expect_text err.txt "--null-scores scores.json: sst2 has no questions"
+expect_text err.txt "--null-scores scores.json: sst2 has no unanswerable questions"
 [ ! -e no.tsv ] || fail "a refused prediction was written"
 
 # The same model, its sentiment forgotten, on pairs; and words from nothing, in pieces.

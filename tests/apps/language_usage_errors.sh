@@ -62,11 +62,11 @@ wrong "--tokenizer" tokenizer encode --text text.txt
 wrong "absent.txt" tokenizer encode --tokenizer bytes --text absent.txt
 wrong "broken.txt, line 1" tokenizer encode --tokenizer chars.json --text broken.txt
 printf '1 2\n1 x\n' >ids.txt
-wrong "ids.txt, line 2: x is no id" tokenizer decode --tokenizer bytes --ids ids.txt
+wrong "ids.txt, line 2: x is not an id" tokenizer decode --tokenizer bytes --ids ids.txt
 printf '260\n' >ids.txt
 wrong "whole numbers from 0 to 259" tokenizer decode --tokenizer bytes --ids ids.txt
 wrong "--vocab-size" tokenizer train --text text.txt --type sentencepiece --out t.model
-wrong "*.json" tokenizer train --text text.txt --type chars --out t.model
+wrong "ends with .json" tokenizer train --text text.txt --type chars --out t.model
 wrong "absent.txt" tokenizer train --text absent.txt --type chars --out t.json
 touch there.json
 wrong "--overwrite" tokenizer train --text text.txt --type chars --out there.json

@@ -1,9 +1,10 @@
 // What ablate makes of its runs' numbers, against numbers by hand.
 
+#include "apps/language/ablation.h"
+
 #include <cmath>
 #include <limits>
 
-#include "apps/language/ablation_report.h"
 #include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
@@ -12,9 +13,10 @@ namespace {
 
 gmlp::AblationResult result_with(const std::string& name, const std::vector<double>& perplexities) {
   gmlp::AblationResult result;
-  for (const gmlp::AblationRow& row : gmlp::table3_rows()) {
+  for (const gmlp::AblationRow& row : gmlp::ablation_rows()) {
     if (row.name == name) result.row = &row;
   }
+  REQUIRE(result.row != nullptr);
   result.blocks = 6;
   uint64_t seed = 42;
   for (const double perplexity : perplexities) {
@@ -25,20 +27,20 @@ gmlp::AblationResult result_with(const std::string& name, const std::vector<doub
 
 }  // namespace
 
-TEST_CASE("a spread is the sample standard deviation, which a single value has not") {
+TEST_CASE("a spread is the sample standard deviation, undefined for a single value") {
   // Deviations from 5: -3, -1, -1, 0, 5: squares 36, over n - 1 = 4: 9.
-  const gmlp::MeanDeviation spread = gmlp::mean_deviation_of({2, 4, 4, 5, 10});
+  const gmlp::MeanDeviation spread = gmlp::mean_deviation({2, 4, 4, 5, 10});
   CHECK(spread.mean == 5.0);
   CHECK(spread.deviation == 3.0);
-  CHECK(gmlp::mean_deviation_of({7.5}).mean == 7.5);
-  CHECK(std::isnan(gmlp::mean_deviation_of({7.5}).deviation));
-  CHECK(gmlp::mean_deviation_of({3, 3, 3}).deviation == 0.0);
+  CHECK(gmlp::mean_deviation({7.5}).mean == 7.5);
+  CHECK(std::isnan(gmlp::mean_deviation({7.5}).deviation));
+  CHECK(gmlp::mean_deviation({3, 3, 3}).deviation == 0.0);
 }
 
 TEST_CASE("a median is the middle value, or the mean of the two in the middle") {
-  CHECK(gmlp::median_of({9}) == 9.0);
-  CHECK(gmlp::median_of({9, 1, 2}) == 2.0);
-  CHECK(gmlp::median_of({9, 1, 2, 4}) == 3.0);
+  CHECK(gmlp::median({9}) == 9.0);
+  CHECK(gmlp::median({9, 1, 2}) == 2.0);
+  CHECK(gmlp::median({9, 1, 2, 4}) == 3.0);
 }
 
 TEST_CASE("neighbours in the paper's order are compared, with the spread of both") {
@@ -48,8 +50,8 @@ TEST_CASE("neighbours in the paper's order are compared, with the spread of both
       result_with("amlp", {3, 3, 3})};
   const std::vector<gmlp::Comparison> pairs = gmlp::compare_to_paper(rows);
   REQUIRE(pairs.size() == 2);  // split is missing, so its two pairs are
-  CHECK(std::string(pairs[0].higher->row->name) == "linear");
-  CHECK(std::string(pairs[0].lower->row->name) == "additive");
+  CHECK(std::string(pairs[0].higher->name) == "linear");
+  CHECK(std::string(pairs[0].lower->name) == "additive");
   CHECK(pairs[0].difference == Approx(12.5));
   CHECK(pairs[0].spread == Approx(std::sqrt(4 + 0.25)));
   CHECK(pairs[0].as_paper());
@@ -57,40 +59,40 @@ TEST_CASE("neighbours in the paper's order are compared, with the spread of both
   CHECK(pairs[1].difference == Approx(-0.5));
   CHECK_FALSE(pairs[1].as_paper());
   CHECK_FALSE(pairs[1].outside_spread());
-  const std::string text = gmlp::ablation_text({"tiny", rows, {}});
-  CHECK(text.find("| gMLP, linear gate | 0.91 M | 22.000 ± 2.000 |") != std::string::npos);
+  const std::string text = gmlp::AblationReport{"tiny", rows}.text();
+  CHECK(text.find("| gMLP, linear gate | 6 | 0.91 M | 22.000 ± 2.000 |") != std::string::npos);
   CHECK(text.find("linear above additive: +12.500, as in the paper, outside the spread of 2.062") !=
         std::string::npos);
-  CHECK(text.find("additive above multiplicative: -0.500, the other way round, within") !=
+  CHECK(text.find("additive above multiplicative: -0.500, in reverse order, within") !=
         std::string::npos);
 }
 
 TEST_CASE("with one seed there is no spread to be outside of") {
-  const gmlp::AblationResults results{
-      "tiny", {result_with("linear", {22}), result_with("additive", {9})}, {}};
-  const std::vector<gmlp::Comparison> pairs = gmlp::compare_to_paper(results.table3);
+  const gmlp::AblationReport report{"tiny",
+                                    {result_with("linear", {22}), result_with("additive", {9})}};
+  const std::vector<gmlp::Comparison> pairs = gmlp::compare_to_paper(report.results);
   REQUIRE(pairs.size() == 1);
   CHECK(pairs[0].as_paper());
   CHECK_FALSE(pairs[0].outside_spread());
-  CHECK(gmlp::ablation_text(results).find("one seed, no spread") != std::string::npos);
-  CHECK(gmlp::ablation_json(results).find("\"deviation\": null") != std::string::npos);
+  CHECK(report.text().find("one seed and no spread") != std::string::npos);
+  CHECK(report.json().find("\"deviation\": null") != std::string::npos);
 }
 
-TEST_CASE("a picture has a line a series by depth, a bar a spread, and nothing that is lost") {
-  gmlp::AblationResults results{
-      "tiny", {result_with("linear", {20, 22}), result_with("split", {6})}, {}};
-  for (const gmlp::AblationRow& row : gmlp::depth_rows()) {
-    results.depths.push_back(result_with("split", {5}));
-    results.depths.back().row = &row;
+TEST_CASE("a chart has one line per series by depth, one bar per spread, and no lost runs") {
+  gmlp::AblationReport report{"tiny", {result_with("linear", {20, 22}), result_with("split", {6})}};
+  report.results.push_back(result_with("mixer", {std::numeric_limits<double>::quiet_NaN()}));
+  for (const gmlp::AblationRow& row : gmlp::ablation_rows()) {
+    if (row.series != gmlp::AblationSeries::kDepth) continue;
+    report.results.push_back(result_with(row.name, {5}));
+    report.results.back().row = &row;
   }
-  results.table3.push_back(result_with("mixer", {std::numeric_limits<double>::quiet_NaN()}));
-  const std::string svg = gmlp::ablation_svg(results);
+  const std::string svg = report.chart();
   CHECK(svg.find("gMLP, by depth") != std::string::npos);
   CHECK(svg.find("Transformer, by depth") != std::string::npos);
   CHECK(svg.find("gMLP, linear gate") != std::string::npos);
   CHECK(svg.find("MLP-Mixer") == std::string::npos);
   CHECK(svg.find("nan") == std::string::npos);
-  CHECK(gmlp::ablation_svg({"tiny", {}, {}}).empty());
+  CHECK(gmlp::AblationReport{"tiny", {}}.chart().empty());
 }
 
 TEST_CASE("a run that is not finished is refused, a finished one read as its files say") {

@@ -87,11 +87,11 @@ TEST_CASE("text leaves the stream in whole characters only") {
   CHECK(stream.flush().empty());
   stream.push(0xE6);
   CHECK(stream.flush() == "\uFFFD");
-  std::string mended;
-  for (const int byte : {0xFF, 0x80, 0x80, 0x80, 0x80, 0x78}) mended += stream.push(byte);
-  mended += stream.flush();
-  CHECK(gmlp::valid_utf8_prefix(mended) == static_cast<int64_t>(mended.size()));
-  CHECK(mended.back() == 'x');
+  std::string valid;
+  for (const int byte : {0xFF, 0x80, 0x80, 0x80, 0x80, 0x78}) valid += stream.push(byte);
+  valid += stream.flush();
+  CHECK(gmlp::valid_utf8_prefix(valid) == static_cast<int64_t>(valid.size()));
+  CHECK(valid.back() == 'x');
 }
 
 TEST_CASE("a character outside a sentencepiece vocabulary leaves the stream whole") {

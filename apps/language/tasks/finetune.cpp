@@ -31,10 +31,7 @@ double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
 }
 
 EvalResult FinetuneRun::validate() {
-  AnswerOptions answers;
-  answers.unanswerable = task == Task::kSquad2;
-  TaskScore score =
-      score_task({*model, task, execution, arena, options.batch_size, answers}, files.dev);
+  TaskScore score = score_task({*model, task, execution, arena, options.batch_size}, files.dev);
   if (score.complete) last_score_ = score;
   return score;
 }

@@ -49,7 +49,7 @@ std::string FinetuneRun::sample_text(int64_t row) const {
   std::string text;
   for (const int64_t id : ids) {
     if (id == tokenizer->special().pad) break;
-    if (text.size() >= kMostShownBytes) {
+    if (text.size() >= kLineBytes) {
       text += "…";
       break;
     }

@@ -1,5 +1,5 @@
 #pragma once
-// A task's files as rows of a model's token ids.
+// A task's official files as rows of token ids.
 
 #include <functional>
 #include <memory>
@@ -15,47 +15,48 @@
 
 namespace gmlp {
 
-/// How SQuAD's long texts become windows.
+/// How SQuAD's questions and contexts become windows.
 struct TaskTextOptions {
-  int64_t stride = 128;
-  int64_t max_question = 64;
+  int64_t stride = 128;       // tokens between the starts of two windows of a context
+  int64_t max_question = 64;  // tokens; longer questions are cut
 };
 
-/// One file: sentences, or questions, and their rows.
+struct TaskEncoding {
+  const Tokenizer& tokenizer;
+  int64_t tokens = 128;  // N of the model
+  TaskTextOptions text;
+  std::function<void()> check_stop;  // may throw
+};
+
+/// One file: sentences or questions, and their rows.
 struct TaskSet {
-  std::string name;  // "train", "dev", "matched", "mismatched"
+  std::string name;  // "train", "dev", "matched", "mismatched" or "input"
   SentenceSet sentences;
   SquadSet squad;
-  std::unique_ptr<SentenceRows> sentence_rows;
-  std::unique_ptr<SquadWindows> windows;
+  std::unique_ptr<SentenceRows> sentence_rows;  // of SST-2 and MNLI
+  std::unique_ptr<SquadWindows> windows;        // of SQuAD
 
   const TaskRows& rows() const {
     if (windows) return *windows;
     return *sentence_rows;
   }
-  /// Examples or questions.
+  /// The number of examples or questions.
   int64_t size() const;
 };
 
-struct TaskEncoding {
-  const Tokenizer& tokenizer;
-  int64_t tokens = 128;
-  TaskTextOptions text;
-  std::function<void()> check_stop;  // may throw
-};
-
 struct TaskFiles {
-  std::unique_ptr<TaskSet> train;  // null unless it was asked for
+  std::unique_ptr<TaskSet> train;  // null unless requested
   std::vector<std::unique_ptr<TaskSet>> dev;
   std::vector<std::string> notes;
 };
 
-/// The official file names below `folder`. `most_train`: how many examples, 0 for all; negative for
-/// none. Throws InputError naming file, place, reason and remedy.
+/// Opens the files in `folder` under their official names, with the first `max_train` training
+/// examples: 0 = all, negative = no training set. Throws InputError naming file, position, reason
+/// and remedy.
 TaskFiles open_task_files(Task task, const std::string& folder, const TaskEncoding& encoding,
-                          int64_t most_train);
+                          int64_t max_train);
 
-/// One file to predict for: without labels or answers.
+/// Opens one file whose labels or answers are ignored.
 std::unique_ptr<TaskSet> open_task_input(Task task, const std::string& path,
                                          const TaskEncoding& encoding);
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -13,24 +14,37 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// "" where the folder's model was never finetuned.
+/// The task that the model in `folder` was finetuned on; "" if none.
 std::string stored_task(const std::string& folder) {
   const Json json = parse_json(read_text(config_path(folder)), config_path(folder));
-  const Json::json_pointer place("/gmlp/task");
-  if (!json.contains(place) || !json.at(place).is_string()) return "";
-  return json.at(place).get<std::string>();
+  const Json::json_pointer member("/gmlp/task");
+  if (!json.contains(member) || !json.at(member).is_string()) return "";
+  return json.at(member).get<std::string>();
 }
 
-/// The weights may be another head's, where config.json was edited.
-void check_head(const LanguageConfig& config, Task task, const std::string& folder) {
-  const LanguageHead head = is_span_task(task) ? LanguageHead::kSpan : LanguageHead::kClassify;
-  const bool fits =
-      config.head == head &&
-      (is_span_task(task) || config.classes == static_cast<int64_t>(task_labels(task).size()));
-  if (!fits) {
-    fail_input("{}/config.json: its head is not that of {}; restore the file", folder,
+void set_head(LanguageConfig& config, Task task) {
+  config.head = is_span_task(task) ? LanguageHead::kSpan : LanguageHead::kClassify;
+  config.classes = static_cast<int64_t>(task_labels(task).size());
+}
+
+LoadedLanguage load_task_language(const std::string& folder, Task task) {
+  LoadedLanguage loaded = load_language(folder);
+  const std::string stored = stored_task(folder);
+  if (stored.empty()) {
+    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
                task_name(task));
   }
+  if (stored != task_name(task)) {
+    fail_input("--model {}: was finetuned on {}; use --task {}, or finetune it on {}", folder,
+               stored, stored, task_name(task));
+  }
+  const LanguageConfig& config = loaded.model->config();
+  LanguageConfig expected = config;
+  set_head(expected, task);
+  if (config.head != expected.head || config.classes != expected.classes) {
+    fail_input("{}/config.json: its head is not that of {}; restore the file", folder, stored);
+  }
+  return loaded;
 }
 
 }  // namespace
@@ -38,12 +52,11 @@ void check_head(const LanguageConfig& config, Task task, const std::string& fold
 void fit_to_task(LanguageConfig& config, Task task) {
   if (config.block.causal) {
     fail_input(
-        "--model {} is causal: its <cls>, in front, sees no other token; use a model pretrained "
+        "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
         "with --objective mlm",
         config.name);
   }
-  config.head = is_span_task(task) ? LanguageHead::kSpan : LanguageHead::kClassify;
-  config.classes = static_cast<int64_t>(task_labels(task).size());
+  set_head(config, task);
   config.validate();
 }
 
@@ -55,20 +68,16 @@ std::string task_json(Task task, const Tokenizer& tokenizer) {
   return json_line(extra);
 }
 
-LoadedLanguage load_task_language(const std::string& folder, Task task) {
-  LoadedLanguage loaded = load_language(folder);  // has checked config.json
-  const std::string stored = stored_task(folder);
-  if (stored.empty()) {
-    fail_input(
-        "--model {}: was not finetuned on a task; run gmlp-language finetune --task {} first",
-        folder, task_name(task));
-  }
-  if (stored != task_name(task)) {
-    fail_input("--model {}: was finetuned on {}; use --task {}, or finetune it on {}", folder,
-               stored, stored, task_name(task));
-  }
-  check_head(loaded.model->config(), task, folder);
-  return loaded;
-}
+OpenedTask::OpenedTask(const TaskOptions& options)
+    : task(task_from_name(options.task)),
+      loaded(load_task_language(options.model, task)),
+      model{*loaded.model,
+            task,
+            stored_language_execution(*loaded.model, options.precision, options.kernels),
+            arena,
+            options.batch_size,
+            options.answers},
+      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.text,
+               throw_if_stopped} {}
 
 }  // namespace gmlp

@@ -1,21 +1,43 @@
 #pragma once
-// Finetuned models as checkpoint folders hold them: config.json's "gmlp" object says the task.
+// Finetuned models. The "gmlp" object of a checkpoint's config.json names the task.
 
 #include <string>
 
+#include "apps/cli/options.h"
 #include "apps/language/model_choice.h"
-#include "data/tasks/task.h"
+#include "apps/language/tasks/task_files.h"
+#include "apps/language/tasks/task_options.h"
+#include "core/arena.h"
 
 namespace gmlp {
 
-/// Gives `config` the task's head: classes from <cls>, or two logits a token. Throws InputError for
-/// a causal model, whose <cls>, in front, sees nothing.
+/// Sets the head of `config` to the task's: class logits from <cls>, or two logits per token.
+/// Throws InputError for a causal model, whose <cls> at the front sees no other token.
 void fit_to_task(LanguageConfig& config, Task task);
 
-/// What config.json's "gmlp" object says beside the architecture.
+/// The members that a finetuned checkpoint adds to config.json's "gmlp" object.
 std::string task_json(Task task, const Tokenizer& tokenizer);
 
-/// load_language, for a folder that was finetuned on `task`; else InputError.
-LoadedLanguage load_task_language(const std::string& folder, Task task);
+/// A model and what its forward pass on a task depends on.
+struct TaskModel {
+  LanguageModel& model;
+  Task task;
+  ExecutionOptions execution;
+  Arena& arena;
+  int64_t batch_size = 32;  // does not change the logits
+  AnswerOptions answers = {};
+};
+
+/// A finetuned checkpoint, opened by the options of eval or predict. Throws InputError if the model
+/// was not finetuned on the task.
+struct OpenedTask {
+  explicit OpenedTask(const TaskOptions& options);
+
+  Task task;
+  LoadedLanguage loaded;
+  Arena arena;
+  TaskModel model;
+  TaskEncoding encoding;
+};
 
 }  // namespace gmlp

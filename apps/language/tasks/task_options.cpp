@@ -13,44 +13,53 @@ namespace gmlp {
 
 namespace {
 
-// Not given: what is best depends on task and model.
+// Placeholders for options whose best value depends on the task and the model.
 constexpr int64_t kNoEpochs = 0;
 constexpr double kNoNumber = -1;
 
-void add_task_options(CLI::App& app, FinetuneOptions& options) {
-  const CLI::Validator length = integer_in(1, int64_t{1} << 24);
-  app.add_option("--task", options.task, "sst2, mnli, squad1 or squad2");
-  app.add_option("--data", options.data, "The folder with the task's official files")
+constexpr const char* kTaskNames = "sst2, mnli, squad1 or squad2";
+
+CLI::Validator length() {
+  return integer_in(1, int64_t{1} << 24);
+}
+
+void add_window_options(CLI::App& app, TaskTextOptions& text) {
+  app.add_option("--doc-stride", text.stride,
+                 "SQuAD: tokens between the starts of two windows of a long context")
+      ->check(length());
+  app.add_option("--max-question-tokens", text.max_question,
+                 "SQuAD: length to which questions are cut")
+      ->check(length());
+}
+
+void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
+  app.add_option("--task", options.task, kTaskNames)->type_name("NAME");
+  app.add_option("--data", options.data, "Folder with the official files of the task")
       ->type_name("DIR");
   app.add_option("--tokenizer", options.tokenizer,
-                 "For a --model without weights: bytes, or a tokenizer's file")
+                 "For a --model without weights: bytes, or a tokenizer file")
       ->type_name("FILE|bytes");
   app.add_flag("--from-scratch", options.from_scratch,
-               "Take only the architecture and the tokenizer of --model; the weights are random");
+               "Use only the architecture and the tokenizer of --model, with random weights");
   app.add_option("--runs", options.runs,
-                 "Finetune N times, with seeds SEED, SEED + 1, ..., and report the median")
+                 "Number of runs with consecutive seeds; their median is reported")
       ->check(integer_in(1, 1000));
-  app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
+  app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
       ->check(number_in(0.0, 0.99));
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
   app.add_option("--max-train-samples", options.max_train_samples,
-                 "The first N examples only; 0: all")
+                 "Number of training examples to use, 0 = all")
       ->check(integer_in());
-  app.add_option("--doc-stride", options.text.stride,
-                 "SQuAD: tokens from one window of a long context to the next")
-      ->check(length);
-  app.add_option("--max-question-tokens", options.text.max_question, "SQuAD: the rest is cut")
-      ->check(length);
+  add_window_options(app, options.text);
 }
 
 void add_options(CLI::App& app, FinetuneOptions& options) {
   add_language_model_options(app, options.model);
-  add_task_options(app, options);
+  add_finetune_options(app, options);
 }
 
 void check_complete(const FinetuneOptions& options) {
-  if (options.task.empty())
-    fail_input("finetune needs --task; choose sst2, mnli, squad1 or squad2");
+  if (options.task.empty()) fail_input("finetune needs --task; choose {}", kTaskNames);
   task_from_name(options.task);
   if (options.data.empty()) {
     fail_input("finetune needs --data DIR, the folder with the files of {}", options.task);
@@ -60,28 +69,27 @@ void check_complete(const FinetuneOptions& options) {
   }
   const bool stored = std::filesystem::is_directory(options.model.model);
   if (stored && !options.tokenizer.empty()) {
-    fail_input("--tokenizer: {} has its own, and the weights belong to that; leave it out",
+    fail_input("--tokenizer: {} has its own, to which the weights belong; leave it out",
                options.model.model);
   }
   if (!stored && options.tokenizer.empty()) {
     fail_input(
-        "--model {} has no weights: give a checkpoint folder; or, to start from nothing, "
-        "--tokenizer FILE as well",
+        "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
+        "random weights",
         options.model.model);
   }
   arithmetic_from(options.precision, options.kernels);
 }
 
-/// CLI11 writes every number with few digits: so that the run has the very number that its
-/// config.toml says.
+/// `value` as CLI11 writes it to config.toml, so that the run and its file agree.
 double as_written(double value) {
   return std::stod(fmt::format("{:.3g}", value));
 }
 
-/// What the user left open. The paper finetunes models of width 512 with 1e-5 to 3e-5, and 5e-5 on
-/// SQuAD, for 5 epochs, or 8000 steps, which are 3 epochs of SQuAD; the first tenth is warm-up.
-/// Narrower models need larger steps: by the square of the ratio of widths, 4.8e-4 for 128. A model
-/// that starts from nothing is trained as in pretraining.
+/// Sets the placeholders to the paper's recipe: models of width 512 are finetuned with 1e-5 to
+/// 3e-5, or 5e-5 on SQuAD, for 5 epochs, or for 8000 steps, 3 epochs of SQuAD, after a tenth of
+/// warm-up. Narrower models need larger steps: by the squared ratio of widths, 4.8e-4 for 128.
+/// Random weights are trained as in pretraining.
 void fill_in(FinetuneOptions& options) {
   const bool span = is_span_task(task_from_name(options.task));
   if (options.epochs == kNoEpochs) options.epochs = span ? 3 : 5;
@@ -112,12 +120,40 @@ FinetuneOptions::FinetuneOptions() {
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
   const TrainingVerb<FinetuneOptions> verb = {
       {"gmlp-language finetune", "Finetune a language model on a task",
-       "Without --epochs, --lr or --warmup-epochs the paper's recipe decides, the learning rate "
-       "scaled to the model's width."},
+       "The defaults of --epochs, --lr and --warmup-epochs follow the paper's recipe, with the "
+       "learning rate scaled to the model's width."},
       add_options,
       check_complete,
       fill_in};
   return parse_run_command(verb, arguments);
+}
+
+void add_task_options(CLI::App& app, TaskOptions& options) {
+  app.option_defaults()->group(kTaskGroup)->always_capture_default();
+  app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
+      ->type_name("NAME");
+  add_window_options(app, options.text);
+  app.add_option("--n-best", options.answers.n_best,
+                 "SQuAD: number of candidates for the first and the last token")
+      ->check(length());
+  app.add_option("--max-answer-tokens", options.answers.max_tokens, "SQuAD: longest answer")
+      ->check(length());
+  app.add_option("--null-threshold", options.answers.null_threshold,
+                 "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
+}
+
+void separate_groups(CLI::App& app, const std::string& group) {
+  CLI::Option* task = app.get_option("--task");
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_group() == kTaskGroup && option != task) option->needs(task);
+    if (option->get_group() == group) option->excludes(task);
+  }
+}
+
+void add_batch_size(CLI::App& app, TaskOptions& options) {
+  app.add_option("--batch-size", options.batch_size, "Rows per forward pass")
+      ->check(integer_in(1, kLargestBatch))
+      ->capture_default_str();
 }
 
 }  // namespace gmlp

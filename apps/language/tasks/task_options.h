@@ -1,10 +1,11 @@
 #pragma once
-// What `gmlp-language finetune` can be told, beside what both trainers can.
+// The options of finetune, and those of eval and predict for a finetuned model.
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/cli/options.h"
 #include "apps/language/options.h"
 #include "apps/language/tasks/task_files.h"
 
@@ -12,12 +13,12 @@ namespace gmlp {
 
 struct FinetuneOptions : TrainOptions {
   FinetuneOptions();
-  std::string task;            // task_from_name's
-  std::string data;            // the folder with the task's files
-  LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json, to start from nothing
-  std::string tokenizer;       // where the model has none
+  std::string task;
+  std::string data;            // the folder with the task's official files
+  LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json for random weights
+  std::string tokenizer;       // if `model` has none
   TaskTextOptions text;
-  bool from_scratch = false;  // of --model only the architecture and the tokenizer
+  bool from_scratch = false;  // use only the architecture and the tokenizer of --model
   int64_t runs = 1;           // with seeds seed, seed + 1, ...
   double dropout = 0.1;
   bool no_shuffle = false;
@@ -28,5 +29,20 @@ using FinetuneCommand = RunCommand<FinetuneOptions>;
 
 /// The arguments after `finetune`; see parse_run_command.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
+
+/// The options of eval and predict. Without `task` they do not concern a finetuned model.
+struct TaskOptions : StoredModelOptions {
+  std::string task;
+  TaskTextOptions text;
+  AnswerOptions answers;
+  int64_t batch_size = 16;
+};
+
+constexpr const char* kTaskGroup = "Task";
+
+void add_task_options(CLI::App& app, TaskOptions& options);  ///< in kTaskGroup
+void add_batch_size(CLI::App& app, TaskOptions& options);
+/// Makes the other options of kTaskGroup require --task, and those of `group` exclude it.
+void separate_groups(CLI::App& app, const std::string& group);
 
 }  // namespace gmlp

@@ -11,7 +11,7 @@ namespace gmlp {
 
 namespace {
 
-/// -log softmax(values)[target] of every `step`-th logit from `first` on.
+/// -log softmax(z)[target] for z = logits[first], logits[first + step], ...
 double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t step,
                         int64_t target) {
   std::vector<double> z;
@@ -19,7 +19,7 @@ double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t 
   return log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[static_cast<size_t>(target)];
 }
 
-/// Whether no other class is as likely; ties go to the lower one, and a NaN is never right.
+/// True if `label` is the argmax. Ties go to the lower class, and NaN is never right.
 bool is_right(const std::vector<double>& logits, int64_t label) {
   const double own = logits[static_cast<size_t>(label)];
   for (size_t c = 0; c < logits.size(); ++c) {
@@ -29,50 +29,44 @@ bool is_right(const std::vector<double>& logits, int64_t label) {
   return std::isfinite(own);
 }
 
-bool score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
+void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
   double sum = 0;
-  const bool complete =
-      for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
-        int64_t label = 0;
-        rows.write_target(row, &label);
-        sum += cross_entropy_of(logits, 0, 1, label);
-        score.accuracy.right += is_right(logits, label) ? 1 : 0;
-        ++score.accuracy.count;
-      });
+  for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
+    int64_t label = 0;
+    rows.write_target(row, &label);
+    sum += cross_entropy_of(logits, 0, 1, label);
+    score.accuracy.right += is_right(logits, label) ? 1 : 0;
+    ++score.accuracy.count;
+  });
   score.loss = sum / static_cast<double>(std::max<int64_t>(rows.size(), 1));
-  return complete;
 }
 
-bool score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
-  const std::optional<std::vector<QuestionAnswer>> answers =
-      answer_questions(model, windows, &score.loss);
-  if (!answers) return false;
+void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
+  const std::vector<QuestionAnswer> answers = answer_questions(model, windows, &score.loss);
   std::map<std::string, std::string> texts;
   std::map<std::string, std::string> spoken;
   std::map<std::string, double> null_scores;
-  for (size_t i = 0; i < answers->size(); ++i) {
+  for (size_t i = 0; i < answers.size(); ++i) {
     const std::string& id = windows.set().questions[i].id;
-    texts[id] = (*answers)[i].text;
-    spoken[id] = (*answers)[i].spoken;
-    null_scores[id] = (*answers)[i].null_score;
+    texts[id] = answers[i].text;
+    spoken[id] = answers[i].spoken;
+    null_scores[id] = answers[i].null_score;
   }
   score.squad = score_squad(windows.set(), texts);
-  if (model.task == Task::kSquad2) {
-    score.best_threshold = best_null_threshold(windows.set(), spoken, null_scores);
-  }
-  return true;
+  if (!windows.set().unanswerable) return;
+  score.best_threshold = best_null_threshold(windows.set(), spoken, null_scores);
 }
 
 }  // namespace
 
-bool for_each_row(const TaskModel& model, const TaskRows& rows,
+void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
   TaskLoaderOptions options;
   options.batch_size = model.batch_size;
   options.train = false;
   TaskLoader loader(rows, options);
   for (int64_t index = 0; index < loader.batches_per_epoch(); ++index) {
-    if (stop_signal() != 0) return false;
+    throw_if_stopped();
     const TaskBatch batch = loader.batch(0, index);
     const int64_t count = static_cast<int64_t>(batch.rows.size());
     model.arena.reset();
@@ -81,42 +75,32 @@ bool for_each_row(const TaskModel& model, const TaskRows& rows,
                                              : model.model.classify(tape, batch.ids, count);
     const Tensor& values = tape.value(out);
     const int64_t width = values.elements() / count;
-    std::vector<double> logits(static_cast<size_t>(width));
     for (int64_t i = 0; i < count; ++i) {
-      for (int64_t j = 0; j < width; ++j) {
-        logits[static_cast<size_t>(j)] = values.at(i * width + j);
-      }
+      std::vector<double> logits;
+      for (int64_t j = 0; j < width; ++j) logits.push_back(values.at(i * width + j));
       use(batch.rows[static_cast<size_t>(i)], logits);
     }
   }
-  return true;
 }
 
-std::vector<double> probabilities(const std::vector<double>& logits) {
-  std::vector<double> p = logits;
-  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
-  return p;
-}
-
-std::optional<std::vector<QuestionAnswer>> answer_questions(const TaskModel& model,
-                                                            const SquadWindows& windows,
-                                                            double* loss) {
+std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const SquadWindows& windows,
+                                             double* loss) {
+  AnswerOptions options = model.answers;
+  options.unanswerable = windows.set().unanswerable;
+  AnswerFinder finder(windows, options);
   std::vector<QuestionAnswer> answers;
-  AnswerFinder finder(windows, model.answers);
   double sum = 0;
-  const bool complete =
-      for_each_row(model, windows, [&](int64_t row, const std::vector<double>& logits) {
-        finder.add(row, logits);
-        int64_t target[2];
-        windows.write_target(row, target);
-        sum += 0.5 * (cross_entropy_of(logits, 0, 2, target[0]) +
-                      cross_entropy_of(logits, 1, 2, target[1]));
-        // A question's windows stand one behind the other.
-        const bool last =
-            row + 1 == windows.size() || windows.question(row + 1) != windows.question(row);
-        if (last) answers.push_back(finder.answer());
-      });
-  if (!complete) return std::nullopt;
+  for_each_row(model, windows, [&](int64_t row, const std::vector<double>& logits) {
+    finder.add(row, logits);
+    int64_t target[2];
+    windows.write_target(row, target);
+    sum += 0.5 *
+           (cross_entropy_of(logits, 0, 2, target[0]) + cross_entropy_of(logits, 1, 2, target[1]));
+    // The windows of a question are adjacent.
+    const bool last =
+        row + 1 == windows.size() || windows.question(row + 1) != windows.question(row);
+    if (last) answers.push_back(finder.answer());
+  });
   if (loss != nullptr) *loss = sum / static_cast<double>(windows.size());
   return answers;
 }
@@ -127,9 +111,15 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
     TaskSetScore score;
     score.name = set->name;
     score.size = set->size();
-    const bool complete = set->windows ? score_questions(model, *set->windows, score)
-                                       : score_sentences(model, *set->sentence_rows, score);
-    if (!complete) return result;
+    try {
+      if (set->windows) {
+        score_questions(model, *set->windows, score);
+      } else {
+        score_sentences(model, *set->sentence_rows, score);
+      }
+    } catch (const Stopped&) {
+      return result;
+    }
     result.sets.push_back(score);
   }
   const TaskSetScore& first = result.sets.front();
@@ -154,13 +144,13 @@ std::string eval_command(Task task, const std::string& data, const std::string& 
 }
 
 std::string task_score_text(Task task, const TaskSetScore& score) {
-  if (!is_span_task(task)) {
-    return fmt::format("{} {:.2f} ± {:.2f} %", task == Task::kMnli ? score.name : "accuracy",
-                       100 * score.accuracy.value(), 100 * score.accuracy.standard_error());
+  if (is_span_task(task)) {
+    const SquadScore& all = score.squad.all;
+    return fmt::format("exact match {:.2f} ± {:.2f} %, F1 {:.2f} ± {:.2f} %", all.exact,
+                       all.exact_error, all.f1, all.f1_error);
   }
-  const SquadScore& all = score.squad.all;
-  return fmt::format("exact match {:.2f} ± {:.2f} %, F1 {:.2f} ± {:.2f} %", all.exact,
-                     all.exact_error, all.f1, all.f1_error);
+  return fmt::format("{} {:.2f} ± {:.2f} %", task == Task::kMnli ? score.name : "accuracy",
+                     100 * score.accuracy.value(), 100 * score.accuracy.standard_error());
 }
 
 nlohmann::ordered_json task_score_json(Task task, const TaskSetScore& score) {
@@ -177,7 +167,7 @@ nlohmann::ordered_json task_score_json(Task task, const TaskSetScore& score) {
   json["f1"] = squad.all.f1;
   json["f1_standard_error"] = squad.all.f1_error;
   if (task == Task::kSquad1) return json;
-  // The official program's names.
+  // The names of the official evaluation script.
   json["HasAns_exact"] = squad.answerable.exact;
   json["HasAns_f1"] = squad.answerable.f1;
   json["NoAns_exact"] = squad.unanswerable.exact;
