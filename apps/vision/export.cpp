@@ -43,7 +43,8 @@ void check_out(const ExportOptions& options, bool onnx) {
   const bool exists = fs::exists(options.out);
   const bool folder = fs::is_directory(options.out);
   if (onnx) {
-    if (!options.out.ends_with(".onnx")) refuse("the name of an ONNX file must end in .onnx");
+    if (!options.out.ends_with(".onnx"))
+      refuse("an ONNX file must be named *.onnx; choose such a name");
     if (folder) refuse("is a folder; name a file");
     if (exists && !options.overwrite) refuse("exists; choose another, or add --overwrite");
     return;
