@@ -129,11 +129,12 @@ Case block_case(const BlockSize& size, bool backward, bool bf16) {
   const BlockConfig config{.tokens = size.tokens, .d_model = size.d_model, .d_ffn = size.d_ffn};
   ExecutionOptions execution;
   execution.precision = precision_of(bf16);
-  const auto block = std::make_shared<GmlpBlock>(config, "blocks.0.", DType::kF32, 1);
+  const auto parameters = std::make_shared<ParameterList>(DType::kF32, 1);
+  const auto block = std::make_shared<GmlpBlock>(*parameters, "blocks.0.", config);
   const auto arena = std::make_shared<Arena>();
   const Tensor x = random_numbers({size.batch, size.tokens, size.d_model}, 1.7);
   const Tensor dy = random_numbers({size.batch, size.tokens, size.d_model}, 1e-3);
-  const auto run = [=] {
+  const auto run = [=] {  // the copy of `parameters` keeps the block's weights
     arena->reset();
     Tape tape(*arena, execution, backward);
     // A leaf, so that dx is computed, too.
@@ -239,7 +240,7 @@ Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor
     fused::kernels().norm_fc1_gelu(out, floats(x), weights, workspace.raw(), shape);
   };
   call(nullptr);  // packs the weight
-  const DType dtype = bf16 && fused::kernels().multiplies_pairs ? DType::kBf16 : DType::kF32;
+  const DType dtype = bf16 && fused::kernels().has_bf16_dot ? DType::kBf16 : DType::kF32;
   const auto result = [=] {
     Tensor dense = zeros({rows, shape.d_ffn});
     for (int64_t r = 0; r < rows; ++r) {

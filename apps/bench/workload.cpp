@@ -10,9 +10,9 @@
 #include "core/io/npy.h"
 #include "core/io/safetensors.h"
 #include "core/random.h"
+#include "models/checkpoint/weight_files.h"
 #include "models/language.h"
 #include "models/vision.h"
-#include "models/weight_files.h"
 
 namespace gmlp {
 

@@ -22,17 +22,13 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
                  "Validate on N batches of 16 windows, the first ones; 0: on all")
       ->check(integer_in());
   app.add_option("--tokenizer", options.tokenizer,
-                 "bytes, or a file: SentencePiece .model, WordPiece vocab.txt, tokenizer.json")
+                 "bytes, or a file: a SentencePiece .model or a tokenizer.json")
       ->type_name("FILE|bytes");
   // No IsMember: the empty text that stands for "not given" must read back.
   app.add_option("--objective", options.objective,
                  "mlm: guess masked words (BERT's 15 %); causal: guess the next one");
   app.add_option("--init", options.init, "Start from the weights in DIR or FILE.safetensors")
       ->type_name("DIR|FILE");
-  app.add_option("--cache-dir", options.cache_dir,
-                 "Where encoded text is kept; else $GMLP_CACHE, $XDG_CACHE_HOME/gmlp or "
-                 "~/.cache/gmlp")
-      ->type_name("DIR");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
   app.add_option("--dropout", options.dropout, "Of the embeddings and of each block's branch")
       ->check(number_in(0.0, 0.99));

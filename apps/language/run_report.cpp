@@ -8,8 +8,9 @@
 #include "apps/language/fill.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
-#include "apps/language/sampling.h"
 #include "apps/language/text_format.h"
+#include "apps/language/text_stream.h"
+#include "models/generate.h"
 
 namespace gmlp {
 
@@ -58,7 +59,7 @@ std::string LanguageRun::written_sample() const {
                                     batch.ids.begin() + static_cast<int64_t>(shown));
   SamplingOptions sampling;
   sampling.seed = options.seed;
-  Generator generator(*model, *tokenizer, prompt, sampling);
+  Generator generator(*model, writable_ids(*tokenizer), prompt, sampling);
   std::vector<int64_t> ids;
   for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
   return fmt::format("{} | {}", one_line(tokenizer->decode(prompt)),

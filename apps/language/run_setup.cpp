@@ -28,22 +28,19 @@ void LanguageRun::open_text() {
     require_same_tokenizer(resume_from(), *tokenizer, "--tokenizer " + options.tokenizer);
   }
   CorpusOptions corpus;
-  corpus.cache_dir = options.cache_dir;
   corpus.val_fraction = options.val_fraction;
   corpus.check_stop = throw_if_stopped;
   data = open_corpus(options.text, options.val_text, *tokenizer, corpus);
-  for (const std::string& line : data.notes) note(line);
 }
 
 void LanguageRun::build_model() {
   config = choose_language_model(options.model);
   fit_to_tokenizer(config, *tokenizer, objective, options.model.vocab_size);
-  if (execution.precision == fused::Precision::kBf16) require_language_bf16_fits(config);
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(config);
   model = std::make_unique<LanguageModel>(config, dtype, options.seed);
   // A resumed run's weights come from its checkpoint.
   if (!options.init.empty() && !resumed()) {
-    for (const std::string& line :
-         initialise_language(model->parameters(), config, *tokenizer, options.init)) {
+    for (const std::string& line : initialise_language(*model, *tokenizer, options.init)) {
       note(line);
     }
     note(fmt::format("weights taken from {}", options.init));

@@ -112,9 +112,9 @@ void check_resume_overrides(const CLI::App& app) {
 }  // namespace
 
 const std::set<std::string>& resumable_options() {
-  static const std::set<std::string> names = {"threads",    "time-limit",    "quiet",
-                                              "no-figures", "save-interval", "checkpoint-hist",
-                                              "out",        "cache-dir"};
+  static const std::set<std::string> names = {
+      "threads",         "time-limit", "quiet",    "no-figures", "save-interval",
+      "checkpoint-hist", "out",        "cache-dir"};  // cache-dir: in runs by earlier versions
   return names;
 }
 

@@ -24,7 +24,7 @@
 #include "autograd/optimizer.h"
 #include "autograd/schedule.h"
 #include "core/arena.h"
-#include "models/checkpoint.h"
+#include "models/checkpoint/checkpoint_store.h"
 
 namespace gmlp {
 

@@ -108,16 +108,17 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
   for (const std::string& name : dataset_names) {
     const std::string stored = utf8_of(name);
     const auto found = std::find(model_names.begin(), model_names.end(), stored);
-    if (found == model_names.end()) absent.push_back(stored);
+    if (found == model_names.end()) absent.push_back(printable(stored));
     if (std::count(model_names.begin(), model_names.end(), stored) > 1) {
       fail_input("the model has two classes {}; correct the label_names of its config.json",
-                 stored);
+                 printable(stored));
     }
     map.push_back(found - model_names.begin());
   }
   if (!absent.empty()) {
     fail_input("the model has no classes {}, only {}; choose data with its classes",
-               fmt::join(absent, ", "), fmt::join(model_names, ", "));
+               fmt::join(absent, ", "),
+               printable(fmt::format("{}", fmt::join(model_names, ", ")), 1000));
   }
   return map;
 }

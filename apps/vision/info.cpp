@@ -41,7 +41,7 @@ int run_info(const std::vector<std::string>& arguments) {
   VisionConfig config = named_or_stored_config(model);
   if (class_token) config.class_token = true;
   if (tensors) {
-    const VisionModel built(config, DType::kF32, 0);
+    const VisionModel built(config, DType::kF32, 0, Storage::kMeta);
     for (const Parameter* parameter : built.parameters()) {
       fmt::print("{} {}\n", parameter->name, parameter->value.shape().to_string());
     }

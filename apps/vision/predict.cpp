@@ -180,7 +180,7 @@ void report(const PredictOptions& options, const LoadedModel& loaded, const Tens
     if (!array) fmt::print("{}\n", name);
     for (const Json& top : array ? Json::array() : classes) {
       fmt::print("  {:6.2f} %  {}\n", 100 * top.at("probability").get<double>(),
-                 top.at("label").get_ref<const std::string&>());
+                 printable(top.at("label").get_ref<const std::string&>()));
     }
     json.push_back({{"image", name}, {"top", classes}});
   }

@@ -8,6 +8,7 @@
 #include "apps/train/metrics.h"
 #include "apps/train/thumbnails.h"
 #include "apps/vision/run.h"
+#include "core/error.h"
 #include "core/io/file.h"
 
 namespace gmlp {
@@ -27,9 +28,11 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   // Smoothing gives every class the same little; what exceeds it was mixed in.
   const double floor = shares.back().first;
-  if (shares.size() < 2 || shares[1].first - floor < 0.02) return names[shares[0].second];
-  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first, names[shares[0].second],
-                     100 * shares[1].first, names[shares[1].second]);
+  if (shares.size() < 2 || shares[1].first - floor < 0.02)
+    return printable(names[shares[0].second]);
+  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first,
+                     printable(names[shares[0].second]), 100 * shares[1].first,
+                     printable(names[shares[1].second]));
 }
 
 }  // namespace

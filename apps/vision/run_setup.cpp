@@ -7,8 +7,8 @@
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "models/checkpoint.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/checkpoint.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -51,9 +51,7 @@ void VisionRun::open_data() {
 
 void VisionRun::build_model() {
   config = choose_model(options, data);
-  if (execution.precision == fused::Precision::kBf16) {
-    require_bf16_fits(config.d_model, config.block().gate_width());
-  }
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(config.block());
   model = std::make_unique<VisionModel>(config, dtype, options.seed);
   // A resumed run's weights come from its checkpoint.
   if (!options.init.empty() && !resumed()) {
@@ -94,7 +92,7 @@ void VisionRun::identify() {
 void VisionRun::describe_model(CheckpointContent& content) const {
   content.config = add_preprocessing(
       vision_config_to_json(config, data.train->class_names(), split_json(data_options)),
-      val_transform);
+      preprocessing_of(val_transform));
 }
 
 }  // namespace gmlp

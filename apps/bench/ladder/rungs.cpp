@@ -3,6 +3,7 @@
 
 #include "apps/bench/ladder/rungs.h"
 
+#include "kernels/gemm/pack.h"
 #include "kernels/math/gelu.h"
 #include "kernels/math/layernorm.h"
 
@@ -60,15 +61,15 @@ GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_s
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) sums[i] = zero();
   for (int64_t l = 0; l < k; ++l) {
-    F32x16 b_vector[kVectors];
+    F32x16 b_vectors[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) b_vector[v] = load(b + l * b_stride + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) b_vectors[v] = load(b + l * b_stride + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const F32x16 a_vector = set1(a[i * a_stride + l]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        sums[i * kVectors + v] = fma(a_vector, b_vector[v], sums[i * kVectors + v]);
+        sums[i * kVectors + v] = fma(a_vector, b_vectors[v], sums[i * kVectors + v]);
       }
     }
   }
@@ -133,8 +134,8 @@ void gelu_all(float* z, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu(load(z + i)));
 }
 
-int64_t row_stride(int64_t cols) {
-  return stride_of<float>(cols);
+int64_t z_row_stride(int64_t cols) {
+  return row_stride<float>(cols);
 }
 
 }  // namespace
@@ -152,7 +153,7 @@ const ladder::Rungs& rungs() {
                                         .gelu = gelu_all,
                                         .tile_rows = kMR,
                                         .tile_columns = kNR,
-                                        .row_stride = row_stride};
+                                        .row_stride = z_row_stride};
   return kRungs;
 }
 

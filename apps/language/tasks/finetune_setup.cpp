@@ -8,7 +8,7 @@
 #include "apps/language/tasks/finetune_run.h"
 #include "apps/language/tasks/task_model.h"
 #include "core/error.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -35,7 +35,7 @@ void FinetuneRun::build_model() {
   }
   check_task_tokens(*tokenizer);
   fit_to_task(config, task);
-  if (execution.precision == fused::Precision::kBf16) require_language_bf16_fits(config);
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(config);
   model = std::make_unique<LanguageModel>(config, dtype, options.seed);
   if (saved) return;
   if (stored && !options.from_scratch) {
