@@ -3,17 +3,13 @@
 // that a disturbance of the machine slows both sides.
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "apps/bench/baselines/baseline.h"
 #include "apps/bench/cases.h"
-#include "apps/bench/chart.h"
 #include "apps/bench/measure.h"
-#include "apps/bench/options.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -67,33 +63,22 @@ void check_agreement(const Case& c) {
 /// Prints a line per contender as soon as its case is measured, and collects the files' content.
 class KernelTable {
  public:
-  KernelTable()
-      : chart_{"Share of the machine's peak", machine_line(), "% of the peak", {kOurs}, {}} {
-    for (const Baseline& baseline : baselines()) chart_.series.push_back(baseline.name);
+  KernelTable() {
+    report_.chart = {"Share of the machine's peak", machine_line(), "% of the peak", {}};
     fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9}  {:>14}  {:>8}   {}\n", "kernel", "size", "", "by",
                "ms", "speed", "of peak", "gmlp is");
   }
 
+  /// `seconds` of each contender.
   void add(const Case& c, const std::vector<std::vector<double>>& seconds, const Peak& peak) {
-    BarChart::Group group{c.title() + (c.counts_bytes ? ", of triad" : ""),
-                          std::vector<double>(chart_.series.size(), NAN)};
-    for (size_t j = 0; j < seconds.size(); ++j) {
-      const double share = add_contender(c, j, seconds, peak);
-      const auto series = std::find(chart_.series.begin(), chart_.series.end(), c.contenders[j].by);
-      group.values[static_cast<size_t>(series - chart_.series.begin())] = share;
-    }
-    chart_.groups.push_back(group);
+    for (size_t j = 0; j < seconds.size(); ++j) add_contender(c, j, seconds, peak);
   }
 
-  void write(const BenchOptions& options) const {
-    report_.write(options.json);
-    write_chart(chart_, options);
-  }
+  void write(const BenchOptions& options) const { report_.write(options); }
 
  private:
-  /// The contender's share of the peak in percent.
-  double add_contender(const Case& c, size_t j, const std::vector<std::vector<double>>& seconds,
-                       const Peak& peak) {
+  void add_contender(const Case& c, size_t j, const std::vector<std::vector<double>>& seconds,
+                     const Peak& peak) {
     const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
     const Speed speed = speed_of(seconds[j], c.work, peak);
     Json row = {{"kernel", c.kernel},
@@ -112,16 +97,16 @@ class KernelTable {
           fmt::format("   {:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
       row["gmlp_speed_ratio"] = to_json(ratio);
     }
-    report_.add(row);
+    report_.rows.push_back(row);
+    report_.chart.bars.push_back(
+        {c.title() + (c.counts_bytes ? " of triad" : ""), c.contenders[j].by, speed.share_percent});
     fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}{}\n", first ? c.kernel : "",
                first ? c.shape : "", first ? c.precision : "", c.contenders[j].by, speed.ms.median,
                fmt::format("{:.1f} {}", speed.rate.median, unit),
                fmt::format("{:.1f} %", speed.share_percent), note);
-    return speed.share_percent;
   }
 
   Report report_;
-  BarChart chart_;
 };
 
 void print_header(int repeat) {

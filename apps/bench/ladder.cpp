@@ -12,10 +12,8 @@
 #include <fmt/format.h>
 
 #include "apps/bench/cases.h"
-#include "apps/bench/chart.h"
 #include "apps/bench/ladder/rungs.h"
 #include "apps/bench/measure.h"
-#include "apps/bench/options.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
@@ -31,37 +29,21 @@ constexpr int64_t kOut = 1536;
 constexpr double kFlops = 2.0 * kRows * kIn * kOut;
 constexpr float kEps = 1e-6F;
 
-/// The rungs are f32, so avx512bf16 uses those of avx512.
-const ladder::Rungs& rungs_of(const std::string& isa) {
-#if defined(GMLP_RUNGS_AVX512)
-  if (isa.starts_with("avx512")) return fused::avx512::rungs();
-#endif
-#if defined(GMLP_RUNGS_AVX2)
-  if (isa == "avx2") return fused::avx2::rungs();
-#endif
-#if defined(GMLP_RUNGS_NEON)
-  if (isa == "neon") return fused::neon::rungs();
-#endif
-  return fused::scalar::rungs();
-}
-
 /// Operands and buffers of all rungs.
 struct Stage {
-  const ladder::Rungs& rungs;
+  const ladder::Rungs& rungs = ladder::rungs_in_use();
   Tensor x = random_numbers({kRows, kIn}, 1.7);
   Tensor gamma = random_numbers({kIn}, 1.0);
   Tensor beta = random_numbers({kIn}, 0.5);
   Tensor weight = random_numbers({kOut, kIn}, 0.1);
   Tensor bias = random_numbers({kOut}, 1.0);
   Tensor b = transposed(weight);  // B of the product
-  Tensor packed = Tensor::zeros(DType::kF32, {kIn, kOut});
-  Tensor x_hat = Tensor::zeros(DType::kF32, {kRows, kIn});
-  Tensor stats = Tensor::zeros(DType::kF32, {2, kRows});
-  Tensor z = Tensor::zeros(DType::kF32, {kRows, kOut});
+  Tensor packed = zeros({kIn, kOut});
+  Tensor x_hat = zeros({kRows, kIn});
+  Tensor stats = zeros({2, kRows});
+  Tensor z = zeros({kRows, kOut});
 
-  explicit Stage(const ladder::Rungs& of_isa) : rungs(of_isa) {
-    rungs.pack(floats(packed), floats(b), kOut, kIn);
-  }
+  Stage() { rungs.pack(floats(packed), floats(b), kOut, kIn); }
   void reference_norm() const {
     reference::layernorm_forward(floats(x_hat), floats(stats), floats(stats) + kRows, floats(x),
                                  floats(gamma), floats(beta), kRows, kIn,
@@ -73,7 +55,7 @@ struct Stage {
     reference::gelu_forward(out, out, kRows * kOut);
   }
   Tensor expected() const {
-    Tensor y = Tensor::zeros(DType::kF32, {kRows, kOut});
+    Tensor y = zeros({kRows, kOut});
     reference_norm();
     reference::linear_forward(floats(y), floats(x_hat), floats(weight), floats(bias), kRows, kIn,
                               kOut);
@@ -103,10 +85,7 @@ Rung vectorized_rung(const Stage& s, const char* name) {
   rung.norm = [&s] {
     s.rungs.norm(floats(s.x_hat), floats(s.x), floats(s.gamma), floats(s.beta), kRows, kIn, kEps);
   };
-  rung.bias_gelu = [&s] {
-    s.rungs.bias(floats(s.z), floats(s.bias), kRows, kOut);
-    s.rungs.gelu(floats(s.z), kRows * kOut);
-  };
+  rung.bias_gelu = [&s] { s.rungs.bias_gelu(floats(s.z), floats(s.bias), kRows, kOut); };
   return rung;
 }
 
@@ -129,7 +108,7 @@ std::vector<Rung> all_rungs(const Stage& s) {
           fused_rung(s, "fused: norm_fc1_gelu")};
 }
 
-/// Seconds of each run.
+/// Seconds of each run, of all of it and of the product.
 struct Times {
   std::vector<double> all, product;
 };
@@ -149,25 +128,23 @@ Times run_rung(const Rung& rung, int repeat) {
 }
 
 /// Prints the rung's line and adds its row and its bars.
-void report_rung(const Rung& rung, const Times& times, const Peak& peak, Report& report,
-                 BarChart& chart) {
-  const size_t number = chart.groups.size() + 1;
+void report_rung(const Rung& rung, size_t number, const Times& times, const Peak& peak,
+                 Report& report) {
   const Speed all = speed_of(times.all, kFlops, peak);
+  const std::string group = fmt::format("{} {}", number, rung.name);
   Json row = {{"rung", number}, {"name", rung.name}};
   add_speed(row, all, "GFLOP/s", peak);
-  double product_share = NAN;
   std::string product_ms, product_percent;
   if (rung.norm) {
     const Speed product = speed_of(times.product, kFlops, peak);
-    product_share = product.share_percent;
     row["product_ms"] = to_json(product.ms);
-    row["product_share_of_peak_percent"] = product_share;
+    row["product_share_of_peak_percent"] = product.share_percent;
+    report.chart.bars.push_back({group, "product alone", product.share_percent});
     product_ms = fmt::format("{:.2f}", product.ms.median);
-    product_percent = fmt::format("{:.1f} %", product_share);
+    product_percent = fmt::format("{:.1f} %", product.share_percent);
   }
-  report.add(row);
-  chart.groups.push_back(
-      {fmt::format("{} {}", number, rung.name), {product_share, all.share_percent}});
+  report.rows.push_back(row);
+  report.chart.bars.push_back({group, "with norm and GELU", all.share_percent});
   fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product_ms,
              product_percent, all.ms.median, all.rate.median,
              fmt::format("{:.1f} %", all.share_percent));
@@ -175,6 +152,21 @@ void report_rung(const Rung& rung, const Times& times, const Peak& peak, Report&
 }
 
 }  // namespace
+
+/// The rungs are f32, so avx512bf16 uses those of avx512.
+const ladder::Rungs& ladder::rungs_in_use() {
+  [[maybe_unused]] const std::string isa = fused::kernels().isa;
+#if defined(GMLP_RUNGS_AVX512)
+  if (isa.starts_with("avx512")) return fused::avx512::rungs();
+#endif
+#if defined(GMLP_RUNGS_AVX2)
+  if (isa == "avx2") return fused::avx2::rungs();
+#endif
+#if defined(GMLP_RUNGS_NEON)
+  if (isa == "neon") return fused::neon::rungs();
+#endif
+  return fused::scalar::rungs();
+}
 
 void run_ladder(const BenchOptions& options) {
   constexpr double kTolerance = 1e-4;  // of the largest element
@@ -184,7 +176,7 @@ void run_ladder(const BenchOptions& options) {
                options.threads);
   }
   set_thread_count(1);
-  const Stage stage(rungs_of(fused::kernels().isa));
+  const Stage stage;
   const Tensor expected = stage.expected();
   fmt::print(
       "{}\nz = gelu(layernorm(x) Wᵀ + b), x ({},{}), W ({},{}), z ({},{}), f32; register "
@@ -193,12 +185,9 @@ void run_ladder(const BenchOptions& options) {
       stage.rungs.tile_columns, repeat);
   fmt::print("    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
              "GFLOP/s", "of peak");
-  Report report;
-  BarChart chart{"From three loops to the fused kernel",
-                 machine_line(),
-                 "% of one core's peak",
-                 {"product alone", "with norm and GELU"},
-                 {}};
+  Report report{
+      .chart = {
+          "From three loops to the fused kernel", machine_line(), "% of one core's peak", {}}};
   for (const Rung& rung : all_rungs(stage)) {
     stage.z.fill(0);
     run_rung(rung, 1);
@@ -207,10 +196,9 @@ void run_ladder(const BenchOptions& options) {
     Times times;
     const Peak peak = with_steady_peak([] { return peak_gflops("f32", 1); },
                                        [&] { times = run_rung(rung, repeat); });
-    report_rung(rung, times, peak, report, chart);
+    report_rung(rung, report.rows.size() + 1, times, peak, report);
   }
-  report.write(options.json);
-  write_chart(chart, options);
+  report.write(options);
 }
 
 }  // namespace gmlp

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/train/svg.h"
+#include "apps/train/chart.h"
 
 namespace gmlp {
 

@@ -1,8 +1,9 @@
-#include "apps/train/svg.h"
+#include "apps/train/chart.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -19,7 +20,6 @@ constexpr double kTallHeight = 440, kLegendWidth = 250, kLegendLine = 20;  // le
 constexpr size_t kMaxMarked = 30;  // longer curves have no marks
 // Bars, in pixels.
 constexpr double kChartWidth = 860, kBarsTop = 96, kBar = 15, kBarGap = 9;
-constexpr double kCharacterWidth = 7;
 constexpr const char* kBarColours[] = {"#d6604d", "#4a84c4", "#e0a03c", "#8a9a5b", "#9a78b8"};
 
 // Viewers without media queries show the first line's colors.
@@ -31,6 +31,10 @@ constexpr const char* kStyle =
 // Outlines around (0, 0), in the order of Mark.
 constexpr const char* kMarks[] = {"M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z", "M-.85-.85h1.7v1.7h-1.7z",
                                   "M0-1L1 0 0 1-1 0z", "M0-1L1 .85H-1z"};
+
+double text_width(const std::string& text) {
+  return 7 * static_cast<double>(text.size());
+}
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text,
                     const std::string& attributes = "") {
@@ -85,21 +89,20 @@ bool drawable(double value) {
   return std::abs(value) <= 1e300;
 }
 
-double error_at(const Curve& curve, size_t i) {
-  return curve.errors.empty() ? 0 : curve.errors[i];
-}
+struct Point {
+  double x, y, error;
+};
 
-/// Removes points that cannot be placed, which a diverged run has.
-void keep_drawable(Curve& curve, bool log_x) {
-  for (size_t i = curve.points.size(); i-- > 0;) {
+/// The points that can be placed; a diverged run has others.
+std::vector<Point> drawable_points(const Curve& curve, bool log_x) {
+  std::vector<Point> points;
+  for (size_t i = 0; i < curve.points.size(); ++i) {
     const auto [x, y] = curve.points[i];
-    const double error = error_at(curve, i);
-    if (drawable(x) && (!log_x || x > 0) && drawable(y - error) && drawable(y + error)) continue;
-    curve.points.erase(curve.points.begin() + static_cast<std::ptrdiff_t>(i));
-    if (!curve.errors.empty()) {
-      curve.errors.erase(curve.errors.begin() + static_cast<std::ptrdiff_t>(i));
-    }
+    const double error = curve.errors.empty() ? 0 : curve.errors[i];
+    if (!drawable(x) || !drawable(y - error) || !drawable(y + error) || (log_x && x <= 0)) continue;
+    points.push_back({x, y, error});
   }
+  return points;
 }
 
 /// Maps values to pixels. On a logarithmic axis `x` is the range of log10 x.
@@ -116,10 +119,10 @@ struct Frame {
     double margin = 0;
     for (const Curve& curve : panel.curves) {
       if (!curve.joined) margin = 0.05;  // marks reach beyond their points
-      for (size_t i = 0; i < curve.points.size(); ++i) {
-        x.include(scaled(curve.points[i].first));
-        y.include(curve.points[i].second - error_at(curve, i));
-        y.include(curve.points[i].second + error_at(curve, i));
+      for (const Point& point : drawable_points(curve, log_x)) {
+        x.include(scaled(point.x));
+        y.include(point.y - point.error);
+        y.include(point.y + point.error);
       }
     }
     x = x.padded(margin);
@@ -162,27 +165,23 @@ std::string draw_axes(const Frame& frame, const Panel& panel) {
 }
 
 std::string draw_curve(const Frame& frame, const Curve& curve) {
-  std::string points, out;
-  for (const auto& [x, y] : curve.points) {
-    points += fmt::format("{:.1f},{:.1f} ", frame.px(x), frame.py(y));
-    if (curve.points.size() <= kMaxMarked) out += draw_mark(frame.px(x), frame.py(y), curve);
-  }
-  if (curve.joined) {
-    out += fmt::format("<polyline fill='none' stroke='{}' stroke-width='1.8' points='{}'/>\n",
-                       curve.colour, points);
-  }
-  for (size_t i = 0; i < curve.errors.size(); ++i) {
-    const auto& [x, y] = curve.points[i];
+  const std::vector<Point> points = drawable_points(curve, frame.log_x);
+  std::string line, out;
+  for (const Point& point : points) {
+    const double x = frame.px(point.x), y = frame.py(point.y);
+    line += fmt::format("{:.1f},{:.1f} ", x, y);
+    if (points.size() <= kMaxMarked) out += draw_mark(x, y, curve);
+    if (curve.errors.empty()) continue;
     out +=
         fmt::format("<path stroke='{}' d='M{:.1f} {:.1f}h8m-4 0V{:.1f}m-4 0h8'/>\n", curve.colour,
-                    frame.px(x) - 4, frame.py(y + curve.errors[i]), frame.py(y - curve.errors[i]));
+                    x - 4, frame.py(point.y + point.error), frame.py(point.y - point.error));
   }
-  return out;
+  if (!curve.joined) return out;
+  return out + fmt::format("<polyline fill='none' stroke='{}' stroke-width='1.8' points='{}'/>\n",
+                           curve.colour, line);
 }
 
-std::string draw_panel(const Panel& whole, double origin) {
-  Panel panel = whole;
-  for (Curve& curve : panel.curves) keep_drawable(curve, panel.log_x);
+std::string draw_panel(const Panel& panel, double origin) {
   const Frame frame(panel, origin);
   std::string out = draw_axes(frame, panel);
   double x = panel.legend_beside ? frame.right + 20 : frame.left + 8;
@@ -191,17 +190,10 @@ std::string draw_panel(const Panel& whole, double origin) {
     out += draw_curve(frame, curve);
     out += curve.joined ? rectangle(x, y - 5, 14, 3, curve.colour) : draw_mark(x + 7, y - 4, curve);
     out += text_at(x + 18, y, "start", curve.name);
-    if (panel.legend_beside) {
-      y += kLegendLine;
-    } else {
-      x += 40 + kCharacterWidth * static_cast<double>(curve.name.size());
-    }
+    (panel.legend_beside ? y : x) +=
+        panel.legend_beside ? kLegendLine : 40 + text_width(curve.name);
   }
   return out;
-}
-
-const char* bar_colour(size_t series) {
-  return kBarColours[series % std::size(kBarColours)];
 }
 
 }  // namespace
@@ -220,44 +212,41 @@ std::string draw_svg(const std::string& title, const std::vector<Panel>& panels)
 }
 
 std::string draw_bars(const BarChart& chart) {
-  size_t longest = 0;
+  double left = 0;
   double high = chart.axis.find('%') == std::string::npos ? 0 : 100;
-  for (const BarChart::Group& group : chart.groups) {
-    longest = std::max(longest, group.name.size());
-    for (const double value : group.values) high = drawable(value) ? std::max(high, value) : high;
+  std::map<std::string, const char*> colours;
+  double legend = 16;
+  std::string out;
+  for (const BarChart::Bar& bar : chart.bars) {
+    left = std::max(left, 24 + text_width(bar.group));
+    high = std::max(high, bar.value);
+    const char* next = kBarColours[colours.size() % std::size(kBarColours)];
+    if (!colours.emplace(bar.series, next).second) continue;
+    out += rectangle(legend, 64, 12, 12, next) + text_at(legend + 17, 74.5, "start", bar.series);
+    legend += 42 + text_width(bar.series);
   }
-  const double left = 24 + kCharacterWidth * static_cast<double>(longest);
-  const double scale = (kChartWidth - 60 - left) / std::max(high, 1e-300);
+  const double width = kChartWidth - 60 - left;
+  const double scale = width / std::max(high, 1e-300);
   std::string bars;
-  double y = kBarsTop;
-  for (const BarChart::Group& group : chart.groups) {
-    const double top = y;
-    for (size_t i = 0; i < group.values.size(); ++i) {
-      const double value = group.values[i];
-      if (!drawable(value) || value < 0) continue;
-      const double end = left + scale * value;
-      bars += rectangle(left, y, end - left, kBar - 2, bar_colour(i));
-      const int decimals = value < 1 ? 2 : (value < 10 ? 1 : 0);
-      bars += text_at(end + 5, y + kBar - 4, "start", fmt::format("{:.{}f}", value, decimals));
-      y += kBar;
-    }
-    bars += text_at(left - 10, (top + y) / 2 + 3, "end", group.name);
-    y += kBarGap;
+  double y = kBarsTop, top = kBarsTop;
+  for (size_t i = 0; i < chart.bars.size(); ++i, y += kBar) {
+    const auto& [group, series, value] = chart.bars[i];
+    if (i > 0 && group != chart.bars[i - 1].group) top = y += kBarGap;
+    bars += rectangle(left, y, scale * value, kBar - 2, colours.at(series));
+    const int decimals = value < 1 ? 2 : (value < 10 ? 1 : 0);
+    bars += text_at(left + scale * value + 5, y + kBar - 4, "start",
+                    fmt::format("{:.{}f}", value, decimals));
+    if (i + 1 < chart.bars.size() && group == chart.bars[i + 1].group) continue;
+    bars += text_at(left - 10, (top + y + kBar) / 2 + 3, "end", group);
   }
-  std::string out = text_at(16, 28, "start", chart.title, "font-size='16' font-weight='bold'");
+  out += text_at(16, 28, "start", chart.title, "font-size='16' font-weight='bold'");
   out += text_at(16, 48, "start", chart.subtitle);
-  double x = left;
-  for (size_t i = 0; i < chart.series.size(); ++i) {
-    out += rectangle(x, 64, 12, 12, bar_colour(i));
-    out += text_at(x + 17, 74.5, "start", chart.series[i]);
-    x += 42 + kCharacterWidth * static_cast<double>(chart.series[i].size());
-  }
   for (const double tick : axis_ticks(0, high, 6)) {
-    const double place = left + scale * tick;
-    out += line_between(place, kBarsTop - 6, place, y, tick == 0 ? "axis" : "grid");
-    out += text_at(place, y + 18, "middle", fmt::format("{:.6g}", tick));
+    const double x = left + scale * tick;
+    out += line_between(x, kBarsTop - 6, x, y + 6, tick == 0 ? "axis" : "grid");
+    out += text_at(x, y + 22, "middle", fmt::format("{:.6g}", tick));
   }
-  out += text_at((left + kChartWidth - 60) / 2, y + 38, "middle", chart.axis);
+  out += text_at(left + width / 2, y + 42, "middle", chart.axis);
   return document(chart.title, kChartWidth, y + kBottom, out + bars);
 }
 
