@@ -250,20 +250,17 @@ Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor
 }
 
 std::vector<CaseMaker> all_cases() {
-  std::vector<CaseMaker> products, blocks, cases;
-  for (const bool bf16 : {false, true}) {
-    for (const bool second : {false, true}) {  // with GELU, or the backward
-      for (const ProductSize& size : kProducts) {
-        if (second && size.m == size.n) continue;  // the square is no layer
-        products.emplace_back([=] { return product_case(size, bf16, second); });
-      }
-      for (const BlockSize& size : kBlocks) {
-        blocks.emplace_back([=] { return block_case(size, second, bf16); });
-      }
+  std::vector<CaseMaker> cases;
+  for (const int i : {0, 1, 2, 3}) {
+    const bool bf16 = i >= 2, second = i % 2 == 1;  // second: with GELU, or the backward
+    for (const ProductSize& size : kProducts) {
+      if (second && size.m == size.n) continue;  // the square is no layer
+      cases.emplace_back([=] { return product_case(size, bf16, second); });
+    }
+    for (const BlockSize& size : kBlocks) {
+      cases.emplace_back([=] { return block_case(size, second, bf16); });
     }
   }
-  cases = products;
-  cases.insert(cases.end(), blocks.begin(), blocks.end());
   for (const LinearSize& size : kLinears) {
     for (const bool backward : {false, true}) {
       cases.emplace_back([=] { return linear_case(size, backward); });

@@ -45,69 +45,46 @@ std::vector<std::vector<double>> measure(const Case& c, int repeat) {
 }
 
 void check_agreement(const Case& c) {
-  Tensor first;
+  Tensor ours;
   for (const Contender& contender : c.contenders) {
     if (!contender.result) continue;
     contender.run();
     const Tensor result = contender.result();
-    if (first.defined()) {
-      require_agreement(
-          fmt::format("{}: {} differs from {}", c.title(), contender.by, c.contenders.front().by),
-          first, result, c.precision == "bf16" ? 3e-2 : 1e-4);
-    } else {
-      first = result;
-    }
+    if (!ours.defined()) ours = result;
+    require_agreement(fmt::format("{}: {} differs from {}", c.title(), contender.by, kOurs), ours,
+                      result, c.precision == "bf16" ? 3e-2 : 1e-4);
   }
 }
 
-/// Prints a line per contender as soon as its case is measured, and collects the files' content.
-class KernelTable {
- public:
-  KernelTable() {
-    report_.chart = {"Share of the machine's peak", machine_line(), "% of the peak", {}};
-    fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9}  {:>14}  {:>8}   {}\n", "kernel", "size", "", "by",
-               "ms", "speed", "of peak", "gmlp is");
+/// Prints the line of contender `j` and adds it to the report. `seconds` are those of all.
+void add_contender(Report& report, const Case& c, size_t j,
+                   const std::vector<std::vector<double>>& seconds, const Peak& peak) {
+  const bool first = j == 0;
+  const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
+  const Speed speed = speed_of(seconds[j], c.work, peak);
+  const std::string& by = c.contenders[j].by;
+  Json row = {{"kernel", c.kernel},
+              {"shape", c.shape},
+              {"precision", c.precision},
+              {"by", by},
+              {"threads", thread_count()}};
+  add_speed(row, speed, unit, peak);
+  std::string note = first && peak.moved ? "(the peak moved: run again)" : "";
+  if (!first) {
+    std::vector<double> ratios = seconds[j];
+    for (size_t i = 0; i < ratios.size(); ++i) ratios[i] /= seconds[0][i];
+    const Spread ratio = spread_of(ratios);
+    note = fmt::format("{:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
+    row["gmlp_speed_ratio"] = to_json(ratio);
   }
-
-  /// `seconds` of each contender.
-  void add(const Case& c, const std::vector<std::vector<double>>& seconds, const Peak& peak) {
-    for (size_t j = 0; j < seconds.size(); ++j) add_contender(c, j, seconds, peak);
-  }
-
-  void write(const BenchOptions& options) const { report_.write(options); }
-
- private:
-  void add_contender(const Case& c, size_t j, const std::vector<std::vector<double>>& seconds,
-                     const Peak& peak) {
-    const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
-    const Speed speed = speed_of(seconds[j], c.work, peak);
-    Json row = {{"kernel", c.kernel},
-                {"shape", c.shape},
-                {"precision", c.precision},
-                {"by", c.contenders[j].by},
-                {"threads", thread_count()}};
-    add_speed(row, speed, unit, peak);
-    const bool first = j == 0;
-    std::string note = first && peak.moved ? "   (the peak moved: run again)" : "";
-    if (!first) {
-      std::vector<double> ratios = seconds[j];
-      for (size_t i = 0; i < ratios.size(); ++i) ratios[i] /= seconds[0][i];
-      const Spread ratio = spread_of(ratios);
-      note =
-          fmt::format("   {:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
-      row["gmlp_speed_ratio"] = to_json(ratio);
-    }
-    report_.rows.push_back(row);
-    report_.chart.bars.push_back(
-        {c.title() + (c.counts_bytes ? " of triad" : ""), c.contenders[j].by, speed.share_percent});
-    fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}{}\n", first ? c.kernel : "",
-               first ? c.shape : "", first ? c.precision : "", c.contenders[j].by, speed.ms.median,
-               fmt::format("{:.1f} {}", speed.rate.median, unit),
-               fmt::format("{:.1f} %", speed.share_percent), note);
-  }
-
-  Report report_;
-};
+  report.rows.push_back(row);
+  report.chart.bars.push_back(
+      {c.title() + (c.counts_bytes ? " of triad" : ""), by, speed.share_percent});
+  fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}   {}\n", first ? c.kernel : "",
+             first ? c.shape : "", first ? c.precision : "", by, speed.ms.median,
+             fmt::format("{:.1f} {}", speed.rate.median, unit),
+             fmt::format("{:.1f} %", speed.share_percent), note);
+}
 
 void print_header(int repeat) {
   fmt::print("{}\n", machine_line());
@@ -120,6 +97,8 @@ void print_header(int repeat) {
       "norm_fc1_gelu: gmlp also computes the norm; the others compute product + bias + GELU\n"
       "bf16: the others get A and B already rounded\n\n",
       repeat);
+  fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9}  {:>14}  {:>8}   {}\n", "kernel", "size", "", "by", "ms",
+             "speed", "of peak", "gmlp is");
 }
 
 }  // namespace
@@ -128,12 +107,10 @@ void run_kernels(const BenchOptions& options) {
   const int repeat = options.repeat_or(9);
   const int threads = thread_count();
   print_header(repeat);
-  KernelTable table;
-  bool found = false;
+  Report report{.chart = {"Share of the machine's peak", machine_line(), "% of the peak", {}}};
   for (const CaseMaker& make : all_cases()) {
     const Case c = make();
     if (c.title().find(options.only) == std::string::npos) continue;
-    found = true;
     set_thread_count(c.one_thread ? 1 : threads);  // baselines read it when they prepare and run
     check_agreement(c);
     std::vector<std::vector<double>> seconds;
@@ -143,11 +120,13 @@ void run_kernels(const BenchOptions& options) {
                                 : peak_gflops(c.precision, thread_count());
         },
         [&] { seconds = measure(c, repeat); });
-    table.add(c, seconds, peak);
+    for (size_t j = 0; j < seconds.size(); ++j) add_contender(report, c, j, seconds, peak);
     set_thread_count(threads);
   }
-  if (!found) fail_input("--only {}: in no case's title; leave it out to see all", options.only);
-  table.write(options);
+  if (report.rows.empty()) {
+    fail_input("--only {}: in no case's title; leave it out to see all", options.only);
+  }
+  report.write(options);
 }
 
 }  // namespace gmlp

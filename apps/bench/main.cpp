@@ -35,16 +35,16 @@ constexpr const char* kUsage =
     "`gmlp-bench SUBCOMMAND --help` lists its options.\n";
 
 void add_infer_options(CLI::App& app, BenchOptions& options) {
+  const auto add_size = [&](const char* name, int64_t& value, int64_t high, const char* what) {
+    app.add_option(name, value, fmt::format("{} (default: the model's)", what))
+        ->check(integer_in(1, high));
+  };
   app.add_option("--model", options.model, "Named model; an unknown name lists them")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--depth", options.depth, "Number of blocks (default: the model's)")
-      ->check(integer_in(1, 10000));
-  app.add_option("--vocab-size", options.vocab_size,
-                 "Vocabulary size of a language model (default: the model's)")
-      ->check(integer_in(1, 1 << 24));
-  app.add_option("--seq-len", options.seq_len, "Tokens of a language model (default: the model's)")
-      ->check(integer_in(1, 1 << 20));
+  add_size("--depth", options.depth, 10000, "Number of blocks");
+  add_size("--vocab-size", options.vocab_size, 1 << 24, "Vocabulary size of a language model");
+  add_size("--seq-len", options.seq_len, 1 << 20, "Tokens per sample of a language model");
   app.add_option("--batch-size", options.batch_size, "Samples per batch")
       ->check(integer_in(1, kLargestBatch))
       ->capture_default_str();

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -244,11 +245,10 @@ class RunTable {
     for (int i = 0; i < repeat_; ++i) pass();
     profile_stop();
     const double total = now_seconds() - start;
-    std::vector<ProfileEntry> entries;
-    for (size_t i = 0; i < profile_count(); ++i) entries.push_back(profile_entry(i));
-    std::stable_sort(
-        entries.begin(), entries.end(),
-        [](const ProfileEntry& a, const ProfileEntry& b) { return a.seconds > b.seconds; });
+    std::multimap<double, const ProfileEntry, std::greater<>> by_seconds;
+    for (size_t i = 0; i < profile_count(); ++i) {
+      by_seconds.emplace(profile_entry(i).seconds, profile_entry(i));
+    }
     const auto print = [&](const std::string& name, double seconds, const std::string& marks) {
       fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / repeat_,
                  100 * seconds / total, marks);
@@ -256,14 +256,14 @@ class RunTable {
     fmt::print("\nprofile, mean of {} runs\n  {:<28}{:>10}{:>11}{:>8}\n", repeat_, "", "ms",
                "share", "times");
     double named = 0;
-    for (const ProfileEntry& entry : entries) {
+    for (const auto& [seconds, entry] : by_seconds) {
       const std::string phase = *entry.phase == '\0' ? "" : std::string(entry.phase) + " ";
       const double marks = static_cast<double>(entry.marks) / repeat_;
-      print(phase + entry.name, entry.seconds, fmt::format("{:.0f}", marks));
-      named += entry.seconds;
+      print(phase + entry.name, seconds, fmt::format("{:.0f}", marks));
+      named += seconds;
       row["profile"].push_back({{"name", phase + entry.name},
-                                {"ms", 1e3 * entry.seconds / repeat_},
-                                {"percent", 100 * entry.seconds / total},
+                                {"ms", 1e3 * seconds / repeat_},
+                                {"percent", 100 * seconds / total},
                                 {"marks", marks}});
     }
     print("named in all", named, "");

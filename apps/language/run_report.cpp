@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "apps/language/fill.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/run.h"
 #include "apps/language/text_format.h"
@@ -41,7 +41,7 @@ void LanguageRun::show_samples() {
   const TextBatch batch = loader->batch(epoch(), index);
   for (int64_t row = 0; row < std::min(kSamplesShown, batch.batch); ++row) {
     const std::string line = objective == Objective::kMasked
-                                 ? masked_line(*tokenizer, batch, row, {}, console->colours())
+                                 ? masked_line(*tokenizer, batch, row, {})
                                  : plain_line(*tokenizer, batch, row);
     console->screen_only(fmt::format("sample   {}…\n", line));
   }
@@ -70,7 +70,7 @@ std::string LanguageRun::filled_sample() {
   const TextBatch batch = val_loader->batch(0, 0);
   const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config.block.tokens);
   const std::vector<int64_t> guesses = likeliest_ids(*model, window, execution, arena);
-  return masked_line(*tokenizer, batch, 0, guesses, false);
+  return masked_line(*tokenizer, batch, 0, guesses);
 }
 
 std::string LanguageRun::score_text(const EvalResult&) const {

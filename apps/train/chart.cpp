@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include <fmt/format.h>
@@ -69,21 +68,6 @@ std::string document(const std::string& title, double width, double height,
       width, height, xml_escaped(title), kStyle, body);
 }
 
-struct Range {
-  double low = std::numeric_limits<double>::infinity();
-  double high = -std::numeric_limits<double>::infinity();
-  void include(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  /// With a margin on both sides; never empty.
-  Range padded(double share) const {
-    if (!(low <= high)) return {0, 1};
-    const double margin = high > low ? (high - low) * share : std::max(std::abs(high) * 0.1, 0.5);
-    return {low - margin, high + margin};
-  }
-};
-
 /// False for NaN and for numbers so large that the axis around them would overflow.
 bool drawable(double value) {
   return std::abs(value) <= 1e300;
@@ -105,76 +89,86 @@ std::vector<Point> drawable_points(const Curve& curve, bool log_x) {
   return points;
 }
 
-/// Maps values to pixels. On a logarithmic axis `x` is the range of log10 x.
+/// Maps values to pixels.
+struct Axis {
+  double from, to;  // pixels
+  bool logarithmic = false;
+  double low = HUGE_VAL, high = -HUGE_VAL;  // of the values, or of their log10
+
+  double scaled(double value) const { return logarithmic ? std::log10(value) : value; }
+  double pixel(double value) const {
+    return from + (to - from) * (scaled(value) - low) / (high - low);
+  }
+  void include(double value) {
+    low = std::min(low, scaled(value));
+    high = std::max(high, scaled(value));
+  }
+  /// Adds a margin on both sides. The axis is never empty.
+  void pad(double share) {
+    if (low > high) low = 0, high = 1, share = 0;
+    const double margin = high > low ? (high - low) * share : std::max(std::abs(high) * 0.1, 0.5);
+    low -= margin;
+    high += margin;
+  }
+  std::vector<double> ticks() const {
+    return logarithmic ? log_axis_ticks(std::pow(10, low), std::pow(10, high))
+                       : axis_ticks(low, high, 6);
+  }
+};
+
 struct Frame {
-  double left, right, bottom;
-  bool log_x;
-  Range x, y;
+  Axis x, y;
 
   Frame(const Panel& panel, double origin)
-      : left(origin + kLeft),
-        right(origin + kPanelWidth - kRight),
-        bottom((panel.legend_beside ? kTallHeight : kPanelHeight) - kBottom),
-        log_x(panel.log_x) {
+      : x{origin + kLeft, origin + kPanelWidth - kRight, panel.log_x},
+        y{(panel.legend_beside ? kTallHeight : kPanelHeight) - kBottom, kTop} {
     double margin = 0;
     for (const Curve& curve : panel.curves) {
       if (!curve.joined) margin = 0.05;  // marks reach beyond their points
-      for (const Point& point : drawable_points(curve, log_x)) {
-        x.include(scaled(point.x));
+      for (const Point& point : drawable_points(curve, panel.log_x)) {
+        x.include(point.x);
         y.include(point.y - point.error);
         y.include(point.y + point.error);
       }
     }
-    x = x.padded(margin);
-    y = y.padded(0.05);
-  }
-  double scaled(double value) const { return log_x ? std::log10(value) : value; }
-  double px(double value) const {
-    return left + (right - left) * (scaled(value) - x.low) / (x.high - x.low);
-  }
-  double py(double value) const {
-    return bottom - (bottom - kTop) * (value - y.low) / (y.high - y.low);
+    x.pad(margin);
+    y.pad(0.05);
   }
 };
 
 std::string draw_axes(const Frame& frame, const Panel& panel) {
-  const double bottom = frame.bottom;
+  const double left = frame.x.from, right = frame.x.to, bottom = frame.y.from;
   std::string out;
-  for (const double tick : axis_ticks(frame.y.low, frame.y.high, 6)) {
-    const double y = frame.py(tick);
-    out += line_between(frame.left, y, frame.right, y, "grid");
-    out += text_at(frame.left - 6, y + 4, "end", fmt::format("{:.4g}", tick));
+  for (const double tick : frame.y.ticks()) {
+    const double y = frame.y.pixel(tick);
+    out += line_between(left, y, right, y, "grid");
+    out += text_at(left - 6, y + 4, "end", fmt::format("{:.4g}", tick));
   }
-  const Range& range = frame.x;
-  for (const double tick : frame.log_x
-                               ? log_axis_ticks(std::pow(10, range.low), std::pow(10, range.high))
-                               : axis_ticks(range.low, range.high, 6)) {
-    const double x = frame.px(tick);
+  for (const double tick : frame.x.ticks()) {
+    const double x = frame.x.pixel(tick);
     out += line_between(x, bottom, x, bottom + 4, "axis");
     out += text_at(x, bottom + 18, "middle", fmt::format("{:.6g}", tick));
   }
-  out += line_between(frame.left, bottom, frame.right, bottom, "axis");
-  out += line_between(frame.left, kTop, frame.left, bottom, "axis");
-  const double x = frame.left - kLeft + 16;
-  const double y = (kTop + bottom) / 2;
+  out += line_between(left, bottom, right, bottom, "axis");
+  out += line_between(left, kTop, left, bottom, "axis");
+  const double x = left - kLeft + 16, y = (kTop + bottom) / 2, center = (left + right) / 2;
   out += text_at(x, y, "middle", panel.y_label,
                  fmt::format("transform='rotate(-90 {:.1f} {:.1f})'", x, y));
-  const double center = (frame.left + frame.right) / 2;
   out += text_at(center, bottom + 40, "middle", panel.x_label);
   return out + text_at(center, kTop - 24, "middle", panel.title, "font-weight='bold'");
 }
 
 std::string draw_curve(const Frame& frame, const Curve& curve) {
-  const std::vector<Point> points = drawable_points(curve, frame.log_x);
+  const std::vector<Point> points = drawable_points(curve, frame.x.logarithmic);
   std::string line, out;
   for (const Point& point : points) {
-    const double x = frame.px(point.x), y = frame.py(point.y);
+    const double x = frame.x.pixel(point.x), y = frame.y.pixel(point.y);
     line += fmt::format("{:.1f},{:.1f} ", x, y);
     if (points.size() <= kMaxMarked) out += draw_mark(x, y, curve);
     if (curve.errors.empty()) continue;
-    out +=
-        fmt::format("<path stroke='{}' d='M{:.1f} {:.1f}h8m-4 0V{:.1f}m-4 0h8'/>\n", curve.colour,
-                    x - 4, frame.py(point.y + point.error), frame.py(point.y - point.error));
+    out += fmt::format("<path stroke='{}' d='M{:.1f} {:.1f}h8m-4 0V{:.1f}m-4 0h8'/>\n",
+                       curve.colour, x - 4, frame.y.pixel(point.y + point.error),
+                       frame.y.pixel(point.y - point.error));
   }
   if (!curve.joined) return out;
   return out + fmt::format("<polyline fill='none' stroke='{}' stroke-width='1.8' points='{}'/>\n",
@@ -184,7 +178,7 @@ std::string draw_curve(const Frame& frame, const Curve& curve) {
 std::string draw_panel(const Panel& panel, double origin) {
   const Frame frame(panel, origin);
   std::string out = draw_axes(frame, panel);
-  double x = panel.legend_beside ? frame.right + 20 : frame.left + 8;
+  double x = panel.legend_beside ? frame.x.to + 20 : frame.x.from + 8;
   double y = panel.legend_beside ? kTop + 12 : kTop - 8;
   for (const Curve& curve : panel.curves) {
     out += draw_curve(frame, curve);
@@ -199,8 +193,7 @@ std::string draw_panel(const Panel& panel, double origin) {
 }  // namespace
 
 std::string draw_svg(const std::string& title, const std::vector<Panel>& panels) {
-  double width = 0;
-  double height = kPanelHeight;
+  double width = 0, height = kPanelHeight;
   std::string body;
   for (const Panel& panel : panels) {
     body += draw_panel(panel, width);
@@ -256,12 +249,11 @@ std::string xml_escaped(const std::string& text) {
   for (size_t i = 0; i < valid.size(); ++i) {
     const char c = valid[i];
     const std::string three = valid.substr(i, 3);
-    const bool noncharacter = three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF";
-    const bool control =
-        static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
-    if (noncharacter || control) {
+    if (three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF") {
       result += "\xEF\xBF\xBD";  // U+FFFD
-      if (noncharacter) i += 2;
+      i += 2;
+    } else if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') {
+      result += "\xEF\xBF\xBD";
     } else {
       result += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
     }
@@ -269,8 +261,8 @@ std::string xml_escaped(const std::string& text) {
   return result;
 }
 
-std::vector<double> axis_ticks(double low, double high, int wanted) {
-  const double raw = (high - low) / wanted;
+std::vector<double> axis_ticks(double low, double high, int count) {
+  const double raw = (high - low) / count;
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   double step = 10 * power;
   for (const double factor : {5.0, 2.0, 1.0}) step = factor * power >= raw ? factor * power : step;

@@ -47,9 +47,9 @@ std::string draw_bars(const BarChart& chart);
 /// characters, U+FFFE and U+FFFF) become U+FFFD.
 std::string xml_escaped(const std::string& text);
 
-/// About `wanted` round numbers (multiples of 1, 2 or 5 times a power of ten) in [low, high]. None
+/// About `count` round numbers (multiples of 1, 2 or 5 times a power of ten) in [low, high]. None
 /// unless both are finite, low < high, and doubles can count the steps.
-std::vector<double> axis_ticks(double low, double high, int wanted);
+std::vector<double> axis_ticks(double low, double high, int count);
 
 /// Round numbers in [low, high] for a logarithmic axis: powers of ten, and numbers between them if
 /// the powers are few. None unless 0 < low < high < infinity.

@@ -74,7 +74,7 @@ void print_timm_usage(const std::string& out, const VisionConfig& config) {
     fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", out);
     return;
   }
-  // create_model knows only the paper's three sizes; the class behind it takes any.
+  // create_model knows only the paper's three sizes; its class accepts any.
   fmt::print(
       "next     import json, safetensors.torch\n"
       "         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"

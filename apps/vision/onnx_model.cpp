@@ -169,8 +169,8 @@ Tensor transposed(const Tensor& matrix) {
 /// VisionModel::forward and GmlpBlock::forward_composed as nodes. Weights keep timm's names;
 /// MatMul's right operands are stored transposed, as "<name>.transposed".
 ///
-/// Each function takes its inputs' names and returns its output's. `name` is the timm module whose
-/// weights it reads, and the prefix of its nodes.
+/// Each function maps the names of its inputs to that of its output. `name` is the timm module
+/// whose weights it reads, and the prefix of its nodes.
 class ModelGraph : Graph {
  public:
   explicit ModelGraph(const VisionModel& model)

@@ -60,7 +60,7 @@ void add_options(CLI::App& app, PredictOptions& options) {
 void check_usage(const PredictOptions& options) {
   const bool array = !options.input_array.empty();
   if (array && !options.images.empty()) {
-    fail_input("predict takes images or --input-array, not both; leave one out");
+    fail_input("predict accepts images or --input-array, not both; leave one out");
   }
   if (!array && options.images.empty()) {
     fail_input("predict needs images, or --input-array with --output-array; name one or more");

@@ -6,7 +6,6 @@
 #include "apps/cli/signals.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/tasks/finetune_run.h"
-#include "apps/language/tasks/task_model.h"
 #include "core/error.h"
 #include "models/checkpoint/weight_files.h"
 
