@@ -14,7 +14,6 @@
 
 #include <fmt/format.h>
 
-#include "apps/bench/baselines/baseline.h"
 #include "autograd/tape.h"
 #include "core/random.h"
 #include "kernels/kernels.h"
@@ -27,43 +26,34 @@ namespace {
 
 constexpr int64_t kTokens = 196;  // divides the rows of all products but the square
 
-struct ProductSize {
+constexpr struct ProductSize {
   int64_t m, n, k;
-};
-constexpr ProductSize kProducts[] = {{1568, 1536, 256},  // S/16, batch 8: D to F
-                                     {1568, 256, 768},   // S/16, batch 8: E to D
-                                     {196, 768, 196},    // S/16: W over tokens, one image
-                                     {6272, 768, 128},   // Ti/16, batch 32: D to F
-                                     {2048, 2048, 2048}};
+} kProducts[] = {{1568, 1536, 256},  // S/16, batch 8: D to F
+                 {1568, 256, 768},   // S/16, batch 8: E to D
+                 {196, 768, 196},    // S/16: W over tokens, one image
+                 {6272, 768, 128},   // Ti/16, batch 32: D to F
+                 {2048, 2048, 2048}};
 
-struct BlockSize {
+// A block of each model whose speed is promised, at the batch of the promise.
+constexpr struct BlockSize {
   const char* model;
   int64_t batch, tokens, d_model, d_ffn;
-};
-// A block of each model whose speed is promised, at the batch of the promise.
-constexpr BlockSize kBlocks[] = {{"S/16", 8, 196, 256, 1536},
-                                 {"Ti/16", 16, 196, 128, 768},
-                                 {"micro", 128, 49, 128, 512},
-                                 {"language", 16, 128, 512, 3072}};
+} kBlocks[] = {{"S/16", 8, 196, 256, 1536},
+               {"Ti/16", 16, 196, 128, 768},
+               {"micro", 128, 49, 128, 512},
+               {"language", 16, 128, 512, 3072}};
 
-struct LinearSize {
+constexpr struct LinearSize {
   const char* layer;
   fused::LinearShape shape;  // rows, in, out
-};
-constexpr LinearSize kLinears[] = {{"stem S/16 B8", {1568, 768, 256}},
-                                   {"head S/16 B8", {8, 256, 1000}},
-                                   {"vocabulary d512", {2048, 512, 1024}}};
+} kLinears[] = {{"stem S/16 B8", {1568, 768, 256}},
+                {"head S/16 B8", {8, 256, 1000}},
+                {"vocabulary d512", {2048, 512, 1024}}};
 
-const char* precision_name(bool bf16) {
-  return bf16 ? "bf16" : "f32";
-}
 fused::Precision precision_of(bool bf16) {
   return bf16 ? fused::Precision::kBf16 : fused::Precision::kF32;
 }
 
-Tensor zeros(const Shape& shape) {
-  return Tensor::zeros(DType::kF32, shape);
-}
 Tensor ones(int64_t n) {
   Tensor result = zeros({n});
   result.fill(1);
@@ -76,8 +66,7 @@ Tensor workspace_of(int64_t bytes) {
 /// Rows of mean 0 and variance 1. A norm keeps them, so that contenders without one can be
 /// compared.
 Tensor normalized_rows(const Tensor& x) {
-  const int64_t rows = x.shape().rows();
-  const int64_t cols = x.shape().cols();
+  const int64_t rows = x.shape().rows(), cols = x.shape().cols();
   Tensor y = zeros(x.shape());
   const Tensor stats = zeros({2, rows});
   reference::layernorm_forward(floats(y), floats(stats), floats(stats) + rows, floats(x),
@@ -92,10 +81,8 @@ Case product_case(const ProductSize& size, bool bf16, bool gelu) {
   const Tensor b = random_numbers({k, n}, std::sqrt(3.0 / static_cast<double>(k)));
   const Product product{
       m, n, k, bf16, gelu, gelu ? normalized_rows(a) : a, b, random_numbers({n}, 1.0)};
-  Case c{.kernel = gelu ? "norm_fc1_gelu" : "gemm",
-         .shape = fmt::format("{}x{}x{}", m, n, k),
-         .precision = precision_name(bf16),
-         .work = 2.0 * static_cast<double>(m * n * k)};
+  Case c{gelu ? "norm_fc1_gelu" : "gemm", fmt::format("{}x{}x{}", m, n, k), bf16 ? "bf16" : "f32",
+         2.0 * static_cast<double>(m * n * k)};
   if (gelu) {
     c.contenders.push_back(norm_fc1_gelu(product.a, ones(k), zeros({k}), transposed(product.b),
                                          product.bias, bf16, 1, 0));
@@ -118,11 +105,7 @@ Case product_case(const ProductSize& size, bool bf16, bool gelu) {
 /// A case that only we can run, so that there is no result to compare.
 Case own_case(const std::string& kernel, const std::string& shape, bool bf16, double flops,
               const std::function<void()>& run) {
-  return {.kernel = kernel,
-          .shape = shape,
-          .precision = precision_name(bf16),
-          .work = flops,
-          .contenders = {{kOurs, run, nullptr}}};
+  return {kernel, shape, bf16 ? "bf16" : "f32", flops, {{kOurs, run, nullptr}}};
 }
 
 Case block_case(const BlockSize& size, bool backward, bool bf16) {
@@ -142,30 +125,29 @@ Case block_case(const BlockSize& size, bool backward, bool bf16) {
     if (backward) tape.backward(y, dy);
   };
   const double flops = static_cast<double>(size.batch) * config.forward_flops();
-  return own_case(backward ? "block, forward + backward" : "block, forward",
+  return own_case(backward ? "block forward + backward" : "block forward",
                   fmt::format("{} B{}", size.model, size.batch), bf16, (backward ? 3 : 1) * flops,
                   run);
 }
 
 Case linear_case(const LinearSize& size, bool backward) {
   const fused::LinearShape s = size.shape;
-  const Tensor x = random_numbers({s.rows, s.in}, 1.7);
-  const Tensor weight = random_numbers({s.out, s.in}, 0.1);
-  const Tensor bias = random_numbers({s.out}, 1.0);
+  const Tensor x = random_numbers({s.rows, s.in}, 1.7), weight = random_numbers({s.out, s.in}, 0.1);
   const Tensor y = random_numbers({s.rows, s.out}, 1e-3);  // the backward reads it as dy
-  const Tensor dx = zeros({s.rows, s.in}), dweight = zeros({s.out, s.in}), dbias = zeros({s.out});
+  const Tensor dx = zeros({s.rows, s.in}), dweight = zeros({s.out, s.in});
+  const Tensor bias = zeros({s.out}), dbias = zeros({s.out});
   const Tensor workspace = workspace_of(fused::kernels().linear_workspace(s));
-  const auto run_forward = [=] {
-    fused::kernels().linear_forward(floats(y), floats(x), floats(weight), floats(bias),
-                                    workspace.raw(), s);
+  const auto run = [=] {
+    if (backward) {
+      fused::kernels().linear_backward(floats(dx), floats(dweight), floats(dbias), floats(y),
+                                       floats(x), floats(weight), workspace.raw(), s);
+    } else {
+      fused::kernels().linear_forward(floats(y), floats(x), floats(weight), floats(bias),
+                                      workspace.raw(), s);
+    }
   };
-  const auto run_backward = [=] {
-    fused::kernels().linear_backward(floats(dx), floats(dweight), floats(dbias), floats(y),
-                                     floats(x), floats(weight), workspace.raw(), s);
-  };
-  const double flops = 2.0 * static_cast<double>(s.rows * s.in * s.out);
-  return backward ? own_case("linear, backward", size.layer, false, 2 * flops, run_backward)
-                  : own_case("linear, forward", size.layer, false, flops, run_forward);
+  return own_case(backward ? "linear backward" : "linear forward", size.layer, false,
+                  (backward ? 4.0 : 2.0) * static_cast<double>(s.rows * s.in * s.out), run);
 }
 
 /// Reads and writes the weight, both moments and the gradient, which it zeroes.
@@ -173,7 +155,7 @@ Case adamw_case() {
   constexpr int64_t kElements = 19'500'000;  // gMLP-S/16
   const Tensor weight = random_numbers({kElements}, 1.0), grad = random_numbers({kElements}, 1e-3);
   const Tensor m = zeros({kElements}), v = zeros({kElements});
-  Case c = own_case("adamw", "S/16, 19.5 M", false, 8.0 * sizeof(float) * kElements, [=] {
+  Case c = own_case("adamw", "S/16 19.5 M", false, 8.0 * sizeof(float) * kElements, [=] {
     const fused::AdamWFactors factors{1, 0.9F, 0.1F, 0.999F, 0.001F, 0.001F, 1.0F, 1e-6F, 1};
     fused::kernels().adamw_update(floats(weight), floats(m), floats(v), floats(grad), kElements,
                                   factors);
@@ -191,13 +173,30 @@ Case gelu_case() {
     fused::kernels().gelu_forward(floats(y), floats(x), kElements);
     fused::kernels().gelu_backward(floats(dx), floats(dy), floats(x), kElements);
   };
-  Case c = own_case("gelu, forward and backward", "1568x1536, 1 thread", false,
+  Case c = own_case("gelu forward + backward", "1568x1536 1 thread", false,
                     5.0 * sizeof(float) * kElements, run);
   c.counts_bytes = c.one_thread = true;
   return c;
 }
 
 }  // namespace
+
+const std::vector<Baseline>& baselines() {
+  static const std::vector<Baseline> kFound = {
+#if defined(GMLP_HAVE_ONEDNN)
+    onednn_baseline(),
+#endif
+#if defined(GMLP_HAVE_OPENBLAS)
+    openblas_baseline(),
+#endif
+    eigen_baseline(),
+  };
+  return kFound;
+}
+
+Tensor zeros(const Shape& shape) {
+  return Tensor::zeros(DType::kF32, shape);
+}
 
 Tensor random_numbers(const Shape& shape, double scale) {
   Tensor numbers = zeros(shape);
@@ -209,8 +208,7 @@ Tensor random_numbers(const Shape& shape, double scale) {
 }
 
 Tensor transposed(const Tensor& a) {
-  const int64_t rows = a.shape().rows();
-  const int64_t cols = a.shape().cols();
+  const int64_t rows = a.shape().rows(), cols = a.shape().cols();
   Tensor result = zeros({cols, rows});
   for (int64_t i = 0; i < rows * cols; ++i) {
     floats(result)[i % cols * rows + i / cols] = floats(a)[i];
@@ -232,11 +230,10 @@ Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor
   const Tensor z = zeros({x.shape().rows(), shape.d_ffn + kPadding});
   const Tensor workspace = workspace_of(fused::kernels().block_workspace(shape));
   const auto call = [=](void* out) {
-    fused::BlockWeights<const float*> weights{};
-    weights.norm_weight = floats(norm_weight);
-    weights.norm_bias = floats(norm_bias);
-    weights.fc1_weight = floats(weight);
-    weights.fc1_bias = floats(bias);
+    const fused::BlockWeights<const float*> weights{.norm_weight = floats(norm_weight),
+                                                    .norm_bias = floats(norm_bias),
+                                                    .fc1_weight = floats(weight),
+                                                    .fc1_bias = floats(bias)};
     fused::kernels().norm_fc1_gelu(out, floats(x), weights, workspace.raw(), shape);
   };
   call(nullptr);  // packs the weight
@@ -254,23 +251,18 @@ Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor
 
 std::vector<CaseMaker> all_cases() {
   std::vector<CaseMaker> cases;
-  for (const bool bf16 : {false, true}) {
-    for (const bool gelu : {false, true}) {
-      for (const ProductSize& size : kProducts) {
-        if (gelu && size.m == size.n) continue;  // the square is no layer
-        cases.emplace_back([=] { return product_case(size, bf16, gelu); });
-      }
+  for (const int i : {0, 1, 2, 3}) {
+    const bool bf16 = i >= 2, second = i % 2 == 1;  // second: with GELU, or the backward
+    for (const ProductSize& size : kProducts) {
+      if (second && size.m == size.n) continue;  // the square is no layer
+      cases.emplace_back([=] { return product_case(size, bf16, second); });
+    }
+    for (const BlockSize& size : kBlocks) {
+      cases.emplace_back([=] { return block_case(size, second, bf16); });
     }
   }
-  for (const bool bf16 : {false, true}) {
+  for (const LinearSize& size : kLinears) {
     for (const bool backward : {false, true}) {
-      for (const BlockSize& size : kBlocks) {
-        cases.emplace_back([=] { return block_case(size, backward, bf16); });
-      }
-    }
-  }
-  for (const bool backward : {false, true}) {
-    for (const LinearSize& size : kLinears) {
       cases.emplace_back([=] { return linear_case(size, backward); });
     }
   }

@@ -9,6 +9,8 @@
 
 namespace gmlp {
 
+constexpr const char* kOurs = "gmlp";
+
 /// An implementation of a case's work.
 struct Contender {
   std::string by;
@@ -18,13 +20,13 @@ struct Contender {
 };
 
 struct Case {
-  std::string kernel;         // "gemm"
-  std::string shape;          // "1568x1536x256"
-  std::string precision;      // "f32" or "bf16", for the peak to compare with
-  double work = 0;            // FLOPs of one run, or bytes
-  bool counts_bytes = false;  // the unit of `work`
-  bool one_thread = false;
+  std::string kernel;                      // "gemm"
+  std::string shape;                       // "1568x1536x256"
+  std::string precision;                   // "f32" or "bf16", for the peak to compare with
+  double work = 0;                         // FLOPs of one run, or bytes
   std::vector<Contender> contenders = {};  // ours first
+  bool counts_bytes = false;               // the unit of `work`
+  bool one_thread = false;
 
   std::string title() const { return kernel + " " + shape + " " + precision; }
 };
@@ -36,12 +38,37 @@ using CaseMaker = std::function<Case()>;
 /// no library has: the block, linear layers, AdamW and GELU.
 std::vector<CaseMaker> all_cases();
 
-constexpr const char* kOurs = "gmlp";
+/// C (m,n) = A (m,k) B (k,n), or gelu(A B + bias), with operands in f32 or bf16.
+struct Product {
+  int64_t m, n, k;
+  bool bf16;
+  bool gelu;
+  Tensor a;     // (m,k) f32; for bf16 a library rounds it before the timing
+  Tensor b;     // (k,n) f32, likewise
+  Tensor bias;  // (n) f32, used with gelu
+};
 
-/// The elements of an f32 tensor.
+/// Another library, timed beside ours.
+struct Baseline {
+  std::string name;    // "oneDNN"
+  std::string detail;  // version, and the kernels that it runs on this processor
+  /// Converts and packs the operands. `run` is empty if the library lacks the product. Uses
+  /// thread_count() threads. `by` is left to the caller.
+  std::function<Contender(const Product& product)> prepare;
+};
+
+// The last two exist only if CMake found the library.
+Baseline eigen_baseline();
+Baseline openblas_baseline();
+Baseline onednn_baseline();
+/// All that were found.
+const std::vector<Baseline>& baselines();
+
+// Of f32 tensors:
 inline float* floats(const Tensor& tensor) {
   return tensor.data<float>();
 }
+Tensor zeros(const Shape& shape);
 /// Uniform in [-scale, scale), the same for every call with the same number of elements.
 Tensor random_numbers(const Shape& shape, double scale);
 /// Aᵀ of A (R, C).

@@ -8,11 +8,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "apps/bench/baselines/baseline.h"
 #include "apps/bench/cases.h"
-#include "apps/bench/chart.h"
 #include "apps/bench/measure.h"
-#include "apps/bench/options.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -48,80 +45,46 @@ std::vector<std::vector<double>> measure(const Case& c, int repeat) {
 }
 
 void check_agreement(const Case& c) {
-  Tensor first;
+  Tensor ours;
   for (const Contender& contender : c.contenders) {
     if (!contender.result) continue;
     contender.run();
     const Tensor result = contender.result();
-    if (first.defined()) {
-      require_agreement(
-          fmt::format("{}: {} differs from {}", c.title(), contender.by, c.contenders.front().by),
-          first, result, c.precision == "bf16" ? 3e-2 : 1e-4);
-    } else {
-      first = result;
-    }
+    if (!ours.defined()) ours = result;
+    require_agreement(fmt::format("{}: {} differs from {}", c.title(), contender.by, kOurs), ours,
+                      result, c.precision == "bf16" ? 3e-2 : 1e-4);
   }
 }
 
-/// Prints a line per contender as soon as its case is measured, and collects the files' content.
-class KernelTable {
- public:
-  KernelTable()
-      : chart_{"Share of the machine's peak", machine_line(), "% of the peak", {kOurs}, {}} {
-    for (const Baseline& baseline : baselines()) chart_.series.push_back(baseline.name);
-    fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9}  {:>14}  {:>8}   {}\n", "kernel", "size", "", "by",
-               "ms", "speed", "of peak", "gmlp is");
+/// Prints the line of contender `j` and adds it to the report. `seconds` are those of all.
+void add_contender(Report& report, const Case& c, size_t j,
+                   const std::vector<std::vector<double>>& seconds, const Peak& peak) {
+  const bool first = j == 0;
+  const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
+  const Speed speed = speed_of(seconds[j], c.work, peak);
+  const std::string& by = c.contenders[j].by;
+  Json row = {{"kernel", c.kernel},
+              {"shape", c.shape},
+              {"precision", c.precision},
+              {"by", by},
+              {"threads", thread_count()}};
+  add_speed(row, speed, unit, peak);
+  std::string note = first && peak.moved ? "(the peak moved: run again)" : "";
+  if (!first) {
+    std::vector<double> ratios = seconds[j];
+    for (size_t i = 0; i < ratios.size(); ++i) ratios[i] /= seconds[0][i];
+    const Spread ratio = spread_of(ratios);
+    note = fmt::format("{:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
+    row["gmlp_speed_ratio"] = to_json(ratio);
   }
-
-  void add(const Case& c, const std::vector<std::vector<double>>& seconds, const Peak& peak) {
-    BarChart::Group group{c.title() + (c.counts_bytes ? ", of triad" : ""),
-                          std::vector<double>(chart_.series.size(), NAN)};
-    for (size_t j = 0; j < seconds.size(); ++j) {
-      const double share = add_contender(c, j, seconds, peak);
-      const auto series = std::find(chart_.series.begin(), chart_.series.end(), c.contenders[j].by);
-      group.values[static_cast<size_t>(series - chart_.series.begin())] = share;
-    }
-    chart_.groups.push_back(group);
-  }
-
-  void write(const BenchOptions& options) const {
-    report_.write(options.json);
-    write_chart(chart_, options);
-  }
-
- private:
-  /// The contender's share of the peak in percent.
-  double add_contender(const Case& c, size_t j, const std::vector<std::vector<double>>& seconds,
-                       const Peak& peak) {
-    const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
-    const Speed speed = speed_of(seconds[j], c.work, peak);
-    Json row = {{"kernel", c.kernel},
-                {"shape", c.shape},
-                {"precision", c.precision},
-                {"by", c.contenders[j].by},
-                {"threads", thread_count()}};
-    add_speed(row, speed, unit, peak);
-    const bool first = j == 0;
-    std::string note = first && peak.moved ? "   (the peak moved: run again)" : "";
-    if (!first) {
-      std::vector<double> ratios = seconds[j];
-      for (size_t i = 0; i < ratios.size(); ++i) ratios[i] /= seconds[0][i];
-      const Spread ratio = spread_of(ratios);
-      note =
-          fmt::format("   {:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
-      row["gmlp_speed_ratio"] = to_json(ratio);
-    }
-    report_.add(row);
-    fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}{}\n", first ? c.kernel : "",
-               first ? c.shape : "", first ? c.precision : "", c.contenders[j].by, speed.ms.median,
-               fmt::format("{:.1f} {}", speed.rate.median, unit),
-               fmt::format("{:.1f} %", speed.share_percent), note);
-    return speed.share_percent;
-  }
-
-  Report report_;
-  BarChart chart_;
-};
+  report.rows.push_back(row);
+  report.chart.bars.push_back(
+      {c.title() + (c.counts_bytes ? " of triad" : ""), by, speed.share_percent});
+  fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}   {}\n", first ? c.kernel : "",
+             first ? c.shape : "", first ? c.precision : "", by, speed.ms.median,
+             fmt::format("{:.1f} {}", speed.rate.median, unit),
+             fmt::format("{:.1f} %", speed.share_percent), note);
+}
 
 void print_header(int repeat) {
   fmt::print("{}\n", machine_line());
@@ -130,12 +93,12 @@ void print_header(int repeat) {
   }
   fmt::print(
       "median of {} samples; each ratio compares neighboring samples (least to most)\n"
-      "gemm: gmlp packs A and B inside the timing; oneDNN has B in its own layout, and both "
-      "rounded "
-      "in bf16\n"
-      "norm_fc1_gelu: gmlp also computes the layer norm; the others compute product + bias + "
-      "GELU\n\n",
+      "gemm: gmlp packs A and B inside the timing; oneDNN has B in its own layout\n"
+      "norm_fc1_gelu: gmlp also computes the norm; the others compute product + bias + GELU\n"
+      "bf16: the others get A and B already rounded\n\n",
       repeat);
+  fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9}  {:>14}  {:>8}   {}\n", "kernel", "size", "", "by", "ms",
+             "speed", "of peak", "gmlp is");
 }
 
 }  // namespace
@@ -144,12 +107,10 @@ void run_kernels(const BenchOptions& options) {
   const int repeat = options.repeat_or(9);
   const int threads = thread_count();
   print_header(repeat);
-  KernelTable table;
-  bool found = false;
+  Report report{.chart = {"Share of the machine's peak", machine_line(), "% of the peak", {}}};
   for (const CaseMaker& make : all_cases()) {
     const Case c = make();
     if (c.title().find(options.only) == std::string::npos) continue;
-    found = true;
     set_thread_count(c.one_thread ? 1 : threads);  // baselines read it when they prepare and run
     check_agreement(c);
     std::vector<std::vector<double>> seconds;
@@ -159,11 +120,13 @@ void run_kernels(const BenchOptions& options) {
                                 : peak_gflops(c.precision, thread_count());
         },
         [&] { seconds = measure(c, repeat); });
-    table.add(c, seconds, peak);
+    for (size_t j = 0; j < seconds.size(); ++j) add_contender(report, c, j, seconds, peak);
     set_thread_count(threads);
   }
-  if (!found) fail_input("--only {}: in no case's title; leave it out to see all", options.only);
-  table.write(options);
+  if (report.rows.empty()) {
+    fail_input("--only {}: in no case's title; leave it out to see all", options.only);
+  }
+  report.write(options);
 }
 
 }  // namespace gmlp

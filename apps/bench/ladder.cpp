@@ -12,10 +12,8 @@
 #include <fmt/format.h>
 
 #include "apps/bench/cases.h"
-#include "apps/bench/chart.h"
 #include "apps/bench/ladder/rungs.h"
 #include "apps/bench/measure.h"
-#include "apps/bench/options.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
@@ -31,8 +29,120 @@ constexpr int64_t kOut = 1536;
 constexpr double kFlops = 2.0 * kRows * kIn * kOut;
 constexpr float kEps = 1e-6F;
 
+struct Rung {
+  const char* name;
+  ladder::Multiply* multiply;  // nullptr: the fused kernel
+  bool packed = false;         // B in panels
+  bool vectorized = false;     // norm, bias and GELU, else the reference's
+};
+
+std::vector<Rung> all_rungs(const ladder::Rungs& rungs) {
+  const ladder::Rungs& scalar = fused::scalar::rungs();
+  return {{"three loops: i j k", scalar.dots},
+          {"reordered: i k j", scalar.rows},
+          {"four rows of B at once", scalar.four_rows},
+          {"wider vectors", rungs.four_rows},
+          {"sums of a row in registers", rungs.row_sums},
+          {"register tile", rungs.tile},
+          {"packed panels", rungs.panels, true},
+          {"vectorized norm and GELU", rungs.panels, true, true},
+          {"fused: norm_fc1_gelu", nullptr}};
+}
+
+/// Seconds of each run, of all of it and of the product.
+struct Times {
+  std::vector<double> all, product;
+};
+
+/// Operands and buffers of all rungs.
+struct Stage {
+  const ladder::Rungs& rungs = ladder::rungs_in_use();
+  Tensor x = random_numbers({kRows, kIn}, 1.7);
+  Tensor gamma = random_numbers({kIn}, 1.0);
+  Tensor beta = random_numbers({kIn}, 0.5);
+  Tensor weight = random_numbers({kOut, kIn}, 0.1);
+  Tensor bias = random_numbers({kOut}, 1.0);
+  Tensor b = transposed(weight);  // B of the product
+  Tensor packed = zeros({kIn, kOut});
+  Tensor x_hat = zeros({kRows, kIn});
+  Tensor stats = zeros({2, kRows});
+  Tensor z = zeros({kRows, kOut});
+  Contender fused =
+      norm_fc1_gelu(x, gamma, beta, weight, bias, false, kRows, rungs.row_stride(kOut));
+
+  Stage() { rungs.pack(floats(packed), floats(b), kOut, kIn); }
+
+  void norm(bool vectorized) const {
+    if (vectorized) {
+      rungs.norm(floats(x_hat), floats(x), floats(gamma), floats(beta), kRows, kIn, kEps);
+    } else {
+      reference::layernorm_forward(floats(x_hat), floats(stats), floats(stats) + kRows, floats(x),
+                                   floats(gamma), floats(beta), kRows, kIn,
+                                   static_cast<double>(kEps));
+    }
+  }
+  void bias_gelu(bool vectorized) const {
+    float* out = floats(z);
+    if (vectorized) return rungs.bias_gelu(out, floats(bias), kRows, kOut);
+    for (int64_t i = 0; i < kRows * kOut; ++i) out[i] += floats(bias)[i % kOut];
+    reference::gelu_forward(out, out, kRows * kOut);
+  }
+  Tensor expected() const {
+    Tensor y = zeros({kRows, kOut});
+    norm(false);
+    reference::linear_forward(floats(y), floats(x_hat), floats(weight), floats(bias), kRows, kIn,
+                              kOut);
+    reference::gelu_forward(floats(y), floats(y), kRows * kOut);
+    return y;
+  }
+  Times run(const Rung& rung, int repeat) const {
+    Times times;
+    for (int i = 0; i < repeat; ++i) {
+      const double start = now_seconds();
+      if (rung.multiply == nullptr) {
+        fused.run();
+      } else {
+        norm(rung.vectorized);
+        const double middle = now_seconds();
+        rung.multiply(floats(z), floats(x_hat), floats(rung.packed ? packed : b), kRows, kOut, kIn);
+        times.product.push_back(now_seconds() - middle);
+        bias_gelu(rung.vectorized);
+      }
+      times.all.push_back(now_seconds() - start);
+    }
+    return times;
+  }
+};
+
+/// Prints the rung's line and adds its row and its bars.
+void report_rung(const Rung& rung, size_t number, const Times& times, const Peak& peak,
+                 Report& report) {
+  const Speed all = speed_of(times.all, kFlops, peak);
+  const std::string group = fmt::format("{} {}", number, rung.name);
+  Json row = {{"rung", number}, {"name", rung.name}};
+  add_speed(row, all, "GFLOP/s", peak);
+  std::string product_ms, product_percent;
+  if (!times.product.empty()) {
+    const Speed product = speed_of(times.product, kFlops, peak);
+    row["product_ms"] = to_json(product.ms);
+    row["product_share_of_peak_percent"] = product.share_percent;
+    report.chart.bars.push_back({group, "product alone", product.share_percent});
+    product_ms = fmt::format("{:.2f}", product.ms.median);
+    product_percent = fmt::format("{:.1f} %", product.share_percent);
+  }
+  report.rows.push_back(row);
+  report.chart.bars.push_back({group, "with norm and GELU", all.share_percent});
+  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product_ms,
+             product_percent, all.ms.median, all.rate.median,
+             fmt::format("{:.1f} %", all.share_percent));
+  if (peak.moved) fmt::print("    (the peak moved during this rung: run again)\n");
+}
+
+}  // namespace
+
 /// The rungs are f32, so avx512bf16 uses those of avx512.
-const ladder::Rungs& rungs_of(const std::string& isa) {
+const ladder::Rungs& ladder::rungs_in_use() {
+  [[maybe_unused]] const std::string isa = fused::kernels().isa;
 #if defined(GMLP_RUNGS_AVX512)
   if (isa.starts_with("avx512")) return fused::avx512::rungs();
 #endif
@@ -45,137 +155,6 @@ const ladder::Rungs& rungs_of(const std::string& isa) {
   return fused::scalar::rungs();
 }
 
-/// Operands and buffers of all rungs.
-struct Stage {
-  const ladder::Rungs& rungs;
-  Tensor x = random_numbers({kRows, kIn}, 1.7);
-  Tensor gamma = random_numbers({kIn}, 1.0);
-  Tensor beta = random_numbers({kIn}, 0.5);
-  Tensor weight = random_numbers({kOut, kIn}, 0.1);
-  Tensor bias = random_numbers({kOut}, 1.0);
-  Tensor b = transposed(weight);  // B of the product
-  Tensor packed = Tensor::zeros(DType::kF32, {kIn, kOut});
-  Tensor x_hat = Tensor::zeros(DType::kF32, {kRows, kIn});
-  Tensor stats = Tensor::zeros(DType::kF32, {2, kRows});
-  Tensor z = Tensor::zeros(DType::kF32, {kRows, kOut});
-
-  explicit Stage(const ladder::Rungs& of_isa) : rungs(of_isa) {
-    rungs.pack(floats(packed), floats(b), kOut, kIn);
-  }
-  void reference_norm() const {
-    reference::layernorm_forward(floats(x_hat), floats(stats), floats(stats) + kRows, floats(x),
-                                 floats(gamma), floats(beta), kRows, kIn,
-                                 static_cast<double>(kEps));
-  }
-  void reference_bias_gelu() const {
-    float* out = floats(z);
-    for (int64_t i = 0; i < kRows * kOut; ++i) out[i] += floats(bias)[i % kOut];
-    reference::gelu_forward(out, out, kRows * kOut);
-  }
-  Tensor expected() const {
-    Tensor y = Tensor::zeros(DType::kF32, {kRows, kOut});
-    reference_norm();
-    reference::linear_forward(floats(y), floats(x_hat), floats(weight), floats(bias), kRows, kIn,
-                              kOut);
-    reference::gelu_forward(floats(y), floats(y), kRows * kOut);
-    return y;
-  }
-};
-
-struct Rung {
-  std::string name;
-  std::function<void()> norm;  // empty for the fused kernel, whose product is all of its work
-  std::function<void()> product;
-  std::function<void()> bias_gelu;
-  std::function<Tensor()> result;
-};
-
-/// A product between the reference's norm, bias and GELU.
-Rung product_rung(const Stage& s, const char* name, ladder::Multiply* multiply, const Tensor& b) {
-  return {
-      name, [&s] { s.reference_norm(); },
-      [&s, &b, multiply] { multiply(floats(s.z), floats(s.x_hat), floats(b), kRows, kOut, kIn); },
-      [&s] { s.reference_bias_gelu(); }, [&s] { return s.z; }};
-}
-
-Rung vectorized_rung(const Stage& s, const char* name) {
-  Rung rung = product_rung(s, name, s.rungs.panels, s.packed);
-  rung.norm = [&s] {
-    s.rungs.norm(floats(s.x_hat), floats(s.x), floats(s.gamma), floats(s.beta), kRows, kIn, kEps);
-  };
-  rung.bias_gelu = [&s] {
-    s.rungs.bias(floats(s.z), floats(s.bias), kRows, kOut);
-    s.rungs.gelu(floats(s.z), kRows * kOut);
-  };
-  return rung;
-}
-
-Rung fused_rung(const Stage& s, const char* name) {
-  const Contender fused =
-      norm_fc1_gelu(s.x, s.gamma, s.beta, s.weight, s.bias, false, kRows, s.rungs.row_stride(kOut));
-  return {name, nullptr, fused.run, nullptr, fused.result};
-}
-
-std::vector<Rung> all_rungs(const Stage& s) {
-  const ladder::Rungs& scalar = fused::scalar::rungs();
-  return {product_rung(s, "three loops: i j k", scalar.dots, s.b),
-          product_rung(s, "reordered: i k j", scalar.rows, s.b),
-          product_rung(s, "four rows of B at once", scalar.four_rows, s.b),
-          product_rung(s, "wider vectors", s.rungs.four_rows, s.b),
-          product_rung(s, "sums of a row in registers", s.rungs.row_sums, s.b),
-          product_rung(s, "register tile", s.rungs.tile, s.b),
-          product_rung(s, "packed panels", s.rungs.panels, s.packed),
-          vectorized_rung(s, "vectorized norm and GELU"),
-          fused_rung(s, "fused: norm_fc1_gelu")};
-}
-
-/// Seconds of each run.
-struct Times {
-  std::vector<double> all, product;
-};
-
-Times run_rung(const Rung& rung, int repeat) {
-  Times times;
-  for (int i = 0; i < repeat; ++i) {
-    const double start = now_seconds();
-    if (rung.norm) rung.norm();
-    const double middle = now_seconds();
-    rung.product();
-    times.product.push_back(now_seconds() - middle);
-    if (rung.bias_gelu) rung.bias_gelu();
-    times.all.push_back(now_seconds() - start);
-  }
-  return times;
-}
-
-/// Prints the rung's line and adds its row and its bars.
-void report_rung(const Rung& rung, const Times& times, const Peak& peak, Report& report,
-                 BarChart& chart) {
-  const size_t number = chart.groups.size() + 1;
-  const Speed all = speed_of(times.all, kFlops, peak);
-  Json row = {{"rung", number}, {"name", rung.name}};
-  add_speed(row, all, "GFLOP/s", peak);
-  double product_share = NAN;
-  std::string product_ms, product_percent;
-  if (rung.norm) {
-    const Speed product = speed_of(times.product, kFlops, peak);
-    product_share = product.share_percent;
-    row["product_ms"] = to_json(product.ms);
-    row["product_share_of_peak_percent"] = product_share;
-    product_ms = fmt::format("{:.2f}", product.ms.median);
-    product_percent = fmt::format("{:.1f} %", product_share);
-  }
-  report.add(row);
-  chart.groups.push_back(
-      {fmt::format("{} {}", number, rung.name), {product_share, all.share_percent}});
-  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product_ms,
-             product_percent, all.ms.median, all.rate.median,
-             fmt::format("{:.1f} %", all.share_percent));
-  if (peak.moved) fmt::print("    (the peak moved during this rung: run again)\n");
-}
-
-}  // namespace
-
 void run_ladder(const BenchOptions& options) {
   constexpr double kTolerance = 1e-4;  // of the largest element
   const int repeat = options.repeat_or(5);
@@ -184,7 +163,7 @@ void run_ladder(const BenchOptions& options) {
                options.threads);
   }
   set_thread_count(1);
-  const Stage stage(rungs_of(fused::kernels().isa));
+  const Stage stage;
   const Tensor expected = stage.expected();
   fmt::print(
       "{}\nz = gelu(layernorm(x) Wᵀ + b), x ({},{}), W ({},{}), z ({},{}), f32; register "
@@ -193,24 +172,20 @@ void run_ladder(const BenchOptions& options) {
       stage.rungs.tile_columns, repeat);
   fmt::print("    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
              "GFLOP/s", "of peak");
-  Report report;
-  BarChart chart{"From three loops to the fused kernel",
-                 machine_line(),
-                 "% of one core's peak",
-                 {"product alone", "with norm and GELU"},
-                 {}};
-  for (const Rung& rung : all_rungs(stage)) {
+  Report report{
+      .chart = {
+          "From three loops to the fused kernel", machine_line(), "% of one core's peak", {}}};
+  for (const Rung& rung : all_rungs(stage.rungs)) {
     stage.z.fill(0);
-    run_rung(rung, 1);
-    require_agreement(rung.name + " differs from the reference", expected, rung.result(),
-                      kTolerance);
+    stage.run(rung, 1);
+    require_agreement(fmt::format("{} differs from the reference", rung.name), expected,
+                      rung.multiply == nullptr ? stage.fused.result() : stage.z, kTolerance);
     Times times;
     const Peak peak = with_steady_peak([] { return peak_gflops("f32", 1); },
-                                       [&] { times = run_rung(rung, repeat); });
-    report_rung(rung, times, peak, report, chart);
+                                       [&] { times = stage.run(rung, repeat); });
+    report_rung(rung, report.rows.size() + 1, times, peak, report);
   }
-  report.write(options.json);
-  write_chart(chart, options);
+  report.write(options);
 }
 
 }  // namespace gmlp

@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/bench/options.h"
@@ -24,15 +23,28 @@ namespace gmlp {
 
 namespace {
 
+constexpr const char* kUsage =
+    "gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n"
+    "  gmlp-bench kernels  every kernel, beside Eigen, OpenBLAS and oneDNN if installed\n"
+    "  gmlp-bench step     a training step: forward, backward, optimizer, memory\n"
+    "  gmlp-bench infer    a forward pass without gradients\n"
+    "  gmlp-bench peak     the machine's peak: multiply-adds, bf16 products, bandwidth\n"
+    "  gmlp-bench ladder   one product from three loops to the fused kernel\n"
+    "  gmlp-bench chart    a chart from a CSV file, such as that of kernels or ladder\n\n"
+    "Try: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
+    "`gmlp-bench SUBCOMMAND --help` lists its options.\n";
+
 void add_infer_options(CLI::App& app, BenchOptions& options) {
+  const auto add_size = [&](const char* name, int64_t& value, int64_t high, const char* what) {
+    app.add_option(name, value, fmt::format("{} (default: the model's)", what))
+        ->check(integer_in(1, high));
+  };
   app.add_option("--model", options.model, "Named model; an unknown name lists them")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--depth", options.depth, "Number of blocks (default: the model's)")
-      ->check(integer_in(1, 10000));
-  app.add_option("--vocab-size", options.vocab_size,
-                 "Vocabulary size of a language model (default: the model's)")
-      ->check(integer_in(1, 1 << 24));
+  add_size("--depth", options.depth, 10000, "Number of blocks");
+  add_size("--vocab-size", options.vocab_size, 1 << 24, "Vocabulary size of a language model");
+  add_size("--seq-len", options.seq_len, 1 << 20, "Tokens per sample of a language model");
   app.add_option("--batch-size", options.batch_size, "Samples per batch")
       ->check(integer_in(1, kLargestBatch))
       ->capture_default_str();
@@ -55,8 +67,8 @@ void add_step_options(CLI::App& app, BenchOptions& options) {
 }
 
 void add_ladder_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("--csv", options.csv, "File for the chart's numbers")->type_name("FILE.csv");
-  app.add_option("--svg", options.svg, "File for the chart")->type_name("FILE.svg");
+  app.add_option("--csv", options.csv, "File for the numbers that `chart` draws")
+      ->type_name("FILE.csv");
 }
 
 void add_kernels_options(CLI::App& app, BenchOptions& options) {
@@ -66,36 +78,8 @@ void add_kernels_options(CLI::App& app, BenchOptions& options) {
 }
 
 void add_chart_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("FILE.csv", options.chart, "Chart that --csv wrote")->required();
+  app.add_option("FILE.csv", options.csv, "Bars: the columns are group, series, value")->required();
   app.add_option("--svg", options.svg, "File for the chart")->required()->type_name("FILE.svg");
-}
-
-struct Subcommand {
-  const char* name;
-  const char* description;
-  void (*run)(const BenchOptions& options);
-  void (*add_options)(CLI::App& app, BenchOptions& options);
-};
-
-constexpr Subcommand kSubcommands[] = {
-    {"kernels", "every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels,
-     add_kernels_options},
-    {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
-    {"infer", "a forward pass without gradients", run_infer, add_infer_options},
-    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak,
-     [](CLI::App&, BenchOptions&) {}},
-    {"ladder", "one product from three loops to the fused kernel", run_ladder, add_ladder_options},
-    {"chart", "a chart from the CSV file of kernels or ladder", run_chart, add_chart_options},
-};
-
-void print_usage() {
-  fmt::print("gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n");
-  for (const Subcommand& subcommand : kSubcommands) {
-    fmt::print("  gmlp-bench {:<10}{}\n", subcommand.name, subcommand.description);
-  }
-  fmt::print(
-      "\nTry: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
-      "`gmlp-bench SUBCOMMAND --help` lists its options.\n");
 }
 
 /// Fails before minutes of measuring, not after them.
@@ -122,44 +106,32 @@ void choose_isa(const std::string& name) {
   setenv("GMLP_ISA", name.c_str(), 1);
 }
 
-int run_subcommand(const Subcommand& subcommand, const std::vector<std::string>& arguments) {
-  BenchOptions options;
-  CLI::App app(subcommand.description, std::string("gmlp-bench ") + subcommand.name);
-  add_config_option(app);
-  if (subcommand.run != run_chart) {
-    add_threads_option(app, options.threads);
-    app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ... (default: the best)")
-        ->type_name("NAME");
-    app.add_option("--repeat", options.repeat, "Number of measurements")
-        ->check(integer_in(1, 1000000));
-    app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
-  }
-  subcommand.add_options(app, options);
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
-  require_writable("--json", options.json);
-  require_writable("--csv", options.csv);
-  require_writable("--svg", options.svg);
-  choose_isa(options.isa);
-  if (options.threads > 0) set_thread_count(options.threads);
-  subcommand.run(options);
-  return kExitSuccess;
-}
-
-int dispatch(const std::vector<std::string>& arguments) {
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  if (name == "--help" || name == "-h" || name == "help") {
-    print_usage();
-    return kExitSuccess;
-  }
-  std::vector<std::string> names;
-  for (const Subcommand& subcommand : kSubcommands) {
-    names.emplace_back(subcommand.name);
-    if (name != subcommand.name) continue;
-    return run_subcommand(subcommand, {arguments.begin() + 1, arguments.end()});
-  }
-  const std::string problem =
-      name.empty() ? "a subcommand is missing" : name + ": no such subcommand";
-  fail_input("{}; choose one of {} (--help)", problem, fmt::join(names, ", "));
+/// The body of a subcommand: options, then `run`.
+Subcommand subcommand(const char* name, void (*run)(const BenchOptions&),
+                      void (*add_options)(CLI::App&, BenchOptions&)) {
+  return {name, [=](const std::vector<std::string>& arguments) {
+            BenchOptions options;
+            CLI::App app("", std::string("gmlp-bench ") + name);
+            add_config_option(app);
+            const bool measures = run != run_chart;
+            if (measures) {
+              add_threads_option(app, options.threads);
+              app.add_option("--isa", options.isa,
+                             "Instruction set: scalar, avx2, ... (default: the best)")
+                  ->type_name("NAME");
+              app.add_option("--repeat", options.repeat, "Number of measurements")
+                  ->check(integer_in(1, 1000000));
+              app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
+            }
+            add_options(app, options);
+            if (!parse_arguments(app, arguments)) return kExitSuccess;
+            require_writable("--json", options.json);
+            if (measures) require_writable("--csv", options.csv);
+            choose_isa(options.isa);
+            if (options.threads > 0) set_thread_count(options.threads);
+            run(options);
+            return kExitSuccess;
+          }};
 }
 
 }  // namespace
@@ -167,6 +139,13 @@ int dispatch(const std::vector<std::string>& arguments) {
 }  // namespace gmlp
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return gmlp::guard_main("gmlp-bench", [&] { return gmlp::dispatch(arguments); });
+  using namespace gmlp;
+  return run_main("gmlp-bench", kUsage,
+                  {subcommand("kernels", run_kernels, add_kernels_options),
+                   subcommand("step", run_step, add_step_options),
+                   subcommand("infer", run_infer, add_infer_options),
+                   subcommand("peak", run_peak, [](CLI::App&, BenchOptions&) {}),
+                   subcommand("ladder", run_ladder, add_ladder_options),
+                   subcommand("chart", run_chart, add_chart_options)},
+                  argc, argv);
 }

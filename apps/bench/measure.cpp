@@ -28,11 +28,6 @@ Spread spread_of(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
-Spread spread_of(std::vector<double> values, const std::function<double(double)>& f) {
-  std::transform(values.begin(), values.end(), values.begin(), f);
-  return spread_of(std::move(values));
-}
-
 Json to_json(const Spread& spread) {
   return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}};
 }
@@ -54,9 +49,9 @@ Peak with_steady_peak(const std::function<double()>& probe, const std::function<
 }
 
 Speed speed_of(const std::vector<double>& seconds, double work, const Peak& peak) {
-  const Spread rate = spread_of(seconds, [&](double s) { return 1e-9 * work / s; });
-  return {spread_of(seconds, [](double s) { return 1e3 * s; }), rate,
-          100 * rate.median / peak.value};
+  const Spread s = spread_of(seconds);
+  const Spread rate = {1e-9 * work / s.median, 1e-9 * work / s.high, 1e-9 * work / s.low};
+  return {{1e3 * s.median, 1e3 * s.low, 1e3 * s.high}, rate, 100 * rate.median / peak.value};
 }
 
 void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak) {
@@ -85,11 +80,20 @@ void require_agreement(const std::string& what, const Tensor& expected, const Te
       what, difference, largest);
 }
 
-void Report::write(const std::string& path) const {
-  if (path.empty()) return;
-  const Json json = {{"rows", rows_}, {"machine", parse_json(environment_json(), "machine")}};
-  write_file_atomic(path, json_text(json));
-  fmt::print("written: {}\n", path);
+void Report::write(const BenchOptions& options) const {
+  const auto write = [](const std::string& path, const std::string& text) {
+    if (path.empty()) return;
+    write_file_atomic(path, text);
+    fmt::print("written: {}\n", path);
+  };
+  write(options.json,
+        json_text({{"rows", rows}, {"machine", parse_json(environment_json(), "machine")}}));
+  std::string csv =
+      fmt::format("# {}\n# {}\ngroup,series,{}\n", chart.title, chart.subtitle, chart.axis);
+  for (const auto& [group, series, value] : chart.bars) {
+    csv += fmt::format("{},{},{:.4g}\n", group, series, value);
+  }
+  write(options.csv, csv);
 }
 
 std::string machine_line() {

@@ -1,12 +1,13 @@
 #pragma once
 // What every subcommand of gmlp-bench measures with: clock, spread, peak of the machine, report.
 
-#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/bench/options.h"
+#include "apps/train/chart.h"
 #include "core/tensor.h"
 
 namespace gmlp {
@@ -18,13 +19,9 @@ double now_seconds();
 
 /// Median, minimum and maximum of repeated measurements.
 struct Spread {
-  double median = 0;
-  double low = 0;
-  double high = 0;
+  double median = 0, low = 0, high = 0;
 };
 Spread spread_of(std::vector<double> values);  ///< at least one value
-/// The spread of f(value).
-Spread spread_of(std::vector<double> values, const std::function<double(double)>& f);
 /// {"median": ..., "low": ..., "high": ...}
 Json to_json(const Spread& spread);
 
@@ -37,9 +34,8 @@ double triad_gigabytes(int threads);
 
 /// The peak during a measurement: the mean of a probe before it and a probe after it.
 struct Peak {
-  double value = 0;  // in the probe's unit
-  bool moved =
-      false;  // the probes differ by more than 5 %: another program runs, or the clock moved
+  double value = 0;    // in the probe's unit
+  bool moved = false;  // by more than 5 %: another program runs, or the clock frequency changed
 };
 Peak peak_between(double before, double after);
 /// Runs `work` between two probes, up to three times until the peak stays the same.
@@ -51,6 +47,7 @@ struct Speed {
   Spread rate;           // GFLOP/s or GB/s
   double share_percent;  // of the peak
 };
+/// `work` is the number of FLOPs or bytes of one run.
 Speed speed_of(const std::vector<double>& seconds, double work, const Peak& peak);
 /// Adds the speed and the peak to a row, under the keys that all tables share.
 void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak);
@@ -60,15 +57,13 @@ void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak
 void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
                        double tolerance);
 
-/// The rows that --json writes: {"rows": [...], "machine": {...}}.
-class Report {
- public:
-  void add(Json row) { rows_.push_back(std::move(row)); }
-  /// Does nothing if `path` is empty. Throws RunError if the file cannot be written.
-  void write(const std::string& path) const;
-
- private:
-  Json rows_ = Json::array();
+/// What a subcommand measured.
+struct Report {
+  Json rows = Json::array();
+  BarChart chart = {};
+  /// Writes {"rows": [...], "machine": {...}} to --json and the chart's bars to --csv, if given.
+  /// Throws RunError if a file cannot be written.
+  void write(const BenchOptions& options) const;
 };
 
 /// Processor, instruction set and threads on one line.

@@ -1,5 +1,5 @@
 #pragma once
-// The options of gmlp-bench, which main.cpp fills, and its subcommands.
+// The subcommands of gmlp-bench and their options, which main.cpp fills.
 
 #include <cstdint>
 #include <string>
@@ -7,7 +7,7 @@
 namespace gmlp {
 
 struct BenchOptions {
-  // all subcommands
+  // all subcommands but chart
   int threads = 0;   // 0: all
   std::string isa;   // empty: the best
   int repeat = 0;    // 0: the subcommand's default
@@ -19,6 +19,7 @@ struct BenchOptions {
   int64_t batch_size = 8;
   int64_t depth = 0;       // 0: the model's
   int64_t vocab_size = 0;  // 0: the model's
+  int64_t seq_len = 0;     // 0: the model's
   std::string precision = "f32";
   std::string kernels = "fused";
   std::string init;         // safetensors file with the initial weights, or empty
@@ -26,10 +27,9 @@ struct BenchOptions {
   bool profile = false;
   bool checkpoint_activations = false;
 
-  std::string only;   // kernels: measure the cases whose title contains this
-  std::string csv;    // kernels, ladder: output file for the chart's numbers, or empty
-  std::string svg;    // kernels, ladder, chart: output file for the chart, or empty
-  std::string chart;  // chart: the CSV file to draw
+  std::string only;  // kernels: measure the cases whose title contains this
+  std::string csv;   // kernels, ladder: output file for the bars, or empty; chart: the file to draw
+  std::string svg;   // chart: output file
 };
 
 void run_kernels(const BenchOptions& options);

@@ -85,13 +85,13 @@ void run_peak(const BenchOptions& options) {
                  probe.unit, s.low, s.high);
       if (threads == 1) one = s.median;
       if (probe.scales) warn_if_cores_are_shared(one, s.median, threads);
-      report.add({{"what", probe.name},
-                  {"threads", threads},
-                  {"unit", probe.unit},
-                  {"value", to_json(s)}});
+      report.rows.push_back({{"what", probe.name},
+                             {"threads", threads},
+                             {"unit", probe.unit},
+                             {"value", to_json(s)}});
     }
   }
-  report.write(options.json);
+  report.write(options);
 }
 
 }  // namespace gmlp

@@ -10,27 +10,161 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
+#include <memory>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
-#include "apps/bench/workload.h"
 #include "apps/train/metrics.h"
+#include "autograd/ops.h"
 #include "autograd/optimizer.h"
+#include "core/error.h"
+#include "core/io/npy.h"
+#include "core/io/safetensors.h"
 #include "core/parallel.h"
 #include "core/profile.h"
+#include "core/random.h"
 #include "kernels/kernels.h"
+#include "models/checkpoint/weight_files.h"
+#include "models/decoder.h"
+#include "models/language.h"
+#include "models/vision.h"
 
 namespace gmlp {
 
 namespace {
 
+/// A named model with its batch. The batch is the same for every call, so that the loss must fall.
+struct Workload {
+  std::string name;
+  std::vector<Parameter*> parameters;
+  double inference_flops;  // 2 x the multiply-adds of the GEMMs of logits()
+  double step_flops;       // 3 x those of loss()
+  std::function<Var(Tape& tape)> logits;
+  std::function<Var(Tape& tape)> loss;
+  std::function<void()> prepack_weights;
+  std::function<double()> decode = {};  // seconds per token of a window; causal models only
+};
+
+/// Random images, or those of --input-array.
+Tensor images_for(const BenchOptions& options, const Shape& shape) {
+  if (options.input_array.empty()) return random_numbers(shape, 1.0);
+  Tensor images = read_npy(options.input_array).to_tensor(DType::kF32, options.input_array);
+  if (!(images.shape() == shape)) {
+    fail_input("{}: an array of {}; the model and --batch-size need {} (NCHW)", options.input_array,
+               images.shape().to_string(), shape.to_string());
+  }
+  return images;
+}
+
+Workload vision_workload(const VisionConfig& config, const BenchOptions& options) {
+  const int64_t batch = options.batch_size;
+  const auto model = std::make_shared<VisionModel>(config, DType::kF32, 1);
+  const Tensor images =
+      images_for(options, {batch, config.chans, config.img_height, config.img_width});
+  const Tensor targets = Tensor::zeros(DType::kF32, {batch, config.classes});  // one-hot
+  for (int64_t b = 0; b < batch; ++b) {
+    targets.data<float>()[b * config.classes + b % config.classes] = 1;
+  }
+  const double flops = static_cast<double>(batch) * config.forward_flops();
+  const auto logits = [=](Tape& tape) { return model->forward(tape, images, ForwardContext{}); };
+  return {.name = config.name,
+          .parameters = model->parameters(),
+          .inference_flops = flops,
+          .step_flops = 3 * flops,
+          .logits = logits,
+          .loss = [=](Tape& tape) { return cross_entropy(tape, logits(tape), targets, 1.0); },
+          .prepack_weights = [=] { model->prepack_weights(); }};
+}
+
+/// Seconds per token, fed one after the other until the window is full.
+double seconds_per_token(const LanguageModel& model) {
+  Decoder decoder(model);
+  const int64_t tokens = model.config().block.tokens;
+  const double start = now_seconds();
+  for (int64_t i = 0; i < tokens; ++i) decoder.feed(i % model.config().vocab);
+  return (now_seconds() - start) / static_cast<double>(tokens);
+}
+
+/// Random tokens. A causal model predicts all of them, a masked one 15 % (paper, section 4).
+Workload language_workload(const LanguageConfig& config, const BenchOptions& options) {
+  if (!options.input_array.empty()) {
+    fail_input("--input-array {}: holds images, but {} is a language model; leave it out",
+               options.input_array, config.name);
+  }
+  const int64_t batch = options.batch_size;
+  const auto model = std::make_shared<LanguageModel>(config, DType::kF32, 1);
+  std::vector<int64_t> ids, targets;
+  int64_t scored = 0;
+  Random random(1, Purpose::kSample);
+  for (int64_t i = 0; i < batch * config.block.tokens; ++i) {
+    constexpr int64_t kNotScored = -100;
+    const bool counts = config.block.causal || i % 20 < 3;
+    ids.push_back(random.below(config.vocab));
+    targets.push_back(counts ? ids.back() : kNotScored);
+    scored += counts ? 1 : 0;
+  }
+  // The vocabulary projection is computed, and counts, for the scored rows only.
+  const double share = static_cast<double>(scored) / static_cast<double>(ids.size());
+  const double samples = static_cast<double>(batch);
+  Workload workload{.name = config.name,
+                    .parameters = model->parameters(),
+                    .inference_flops = samples * config.forward_flops(),
+                    .step_flops = 3 * samples * config.forward_flops(share),
+                    .logits = [=](Tape& tape) { return model->forward(tape, ids, batch); },
+                    .loss = [=](Tape& tape) { return model->loss(tape, ids, targets, batch, 1.0); },
+                    .prepack_weights = [=] { model->prepack_weights(); }};
+  if (config.block.causal) workload.decode = [=] { return seconds_per_token(*model); };
+  return workload;
+}
+
+/// Throws InputError with all names for an unknown model, and for options that it does not have.
+Workload make_workload(const BenchOptions& options) {
+  const auto contains = [&](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), options.model) != names.end();
+  };
+  const auto override_if_given = [](int64_t& size, int64_t value) {
+    size = value > 0 ? value : size;
+  };
+  Workload workload;
+  if (contains(language_config_names())) {
+    LanguageConfig config = language_config(options.model);
+    override_if_given(config.depth, options.depth);
+    override_if_given(config.vocab, options.vocab_size);
+    override_if_given(config.block.tokens, options.seq_len);
+    workload = language_workload(config, options);
+  } else if (contains(vision_config_names())) {
+    if (options.vocab_size + options.seq_len > 0) {
+      fail_input("--vocab-size and --seq-len: {} is no language model; leave them out",
+                 options.model);
+    }
+    VisionConfig config = vision_config(options.model);
+    override_if_given(config.depth, options.depth);
+    workload = vision_workload(config, options);
+  } else {
+    fail_input("--model {}: no such model; the named ones are {}, {}", options.model,
+               fmt::join(vision_config_names(), ", "), fmt::join(language_config_names(), ", "));
+  }
+  // A head starts as zeros, which would hide any disagreement between programs.
+  if (!options.init.empty()) {
+    load_weights(workload.parameters, SafetensorsFile::open(options.init), {workload.name, ""});
+  }
+  return workload;
+}
+
+ExecutionOptions execution_of(const BenchOptions& options) {
+  ExecutionOptions execution = arithmetic_from(options.precision, options.kernels).execution;
+  execution.checkpoint = options.checkpoint_activations;
+  return execution;
+}
+
 /// The lines that a run prints, and the JSON row with the same numbers.
 class RunTable {
  public:
-  /// `pass` names what runs once per measurement. Memory counts from here, so weights and optimizer
-  /// state must be allocated.
+  /// Memory counts from here, so weights and optimizer state must be allocated.
   RunTable(const BenchOptions& options, const Workload& workload, const char* pass, double flops,
            int repeat)
       : options_(options), flops_(flops), repeat_(repeat) {
@@ -84,6 +218,13 @@ class RunTable {
     }
   }
 
+  /// The cached decoding of a text, in f32 whatever --precision says.
+  void decode(const std::function<double()>& seconds_per_token) {
+    std::vector<double> ms;
+    for (int i = 0; i < repeat_; ++i) ms.push_back(1e3 * seconds_per_token());
+    line("decoding", "token_ms", ms, "ms/token");
+  }
+
   /// The process's peak is what its user pays for, the arena's what the activations need. The rest
   /// is the threads' stacks and the libraries' memory.
   void memory(const Arena& arena) {
@@ -104,11 +245,10 @@ class RunTable {
     for (int i = 0; i < repeat_; ++i) pass();
     profile_stop();
     const double total = now_seconds() - start;
-    std::vector<ProfileEntry> entries;
-    for (size_t i = 0; i < profile_count(); ++i) entries.push_back(profile_entry(i));
-    std::stable_sort(
-        entries.begin(), entries.end(),
-        [](const ProfileEntry& a, const ProfileEntry& b) { return a.seconds > b.seconds; });
+    std::multimap<double, const ProfileEntry, std::greater<>> by_seconds;
+    for (size_t i = 0; i < profile_count(); ++i) {
+      by_seconds.emplace(profile_entry(i).seconds, profile_entry(i));
+    }
     const auto print = [&](const std::string& name, double seconds, const std::string& marks) {
       fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / repeat_,
                  100 * seconds / total, marks);
@@ -116,25 +256,21 @@ class RunTable {
     fmt::print("\nprofile, mean of {} runs\n  {:<28}{:>10}{:>11}{:>8}\n", repeat_, "", "ms",
                "share", "times");
     double named = 0;
-    for (const ProfileEntry& entry : entries) {
+    for (const auto& [seconds, entry] : by_seconds) {
       const std::string phase = *entry.phase == '\0' ? "" : std::string(entry.phase) + " ";
       const double marks = static_cast<double>(entry.marks) / repeat_;
-      print(phase + entry.name, entry.seconds, fmt::format("{:.0f}", marks));
-      named += entry.seconds;
+      print(phase + entry.name, seconds, fmt::format("{:.0f}", marks));
+      named += seconds;
       row["profile"].push_back({{"name", phase + entry.name},
-                                {"ms", 1e3 * entry.seconds / repeat_},
-                                {"percent", 100 * entry.seconds / total},
+                                {"ms", 1e3 * seconds / repeat_},
+                                {"percent", 100 * seconds / total},
                                 {"marks", marks}});
     }
     print("named in all", named, "");
     print("not named", total - named, "");  // after a pass's last mark
   }
 
-  void write() const {
-    Report report;
-    report.add(row);
-    report.write(options_.json);
-  }
+  void write() const { Report{.rows = Json::array({row})}.write(options_); }
 
   Json row;
 
@@ -200,6 +336,7 @@ void run_infer(const BenchOptions& options) {
   RunTable table(options, workload, "forward pass", workload.inference_flops,
                  options.repeat_or(15));
   table.measure(forward, {"forward"});
+  if (workload.decode) table.decode(workload.decode);
   table.memory(arena);
   if (options.profile) table.profile(forward);
   table.write();

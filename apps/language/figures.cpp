@@ -4,7 +4,7 @@
 
 #include "apps/language/run.h"
 #include "apps/train/filters.h"
-#include "apps/train/svg.h"
+#include "apps/train/chart.h"
 #include "core/io/file.h"
 
 namespace gmlp {

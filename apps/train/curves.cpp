@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "apps/train/metrics.h"
-#include "apps/train/svg.h"
+#include "apps/train/chart.h"
 
 namespace gmlp {
 

@@ -44,24 +44,22 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->capture_default_str();
 }
 
-/// Prints a top-k accuracy with its standard error, and adds both to `json`.
-void report_accuracy(int k, double percent, int64_t samples, nlohmann::ordered_json& json) {
-  const double error = 100 * standard_error(percent / 100, samples);
-  fmt::print("top-{}  {:.2f} ± {:.2f} %\n", k, percent, error);
-  json[fmt::format("top{}", k)] = percent;
-  json[fmt::format("top{}_standard_error", k)] = error;
-}
-
 void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {
-  fmt::print("{} of {}: {} images\n", options.split, options.data, grouped(result.samples));
-  fmt::print("loss   {:.6f}\n", result.loss);
+  fmt::print("{} of {}: {} images\nloss   {:.6f}\n", options.split, options.data,
+             grouped(result.samples), result.loss);
   nlohmann::ordered_json json = {{"model", options.model},
                                  {"data", options.data},
                                  {"split", options.split},
                                  {"samples", result.samples},
                                  {"loss", result.loss}};
-  report_accuracy(1, result.metric, result.samples, json);
-  if (with_top5) report_accuracy(5, result.top5, result.samples, json);
+  for (const int k : {1, 5}) {
+    if (k == 5 && !with_top5) continue;
+    const double percent = k == 1 ? result.metric : result.top5;
+    const double error = 100 * standard_error(percent / 100, result.samples);
+    fmt::print("top-{}  {:.2f} ± {:.2f} %\n", k, percent, error);
+    json[fmt::format("top{}", k)] = percent;
+    json[fmt::format("top{}_standard_error", k)] = error;
+  }
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
 }
 

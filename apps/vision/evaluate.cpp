@@ -26,15 +26,13 @@ std::vector<double> row_values(const Tensor& logits, int64_t row) {
 /// Adds a row's loss and hits to `sums`.
 void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   const std::vector<double> z = row_values(logits, row);
-  const int64_t classes = static_cast<int64_t>(z.size());
-  const double own = z[static_cast<size_t>(label)];
+  const size_t own = static_cast<size_t>(label);
   int64_t rank = 0;  // ties go to the lower index
-  for (int64_t c = 0; c < classes; ++c) {
-    const double value = z[static_cast<size_t>(c)];
+  for (size_t c = 0; c < z.size(); ++c) {
     // A NaN ranks first, so that a broken model does not look right.
-    if (!(value < own || (value == own && c >= label))) ++rank;
+    if (!(z[c] < z[own] || (z[c] == z[own] && c >= own))) ++rank;
   }
-  sums.loss += log_sum_exp(z.data(), classes) - own;
+  sums.loss += log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[own];
   sums.metric += rank == 0 ? 1 : 0;
   sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
@@ -52,8 +50,7 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
 Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
                       Arena& arena) {
   Tape tape(arena, execution, false);
-  const Var logits = model.forward(tape, in_dtype(arena, images, model.dtype()), {});
-  return tape.value(logits);
+  return tape.value(model.forward(tape, in_dtype(arena, images, model.dtype()), {}));
 }
 
 std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
@@ -68,8 +65,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const std::vector<int64_t>& class_map) {
   LoaderOptions options;
   options.batch_size = batch_size;
-  options.train = false;
-  options.shuffle = false;
+  options.train = options.shuffle = false;
   Evaluation result;
   const int64_t n = dataset.size();
   for (int64_t begin = 0; begin < n; begin += batch_size) {
@@ -99,8 +95,7 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
     if (static_cast<int64_t>(dataset_names.size()) == classes) return {};
     fail_input(
         "the data has {} classes but the model {}, and its config.json has no label_names to "
-        "match; "
-        "choose the data that it was trained on",
+        "match; choose the data that it was trained on",
         dataset_names.size(), classes);
   }
   std::vector<int64_t> map;

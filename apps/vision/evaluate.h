@@ -17,7 +17,7 @@ struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
 };
 
-/// `class_map[c]` is the model's class for the set's class c. An empty map keeps the class. After a
+/// `class_map[c]` is the model's class for the set's class c. An empty map is the identity. After a
 /// stop signal the result is not `complete`.
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,

@@ -36,27 +36,26 @@ struct ExportOptions {
 
 /// Throws InputError if --out may not be written. Only a folder that an export could have written
 /// is ever replaced.
-void check_out(const ExportOptions& options, bool onnx) {
-  const auto refuse = [&](const std::string& reason) {
-    fail_input("--out {}: {}", options.out, reason);
+void check_out(const std::string& out, bool overwrite, bool onnx) {
+  const auto refuse = [&](bool if_true, const std::string& reason) {
+    if (if_true) fail_input("--out {}: {}", out, reason);
   };
-  const bool exists = fs::exists(options.out);
-  const bool folder = fs::is_directory(options.out);
+  const bool exists = fs::exists(out), folder = fs::is_directory(out);
   if (onnx) {
-    if (!options.out.ends_with(".onnx")) refuse("the name of an ONNX file must end in .onnx");
-    if (folder) refuse("is a folder; name a file");
-    if (exists && !options.overwrite) refuse("exists; choose another, or add --overwrite");
+    refuse(!out.ends_with(".onnx"), "an ONNX file must be named *.onnx; choose such a name");
+    refuse(folder, "is a folder; name a file");
+    refuse(exists && !overwrite, "exists; choose another, or add --overwrite");
     return;
   }
-  const std::string temporary = temporary_for(options.out);
-  if (exists && !folder) refuse("is a file; --format timm writes a folder, name one");
-  if (fs::exists(temporary)) refuse(fmt::format("{} exists; remove it", temporary));
-  if (!exists || fs::is_empty(options.out)) return;
-  if (!options.overwrite) refuse("is not empty; choose another folder, or add --overwrite");
-  for (const fs::directory_entry& entry : fs::directory_iterator(options.out)) {
+  const std::string temporary = temporary_for(out);
+  refuse(exists && !folder, "is a file; --format timm writes a folder, name one");
+  refuse(fs::exists(temporary), temporary + " exists; remove it");
+  if (!exists || fs::is_empty(out)) return;
+  refuse(!overwrite, "is not empty; choose another folder, or add --overwrite");
+  for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
-    if (name == kConfig || name == kWeights) continue;
-    refuse(fmt::format("contains {}, which no export wrote; choose another folder", name));
+    refuse(name != kConfig && name != kWeights,
+           "contains " + name + ", which no export wrote; choose another folder");
   }
 }
 
@@ -75,7 +74,7 @@ void print_timm_usage(const std::string& out, const VisionConfig& config) {
     fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", out);
     return;
   }
-  // create_model knows only the paper's three sizes; the class behind it takes any.
+  // create_model knows only the paper's three sizes; its class accepts any.
   fmt::print(
       "next     import json, safetensors.torch\n"
       "         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"
@@ -134,7 +133,7 @@ int run_export(const std::vector<std::string>& arguments) {
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   while (options.out.size() > 1 && options.out.back() == '/') options.out.pop_back();
   const bool onnx = options.format == "onnx";
-  check_out(options, onnx);
+  check_out(options.out, options.overwrite, onnx);
 
   const LoadedModel loaded = load_model(options.model);
   create_folder(fs::path(options.out).parent_path());

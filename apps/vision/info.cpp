@@ -55,19 +55,19 @@ int run_info(const std::vector<std::string>& arguments) {
       training_memory(config, batch_size, arithmetic.dtype, arithmetic.execution);
   // Weights, gradients and AdamW's two moments.
   const int64_t state = 4 * dtype_size(arithmetic.dtype) * parameters;
-  fmt::print("{}\n", config.name);
-  fmt::print("parameters       {}\n", grouped(parameters));
-  fmt::print("input            {} x {} x {}, patches of {}, {} tokens, {} classes\n", config.chans,
-             config.img_height, config.img_width, config.patch, config.tokens(), config.classes);
-  fmt::print("blocks           {}, d_model {}, d_ffn {}, gate {}\n", config.depth, config.d_model,
-             config.d_ffn, gate_name(config.gate));
-  fmt::print("forward          {:.3f} GFLOPs per image ({:.3f} G multiply-adds)\n", gflops,
-             gflops / 2);
-  fmt::print("training step    {:.1f} GFLOPs at batch size {}\n",
-             3 * gflops * static_cast<double>(batch_size), batch_size);
   const auto megabytes = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  fmt::print("memory           {:.0f} MB: activations {:.0f}, weights and optimizer {:.0f}\n",
-             megabytes(activations + state), megabytes(activations), megabytes(state));
+  fmt::print(
+      "{}\n"
+      "parameters       {}\n"
+      "input            {} x {} x {}, patches of {}, {} tokens, {} classes\n"
+      "blocks           {}, d_model {}, d_ffn {}, gate {}\n"
+      "forward          {:.3f} GFLOPs per image ({:.3f} G multiply-adds)\n"
+      "training step    {:.1f} GFLOPs at batch size {}\n"
+      "memory           {:.0f} MB: activations {:.0f}, weights and optimizer {:.0f}\n",
+      config.name, grouped(parameters), config.chans, config.img_height, config.img_width,
+      config.patch, config.tokens(), config.classes, config.depth, config.d_model, config.d_ffn,
+      gate_name(config.gate), gflops, gflops / 2, 3 * gflops * static_cast<double>(batch_size),
+      batch_size, megabytes(activations + state), megabytes(activations), megabytes(state));
   return kExitSuccess;
 }
 

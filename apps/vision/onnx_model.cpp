@@ -98,15 +98,11 @@ struct Attribute {
 /// A graph under construction. Values have names. A node's inputs must exist before it.
 class Graph {
  public:
-  explicit Graph(const char* name) { graph_.add(2, name); }
+  explicit Graph(const char* name) { message_.add(2, name); }
 
   /// float32 values that enter and leave the graph. A dimension of -1 is "batch", of any size.
-  void input(const std::string& name, const Ints& shape) {
-    graph_.add(11, value_info(name, shape));
-  }
-  void output(const std::string& name, const Ints& shape) {
-    graph_.add(12, value_info(name, shape));
-  }
+  void input(const char* name, const Ints& shape) { message_.add(11, value_info(name, shape)); }
+  void output(const char* name, const Ints& shape) { message_.add(12, value_info(name, shape)); }
 
   // Constants, which return `name`. Tensors of any dtype are stored in float32.
   std::string constant(const std::string& name, const Tensor& tensor) {
@@ -123,27 +119,26 @@ class Graph {
     return constant(name, {}, kTypeFloat, bytes_of(&value, 1));
   }
 
-  /// Adds a node with one output and returns its name.
-  std::string node(const char* op, const std::string& output, const Names& inputs,
+  /// Adds a node, named after its first output, and returns that name.
+  std::string node(const char* op, const Names& outputs, const Names& inputs,
                    const std::vector<Attribute>& attributes = {}) {
-    node(op, Names{output}, inputs, attributes);
-    return output;
-  }
-  /// Adds a node with several outputs, named after the first.
-  void node(const char* op, const Names& outputs, const Names& inputs,
-            const std::vector<Attribute>& attributes) {
     Message node;
     for (const std::string& input : inputs) node.add(1, input);
     for (const std::string& output : outputs) node.add(2, output);
     node.add(3, outputs.front()).add(4, op);
     for (const Attribute& attribute : attributes) node.add(5, attribute.message);
-    graph_.add(1, node);
+    message_.add(1, node);
+    return outputs.front();
+  }
+  std::string node(const char* op, const std::string& output, const Names& inputs,
+                   const std::vector<Attribute>& attributes = {}) {
+    return node(op, Names{output}, inputs, attributes);
   }
 
   /// The file's bytes, with one metadata entry.
   std::string file(const char* metadata_key, const std::string& metadata) const {
     Message model, operators, entry;
-    model.add(1, kIrVersion).add(2, "gmlp").add(3, GMLP_VERSION).add(7, graph_);
+    model.add(1, kIrVersion).add(2, "gmlp").add(3, GMLP_VERSION).add(7, message_);
     model.add(8, operators.add(2, kOperatorSet));  // of the domain "", ONNX's own
     return model.add(14, entry.add(1, metadata_key).add(2, metadata)).bytes;
   }
@@ -155,16 +150,15 @@ class Graph {
     Message tensor;
     tensor.bytes.reserve(data.size() + name.size() + 64);
     for (const int64_t dim : dims) tensor.add(1, dim);
-    graph_.add(5, tensor.add(2, type).add(8, name).add(9, data));
+    message_.add(5, tensor.add(2, type).add(8, name).add(9, data));
     return name;
   }
 
-  Message graph_;
+  Message message_;
 };
 
 Tensor transposed(const Tensor& matrix) {
-  const int64_t rows = matrix.shape().rows();
-  const int64_t cols = matrix.shape().cols();
+  const int64_t rows = matrix.shape().rows(), cols = matrix.shape().cols();
   Tensor result = Tensor::zeros(DType::kF32, {cols, rows});
   for (int64_t i = 0; i < rows * cols; ++i) {
     result.data<float>()[i % cols * rows + i / cols] = static_cast<float>(matrix.at(i));
@@ -175,61 +169,60 @@ Tensor transposed(const Tensor& matrix) {
 /// VisionModel::forward and GmlpBlock::forward_composed as nodes. Weights keep timm's names;
 /// MatMul's right operands are stored transposed, as "<name>.transposed".
 ///
-/// Each function takes its inputs' names and returns its output's. `name` is the timm module whose
-/// weights it reads, and the prefix of its nodes.
-class ModelGraph {
+/// Each function maps the names of its inputs to that of its output. `name` is the timm module
+/// whose weights it reads, and the prefix of its nodes.
+class ModelGraph : Graph {
  public:
   explicit ModelGraph(const VisionModel& model)
-      : config_(model.config()), block_(config_.block()), graph_("gmlp") {
+      : Graph("gmlp"), config_(model.config()), block_(config_.block()) {
     for (const Parameter* parameter : model.parameters()) {
       values_[parameter->name] = parameter->value;
     }
   }
 
   std::string build(const std::string& config_json) {
-    graph_.input("images", {-1, config_.chans, config_.img_height, config_.img_width});
-    graph_.output("logits", {-1, config_.classes});
-    sqrt_2_ = graph_.constant("sqrt(2)", static_cast<float>(std::sqrt(2.0)));
-    one_ = graph_.constant("1", 1.0f);
-    half_ = graph_.constant("1/2", 0.5f);
+    input("images", {-1, config_.chans, config_.img_height, config_.img_width});
+    output("logits", {-1, config_.classes});
+    sqrt_2_ = constant("sqrt(2)", static_cast<float>(std::sqrt(2.0)));
+    one_ = constant("1", 1.0f);
+    half_ = constant("1/2", 0.5f);
     std::string x = patches("images");
     if (config_.class_token) x = prepend_token(x);
     for (int64_t i = 0; i < config_.depth; ++i) x = block(x, "blocks." + std::to_string(i));
     x = layernorm(x, "norm", 1e-6);
     if (config_.class_token) {
-      const std::string first = graph_.constant("cls_token.place", Ints{0});
-      x = graph_.node("Gather", "cls_token.out", {x, first}, {{"axis", 1}});
-      x = graph_.node("Flatten", "cls_token.row", {x});
+      const std::string first = constant("cls_token.place", Ints{0});
+      x = node("Gather", "cls_token.out", {x, first}, {{"axis", 1}});
+      x = node("Flatten", "cls_token.row", {x});
       x = dense(x, "pre_head", "pre_head");
     } else {
-      x = graph_.node("ReduceMean", "pool", {x}, {{"axes", Ints{1}}, {"keepdims", 0}});
+      x = node("ReduceMean", "pool", {x}, {{"axes", Ints{1}}, {"keepdims", 0}});
     }
     dense(x, "head", "logits");
-    return graph_.file("config.json", config_json);
+    return file("config.json", config_json);
   }
 
  private:
-  std::string weight(const std::string& name) { return graph_.constant(name, values_.at(name)); }
+  std::string weight(const std::string& name) { return constant(name, values_.at(name)); }
 
   /// (B, C, H, W) -> (B, N, D)
   std::string patches(const std::string& images) {
     const Ints side = {config_.patch, config_.patch};
-    const std::string maps = graph_.node(
-        "Conv", "stem.proj", {images, weight("stem.proj.weight"), weight("stem.proj.bias")},
-        {{"kernel_shape", side}, {"strides", side}});
-    const std::string shape = graph_.constant("stem.shape", Ints{0, config_.d_model, -1});  // 0: B
-    const std::string rows = graph_.node("Reshape", "stem.flat", {maps, shape});
-    return graph_.node("Transpose", "stem.tokens", {rows}, {{"perm", Ints{0, 2, 1}}});
+    const std::string maps =
+        node("Conv", "stem.proj", {images, weight("stem.proj.weight"), weight("stem.proj.bias")},
+             {{"kernel_shape", side}, {"strides", side}});
+    const std::string shape = constant("stem.shape", Ints{0, config_.d_model, -1});  // 0: B
+    const std::string rows = node("Reshape", "stem.flat", {maps, shape});
+    return node("Transpose", "stem.tokens", {rows}, {{"perm", Ints{0, 2, 1}}});
   }
 
   /// The class token before the tokens of each image.
   std::string prepend_token(const std::string& x) {
-    const std::string batch =
-        graph_.node("Shape", "cls_token.batch", {x}, {{"start", 0}, {"end", 1}});
-    const std::string row = graph_.constant("cls_token.row_shape", Ints{1, config_.d_model});
-    const std::string shape = graph_.node("Concat", "cls_token.shape", {batch, row}, {{"axis", 0}});
-    const std::string token = graph_.node("Expand", "cls_token.in", {weight("cls_token"), shape});
-    return graph_.node("Concat", "cls_token.tokens", {token, x}, {{"axis", 1}});
+    const std::string batch = node("Shape", "cls_token.batch", {x}, {{"start", 0}, {"end", 1}});
+    const std::string row = constant("cls_token.row_shape", Ints{1, config_.d_model});
+    const std::string shape = node("Concat", "cls_token.shape", {batch, row}, {{"axis", 0}});
+    const std::string token = node("Expand", "cls_token.in", {weight("cls_token"), shape});
+    return node("Concat", "cls_token.tokens", {token, x}, {{"axis", 1}});
   }
 
   /// The same lines as in models/gmlp_block.cpp.
@@ -237,62 +230,57 @@ class ModelGraph {
     const std::string mlp = name + ".mlp_channels";
     std::string x = layernorm(shortcut, name + ".norm", block_.norm_eps);
     const std::string z = gelu(linear(x, mlp + ".fc1"), mlp + ".act");
-    std::string u = z;
-    std::string v = z;
+    std::string u = z, v = z;
     if (block_.gate == Gate::kSplit) {
       u = mlp + ".u";
       v = mlp + ".v";
-      graph_.node("Split", {u, v}, {z}, {{"axis", 2}});
+      node("Split", Names{u, v}, {z}, {{"axis", 2}});
     }
     v = layernorm(v, mlp + ".gate.norm", block_.gate_eps);
     v = spatial_project(v, mlp + ".gate.proj");
     if (block_.gate != Gate::kLinear) {
-      v = graph_.node(block_.gate == Gate::kAdditive ? "Add" : "Mul", mlp + ".gate", {u, v});
+      v = node(block_.gate == Gate::kAdditive ? "Add" : "Mul", mlp + ".gate", {u, v});
     }
-    return graph_.node("Add", name, {shortcut, linear(v, mlp + ".fc2")});
+    return node("Add", name, {shortcut, linear(v, mlp + ".fc2")});
   }
 
   std::string layernorm(const std::string& x, const std::string& name, double eps) {
-    return graph_.node("LayerNormalization", name,
-                       {x, weight(name + ".weight"), weight(name + ".bias")},
-                       {{"axis", -1}, {"epsilon", static_cast<float>(eps)}});
+    return node("LayerNormalization", name, {x, weight(name + ".weight"), weight(name + ".bias")},
+                {{"axis", -1}, {"epsilon", static_cast<float>(eps)}});
   }
 
   /// (B, N, in) -> (B, N, out)
   std::string linear(const std::string& x, const std::string& name) {
     const std::string right =
-        graph_.constant(name + ".weight.transposed", transposed(values_.at(name + ".weight")));
-    const std::string product = graph_.node("MatMul", name + ".product", {x, right});
-    return graph_.node("Add", name, {product, weight(name + ".bias")});
+        constant(name + ".weight.transposed", transposed(values_.at(name + ".weight")));
+    return node("Add", name,
+                {node("MatMul", name + ".product", {x, right}), weight(name + ".bias")});
   }
 
   /// (B, in) -> (B, out)
-  std::string dense(const std::string& x, const std::string& name, const std::string& output) {
-    return graph_.node("Gemm", output, {x, weight(name + ".weight"), weight(name + ".bias")},
-                       {{"transB", 1}});
+  std::string dense(const std::string& x, const std::string& name, const char* out) {
+    return node("Gemm", out, {x, weight(name + ".weight"), weight(name + ".bias")},
+                {{"transB", 1}});
   }
 
   /// W v + b over tokens: W multiplies from the left, and each row has its own b.
   std::string spatial_project(const std::string& v, const std::string& name) {
-    const std::string product =
-        graph_.node("MatMul", name + ".product", {weight(name + ".weight"), v});
+    const std::string product = node("MatMul", name + ".product", {weight(name + ".weight"), v});
     const Tensor& bias = values_.at(name + ".bias");
-    const std::string column = graph_.constant(name + ".bias", bias.reshaped({bias.elements(), 1}));
-    return graph_.node("Add", name, {product, column});
+    const std::string column = constant(name + ".bias", bias.reshaped({bias.elements(), 1}));
+    return node("Add", name, {product, column});
   }
 
   /// x (1 + erf(x / √2)) / 2, in the order of operations that runtimes recognize and fuse.
   std::string gelu(const std::string& x, const std::string& name) {
-    const std::string scaled = graph_.node("Div", name + ".scaled", {x, sqrt_2_});
-    const std::string erf = graph_.node("Erf", name + ".erf", {scaled});
-    const std::string sum = graph_.node("Add", name + ".sum", {erf, one_});
-    const std::string product = graph_.node("Mul", name + ".product", {x, sum});
-    return graph_.node("Mul", name, {product, half_});
+    const std::string scaled = node("Div", name + ".scaled", {x, sqrt_2_});
+    const std::string erf = node("Erf", name + ".erf", {scaled});
+    const std::string sum = node("Add", name + ".sum", {erf, one_});
+    return node("Mul", name, {node("Mul", name + ".product", {x, sum}), half_});
   }
 
   VisionConfig config_;
   BlockConfig block_;
-  Graph graph_;
   std::map<std::string, Tensor> values_;
   std::string sqrt_2_, one_, half_;
 };

@@ -60,11 +60,10 @@ void add_options(CLI::App& app, PredictOptions& options) {
 void check_usage(const PredictOptions& options) {
   const bool array = !options.input_array.empty();
   if (array && !options.images.empty()) {
-    fail_input("predict takes images or --input-array, not both; leave one out");
+    fail_input("predict accepts images or --input-array, not both; leave one out");
   }
   if (!array && options.images.empty()) {
-    fail_input(
-        "predict needs images, or --input-array with --output-array; name one or more files");
+    fail_input("predict needs images, or --input-array with --output-array; name one or more");
   }
   if (array && options.output_array.empty()) {
     fail_input("--input-array needs --output-array FILE.npy for the logits; add it");
@@ -86,49 +85,45 @@ Inputs file_inputs(const std::vector<std::string>& paths, const LoadedModel& loa
           }};
 }
 
-Inputs float_inputs(const NpyArray& array, const std::string& path, const TransformOptions& size) {
-  const std::vector<int64_t> wanted = {size.channels, size.height, size.width};
-  if (!std::equal(wanted.begin(), wanted.end(), array.shape.begin() + 1)) {
-    fail_input(
-        "{}: images of {}x{}x{} (CHW), the model takes {}x{}x{}; resize them, or pass uint8 NHWC, "
-        "which is resized as images are",
-        path, array.shape[1], array.shape[2], array.shape[3], wanted[0], wanted[1], wanted[2]);
-  }
-  const int64_t n = size.channels * size.height * size.width;
-  const Tensor values = array.to_tensor(DType::kF32, path);
-  return {array.shape[0], [n, values](int64_t i, float* out) {
-            std::copy_n(values.data<float>() + i * n, n, out);
-          }};
-}
-
-Inputs byte_inputs(const NpyArray& array, const std::string& path,
-                   const TransformOptions& transform) {
-  const int64_t height = array.shape[1], width = array.shape[2], channels = array.shape[3];
-  if (channels != 1 && channels != 3) {
-    fail_input("{}: {} channels in the last dimension; uint8 arrays are NHWC with 1 or 3", path,
-               channels);
-  }
-  return {array.shape[0], [=](int64_t i, float* out) {
-            const auto first = array.bytes.begin() + i * height * width * channels;
-            Image image;
-            image.height = height;
-            image.width = width;
-            image.channels = channels;
-            image.bytes.assign(first, first + height * width * channels);
-            transform_image(image, transform, nullptr, out);
-          }};
-}
-
+/// Of float32 NCHW, unchanged, or of uint8 NHWC, prepared like images.
 Inputs array_inputs(const std::string& path, const TransformOptions& transform) {
   const NpyArray array = read_npy(path);
-  if (array.shape.size() != 4) {
-    fail_input("{}: {} dimensions; expected 4: float32 NCHW, or uint8 NHWC", path,
-               array.shape.size());
+  const bool bytes = array.dtype == "u1";
+  if (!bytes && array.dtype != "f4") {
+    fail_input("{}: elements of type {}; expected float32 (NCHW) or uint8 (NHWC); convert it", path,
+               array.dtype);
   }
-  if (array.dtype == "f4") return float_inputs(array, path, transform);
-  if (array.dtype == "u1") return byte_inputs(array, path, transform);
-  fail_input("{}: elements of type {}; expected float32 (NCHW) or uint8 (NHWC); convert it", path,
-             array.dtype);
+  const std::vector<int64_t>& shape = array.shape;
+  if (shape.size() != 4) {
+    fail_input("{}: {} dimensions; expected 4: float32 NCHW, or uint8 NHWC", path, shape.size());
+  }
+  const int64_t n = shape[1] * shape[2] * shape[3];
+  if (bytes) {
+    if (shape[3] != 1 && shape[3] != 3) {
+      fail_input("{}: {} channels in the last dimension; uint8 arrays are NHWC with 1 or 3", path,
+                 shape[3]);
+    }
+    return {shape[0], [=](int64_t i, float* out) {
+              Image image;
+              image.height = array.shape[1];
+              image.width = array.shape[2];
+              image.channels = array.shape[3];
+              const auto first = array.bytes.begin() + i * n;
+              image.bytes.assign(first, first + n);
+              transform_image(image, transform, nullptr, out);
+            }};
+  }
+  if (shape[1] != transform.channels || shape[2] != transform.height ||
+      shape[3] != transform.width) {
+    fail_input(
+        "{}: images of {}x{}x{} (CHW), but the model needs {}x{}x{}; resize them, or pass uint8 "
+        "NHWC, which is resized like images",
+        path, shape[1], shape[2], shape[3], transform.channels, transform.height, transform.width);
+  }
+  const Tensor values = array.to_tensor(DType::kF32, path);
+  return {shape[0], [n, values](int64_t i, float* out) {
+            std::copy_n(values.data<float>() + i * n, n, out);
+          }};
 }
 
 /// (count, classes), in the model's dtype.
@@ -167,7 +162,7 @@ Json top_classes(const Tensor& logits, int64_t row, const LoadedModel& loaded, i
   return classes;
 }
 
-/// Prints and writes the classes of every image. An array's are not printed, as it may hold
+/// Prints the classes of every image and writes --json. An array's are not printed, as it may hold
 /// thousands.
 void report(const PredictOptions& options, const LoadedModel& loaded, const Tensor& logits) {
   const bool array = !options.input_array.empty();
@@ -176,13 +171,13 @@ void report(const PredictOptions& options, const LoadedModel& loaded, const Tens
   for (int64_t i = 0; i < logits.shape()[0]; ++i) {
     const std::string name = array ? fmt::format("{}[{}]", options.input_array, i)
                                    : options.images[static_cast<size_t>(i)];
-    const Json classes = top_classes(logits, i, loaded, options.topk);
-    if (!array) fmt::print("{}\n", name);
-    for (const Json& top : array ? Json::array() : classes) {
+    json.push_back({{"image", name}, {"top", top_classes(logits, i, loaded, options.topk)}});
+    if (array) continue;
+    fmt::print("{}\n", name);
+    for (const Json& top : json.back().at("top")) {
       fmt::print("  {:6.2f} %  {}\n", 100 * top.at("probability").get<double>(),
                  printable(top.at("label").get_ref<const std::string&>()));
     }
-    json.push_back({{"image", name}, {"top", classes}});
   }
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# export: a folder for timm and a file for ONNX runtimes, of the weights that eval takes.
+# export: a folder for timm and a file for ONNX runtimes, of the weights that eval loads.
 . "$(dirname "$0")/common.sh"
 
 expect_status 0 "$vision" train "${tiny[@]}" --epochs 1 --model-ema --out run --quiet
@@ -11,7 +11,7 @@ expect_text out.txt "import json, safetensors.torch"
 expect_text out.txt "MlpMixer(8, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)"
 expect_text out.txt "load_file('made/on/the/way/model.safetensors')"
 [ "$(ls made/on/the/way | tr '\n' ' ')" = "config.json model.safetensors " ] || fail "other files"
-[ "$(ls made/on/the)" = way ] || fail "something lies beside the folder"
+[ "$(ls made/on/the)" = way ] || fail "something else is beside the folder"
 cmp $best/model.safetensors made/on/the/way/model.safetensors || fail "other weights"
 cmp $best/config.json made/on/the/way/config.json || fail "another configuration"
 expect_status 0 "$vision" eval --model $best --data shapes --json a.json
@@ -33,7 +33,7 @@ expect_status 2 "$vision" export --model $best --format onnx --out mine.onnx
 expect_text err.txt "--overwrite"
 [ "$(cat mine.onnx)" = mine ] || fail "a refused export wrote to its file"
 expect_status 0 "$vision" export --model $best --format onnx --out mine.onnx --overwrite
-cmp mine.onnx model.onnx || fail "the same export twice gives two files"
+cmp mine.onnx model.onnx || fail "the same export twice wrote different files"
 expect_status 2 "$vision" export --model $best --format timm --out made/on/the/way
 expect_text err.txt "--overwrite"
 expect_status 0 "$vision" export --model $best --format timm --out made/on/the/way --overwrite

@@ -12,7 +12,7 @@ wrong() {
 }
 
 wrong "choose train, eval, predict, export or info"
-wrong "frobnicate: no such verb" frobnicate
+wrong "frobnicate: no such subcommand" frobnicate
 wrong "--data" train --model gmlp_nano_32
 wrong "--model" train --data shapes
 wrong "--frobnicate" train --frobnicate
@@ -45,7 +45,7 @@ wrong "--output-array" predict --model nowhere --input-array x.npy
 wrong "--format" export --model nowhere --out x.onnx
 wrong "timm,onnx" export --model nowhere --format torch --out x.onnx
 wrong "--out" export --model nowhere --format onnx
-wrong "must end in .onnx" export --model nowhere --format onnx --out x.pb
+wrong "must be named *.onnx" export --model nowhere --format onnx --out x.pb
 wrong "nowhere" export --model nowhere --format onnx --out x.onnx
 wrong "nowhere" export --model nowhere --format timm --out x
 [ ! -e x.onnx ] && [ ! -e x ] || fail "a refused export left something"

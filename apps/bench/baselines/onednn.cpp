@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/bench/baselines/baseline.h"
+#include "apps/bench/cases.h"
 
 namespace gmlp {
 
@@ -17,8 +17,7 @@ using Layout = dnnl::memory::format_tag;
 
 /// A view of an f32 tensor.
 Memory over(const dnnl::engine& engine, const Tensor& tensor, const Memory::dims& dims) {
-  const Layout layout = dims.size() == 1 ? Layout::a : Layout::ab;
-  return Memory({dims, Type::f32, layout}, engine, tensor.data<float>());
+  return Memory({dims, Type::f32, Layout::ab}, engine, floats(tensor));
 }
 
 /// Copies, and converts type and layout.
@@ -30,44 +29,39 @@ void reorder(dnnl::stream stream, Memory from, Memory to) {
 /// dnnl::matmul with B reordered before the timing into the layout that oneDNN prefers, and bias
 /// and exact GELU in the same pass. C is bf16 after a bf16 product with GELU, as in a block, else
 /// f32.
-Contender matmul(const Product& product) {
+Contender matmul(const Product& p) {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   const dnnl::stream stream(engine);
-  const Memory::dims a_dims{product.m, product.k};
-  const Memory::dims b_dims{product.k, product.n};
-  const Memory::dims c_dims{product.m, product.n};
-  const Memory::dims bias_dims{1, product.n};
-  const Type type = product.bf16 ? Type::bf16 : Type::f32;
-  const Type c_type = product.bf16 && product.gelu ? Type::bf16 : Type::f32;
-  const Memory::desc a_desc(a_dims, type, Layout::ab);
-  const Memory::desc b_desc(b_dims, type, Layout::any);
+  const Type type = p.bf16 ? Type::bf16 : Type::f32;
+  const Type c_type = p.bf16 && p.gelu ? Type::bf16 : Type::f32;
+  const Memory::dims a_dims{p.m, p.k}, b_dims{p.k, p.n}, c_dims{p.m, p.n}, bias_dims{1, p.n};
+  const Memory::desc a_desc(a_dims, type, Layout::ab), b_desc(b_dims, type, Layout::any);
   const Memory::desc c_desc(c_dims, c_type, Layout::ab);
   const Memory::desc bias_desc(bias_dims, Type::f32, Layout::ab);
 
   dnnl::primitive_attr attributes;
   dnnl::post_ops after;
-  if (product.gelu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_gelu_erf, 0.0F, 0.0F);
+  if (p.gelu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_gelu_erf, 0.0F, 0.0F);
   attributes.set_post_ops(after);
   const dnnl::matmul::primitive_desc chosen(
-      product.gelu ? dnnl::matmul::desc(a_desc, b_desc, bias_desc, c_desc)
-                   : dnnl::matmul::desc(a_desc, b_desc, c_desc),
+      p.gelu ? dnnl::matmul::desc(a_desc, b_desc, bias_desc, c_desc)
+             : dnnl::matmul::desc(a_desc, b_desc, c_desc),
       attributes, engine);
-  const Memory a(chosen.src_desc(), engine);
-  const Memory b(chosen.weights_desc(), engine);
+  const Memory a(chosen.src_desc(), engine), b(chosen.weights_desc(), engine);
   const Memory c(chosen.dst_desc(), engine);
-  reorder(stream, over(engine, product.a, a_dims), a);
-  reorder(stream, over(engine, product.b, b_dims), b);
+  reorder(stream, over(engine, p.a, a_dims), a);
+  reorder(stream, over(engine, p.b, b_dims), b);
   std::unordered_map<int, Memory> arguments = {
       {DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}};
-  if (product.gelu) arguments[DNNL_ARG_BIAS] = over(engine, product.bias, bias_dims);
+  if (p.gelu) arguments[DNNL_ARG_BIAS] = over(engine, p.bias, bias_dims);
 
-  const auto run = [=, keep = product.bias, primitive = dnnl::matmul(chosen)] {
+  const auto run = [=, keep = p.bias, primitive = dnnl::matmul(chosen)] {
     dnnl::stream queue = stream;
     primitive.execute(queue, arguments);
     queue.wait();
   };
   const auto result = [=] {
-    Tensor numbers = Tensor::zeros(DType::kF32, Shape{c_dims[0], c_dims[1]});
+    Tensor numbers = zeros({c_dims[0], c_dims[1]});
     reorder(stream, c, over(engine, numbers, c_dims));
     return numbers;
   };

@@ -7,7 +7,7 @@
 #include <cblas.h>
 #include <fmt/format.h>
 
-#include "apps/bench/baselines/baseline.h"
+#include "apps/bench/cases.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -17,22 +17,13 @@ namespace {
 Contender prepare_openblas(const Product& p) {
   if (p.bf16 || p.gelu) return {};
   openblas_set_num_threads(thread_count());
-  const Tensor c = Tensor::zeros(DType::kF32, {p.m, p.n});
-  const auto run = [p, c] {
-    const blasint m = static_cast<blasint>(p.m);
-    const blasint n = static_cast<blasint>(p.n);
-    const blasint k = static_cast<blasint>(p.k);
+  const Tensor c = zeros({p.m, p.n});
+  const auto run = [p, c, m = static_cast<blasint>(p.m), n = static_cast<blasint>(p.n),
+                    k = static_cast<blasint>(p.k)] {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, floats(p.a), k,
                 floats(p.b), n, 0.0F, floats(c), n);
   };
   return {"", run, [c] { return c; }};
-}
-
-/// "OpenBLAS 0.3.21 ..." -> "0.3.21"
-std::string version() {
-  const std::string config = openblas_get_config();
-  const size_t begin = config.find(' ') + 1;
-  return config.substr(begin, config.find(' ', begin) - begin);
 }
 
 /// Whether OpenBLAS does not know this processor and fell back to kernels without AVX2.
@@ -52,8 +43,11 @@ bool is_outdated(const std::string& kernels) {
 Baseline openblas_baseline() {
   constexpr const char* kThreads[] = {"one thread", "its own threads", "OpenMP"};
   const bool outdated = is_outdated(openblas_get_corename());
+  const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 ..."
+  const size_t version = config.find(' ') + 1;
   const std::string detail = fmt::format(
-      "{}, {} kernels, {}{}", version(), openblas_get_corename(), kThreads[openblas_get_parallel()],
+      "{}, {} kernels, {}{}", config.substr(version, config.find(' ', version) - version),
+      openblas_get_corename(), kThreads[openblas_get_parallel()],
       outdated ? " (left out: no AVX2; set OPENBLAS_CORETYPE=Haswell or SkylakeX)" : "");
   return {"OpenBLAS", detail, [outdated](const Product& product) {
             return outdated ? Contender{} : prepare_openblas(product);

@@ -9,6 +9,10 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
+// baselines/eigen_product.cpp
+void eigen_product(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
+                   int threads);
+
 namespace {
 
 /// Two loads per multiply-add, one of them from a new cache line of B, and every addition waits for
@@ -122,16 +126,10 @@ void norm(float* y, const float* x, const float* gamma, const float* beta, int64
   }
 }
 
-void add_bias(float* z, const float* bias, int64_t rows, int64_t cols) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; c += kLanes) {
-      store(z + r * cols + c, load(z + r * cols + c) + load(bias + c));
-    }
+void bias_gelu(float* z, const float* bias, int64_t rows, int64_t cols) {
+  for (int64_t i = 0; i < rows * cols; i += kLanes) {
+    store(z + i, gelu(load(z + i) + load(bias + i % cols)));
   }
-}
-
-void gelu_all(float* z, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu(load(z + i)));
 }
 
 int64_t z_row_stride(int64_t cols) {
@@ -149,11 +147,11 @@ const ladder::Rungs& rungs() {
                                         .panels = panels,
                                         .pack = pack,
                                         .norm = norm,
-                                        .bias = add_bias,
-                                        .gelu = gelu_all,
+                                        .bias_gelu = bias_gelu,
                                         .tile_rows = kMR,
                                         .tile_columns = kNR,
-                                        .row_stride = z_row_stride};
+                                        .row_stride = z_row_stride,
+                                        .eigen = eigen_product};
   return kRungs;
 }
 

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/train/chart.h"
 #include "apps/train/metrics.h"
-#include "apps/train/svg.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

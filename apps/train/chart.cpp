@@ -1,8 +1,8 @@
-#include "apps/train/svg.h"
+#include "apps/train/chart.h"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -19,7 +19,6 @@ constexpr double kTallHeight = 440, kLegendWidth = 250, kLegendLine = 20;  // le
 constexpr size_t kMaxMarked = 30;  // longer curves have no marks
 // Bars, in pixels.
 constexpr double kChartWidth = 860, kBarsTop = 96, kBar = 15, kBarGap = 9;
-constexpr double kCharacterWidth = 7;
 constexpr const char* kBarColours[] = {"#d6604d", "#4a84c4", "#e0a03c", "#8a9a5b", "#9a78b8"};
 
 // Viewers without media queries show the first line's colors.
@@ -31,6 +30,10 @@ constexpr const char* kStyle =
 // Outlines around (0, 0), in the order of Mark.
 constexpr const char* kMarks[] = {"M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z", "M-.85-.85h1.7v1.7h-1.7z",
                                   "M0-1L1 0 0 1-1 0z", "M0-1L1 .85H-1z"};
+
+double text_width(const std::string& text) {
+  return 7 * static_cast<double>(text.size());
+}
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text,
                     const std::string& attributes = "") {
@@ -65,150 +68,132 @@ std::string document(const std::string& title, double width, double height,
       width, height, xml_escaped(title), kStyle, body);
 }
 
-struct Range {
-  double low = std::numeric_limits<double>::infinity();
-  double high = -std::numeric_limits<double>::infinity();
-  void include(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  /// With a margin on both sides; never empty.
-  Range padded(double share) const {
-    if (!(low <= high)) return {0, 1};
-    const double margin = high > low ? (high - low) * share : std::max(std::abs(high) * 0.1, 0.5);
-    return {low - margin, high + margin};
-  }
-};
-
 /// False for NaN and for numbers so large that the axis around them would overflow.
 bool drawable(double value) {
   return std::abs(value) <= 1e300;
 }
 
-double error_at(const Curve& curve, size_t i) {
-  return curve.errors.empty() ? 0 : curve.errors[i];
-}
+struct Point {
+  double x, y, error;
+};
 
-/// Removes points that cannot be placed, which a diverged run has.
-void keep_drawable(Curve& curve, bool log_x) {
-  for (size_t i = curve.points.size(); i-- > 0;) {
+/// The points that can be placed; a diverged run has others.
+std::vector<Point> drawable_points(const Curve& curve, bool log_x) {
+  std::vector<Point> points;
+  for (size_t i = 0; i < curve.points.size(); ++i) {
     const auto [x, y] = curve.points[i];
-    const double error = error_at(curve, i);
-    if (drawable(x) && (!log_x || x > 0) && drawable(y - error) && drawable(y + error)) continue;
-    curve.points.erase(curve.points.begin() + static_cast<std::ptrdiff_t>(i));
-    if (!curve.errors.empty()) {
-      curve.errors.erase(curve.errors.begin() + static_cast<std::ptrdiff_t>(i));
-    }
+    const double error = curve.errors.empty() ? 0 : curve.errors[i];
+    if (!drawable(x) || !drawable(y - error) || !drawable(y + error) || (log_x && x <= 0)) continue;
+    points.push_back({x, y, error});
   }
+  return points;
 }
 
-/// Maps values to pixels. On a logarithmic axis `x` is the range of log10 x.
+/// Maps values to pixels.
+struct Axis {
+  double from, to;  // pixels
+  bool logarithmic = false;
+  double low = HUGE_VAL, high = -HUGE_VAL;  // of the values, or of their log10
+
+  double scaled(double value) const { return logarithmic ? std::log10(value) : value; }
+  double pixel(double value) const {
+    return from + (to - from) * (scaled(value) - low) / (high - low);
+  }
+  void include(double value) {
+    low = std::min(low, scaled(value));
+    high = std::max(high, scaled(value));
+  }
+  /// Adds a margin on both sides. The axis is never empty.
+  void pad(double share) {
+    if (low > high) low = 0, high = 1, share = 0;
+    const double margin = high > low ? (high - low) * share : std::max(std::abs(high) * 0.1, 0.5);
+    low -= margin;
+    high += margin;
+  }
+  std::vector<double> ticks() const {
+    return logarithmic ? log_axis_ticks(std::pow(10, low), std::pow(10, high))
+                       : axis_ticks(low, high, 6);
+  }
+};
+
 struct Frame {
-  double left, right, bottom;
-  bool log_x;
-  Range x, y;
+  Axis x, y;
 
   Frame(const Panel& panel, double origin)
-      : left(origin + kLeft),
-        right(origin + kPanelWidth - kRight),
-        bottom((panel.legend_beside ? kTallHeight : kPanelHeight) - kBottom),
-        log_x(panel.log_x) {
+      : x{origin + kLeft, origin + kPanelWidth - kRight, panel.log_x},
+        y{(panel.legend_beside ? kTallHeight : kPanelHeight) - kBottom, kTop} {
     double margin = 0;
     for (const Curve& curve : panel.curves) {
       if (!curve.joined) margin = 0.05;  // marks reach beyond their points
-      for (size_t i = 0; i < curve.points.size(); ++i) {
-        x.include(scaled(curve.points[i].first));
-        y.include(curve.points[i].second - error_at(curve, i));
-        y.include(curve.points[i].second + error_at(curve, i));
+      for (const Point& point : drawable_points(curve, panel.log_x)) {
+        x.include(point.x);
+        y.include(point.y - point.error);
+        y.include(point.y + point.error);
       }
     }
-    x = x.padded(margin);
-    y = y.padded(0.05);
-  }
-  double scaled(double value) const { return log_x ? std::log10(value) : value; }
-  double px(double value) const {
-    return left + (right - left) * (scaled(value) - x.low) / (x.high - x.low);
-  }
-  double py(double value) const {
-    return bottom - (bottom - kTop) * (value - y.low) / (y.high - y.low);
+    x.pad(margin);
+    y.pad(0.05);
   }
 };
 
 std::string draw_axes(const Frame& frame, const Panel& panel) {
-  const double bottom = frame.bottom;
+  const double left = frame.x.from, right = frame.x.to, bottom = frame.y.from;
   std::string out;
-  for (const double tick : axis_ticks(frame.y.low, frame.y.high, 6)) {
-    const double y = frame.py(tick);
-    out += line_between(frame.left, y, frame.right, y, "grid");
-    out += text_at(frame.left - 6, y + 4, "end", fmt::format("{:.4g}", tick));
+  for (const double tick : frame.y.ticks()) {
+    const double y = frame.y.pixel(tick);
+    out += line_between(left, y, right, y, "grid");
+    out += text_at(left - 6, y + 4, "end", fmt::format("{:.4g}", tick));
   }
-  const Range& range = frame.x;
-  for (const double tick : frame.log_x
-                               ? log_axis_ticks(std::pow(10, range.low), std::pow(10, range.high))
-                               : axis_ticks(range.low, range.high, 6)) {
-    const double x = frame.px(tick);
+  for (const double tick : frame.x.ticks()) {
+    const double x = frame.x.pixel(tick);
     out += line_between(x, bottom, x, bottom + 4, "axis");
     out += text_at(x, bottom + 18, "middle", fmt::format("{:.6g}", tick));
   }
-  out += line_between(frame.left, bottom, frame.right, bottom, "axis");
-  out += line_between(frame.left, kTop, frame.left, bottom, "axis");
-  const double x = frame.left - kLeft + 16;
-  const double y = (kTop + bottom) / 2;
+  out += line_between(left, bottom, right, bottom, "axis");
+  out += line_between(left, kTop, left, bottom, "axis");
+  const double x = left - kLeft + 16, y = (kTop + bottom) / 2, center = (left + right) / 2;
   out += text_at(x, y, "middle", panel.y_label,
                  fmt::format("transform='rotate(-90 {:.1f} {:.1f})'", x, y));
-  const double center = (frame.left + frame.right) / 2;
   out += text_at(center, bottom + 40, "middle", panel.x_label);
   return out + text_at(center, kTop - 24, "middle", panel.title, "font-weight='bold'");
 }
 
 std::string draw_curve(const Frame& frame, const Curve& curve) {
-  std::string points, out;
-  for (const auto& [x, y] : curve.points) {
-    points += fmt::format("{:.1f},{:.1f} ", frame.px(x), frame.py(y));
-    if (curve.points.size() <= kMaxMarked) out += draw_mark(frame.px(x), frame.py(y), curve);
+  const std::vector<Point> points = drawable_points(curve, frame.x.logarithmic);
+  std::string line, out;
+  for (const Point& point : points) {
+    const double x = frame.x.pixel(point.x), y = frame.y.pixel(point.y);
+    line += fmt::format("{:.1f},{:.1f} ", x, y);
+    if (points.size() <= kMaxMarked) out += draw_mark(x, y, curve);
+    if (curve.errors.empty()) continue;
+    out += fmt::format("<path stroke='{}' d='M{:.1f} {:.1f}h8m-4 0V{:.1f}m-4 0h8'/>\n",
+                       curve.colour, x - 4, frame.y.pixel(point.y + point.error),
+                       frame.y.pixel(point.y - point.error));
   }
-  if (curve.joined) {
-    out += fmt::format("<polyline fill='none' stroke='{}' stroke-width='1.8' points='{}'/>\n",
-                       curve.colour, points);
-  }
-  for (size_t i = 0; i < curve.errors.size(); ++i) {
-    const auto& [x, y] = curve.points[i];
-    out +=
-        fmt::format("<path stroke='{}' d='M{:.1f} {:.1f}h8m-4 0V{:.1f}m-4 0h8'/>\n", curve.colour,
-                    frame.px(x) - 4, frame.py(y + curve.errors[i]), frame.py(y - curve.errors[i]));
-  }
-  return out;
+  if (!curve.joined) return out;
+  return out + fmt::format("<polyline fill='none' stroke='{}' stroke-width='1.8' points='{}'/>\n",
+                           curve.colour, line);
 }
 
-std::string draw_panel(const Panel& whole, double origin) {
-  Panel panel = whole;
-  for (Curve& curve : panel.curves) keep_drawable(curve, panel.log_x);
+std::string draw_panel(const Panel& panel, double origin) {
   const Frame frame(panel, origin);
   std::string out = draw_axes(frame, panel);
-  double x = panel.legend_beside ? frame.right + 20 : frame.left + 8;
+  double x = panel.legend_beside ? frame.x.to + 20 : frame.x.from + 8;
   double y = panel.legend_beside ? kTop + 12 : kTop - 8;
   for (const Curve& curve : panel.curves) {
     out += draw_curve(frame, curve);
     out += curve.joined ? rectangle(x, y - 5, 14, 3, curve.colour) : draw_mark(x + 7, y - 4, curve);
     out += text_at(x + 18, y, "start", curve.name);
-    if (panel.legend_beside) {
-      y += kLegendLine;
-    } else {
-      x += 40 + kCharacterWidth * static_cast<double>(curve.name.size());
-    }
+    (panel.legend_beside ? y : x) +=
+        panel.legend_beside ? kLegendLine : 40 + text_width(curve.name);
   }
   return out;
-}
-
-const char* bar_colour(size_t series) {
-  return kBarColours[series % std::size(kBarColours)];
 }
 
 }  // namespace
 
 std::string draw_svg(const std::string& title, const std::vector<Panel>& panels) {
-  double width = 0;
-  double height = kPanelHeight;
+  double width = 0, height = kPanelHeight;
   std::string body;
   for (const Panel& panel : panels) {
     body += draw_panel(panel, width);
@@ -220,44 +205,41 @@ std::string draw_svg(const std::string& title, const std::vector<Panel>& panels)
 }
 
 std::string draw_bars(const BarChart& chart) {
-  size_t longest = 0;
+  double left = 0;
   double high = chart.axis.find('%') == std::string::npos ? 0 : 100;
-  for (const BarChart::Group& group : chart.groups) {
-    longest = std::max(longest, group.name.size());
-    for (const double value : group.values) high = drawable(value) ? std::max(high, value) : high;
+  std::map<std::string, const char*> colours;
+  double legend = 16;
+  std::string out;
+  for (const BarChart::Bar& bar : chart.bars) {
+    left = std::max(left, 24 + text_width(bar.group));
+    high = std::max(high, bar.value);
+    const char* next = kBarColours[colours.size() % std::size(kBarColours)];
+    if (!colours.emplace(bar.series, next).second) continue;
+    out += rectangle(legend, 64, 12, 12, next) + text_at(legend + 17, 74.5, "start", bar.series);
+    legend += 42 + text_width(bar.series);
   }
-  const double left = 24 + kCharacterWidth * static_cast<double>(longest);
-  const double scale = (kChartWidth - 60 - left) / std::max(high, 1e-300);
+  const double width = kChartWidth - 60 - left;
+  const double scale = width / std::max(high, 1e-300);
   std::string bars;
-  double y = kBarsTop;
-  for (const BarChart::Group& group : chart.groups) {
-    const double top = y;
-    for (size_t i = 0; i < group.values.size(); ++i) {
-      const double value = group.values[i];
-      if (!drawable(value) || value < 0) continue;
-      const double end = left + scale * value;
-      bars += rectangle(left, y, end - left, kBar - 2, bar_colour(i));
-      const int decimals = value < 1 ? 2 : (value < 10 ? 1 : 0);
-      bars += text_at(end + 5, y + kBar - 4, "start", fmt::format("{:.{}f}", value, decimals));
-      y += kBar;
-    }
-    bars += text_at(left - 10, (top + y) / 2 + 3, "end", group.name);
-    y += kBarGap;
+  double y = kBarsTop, top = kBarsTop;
+  for (size_t i = 0; i < chart.bars.size(); ++i, y += kBar) {
+    const auto& [group, series, value] = chart.bars[i];
+    if (i > 0 && group != chart.bars[i - 1].group) top = y += kBarGap;
+    bars += rectangle(left, y, scale * value, kBar - 2, colours.at(series));
+    const int decimals = value < 1 ? 2 : (value < 10 ? 1 : 0);
+    bars += text_at(left + scale * value + 5, y + kBar - 4, "start",
+                    fmt::format("{:.{}f}", value, decimals));
+    if (i + 1 < chart.bars.size() && group == chart.bars[i + 1].group) continue;
+    bars += text_at(left - 10, (top + y + kBar) / 2 + 3, "end", group);
   }
-  std::string out = text_at(16, 28, "start", chart.title, "font-size='16' font-weight='bold'");
+  out += text_at(16, 28, "start", chart.title, "font-size='16' font-weight='bold'");
   out += text_at(16, 48, "start", chart.subtitle);
-  double x = left;
-  for (size_t i = 0; i < chart.series.size(); ++i) {
-    out += rectangle(x, 64, 12, 12, bar_colour(i));
-    out += text_at(x + 17, 74.5, "start", chart.series[i]);
-    x += 42 + kCharacterWidth * static_cast<double>(chart.series[i].size());
-  }
   for (const double tick : axis_ticks(0, high, 6)) {
-    const double place = left + scale * tick;
-    out += line_between(place, kBarsTop - 6, place, y, tick == 0 ? "axis" : "grid");
-    out += text_at(place, y + 18, "middle", fmt::format("{:.6g}", tick));
+    const double x = left + scale * tick;
+    out += line_between(x, kBarsTop - 6, x, y + 6, tick == 0 ? "axis" : "grid");
+    out += text_at(x, y + 22, "middle", fmt::format("{:.6g}", tick));
   }
-  out += text_at((left + kChartWidth - 60) / 2, y + 38, "middle", chart.axis);
+  out += text_at(left + width / 2, y + 42, "middle", chart.axis);
   return document(chart.title, kChartWidth, y + kBottom, out + bars);
 }
 
@@ -267,12 +249,11 @@ std::string xml_escaped(const std::string& text) {
   for (size_t i = 0; i < valid.size(); ++i) {
     const char c = valid[i];
     const std::string three = valid.substr(i, 3);
-    const bool noncharacter = three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF";
-    const bool control =
-        static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
-    if (noncharacter || control) {
+    if (three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF") {
       result += "\xEF\xBF\xBD";  // U+FFFD
-      if (noncharacter) i += 2;
+      i += 2;
+    } else if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') {
+      result += "\xEF\xBF\xBD";
     } else {
       result += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
     }
@@ -280,8 +261,8 @@ std::string xml_escaped(const std::string& text) {
   return result;
 }
 
-std::vector<double> axis_ticks(double low, double high, int wanted) {
-  const double raw = (high - low) / wanted;
+std::vector<double> axis_ticks(double low, double high, int count) {
+  const double raw = (high - low) / count;
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   double step = 10 * power;
   for (const double factor : {5.0, 2.0, 1.0}) step = factor * power >= raw ? factor * power : step;

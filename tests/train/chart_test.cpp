@@ -1,6 +1,6 @@
 // Charts: ticks, points and error bars, bars, and valid XML.
 
-#include "apps/train/svg.h"
+#include "apps/train/chart.h"
 
 #include <limits>
 
@@ -76,9 +76,8 @@ TEST_CASE("points that are not finite are left out of a picture") {
 }
 
 TEST_CASE("a bar's length is its value, and a missing value has no bar") {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   const gmlp::BarChart chart{
-      "title", "machine", "ms", {"ours", "theirs"}, {{"a", {50, 200}}, {"b", {nan, 100}}}};
+      "title", "machine", "ms", {{"a", "ours", 50}, {"a", "theirs", 200}, {"b", "theirs", 100}}};
   const std::string svg = gmlp::draw_bars(chart);
   CHECK(count_of(svg, "h12.0v12.0") == 2);  // the legend
   CHECK(count_of(svg, "v13.0h") == 3);
@@ -86,7 +85,6 @@ TEST_CASE("a bar's length is its value, and a missing value has no bar") {
   CHECK(count_of(svg, "M31.0 96.0h192.2v") == 1);
   CHECK(count_of(svg, "M31.0 111.0h769.0v") == 1);
   CHECK(count_of(svg, "M31.0 135.0h384.5v") == 1);
-  CHECK(svg.find("nan") == std::string::npos);
 }
 
 TEST_CASE("an axis whose ends are not finite has no ticks") {

@@ -20,24 +20,21 @@ struct Curve {
 };
 
 struct Panel {
-  std::string title;
-  std::string x_label;
-  std::string y_label;
+  std::string title, x_label, y_label;
   std::vector<Curve> curves;
   bool log_x = false;          // skips points with x <= 0
   bool legend_beside = false;  // a column on the right for many curves, else a line above
 };
 
 struct BarChart {
-  struct Group {
-    std::string name;
-    std::vector<double> values;  // one per series; NaN draws no bar
+  struct Bar {
+    std::string group, series;
+    double value;  // finite, from 0 up
   };
-  std::string title;
-  std::string subtitle;
+  std::string title, subtitle;
   std::string axis;  // what the bars measure; an axis in percent ("%") reaches to 100
-  std::vector<std::string> series;
-  std::vector<Group> groups;
+  std::vector<Bar>
+      bars;  // each group's bars are neighbors; the order of series is that of the bars
 };
 
 /// The panels side by side under one title, each with axes, ticks and a legend.
@@ -50,9 +47,9 @@ std::string draw_bars(const BarChart& chart);
 /// characters, U+FFFE and U+FFFF) become U+FFFD.
 std::string xml_escaped(const std::string& text);
 
-/// About `wanted` round numbers (multiples of 1, 2 or 5 times a power of ten) in [low, high]. None
+/// About `count` round numbers (multiples of 1, 2 or 5 times a power of ten) in [low, high]. None
 /// unless both are finite, low < high, and doubles can count the steps.
-std::vector<double> axis_ticks(double low, double high, int wanted);
+std::vector<double> axis_ticks(double low, double high, int count);
 
 /// Round numbers in [low, high] for a logarithmic axis: powers of ten, and numbers between them if
 /// the powers are few. None unless 0 < low < high < infinity.
