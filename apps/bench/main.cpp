@@ -152,26 +152,16 @@ int run_verb(const Verb& verb, const std::vector<std::string>& arguments) {
   return kExitSuccess;
 }
 
-int dispatch(const std::vector<std::string>& arguments) {
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  if (name == "--help" || name == "-h" || name == "help") {
-    fmt::print("{}", kUsage);
-    return kExitSuccess;
-  }
-  for (const Verb& verb : kVerbs) {
-    if (name == verb.name) return run_verb(verb, {arguments.begin() + 1, arguments.end()});
-  }
-  if (name.empty())
-    fail_input("a verb is missing; choose kernels, step, infer, decode, peak or ladder (--help)");
-  fail_input("{}: no such verb; choose kernels, step, infer, decode, peak or ladder (--help)",
-             name);
-}
-
 }  // namespace
 
 }  // namespace gmlp
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return gmlp::guard_main("gmlp-bench", [&] { return gmlp::dispatch(arguments); });
+  std::vector<gmlp::Subcommand> subcommands;
+  for (const gmlp::Verb& verb : gmlp::kVerbs) {
+    subcommands.push_back({verb.name, [&verb](const std::vector<std::string>& arguments) {
+                             return gmlp::run_verb(verb, arguments);
+                           }});
+  }
+  return gmlp::run_main("gmlp-bench", gmlp::kUsage, subcommands, argc, argv);
 }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "apps/train/metrics.h"
+#include "apps/cli/machine.h"
 #include "core/error.h"
 
 namespace gmlp {

@@ -23,7 +23,7 @@ Spread spread_of(const std::vector<double>& values, const std::function<double(d
 
 /// Bytes of this process that are in memory now. 0 where the system does not tell.
 int64_t resident_bytes();
-/// From now on peak_resident_bytes() (apps/train/metrics.h) is the most since now, where the
+/// From now on peak_resident_bytes() (apps/cli/machine.h) is the most since now, where the
 /// system allows that; else it stays the most since the process began.
 void reset_peak_resident();
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/train/metrics.h"
+#include "apps/cli/machine.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/format.h"
 #include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"

@@ -1,7 +1,7 @@
 #pragma once
 // The loss of a language model on text, in nats per scored token.
 
-#include "apps/train/training_run.h"
+#include "apps/train/task.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"

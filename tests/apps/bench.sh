@@ -24,7 +24,7 @@ expect_between() {
 }
 
 wrong "choose kernels, step, infer, decode, peak or ladder"
-wrong "frobnicate: no such verb" frobnicate
+wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
 wrong "--isa quantum: not an instruction set" step --isa quantum

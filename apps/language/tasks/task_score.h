@@ -8,7 +8,7 @@
 
 #include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_model.h"
-#include "apps/train/training_run.h"
+#include "apps/train/task.h"
 #include "data/tasks/squad_metrics.h"
 
 namespace gmlp {
