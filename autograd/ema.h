@@ -1,6 +1,6 @@
 #pragma once
-// An exponential moving average of the weights, which is often better than the weights themselves
-// (Polyak and Juditsky 1992; timm's ModelEma).
+// An exponential moving average of the weights, which often evaluates better than the weights
+// themselves (Polyak and Juditsky 1992; timm's ModelEma).
 
 #include <vector>
 
@@ -15,10 +15,8 @@ class Ema {
 
   /// average = decay * average + (1 - decay) * value, element by element.
   void update();
-
   /// Exchanges averages and values; twice is no change. See EmaScope.
   void swap();
-
   /// In the parameters' order, to be saved and restored.
   const std::vector<Tensor>& averages() const { return averages_; }
 
@@ -28,7 +26,7 @@ class Ema {
   double decay_;
 };
 
-/// While it lives the model computes with the averages. A null `ema` does nothing.
+/// During its lifetime the model computes with the averages. A null `ema` does nothing.
 class EmaScope {
  public:
   explicit EmaScope(Ema* ema) : ema_(ema) {

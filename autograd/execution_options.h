@@ -1,5 +1,5 @@
 #pragma once
-// How a model computes: on which kernels, in which precision, and what its blocks keep.
+// How a tape computes: on which kernels, in which precision, and what its blocks save.
 
 #include <cstdint>
 #include <string>
@@ -9,24 +9,27 @@
 
 namespace gmlp {
 
-/// Which kernels the ops call: the readable definition, or the hand-written fast path (f32 only).
+/// Which kernels the ops call: the readable definition, or the hand-written fast path.
 enum class Backend : uint8_t { kReference, kFused };
 
-/// How a tape computes.
 struct ExecutionOptions {
   Backend backend = Backend::kFused;
-  fused::Precision precision = fused::Precision::kF32;  // of what fused blocks keep, and take
-  bool checkpoint =
-      false;  // blocks keep only their input and compute the rest again on the way back
+  fused::Precision precision = fused::Precision::kF32;  // of the fused blocks
+  bool checkpoint = false;  // blocks save their input alone; the backward runs the forward again
 
   ExecutionOptions() = default;
-  ExecutionOptions(Backend kernels) : backend(kernels) {}  // NOLINT: a family alone says it all
+  ExecutionOptions(Backend chosen) : backend(chosen) {}  // NOLINT: a backend alone is enough
+
+  /// The kernels for tensors of `dtype`. Every op asks here: the fused kernels are f32 only.
+  Backend backend_for(DType dtype) const {
+    return dtype == DType::kF32 ? backend : Backend::kReference;
+  }
 };
 
-/// What --precision and --kernels mean together: the weights' type, and how blocks compute. Throws
-/// InputError for an unknown name and for bf16 on the reference kernels.
+/// The meaning of --precision and --kernels together. Throws InputError for an unknown name and for
+/// bf16 on the reference kernels.
 struct Arithmetic {
-  DType dtype = DType::kF32;
+  DType dtype = DType::kF32;  // of the weights
   ExecutionOptions execution;
 };
 Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels);

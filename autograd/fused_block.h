@@ -1,33 +1,39 @@
 #pragma once
-// One gMLP block as a single op, on the fused kernels. Parameters are f32, activations f32 or bf16
-// (Tape::execution).
+// One gMLP block as a single op on the fused kernels, in f32 or bf16 (ExecutionOptions::precision).
+//
+//   forward    z = gelu(fc1(norm(x)))      (u, v) = halves of z      t = W norm(v)
+//              y = x + drop * fc2(u * (t + b + extra))
+//              x, y (B, N, D)   z (B, N, F)   u, v, t (B, N, E)   W (N, N)   b (N)
+//   backward   dx, dextra, and the gradients of the ten parameters, last stage first
+//   saved      z before GELU, t, and the mean and rstd of both norms: R (F + E) numbers in
+//              `precision` and 4 R in f32, R = B N. With checkpointing none: the backward first
+//              runs the forward again.
 
 #include <vector>
 
 #include "autograd/tape.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
-/// Where weights that do not change any more are kept, packed by the first forward that records
-/// nothing.
-struct PackedBlock {
-  Arena* room = nullptr;  // nullptr: weights change, and are packed anew by each forward
-  void* data = nullptr;   // nullptr: not packed yet
+/// Packed weights that outlive a call. The first forward that records nothing fills them.
+struct PackedWeights {
+  Arena* arena = nullptr;  // nullptr: weights change, and each forward packs them anew
+  void* data = nullptr;    // nullptr: not packed yet
   fused::Precision precision = fused::Precision::kF32;
 };
 
-/// The block's parameters and constants.
 struct FusedBlockParameters {
   fused::BlockWeights<Parameter*> weights;  // the spatial one (N, N), or (2N-1) if Toeplitz
   double norm_eps;
   double gate_eps;
   Gate gate;
   bool causal;
-  PackedBlock* packed;
+  PackedWeights* packed;
 };
 
-/// x (B, N, D) -> x + drop_scales * fc2(SGU(gelu(fc1(norm(x))))); drop_scales (B) or empty;
-/// gate_extra (B, N, E), if defined, is added to the gate.
+/// drop_scales (B) or empty: stochastic depth's. gate_extra (B, N, E), which may be undefined, is
+/// added to the gate: the tiny attention's output.
 Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
                 const std::vector<double>& drop_scales, Var gate_extra);
 

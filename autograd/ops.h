@@ -1,8 +1,8 @@
 #pragma once
-// The differentiable ops. Each allocates its output on the tape's arena, calls the forward kernel
-// and records the closure that calls the backward kernel. The arithmetic itself is in kernels/, an
-// op a page. B batch, N tokens, D model width, F feed-forward width, E gate width, V vocabulary, C
-// classes.
+// The differentiable ops. Each allocates its output on the tape's arena, calls the forward kernel,
+// and records the closure that calls the backward kernel. The arithmetic is in kernels/, one op per
+// page. B batch, N tokens, D model width, F feed-forward width, E gate width, A attention width,
+// H heads, V vocabulary, C classes.
 
 #include <cstdint>
 #include <vector>
@@ -12,8 +12,10 @@
 
 namespace gmlp {
 
-/// (B, C, H, W) -> (B, N, C P P): non-overlapping patches in raster order, each flattened as (C, P,
-/// P).
+// ops_layers.cpp: ops with weights, and the nonlinearity between them.
+
+/// (B, C, H, W) -> (B, N, C P P): non-overlapping patches in raster order, each flattened as
+/// (C, P, P).
 Var patchify(Tape& tape, Var images, int64_t patch);
 /// ids -> (B, N, D): rows of the table (V, D).
 Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parameter& table);
@@ -23,10 +25,23 @@ Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias);
 Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps);
 /// y = x Φ(x), with the exact normal distribution function.
 Var gelu(Tape& tape, Var x);
+
+// ops_elementwise.cpp
+
 /// Columns [0, F/2) or [F/2, F) of the last dimension.
 Var split_half(Tape& tape, Var x, bool second);
 Var add(Tape& tape, Var a, Var b);
 Var multiply(Tape& tape, Var a, Var b);
+/// Stochastic depth: sample b times scales[b], which is 0 or 1 / survival probability.
+Var drop_path(Tape& tape, Var x, const std::vector<double>& scales);
+/// Each element becomes 0 with probability key.rate, or else is scaled by 1 / (1 - rate). The mask
+/// depends on (seed, step, site) alone; the site is the place in the model.
+using DropoutKey = reference::DropoutKey;
+Var dropout(Tape& tape, Var z, const DropoutKey& key);
+/// The same on the branch alone of z = shortcut + branch.
+Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key);
+
+// ops_attention.cpp: ops that mix tokens.
 
 /// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or,
 /// Toeplitz, 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
@@ -36,20 +51,14 @@ Var attention(Tape& tape, Var qkv, bool causal);
 /// Attention of `heads` heads: qkv (B, N, 3D) -> (B, N, D). bias (H, 2N-1), added to the scores by
 /// head and distance j - i, may be nullptr.
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal);
-/// The same with nothing but the bias in the scores: v (B, N, D) -> (B, N, D).
+/// The same with only the bias in the scores: v (B, N, D) -> (B, N, D).
 Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal);
 
-/// Dropout: a number becomes 0 with probability key.rate, else grows by 1 / (1 - rate). Which ones
-/// depends on (seed, step, site) alone; the site is the place in the model.
-using DropoutKey = reference::DropoutKey;
-Var dropout(Tape& tape, Var z, const DropoutKey& key);
-/// The same on the branch alone of z = shortcut + branch.
-Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key);
-/// Stochastic depth: sample b times scales[b] (0, or 1 / survival probability).
-Var drop_path(Tape& tape, Var x, const std::vector<double>& scales);
+// ops_tokens.cpp: between sequences and tokens.
+
 /// (B, N, D) -> (B, D): the mean over tokens.
 Var mean_pool(Tape& tape, Var x);
-/// (B, N, D) -> (B, N+1, D): the token (D) in front.
+/// (B, N, D) -> (B, N+1, D): the token (D) becomes the first.
 Var prepend_token(Tape& tape, Var x, Parameter& token);
 /// (B, N, D) -> (B, D): the token at `position`.
 Var select_token(Tape& tape, Var x, int64_t position);
@@ -58,14 +67,16 @@ Var add_positions(Tape& tape, Var x, Parameter& table);
 /// (B, N, D) -> (B, D, N).
 Var transpose_tokens(Tape& tape, Var x);
 
+// ops_loss.cpp
+
 /// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the
 /// logits' dtype or f32.
 Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale);
-/// The same with one class per row; rows with id -100 are not scored; mean over the scored rows.
+/// The same with one class per row; rows with a negative id are not scored; mean over the others.
 Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);
-/// cross_entropy_ids(linear(x, table, bias), ids), but the logits are never in memory, and those of
-/// rows that are not scored (id < 0) never computed. x (B, N, D), table (V, D), bias (V) or
-/// nullptr. With no row scored the loss is 0.
+/// cross_entropy_ids(linear(x, table, bias), ids) without the logits in memory; those of rows that
+/// are not scored (id < 0) are never computed. x (B, N, D), table (V, D), bias (V) or nullptr. The
+/// loss is 0 if no row is scored.
 Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
                          const std::vector<int64_t>& ids, double scale);
 

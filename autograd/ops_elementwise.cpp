@@ -1,21 +1,21 @@
-// Ops on each number by itself: halves, sums, products, scales, and what is dropped.
+// Ops on each element by itself: halves, sums, products, scales, and dropout.
 
-#include "autograd/dispatch_dtype.h"
 #include "autograd/ops.h"
+#include "core/error.h"
 
 namespace gmlp {
 
 Var split_half(Tape& tape, Var x, bool second) {
   const Tensor in = tape.value(x);
-  const Shape& s = in.shape();  // (B, N, F)
-  const int64_t width = s[2] / 2;
-  const Tensor y = tape.scratch(in.dtype(), {s[0], s[1], width});
-  dispatch_dtype(in.dtype(), [&]<typename T>() {
-    reference::split_half_forward(y.data<T>(), in.data<T>(), second, s[0] * s[1], width);
+  const Shape& shape = in.shape();  // (B, N, F)
+  const int64_t width = shape[2] / 2;
+  const Tensor y = tape.scratch(in.dtype(), {shape[0], shape[1], width});
+  tape.run(in.dtype(), [&]<typename T>() {
+    reference::split_half_forward(y.data<T>(), in.data<T>(), second, y.shape().rows(), width);
   });
   return tape.record("split_half", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch(in.dtype(), in.shape());
-    dispatch_dtype(in.dtype(), [&]<typename T>() {
+    const Tensor dx = tape.scratch_like(in);
+    tape.run(in.dtype(), [&]<typename T>() {
       reference::split_half_backward(dx.data<T>(), dy.data<T>(), second, dy.shape().rows(), width);
     });
     tape.accumulate_grad(x, dx);
@@ -26,8 +26,8 @@ Var add(Tape& tape, Var a, Var b) {
   const Tensor a_value = tape.value(a);
   const Tensor b_value = tape.value(b);
   require(a_value.shape() == b_value.shape(), "add: shapes differ");
-  const Tensor y = tape.scratch(a_value.dtype(), a_value.shape());
-  dispatch_dtype(y.dtype(), [&]<typename T>() {
+  const Tensor y = tape.scratch_like(a_value);
+  tape.run(y.dtype(), [&]<typename T>() {
     reference::add_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
   });
   return tape.record("add", y, [=, &tape](const Tensor& dy) {
@@ -40,14 +40,14 @@ Var multiply(Tape& tape, Var a, Var b) {
   const Tensor a_value = tape.value(a);
   const Tensor b_value = tape.value(b);
   require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
-  const Tensor y = tape.scratch(a_value.dtype(), a_value.shape());
-  dispatch_dtype(y.dtype(), [&]<typename T>() {
+  const Tensor y = tape.scratch_like(a_value);
+  tape.run(y.dtype(), [&]<typename T>() {
     reference::multiply_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
   });
   return tape.record("multiply", y, [=, &tape](const Tensor& dy) {
-    const Tensor da = tape.scratch(dy.dtype(), dy.shape());
-    const Tensor db = tape.scratch(dy.dtype(), dy.shape());
-    dispatch_dtype(dy.dtype(), [&]<typename T>() {
+    const Tensor da = tape.scratch_like(dy);
+    const Tensor db = tape.scratch_like(dy);
+    tape.run(dy.dtype(), [&]<typename T>() {
       reference::multiply_forward(da.data<T>(), dy.data<T>(), b_value.data<T>(), dy.elements());
       reference::multiply_forward(db.data<T>(), dy.data<T>(), a_value.data<T>(), dy.elements());
     });
@@ -59,30 +59,29 @@ Var multiply(Tape& tape, Var a, Var b) {
 Var drop_path(Tape& tape, Var x, const std::vector<double>& scales) {
   const Tensor in = tape.value(x);
   const int64_t batch = in.shape()[0];
-  const int64_t size = in.elements() / batch;
-  require(static_cast<int64_t>(scales.size()) == batch, "drop_path: one scale a sample");
-  const Tensor y = tape.scratch(in.dtype(), in.shape());
-  dispatch_dtype(in.dtype(), [&]<typename T>() {
-    reference::scale_samples_forward(y.data<T>(), in.data<T>(), scales.data(), batch, size);
-  });
-  return tape.record("drop_path", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch(dy.dtype(), dy.shape());
-    dispatch_dtype(dy.dtype(), [&]<typename T>() {
-      reference::scale_samples_forward(dx.data<T>(), dy.data<T>(), scales.data(), batch, size);
+  require(static_cast<int64_t>(scales.size()) == batch, "drop_path: one scale per sample");
+  // The same product in both directions.
+  const auto scaled = [=, &tape](const Tensor& source) {
+    const Tensor result = tape.scratch_like(source);
+    tape.run(source.dtype(), [&]<typename T>() {
+      reference::scale_samples_forward(result.data<T>(), source.data<T>(), scales.data(), batch,
+                                       source.elements() / batch);
     });
-    tape.accumulate_grad(x, dx);
-  });
+    return result;
+  };
+  return tape.record("drop_path", scaled(in),
+                     [=, &tape](const Tensor& dy) { tape.accumulate_grad(x, scaled(dy)); });
 }
 
 Var dropout(Tape& tape, Var z, const DropoutKey& key) {
   const Tensor in = tape.value(z);
-  const Tensor y = tape.scratch(in.dtype(), in.shape());
-  dispatch_dtype(in.dtype(), [&]<typename T>() {
+  const Tensor y = tape.scratch_like(in);
+  tape.run(in.dtype(), [&]<typename T>() {
     reference::dropout_forward<T>(y.data<T>(), nullptr, in.data<T>(), in.elements(), key);
   });
   return tape.record("dropout", y, [=, &tape](const Tensor& dy) {
-    const Tensor dz = tape.scratch(dy.dtype(), dy.shape());
-    dispatch_dtype(dy.dtype(), [&]<typename T>() {
+    const Tensor dz = tape.scratch_like(dy);
+    tape.run(dy.dtype(), [&]<typename T>() {
       reference::dropout_backward<T>(nullptr, dz.data<T>(), dy.data<T>(), dy.elements(), key);
     });
     tape.accumulate_grad(z, dz, true);
@@ -93,14 +92,14 @@ Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key) {
   const Tensor x = tape.value(shortcut);
   const Tensor in = tape.value(z);
   require(x.shape() == in.shape(), "branch_dropout: shapes differ");
-  const Tensor y = tape.scratch(in.dtype(), in.shape());
-  dispatch_dtype(in.dtype(), [&]<typename T>() {
+  const Tensor y = tape.scratch_like(in);
+  tape.run(in.dtype(), [&]<typename T>() {
     reference::dropout_forward(y.data<T>(), x.data<T>(), in.data<T>(), in.elements(), key);
   });
   return tape.record("branch_dropout", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch(dy.dtype(), dy.shape());
-    const Tensor dz = tape.scratch(dy.dtype(), dy.shape());
-    dispatch_dtype(dy.dtype(), [&]<typename T>() {
+    const Tensor dx = tape.scratch_like(dy);
+    const Tensor dz = tape.scratch_like(dy);
+    tape.run(dy.dtype(), [&]<typename T>() {
       reference::dropout_backward(dx.data<T>(), dz.data<T>(), dy.data<T>(), dy.elements(), key);
     });
     tape.accumulate_grad(shortcut, dx, true);

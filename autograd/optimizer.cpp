@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "kernels/kernels.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 
@@ -49,14 +50,15 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
 
 void AdamW::step(double lr, double grad_scale) {
   ++steps_;
-  reference::AdamWStep step{lr,
-                            options_.beta1,
-                            options_.beta2,
-                            options_.eps,
-                            0,
-                            grad_scale,
-                            1 - std::pow(options_.beta1, static_cast<double>(steps_)),
-                            1 - std::pow(options_.beta2, static_cast<double>(steps_))};
+  const double steps = static_cast<double>(steps_);
+  reference::AdamWStep step{.lr = lr,
+                            .beta1 = options_.beta1,
+                            .beta2 = options_.beta2,
+                            .eps = options_.eps,
+                            .weight_decay = 0,  // set per tensor
+                            .grad_scale = grad_scale,
+                            .correction1 = 1 - std::pow(options_.beta1, steps),
+                            .correction2 = 1 - std::pow(options_.beta2, steps)};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
     step.weight_decay = parameter.decay ? options_.weight_decay : 0;

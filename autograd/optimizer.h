@@ -1,5 +1,6 @@
 #pragma once
-// AdamW (Loshchilov and Hutter 2019) and the global gradient norm.
+// AdamW (Loshchilov and Hutter 2019) and the global gradient norm. kernels/reference/adamw.cpp has
+// the formulas.
 
 #include <cstdint>
 #include <vector>
@@ -19,13 +20,13 @@ class AdamW {
  public:
   AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options);
 
-  /// One update of every parameter with gradients multiplied by `grad_scale` (of clipping and
-  /// accumulation), then every gradient is zeroed. `lr` is the learning rate of this step.
+  /// Updates every parameter with its gradient times `grad_scale` (of clipping and accumulation),
+  /// then zeroes the gradient. `lr` is the learning rate of this step.
   void step(double lr, double grad_scale);
 
   int64_t steps() const { return steps_; }
   void set_steps(int64_t steps) { steps_ = steps; }
-  /// The moments, in the parameters' order; to be saved and restored.
+  /// The moments, in the parameters' order, to be saved and restored.
   const std::vector<Tensor>& first_moments() const { return m_; }
   const std::vector<Tensor>& second_moments() const { return v_; }
 

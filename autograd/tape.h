@@ -1,17 +1,20 @@
 #pragma once
-// Tape: define by run. Each op computes its output at once and records a node: its name, its output
-// and the closure that will undo it, which keeps hold of the inputs. backward() walks the nodes
-// from last to first.
+// Tape: define by run. Each op computes its output at once and records a node: a name, the output,
+// and the closure of its backward, which holds the inputs. backward() walks the nodes from last to
+// first.
 //
-// Gradients of activations are written (and summed when a value was used twice), gradients of
-// parameters are accumulated into Parameter::grad until somebody zeroes them. So nothing has to be
-// cleared.
+// Gradients of activations are written, and summed if a value was used twice. Gradients of
+// parameters are accumulated in Parameter::grad until zero_gradients(). So nothing has to be
+// cleared per step.
+//
+// On an arena that only counts, a tape is a dry run: it records and allocates, but calls no kernel.
 
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "autograd/dispatch_dtype.h"
 #include "autograd/execution_options.h"
 #include "core/arena.h"
 #include "core/tensor.h"
@@ -34,45 +37,59 @@ struct Var {
 
 class Tape {
  public:
-  /// Undoes a node: given the gradient of its output, calls accumulate_grad() for each of its
-  /// inputs and adds to the gradients of its parameters.
+  /// The backward of a node: given the gradient dy of its output, it calls accumulate_grad() for
+  /// each input and adds to the gradients of its parameters.
   using Backward = std::function<void(const Tensor& dy)>;
 
   /// Activations come from `arena`, which must outlive the tape. Without `recording` only values
-  /// are computed: for evaluation.
+  /// are computed, for evaluation.
   Tape(Arena& arena, const ExecutionOptions& execution, bool recording);
 
   Arena& arena() { return arena_; }
-  Backend backend() const { return execution_.backend; }
   const ExecutionOptions& execution() const { return execution_; }
   bool recording() const { return recording_; }
+  bool use_fused(DType dtype) const { return execution_.backend_for(dtype) == Backend::kFused; }
 
-  /// A leaf that gets no gradient, such as a batch of images.
+  /// A leaf without a gradient, such as a batch of images.
   Var constant(const Tensor& value);
-  /// A leaf whose gradient is wanted afterwards: grad(). Used by tests.
+  /// A leaf with a gradient, for tests.
   Var leaf(const Tensor& value);
 
   /// Records an op. `name` must be in the registry of tests/autograd, which checks its gradient.
   Var record(const char* name, const Tensor& output, Backward backward);
 
   const Tensor& value(Var x) const { return nodes_[static_cast<size_t>(x.index)].output; }
-  /// Memory for an output or a gradient: not zeroed, valid as long as the arena is not rewound.
+  /// Memory for an output or a gradient: not zeroed, valid until the arena is rewound.
   Tensor scratch(DType dtype, const Shape& shape) { return arena_.allocate(dtype, shape); }
+  Tensor scratch_like(const Tensor& x) { return scratch(x.dtype(), x.shape()); }
+
+  /// Runs kernels: body(), or body.operator()<T>() for the T of `dtype`. A dry run skips them.
+  template <typename Body>
+  void run(const Body& body) const {
+    if (!arena_.is_counting()) body();
+  }
+  template <typename Body>
+  void run(DType dtype, const Body& body) const {
+    if (!arena_.is_counting()) dispatch_dtype(dtype, body);
+  }
+  /// Ops count the FLOPs of their matrix products in the forward, on the reference backend.
+  void count_flops(double flops) { flops_ += flops; }
+  double flops() const { return flops_; }
 
   /// Whether dx is worth computing.
   bool wants_gradient(Var x) const { return nodes_[static_cast<size_t>(x.index)].wants_gradient; }
-  /// Called by closures: dx is (a part of) the gradient of x. The tape keeps dx, it must not
-  /// change; `sole`: it was given to nobody else.
-  void accumulate_grad(Var x, const Tensor& dx, bool sole = false);
-  /// Called by closures: whether dy's memory is theirs from now on, as nobody else reads it. Where
-  /// it is, grad() of that value is no longer defined.
+  /// For closures: dx is (part of) the gradient of x. The tape keeps dx, which must not change.
+  /// `exclusive`: no other gradient shares its memory.
+  void accumulate_grad(Var x, const Tensor& dx, bool exclusive = false);
+  /// Lets a closure take over dy's memory and compute dx in place; then grad() of its output is
+  /// undefined. Returns false if dy is shared.
   bool try_take_grad();
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.
   void backward(Var loss);
   /// The same from any value, with its gradient dy.
   void backward(Var y, const Tensor& dy);
-  /// The gradient of x after backward(); undefined when nothing was given.
+  /// The gradient of x after backward(); undefined if x has none.
   const Tensor& grad(Var x) const { return nodes_[static_cast<size_t>(x.index)].gradient; }
 
   /// The names of all nodes, in order.
@@ -85,13 +102,31 @@ class Tape {
     Tensor gradient;
     Backward backward;
     bool wants_gradient;
-    bool sole = false;  // the gradient's memory is this node's alone
+    bool exclusive = false;  // no other node shares the gradient's memory
   };
+  Var push(const char* name, const Tensor& output, Backward backward, bool wants_gradient);
+
   Arena& arena_;
   ExecutionOptions execution_;
   bool recording_;
-  int64_t undoing_ = -1;  // the node whose closure runs
+  double flops_ = 0;
+  int64_t current_ = -1;  // the node whose closure runs
   std::vector<Node> nodes_;
 };
+
+/// A kernel's pointers to a parameter that may be absent.
+template <typename T>
+T* value_of(const Parameter* parameter) {
+  return parameter == nullptr ? nullptr : parameter->value.data<T>();
+}
+template <typename T>
+T* grad_of(const Parameter* parameter) {
+  return parameter == nullptr ? nullptr : parameter->grad.data<T>();
+}
+/// The same for a tensor.
+template <typename T>
+T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
 
 }  // namespace gmlp

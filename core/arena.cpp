@@ -31,6 +31,11 @@ Tensor Arena::allocate(DType dtype, const Shape& shape) {
 
 void* Arena::allocate_bytes(int64_t bytes) {
   const int64_t size = round_up(std::max<int64_t>(bytes, 1), kAlignment);
+  if (is_counting()) {
+    used_ += size;
+    peak_ = std::max(peak_, used_);
+    return kMetaAddress;
+  }
   // Skips slabs that are too small for this request; a rewind returns to them.
   while (current_ < slabs_.size() && offset_ + size > slabs_[current_].size) {
     ++current_;

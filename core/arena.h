@@ -13,7 +13,8 @@ namespace gmlp {
 
 class Arena {
  public:
-  Arena() = default;
+  /// With Storage::kMeta the arena only counts: tensors have no memory.
+  explicit Arena(Storage storage = Storage::kMemory) : storage_(storage) {}
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -32,6 +33,7 @@ class Arena {
   void rewind(const Mark& mark);
   void reset() { rewind({}); }
 
+  bool is_counting() const { return storage_ == Storage::kMeta; }
   int64_t used_bytes() const { return used_; }
   int64_t peak_bytes() const { return peak_; }          ///< the maximum of used_bytes()
   int64_t reserved_bytes() const { return reserved_; }  ///< allocated from the system
@@ -41,12 +43,26 @@ class Arena {
     char* data;
     int64_t size;
   };
+  Storage storage_;
   std::vector<Slab> slabs_;
   size_t current_ = 0;
   int64_t offset_ = 0;
   int64_t used_ = 0;
   int64_t peak_ = 0;
   int64_t reserved_ = 0;
+};
+
+/// Rewinds an arena at the end of a scope.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
+  ~ArenaScope() { arena_.rewind(mark_); }
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  Arena& arena_;
+  Arena::Mark mark_;
 };
 
 }  // namespace gmlp

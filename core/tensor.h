@@ -65,6 +65,12 @@ class Shape {
   int rank_ = 0;
 };
 
+/// Whether tensors have memory. kMeta: shape and dtype alone, like PyTorch's meta device, to count
+/// what a computation would take.
+enum class Storage : uint8_t { kMemory, kMeta };
+/// Where the elements of meta tensors seem to be. No process can touch it.
+inline void* const kMetaAddress = reinterpret_cast<void*>(64);
+
 class Tensor {
  public:
   Tensor() = default;
@@ -73,6 +79,9 @@ class Tensor {
   static Tensor zeros(DType dtype, const Shape& shape);
   /// A tensor over memory that somebody else (an arena) keeps alive.
   static Tensor over(void* data, DType dtype, const Shape& shape);
+
+  /// A tensor without memory, whose elements may not be touched.
+  static Tensor meta(DType dtype, const Shape& shape) { return over(kMetaAddress, dtype, shape); }
 
   bool defined() const { return data_ != nullptr; }
   DType dtype() const { return dtype_; }

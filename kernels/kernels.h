@@ -27,7 +27,7 @@ struct LinearShape {
 };
 
 /// bf16: in what a block keeps h and t for its backward, and what its products take where the
-/// processor multiplies pairs of bf16 (Kernels::multiplies_pairs). Weights, their gradients, the
+/// processor multiplies pairs of bf16 (Kernels::has_bf16_dot). Weights, their gradients, the
 /// shortcut, statistics and sums are f32 in both.
 enum class Precision : uint8_t { kF32, kBf16 };
 
@@ -57,16 +57,16 @@ bool bf16_fits(int64_t d_model, int64_t gate_width);
 /// gradients, a size, or whatever else a caller keeps per parameter. W is dense, (N, N).
 template <typename Field>
 struct BlockWeights {
-  Field norm_weight;       // (D)
-  Field norm_bias;         // (D)
-  Field fc1_weight;        // (F, D)
-  Field fc1_bias;          // (F)
-  Field gate_norm_weight;  // (E)
-  Field gate_norm_bias;    // (E)
-  Field spatial_weight;    // (N, N)
-  Field spatial_bias;      // (N)
-  Field fc2_weight;        // (D, E)
-  Field fc2_bias;          // (D)
+  Field norm_weight = {};       // (D)
+  Field norm_bias = {};         // (D)
+  Field fc1_weight = {};        // (F, D)
+  Field fc1_bias = {};          // (F)
+  Field gate_norm_weight = {};  // (E)
+  Field gate_norm_bias = {};    // (E)
+  Field spatial_weight = {};    // (N, N)
+  Field spatial_bias = {};      // (N)
+  Field fc2_weight = {};        // (D, E)
+  Field fc2_bias = {};          // (D)
 };
 
 /// Calls visit(name, fields...) for each of the ten parameters, with that field of every one of
@@ -88,27 +88,28 @@ __attribute__((always_inline)) static inline void for_each_weight(const Visit& v
 
 /// What the forward keeps for the backward, beside the block's input. h and t are in `precision`.
 struct BlockSaved {
-  float* mean;       // (B N) of the input
-  float* rstd;       // (B N)
-  void* h;           // (B N, F), before GELU
-  void* t;           // (B N, E), W v̂ without the bias
-  float* gate_mean;  // (B N)
-  float* gate_rstd;  // (B N)
+  float* mean = nullptr;       // (B N) of the input
+  float* rstd = nullptr;       // (B N)
+  void* h = nullptr;           // (B N, F), before GELU
+  void* t = nullptr;           // (B N, E), W v̂ without the bias
+  float* gate_mean = nullptr;  // (B N)
+  float* gate_rstd = nullptr;  // (B N)
 };
 
 /// What goes into the block and comes out of it beside its weights. Pointers of one direction only
 /// are nullptr in the other.
 struct BlockData {
-  const float* x;            // (B,N,D)
-  float* y;                  // (B,N,D), forward
-  const float* drop_scales;  // (B), multiply the branch; nullptr: ones
-  const float* gate_extra;   // (B,N,E), added to the gate: the tiny attention's; or nullptr
-  const float* dy;           // (B,N,D), backward
-  float* dx;                 // (B,N,D), backward; may be dy
-  float* dgate_extra;        // (B,N,E), backward; nullptr where gate_extra is
-  void* packed;              // forward: block_packed() bytes for the packed weights, which outlive
-                             // the call; nullptr: they are packed into the workspace
-  bool is_packed;            // `packed` holds them from an earlier call
+  const float* x = nullptr;            // (B,N,D)
+  float* y = nullptr;                  // (B,N,D), forward
+  const float* drop_scales = nullptr;  // (B), multiply the branch; nullptr: ones
+  const float* gate_extra =
+      nullptr;                   // (B,N,E), added to the gate: the tiny attention's; or nullptr
+  const float* dy = nullptr;     // (B,N,D), backward
+  float* dx = nullptr;           // (B,N,D), backward; may be dy
+  float* dgate_extra = nullptr;  // (B,N,E), backward; nullptr where gate_extra is
+  void* packed = nullptr;  // forward: block_packed() bytes for the packed weights, which outlive
+                           // the call; nullptr: they are packed into the workspace
+  bool is_packed = false;  // `packed` holds them from an earlier call
 };
 
 /// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
@@ -131,7 +132,7 @@ struct Kernels {
   const char* isa;
   /// In bf16 precision products take pairs of bf16. Elsewhere they take f32 even then, and only
   /// what is saved is bf16.
-  bool multiplies_pairs;
+  bool has_bf16_dot;
   int64_t (*linear_workspace)(const LinearShape& shape);  // bytes, for forward and backward
   void (*linear_forward)(float* y, const float* x, const float* weight, const float* bias,
                          void* workspace, const LinearShape& shape);

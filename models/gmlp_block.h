@@ -1,20 +1,26 @@
 #pragma once
-// The gMLP block (paper, section 2): x + fc2(SGU(gelu(fc1(norm(x))))). Written twice on purpose:
-// composed from primitive ops, and as one fused op. Tests hold them equal.
+// The gMLP block (paper, section 2, Figure 1), on x (B, N, D):
+//
+//   y = x + fc2(u * (W norm(v) + b)),   (u, v) = halves of z,   z = gelu(fc1(norm(x)))
+//
+//   z (B, N, F)   u, v (B, N, E)   W (N, N)   b (N)   E = F / 2 for the split gate, else F
+//
+// Written twice on purpose: composed from primitive ops, and as one fused op. Tests hold them
+// equal.
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "autograd/fused_block.h"
 #include "autograd/tape.h"
 #include "kernels/kernels.h"
+#include "models/layers.h"
 
 namespace gmlp {
 
-Gate gate_from_name(
-    const std::string& name);  ///< split, multiplicative, additive, linear; or InputError
+/// split, multiplicative, additive, linear; or InputError.
+Gate gate_from_name(const std::string& name);
 const char* gate_name(Gate gate);
 
 struct BlockConfig {
@@ -24,29 +30,40 @@ struct BlockConfig {
   Gate gate = Gate::kSplit;
   bool toeplitz = false;
   bool causal = false;
-  int64_t d_attn = 0;              // tiny attention (aMLP); 0 is off
+  int64_t d_attn = 0;              // A of the tiny attention (aMLP); 0 is off
   double norm_eps = 1e-6;          // timm's
   double gate_eps = 1e-5;          // timm's
   double spatial_init_std = 1e-6;  // timm's; "near-zero", section 2.1
 
+  bool operator==(const BlockConfig&) const = default;
+  double forward_flops() const;  // of one sample: 2 x the multiply-adds of the matrix products
   int64_t gate_width() const { return gate == Gate::kSplit ? d_ffn / 2 : d_ffn; }  // E
-  int64_t parameter_count() const;
-  /// Multiply-adds of the GEMMs, times two, of one sample's forward pass.
-  double forward_flops() const;
 };
 
 class GmlpBlock {
  public:
-  /// Parameters are named `prefix` + timm's names, in timm's order, of `dtype`, initialised from
-  /// (seed, name).
-  GmlpBlock(const BlockConfig& config, const std::string& prefix, DType dtype, uint64_t seed);
+  static constexpr int kBranches = 1;
+
+  /// Adds its parameters to `list`: `prefix` + timm's names, in timm's order.
+  GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config);
 
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.
   Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales);
-  void collect(std::vector<Parameter*>& parameters);
-  /// The weights will not change any more: from the next forward on that records nothing they are
-  /// kept packed in `room`, as large again, which must outlive the block.
-  void prepack_weights(Arena& room) { packed_.room = &room; }
+  Var forward_branch(Tape& tape, Var x, int) { return forward(tape, x, {}); }
+
+  /// For constant weights: the next forward that records nothing packs them into `arena`, where
+  /// they take as much memory again. The arena must outlive the block.
+  void prepack_weights(Arena& arena) { packed_.arena = &arena; }
+
+  struct Layers {
+    LayerNorm norm;                            // D
+    Linear fc1;                                // (F, D)
+    LayerNorm gate_norm;                       // E
+    Parameter *spatial_weight, *spatial_bias;  // (N, N) or (2N-1), (N)
+    Linear qkv, attn_out;                      // (3A, D), (E, A); aMLP only
+    Linear fc2;                                // (D, E)
+  };
+  const Layers& layers() const { return layers_; }
   const BlockConfig& config() const { return config_; }
 
  private:
@@ -55,14 +72,8 @@ class GmlpBlock {
   Var tiny_attention(Tape& tape, Var x);  // (B, N, D) -> (B, N, E), section 4.3
 
   BlockConfig config_;
-  PackedBlock packed_;
-  Parameter norm_weight_, norm_bias_;            // (D)
-  Parameter fc1_weight_, fc1_bias_;              // (F, D), (F)
-  Parameter gate_norm_weight_, gate_norm_bias_;  // (E)
-  Parameter spatial_weight_, spatial_bias_;      // (N, N) or (2N-1), (N)
-  Parameter qkv_weight_, qkv_bias_;              // (3A, D), (3A)
-  Parameter out_weight_, out_bias_;              // (E, A), (E)
-  Parameter fc2_weight_, fc2_bias_;              // (D, E), (D)
+  Layers layers_;
+  PackedWeights packed_;
 };
 
 }  // namespace gmlp

@@ -1,12 +1,22 @@
 #include "models/language.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "autograd/ops.h"
 #include "core/error.h"
-#include "models/initialise.h"
+#include "models/measure.h"
 
 namespace gmlp {
 
 namespace {
+
+LanguageModel::Block make_block(ParameterList& list, const std::string& prefix,
+                                const LanguageConfig& config) {
+  if (config.has_positions()) return TransformerBlock(list, prefix, config.transformer());
+  if (config.arch == Arch::kMixer) return MixerBlock(list, prefix, config.mixer());
+  return GmlpBlock(list, prefix, config.block);
+}
 
 bool drops(const LanguageContext& context) {
   return context.training && context.dropout > 0;
@@ -14,72 +24,39 @@ bool drops(const LanguageContext& context) {
 
 }  // namespace
 
-LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed)
-    : config_(config), dtype_(dtype) {
+LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed,
+                             Storage storage)
+    : config_(config), parameters_(dtype, seed, storage) {
   config.validate();
   const int64_t d = config.block.d_model;
-  embed_ = make_parameter("embed.weight", {config.vocab, d}, dtype, seed, Init::kNormal, 0.02);
-  if (config.has_positions()) {
-    positions_ = make_parameter("positions.weight", {config.block.tokens, d}, dtype, seed,
-                                Init::kNormal, 0.02);
+  const auto add = [&](const char* name, int64_t rows) {
+    return parameters_.add(name, {rows, d}, Init::kNormal, 0.02);
+  };
+  layers_.embed = add("embed.weight", config.vocab);
+  if (config.has_positions()) layers_.positions = add("positions.weight", config.block.tokens);
+  for (int64_t i = 0; i < config.depth; ++i) {
+    layers_.blocks.push_back(make_block(parameters_, "blocks." + std::to_string(i) + ".", config));
   }
-  add_blocks(seed);
-  norm_weight_ = make_parameter("norm.weight", {d}, dtype, seed, Init::kOnes);
-  norm_bias_ = make_parameter("norm.bias", {d}, dtype, seed, Init::kZeros);
-  if (config.head != LanguageHead::kNone) {
-    const int64_t outputs = config.head_outputs();
-    head_weight_ = make_parameter("head.weight", {outputs, d}, dtype, seed, Init::kNormal, 0.02);
-    head_bias_ = make_parameter("head.bias", {outputs}, dtype, seed, Init::kZeros);
-  }
-  if (config.has_output()) {
-    output_ = make_parameter("output.weight", {config.vocab, d}, dtype, seed, Init::kNormal, 0.02);
-  }
-
-  parameters_.push_back(&embed_);
-  if (positions_.value.defined()) parameters_.push_back(&positions_);
-  for (Block& block : blocks_) {
-    std::visit([this](auto& any) { any.collect(parameters_); }, block);
-  }
-  for (Parameter* parameter : {&norm_weight_, &norm_bias_, &output_, &head_weight_, &head_bias_}) {
-    if (parameter->value.defined()) parameters_.push_back(parameter);
-  }
-}
-
-void LanguageModel::add_blocks(uint64_t seed) {
-  blocks_.reserve(static_cast<size_t>(config_.depth));  // parameters_ will point into them
-  for (int64_t i = 0; i < config_.depth; ++i) {
-    const std::string prefix = "blocks." + std::to_string(i) + ".";
-    if (config_.has_positions()) {
-      blocks_.emplace_back(TransformerBlock(config_.transformer(), prefix, dtype_, seed));
-    } else if (config_.arch == Arch::kMixer) {
-      blocks_.emplace_back(MixerBlock(config_.mixer(), prefix, dtype_, seed));
-    } else {
-      blocks_.emplace_back(GmlpBlock(config_.block, prefix, dtype_, seed));
-    }
-  }
+  layers_.norm = LayerNorm(parameters_, "norm.", d, config.block.norm_eps);
+  if (config.tie_embeddings) layers_.output = layers_.embed;
+  if (config.has_output()) layers_.output = add("output.weight", config.vocab);
+  if (config.head == LanguageHead::kNone) return;
+  layers_.head = Linear(parameters_, "head.", {config.head_outputs(), d}, Init::kNormal, 0.02);
 }
 
 Var LanguageModel::forward_block(Tape& tape, Var x, size_t i, const LanguageContext& context) {
-  // Each branch is a place of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
-  const auto drop = [&](Var shortcut, Var z, int64_t branch) {
-    if (!drops(context)) return z;
-    const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
-    return branch_dropout(tape, shortcut, z, {context.dropout, context.seed, context.step, site});
+  const auto run_branches = [&](auto& block) {
+    for (int branch = 0; branch < block.kBranches; ++branch) {
+      const Var shortcut = x;
+      x = block.forward_branch(tape, shortcut, branch);
+      // Each branch is a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
+      const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
+      if (!drops(context)) continue;
+      x = branch_dropout(tape, shortcut, x, {context.dropout, context.seed, context.step, site});
+    }
   };
-  const auto two_branches = [&](auto& block) {
-    const Var mixed = drop(x, block.mix_tokens(tape, x), 0);
-    return drop(mixed, block.mix_channels(tape, mixed), 1);
-  };
-  Block& block = blocks_[i];
-  if (config_.has_positions()) return two_branches(std::get<TransformerBlock>(block));
-  if (config_.arch == Arch::kMixer) return two_branches(std::get<MixerBlock>(block));
-  return drop(x, std::get<GmlpBlock>(block).forward(tape, x, {}), 0);
-}
-
-void LanguageModel::prepack_weights() {
-  for (Block& block : blocks_) {
-    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->prepack_weights(packed_);
-  }
+  std::visit(run_branches, layers_.blocks[i]);
+  return x;
 }
 
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
@@ -87,44 +64,85 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   require(static_cast<int64_t>(ids.size()) == batch * config_.block.tokens,
           "LanguageModel: texts of another length than the model's");
   for (const int64_t id : ids) {
-    require(id >= 0 && id < config_.vocab, "LanguageModel: an id outside of the vocabulary");
+    require(id >= 0 && id < config_.vocab, "LanguageModel: an id beyond the vocabulary");
   }
-  Var x = embedding(tape, ids, batch, embed_);
-  if (config_.has_positions()) x = add_positions(tape, x, positions_);
+  Var x = embedding(tape, ids, batch, *layers_.embed);
+  if (config_.has_positions()) x = add_positions(tape, x, *layers_.positions);
   if (drops(context)) x = dropout(tape, x, {context.dropout, context.seed, context.step, 0});
-  for (size_t i = 0; i < blocks_.size(); ++i) x = forward_block(tape, x, i, context);
-  return layernorm(tape, x, norm_weight_, norm_bias_, config_.block.norm_eps);
-}
-
-Parameter& LanguageModel::output() {
-  if (config_.tie_embeddings) return embed_;
-  require(output_.value.defined(), "LanguageModel: a model with a head has no output projection");
-  return output_;
+  for (size_t i = 0; i < layers_.blocks.size(); ++i) x = forward_block(tape, x, i, context);
+  return layers_.norm(tape, x);
 }
 
 Var LanguageModel::forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                            const LanguageContext& context) {
-  return linear(tape, features(tape, ids, batch, context), output(), nullptr);
+  require(layers_.output != nullptr, "forward: a model with a head has no output projection");
+  return linear(tape, features(tape, ids, batch, context), *layers_.output, nullptr);
 }
 
 Var LanguageModel::loss(Tape& tape, const std::vector<int64_t>& ids,
                         const std::vector<int64_t>& targets, int64_t batch, double scale,
                         const LanguageContext& context) {
+  require(layers_.output != nullptr, "loss: a model with a head has no output projection");
   const Var x = features(tape, ids, batch, context);
-  return linear_cross_entropy(tape, x, output(), nullptr, targets, scale);
+  return linear_cross_entropy(tape, x, *layers_.output, nullptr, targets, scale);
 }
 
 Var LanguageModel::classify(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                             const LanguageContext& context) {
   require(config_.head == LanguageHead::kClassify, "classify: a model with another head");
-  const Var first = select_token(tape, features(tape, ids, batch, context), 0);
-  return linear(tape, first, head_weight_, &head_bias_);
+  return layers_.head(tape, select_token(tape, features(tape, ids, batch, context), 0));
 }
 
 Var LanguageModel::spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                          const LanguageContext& context) {
   require(config_.head == LanguageHead::kSpan, "spans: a model with another head");
-  return linear(tape, features(tape, ids, batch, context), head_weight_, &head_bias_);
+  return layers_.head(tape, features(tape, ids, batch, context));
+}
+
+void LanguageModel::prepack_weights() {
+  for (Block& block : layers_.blocks) {
+    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->prepack_weights(packed_);
+  }
+}
+
+int64_t LanguageConfig::parameter_count() const {
+  return count_parameters(LanguageModel(*this, DType::kF32, 0, Storage::kMeta).parameters());
+}
+
+double LanguageConfig::forward_flops(double scored_share) const {
+  LanguageModel model(*this, DType::kF32, 0, Storage::kMeta);
+  const std::vector<int64_t> ids(static_cast<size_t>(block.tokens), 0);
+  return measure_flops([&](Tape& tape) {
+    if (head == LanguageHead::kClassify) {
+      model.classify(tape, ids, 1);
+    } else if (head == LanguageHead::kSpan) {
+      model.spans(tape, ids, 1);
+    } else {
+      model.forward(tape, ids, 1);
+      const double projection =
+          2 * static_cast<double>(block.tokens * block.d_model) * static_cast<double>(vocab);
+      tape.count_flops((scored_share - 1) * projection);
+    }
+  });
+}
+
+int64_t training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
+                        const ExecutionOptions& execution) {
+  constexpr double kMaskedShare = 0.15;    // BERT's share of masked positions
+  constexpr int64_t kMaxTokens = 1 << 22;  // ids have memory; beyond, the peak is in proportion
+  const int64_t n = config.block.tokens;
+  const int64_t measured = std::min(batch, std::max<int64_t>(1, kMaxTokens / n));
+  LanguageConfig pretraining = config;
+  pretraining.head = LanguageHead::kNone;
+  LanguageModel model(pretraining, dtype, 0, Storage::kMeta);
+  const std::vector<int64_t> ids(static_cast<size_t>(measured * n), 0);
+  std::vector<int64_t> targets(ids.size(), config.block.causal ? 0 : -1);
+  const double scored = std::ceil(kMaskedShare * static_cast<double>(targets.size()));
+  std::fill_n(targets.begin(), static_cast<int64_t>(scored), 0);
+  const int64_t peak = measure_memory(
+      execution, [&](Tape& tape) { return model.loss(tape, ids, targets, measured, 1); });
+  return static_cast<int64_t>(static_cast<double>(peak) *
+                              (static_cast<double>(batch) / static_cast<double>(measured)));
 }
 
 }  // namespace gmlp

@@ -1,229 +1,242 @@
-// The named sizes of language models, their counts, and what is allowed.
+// The named sizes of language models, their config.json, and what is allowed. In the file,
+// "architecture" is ours or a named size, "model_args" has timm's names, and "gmlp" everything
+// else.
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/io/json.h"
+#include "models/config_fields.h"
 #include "models/language.h"
-#include "models/size_checks.h"
 
 namespace gmlp {
 
 namespace {
 
-struct NamedSize {
-  const char* name;
-  Arch arch;
-  int64_t depth, d_model, d_ffn, tokens;
-  Gate gate;
-  bool toeplitz, causal;
-  int64_t d_attn, heads, spatial_ffn;
-};
+using Json = nlohmann::ordered_json;
 
-constexpr Arch kG = Arch::kGmlp;
-constexpr Gate kS = Gate::kSplit;
+constexpr const char* kArchitecture = "gmlp_language";
 
-// arch, L, D, F, N, gate, Toeplitz, causal, attention, heads, S
-constexpr NamedSize kSizes[] = {
-    // The full runs (paper, Tables 5 and 6).
-    {"gmlp_base", kG, 48, 512, 3072, 512, kS, true, false, 0, 0, 0},
-    {"gmlp_large", kG, 96, 768, 3072, 512, kS, true, false, 0, 0, 0},
-    {"gmlp_xlarge", kG, 144, 1024, 4096, 512, kS, true, false, 0, 0, 0},
-    {"amlp_base", kG, 36, 512, 3072, 512, kS, true, false, 64, 0, 0},
-    {"amlp_large", kG, 72, 768, 3072, 512, kS, true, false, 128, 0, 0},
-    // The ablation (Table 3). The Mixer is as the paper describes it; its printed 112 M would be an
-    // F of 2304.
-    {"bert_base_128", Arch::kTransformer, 12, 768, 3072, 128, kS, false, false, 0, 12, 0},
-    {"bert_relpos_128", Arch::kTransformerRelpos, 12, 768, 3072, 128, kS, false, false, 0, 12, 0},
-    {"bert_relpos_only_128", Arch::kRelposOnly, 12, 768, 3072, 128, kS, false, false, 0, 12, 0},
-    {"mixer_base_128", Arch::kMixer, 24, 768, 3072, 128, kS, false, false, 0, 0, 384},
-    {"gmlp_linear_128", kG, 36, 512, 2048, 128, Gate::kLinear, false, false, 0, 0, 0},
-    {"gmlp_additive_128", kG, 36, 512, 2048, 128, Gate::kAdditive, false, false, 0, 0, 0},
-    {"gmlp_multiplicative_128", kG, 36, 512, 2048, 128, Gate::kMultiplicative, false, false, 0, 0,
-     0},
-    {"gmlp_split_128", kG, 36, 512, 3072, 128, kS, false, false, 0, 0, 0},
-    // By depth (Table 4, Figure 8).
-    {"gmlp_l18_128", kG, 18, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_l36_128", kG, 36, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_l72_128", kG, 72, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_l144_128", kG, 144, 512, 3072, 128, kS, true, false, 0, 0, 0},
-    {"amlp_l18_128", kG, 18, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    {"amlp_l36_128", kG, 36, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    {"amlp_l72_128", kG, 72, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    {"amlp_l144_128", kG, 144, 512, 3072, 128, kS, true, false, 64, 0, 0},
-    // Ours, for minutes: 0.71 M with the 65 characters of Tiny Shakespeare; 0.9 M and 6 M beside
-    // the embedding; and the baselines of the tiny one, of as many parameters but for relpos-only,
-    // which lacks q and k as the paper's does.
-    {"gmlp_char", kG, 6, 128, 512, 128, kS, false, true, 0, 0, 0},
-    {"gmlp_lm_tiny", kG, 6, 128, 768, 128, kS, true, false, 0, 0, 0},
-    {"gmlp_lm_small", kG, 8, 256, 1536, 128, kS, true, false, 0, 0, 0},
-    {"amlp_lm_tiny", kG, 5, 128, 768, 128, kS, true, false, 32, 0, 0},
-    {"transformer_lm_tiny", Arch::kTransformer, 5, 128, 448, 128, kS, false, false, 0, 4, 0},
-    {"transformer_relpos_lm_tiny", Arch::kTransformerRelpos, 5, 128, 448, 128, kS, false, false, 0,
-     4, 0},
-    {"relpos_only_lm_tiny", Arch::kRelposOnly, 5, 128, 448, 128, kS, false, false, 0, 4, 0},
-    {"mixer_lm_tiny", Arch::kMixer, 6, 128, 512, 128, kS, false, false, 0, 0, 64},
-};
+/// A gMLP or, with attention of width A, an aMLP. The paper's full runs have a Toeplitz W.
+LanguageConfig gmlp(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn, int64_t tokens,
+                    bool toeplitz, int64_t d_attn = 0, Gate gate = Gate::kSplit) {
+  return {.name = name,
+          .depth = depth,
+          .block = {.tokens = tokens,
+                    .d_model = d_model,
+                    .d_ffn = d_ffn,
+                    .gate = gate,
+                    .toeplitz = toeplitz,
+                    .d_attn = d_attn}};
+}
+
+LanguageConfig baseline(const char* name, Arch arch, int64_t depth, int64_t d_model, int64_t d_ffn,
+                        int64_t heads, int64_t spatial_ffn = 0) {
+  return {.name = name,
+          .arch = arch,
+          .depth = depth,
+          .block = {.tokens = 128, .d_model = d_model, .d_ffn = d_ffn},
+          .heads = heads,
+          .spatial_ffn = spatial_ffn};
+}
+
+LanguageConfig causal(LanguageConfig config) {
+  config.block.causal = true;
+  return config;
+}
+
+const std::vector<LanguageConfig>& sizes() {
+  static const std::vector<LanguageConfig> all = {
+      // The full runs (paper, Tables 5 and 6): L, D, F, N, Toeplitz, A.
+      gmlp("gmlp_base", 48, 512, 3072, 512, true),
+      gmlp("gmlp_large", 96, 768, 3072, 512, true),
+      gmlp("gmlp_xlarge", 144, 1024, 4096, 512, true),
+      gmlp("amlp_base", 36, 512, 3072, 512, true, 64),
+      gmlp("amlp_large", 72, 768, 3072, 512, true, 128),
+      // The ablation (Table 3): L, D, F, heads, S. The Mixer is as the paper describes it; its
+      // printed 112 M would be an F of 2304.
+      baseline("bert_base_128", Arch::kTransformer, 12, 768, 3072, 12),
+      baseline("bert_relpos_128", Arch::kTransformerRelpos, 12, 768, 3072, 12),
+      baseline("bert_relpos_only_128", Arch::kRelposOnly, 12, 768, 3072, 12),
+      baseline("mixer_base_128", Arch::kMixer, 24, 768, 3072, 0, 384),
+      gmlp("gmlp_linear_128", 36, 512, 2048, 128, false, 0, Gate::kLinear),
+      gmlp("gmlp_additive_128", 36, 512, 2048, 128, false, 0, Gate::kAdditive),
+      gmlp("gmlp_multiplicative_128", 36, 512, 2048, 128, false, 0, Gate::kMultiplicative),
+      gmlp("gmlp_split_128", 36, 512, 3072, 128, false),
+      // By depth (Table 4, Figure 8).
+      gmlp("gmlp_l18_128", 18, 512, 3072, 128, true),
+      gmlp("gmlp_l36_128", 36, 512, 3072, 128, true),
+      gmlp("gmlp_l72_128", 72, 512, 3072, 128, true),
+      gmlp("gmlp_l144_128", 144, 512, 3072, 128, true),
+      gmlp("amlp_l18_128", 18, 512, 3072, 128, true, 64),
+      gmlp("amlp_l36_128", 36, 512, 3072, 128, true, 64),
+      gmlp("amlp_l72_128", 72, 512, 3072, 128, true, 64),
+      gmlp("amlp_l144_128", 144, 512, 3072, 128, true, 64),
+      // Ours, to train in minutes: 0.71 M with the 65 characters of Tiny Shakespeare; 0.9 M and 6 M
+      // beside the embedding; and the baselines of the tiny one, with as many parameters, except
+      // that relpos-only lacks q and k as the paper's does.
+      causal(gmlp("gmlp_char", 6, 128, 512, 128, false)),
+      gmlp("gmlp_lm_tiny", 6, 128, 768, 128, true),
+      gmlp("gmlp_lm_small", 8, 256, 1536, 128, true),
+      gmlp("amlp_lm_tiny", 5, 128, 768, 128, true, 32),
+      baseline("transformer_lm_tiny", Arch::kTransformer, 5, 128, 448, 4),
+      baseline("transformer_relpos_lm_tiny", Arch::kTransformerRelpos, 5, 128, 448, 4),
+      baseline("relpos_only_lm_tiny", Arch::kRelposOnly, 5, 128, 448, 4),
+      baseline("mixer_lm_tiny", Arch::kMixer, 6, 128, 512, 0, 64),
+  };
+  return all;
+}
+
+constexpr Choice<Arch> kArchs[] = {{Arch::kGmlp, "gmlp"},
+                                   {Arch::kTransformer, "transformer"},
+                                   {Arch::kTransformerRelpos, "transformer-relpos"},
+                                   {Arch::kRelposOnly, "relpos-only"},
+                                   {Arch::kMixer, "mixer"}};
+
+constexpr Choice<LanguageHead> kHeads[] = {{LanguageHead::kNone, "none"},
+                                           {LanguageHead::kClassify, "classify"},
+                                           {LanguageHead::kSpan, "span"}};
+
+const char* head_name(LanguageHead head) {
+  return choice_name(kHeads, head);
+}
+
+LanguageHead head_from_name(const std::string& name) {
+  return choice_from_name(kHeads, name, "\"head\"", "head");
+}
+
+/// What an architecture does not have may be 0.
+std::vector<ConfigField> fields_of(LanguageConfig& c) {
+  const double heads = c.has_positions() ? 1 : 0;
+  const double spatial = c.arch == Arch::kMixer ? 1 : 0;
+  const double classes = c.head == LanguageHead::kClassify ? 1 : 0;
+  constexpr double kLeastEps = 1e-30;
+  return {
+      {"model_args", "vocab_size", &c.vocab, "--vocab-size"},
+      {"model_args", "seq_len", &c.block.tokens, "--seq-len"},
+      {"model_args", "num_blocks", &c.depth, "--depth", 1, kMaxDepth},
+      {"model_args", "embed_dim", &c.block.d_model, "--d-model"},
+      {"model_args", "d_ffn", &c.block.d_ffn, "--d-ffn"},
+      {"model_args", "num_heads", &c.heads, "--heads", heads},
+      {"model_args", "spatial_ffn", &c.spatial_ffn, "--spatial-ffn", spatial},
+      {"gmlp", "name", &c.name},
+      {"gmlp", "arch", named_field(c.arch, arch_name, arch_from_name)},
+      {"gmlp", "gate", named_field(c.block.gate, gate_name, gate_from_name)},
+      {"gmlp", "toeplitz", &c.block.toeplitz},
+      {"gmlp", "causal", &c.block.causal},
+      {"gmlp", "d_attn", &c.block.d_attn, "--attn-dim", 0},
+      {"gmlp", "tie_embeddings", &c.tie_embeddings},
+      {"gmlp", "head", named_field(c.head, head_name, head_from_name)},
+      {"gmlp", "classes", &c.classes, "the number of classes", classes},
+      {"gmlp", "norm_eps", &c.block.norm_eps, "\"norm_eps\"", kLeastEps, 1},
+      {"gmlp", "gate_eps", &c.block.gate_eps, "\"gate_eps\"", kLeastEps, 1},
+      {"gmlp", "spatial_init_std", &c.block.spatial_init_std, "\"spatial_init_std\"", 0, 1},
+  };
+}
 
 }  // namespace
 
 Arch arch_from_name(const std::string& name) {
-  for (const Arch arch : {Arch::kGmlp, Arch::kTransformer, Arch::kTransformerRelpos,
-                          Arch::kRelposOnly, Arch::kMixer}) {
-    if (name == arch_name(arch)) return arch;
-  }
-  fail_input(
-      "--arch {}: no such architecture; use gmlp, transformer, transformer-relpos, relpos-only or "
-      "mixer",
-      name);
+  return choice_from_name(kArchs, name, "--arch", "architecture");
 }
 
 const char* arch_name(Arch arch) {
-  switch (arch) {
-    case Arch::kGmlp:
-      return "gmlp";
-    case Arch::kTransformer:
-      return "transformer";
-    case Arch::kTransformerRelpos:
-      return "transformer-relpos";
-    case Arch::kRelposOnly:
-      return "relpos-only";
-    case Arch::kMixer:
-      return "mixer";
-  }
-  return "?";
+  return choice_name(kArchs, arch);
 }
 
 std::vector<std::string> language_config_names() {
-  std::vector<std::string> names;
-  for (const NamedSize& size : kSizes) names.emplace_back(size.name);
-  return names;
+  return names_of(sizes());
 }
 
 LanguageConfig language_config(const std::string& name) {
-  for (const NamedSize& size : kSizes) {
-    if (name != size.name) continue;
-    LanguageConfig config;
-    config.name = name;
-    config.arch = size.arch;
-    config.depth = size.depth;
-    config.block.tokens = size.tokens;
-    config.block.d_model = size.d_model;
-    config.block.d_ffn = size.d_ffn;
-    config.block.gate = size.gate;
-    config.block.toeplitz = size.toeplitz;
-    config.block.causal = size.causal;
-    config.block.d_attn = size.d_attn;
-    config.heads = size.heads;
-    config.spatial_ffn = size.spatial_ffn;
-    return config;
-  }
+  if (const LanguageConfig* size = find_size(sizes(), name)) return *size;
   fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
              fmt::join(language_config_names(), ", "));
 }
 
 TransformerConfig LanguageConfig::transformer() const {
-  TransformerConfig config;
-  config.tokens = block.tokens;
-  config.d_model = block.d_model;
-  config.d_ffn = block.d_ffn;
-  config.heads = heads;
-  config.content = arch != Arch::kRelposOnly;
-  config.relpos = arch != Arch::kTransformer;
-  config.causal = block.causal;
-  config.norm_eps = block.norm_eps;
-  return config;
+  return {.tokens = block.tokens,
+          .d_model = block.d_model,
+          .d_ffn = block.d_ffn,
+          .heads = heads,
+          .content = arch != Arch::kRelposOnly,
+          .relpos = arch != Arch::kTransformer,
+          .causal = block.causal,
+          .norm_eps = block.norm_eps};
 }
 
 MixerConfig LanguageConfig::mixer() const {
-  MixerConfig config;
-  config.tokens = block.tokens;
-  config.d_model = block.d_model;
-  config.spatial_ffn = spatial_ffn;
-  config.d_ffn = block.d_ffn;
-  config.norm_eps = block.norm_eps;
-  return config;
-}
-
-bool LanguageConfig::has_positions() const {
-  return arch != Arch::kGmlp && arch != Arch::kMixer;
+  return {.tokens = block.tokens,
+          .d_model = block.d_model,
+          .spatial_ffn = spatial_ffn,
+          .d_ffn = block.d_ffn,
+          .norm_eps = block.norm_eps};
 }
 
 int64_t LanguageConfig::head_outputs() const {
   return head == LanguageHead::kSpan ? 2 : head == LanguageHead::kClassify ? classes : 0;
 }
 
-int64_t LanguageConfig::parameter_count() const {
-  const int64_t d = block.d_model;
-  int64_t one_block = block.parameter_count();
-  if (has_positions()) one_block = transformer().parameter_count();
-  if (arch == Arch::kMixer) one_block = mixer().parameter_count();
-  const int64_t positions = has_positions() ? block.tokens * d : 0;
-  const int64_t output = has_output() ? vocab * d : 0;
-  return vocab * d + positions + depth * one_block + 2 * d + output + head_outputs() * (d + 1);
-}
-
-double LanguageConfig::forward_flops(double scored_share) const {
-  double one_block = block.forward_flops();
-  if (has_positions()) one_block = transformer().forward_flops();
-  if (arch == Arch::kMixer) one_block = mixer().forward_flops();
-  // A classification reads one token; words and spans are scored at every position.
-  const int64_t rows = head == LanguageHead::kClassify ? 1 : block.tokens;
-  const int64_t columns = head == LanguageHead::kNone ? vocab : head_outputs();
-  const double output =
-      2 * static_cast<double>(rows * block.d_model) * static_cast<double>(columns);
-  const double share = head == LanguageHead::kNone ? scored_share : 1;
-  return static_cast<double>(depth) * one_block + share * output;
-}
-
 void LanguageConfig::validate() const {
-  check_positive(vocab, "--vocab-size");
-  check_positive(depth, "--depth");
-  check_positive(block.tokens, "--seq-len");
-  check_positive(block.d_model, "--d-model");
-  check_positive(block.d_ffn, "--d-ffn");
+  LanguageConfig copy = *this;
+  check_fields(fields_of(copy));
   if (arch == Arch::kGmlp && block.gate == Gate::kSplit && block.d_ffn % 2 != 0) {
     fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", block.d_ffn);
   }
-  if (arch == Arch::kGmlp && block.d_attn != 0) check_positive(block.d_attn, "--attn-dim");
-  if (has_positions()) {
-    check_positive(heads, "--heads");
-    if (block.d_model % heads != 0) {
-      fail_input("--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model,
-                 heads);
-    }
+  if (has_positions() && block.d_model % heads != 0) {
+    fail_input("--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model,
+               heads);
   }
-  if (arch == Arch::kMixer) {
-    check_positive(spatial_ffn, "--spatial-ffn");
-    if (block.causal) {
-      fail_input(
-          "--arch mixer cannot be causal: its MLP over tokens sees all of them; use the "
-          "masked objective or another --arch");
-    }
+  if (arch == Arch::kMixer && block.causal) {
+    fail_input(
+        "--arch mixer cannot be causal: its MLP over tokens sees all of them; use the masked "
+        "objective or another --arch");
   }
-  if (head == LanguageHead::kClassify) check_positive(classes, "the number of classes");
+  const int64_t widest = std::max({block.d_ffn, block.d_model, block.d_attn});
+  const int64_t mixed = arch == Arch::kMixer ? spatial_ffn : block.tokens;
   check_product({vocab, block.d_model}, kParameterBits, "the embeddings");
-  check_product({depth, block.tokens, arch == Arch::kMixer ? spatial_ffn : block.tokens},
-                kParameterBits, "the weights over tokens");
+  check_product({depth, block.tokens, mixed}, kParameterBits, "the weights over tokens");
   check_product({vocab, block.tokens}, kActivationBits, "the logits");
-  check_product({depth, block.d_model, std::max({block.d_ffn, block.d_model, block.d_attn})},
-                kParameterBits, "the channel projections");
-  check_product({depth, block.tokens, std::max({block.d_ffn, block.d_model, block.d_attn})},
-                kActivationBits, "the activations");
+  check_product({depth, block.d_model, widest}, kParameterBits, "the channel projections");
+  check_product({depth, block.tokens, widest}, kActivationBits, "the activations");
   if (has_positions() || block.d_attn > 0) {
     check_product({depth, has_positions() ? heads : 1, block.tokens, block.tokens}, kActivationBits,
                   "the attention");
   }
-  for (const double eps : {block.norm_eps, block.gate_eps}) {
-    if (!(eps > 0) || eps > 1) {
-      fail_input("the epsilon of a norm is {}; it must be above 0 and at most 1", eps);
-    }
+}
+
+std::string language_config_to_json(const LanguageConfig& config,
+                                    const std::string& extra_gmlp_json) {
+  LanguageConfig copy = config;
+  Json json;
+  json["architecture"] = kArchitecture;
+  json["num_features"] = config.block.d_model;
+  json["model_args"] = Json::object();
+  json["gmlp"] =
+      extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
+  write_fields(json, fields_of(copy));
+  return json_text(json);
+}
+
+LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
+  const Json json = parse_config(text, path, "gmlp-language");
+  // The file's fields are changes to the size that "architecture" names, if it is not ours.
+  std::string architecture = kArchitecture;
+  read_fields(json, {{"", "architecture", &architecture}}, path);
+  const LanguageConfig* size = find_size(sizes(), architecture);
+  if (size == nullptr && architecture != kArchitecture) {
+    fail_input(
+        "{}: \"architecture\" is \"{}\", which is not a language model; give a folder or file "
+        "that gmlp-language wrote",
+        path, architecture);
   }
-  if (!(block.spatial_init_std >= 0) || block.spatial_init_std > 1) {
-    fail_input("\"spatial_init_std\" is {}; it must be from 0 to 1", block.spatial_init_std);
-  }
+  LanguageConfig config = size == nullptr ? LanguageConfig() : *size;
+  read_fields(json, fields_of(config), path);
+  in_file(path, [&] { config.validate(); });
+  return config;
 }
 
 }  // namespace gmlp

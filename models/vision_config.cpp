@@ -1,14 +1,14 @@
-// The named sizes, and their config.json in timm's form.
+// The named sizes of vision models, and their config.json in timm's form.
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/io/json.h"
-#include "models/config_json.h"
+#include "models/config_fields.h"
 #include "models/vision.h"
 
 namespace gmlp {
@@ -17,30 +17,41 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct NamedSize {
-  const char* name;
-  int64_t image, patch, chans, classes, depth, d_model, d_ffn;
-  double spatial_init_std;
-};
+/// In the small models, which are ours, W starts at 1e-3: a short run cannot grow it from timm's
+/// 1e-6 (docs/log).
+VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans, int64_t depth,
+                   int64_t d_model, int64_t d_ffn) {
+  return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
+}
 
-// The first three are the paper's Table 1 as timm names them. The small ones are ours: W starts at
-// 1e-3 there, since a short run has no time to grow it from timm's 1e-6 (LOG.md).
-constexpr NamedSize kSizes[] = {
-    {"gmlp_ti16_224", 224, 16, 3, 1000, 30, 128, 768, 1e-6},
-    {"gmlp_s16_224", 224, 16, 3, 1000, 30, 256, 1536, 1e-6},
-    {"gmlp_b16_224", 224, 16, 3, 1000, 30, 512, 3072, 1e-6},
-    {"gmlp_nano_28", 28, 4, 1, 10, 4, 64, 256, 1e-3},
-    {"gmlp_micro_28", 28, 4, 1, 10, 8, 128, 512, 1e-3},
-    {"gmlp_nano_32", 32, 4, 3, 10, 6, 64, 384, 1e-3},
-    {"gmlp_micro_32", 32, 4, 3, 10, 8, 128, 512, 1e-3},
-    {"gmlp_micro_64", 64, 8, 3, 10, 8, 128, 512, 1e-3},
-};
+const std::vector<VisionConfig>& sizes() {
+  static const std::vector<VisionConfig> all = {
+      {.name = "gmlp_ti16_224", .d_model = 128, .d_ffn = 768},  // Table 1, as timm names it
+      {.name = "gmlp_s16_224", .d_model = 256, .d_ffn = 1536},
+      {.name = "gmlp_b16_224", .d_model = 512, .d_ffn = 3072},
+      small("gmlp_nano_28", 28, 4, 1, 4, 64, 256),
+      small("gmlp_micro_28", 28, 4, 1, 8, 128, 512),
+      small("gmlp_nano_32", 32, 4, 3, 6, 64, 384),
+      small("gmlp_micro_32", 32, 4, 3, 8, 128, 512),
+      small("gmlp_micro_64", 64, 8, 3, 8, 128, 512),
+  };
+  return all;
+}
 
-const NamedSize* find_size(const std::string& name) {
-  for (const NamedSize& size : kSizes) {
-    if (name == size.name) return &size;
-  }
-  return nullptr;
+/// What both timm and we call a field of its own. "img_size", "mlp_ratio" and the epsilons differ.
+std::vector<ConfigField> fields_of(VisionConfig& config) {
+  return {
+      {"", "num_classes", &config.classes, "the number of classes"},
+      {"model_args", "patch_size", &config.patch, "--patch-size"},
+      {"model_args", "num_blocks", &config.depth, "--depth", 1, kMaxDepth},
+      {"model_args", "embed_dim", &config.d_model, "--d-model"},
+      {"model_args", "in_chans", &config.chans, "--in-chans"},
+      {"gmlp", "name", &config.name},
+      {"gmlp", "gate", named_field(config.gate, gate_name, gate_from_name)},
+      {"gmlp", "class_token", &config.class_token},
+      {"gmlp", "d_ffn", &config.d_ffn, "--d-ffn"},
+      {"gmlp", "spatial_init_std", &config.spatial_init_std, "\"spatial_init_std\"", 0, 1},
+  };
 }
 
 /// timm stores F as a multiple of D and takes int(D * ratio): a ratio that gives F.
@@ -52,70 +63,43 @@ double ffn_ratio(const VisionConfig& config) {
   return ratio;
 }
 
-void read_ffn_width(const Json& args, VisionConfig& config, const std::string& path) {
-  if (!args.contains("mlp_ratio")) return;
-  double ratio = 0;
-  read_member(args, "mlp_ratio", ratio, path);
+/// timm's "mlp_ratio"; our own "d_ffn" has precedence.
+void read_ffn_width(const Json& args, const Json& gmlp, VisionConfig& config,
+                    const std::string& path) {
+  double ratio = NAN;
+  read_fields(args, {{"", "mlp_ratio", &ratio}}, path);
+  if (std::isnan(ratio)) return;
   const double width = std::floor(ratio * static_cast<double>(config.d_model));
   if (!(width >= 1) || width > (1 << 24)) {
     fail_input("{}: \"mlp_ratio\" {} of an \"embed_dim\" of {} is no width; correct the file", path,
                ratio, config.d_model);
   }
-  config.d_ffn = static_cast<int64_t>(width);
+  if (!gmlp.contains("d_ffn")) config.d_ffn = static_cast<int64_t>(width);
 }
 
 /// "img_size" is one number, or height and width.
 void read_image_size(const Json& args, VisionConfig& config, const std::string& path) {
-  if (args.contains("img_size") && args.at("img_size").is_array()) {
-    const Json& size = args.at("img_size");
-    if (size.size() != 2 || !size[0].is_number_integer() || !size[1].is_number_integer()) {
-      fail_input("{}: \"img_size\" is {}, neither one integer nor two; correct the file", path,
-                 json_line(size));
-    }
-    config.img_height = size[0].get<int64_t>();
-    config.img_width = size[1].get<int64_t>();
-    return;
+  if (!args.contains("img_size")) return;
+  const Json& size = args.at("img_size");
+  const Json& height = size.is_array() && size.size() == 2 ? size[0] : size;
+  const Json& width = size.is_array() && size.size() == 2 ? size[1] : size;
+  if (!height.is_number_integer() || !width.is_number_integer()) {
+    fail_input("{}: \"img_size\" is {}, neither one integer nor two; correct the file", path,
+               json_line(size));
   }
-  read_member(args, "img_size", config.img_height, path);
-  if (args.contains("img_size")) config.img_width = config.img_height;
+  config.img_height = height.get<int64_t>();
+  config.img_width = width.get<int64_t>();
 }
 
-/// The norms of a vision model have timm's two epsilons; weights made under others are not its.
-void check_epsilon(const Json& gmlp, const char* key, double ours, const std::string& path) {
-  double epsilon = ours;
-  read_member(gmlp, key, epsilon, path);
-  if (epsilon != ours) {
-    fail_input("{}: \"{}\" is {}; a vision model's is {}; correct the file", path, key, epsilon,
-               ours);
-  }
-}
-
-/// "architecture" is one of the named sizes, or "custom"; what else has a config.json is another's.
-VisionConfig starting_point(const Json& json, const std::string& path) {
-  std::string architecture = "custom";
-  read_member(json, "architecture", architecture, path);
-  if (architecture == "custom") return {};
-  if (find_size(architecture) != nullptr) return vision_config(architecture);
+/// The norms of a vision model have timm's two epsilons; weights trained with others are refused.
+void check_epsilons(const Json& gmlp, const BlockConfig& block, const std::string& path) {
+  BlockConfig stored = block;
+  read_fields(gmlp, {{"", "norm_eps", &stored.norm_eps}, {"", "gate_eps", &stored.gate_eps}}, path);
+  if (stored == block) return;
   fail_input(
-      "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of one, "
-      "or one of the names {}",
-      path, architecture, fmt::join(vision_config_names(), ", "));
-}
-
-/// What timm has no name for.
-void read_gmlp(const Json& gmlp, VisionConfig& config, const std::string& path) {
-  read_member(gmlp, "name", config.name, path);
-  read_member(gmlp, "d_ffn", config.d_ffn, path);
-  read_member(gmlp, "class_token", config.class_token, path);
-  std::string gate = gate_name(config.gate);
-  read_member(gmlp, "gate", gate, path);
-  in_file(path, [&] { config.gate = gate_from_name(gate); });
-  // Files without it are of a time when only the name told.
-  const std::string size = config.name.substr(0, config.name.find("_custom"));
-  if (find_size(size) != nullptr) config.spatial_init_std = find_size(size)->spatial_init_std;
-  read_member(gmlp, "spatial_init_std", config.spatial_init_std, path);
-  check_epsilon(gmlp, "norm_eps", config.block().norm_eps, path);
-  check_epsilon(gmlp, "gate_eps", config.block().gate_eps, path);
+      "{}: \"norm_eps\" is {} and \"gate_eps\" is {}; a vision model's are {} and {}; correct "
+      "the file",
+      path, stored.norm_eps, stored.gate_eps, block.norm_eps, block.gate_eps);
 }
 
 void read_label_names(const Json& json, const std::string& path,
@@ -130,103 +114,112 @@ void read_label_names(const Json& json, const std::string& path,
   }
 }
 
-VisionConfig read_config(const Json& json, const std::string& path) {
-  VisionConfig config = starting_point(json, path);
-  const Json& args = json_object(json, "model_args", path);
-  read_member(json, "num_classes", config.classes, path);
-  read_member(args, "patch_size", config.patch, path);
-  read_member(args, "num_blocks", config.depth, path);
-  read_member(args, "embed_dim", config.d_model, path);
-  read_member(args, "in_chans", config.chans, path);
-  read_image_size(args, config, path);
-  read_ffn_width(args, config, path);
-  read_gmlp(json_object(json, "gmlp", path), config, path);
-  return config;
-}
-
 }  // namespace
 
 std::vector<std::string> vision_config_names() {
-  std::vector<std::string> names;
-  for (const NamedSize& size : kSizes) names.emplace_back(size.name);
-  return names;
+  return names_of(sizes());
 }
 
 VisionConfig vision_config(const std::string& name) {
-  const NamedSize* size = find_size(name);
-  if (size == nullptr) {
-    fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-               fmt::join(vision_config_names(), ", "));
-  }
-  VisionConfig config;
-  config.name = name;
-  config.img_height = config.img_width = size->image;
-  config.patch = size->patch;
-  config.chans = size->chans;
-  config.classes = size->classes;
-  config.depth = size->depth;
-  config.d_model = size->d_model;
-  config.d_ffn = size->d_ffn;
-  config.spatial_init_std = size->spatial_init_std;
-  return config;
+  if (const VisionConfig* size = find_size(sizes(), name)) return *size;
+  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
+             fmt::join(vision_config_names(), ", "));
 }
 
 bool is_timms(const VisionConfig& config) {
-  // Its entry points fix these four.
-  if (!config.name.ends_with("16_224") || find_size(config.name) == nullptr) return false;
-  if (config.class_token || config.gate != Gate::kSplit) return false;
-  const VisionConfig named = vision_config(config.name);
-  return config.patch == named.patch && config.depth == named.depth &&
-         config.d_model == named.d_model && config.d_ffn == named.d_ffn;
+  const VisionConfig* size = find_size(sizes(), config.name);
+  if (size == nullptr || !config.name.ends_with("16_224")) return false;
+  // timm's entry points fix everything but the image, its channels and the classes.
+  VisionConfig named = *size;
+  named.img_height = config.img_height;
+  named.img_width = config.img_width;
+  named.chans = config.chans;
+  named.classes = config.classes;
+  named.spatial_init_std = config.spatial_init_std;
+  return config == named;
+}
+
+void VisionConfig::validate() const {
+  VisionConfig copy = *this;
+  std::vector<ConfigField> fields = fields_of(copy);
+  fields.push_back({"", "", &copy.img_height, "the image height"});
+  fields.push_back({"", "", &copy.img_width, "the image width"});
+  check_fields(fields);
+  if (img_height % patch != 0 || img_width % patch != 0) {
+    fail_input(
+        "an image of {} x {} cannot be cut into patches of {} x {}; choose an --img-size that is a "
+        "multiple of --patch-size",
+        img_height, img_width, patch, patch);
+  }
+  if (gate == Gate::kSplit && d_ffn % 2 != 0) {
+    fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", d_ffn);
+  }
+  check_product({depth, tokens(), tokens()}, kParameterBits, "W, one row and column per token,");
+  check_product({depth, d_model, d_ffn}, kParameterBits, "the channel projections");
+  check_product({d_model, chans, patch, patch}, kParameterBits, "the patch embedding");
+  check_product({d_model, std::max(classes, d_model)}, kParameterBits, "the head");
+  check_product({depth, tokens(), std::max(d_model, d_ffn)}, kActivationBits, "the activations");
 }
 
 std::string vision_config_to_json(const VisionConfig& config,
                                   const std::vector<std::string>& label_names,
                                   const std::string& extra_gmlp_json) {
-  Json gmlp = extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
-  gmlp["name"] = config.name;
-  gmlp["gate"] = gate_name(config.gate);
-  gmlp["class_token"] = config.class_token;
-  gmlp["d_ffn"] = config.d_ffn;
-  gmlp["norm_eps"] = config.block().norm_eps;
-  gmlp["gate_eps"] = config.block().gate_eps;
-  gmlp["spatial_init_std"] = config.spatial_init_std;
-
-  Json args;
-  // What timm's entry point fixes may not be repeated, or it could not open the file.
+  VisionConfig copy = config;
   const bool fixed_by_name = is_timms(config);
-  if (!fixed_by_name) {
-    args["patch_size"] = config.patch;
-    args["num_blocks"] = config.depth;
-    args["embed_dim"] = config.d_model;
-    args["mlp_ratio"] = ffn_ratio(config);
-  }
-  if (config.img_height == config.img_width) {
-    args["img_size"] = config.img_height;
-  } else {
-    args["img_size"] = {config.img_height, config.img_width};
-  }
-  args["in_chans"] = config.chans;
-
   Json json;
   json["architecture"] = fixed_by_name ? config.name : "gmlp_s16_224";
   json["num_classes"] = config.classes;
   json["num_features"] = config.d_model;
-  json["model_args"] = args;
+  json["model_args"] = Json::object();
   json["pretrained_cfg"] = {{"num_classes", config.classes},
                             {"input_size", {config.chans, config.img_height, config.img_width}},
                             {"interpolation", "bicubic"},
                             {"first_conv", "stem.proj"},
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;
-  json["gmlp"] = gmlp;
+  json["gmlp"] =
+      extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
+  write_fields(json, fields_of(copy));
+  json["gmlp"]["norm_eps"] = config.block().norm_eps;
+  json["gmlp"]["gate_eps"] = config.block().gate_eps;
+
+  Json& args = json["model_args"];
+  args["mlp_ratio"] = ffn_ratio(config);
+  args["img_size"] = config.img_height;
+  if (config.img_height != config.img_width) {
+    args["img_size"] = {config.img_height, config.img_width};
+  }
+  // timm's entry point passes these four itself and refuses them twice.
+  if (fixed_by_name) {
+    for (const char* key : {"patch_size", "num_blocks", "embed_dim", "mlp_ratio"}) args.erase(key);
+  }
   return json_text(json);
 }
 
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,
                                      std::vector<std::string>* label_names) {
-  const Json json = config_object(text, path, "timm or gmlp-vision");
-  VisionConfig config = read_config(json, path);
+  const Json json = parse_config(text, path, "timm or gmlp-vision");
+  const Json& args = config_object(json, "model_args", path);
+  const Json& gmlp = config_object(json, "gmlp", path);
+  // The file's fields are changes to the size that "architecture" names.
+  std::string architecture = "custom";
+  read_fields(json, {{"", "architecture", &architecture}}, path);
+  const VisionConfig* size = find_size(sizes(), architecture);
+  if (size == nullptr && architecture != "custom") {
+    fail_input(
+        "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of "
+        "one, or one of the names {}",
+        path, architecture, fmt::join(vision_config_names(), ", "));
+  }
+  VisionConfig config = size == nullptr ? VisionConfig() : *size;
+  read_fields(json, fields_of(config), path);
+  read_image_size(args, config, path);
+  read_ffn_width(args, gmlp, config, path);
+  if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
+    size = find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
+    if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
+  }
+  check_epsilons(gmlp, config.block(), path);
   if (label_names != nullptr) read_label_names(json, path, *label_names);
   in_file(path, [&] { config.validate(); });
   return config;

@@ -1,8 +1,7 @@
 #pragma once
-// The cases of `gmlp-bench kernels`: each is a piece of work and who does it.
+// The cases of `gmlp-bench kernels`: a piece of work and the contenders that do it.
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,41 +9,49 @@
 
 namespace gmlp {
 
-/// Somebody who does the case's work. `result` is what it computed, or the first numbers of that;
-/// empty where there is nothing to compare.
+/// An implementation of a case's work.
 struct Contender {
   std::string by;
-  std::string colour;
   std::function<void()> run;
+  /// The numbers that run() computed, or the first of them. Empty if there is nothing to compare.
   std::function<Tensor()> result;
 };
 
-enum class Work : uint8_t { kFlops, kBytes };
-
 struct Case {
-  std::string kernel;     // "gemm"
-  std::string shape;      // "1568x1536x256"
-  std::string precision;  // "f32" or "bf16": which peak the speed is compared to
-  Work kind = Work::kFlops;
-  double work = 0;  // FLOPs or bytes of one run
+  std::string kernel;         // "gemm"
+  std::string shape;          // "1568x1536x256"
+  std::string precision;      // "f32" or "bf16", for the peak to compare with
+  double work = 0;            // FLOPs of one run, or bytes
+  bool counts_bytes = false;  // the unit of `work`
   bool one_thread = false;
-  std::vector<Contender> contenders;  // ours first, where we have the kernel
+  std::vector<Contender> contenders = {};  // ours first
 
   std::string title() const { return kernel + " " + shape + " " + precision; }
 };
 
-/// A case's memory is taken when it is its turn.
+/// Allocates a case's memory when it is called.
 using CaseMaker = std::function<Case()>;
 
-/// Matrix products, plain and with bias and GELU, ours beside all baselines.
-void add_product_cases(std::vector<CaseMaker>& cases);
-/// The block, linear layers, AdamW and GELU: what has no counterpart elsewhere.
-void add_own_cases(std::vector<CaseMaker>& cases);
+/// Matrix products, alone and with norm, bias and GELU, beside all baselines. Then the kernels that
+/// no library has: the block, linear layers, AdamW and GELU.
+std::vector<CaseMaker> all_cases();
 
 constexpr const char* kOurs = "gmlp";
-constexpr const char* kOurColour = "#b5483f";
 
-/// Numbers in [-scale, scale), the same for every call with the same sizes.
+/// The elements of an f32 tensor.
+inline float* floats(const Tensor& tensor) {
+  return tensor.data<float>();
+}
+/// Uniform in [-scale, scale), the same for every call with the same number of elements.
 Tensor random_numbers(const Shape& shape, double scale);
+/// Aᵀ of A (R, C).
+Tensor transposed(const Tensor& a);
+
+/// The fused kernel z = gelu(layernorm(x) Wᵀ + b) with W packed: x (R, D), norm (D), weight (F, D),
+/// bias (F); R is a multiple of 196. The result is the first `rows` rows of z, which the kernel
+/// stores `stride` elements apart.
+Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor& norm_bias,
+                        const Tensor& weight, const Tensor& bias, bool bf16, int64_t rows,
+                        int64_t stride);
 
 }  // namespace gmlp

@@ -1,100 +1,100 @@
 #include "apps/bench/chart.h"
 
 #include <algorithm>
-#include <utility>
+#include <cmath>
+#include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "apps/train/svg.h"
+#include "core/error.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
 namespace {
 
-// The layout in pixels.
-constexpr double kWidth = 960;
-constexpr double kLeft = 340;   // where 0 % is
-constexpr double kRight = 870;  // where 100 % is
-constexpr double kTop = 96;
-constexpr double kBar = 13;  // from one bar to the next
-constexpr double kGap = 9;   // between groups
-constexpr double kBottom = 40;
-
-/// A share a little above 100 % is a probe that was disturbed; a bar shows that, but only just.
-/// None of NaN.
-double x_of(double percent) {
-  return kLeft + (kRight - kLeft) * (percent > 0 ? std::min(percent, 105.0) : 0.0) / 100;
+/// The fields of a line, separated by commas, which no field contains.
+std::vector<std::string> split(const std::string& line) {
+  std::vector<std::string> fields(1);
+  for (const char c : line) {
+    if (c == ',') fields.emplace_back();
+    if (c != ',' && c != '\r') fields.back() += c;
+  }
+  return fields;
 }
 
-/// `more` are further attributes, with a blank before each.
-std::string text(double x, double y, const char* anchor, const std::string& what,
-                 const char* more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
-                     anchor, more, xml_escaped(what));
+std::string joined(std::vector<std::string> fields) {
+  for (std::string& field : fields) std::replace(field.begin(), field.end(), ',', ';');
+  return fmt::format("{}\n", fmt::join(fields, ","));
 }
 
-/// A line every 20 %; 0 and 100, which mean something, are darker.
-std::string grid(double bottom) {
-  std::string out;
-  for (int percent = 0; percent <= 100; percent += 20) {
-    const double x = x_of(percent);
-    out += fmt::format(
-        "<line x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\"/>\n", x,
-        kTop - 6, bottom, percent % 100 == 0 ? "#888888" : "#e4e4e4");
-    out += text(x, bottom + 18, "middle", fmt::format("{} %", percent));
+std::string to_csv(const BarChart& chart) {
+  std::vector<std::string> header = chart.series;
+  header.insert(header.begin(), chart.axis);
+  std::string out = fmt::format("# {}\n# {}\n{}", chart.title, chart.subtitle, joined(header));
+  for (const BarChart::Group& group : chart.groups) {
+    std::vector<std::string> fields = {group.name};
+    for (const double value : group.values) {
+      fields.push_back(std::isnan(value) ? "" : fmt::format("{:.4g}", value));
+    }
+    out += joined(fields);
   }
   return out;
 }
 
-/// Each library once, in the order of first bars.
-std::string legend(const std::vector<BarGroup>& groups) {
-  std::vector<std::pair<std::string, std::string>> seen;
-  for (const BarGroup& group : groups) {
-    for (const Bar& bar : group.bars) {
-      const std::pair<std::string, std::string> entry(bar.by, bar.colour);
-      if (std::find(seen.begin(), seen.end(), entry) == seen.end()) seen.push_back(entry);
+/// The number in `field`, NaN if it is empty, and -1 if it is no number.
+double number_in_field(const std::string& field) {
+  if (field.empty()) return NAN;
+  char* end = nullptr;
+  const double value = std::strtod(field.c_str(), &end);
+  return *end == '\0' && std::isfinite(value) ? value : -1;
+}
+
+BarChart read_chart(const std::string& path) {
+  BarChart chart;
+  std::istringstream lines(read_text(path));
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const std::vector<std::string> fields = split(line);
+    if (line.starts_with("# ")) {
+      (number == 1 ? chart.title : chart.subtitle) = line.substr(2);
+    } else if (chart.axis.empty()) {
+      chart.axis = fields[0];
+      chart.series.assign(fields.begin() + 1, fields.end());
+    } else {
+      if (fields.size() != chart.series.size() + 1) {
+        fail_input("{}: line {} has {} fields, the header {}; add or remove commas", path, number,
+                   fields.size(), chart.series.size() + 1);
+      }
+      chart.groups.push_back({fields[0], {}});
+      for (size_t i = 1; i < fields.size(); ++i) {
+        chart.groups.back().values.push_back(number_in_field(fields[i]));
+        if (!(chart.groups.back().values.back() < 0)) continue;
+        fail_input("{}: line {}: \"{}\" is not a number from 0 up; correct it, or leave it empty",
+                   path, number, fields[i]);
+      }
     }
   }
-  std::string out;
-  double x = kLeft;
-  for (const auto& [by, colour] : seen) {
-    out += fmt::format(
-        "<rect x=\"{:.1f}\" y=\"64\" width=\"12\" height=\"12\" rx=\"2\" fill=\"{}\"/>\n", x,
-        colour);
-    out += text(x + 17, 74.5, "start", by);
-    x += 42 + 7.0 * static_cast<double>(by.size());
-  }
-  return out;
+  if (chart.groups.empty()) fail_input("{}: holds no numbers; add a line per group of bars", path);
+  return chart;
+}
+
+void write(const std::string& path, const std::string& text) {
+  if (path.empty()) return;
+  write_file_atomic(path, text);
+  fmt::print("written: {}\n", path);
 }
 
 }  // namespace
 
-std::string draw_bar_chart(const std::string& title, const std::string& subtitle,
-                           const std::vector<BarGroup>& groups) {
-  std::string bars;
-  double y = kTop;
-  for (const BarGroup& group : groups) {
-    const double height = kBar * static_cast<double>(group.bars.size());
-    bars += text(kLeft - 10, y + height / 2 + 4, "end", group.title);
-    for (const Bar& bar : group.bars) {
-      bars += fmt::format(
-          "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n",
-          kLeft, y, x_of(bar.percent) - kLeft, kBar - 1.5, bar.colour);
-      bars += text(x_of(bar.percent) + 5, y + kBar - 3, "start", fmt::format("{:.0f}", bar.percent),
-                   " font-size=\"10.5\"");
-      y += kBar;
-    }
-    y += kGap;
-  }
-  const double height = y + kBottom;
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
-      "viewBox=\"0 0 {0:.0f} {1:.0f}\" font-family=\"sans-serif\" font-size=\"12\" "
-      "fill=\"#222222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-      kWidth, height);
-  out += text(kLeft, 30, "start", title, " font-size=\"16\" font-weight=\"bold\"");
-  out += text(kLeft, 49, "start", subtitle, " fill=\"#666666\"");
-  return out + legend(groups) + grid(y) + bars + "</svg>\n";
+void write_chart(const BarChart& chart, const BenchOptions& options) {
+  write(options.csv, to_csv(chart));
+  write(options.svg, draw_bars(chart));
+}
+
+void run_chart(const BenchOptions& options) {
+  write_chart(read_chart(options.chart), options);
 }
 
 }  // namespace gmlp

@@ -1,23 +1,17 @@
 #pragma once
-// Bars from 0 to 100 per cent, in groups, as one self-contained SVG.
+// A bar chart as a CSV file, so that measured numbers can be kept, edited and drawn again:
+//
+//   # the title                   the first line
+//   # the subtitle                machine, command and date
+//   % of the peak,gmlp,oneDNN     what the bars measure, then the series
+//   gemm 196x768x196,81.2,        a group of bars; an empty field draws none
 
-#include <string>
-#include <vector>
+#include "apps/bench/options.h"
+#include "apps/train/svg.h"
 
 namespace gmlp {
 
-struct Bar {
-  std::string by;
-  std::string colour;  // "#rrggbb"
-  double percent;
-};
-
-struct BarGroup {
-  std::string title;
-  std::vector<Bar> bars;
-};
-
-std::string draw_bar_chart(const std::string& title, const std::string& subtitle,
-                           const std::vector<BarGroup>& groups);
+/// Writes --csv and --svg, if given.
+void write_chart(const BarChart& chart, const BenchOptions& options);
 
 }  // namespace gmlp

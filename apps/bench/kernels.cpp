@@ -1,10 +1,8 @@
-// gmlp-bench kernels: every kernel at the models' shapes, as a share of what the machine could do,
-// and beside other libraries. Contenders take turns (A B C A B C ...), each turn many calls; a
-// ratio is taken turn by turn, so that what slows the machine down slows both. The machine's peak
-// is measured before and after each case; where it moved, the case is run again.
+// gmlp-bench kernels: every kernel at the models' shapes, as a share of the machine's peak and
+// beside other libraries. Contenders alternate (A B C A B C ...), and ratios compare neighbors, so
+// that a disturbance of the machine slows both sides.
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,33 +13,16 @@
 #include "apps/bench/chart.h"
 #include "apps/bench/measure.h"
 #include "apps/bench/options.h"
-#include "apps/bench/peaks.h"
-#include "apps/bench/report.h"
 #include "core/error.h"
-#include "core/io/file.h"
 #include "core/parallel.h"
 
 namespace gmlp {
 
 namespace {
 
-constexpr double kTurnSeconds = 0.02;
-
-struct Found {
-  std::string by;
-  std::string colour;
-  std::vector<double> seconds;  // of one call, turn by turn
-};
-
-struct Measured {
-  double peak;  // GFLOP/s or GB/s, the mean of before and after
-  bool moved;
-  std::vector<Found> found;
-};
-
-/// The time of one call, over enough of them to fill a turn. The threads of the one before need a
-/// moment to fall asleep, then the caches belong to this one.
-double turn(const Contender& contender, int64_t calls) {
+/// Seconds per call, averaged over `calls`. The pause lets the previous contender's threads fall
+/// asleep, and the first call, which is not timed, fills the caches.
+double seconds_per_call(const Contender& contender, int64_t calls) {
   usleep(2000);
   contender.run();
   const double start = now_seconds();
@@ -49,143 +30,111 @@ double turn(const Contender& contender, int64_t calls) {
   return (now_seconds() - start) / static_cast<double>(calls);
 }
 
-/// The first run warms up: pages, packed weights, code. The second is timed.
-int64_t calls_for_a_turn(const Contender& contender) {
-  contender.run();
-  const double start = now_seconds();
-  contender.run();
-  const double once = std::max(now_seconds() - start, 1e-7);
-  return std::max<int64_t>(1, static_cast<int64_t>(kTurnSeconds / once));
-}
-
-/// The machine's peak at what the case does: arithmetic or moving bytes.
-double probe(const Case& c) {
-  return c.kind == Work::kBytes ? triad_gigabytes(thread_count())
-                                : peak_gflops(c.precision, thread_count(), kPeakSeconds);
-}
-
-Measured measure(const Case& c, int repeat) {
-  Measured measured{0, false, {}};
+/// Seconds per call of each contender, `repeat` samples of about 20 ms each.
+std::vector<std::vector<double>> measure(const Case& c, int repeat) {
+  constexpr double kSampleSeconds = 0.02;
   std::vector<int64_t> calls;
   for (const Contender& contender : c.contenders) {
-    measured.found.push_back({contender.by, contender.colour, {}});
-    calls.push_back(calls_for_a_turn(contender));
+    const double once = std::max(seconds_per_call(contender, 1), 1e-7);
+    calls.push_back(std::max<int64_t>(1, static_cast<int64_t>(kSampleSeconds / once)));
   }
-  const double before = probe(c);
+  std::vector<std::vector<double>> seconds(c.contenders.size());
   for (int i = 0; i < repeat; ++i) {
-    for (size_t j = 0; j < c.contenders.size(); ++j) {
-      measured.found[j].seconds.push_back(turn(c.contenders[j], calls[j]));
+    for (size_t j = 0; j < seconds.size(); ++j) {
+      seconds[j].push_back(seconds_per_call(c.contenders[j], calls[j]));
     }
   }
-  const double after = probe(c);
-  measured.peak = (before + after) / 2;
-  measured.moved = peak_moved(before, after);
-  return measured;
+  return seconds;
 }
 
-/// All contenders must have computed the same, or the comparison says nothing.
 void check_agreement(const Case& c) {
-  const double tolerance = c.precision == "bf16" ? 3e-2 : 1e-4;
   Tensor first;
-  std::string by;
   for (const Contender& contender : c.contenders) {
     if (!contender.result) continue;
     contender.run();
     const Tensor result = contender.result();
-    if (!first.defined()) {
+    if (first.defined()) {
+      require_agreement(
+          fmt::format("{}: {} differs from {}", c.title(), contender.by, c.contenders.front().by),
+          first, result, c.precision == "bf16" ? 3e-2 : 1e-4);
+    } else {
       first = result;
-      by = contender.by;
-      continue;
-    }
-    double largest = 0;
-    double difference = 0;
-    for (int64_t i = 0; i < std::min(first.elements(), result.elements()); ++i) {
-      largest = std::max(largest, std::abs(first.at(i)));
-      difference = worse(difference, std::abs(first.at(i) - result.at(i)));
-    }
-    if (!(difference <= tolerance * largest)) {
-      fail_run(
-          "{}: {} and {} differ by {:.3g} where the largest number is {:.3g}; one of them is "
-          "wrong, so their times mean nothing",
-          c.title(), by, contender.by, difference, largest);
     }
   }
 }
 
-/// Prints a line for each contender as soon as its case is measured, and keeps what the files need.
+/// Prints a line per contender as soon as its case is measured, and collects the files' content.
 class KernelTable {
  public:
-  void head() const {
+  KernelTable()
+      : chart_{"Share of the machine's peak", machine_line(), "% of the peak", {kOurs}, {}} {
+    for (const Baseline& baseline : baselines()) chart_.series.push_back(baseline.name);
     fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9}  {:>14}  {:>8}   {}\n", "kernel", "size", "", "by",
                "ms", "speed", "of peak", "gmlp is");
   }
 
-  void add(const Case& c, const Measured& measured) {
-    const char* unit = c.kind == Work::kBytes ? "GB/s" : "GFLOP/s";
-    BarGroup group{c.title() + (c.kind == Work::kBytes ? ", of triad" : ""), {}};
-    for (size_t j = 0; j < measured.found.size(); ++j) {
-      const Found& found = measured.found[j];
-      const Spread ms = spread_of(found.seconds, [](double s) { return 1e3 * s; });
-      const Spread rate = spread_of(found.seconds, [&](double s) { return c.work / s * 1e-9; });
-      const double share = measured.peak > 0 ? 100 * rate.median / measured.peak : 0;
-      Json row = {{"kernel", c.kernel},        {"shape", c.shape},
-                  {"precision", c.precision},  {"by", found.by},
-                  {"threads", thread_count()}, {"ms", to_json(ms)},
-                  {"rate", to_json(rate)},     {"unit", unit},
-                  {"peak", measured.peak},     {"share_of_peak_percent", share}};
-      std::string ratio;
-      if (j > 0 && measured.found[0].by == kOurs) {
-        const Spread times = ratio_to_first(measured, j);
-        ratio =
-            fmt::format("{:.2f}x as fast ({:.2f} to {:.2f})", times.median, times.low, times.high);
-        row["gmlp_speed_ratio"] = to_json(times);
-      }
-      row["peak_moved"] = measured.moved;
-      report_.add(row);
-      const bool first = j == 0;
-      if (first && measured.moved) ratio = "(the peak moved: run again)";
-      fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}{}{}\n", first ? c.kernel : "",
-                 first ? c.shape : "", first ? c.precision : "", found.by, ms.median,
-                 fmt::format("{:.1f} {}", rate.median, unit),
-                 share > 0 ? fmt::format("{:.1f} %", share) : "-", ratio.empty() ? "" : "   ",
-                 ratio);
-      if (share > 0) group.bars.push_back({found.by, found.colour, share});
+  void add(const Case& c, const std::vector<std::vector<double>>& seconds, const Peak& peak) {
+    BarChart::Group group{c.title() + (c.counts_bytes ? ", of triad" : ""),
+                          std::vector<double>(chart_.series.size(), NAN)};
+    for (size_t j = 0; j < seconds.size(); ++j) {
+      const double share = add_contender(c, j, seconds, peak);
+      const auto series = std::find(chart_.series.begin(), chart_.series.end(), c.contenders[j].by);
+      group.values[static_cast<size_t>(series - chart_.series.begin())] = share;
     }
-    if (!group.bars.empty()) groups_.push_back(group);
+    chart_.groups.push_back(group);
   }
 
   void write(const BenchOptions& options) const {
     report_.write(options.json);
-    if (options.svg.empty()) return;
-    const char* title = "Share of the machine's peak in the same run";
-    write_file_atomic(options.svg, draw_bar_chart(title, machine_line(), groups_));
-    fmt::print("written: {}\n", options.svg);
+    write_chart(chart_, options);
   }
 
  private:
-  /// How much faster ours, the first, was in each turn.
-  static Spread ratio_to_first(const Measured& measured, size_t other) {
-    std::vector<double> ratios;
-    for (size_t i = 0; i < measured.found[0].seconds.size(); ++i) {
-      ratios.push_back(measured.found[other].seconds[i] / measured.found[0].seconds[i]);
+  /// The contender's share of the peak in percent.
+  double add_contender(const Case& c, size_t j, const std::vector<std::vector<double>>& seconds,
+                       const Peak& peak) {
+    const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
+    const Speed speed = speed_of(seconds[j], c.work, peak);
+    Json row = {{"kernel", c.kernel},
+                {"shape", c.shape},
+                {"precision", c.precision},
+                {"by", c.contenders[j].by},
+                {"threads", thread_count()}};
+    add_speed(row, speed, unit, peak);
+    const bool first = j == 0;
+    std::string note = first && peak.moved ? "   (the peak moved: run again)" : "";
+    if (!first) {
+      std::vector<double> ratios = seconds[j];
+      for (size_t i = 0; i < ratios.size(); ++i) ratios[i] /= seconds[0][i];
+      const Spread ratio = spread_of(ratios);
+      note =
+          fmt::format("   {:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
+      row["gmlp_speed_ratio"] = to_json(ratio);
     }
-    return spread_of(ratios);
+    report_.add(row);
+    fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}{}\n", first ? c.kernel : "",
+               first ? c.shape : "", first ? c.precision : "", c.contenders[j].by, speed.ms.median,
+               fmt::format("{:.1f} {}", speed.rate.median, unit),
+               fmt::format("{:.1f} %", speed.share_percent), note);
+    return speed.share_percent;
   }
 
   Report report_;
-  std::vector<BarGroup> groups_;
+  BarChart chart_;
 };
 
-void print_head(int repeat) {
+void print_header(int repeat) {
   fmt::print("{}\n", machine_line());
   for (const Baseline& baseline : baselines()) {
     fmt::print("beside {} {}\n", baseline.name, baseline.detail);
   }
   fmt::print(
-      "median of {} turns; ratios turn by turn, with the least and the most\n"
-      "gemm: gmlp packs A and B inside the timing, oneDNN has B in its own layout and in bf16 "
-      "both\n"
-      "rounded. norm_fc1_gelu: gmlp does the layer norm, too; theirs is matmul + bias + GELU.\n\n",
+      "median of {} samples; each ratio compares neighboring samples (least to most)\n"
+      "gemm: gmlp packs A and B inside the timing; oneDNN has B in its own layout, and both "
+      "rounded "
+      "in bf16\n"
+      "norm_fc1_gelu: gmlp also computes the layer norm; the others compute product + bias + "
+      "GELU\n\n",
       repeat);
 }
 
@@ -194,26 +143,26 @@ void print_head(int repeat) {
 void run_kernels(const BenchOptions& options) {
   const int repeat = options.repeat_or(9);
   const int threads = thread_count();
-  std::vector<CaseMaker> cases;
-  add_product_cases(cases);
-  add_own_cases(cases);
-  print_head(repeat);
+  print_header(repeat);
   KernelTable table;
-  table.head();
-  int run = 0;
-  for (const CaseMaker& make : cases) {
+  bool found = false;
+  for (const CaseMaker& make : all_cases()) {
     const Case c = make();
-    if (c.contenders.empty() || c.title().find(options.only) == std::string::npos) continue;
-    // The baselines ask for the number of threads when they prepare or run.
-    set_thread_count(c.one_thread ? 1 : threads);
+    if (c.title().find(options.only) == std::string::npos) continue;
+    found = true;
+    set_thread_count(c.one_thread ? 1 : threads);  // baselines read it when they prepare and run
     check_agreement(c);
-    Measured measured = measure(c, repeat);
-    for (int i = 1; i < kPeakAttempts && measured.moved; ++i) measured = measure(c, repeat);
-    table.add(c, measured);
+    std::vector<std::vector<double>> seconds;
+    const Peak peak = with_steady_peak(
+        [&] {
+          return c.counts_bytes ? triad_gigabytes(thread_count())
+                                : peak_gflops(c.precision, thread_count());
+        },
+        [&] { seconds = measure(c, repeat); });
+    table.add(c, seconds, peak);
     set_thread_count(threads);
-    ++run;
   }
-  if (run == 0) fail_input("--only {}: in no case's title; leave it out to see all", options.only);
+  if (!found) fail_input("--only {}: in no case's title; leave it out to see all", options.only);
   table.write(options);
 }
 

@@ -1,8 +1,8 @@
 // gmlp-bench ladder: the block's first stage, z = gelu(layernorm(x) Wᵀ + b), from three loops to
-// the fused kernel, one idea a rung, on one thread. docs/kernels.md tells what each rung changes.
+// the fused kernel, one idea per rung, on one thread. docs/kernels.md explains each rung.
 //
-// All rungs compute the same, which the run checks against kernels/reference. Up to the last they
-// make four passes: norm, product, bias, GELU.
+// Every rung's result is checked against kernels/reference. All rungs but the last make four
+// passes: norm, product, bias, GELU.
 
 #include <cmath>
 #include <functional>
@@ -12,293 +12,205 @@
 #include <fmt/format.h>
 
 #include "apps/bench/cases.h"
+#include "apps/bench/chart.h"
 #include "apps/bench/ladder/rungs.h"
 #include "apps/bench/measure.h"
 #include "apps/bench/options.h"
-#include "apps/bench/peaks.h"
-#include "apps/bench/report.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
 #include "kernels/reference/reference.h"
 
-namespace gmlp::fused {
-
-// Each instruction set that apps/bench/CMakeLists.txt compiles the rungs for.
-namespace scalar {
-const ladder::Rungs& rungs();
-}
-#if defined(GMLP_RUNGS_AVX2)
-namespace avx2 {
-const ladder::Rungs& rungs();
-}
-#endif
-#if defined(GMLP_RUNGS_AVX512)
-namespace avx512 {
-const ladder::Rungs& rungs();
-}
-#endif
-#if defined(GMLP_RUNGS_NEON)
-namespace neon {
-const ladder::Rungs& rungs();
-}
-#endif
-
-}  // namespace gmlp::fused
-
 namespace gmlp {
-
-namespace ladder {
-
-const Rungs& rungs_of(const char* isa) {
-  const std::string name = isa;
-#if defined(GMLP_RUNGS_AVX512)
-  if (name.starts_with("avx512")) return fused::avx512::rungs();
-#endif
-#if defined(GMLP_RUNGS_AVX2)
-  if (name == "avx2") return fused::avx2::rungs();
-#endif
-#if defined(GMLP_RUNGS_NEON)
-  if (name == "neon") return fused::neon::rungs();
-#endif
-  return fused::scalar::rungs();
-}
-
-}  // namespace ladder
 
 namespace {
 
-constexpr int64_t kTokens = 196;  // gMLP-S/16 at batch 8
-constexpr int64_t kSamples = 8;
-constexpr int64_t kRows = kSamples * kTokens;
+constexpr int64_t kRows = 8 * 196;  // gMLP-S/16 at batch 8
 constexpr int64_t kIn = 256;
 constexpr int64_t kOut = 1536;
 constexpr double kFlops = 2.0 * kRows * kIn * kOut;
 constexpr float kEps = 1e-6F;
-constexpr double kTolerance = 1e-4;  // of the largest element
 
-/// The stage's numbers; W twice, as the model holds it and as B of the product.
+/// The rungs are f32, so avx512bf16 uses those of avx512.
+const ladder::Rungs& rungs_of(const std::string& isa) {
+#if defined(GMLP_RUNGS_AVX512)
+  if (isa.starts_with("avx512")) return fused::avx512::rungs();
+#endif
+#if defined(GMLP_RUNGS_AVX2)
+  if (isa == "avx2") return fused::avx2::rungs();
+#endif
+#if defined(GMLP_RUNGS_NEON)
+  if (isa == "neon") return fused::neon::rungs();
+#endif
+  return fused::scalar::rungs();
+}
+
+/// Operands and buffers of all rungs.
 struct Stage {
+  const ladder::Rungs& rungs;
   Tensor x = random_numbers({kRows, kIn}, 1.7);
   Tensor gamma = random_numbers({kIn}, 1.0);
   Tensor beta = random_numbers({kIn}, 0.5);
   Tensor weight = random_numbers({kOut, kIn}, 0.1);
   Tensor bias = random_numbers({kOut}, 1.0);
-  Tensor b = Tensor::zeros(DType::kF32, {kIn, kOut});
+  Tensor b = transposed(weight);  // B of the product
   Tensor packed = Tensor::zeros(DType::kF32, {kIn, kOut});
   Tensor x_hat = Tensor::zeros(DType::kF32, {kRows, kIn});
-  Tensor z = Tensor::zeros(DType::kF32, {kRows, kOut + 64});  // room for the fused kernel's rows
   Tensor stats = Tensor::zeros(DType::kF32, {2, kRows});
-  Stage() {
-    for (int64_t o = 0; o < kOut; ++o) {
-      for (int64_t i = 0; i < kIn; ++i) {
-        b.data<float>()[i * kOut + o] = weight.data<float>()[o * kIn + i];
-      }
-    }
+  Tensor z = Tensor::zeros(DType::kF32, {kRows, kOut});
+
+  explicit Stage(const ladder::Rungs& of_isa) : rungs(of_isa) {
+    rungs.pack(floats(packed), floats(b), kOut, kIn);
+  }
+  void reference_norm() const {
+    reference::layernorm_forward(floats(x_hat), floats(stats), floats(stats) + kRows, floats(x),
+                                 floats(gamma), floats(beta), kRows, kIn,
+                                 static_cast<double>(kEps));
+  }
+  void reference_bias_gelu() const {
+    float* out = floats(z);
+    for (int64_t i = 0; i < kRows * kOut; ++i) out[i] += floats(bias)[i % kOut];
+    reference::gelu_forward(out, out, kRows * kOut);
+  }
+  Tensor expected() const {
+    Tensor y = Tensor::zeros(DType::kF32, {kRows, kOut});
+    reference_norm();
+    reference::linear_forward(floats(y), floats(x_hat), floats(weight), floats(bias), kRows, kIn,
+                              kOut);
+    reference::gelu_forward(floats(y), floats(y), kRows * kOut);
+    return y;
   }
 };
 
-/// The passes before and after a product as their definitions, element by element.
-void define_norm(const Stage& s) {
-  reference::layernorm_forward(s.x_hat.data<float>(), s.stats.data<float>(),
-                               s.stats.data<float>() + kRows, s.x.data<float>(),
-                               s.gamma.data<float>(), s.beta.data<float>(), kRows, kIn,
-                               static_cast<double>(kEps));
-}
-void define_bias_and_gelu(const Stage& s) {
-  float* z = s.z.data<float>();
-  for (int64_t i = 0; i < kRows * kOut; ++i) z[i] += s.bias.data<float>()[i % kOut];
-  reference::gelu_forward(z, z, kRows * kOut);
-}
-
-/// What a rung does: its product, and all of it.
 struct Rung {
-  const char* name;
-  std::function<void()> product;  // empty where it cannot be told apart
-  std::function<void()> before, after;
-  int64_t z_stride = kOut;
+  std::string name;
+  std::function<void()> norm;  // empty for the fused kernel, whose product is all of its work
+  std::function<void()> product;
+  std::function<void()> bias_gelu;
+  std::function<Tensor()> result;
 };
 
-Rung with_definitions(const Stage& s, const char* name, ladder::Multiply multiply,
-                      const Tensor& b) {
-  return {name,
-          [&s, &b, multiply] {
-            multiply(s.z.data<float>(), s.x_hat.data<float>(), b.data<float>(), kRows, kOut, kIn);
-          },
-          [&s] { define_norm(s); }, [&s] { define_bias_and_gelu(s); }};
+/// A product between the reference's norm, bias and GELU.
+Rung product_rung(const Stage& s, const char* name, ladder::Multiply* multiply, const Tensor& b) {
+  return {
+      name, [&s] { s.reference_norm(); },
+      [&s, &b, multiply] { multiply(floats(s.z), floats(s.x_hat), floats(b), kRows, kOut, kIn); },
+      [&s] { s.reference_bias_gelu(); }, [&s] { return s.z; }};
 }
 
-Rung with_vectors(const Stage& s, const char* name, const ladder::Rungs& rungs) {
-  Rung rung = with_definitions(s, name, rungs.panels, s.packed);
-  rung.before = [&s, &rungs] {
-    rungs.norm(s.x_hat.data<float>(), s.x.data<float>(), s.gamma.data<float>(),
-               s.beta.data<float>(), kRows, kIn, kEps);
+Rung vectorized_rung(const Stage& s, const char* name) {
+  Rung rung = product_rung(s, name, s.rungs.panels, s.packed);
+  rung.norm = [&s] {
+    s.rungs.norm(floats(s.x_hat), floats(s.x), floats(s.gamma), floats(s.beta), kRows, kIn, kEps);
   };
-  rung.after = [&s, &rungs] {
-    rungs.bias(s.z.data<float>(), s.bias.data<float>(), kRows, kOut);
-    rungs.gelu(s.z.data<float>(), kRows * kOut);
+  rung.bias_gelu = [&s] {
+    s.rungs.bias(floats(s.z), floats(s.bias), kRows, kOut);
+    s.rungs.gelu(floats(s.z), kRows * kOut);
   };
   return rung;
 }
 
-Rung fused_rung(const Stage& s, const char* name, const ladder::Rungs& rungs) {
-  fused::BlockShape shape{};
-  shape.batch = kSamples;
-  shape.tokens = kTokens;
-  shape.d_model = kIn;
-  shape.d_ffn = kOut;
-  shape.norm_eps = kEps;
-  shape.gate_eps = kEps;
-  fused::BlockWeights<const float*> weights{};
-  weights.norm_weight = s.gamma.data<float>();
-  weights.norm_bias = s.beta.data<float>();
-  weights.fc1_weight = s.weight.data<float>();
-  weights.fc1_bias = s.bias.data<float>();
-  const Tensor room = Tensor::zeros(DType::kF32, {fused::kernels().block_workspace(shape) / 4 + 1});
-  const auto call = [&s, shape, weights, room](void* z) {
-    fused::kernels().norm_fc1_gelu(z, s.x.data<float>(), weights, room.raw(), shape);
-  };
-  call(nullptr);  // packs the weight
-  return {name, nullptr, nullptr, [&s, call] { call(s.z.raw()); }, rungs.row_stride(kOut)};
+Rung fused_rung(const Stage& s, const char* name) {
+  const Contender fused =
+      norm_fc1_gelu(s.x, s.gamma, s.beta, s.weight, s.bias, false, kRows, s.rungs.row_stride(kOut));
+  return {name, nullptr, fused.run, nullptr, fused.result};
 }
 
-std::vector<Rung> all_rungs(const Stage& s, const ladder::Rungs& rungs) {
-  const ladder::Rungs& plain = ladder::rungs_of("scalar");
-  return {with_definitions(s, "three loops: i, j, k", plain.dots, s.b),
-          with_definitions(s, "reordered: i, k, j", plain.rows, s.b),
-          with_definitions(s, "four rows of B at once", plain.four_rows, s.b),
-          with_definitions(s, "the same, wider vectors", rungs.four_rows, s.b),
-          with_definitions(s, "sums of a row in registers", rungs.row_sums, s.b),
-          with_definitions(s, "register tile", rungs.tile, s.b),
-          with_definitions(s, "packed panels", rungs.panels, s.packed),
-          with_vectors(s, "vector norm, bias, GELU", rungs),
-          fused_rung(s, "fused: norm_fc1_gelu", rungs)};
+std::vector<Rung> all_rungs(const Stage& s) {
+  const ladder::Rungs& scalar = fused::scalar::rungs();
+  return {product_rung(s, "three loops: i j k", scalar.dots, s.b),
+          product_rung(s, "reordered: i k j", scalar.rows, s.b),
+          product_rung(s, "four rows of B at once", scalar.four_rows, s.b),
+          product_rung(s, "wider vectors", s.rungs.four_rows, s.b),
+          product_rung(s, "sums of a row in registers", s.rungs.row_sums, s.b),
+          product_rung(s, "register tile", s.rungs.tile, s.b),
+          product_rung(s, "packed panels", s.rungs.panels, s.packed),
+          vectorized_rung(s, "vectorized norm and GELU"),
+          fused_rung(s, "fused: norm_fc1_gelu")};
 }
 
-/// Where the rungs' z differs from the reference's, the time of that rung means nothing.
-void check_result(const Stage& s, const Rung& rung, const Tensor& expected) {
-  double largest = 0;
-  double difference = 0;
-  for (int64_t r = 0; r < kRows; ++r) {
-    const float* want = expected.data<float>() + r * kOut;
-    const float* got = s.z.data<float>() + r * rung.z_stride;
-    for (int64_t c = 0; c < kOut; ++c) {
-      largest = std::max(largest, static_cast<double>(std::abs(want[c])));
-      difference = worse(difference, static_cast<double>(std::abs(want[c] - got[c])));
-    }
-  }
-  if (!(difference <= kTolerance * largest)) {
-    fail_run(
-        "{}: differs from the reference by {:.3g} where the largest number is {:.3g}; its "
-        "time means nothing, so mend apps/bench/ladder or the kernel first",
-        rung.name, difference, largest);
-  }
-}
-
-Tensor expected_of(const Stage& s) {
-  Tensor z = Tensor::zeros(DType::kF32, {kRows, kOut});
-  define_norm(s);
-  reference::linear_forward(z.data<float>(), s.x_hat.data<float>(), s.weight.data<float>(),
-                            s.bias.data<float>(), kRows, kIn, kOut);
-  reference::gelu_forward(z.data<float>(), z.data<float>(), kRows * kOut);
-  return z;
-}
-
+/// Seconds of each run.
 struct Times {
-  std::vector<double> all;      // seconds
-  std::vector<double> product;  // empty where it cannot be told apart
-  double peak = 0;              // GFLOP/s, the mean of before and after
-  bool moved = false;
+  std::vector<double> all, product;
 };
 
-Times run_often(const Rung& rung, int repeat) {
+Times run_rung(const Rung& rung, int repeat) {
   Times times;
   for (int i = 0; i < repeat; ++i) {
     const double start = now_seconds();
-    if (rung.before) rung.before();
+    if (rung.norm) rung.norm();
     const double middle = now_seconds();
-    if (rung.product) rung.product();
-    const double end = now_seconds();
-    if (rung.after) rung.after();
+    rung.product();
+    times.product.push_back(now_seconds() - middle);
+    if (rung.bias_gelu) rung.bias_gelu();
     times.all.push_back(now_seconds() - start);
-    if (rung.product) times.product.push_back(end - middle);
   }
   return times;
 }
 
-/// Again while the peak moves, a few times.
-Times measure(const Rung& rung, int repeat) {
-  Times times;
-  for (int attempt = 0; attempt < kPeakAttempts; ++attempt) {
-    const double before = peak_gflops("f32", 1, kPeakSeconds);
-    times = run_often(rung, repeat);
-    const double after = peak_gflops("f32", 1, kPeakSeconds);
-    times.peak = (before + after) / 2;
-    times.moved = peak_moved(before, after);
-    if (!times.moved) break;
-  }
-  return times;
-}
-
-void add_row(Report& report, int number, const Rung& rung, const Times& times) {
-  const auto ms = [](double seconds) { return 1e3 * seconds; };
-  const auto rate = [](double seconds) { return 1e-9 * kFlops / seconds; };
-  const Spread all = spread_of(times.all, ms);
-  const Spread speed = spread_of(times.all, rate);
-  const double share = 100 * speed.median / times.peak;
-  Json row = {{"rung", number},
-              {"name", rung.name},
-              {"ms", to_json(all)},
-              {"rate", to_json(speed)},
-              {"unit", "GFLOP/s"},
-              {"peak", times.peak},
-              {"peak_moved", times.moved},
-              {"share_of_peak_percent", share}};
-  std::string product;
-  std::string product_share;
-  if (!times.product.empty()) {
-    const Spread alone = spread_of(times.product, ms);
-    const double percent = 100 * spread_of(times.product, rate).median / times.peak;
-    row["product_ms"] = to_json(alone);
-    row["product_share_of_peak_percent"] = percent;
-    product = fmt::format("{:.2f}", alone.median);
-    product_share = fmt::format("{:.1f} %", percent);
+/// Prints the rung's line and adds its row and its bars.
+void report_rung(const Rung& rung, const Times& times, const Peak& peak, Report& report,
+                 BarChart& chart) {
+  const size_t number = chart.groups.size() + 1;
+  const Speed all = speed_of(times.all, kFlops, peak);
+  Json row = {{"rung", number}, {"name", rung.name}};
+  add_speed(row, all, "GFLOP/s", peak);
+  double product_share = NAN;
+  std::string product_ms, product_percent;
+  if (rung.norm) {
+    const Speed product = speed_of(times.product, kFlops, peak);
+    product_share = product.share_percent;
+    row["product_ms"] = to_json(product.ms);
+    row["product_share_of_peak_percent"] = product_share;
+    product_ms = fmt::format("{:.2f}", product.ms.median);
+    product_percent = fmt::format("{:.1f} %", product_share);
   }
   report.add(row);
-  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product,
-             product_share, all.median, speed.median, fmt::format("{:.1f} %", share));
+  chart.groups.push_back(
+      {fmt::format("{} {}", number, rung.name), {product_share, all.share_percent}});
+  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product_ms,
+             product_percent, all.ms.median, all.rate.median,
+             fmt::format("{:.1f} %", all.share_percent));
+  if (peak.moved) fmt::print("    (the peak moved during this rung: run again)\n");
 }
 
 }  // namespace
 
 void run_ladder(const BenchOptions& options) {
+  constexpr double kTolerance = 1e-4;  // of the largest element
   const int repeat = options.repeat_or(5);
   if (options.threads > 1) {
     fail_input("--threads {}: every rung of the ladder runs on one thread; leave it out",
                options.threads);
   }
   set_thread_count(1);
-  const ladder::Rungs& rungs = ladder::rungs_of(fused::kernels().isa);
-  const Stage stage;
-  rungs.pack(stage.packed.data<float>(), stage.b.data<float>(), kOut, kIn);
-  const Tensor expected = expected_of(stage);
+  const Stage stage(rungs_of(fused::kernels().isa));
+  const Tensor expected = stage.expected();
   fmt::print(
       "{}\nz = gelu(layernorm(x) Wᵀ + b), x ({},{}), W ({},{}), z ({},{}), f32; register "
       "tile {} x {}; median of {}\n\n",
-      machine_line(), kRows, kIn, kOut, kIn, kRows, kOut, rungs.tile_rows, rungs.panel, repeat);
+      machine_line(), kRows, kIn, kOut, kIn, kRows, kOut, stage.rungs.tile_rows,
+      stage.rungs.tile_columns, repeat);
   fmt::print("    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
              "GFLOP/s", "of peak");
   Report report;
-  int number = 0;
-  for (const Rung& rung : all_rungs(stage, rungs)) {
+  BarChart chart{"From three loops to the fused kernel",
+                 machine_line(),
+                 "% of one core's peak",
+                 {"product alone", "with norm and GELU"},
+                 {}};
+  for (const Rung& rung : all_rungs(stage)) {
     stage.z.fill(0);
-    run_often(rung, 1);
-    check_result(stage, rung, expected);
-    const Times times = measure(rung, repeat);
-    add_row(report, ++number, rung, times);
-    if (times.moved) fmt::print("    (the peak moved during this rung: run again)\n");
+    run_rung(rung, 1);
+    require_agreement(rung.name + " differs from the reference", expected, rung.result(),
+                      kTolerance);
+    Times times;
+    const Peak peak = with_steady_peak([] { return peak_gflops("f32", 1); },
+                                       [&] { times = run_rung(rung, repeat); });
+    report_rung(rung, times, peak, report, chart);
   }
   report.write(options.json);
+  write_chart(chart, options);
 }
 
 }  // namespace gmlp

@@ -3,28 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
+
+#include <fmt/format.h>
 
 #include "apps/cli/machine.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "core/parallel.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
-
-namespace {
-
-constexpr double kPeakTolerance = 0.05;
-
-int columns_of(const std::string& text) {
-  int columns = 0;
-  for (const char c : text) columns += (static_cast<unsigned char>(c) & 0xC0U) == 0x80U ? 0 : 1;
-  return columns;
-}
-
-std::string blanks(int count) {
-  return std::string(static_cast<size_t>(std::max(count, 0)), ' ');
-}
-
-}  // namespace
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -39,34 +28,73 @@ Spread spread_of(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
-Spread spread_of(const std::vector<double>& values, const std::function<double(double)>& f) {
-  std::vector<double> mapped(values.size());
-  std::transform(values.begin(), values.end(), mapped.begin(), f);
-  return spread_of(mapped);
+Spread spread_of(std::vector<double> values, const std::function<double(double)>& f) {
+  std::transform(values.begin(), values.end(), values.begin(), f);
+  return spread_of(std::move(values));
 }
 
-int64_t resident_bytes() {
-  return status_bytes("VmRSS");
+Json to_json(const Spread& spread) {
+  return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}};
 }
 
-void reset_peak_resident() {
-  std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets VmHWM to the present VmRSS
+Peak peak_between(double before, double after) {
+  constexpr double kTolerance = 0.05;
+  return {(before + after) / 2, std::abs(after - before) > kTolerance * std::max(before, after)};
 }
 
-double worse(double worst, double difference) {
-  return std::isnan(difference) ? HUGE_VAL : std::max(worst, difference);
+Peak with_steady_peak(const std::function<double()>& probe, const std::function<void()>& work) {
+  constexpr int kAttempts = 3;
+  Peak peak;
+  for (int i = 0; i == 0 || (i < kAttempts && peak.moved); ++i) {
+    const double before = probe();
+    work();
+    peak = peak_between(before, probe());
+  }
+  return peak;
 }
 
-bool peak_moved(double before, double after) {
-  return std::abs(after - before) > kPeakTolerance * std::max(before, after);
+Speed speed_of(const std::vector<double>& seconds, double work, const Peak& peak) {
+  const Spread rate = spread_of(seconds, [&](double s) { return 1e-9 * work / s; });
+  return {spread_of(seconds, [](double s) { return 1e3 * s; }), rate,
+          100 * rate.median / peak.value};
 }
 
-std::string pad_right(const std::string& text, int width) {
-  return text + blanks(width - columns_of(text));
+void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak) {
+  row["ms"] = to_json(speed.ms);
+  row["rate"] = to_json(speed.rate);
+  row["unit"] = unit;
+  row["peak"] = peak.value;
+  row["share_of_peak_percent"] = speed.share_percent;
+  row["peak_moved"] = peak.moved;
 }
 
-std::string pad_left(const std::string& text, int width) {
-  return blanks(width - columns_of(text)) + text;
+void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
+                       double tolerance) {
+  double largest = 0;
+  double difference = 0;
+  for (int64_t i = 0; i < std::min(expected.elements(), found.elements()); ++i) {
+    const double here = std::abs(expected.at(i) - found.at(i));
+    largest = std::max(largest, std::abs(expected.at(i)));
+    // std::max would drop a NaN.
+    difference = std::isnan(here) ? HUGE_VAL : std::max(difference, here);
+  }
+  if (difference <= tolerance * largest) return;
+  fail_run(
+      "{} by {:.3g}; the largest number is {:.3g}. One of them is wrong, so their times mean "
+      "nothing; fix it first",
+      what, difference, largest);
+}
+
+void Report::write(const std::string& path) const {
+  if (path.empty()) return;
+  const Json json = {{"rows", rows_}, {"machine", parse_json(environment_json(), "machine")}};
+  write_file_atomic(path, json_text(json));
+  fmt::print("written: {}\n", path);
+}
+
+std::string machine_line() {
+  return fmt::format("{}, {} kernels, {} thread{}", cpu_name(), isa_name(), thread_count(),
+                     thread_count() == 1 ? "" : "s");
 }
 
 }  // namespace gmlp

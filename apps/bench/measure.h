@@ -1,41 +1,77 @@
 #pragma once
-// Clocks, spreads and memory: what every command of gmlp-bench measures and compares with.
+// What every subcommand of gmlp-bench measures with: clock, spread, peak of the machine, report.
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "core/tensor.h"
+
 namespace gmlp {
 
-/// A monotonic clock.
+using Json = nlohmann::ordered_json;
+
+/// Seconds of a monotonic clock.
 double now_seconds();
 
-/// The median of some measurements, and the least and the most of them.
+/// Median, minimum and maximum of repeated measurements.
 struct Spread {
   double median = 0;
   double low = 0;
   double high = 0;
 };
 Spread spread_of(std::vector<double> values);  ///< at least one value
-/// The spread of f of each value.
-Spread spread_of(const std::vector<double>& values, const std::function<double(double)>& f);
+/// The spread of f(value).
+Spread spread_of(std::vector<double> values, const std::function<double(double)>& f);
+/// {"median": ..., "low": ..., "high": ...}
+Json to_json(const Spread& spread);
 
-/// Bytes of this process that are in memory now. 0 where the system does not tell.
-int64_t resident_bytes();
-/// From now on peak_resident_bytes() (apps/cli/machine.h) is the most since now, where the
-/// system allows that; else it stays the most since the process began.
-void reset_peak_resident();
+/// GFLOP/s of `threads` threads that only multiply and add registers: the best of a few bursts
+/// within `seconds`. In "bf16" these are dot products of pairs, if the instruction set has them.
+double peak_gflops(const std::string& precision, int threads, double seconds = 0.05);
+/// GB/s of a += s b over arrays far larger than the caches: two reads and a write per element. In
+/// place, so that no cache line is fetched only to be overwritten.
+double triad_gigabytes(int threads);
 
-/// The larger of two differences; NaN, which std::max would pass over, is the largest of all.
-double worse(double worst, double difference);
+/// The peak during a measurement: the mean of a probe before it and a probe after it.
+struct Peak {
+  double value = 0;  // in the probe's unit
+  bool moved =
+      false;  // the probes differ by more than 5 %: another program runs, or the clock moved
+};
+Peak peak_between(double before, double after);
+/// Runs `work` between two probes, up to three times until the peak stays the same.
+Peak with_steady_peak(const std::function<double()>& probe, const std::function<void()>& work);
 
-/// Whether two probes of the machine's peak, before and after a case, differ by more than a few per
-/// cent: somebody else used the machine, or its clock changed.
-bool peak_moved(double before, double after);
+/// How fast something ran.
+struct Speed {
+  Spread ms;
+  Spread rate;           // GFLOP/s or GB/s
+  double share_percent;  // of the peak
+};
+Speed speed_of(const std::vector<double>& seconds, double work, const Peak& peak);
+/// Adds the speed and the peak to a row, under the keys that all tables share.
+void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak);
 
-/// `text` in at least `width` columns (UTF-8 counted as characters), its end or start filled.
-std::string pad_right(const std::string& text, int width);
-std::string pad_left(const std::string& text, int width);
+/// Throws RunError unless the numbers that both tensors have differ by at most `tolerance` of the
+/// largest. Times of a wrong result mean nothing. `what` names the comparison in the message.
+void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
+                       double tolerance);
+
+/// The rows that --json writes: {"rows": [...], "machine": {...}}.
+class Report {
+ public:
+  void add(Json row) { rows_.push_back(std::move(row)); }
+  /// Does nothing if `path` is empty. Throws RunError if the file cannot be written.
+  void write(const std::string& path) const;
+
+ private:
+  Json rows_ = Json::array();
+};
+
+/// Processor, instruction set and threads on one line.
+std::string machine_line();
 
 }  // namespace gmlp

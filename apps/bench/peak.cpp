@@ -3,16 +3,14 @@
 #include "kernels/peak.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "apps/bench/measure.h"
 #include "apps/bench/options.h"
-#include "apps/bench/peaks.h"
-#include "apps/bench/report.h"
 #include "core/parallel.h"
-#include "core/tensor.h"
 
 namespace gmlp {
 
@@ -21,41 +19,32 @@ namespace {
 struct Probe {
   const char* name;
   const char* unit;
-  bool scales;  // with the number of threads; memory is shared by all cores
+  bool scales;  // with the number of threads; all cores share the memory
   double (*run)(int threads);
 };
 
-double f32_peak(int threads) {
-  return peak_gflops("f32", threads, 0.1);
-}
-double bf16_peak(int threads) {
-  return peak_gflops("bf16", threads, 0.1);
-}
-
 constexpr Probe kProbes[] = {
-    {"f32 fused multiply-add", "GFLOP/s", true, f32_peak},
-    {"bf16 products", "GFLOP/s", true, bf16_peak},
+    {"f32 fused multiply-add", "GFLOP/s", true, [](int n) { return peak_gflops("f32", n, 0.1); }},
+    {"bf16 products", "GFLOP/s", true, [](int n) { return peak_gflops("bf16", n, 0.1); }},
     {"triad a += s b", "GB/s", false, triad_gigabytes},
 };
 
-/// Two threads of one core, or two virtual processors that the host runs on one core for seconds,
-/// are as fast as one: the peak is then no baseline, and its spread does not show it.
-void say_if_cores_are_shared(double one, double all, int threads) {
-  constexpr double kLeastGain = 0.75;
-  const double gain = all / one;
-  if (gain >= kLeastGain * threads) return;
+/// Two hyper-threads of a core, or two virtual processors that the host runs on one, are as fast as
+/// one thread. Such a peak is no baseline, and its spread does not show it.
+void warn_if_cores_are_shared(double one, double all, int threads) {
+  constexpr double kMinGain = 0.75;
+  if (all / one >= kMinGain * threads) return;
   fmt::print(
       "  {} threads are {:.2f} times as fast as one: they share cores (try fewer --threads), or "
       "others use the machine (run it again)\n",
-      threads, gain);
+      threads, all / one);
 }
 
 }  // namespace
 
 double peak_gflops(const std::string& precision, int threads, double seconds) {
-  const bool bf16 = precision == "bf16";
-  return machine_peak_gflops(threads, seconds,
-                             bf16 ? fused::Precision::kBf16 : fused::Precision::kF32);
+  return machine_peak_gflops(
+      threads, seconds, precision == "bf16" ? fused::Precision::kBf16 : fused::Precision::kF32);
 }
 
 double triad_gigabytes(int threads) {
@@ -81,8 +70,7 @@ double triad_gigabytes(int threads) {
 
 void run_peak(const BenchOptions& options) {
   const int repeat = options.repeat_or(7);
-  std::vector<int> thread_counts = {1};
-  if (thread_count() > 1) thread_counts.push_back(thread_count());
+  const std::set<int> thread_counts = {1, thread_count()};
   Report report;
   fmt::print("{}\nmedian (least to most) of {}\n\n", machine_line(), repeat);
   for (const Probe& probe : kProbes) {
@@ -96,7 +84,7 @@ void run_peak(const BenchOptions& options) {
       fmt::print("  {:<24}{:<12}{:>10.1f} {:<8} ({:.1f} to {:.1f})\n", probe.name, on, s.median,
                  probe.unit, s.low, s.high);
       if (threads == 1) one = s.median;
-      if (probe.scales) say_if_cores_are_shared(one, s.median, threads);
+      if (probe.scales) warn_if_cores_are_shared(one, s.median, threads);
       report.add({{"what", probe.name},
                   {"threads", threads},
                   {"unit", probe.unit},

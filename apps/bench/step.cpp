@@ -1,123 +1,208 @@
-// gmlp-bench step: how fast a training step is, and how near to what the machine can do.
+// gmlp-bench step and infer: how fast a training step or a forward pass is, and what share of the
+// machine's peak it reaches.
 //
 //   forward     the model and its loss            2 x multiply-adds of the GEMMs
 //   backward    all gradients                     4 x
-//   optimizer   gradient norm, clipping, AdamW    none are counted, but its time is
+//   optimizer   gradient norm, clipping, AdamW    not counted, but timed
 //
-// Recomputation is never counted: a step that does more work for the same result is slower, not
-// faster. Data is in memory before the clock starts.
+// Recomputation never counts: a step that does more work for the same result is slower. The batch
+// is in memory before the clock starts.
 
 #include <algorithm>
-#include <cmath>
+#include <fstream>
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "apps/bench/peaks.h"
-#include "apps/bench/profile.h"
-#include "apps/bench/run_table.h"
+#include "apps/bench/measure.h"
 #include "apps/bench/workload.h"
+#include "apps/cli/machine.h"
 #include "autograd/optimizer.h"
 #include "core/parallel.h"
+#include "core/profile.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
 namespace {
 
-constexpr double kLearningRate = 1e-3;
-
-struct StepTimes {
-  double forward, backward, optimizer;
-  double loss;
-  double total() const { return forward + backward + optimizer; }
-};
-
-struct Training {
-  std::unique_ptr<Workload> workload;
-  AdamW optimizer;
-  Arena arena;
-  ExecutionOptions execution;
-
-  explicit Training(const BenchOptions& options)
-      : workload(make_workload(options)),
-        optimizer(workload->parameters(), AdamWOptions{}),
-        execution(execution_of(options)) {}
-
-  StepTimes step() {
-    arena.reset();
-    Tape tape(arena, execution, true);
-    const double t0 = now_seconds();
-    const Var loss = workload->loss(tape);
-    const double t1 = now_seconds();
-    tape.backward(loss);
-    const double t2 = now_seconds();
-    // Clipped to a norm of 1, as the trainer does and tools/bench_baselines does in PyTorch.
-    const double norm = global_gradient_norm(workload->parameters());
-    optimizer.step(kLearningRate, 1.0 / std::max(1.0, norm));
-    return {t1 - t0, t2 - t1, now_seconds() - t2, tape.value(loss).at(0)};
+/// The lines that a run prints, and the JSON row with the same numbers.
+class RunTable {
+ public:
+  /// `pass` names what runs once per measurement. Memory counts from here, so weights and optimizer
+  /// state must be allocated.
+  RunTable(const BenchOptions& options, const Workload& workload, const char* pass, double flops,
+           int repeat)
+      : options_(options), flops_(flops), repeat_(repeat) {
+    fmt::print("{}, batch {}, {}, one {} of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
+               workload.name, options.batch_size, options.precision, pass, flops * 1e-9,
+               machine_line(), repeat);
+    std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets the peak VmHWM to VmRSS
+    row = {{"model", workload.name},
+           {"batch_size", options.batch_size},
+           {"precision", options.precision},
+           {"kernels", options.kernels},
+           {"checkpoint_activations", options.checkpoint_activations},
+           {"isa", isa_name()},
+           {"threads", thread_count()},
+           {"flops", flops}};
+    row["process_before_bytes"] = resident_before_ = status_bytes("VmRSS");
   }
-};
 
-struct StepSeries {
-  std::vector<double> forward, backward, optimizer, whole, rates, peaks, shares;
-};
-
-/// The peak of the machine before and after each step; a step is judged by the mean of the two, so
-/// that a clock that changes during the run changes both sides of the division.
-StepSeries measure_steps(Training& training, const BenchOptions& options, int repeat,
-                         std::vector<double>& losses) {
-  const double flops = training.workload->step_flops();
-  StepSeries series;
-  double peak = peak_gflops(options.precision, thread_count(), kPeakSeconds);
-  for (int i = 0; i < repeat; ++i) {
-    const StepTimes times = training.step();
-    const double next = peak_gflops(options.precision, thread_count(), kPeakSeconds);
-    losses.push_back(times.loss);
-    series.forward.push_back(times.forward);
-    series.backward.push_back(times.backward);
-    series.optimizer.push_back(times.optimizer);
-    series.whole.push_back(times.total());
-    series.rates.push_back(flops / times.total() * 1e-9);
-    series.peaks.push_back((peak + next) / 2);
-    series.shares.push_back(100 * series.rates.back() / series.peaks.back());
-    peak = next;
+  /// Runs `pass`, which returns the seconds of each phase, and prints phases, sum and speed.
+  void measure(const std::function<std::vector<double>()>& pass,
+               const std::vector<std::string>& phases) {
+    constexpr int kWarmup = 2;  // the arena grows in the first pass and is merged in the second
+    for (int i = 0; i < kWarmup; ++i) pass();
+    std::vector<std::vector<double>> seconds(phases.size());
+    std::vector<double> totals, rates, samples, peaks, shares;
+    double before = peak_gflops(options_.precision, thread_count());
+    for (int i = 0; i < repeat_; ++i) {
+      const std::vector<double> times = pass();
+      // Each pass has its own peak, so that a clock that changes during the run cancels out.
+      const double after = peak_gflops(options_.precision, thread_count());
+      totals.push_back(0);
+      for (size_t j = 0; j < times.size(); ++j) {
+        seconds[j].push_back(1e3 * times[j]);
+        totals.back() += 1e3 * times[j];
+      }
+      samples.push_back(1e3 * static_cast<double>(options_.batch_size) / totals.back());
+      rates.push_back(1e-6 * flops_ / totals.back());
+      peaks.push_back(peak_between(before, after).value);
+      shares.push_back(100 * rates.back() / peaks.back());
+      before = after;
+    }
+    for (size_t j = 0; j < phases.size(); ++j) line(phases[j], phases[j] + "_ms", seconds[j], "ms");
+    if (phases.size() > 1) line("whole step", "whole_step_ms", totals, "ms");
+    line("samples/s", "samples_per_s", samples, "");
+    line("speed", "gflops", rates, "GFLOP/s");
+    line("machine peak", "peak_gflops", peaks, "GFLOP/s");
+    line("share of peak", "share_of_peak_percent", shares, "%");
+    const auto [low, high] = std::minmax_element(peaks.begin(), peaks.end());
+    if (peak_between(*low, *high).moved) {
+      fmt::print("  the machine's peak moved during this run: others use it; run it again\n");
+    }
   }
-  return series;
-}
+
+  /// The process's peak is what its user pays for, the arena's what the activations need. The rest
+  /// is the threads' stacks and the libraries' memory.
+  void memory(const Arena& arena) {
+    const int64_t peak = peak_resident_bytes();
+    const auto megabytes = [](int64_t bytes) { return 1e-6 * static_cast<double>(bytes); };
+    fmt::print("  {:<16}{:>10.1f} MB        of activations and workspace\n", "peak, arena",
+               megabytes(arena.peak_bytes()));
+    fmt::print("  {:<16}{:>10.1f} MB        {:.1f} MB above weights and optimizer state\n",
+               "peak, process", megabytes(peak), megabytes(peak - resident_before_));
+    row["arena_peak_bytes"] = arena.peak_bytes();
+    row["process_peak_bytes"] = peak;
+  }
+
+  /// Prints the time of each operation. Extra passes, because the marks cost time.
+  void profile(const std::function<void()>& pass) {
+    const double start = now_seconds();
+    profile_start();
+    for (int i = 0; i < repeat_; ++i) pass();
+    profile_stop();
+    const double total = now_seconds() - start;
+    std::vector<ProfileEntry> entries;
+    for (size_t i = 0; i < profile_count(); ++i) entries.push_back(profile_entry(i));
+    std::stable_sort(
+        entries.begin(), entries.end(),
+        [](const ProfileEntry& a, const ProfileEntry& b) { return a.seconds > b.seconds; });
+    const auto print = [&](const std::string& name, double seconds, const std::string& marks) {
+      fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / repeat_,
+                 100 * seconds / total, marks);
+    };
+    fmt::print("\nprofile, mean of {} runs\n  {:<28}{:>10}{:>11}{:>8}\n", repeat_, "", "ms",
+               "share", "times");
+    double named = 0;
+    for (const ProfileEntry& entry : entries) {
+      const std::string phase = *entry.phase == '\0' ? "" : std::string(entry.phase) + " ";
+      const double marks = static_cast<double>(entry.marks) / repeat_;
+      print(phase + entry.name, entry.seconds, fmt::format("{:.0f}", marks));
+      named += entry.seconds;
+      row["profile"].push_back({{"name", phase + entry.name},
+                                {"ms", 1e3 * entry.seconds / repeat_},
+                                {"percent", 100 * entry.seconds / total},
+                                {"marks", marks}});
+    }
+    print("named in all", named, "");
+    print("not named", total - named, "");  // after a pass's last mark
+  }
+
+  void write() const {
+    Report report;
+    report.add(row);
+    report.write(options_.json);
+  }
+
+  Json row;
+
+ private:
+  void line(const std::string& what, const std::string& key, const std::vector<double>& values,
+            const char* unit) {
+    const Spread s = spread_of(values);
+    fmt::print("  {:<16}{:>10.2f} {:<9} ({:.2f} to {:.2f})\n", what, s.median, unit, s.low, s.high);
+    row[key] = to_json(s);
+  }
+
+  const BenchOptions& options_;
+  double flops_;
+  int repeat_;
+  int64_t resident_before_;
+};
 
 }  // namespace
 
 void run_step(const BenchOptions& options) {
-  const int repeat = options.repeat_or(7);
-  Training training(options);
-  const double flops = training.workload->step_flops();
-  fmt::print(
-      "{}, batch {}, {}, one training step of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
-      training.workload->name(), options.batch_size, options.precision, flops * 1e-9,
-      machine_line(), repeat);
-
-  // Weights, gradients and moments are in memory by now; what a step adds is activations.
-  RunTable table(options, training.workload->name());
-  std::vector<double> losses(kWarmup);
-  for (double& loss : losses) loss = training.step().loss;
-  const StepSeries series = measure_steps(training, options, repeat, losses);
-
-  table.milliseconds("forward", series.forward);
-  table.milliseconds("backward", series.backward);
-  table.milliseconds("optimizer", series.optimizer);
-  table.milliseconds("whole step", series.whole);
-  table.speed(series.whole, series.rates, series.peaks, series.shares);
-  table.memory(training.arena);
+  constexpr double kLearningRate = 1e-3;
+  const Workload workload = make_workload(options);
+  AdamW optimizer(workload.parameters, AdamWOptions{});
+  const ExecutionOptions execution = execution_of(options);
+  Arena arena;
+  std::vector<double> losses;
+  const auto step = [&]() -> std::vector<double> {
+    arena.reset();
+    Tape tape(arena, execution, true);
+    const double t0 = now_seconds();
+    const Var loss = workload.loss(tape);
+    const double t1 = now_seconds();
+    tape.backward(loss);
+    const double t2 = now_seconds();
+    // Clipped to a norm of 1, as in the trainer and in tools/bench_baselines.
+    const double norm = global_gradient_norm(workload.parameters);
+    optimizer.step(kLearningRate, 1.0 / std::max(1.0, norm));
+    const double t3 = now_seconds();
+    losses.push_back(tape.value(loss).at(0));
+    return {t1 - t0, t2 - t1, t3 - t2};
+  };
+  RunTable table(options, workload, "training step", workload.step_flops, options.repeat_or(7));
+  table.measure(step, {"forward", "backward", "optimizer"});
+  table.memory(arena);
   fmt::print("  {:<16}{:.5f} first, {:.5f} last\n", "loss", losses.front(), losses.back());
-  table.row()["losses"] = losses;
-  table.row()["flops"] = flops;
+  table.row["losses"] = losses;
+  if (options.profile) table.profile(step);
+  table.write();
+}
 
-  // In steps of their own: marks cost little, but they are not nothing.
-  if (options.profile) {
-    table.row()["profile"] = profile_steps([&] { training.step(); }, repeat);
-  }
-  table.finish();
+void run_infer(const BenchOptions& options) {
+  const Workload workload = make_workload(options);
+  workload.prepack_weights();
+  const ExecutionOptions execution = execution_of(options);
+  Arena arena;
+  const auto forward = [&]() -> std::vector<double> {
+    arena.reset();
+    Tape tape(arena, execution, false);  // does not record, so that blocks save nothing
+    const double start = now_seconds();
+    workload.logits(tape);
+    return {now_seconds() - start};
+  };
+  RunTable table(options, workload, "forward pass", workload.inference_flops,
+                 options.repeat_or(15));
+  table.measure(forward, {"forward"});
+  table.memory(arena);
+  if (options.profile) table.profile(forward);
+  table.write();
 }
 
 }  // namespace gmlp

@@ -1,15 +1,16 @@
 #include "apps/bench/workload.h"
 
 #include <algorithm>
+#include <memory>
 
 #include <fmt/ranges.h>
 
-#include "apps/train/options.h"
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/io/npy.h"
 #include "core/io/safetensors.h"
 #include "core/random.h"
+#include "models/checkpoint/weight_files.h"
 #include "models/language.h"
 #include "models/vision.h"
 
@@ -17,31 +18,9 @@ namespace gmlp {
 
 namespace {
 
-/// Random images and one-hot targets: a step's time does not depend on what they show.
-class VisionWorkload : public Workload {
- public:
-  VisionWorkload(const VisionConfig& config, const BenchOptions& options)
-      : model_(config, DType::kF32, 1), batch_(options.batch_size) {
-    const Shape shape{batch_, config.chans, config.img_height, config.img_width};
-    images_ = options.input_array.empty() ? random_images(shape)
-                                          : stored_images(options.input_array, shape);
-    targets_ = Tensor::zeros(DType::kF32, {batch_, config.classes});
-    for (int64_t b = 0; b < batch_; ++b) {
-      targets_.data<float>()[b * config.classes + b % config.classes] = 1;
-    }
-  }
-  std::string name() const override { return model_.config().name; }
-  double inference_flops() const override {
-    return static_cast<double>(batch_) * model_.config().forward_flops();
-  }
-  double step_flops() const override { return 3 * inference_flops(); }
-  Var logits(Tape& tape) override { return model_.forward(tape, images_, ForwardContext{}); }
-  Var loss(Tape& tape) override { return cross_entropy(tape, logits(tape), targets_, 1.0); }
-  void prepack_weights() override { model_.prepack_weights(); }
-  const std::vector<Parameter*>& parameters() const override { return model_.parameters(); }
-
- private:
-  static Tensor random_images(const Shape& shape) {
+/// Random images, or those of --input-array.
+Tensor images_for(const BenchOptions& options, const Shape& shape) {
+  if (options.input_array.empty()) {
     Tensor images = Tensor::zeros(DType::kF32, shape);
     Random random(1, Purpose::kSample);
     for (int64_t i = 0; i < images.elements(); ++i) {
@@ -49,86 +28,76 @@ class VisionWorkload : public Workload {
     }
     return images;
   }
-  static Tensor stored_images(const std::string& path, const Shape& shape) {
-    Tensor images = read_npy(path).to_tensor(DType::kF32, path);
-    if (!(images.shape() == shape)) {
-      fail_input("{}: an array of {}; the model and --batch-size take {} (NCHW)", path,
-                 images.shape().to_string(), shape.to_string());
-    }
-    return images;
+  Tensor images = read_npy(options.input_array).to_tensor(DType::kF32, options.input_array);
+  if (!(images.shape() == shape)) {
+    fail_input("{}: an array of {}; the model and --batch-size need {} (NCHW)", options.input_array,
+               images.shape().to_string(), shape.to_string());
   }
-
-  VisionModel model_;
-  int64_t batch_;
-  // The batch is the same for every step, so that the loss must fall.
-  Tensor images_;   // (B, C, H, W)
-  Tensor targets_;  // (B, classes)
-};
-
-/// Random words. A causal model predicts all of them, a masked one 15 % (paper, section 4).
-class LanguageWorkload : public Workload {
- public:
-  LanguageWorkload(const LanguageConfig& config, const BenchOptions& options)
-      : model_(config, DType::kF32, 1), batch_(options.batch_size) {
-    if (!options.input_array.empty()) {
-      fail_input("--input-array {}: images of a vision model; {} makes its own words",
-                 options.input_array, config.name);
-    }
-    Random random(1, Purpose::kSample);
-    for (int64_t i = 0; i < batch_ * config.block.tokens; ++i) {
-      ids_.push_back(random.below(config.vocab));
-      const bool scored = config.block.causal || i % 20 < 3;
-      targets_.push_back(scored ? ids_.back() : -100);
-      if (scored) ++scored_;
-    }
-  }
-  std::string name() const override { return model_.config().name; }
-  double inference_flops() const override {
-    return static_cast<double>(batch_) * model_.config().forward_flops();
-  }
-  /// Of the projection to the vocabulary only what is computed counts: the scored rows.
-  double step_flops() const override {
-    const double share = static_cast<double>(scored_) / static_cast<double>(targets_.size());
-    return 3 * static_cast<double>(batch_) * model_.config().forward_flops(share);
-  }
-  Var logits(Tape& tape) override { return model_.forward(tape, ids_, batch_); }
-  Var loss(Tape& tape) override { return model_.loss(tape, ids_, targets_, batch_, 1.0); }
-  void prepack_weights() override { model_.prepack_weights(); }
-  const std::vector<Parameter*>& parameters() const override { return model_.parameters(); }
-
- private:
-  LanguageModel model_;
-  int64_t batch_;
-  std::vector<int64_t> ids_;      // (B N)
-  std::vector<int64_t> targets_;  // (B N); -100: not scored
-  int64_t scored_ = 0;
-};
-
-/// Weights by name; a head of zeros, as models start with, tells nothing about agreement.
-void load_weights(const std::vector<Parameter*>& parameters, const std::string& path) {
-  const SafetensorsFile file = SafetensorsFile::open(path);
-  for (const Parameter* parameter : parameters) {
-    const Tensor stored = file.read(parameter->name, DType::kF32);
-    if (!(stored.shape() == parameter->value.shape())) {
-      fail_input("{}: tensor {} is {}, the model's is {}; choose the --model it belongs to", path,
-                 parameter->name, stored.shape().to_string(), parameter->value.shape().to_string());
-    }
-    parameter->value.copy_from(stored);
-  }
+  return images;
 }
 
-bool has(const std::vector<std::string>& names, const std::string& name) {
+Workload vision_workload(const VisionConfig& config, const BenchOptions& options) {
+  const int64_t batch = options.batch_size;
+  const auto model = std::make_shared<VisionModel>(config, DType::kF32, 1);
+  const Tensor images =
+      images_for(options, {batch, config.chans, config.img_height, config.img_width});
+  const Tensor targets = Tensor::zeros(DType::kF32, {batch, config.classes});  // one-hot
+  for (int64_t b = 0; b < batch; ++b) {
+    targets.data<float>()[b * config.classes + b % config.classes] = 1;
+  }
+  const double flops = static_cast<double>(batch) * config.forward_flops();
+  const auto logits = [=](Tape& tape) { return model->forward(tape, images, ForwardContext{}); };
+  return {.name = config.name,
+          .parameters = model->parameters(),
+          .inference_flops = flops,
+          .step_flops = 3 * flops,
+          .logits = logits,
+          .loss = [=](Tape& tape) { return cross_entropy(tape, logits(tape), targets, 1.0); },
+          .prepack_weights = [=] { model->prepack_weights(); }};
+}
+
+/// Random tokens. A causal model predicts all of them, a masked one 15 % (paper, section 4).
+Workload language_workload(const LanguageConfig& config, const BenchOptions& options) {
+  if (!options.input_array.empty()) {
+    fail_input("--input-array {}: holds images, but {} is a language model; leave it out",
+               options.input_array, config.name);
+  }
+  const int64_t batch = options.batch_size;
+  const auto model = std::make_shared<LanguageModel>(config, DType::kF32, 1);
+  std::vector<int64_t> ids, targets;
+  int64_t scored = 0;
+  Random random(1, Purpose::kSample);
+  for (int64_t i = 0; i < batch * config.block.tokens; ++i) {
+    constexpr int64_t kNotScored = -100;
+    const bool counts = config.block.causal || i % 20 < 3;
+    ids.push_back(random.below(config.vocab));
+    targets.push_back(counts ? ids.back() : kNotScored);
+    scored += counts ? 1 : 0;
+  }
+  // The vocabulary projection is computed, and counts, for the scored rows only.
+  const double share = static_cast<double>(scored) / static_cast<double>(ids.size());
+  const double samples = static_cast<double>(batch);
+  return {.name = config.name,
+          .parameters = model->parameters(),
+          .inference_flops = samples * config.forward_flops(),
+          .step_flops = 3 * samples * config.forward_flops(share),
+          .logits = [=](Tape& tape) { return model->forward(tape, ids, batch); },
+          .loss = [=](Tape& tape) { return model->loss(tape, ids, targets, batch, 1.0); },
+          .prepack_weights = [=] { model->prepack_weights(); }};
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::unique_ptr<Workload> named_workload(const BenchOptions& options) {
-  if (has(language_config_names(), options.model)) {
+Workload named_workload(const BenchOptions& options) {
+  if (contains(language_config_names(), options.model)) {
     LanguageConfig config = language_config(options.model);
     if (options.depth > 0) config.depth = options.depth;
     if (options.vocab_size > 0) config.vocab = options.vocab_size;
-    return std::make_unique<LanguageWorkload>(config, options);
+    return language_workload(config, options);
   }
-  if (!has(vision_config_names(), options.model)) {
+  if (!contains(vision_config_names(), options.model)) {
     fail_input("--model {}: no such model; the named ones are {}, {}", options.model,
                fmt::join(vision_config_names(), ", "), fmt::join(language_config_names(), ", "));
   }
@@ -138,14 +107,17 @@ std::unique_ptr<Workload> named_workload(const BenchOptions& options) {
   }
   VisionConfig config = vision_config(options.model);
   if (options.depth > 0) config.depth = options.depth;
-  return std::make_unique<VisionWorkload>(config, options);
+  return vision_workload(config, options);
 }
 
 }  // namespace
 
-std::unique_ptr<Workload> make_workload(const BenchOptions& options) {
-  std::unique_ptr<Workload> workload = named_workload(options);
-  if (!options.init.empty()) load_weights(workload->parameters(), options.init);
+Workload make_workload(const BenchOptions& options) {
+  Workload workload = named_workload(options);
+  // A head starts as zeros, which would hide any disagreement between programs.
+  if (!options.init.empty()) {
+    load_weights(workload.parameters, SafetensorsFile::open(options.init), {workload.name, ""});
+  }
   return workload;
 }
 

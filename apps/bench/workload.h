@@ -1,7 +1,7 @@
 #pragma once
-// What `step` and `infer` run: a named model, a batch for it and its loss.
+// What `step` and `infer` run: a named model with its batch.
 
-#include <memory>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,29 +10,22 @@
 
 namespace gmlp {
 
-constexpr int kWarmup = 2;  // the arena grows in the first pass and is merged in the second
-
-class Workload {
- public:
-  virtual ~Workload() = default;
-
-  virtual std::string name() const = 0;
-  /// 2 x the multiply-adds of the GEMMs of logits() and of a whole training step: 3 x those of
-  /// loss().
-  virtual double inference_flops() const = 0;
-  virtual double step_flops() const = 0;
-  virtual Var logits(Tape& tape) = 0;
-  virtual Var loss(Tape& tape) = 0;
-  /// The weights will not change any more.
-  virtual void prepack_weights() = 0;
-  virtual const std::vector<Parameter*>& parameters() const = 0;
+/// The functions share the model and the batch, which is the same for every call, so that the loss
+/// must fall.
+struct Workload {
+  std::string name;
+  std::vector<Parameter*> parameters;
+  double inference_flops;  // 2 x the multiply-adds of the GEMMs of logits()
+  double step_flops;       // 3 x those of loss()
+  std::function<Var(Tape& tape)> logits;
+  std::function<Var(Tape& tape)> loss;
+  std::function<void()> prepack_weights;
 };
 
-/// The model and batch that the options name. Throws InputError with all names when there is no
-/// such model, and for settings that the model does not have.
-std::unique_ptr<Workload> make_workload(const BenchOptions& options);
+/// Throws InputError with all names for an unknown model, and for options that it does not have.
+Workload make_workload(const BenchOptions& options);
 
-/// --kernels, --precision and --checkpoint-activations: how the tape computes.
+/// --kernels, --precision and --checkpoint-activations.
 ExecutionOptions execution_of(const BenchOptions& options);
 
 }  // namespace gmlp

@@ -11,7 +11,7 @@ class Validator;
 
 namespace gmlp {
 
-/// Beyond it a batch's sizes would not fit 64 bits (models/size_checks.h).
+/// Beyond it a batch's sizes would not fit 64 bits (models/config_fields.h).
 constexpr int64_t kLargestBatch = int64_t{1} << 20;
 
 // Checks of an option's value. Unlike CLI::Range they keep the range out of --help: only the error

@@ -167,7 +167,7 @@ void check_runs(const std::vector<PlannedRun>& runs) {
     const LanguageOptions& options = run.command.options;
     const ExecutionOptions execution =
         arithmetic_from(options.precision, options.kernels).execution;
-    if (execution.precision == fused::Precision::kBf16) require_language_bf16_fits(run.model);
+    if (execution.precision == fused::Precision::kBf16) require_bf16_fits(run.model);
   }
 }
 

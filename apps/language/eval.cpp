@@ -36,16 +36,10 @@ struct EvalOptions : TaskOptions {
   std::string json;
 };
 
-void print_lines(const std::vector<std::string>& lines) {
-  for (const std::string& line : lines) fmt::print("{}\n", line);
-}
-
 /// Prints the score and returns it as JSON, as does eval_task.
 Json eval_text(const EvalOptions& options) {
   const LoadedLanguage loaded = load_language(options.model);
-  std::vector<std::string> notes;
-  const TokenRow tokens = open_tokens(options.files, *loaded.tokenizer, options.corpus, &notes);
-  print_lines(notes);
+  const TokenRow tokens = encode_files(options.files, *loaded.tokenizer, options.corpus);
   const ExecutionOptions execution =
       stored_language_execution(*loaded.model, options.precision, options.kernels);
   const TextLoader loader =
@@ -74,7 +68,7 @@ Json eval_text(const EvalOptions& options) {
 Json eval_task(const EvalOptions& options) {
   const OpenedTask opened(options);
   const TaskFiles files = open_task_files(opened.task, options.data, opened.encoding, -1);
-  print_lines(files.notes);
+  for (const std::string& line : files.notes) fmt::print("{}\n", line);
   const TaskScore score = score_task(opened.model, files.dev);
   if (!score.complete) throw Stopped();
   Json sets = Json::array();
@@ -107,8 +101,6 @@ int language_eval(const std::vector<std::string>& arguments) {
   app.add_option("--text", options.files, "UTF-8 text, plain or gzipped")->type_name("FILE...");
   app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
       ->check(integer_in());
-  app.add_option("--cache-dir", options.corpus.cache_dir, "Folder for encoded text")
-      ->type_name("DIR");
   add_task_options(app, options);
   add_batch_size(app, options);
   app.add_option("--data", options.data, "Folder with the official files of the task")

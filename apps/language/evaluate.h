@@ -3,6 +3,7 @@
 
 #include "apps/train/task.h"
 #include "data/text/corpus.h"
+#include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"
 

@@ -1,5 +1,7 @@
 // gmlp-language generate: a causal model continues a prompt.
 
+#include "models/generate.h"
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -11,7 +13,7 @@
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/sampling.h"
+#include "apps/language/text_stream.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -55,7 +57,7 @@ int language_generate(const std::vector<std::string>& arguments) {
         "with --objective causal");
   }
   const std::vector<int64_t> ids = prompt_ids(*loaded.tokenizer, prompt);
-  Generator generator(*loaded.model, *loaded.tokenizer, ids, sampling);
+  Generator generator(*loaded.model, writable_ids(*loaded.tokenizer), ids, sampling);
   TextStream stream(*loaded.tokenizer, ids);
   print_now(prompt);
   const auto begin = std::chrono::steady_clock::now();

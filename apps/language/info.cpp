@@ -20,7 +20,7 @@ void print_costs(const LanguageConfig& config, int64_t batch_size, const Arithme
   const BlockConfig& block = config.block;
   const double gflops = config.forward_flops() / 1e9;
   const double activations = static_cast<double>(
-      language_training_memory(config, batch_size, arithmetic.dtype, arithmetic.execution));
+      training_memory(config, batch_size, arithmetic.dtype, arithmetic.execution));
   // Weights, gradients and the two moments of AdamW.
   const double state =
       static_cast<double>(4 * dtype_size(arithmetic.dtype) * config.parameter_count());
@@ -68,16 +68,14 @@ int language_info(const std::vector<std::string>& arguments) {
 
   const LanguageConfig config = choose_language_model(options);
   if (tensors) {
-    const LanguageModel model(config, DType::kF32, 0);
+    const LanguageModel model(config, DType::kF32, 0, Storage::kMeta);
     for (const Parameter* parameter : model.parameters()) {
       fmt::print("{} {}\n", parameter->name, parameter->value.shape().to_string());
     }
     return kExitSuccess;
   }
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
-  if (arithmetic.execution.precision == fused::Precision::kBf16) {
-    require_language_bf16_fits(config);
-  }
+  if (arithmetic.execution.precision == fused::Precision::kBf16) require_bf16_fits(config);
   arithmetic.execution.checkpoint = checkpoint;
   print_costs(config, batch_size, arithmetic);
   return kExitSuccess;

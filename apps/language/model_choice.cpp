@@ -6,8 +6,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "models/checkpoint.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -64,16 +63,6 @@ Objective stored_objective(const std::string& config, const std::string& path) {
   return objective_from_name(json.at(place).get<std::string>());
 }
 
-WeightRules rules_for(const LanguageConfig& config) {
-  WeightRules rules;
-  rules.model = config.name;
-  rules.tokens_remedy =
-      "(length of a window); only Toeplitz gates can be cut, to a shorter one; use the --seq-len "
-      "that they were trained with";
-  rules.longer_window = true;
-  return rules;
-}
-
 }  // namespace
 
 Objective objective_from_name(const std::string& name) {
@@ -84,13 +73,6 @@ Objective objective_from_name(const std::string& name) {
 
 const char* objective_name(Objective objective) {
   return objective == Objective::kMasked ? "mlm" : "causal";
-}
-
-LanguageConfig named_or_stored_language_config(const std::string& model) {
-  const bool folder = std::filesystem::is_directory(model);
-  if (!folder && !model.ends_with(".json")) return language_config(model);
-  const std::string path = folder ? config_path(model) : model;
-  return language_config_from_json(read_text(path), path);
 }
 
 LanguageConfig choose_language_model(const LanguageModelOptions& options) {
@@ -142,36 +124,20 @@ void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Object
 }
 
 LoadedLanguage load_language(const std::string& folder) {
-  const Checkpoint checkpoint = open_checkpoint(folder);
-  const std::string path = folder + "/config.json";
-  const LanguageConfig config = language_config_from_json(checkpoint.config, path);
-  require_in_proportion(config.parameter_count(), checkpoint.model, path);
-  LoadedLanguage loaded;
-  loaded.objective = stored_objective(checkpoint.config, path);
-  loaded.tokenizer = open_stored_tokenizer(folder);
-  if (loaded.tokenizer->vocab() > config.vocab) {
+  LoadedLanguage loaded{load_language_model(folder), open_stored_tokenizer(folder), {}};
+  loaded.objective = stored_objective(loaded.config, folder + "/config.json");
+  const int64_t vocab = loaded.model->config().vocab;
+  if (loaded.tokenizer->vocab() > vocab) {
     fail_input("{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
-               folder, loaded.tokenizer->vocab(), config.vocab);
+               folder, loaded.tokenizer->vocab(), vocab);
   }
-  loaded.model = std::make_unique<LanguageModel>(config, stored_dtype(checkpoint.model), 0);
-  load_weights(loaded.model->parameters(), checkpoint.model, rules_for(config));
-  loaded.model->prepack_weights();
   return loaded;
-}
-
-void require_language_bf16_fits(const LanguageConfig& config) {
-  if (config.arch != Arch::kGmlp) {
-    fail_input("--precision bf16: only gMLP's blocks have it, the model's are {}; use f32",
-               arch_name(config.arch));
-  }
-  require_bf16_fits(config.block.d_model, config.block.gate_width());
 }
 
 ExecutionOptions stored_language_execution(const LanguageModel& model, const std::string& precision,
                                            const std::string& kernels) {
-  if (model.dtype() == DType::kF64) return Backend::kReference;
-  const ExecutionOptions execution = arithmetic_from(precision, kernels).execution;
-  if (execution.precision == fused::Precision::kBf16) require_language_bf16_fits(model.config());
+  const ExecutionOptions execution = stored_execution(model.dtype(), precision, kernels);
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(model.config());
   return execution;
 }
 
@@ -182,15 +148,12 @@ void require_same_tokenizer(const std::string& folder, const Tokenizer& tokenize
              folder, open_stored_tokenizer(folder)->file_name());
 }
 
-std::vector<std::string> initialise_language(const std::vector<Parameter*>& parameters,
-                                             const LanguageConfig& config,
-                                             const Tokenizer& tokenizer, const std::string& path) {
-  if (!std::filesystem::is_directory(path)) {
-    return load_weights(parameters, SafetensorsFile::open(path), rules_for(config));
+std::vector<std::string> initialise_language(LanguageModel& model, const Tokenizer& tokenizer,
+                                             const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    require_same_tokenizer(path, tokenizer, "the one of --tokenizer");
   }
-  const SafetensorsFile file = open_checkpoint(path).model;
-  require_same_tokenizer(path, tokenizer, "the one of --tokenizer");
-  return load_weights(parameters, file, rules_for(config));
+  return initialise_from(model, path);
 }
 
 }  // namespace gmlp

@@ -6,17 +6,14 @@
 #include <vector>
 
 #include "apps/language/options.h"
-#include "data/text/corpus.h"
+#include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
-#include "models/language.h"
+#include "models/checkpoint/load_language.h"
 
 namespace gmlp {
 
 Objective objective_from_name(const std::string& name);  ///< mlm or causal; or InputError
 const char* objective_name(Objective objective);
-
-/// The architecture that `model` names: a size, a folder with a config.json, or a FILE.json.
-LanguageConfig named_or_stored_language_config(const std::string& model);
 
 /// The same with the overrides. Throws InputError naming the option, the reason and the remedy.
 LanguageConfig choose_language_model(const LanguageModelOptions& options);
@@ -27,8 +24,7 @@ void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Object
                       int64_t vocab_size);
 
 /// A model as a checkpoint folder holds it, ready to predict.
-struct LoadedLanguage {
-  std::unique_ptr<LanguageModel> model;
+struct LoadedLanguage : LoadedLanguageModel {
   std::unique_ptr<Tokenizer> tokenizer;
   Objective objective = Objective::kMasked;
 };
@@ -38,14 +34,11 @@ LoadedLanguage load_language(const std::string& folder);
 /// How the stored model is to compute.
 ExecutionOptions stored_language_execution(const LanguageModel& model, const std::string& precision,
                                            const std::string& kernels);
-/// Throws InputError for an architecture, or a width, that has no bf16.
-void require_language_bf16_fits(const LanguageConfig& config);
 
 /// --init: weights from a checkpoint folder, of the same tokenizer, or a safetensors file. Returns
 /// lines for the log.
-std::vector<std::string> initialise_language(const std::vector<Parameter*>& parameters,
-                                             const LanguageConfig& config,
-                                             const Tokenizer& tokenizer, const std::string& path);
+std::vector<std::string> initialise_language(LanguageModel& model, const Tokenizer& tokenizer,
+                                             const std::string& path);
 
 /// Throws InputError unless the folder's tokenizer is `tokenizer`, which came from `spec`.
 void require_same_tokenizer(const std::string& folder, const Tokenizer& tokenizer,

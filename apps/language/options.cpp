@@ -24,12 +24,8 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
                  "Number of batches of 16 windows to validate on; 0 = all")
       ->check(integer_in());
   app.add_option("--tokenizer", options.tokenizer,
-                 "bytes, or a tokenizer's file (`gmlp-language tokenizer train` makes one)")
+                 "bytes, or a file: a SentencePiece .model or a tokenizer.json")
       ->type_name("FILE|bytes");
-  app.add_option("--cache-dir", options.cache_dir,
-                 "Folder for encoded text; by default $GMLP_CACHE, $XDG_CACHE_HOME/gmlp or "
-                 "~/.cache/gmlp")
-      ->type_name("DIR");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
 }
 

@@ -42,10 +42,9 @@ struct LanguageOptions : TrainOptions {
   LanguageModelOptions model;
   std::vector<std::string> text;
   std::vector<std::string> val_text;
-  std::string tokenizer;  // `bytes`, or a tokenizer's file
-  std::string objective;  // mlm or causal
-  std::string init;       // a checkpoint folder or FILE.safetensors to take weights from
-  std::string cache_dir;
+  std::string tokenizer;      // `bytes`, or a tokenizer's file
+  std::string objective;      // mlm or causal
+  std::string init;           // a checkpoint folder or FILE.safetensors to take weights from
   double val_fraction = 0.1;  // the text's end, where there is no validation text
   int64_t val_batches = 0;    // of kValidationBatch windows; 0: all
   bool no_shuffle = false;

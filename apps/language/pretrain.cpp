@@ -14,14 +14,17 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/fill.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/sampling.h"
 #include "apps/language/text_format.h"
+#include "apps/language/text_stream.h"
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/text/corpus.h"
+#include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
+#include "models/checkpoint/load_language.h"
+#include "models/generate.h"
 #include "models/language.h"
 
 namespace gmlp {
@@ -134,22 +137,19 @@ class PretrainTask : public TrainingTask {
       require_same_tokenizer(setup.checkpoint, *tokenizer_, "--tokenizer " + options_.tokenizer);
     }
     CorpusOptions corpus;
-    corpus.cache_dir = options_.cache_dir;
     corpus.val_fraction = options_.val_fraction;
     corpus.check_stop = throw_if_stopped;
     data_ = open_corpus(options_.text, options_.val_text, *tokenizer_, corpus);
-    info.notes = data_.notes;
   }
 
   void build_model() {
     config_ = choose_language_model(options_.model);
     fit_to_tokenizer(config_, *tokenizer_, objective_, options_.model.vocab_size);
-    if (setup.execution.precision == fused::Precision::kBf16) require_language_bf16_fits(config_);
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
-    for (const std::string& line :
-         initialise_language(model_->parameters(), config_, *tokenizer_, options_.init)) {
+    for (const std::string& line : initialise_language(*model_, *tokenizer_, options_.init)) {
       info.notes.push_back(line);
     }
     info.notes.push_back(fmt::format("weights taken from {}", options_.init));
@@ -211,7 +211,7 @@ class PretrainTask : public TrainingTask {
         batch.ids.begin(), batch.ids.begin() + std::min(kPromptTokens, config_.block.tokens));
     SamplingOptions sampling;
     sampling.seed = options_.seed;
-    Generator generator(*model_, *tokenizer_, prompt, sampling);
+    Generator generator(*model_, writable_ids(*tokenizer_), prompt, sampling);
     std::vector<int64_t> ids;
     for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
     return fmt::format("{} | {}", one_line(tokenizer_->decode(prompt)),

@@ -15,13 +15,6 @@ constexpr const char* kGreen = "\033[32m";
 constexpr const char* kRed = "\033[31m";
 constexpr const char* kReset = "\033[0m";
 
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
-
 bool is_sentencepiece(const Tokenizer& tokenizer) {
   return std::string_view(tokenizer.kind()) == "sentencepiece";
 }
@@ -39,7 +32,7 @@ std::string piece_text(const Tokenizer& tokenizer, int64_t id) {
   // Characters outside the vocabulary are spelled in bytes, such as <0xE2>.
   const bool is_byte = name.size() == 6 && name.starts_with("<0x") && name.back() == '>';
   if (is_byte) return {static_cast<char>(std::stoi(name.substr(3, 2), nullptr, 16))};
-  return replaced(name, "▁", " ");
+  return replace_all(name, "▁", " ");
 }
 
 std::string word_text(const Tokenizer& tokenizer, int64_t id) {
@@ -51,7 +44,7 @@ std::string word_text(const Tokenizer& tokenizer, int64_t id) {
 
 std::string one_line(const std::string& bytes) {
   std::string line;
-  for (const char c : replaced(replace_invalid_utf8(bytes), "\n", "⏎")) {
+  for (const char c : replace_all(replace_invalid_utf8(bytes), "\n", "⏎")) {
     const unsigned char byte = static_cast<unsigned char>(c);
     line += byte < 0x20 || byte == 0x7F ? std::string("�") : std::string(1, c);
   }

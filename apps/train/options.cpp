@@ -15,9 +15,9 @@ namespace gmlp {
 namespace {
 
 /// The options that a resumed run may change.
-const std::set<std::string> kResumableOptions = {"threads",    "time-limit",    "quiet",
-                                                 "no-figures", "save-interval", "checkpoint-hist",
-                                                 "out",        "cache-dir"};
+const std::set<std::string> kResumableOptions = {
+    "threads",         "time-limit", "quiet",    "no-figures", "save-interval",
+    "checkpoint-hist", "out",        "cache-dir"};  // cache-dir: in runs by earlier versions
 
 void add_recipe_options(CLI::App& app, TrainOptions& options) {
   const CLI::Validator non_negative = number_in(0, 1e12);

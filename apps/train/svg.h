@@ -1,5 +1,6 @@
 #pragma once
-// results.svg and its like: curves and points in one self-contained file that any browser shows.
+// Charts as self-contained SVG files: panels of curves and points, and grouped bars. Background and
+// text follow the reader's color scheme.
 
 #include <string>
 #include <utility>
@@ -12,10 +13,10 @@ enum class Mark { kCircle, kSquare, kDiamond, kTriangle };
 struct Curve {
   std::string name;
   std::string colour;                             // "#rrggbb"
-  std::vector<std::pair<double, double>> points;  // x ascending; drawn are the finite ones
+  std::vector<std::pair<double, double>> points;  // x ascending; only finite points are drawn
   bool joined = true;                             // by a line
-  Mark mark = Mark::kCircle;                      // of curves of few points
-  std::vector<double> errors = {};                // of y, up and down, a number a point; or empty
+  Mark mark = Mark::kCircle;                      // drawn only on curves of few points
+  std::vector<double> errors = {};                // half the length of each point's bar, or empty
 };
 
 struct Panel {
@@ -23,23 +24,38 @@ struct Panel {
   std::string x_label;
   std::string y_label;
   std::vector<Curve> curves;
-  bool log_x = false;          // x > 0
-  bool legend_beside = false;  // a column at the right, for many curves; else a line above
+  bool log_x = false;          // skips points with x <= 0
+  bool legend_beside = false;  // a column on the right for many curves, else a line above
 };
 
-/// `text` as it may stand between two tags: markup escaped, and U+FFFD for what is not UTF-8 and
-/// for characters that XML does not have (most control characters, U+FFFE and U+FFFF).
-std::string xml_escaped(const std::string& text);
+struct BarChart {
+  struct Group {
+    std::string name;
+    std::vector<double> values;  // one per series; NaN draws no bar
+  };
+  std::string title;
+  std::string subtitle;
+  std::string axis;  // what the bars measure; an axis in percent ("%") reaches to 100
+  std::vector<std::string> series;
+  std::vector<Group> groups;
+};
 
 /// The panels side by side under one title, each with axes, ticks and a legend.
 std::string draw_svg(const std::string& title, const std::vector<Panel>& panels);
 
-/// About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside [low, high]. None
-/// where the two are not finite, low < high and far enough apart to count between them.
+/// Horizontal bars from zero, one below the other, with their values.
+std::string draw_bars(const BarChart& chart);
+
+/// Escapes markup for XML text. Invalid UTF-8 and characters that XML forbids (most control
+/// characters, U+FFFE and U+FFFF) become U+FFFD.
+std::string xml_escaped(const std::string& text);
+
+/// About `wanted` round numbers (multiples of 1, 2 or 5 times a power of ten) in [low, high]. None
+/// unless both are finite, low < high, and doubles can count the steps.
 std::vector<double> axis_ticks(double low, double high, int wanted);
 
-/// Round numbers inside [low, high], 0 < low < high, for a logarithmic axis: powers of ten when
-/// there are enough of them, else also numbers between. None for another range.
+/// Round numbers in [low, high] for a logarithmic axis: powers of ten, and numbers between them if
+/// the powers are few. None unless 0 < low < high < infinity.
 std::vector<double> log_axis_ticks(double low, double high);
 
 }  // namespace gmlp

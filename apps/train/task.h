@@ -18,7 +18,7 @@
 #include "apps/train/options.h"
 #include "autograd/tape.h"
 #include "core/arena.h"
-#include "models/checkpoint.h"
+#include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
 

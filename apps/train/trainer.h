@@ -18,6 +18,7 @@
 #include "autograd/ema.h"
 #include "autograd/optimizer.h"
 #include "autograd/schedule.h"
+#include "models/checkpoint/checkpoint_store.h"
 
 namespace gmlp {
 

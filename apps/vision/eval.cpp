@@ -1,4 +1,4 @@
-// gmlp-vision eval: loss and accuracy of a checkpoint on a set.
+// gmlp-vision eval: loss and accuracy of a checkpoint on a data set.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -31,30 +31,37 @@ struct EvalOptions : StoredModelOptions {
 
 void add_options(CLI::App& app, EvalOptions& options) {
   add_stored_model_options(app, options);
-  app.add_option("--data", options.data, "As train's --data")->required()->type_name("SPEC");
-  app.add_option("--split", options.split, "val or train")->check(CLI::IsMember({"val", "train"}));
-  app.add_option("--skip-bad", options.skip_bad, "As train's")->check(integer_in());
-  app.add_option("--json", options.json, "Write the result to FILE, too")->type_name("FILE");
+  app.add_option("--data", options.data, "Data set, as for train")->required()->type_name("SPEC");
+  app.add_option("--split", options.split, "Part of the data set")
+      ->check(CLI::IsMember({"val", "train"}))
+      ->capture_default_str();
+  app.add_option("--skip-bad", options.skip_bad, "Number of unreadable images to skip")
+      ->check(integer_in());
+  app.add_option("--json", options.json, "File for the result")->type_name("FILE");
   app.add_option("--batch-size", options.batch_size,
-                 "Images at a time; changes no digit on fused kernels")
-      ->check(integer_in(1, kLargestBatch));
+                 "Images per batch; with fused kernels every size gives the same result")
+      ->check(integer_in(1, kLargestBatch))
+      ->capture_default_str();
+}
+
+/// Prints a top-k accuracy with its standard error, and adds both to `json`.
+void report_accuracy(int k, double percent, int64_t samples, nlohmann::ordered_json& json) {
+  const double error = 100 * standard_error(percent / 100, samples);
+  fmt::print("top-{}  {:.2f} ± {:.2f} %\n", k, percent, error);
+  json[fmt::format("top{}", k)] = percent;
+  json[fmt::format("top{}_standard_error", k)] = error;
 }
 
 void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {
-  const double error1 = 100 * standard_error(result.metric / 100, result.samples);
   fmt::print("{} of {}: {} images\n", options.split, options.data, grouped(result.samples));
   fmt::print("loss   {:.6f}\n", result.loss);
-  fmt::print("top-1  {:.2f} ± {:.2f} %\n", result.metric, error1);
-  nlohmann::ordered_json json = {{"model", options.model},       {"data", options.data},
-                                 {"split", options.split},       {"samples", result.samples},
-                                 {"loss", result.loss},          {"top1", result.metric},
-                                 {"top1_standard_error", error1}};
-  if (with_top5) {
-    const double error5 = 100 * standard_error(result.top5 / 100, result.samples);
-    fmt::print("top-5  {:.2f} ± {:.2f} %\n", result.top5, error5);
-    json["top5"] = result.top5;
-    json["top5_standard_error"] = error5;
-  }
+  nlohmann::ordered_json json = {{"model", options.model},
+                                 {"data", options.data},
+                                 {"split", options.split},
+                                 {"samples", result.samples},
+                                 {"loss", result.loss}};
+  report_accuracy(1, result.metric, result.samples, json);
+  if (with_top5) report_accuracy(5, result.top5, result.samples, json);
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
 }
 

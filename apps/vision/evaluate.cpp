@@ -23,20 +23,20 @@ std::vector<double> row_values(const Tensor& logits, int64_t row) {
   return values;
 }
 
-/// Adds row `row`'s loss and hits to `sums`; percentages are made of them at the end.
+/// Adds a row's loss and hits to `sums`.
 void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   const std::vector<double> z = row_values(logits, row);
   const int64_t classes = static_cast<int64_t>(z.size());
   const double own = z[static_cast<size_t>(label)];
-  int64_t above = 0;  // classes ranked before the label; ties go to the lower index
+  int64_t rank = 0;  // ties go to the lower index
   for (int64_t c = 0; c < classes; ++c) {
     const double value = z[static_cast<size_t>(c)];
-    // A NaN ranks before everything: a broken model must not look right.
-    if (!(value < own || (value == own && c >= label))) ++above;
+    // A NaN ranks first, so that a broken model does not look right.
+    if (!(value < own || (value == own && c >= label))) ++rank;
   }
   sums.loss += log_sum_exp(z.data(), classes) - own;
-  if (above == 0) sums.metric += 1;
-  if (above < 5) sums.top5 += 1;
+  sums.metric += rank == 0 ? 1 : 0;
+  sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
 }
 
@@ -98,8 +98,9 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
   if (model_names.empty()) {
     if (static_cast<int64_t>(dataset_names.size()) == classes) return {};
     fail_input(
-        "the data has {} classes, the model {}, and its config.json no label_names to match them "
-        "by; choose the data it was trained on",
+        "the data has {} classes but the model {}, and its config.json has no label_names to "
+        "match; "
+        "choose the data that it was trained on",
         dataset_names.size(), classes);
   }
   std::vector<int64_t> map;
@@ -107,16 +108,17 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
   for (const std::string& name : dataset_names) {
     const std::string stored = utf8_of(name);
     const auto found = std::find(model_names.begin(), model_names.end(), stored);
-    if (found == model_names.end()) absent.push_back(stored);
+    if (found == model_names.end()) absent.push_back(printable(stored));
     if (std::count(model_names.begin(), model_names.end(), stored) > 1) {
       fail_input("the model has two classes {}; correct the label_names of its config.json",
-                 stored);
+                 printable(stored));
     }
     map.push_back(found - model_names.begin());
   }
   if (!absent.empty()) {
-    fail_input("the model does not know the classes {}; it knows {}; choose data with its classes",
-               fmt::join(absent, ", "), fmt::join(model_names, ", "));
+    fail_input("the model has no classes {}, only {}; choose data with its classes",
+               fmt::join(absent, ", "),
+               printable(fmt::format("{}", fmt::join(model_names, ", ")), 1000));
   }
   return map;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// A full pass over a set: loss and accuracy. Each image's share is computed from its own logits in
-// double and summed in the set's order, so batch size and threads change no bit.
+// A pass over a data set: loss and accuracy. Each image's loss is computed from its logits in
+// double and summed in the set's order, so batch size and threads do not change a bit.
 
 #include <string>
 #include <vector>
@@ -17,25 +17,26 @@ struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
 };
 
-/// `class_map[c]` is the model's class for the set's class c; empty: the same.
+/// `class_map[c]` is the model's class for the set's class c. An empty map keeps the class. After a
+/// stop signal the result is not `complete`.
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
                     const ExecutionOptions& execution, Arena& arena,
                     const std::vector<int64_t>& class_map);
 
-/// Finds the set's classes among the model's by name. Throws InputError naming those that are
-/// absent, or when a model without names has another number of classes.
+/// The class map that matches names. Throws InputError naming the set's classes that the model does
+/// not have, or if a model without names has another number of classes.
 std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names,
                                    const std::vector<std::string>& model_names, int64_t classes);
 
-/// The images in the model's dtype; f64 is converted into the arena.
+/// The images in `dtype`, converted into the arena if necessary.
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
 
-/// logits (B, classes) of `images` (B, C, H, W), in the arena.
+/// Logits (B, classes) of images (B, C, H, W), in the arena.
 Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
                       Arena& arena);
 
-/// The row's probabilities.
+/// The probabilities of one row.
 std::vector<double> softmax_row(const Tensor& logits, int64_t row);
 
 }  // namespace gmlp

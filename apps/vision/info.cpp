@@ -1,4 +1,4 @@
-// gmlp-vision info: what a model is and what training it costs.
+// gmlp-vision info: a model's size, and the cost of training it.
 
 #include <CLI/CLI.hpp>
 
@@ -21,32 +21,33 @@ int run_info(const std::vector<std::string>& arguments) {
   bool class_token = false;
   std::string precision = "f32";
   bool checkpoint = false;
-  CLI::App app("Describe a model. Named models: " +
-                   fmt::format("{}", fmt::join(vision_config_names(), ", ")),
-               "gmlp-vision info");
+  CLI::App app(
+      fmt::format("Describe a model. Named models: {}", fmt::join(vision_config_names(), ", ")),
+      "gmlp-vision info");
   add_config_option(app);
-  app.add_option("--model", model, "A name, a checkpoint folder or FILE.json")
+  app.add_option("--model", model, "Name, checkpoint folder or FILE.json")
       ->required()
       ->type_name("NAME|DIR|FILE");
-  app.add_option("--batch-size", batch_size, "Of the training step that is predicted")
-      ->check(integer_in(1, kLargestBatch));
-  app.add_option("--precision", precision, "f32, bf16 or f64, of that step");
-  app.add_flag("--checkpoint-activations", checkpoint, "In that step");
-  app.add_flag("--class-token", class_token, "The paper's class token, no mean over tokens");
-  app.add_flag("--tensors", tensors, "List all tensors: name and shape");
+  app.add_option("--batch-size", batch_size, "Images per training step")
+      ->check(integer_in(1, kLargestBatch))
+      ->capture_default_str();
+  app.add_option("--precision", precision, "Precision of the training step: f32, bf16 or f64")
+      ->capture_default_str();
+  app.add_flag("--checkpoint-activations", checkpoint, "Recompute activations in the backward");
+  app.add_flag("--class-token", class_token, "Use a class token in place of the mean over tokens");
+  app.add_flag("--tensors", tensors, "List the names and shapes of all tensors");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
 
   VisionConfig config = named_or_stored_config(model);
   if (class_token) config.class_token = true;
   if (tensors) {
-    const VisionModel built(config, DType::kF32, 0);
+    const VisionModel built(config, DType::kF32, 0, Storage::kMeta);
     for (const Parameter* parameter : built.parameters()) {
       fmt::print("{} {}\n", parameter->name, parameter->value.shape().to_string());
     }
     return kExitSuccess;
   }
-  const double forward = config.forward_flops() / 1e9;
-  const double megabyte = 1 << 20;
+  const double gflops = config.forward_flops() / 1e9;
   const int64_t parameters = config.parameter_count();
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
   arithmetic.execution.checkpoint = checkpoint;
@@ -60,13 +61,13 @@ int run_info(const std::vector<std::string>& arguments) {
              config.img_height, config.img_width, config.patch, config.tokens(), config.classes);
   fmt::print("blocks           {}, d_model {}, d_ffn {}, gate {}\n", config.depth, config.d_model,
              config.d_ffn, gate_name(config.gate));
-  fmt::print("forward          {:.3f} GFLOPs an image ({:.3f} G multiply-adds)\n", forward,
-             forward / 2);
+  fmt::print("forward          {:.3f} GFLOPs per image ({:.3f} G multiply-adds)\n", gflops,
+             gflops / 2);
   fmt::print("training step    {:.1f} GFLOPs at batch size {}\n",
-             3 * forward * static_cast<double>(batch_size), batch_size);
+             3 * gflops * static_cast<double>(batch_size), batch_size);
+  const auto megabytes = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   fmt::print("memory           {:.0f} MB: activations {:.0f}, weights and optimizer {:.0f}\n",
-             static_cast<double>(activations + state) / megabyte,
-             static_cast<double>(activations) / megabyte, static_cast<double>(state) / megabyte);
+             megabytes(activations + state), megabytes(activations), megabytes(state));
   return kExitSuccess;
 }
 

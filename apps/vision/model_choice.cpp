@@ -1,13 +1,12 @@
 #include "apps/vision/model_choice.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "models/checkpoint.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/load_vision.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -15,41 +14,26 @@ namespace {
 
 constexpr double kLargeImageCrop = 0.875;  // timm's crop_pct of gMLP
 
-bool is_stored(const std::string& model) {
-  return std::filesystem::is_directory(model) || model.ends_with(".json");
-}
-
-/// Its config.json.
-std::string stored_path(const std::string& model) {
-  return std::filesystem::is_directory(model) ? config_path(model) : model;
-}
-
 void override_if_given(int64_t& field, int64_t value) {
   if (value > 0) field = value;
 }
 
 }  // namespace
 
-VisionConfig named_or_stored_config(const std::string& model) {
-  if (!is_stored(model)) return vision_config(model);
-  const std::string path = stored_path(model);
-  return vision_config_from_json(read_text(path), path, nullptr);
-}
-
 int64_t photo_side_for(const VisionOptions& options) {
   const int64_t usual = DataOptions{}.photo_side;
-  if (options.img_size > 0 || !is_stored(options.model)) {
+  const std::string path = stored_config_path(options.model);
+  if (options.img_size > 0 || path.empty()) {
     return std::max(usual, 2 * options.img_size);
   }
   const VisionConfig config = named_or_stored_config(options.model);
-  const std::string path = stored_path(options.model);
   const int64_t stored = stored_split(read_text(path), path).photo_side;
   return stored > 0 ? stored : std::max(usual, 2 * std::max(config.img_height, config.img_width));
 }
 
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) {
   VisionConfig config = named_or_stored_config(options.model);
-  if (!is_stored(options.model)) config.chans = data.channels;
+  if (stored_config_path(options.model).empty()) config.chans = data.channels;
   config.classes = static_cast<int64_t>(data.train->class_names().size());
   override_if_given(config.img_height, options.img_size);
   override_if_given(config.img_width, options.img_size);
@@ -74,9 +58,9 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
 
 ExecutionOptions stored_model_execution(const VisionModel& model, const std::string& precision,
                                         const std::string& kernels) {
-  const VisionConfig& config = model.config();
-  return stored_model_execution(model.dtype(), config.d_model, config.block().gate_width(),
-                                precision, kernels);
+  const ExecutionOptions execution = stored_execution(model.dtype(), precision, kernels);
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(model.config().block());
+  return execution;
 }
 
 TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data) {

@@ -6,12 +6,9 @@
 #include "apps/vision/options.h"
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"
-#include "models/vision.h"
+#include "models/checkpoint/load_vision.h"
 
 namespace gmlp {
-
-/// The architecture that `model` names: a size, a folder with a config.json, or a FILE.json.
-VisionConfig named_or_stored_config(const std::string& model);
 
 /// The shorter side that photographs keep (DataOptions::photo_side): a stored model's own, else
 /// twice --img-size, so that crops have something to choose from, or what is enough for 224.

@@ -16,7 +16,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/vision/loader.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -33,9 +33,11 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   // Smoothing gives every class the same share; what exceeds it was mixed in.
   const double floor = shares.back().first;
-  if (shares.size() < 2 || shares[1].first - floor < 0.02) return names[shares[0].second];
-  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first, names[shares[0].second],
-                     100 * shares[1].first, names[shares[1].second]);
+  if (shares.size() < 2 || shares[1].first - floor < 0.02)
+    return printable(names[shares[0].second]);
+  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first,
+                     printable(names[shares[0].second]), 100 * shares[1].first,
+                     printable(names[shares[1].second]));
 }
 class VisionTask : public TrainingTask {
  public:
@@ -78,7 +80,7 @@ class VisionTask : public TrainingTask {
   void describe_model(CheckpointContent& content) const override {
     content.config = add_preprocessing(
         vision_config_to_json(config_, data_.train->class_names(), split_json(data_options_)),
-        val_transform_);
+        preprocessing_of(val_transform_));
   }
 
   std::string samples(bool colors) const override {
@@ -143,9 +145,7 @@ class VisionTask : public TrainingTask {
 
   void build_model() {
     config_ = choose_model(options_, data_);
-    if (setup.execution.precision == fused::Precision::kBf16) {
-      require_bf16_fits(config_.d_model, config_.block().gate_width());
-    }
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_.block());
     model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;

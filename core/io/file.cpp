@@ -232,7 +232,9 @@ void replace_folder(const std::string& temporary, const std::string& path) {
   sync_folder(temporary);
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), exchange) != 0) {
     // EINVAL and ENOSYS: the file system or the kernel cannot exchange names.
-    if (errno != EINVAL && errno != ENOSYS) fail_system(path, "exchanging", errno);
+    if (exchange == 0 || (errno != EINVAL && errno != ENOSYS)) {
+      fail_system(path, "renaming into place", errno);
+    }
     replace_folder_in_two_steps(temporary, target);
     return;
   }

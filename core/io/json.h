@@ -12,7 +12,7 @@ namespace gmlp {
 
 /// Throws InputError that begins with `what`, the file's name, unless `text` is at most 32 levels
 /// deep (destroying or printing a deeper value could overflow the stack), its strings have at most
-/// 8 MB and it contains no NUL (nlohmann takes it for the end, so anything could follow it).
+/// 8 MB and it contains no NUL (the parser would ignore everything after it).
 void check_json_limits(std::string_view text, const std::string& what);
 
 /// The value of `text`. Throws InputError that begins with `what` if it is not JSON within those
@@ -23,7 +23,7 @@ nlohmann::ordered_json parse_json(std::string_view text, const std::string& what
 std::string json_reason(const std::exception& error);
 
 /// The value on one line, without a newline at its end. Paths and class names may be any bytes:
-/// U+FFFD replaces what is not UTF-8, where nlohmann's own dump() would throw during a save.
+/// U+FFFD replaces what is not UTF-8; nlohmann's own dump() would throw during a save.
 std::string json_line(const nlohmann::ordered_json& json);
 
 /// The value as a file's text: indented by two spaces per level, with a newline at the end.

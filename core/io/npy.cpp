@@ -165,7 +165,7 @@ std::string checked_type(const std::string& descr, const std::string& path) {
   }
   // '=' is the writer's own order: little-endian on every machine that this program supports.
   const bool known_order = !descr.empty() && std::strchr("<|=", descr[0]) != nullptr;
-  if (!known_order || numpy_type(std::string_view(descr).substr(1)) == nullptr) {
+  if (!known_order || numpy_type_size(std::string_view(descr).substr(1)) == 0) {
     fail_input(
         "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool: "
         "numpy.save(path, array.astype(numpy.float32))",
@@ -213,28 +213,11 @@ int64_t NpyArray::elements() const {
 }
 
 Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
-  const NumberType* type = numpy_type(dtype);
-  // Integers are not converted silently: pixels need a scale that only the caller knows.
-  if (type == nullptr || !is_float(type->encoding)) {
-    fail_input("{}: is of type {}, floats are needed; save array.astype(numpy.float32)", path,
-               dtype);
-  }
-  if (shape.size() > static_cast<size_t>(Shape::kMaxRank)) {
-    fail_input("{}: has {} dimensions, at most {} are supported; reshape it before saving", path,
-               shape.size(), Shape::kMaxRank);
-  }
-  Tensor tensor = Tensor::zeros(target, shape.empty() ? Shape{1} : Shape(shape));
-  decode_floats(type->encoding, bytes.data(), tensor);
-  return tensor;
+  return decode_tensor(bytes.data(), dtype, shape, target, path);
 }
 
 std::vector<int64_t> NpyArray::to_integers(const std::string& path) const {
-  const NumberType* type = numpy_type(dtype);
-  if (type == nullptr || !is_integer(type->encoding)) {
-    fail_input("{}: is of type {}, integers are needed; save array.astype(numpy.int64)", path,
-               dtype);
-  }
-  return decode_integers(type->encoding, bytes.data(), elements(), path);
+  return decode_integers(bytes.data(), dtype, shape, path);
 }
 
 NpyArray read_npy(const std::string& path) {
@@ -248,7 +231,7 @@ NpyArray read_npy(const std::string& path) {
   if (*header.fortran_order) {
     fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
   }
-  int64_t expected = numpy_type(array.dtype)->size;
+  int64_t expected = numpy_type_size(array.dtype);
   for (const int64_t dim : array.shape) expected = checked_mul(expected, dim, path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();
   const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string_view>
 #include <tuple>
 
@@ -26,11 +25,11 @@ namespace gmlp {
 
 namespace {
 
-constexpr int64_t kLengthBytes = 8;               // the header's length, before it
-constexpr int64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr size_t kDataAlignment = 8;              // of the data in the files that we write
+constexpr size_t kLengthBytes = 8;                 // the header's length, before it
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
+constexpr size_t kDataAlignment = 8;               // of the data in the files that we write
 
-constexpr const char* kWrittenTypes[] = {"F32", "F64", "BF16"};  // by DType
+constexpr const char* kTypes[] = {"F32", "F64", "BF16"};  // by DType
 
 // How every error about one tensor begins.
 std::string described(const std::string& path, const std::string& name) {
@@ -39,21 +38,19 @@ std::string described(const std::string& path, const std::string& name) {
 
 // The length of the JSON, checked against the bytes that are there.
 int64_t header_length(const std::vector<char>& bytes, const std::string& path) {
-  const int64_t size = static_cast<int64_t>(bytes.size());
-  if (size < kLengthBytes) {
-    fail_input("{}: is {} bytes, a safetensors file has at least 8; copy it again", path, size);
+  if (bytes.size() < kLengthBytes) {
+    fail_input("{}: is {} bytes, a safetensors file has at least 8; copy it again", path,
+               bytes.size());
   }
-  // Compared as unsigned, before it becomes a size: 2^63 and more would turn negative.
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > static_cast<uint64_t>(kMaxHeaderBytes)) {
+  if (length > kMaxHeaderBytes) {
     fail_input("{}: its header claims {} bytes, the format allows {}; is it a safetensors file?",
                path, length, kMaxHeaderBytes);
   }
-  const int64_t rest = size - kLengthBytes;
-  if (static_cast<int64_t>(length) > rest) {
+  if (length > bytes.size() - kLengthBytes) {
     fail_input("{}: its header is {} bytes but only {} are left; it is truncated, copy it again",
-               path, length, rest);
+               path, length, bytes.size() - kLengthBytes);
   }
   return static_cast<int64_t>(length);
 }
@@ -61,8 +58,8 @@ int64_t header_length(const std::vector<char>& bytes, const std::string& path) {
 // product(shape) x size of the dtype must be the number of bytes between the offsets.
 void check_size(const SafetensorsFile::Entry& entry, const std::string& path) {
   const std::string what = described(path, entry.name);
-  // Begin with the element's size, so that the product of the whole is what is checked.
-  int64_t size = safetensors_type(entry.dtype)->size;
+  // The product begins with the element's size, so that all of it is checked for overflow.
+  int64_t size = safetensors_type_size(entry.dtype);
   for (const int64_t dim : entry.shape) size = checked_mul(size, dim, what);
   if (entry.begin > entry.end || entry.end - entry.begin != size) {
     fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
@@ -70,29 +67,22 @@ void check_size(const SafetensorsFile::Entry& entry, const std::string& path) {
   }
 }
 
-// The JSON without padding: metadata first as other writers have it, then tensors, packed densely.
+// The JSON without padding: metadata first as other writers have it, then tensors without gaps.
 std::string header_of(const std::vector<NamedTensor>& tensors,
                       const std::map<std::string, std::string>& metadata) {
-  std::vector<std::string> items;
-  if (!metadata.empty()) {
-    std::vector<std::string> pairs;
-    for (const auto& [key, value] : metadata) {
-      pairs.push_back(json_line(key) + ":" + json_line(value));
-    }
-    items.push_back(fmt::format("\"__metadata__\":{{{}}}", fmt::join(pairs, ",")));
-  }
-  std::set<std::string> names{"__metadata__"};
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
   int64_t offset = 0;
-  for (const NamedTensor& item : tensors) {
-    const std::string name = json_line(item.name);
-    require(names.insert(item.name).second, "a tensor's name is given twice or reserved");
-    const int64_t end = offset + item.tensor.bytes();
-    items.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", name,
-                                kWrittenTypes[static_cast<size_t>(item.tensor.dtype())],
-                                fmt::join(item.tensor.shape().to_vector(), ","), offset, end));
+  for (const auto& [name, tensor] : tensors) {
+    const int64_t end = offset + tensor.bytes();
+    const bool is_new = name != "__metadata__" && !header.contains(name);
+    require(is_new, "a tensor's name is given twice or reserved");
+    header[name] = {{"dtype", kTypes[static_cast<size_t>(tensor.dtype())]},
+                    {"shape", tensor.shape().to_vector()},
+                    {"data_offsets", {offset, end}}};
     offset = end;
   }
-  return fmt::format("{{{}}}", fmt::join(items, ","));
+  return json_line(header);
 }
 
 }  // namespace
@@ -102,7 +92,7 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   file.path_ = path;
   file.bytes_ = read_file(path);
   const int64_t length = header_length(file.bytes_, path);
-  file.data_offset_ = kLengthBytes + length;
+  file.data_offset_ = static_cast<int64_t>(kLengthBytes) + length;
 
   const std::string_view json(file.bytes_.data() + kLengthBytes, static_cast<size_t>(length));
   SafetensorsHeader header = parse_safetensors_header(json, path);
@@ -168,30 +158,12 @@ const char* SafetensorsFile::data_of(const Entry& entry) const {
 
 Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
   const Entry& entry = find_or_fail(name);
-  const Encoding encoding = safetensors_type(entry.dtype)->encoding;
-  if (!is_float(encoding)) {
-    fail_input("{}: is {}, a float tensor is needed; save it as F32, F16, BF16 or F64",
-               described(path_, name), entry.dtype);
-  }
-  if (entry.shape.size() > static_cast<size_t>(Shape::kMaxRank)) {
-    fail_input("{}: has {} dimensions, at most {} are supported; reshape it before saving",
-               described(path_, name), entry.shape.size(), Shape::kMaxRank);
-  }
-  // The tensor's bytes are in the file, so this is at most four times the file (BF16 to f64).
-  Tensor tensor = Tensor::zeros(dtype, entry.shape.empty() ? Shape{1} : Shape(entry.shape));
-  decode_floats(encoding, data_of(entry), tensor);
-  return tensor;
+  return decode_tensor(data_of(entry), entry.dtype, entry.shape, dtype, described(path_, name));
 }
 
 std::vector<int64_t> SafetensorsFile::read_integers(const std::string& name) const {
   const Entry& entry = find_or_fail(name);
-  const NumberType& type = *safetensors_type(entry.dtype);
-  if (!is_integer(type.encoding)) {
-    fail_input("{}: is {}, an integer tensor is needed; save it as I64", described(path_, name),
-               entry.dtype);
-  }
-  const int64_t count = (entry.end - entry.begin) / type.size;
-  return decode_integers(type.encoding, data_of(entry), count, described(path_, name));
+  return decode_integers(data_of(entry), entry.dtype, entry.shape, described(path_, name));
 }
 
 uint32_t SafetensorsFile::checksum(const Entry& entry) const {
@@ -208,18 +180,20 @@ std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
   std::string header = header_of(tensors, metadata);
   while (header.size() % kDataAlignment != 0) header += ' ';
   const uint64_t length = header.size();
-  int64_t total = kLengthBytes + static_cast<int64_t>(length);
-  for (const NamedTensor& item : tensors) total += item.tensor.bytes();
+  size_t total = kLengthBytes + header.size();
+  for (const NamedTensor& item : tensors) total += static_cast<size_t>(item.tensor.bytes());
 
-  std::vector<char> bytes(static_cast<size_t>(total));
-  char* position = bytes.data();
-  const auto append = [&](const void* source, int64_t size) {
-    if (size > 0) std::memcpy(position, source, static_cast<size_t>(size));
-    position += size;
+  std::vector<char> bytes;
+  bytes.reserve(total);
+  const auto append = [&](const void* source, size_t size) {
+    const char* begin = static_cast<const char*>(source);
+    bytes.insert(bytes.end(), begin, begin + size);
   };
   append(&length, kLengthBytes);
-  append(header.data(), static_cast<int64_t>(length));
-  for (const NamedTensor& item : tensors) append(item.tensor.raw(), item.tensor.bytes());
+  append(header.data(), header.size());
+  for (const auto& [name, tensor] : tensors) {
+    append(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+  }
   return bytes;
 }
 

@@ -64,7 +64,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       return true;
     }
     if (state_ != State::kTensor || key_ != "dtype") unexpected("a string");
-    if (safetensors_type(value) == nullptr) {
+    if (safetensors_type_size(value) == 0) {
       fail("its dtype '{}' is unknown; save it as F32, F16, BF16 or F64", printable(value));
     }
     entry_.dtype = std::move(value);
@@ -160,11 +160,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   [[noreturn]] void unexpected(const char* what) const {
-    if (state_ == State::kMetadata) {
-      fail("'{}' is {}, not a string; the file is damaged", printable(key_), what);
-    }
-    if (state_ == State::kTensor) fail("'{}' is {}; the file is damaged", printable(key_), what);
-    fail("{} where the format has none; the file is damaged", what);
+    const bool inside = state_ != State::kStart && state_ != State::kTop;
+    fail("{} is {}; the file is damaged", inside ? "'" + printable(key_) + "'" : "it", what);
   }
 
   [[noreturn]] void duplicate() const {

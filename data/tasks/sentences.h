@@ -1,11 +1,11 @@
 #pragma once
-// SST-2 and MNLI in GLUE's layout: one sentence, or two, and a label.
+// SST-2 and MNLI in GLUE's files: one sentence, or two, and a label.
 //
 //   task   train       dev                                   sentences              label
 //   sst2   train.tsv   dev.tsv                               sentence               label
 //   mnli   train.tsv   dev_matched.tsv dev_mismatched.tsv    sentence1, sentence2   gold_label
 //
-// Columns are found by their names, so MNLI's train (12 columns) and dev files (16) are read alike.
+// Columns are found by name, as MNLI's train files have 12 and its dev files 16.
 
 #include <cstdint>
 #include <string>
@@ -17,29 +17,29 @@ namespace gmlp {
 
 struct SentenceExample {
   std::string first;
-  std::string second;  // empty for a task of single sentences
-  int64_t label = -1;  // -1: none given
+  std::string second;  // empty for a task with single sentences
+  int64_t label = -1;  // -1: none
 };
 
 struct SentenceSet {
   std::string name;  // "train", "dev", "matched", "mismatched"
   std::string path;
   std::vector<SentenceExample> examples;
-  int64_t skipped = 0;  // MNLI pairs whose annotators did not agree: gold label "-"
+  int64_t skipped = 0;  // MNLI pairs on which the annotators did not agree: gold label "-"
 };
 
-/// One file. `labelled`: every line must have a label; else labels are not looked at, so test files
-/// are read too. Throws InputError naming file, line, reason and remedy.
+/// Reads one file. With `labelled` every line must have a label. Without it labels are ignored, so
+/// that test files are accepted. Throws InputError naming file, line, reason and remedy.
 SentenceSet read_sentences(Task task, const std::string& path, const std::string& name,
                            bool labelled);
 
 struct SentenceSplits {
-  SentenceSet train;
-  std::vector<SentenceSet> dev;    // one for SST-2; matched and, where it is there, mismatched
-  std::vector<std::string> notes;  // what was left out, to be shown
+  SentenceSet train;               // empty unless it is wanted
+  std::vector<SentenceSet> dev;    // one for SST-2; matched and mismatched, if it is there
+  std::vector<std::string> notes;  // what was skipped, to print
 };
 
-/// A folder with the task's files. `with_train` false leaves train empty: evaluation needs none.
+/// Reads the task's files in a folder.
 SentenceSplits open_sentences(Task task, const std::string& folder, bool with_train);
 
 }  // namespace gmlp

@@ -1,6 +1,6 @@
 #pragma once
-// SQuAD v1.1 and v2.0 in their official JSON: paragraphs, questions on each, and answers that are
-// pieces of the paragraph.
+// SQuAD v1.1 and v2.0 in their official JSON: paragraphs, questions about each, and answers that
+// are parts of the paragraph.
 //
 //   {"version": "1.1", "data": [{"title": ..., "paragraphs": [{"context": TEXT, "qas": [
 //     {"id": ..., "question": TEXT, "is_impossible": false,
@@ -22,9 +22,9 @@ struct SquadAnswer {
 struct SquadQuestion {
   std::string id;
   std::string text;
-  int64_t context = 0;               // which of SquadSet::contexts
-  bool impossible = false;           // v2: the paragraph does not answer it
-  std::vector<SquadAnswer> answers;  // several annotators' in dev files; empty if impossible
+  int64_t context = 0;               // index in SquadSet::contexts
+  bool impossible = false;           // v2.0: the context has no answer
+  std::vector<SquadAnswer> answers;  // in dev files one per annotator; empty if impossible
 };
 
 struct SquadSet {
@@ -44,12 +44,12 @@ struct SquadSet {
 
 struct SquadReading {
   bool unanswerable = false;  // v2.0: is_impossible may be true, and then there are no answers
-  bool answered = true;       // else answers are not looked at: files to predict for
+  bool answered = true;       // false: ignore answers, for files to predict for
 };
 
-/// Every answer is compared with the context at its place; a difference is an InputError that names
-/// the question's id. So are an id that stands twice, a question without an answer, and JSON nested
-/// deeper than 64 levels. Keys that are none of the above are skipped.
+/// Skips keys that are not in the layout above. Throws InputError naming the question or the
+/// paragraph, e.g. if an answer differs from the context at its position, two questions have the
+/// same id, or a question has no answer.
 SquadSet read_squad(const std::string& path, const SquadReading& reading);
 
 }  // namespace gmlp

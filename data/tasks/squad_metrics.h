@@ -1,16 +1,17 @@
 #pragma once
-// SQuAD's two scores, as its authors compute them (Rajpurkar et al. 2016, section 6.1; 2018).
+// SQuAD's two scores, by the rules of its official programs (Rajpurkar et al. 2016, section 6.1;
+// 2018).
 //
-//   both compare answers without case, ASCII punctuation, the words a, an, the, and extra space
-//   exact match   1 where the two are the same
-//   F1            harmonic mean of precision and recall over the bag of words the two share
+//   both          compare answers without case, ASCII punctuation, the articles a, an, the, and
+//                 extra space
+//   exact match   1 if the two are equal
+//   F1            the harmonic mean of precision and recall over the bag of words they share
 //   a question    the best over the answers of all annotators; a set: the mean, in percent
-//   v2.0          "" means "the paragraph does not say"; F1 with it is 1 or 0
+//   v2.0          "" means that the context has no answer; F1 with it is 1 or 0
 
 #include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "data/tasks/squad.h"
 
@@ -18,11 +19,8 @@ namespace gmlp {
 
 std::string normalized_answer(std::string_view text);
 double answer_f1(std::string_view prediction, std::string_view gold);
-inline bool answer_exact(std::string_view prediction, std::string_view gold) {
-  return normalized_answer(prediction) == normalized_answer(gold);
-}
 
-/// A mean in percent over `count` questions, and the standard error of F1's and of exact match's.
+/// Means in percent over `count` questions, and their standard errors.
 struct SquadScore {
   double exact = 0;
   double f1 = 0;
@@ -41,8 +39,8 @@ struct SquadScores {
 /// `predictions`: question id -> answer.
 SquadScores score_squad(const SquadSet& set, const std::map<std::string, std::string>& predictions);
 
-/// v2.0: the threshold on a question's null score above which "" is the better prediction, chosen
-/// for the highest F1 over the set. `answers` are the best that are not empty.
+/// v2.0: the threshold on a question's null score above which "" is the better prediction, for the
+/// highest F1 over the set. `answers` are the best that are not empty.
 struct NullThreshold {
   double threshold = 0;
   double f1 = 0;  // percent

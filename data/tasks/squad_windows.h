@@ -3,9 +3,9 @@
 //
 //   <cls> question <sep> a window of the context <sep> pads up to N
 //
-// A context that does not fit is cut into windows that overlap, `stride` tokens from one's begin to
-// the next one's (Devlin et al. 2019's "doc stride"). A row's target is the answer's first and last
-// token; 0 and 0, <cls>, where the window has no answer or only a part of it.
+// A context that does not fit becomes overlapping windows, which begin `stride` tokens apart (the
+// "doc stride" of Devlin et al. 2019). A row's target is the answer's first and last token, or 0
+// and 0, <cls>, if the window does not contain the whole answer.
 
 #include <cstdint>
 #include <string>
@@ -18,13 +18,13 @@ namespace gmlp {
 
 struct WindowOptions {
   int64_t tokens = 512;       // N
-  int64_t stride = 128;       // at most half of a window's context, so that windows overlap
-  int64_t max_question = 64;  // tokens; what is beyond is cut
+  int64_t stride = 128;       // limited to half of a window's context, so that windows overlap
+  int64_t max_question = 64;  // tokens; a longer question is cut
 };
 
 class SquadWindows : public TaskRows {
  public:
-  /// `set` must outlive the windows. Calls `check_stop`, which may throw, now and then.
+  /// `set` must outlive the windows. Calls `check_stop`, which may throw, for each text.
   SquadWindows(const SquadSet& set, const Tokenizer& tokenizer, const WindowOptions& options,
                const std::function<void()>& check_stop = {});
 
@@ -35,11 +35,13 @@ class SquadWindows : public TaskRows {
   void write_target(int64_t row, int64_t* target) const override;
 
   const SquadSet& set() const { return set_; }
-  int64_t question(int64_t row) const { return windows_[static_cast<size_t>(row)].question; }
-  /// The positions [first, last) of the row that are context.
-  int64_t context_begin(int64_t row) const;
-  int64_t context_end(int64_t row) const;
-  /// The context's text of positions [first, last], both inside the above; no space at its ends.
+  int64_t question(int64_t row) const { return window(row).question; }
+  /// The positions [begin, end) of the row that are context.
+  int64_t context_begin(int64_t row) const { return window(row).offset; }
+  int64_t context_end(int64_t row) const {
+    return window(row).offset + window(row).end - window(row).begin;
+  }
+  /// The context's text at positions [first, last], which must be context; without space around it.
   std::string text(int64_t row, int64_t first, int64_t last) const;
 
  private:
@@ -47,14 +49,21 @@ class SquadWindows : public TaskRows {
     int64_t question = 0;
     int64_t begin = 0;  // of the context's pieces
     int64_t end = 0;
+    int64_t offset = 0;  // the position of piece `begin` in the row
   };
-  const std::vector<Piece>& pieces(const Window& window) const;
+  const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
+  const SquadQuestion& question_of(const Window& window) const {
+    return set_.questions[static_cast<size_t>(window.question)];
+  }
+  const std::vector<Piece>& pieces_of(const Window& window) const {
+    return contexts_[static_cast<size_t>(question_of(window).context)];
+  }
 
   const SquadSet& set_;
   WindowOptions options_;
   SpecialIds special_;
   std::vector<std::vector<Piece>> contexts_;
-  std::vector<std::vector<int32_t>> questions_;
+  std::vector<std::vector<int64_t>> questions_;
   std::vector<Window> windows_;  // in the order of the questions
 };
 
@@ -71,18 +80,18 @@ struct AnswerCandidate {
 };
 
 struct QuestionAnswer {
-  std::string text;       // "" in v2.0: the context does not say
+  std::string text;       // "" in v2.0: the context has no answer
   std::string spoken;     // the best text, whatever the threshold
   double null_score = 0;  // score of no answer (the least over the windows) - score of `spoken`
   std::vector<AnswerCandidate> best;  // `spoken` first; at most n_best
 };
 
-/// Collects a question's windows, one after the other, then answers.
+/// Collects the windows of a question, one after the other, then answers it.
 class AnswerFinder {
  public:
   AnswerFinder(const SquadWindows& windows, const AnswerOptions& options)
       : windows_(windows), options_(options) {}
-  /// `logits` (N, 2): every position's as first token and as last. A NaN is an InputError.
+  /// `logits` (N, 2): each position's as first token and as last. Throws InputError for a NaN.
   void add(int64_t row, const std::vector<double>& logits);
   /// The answer from the rows added since the last call.
   QuestionAnswer answer();

@@ -12,8 +12,8 @@ void check_task_tokens(const Tokenizer& tokenizer) {
   const SpecialIds special = tokenizer.special();
   if (special.pad >= 0 && special.cls >= 0 && special.sep >= 0) return;
   fail_input(
-      "tokenizer {}: has no pad, cls or sep token, which a task's rows are made with; train one "
-      "with `gmlp-language tokenizer train`",
+      "tokenizer {}: has no pad, cls or sep token, which a task needs; train one with "
+      "`gmlp-language tokenizer train`",
       tokenizer.kind());
 }
 
@@ -23,27 +23,21 @@ std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_vi
   const bool pair = !second.empty();
   const int64_t marks = pair ? 3 : 2;
   if (tokens <= marks) {
-    fail_input("sequences of {} tokens have no room for text; use a model of at least {}", tokens,
+    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
                marks + 1);
   }
   std::vector<int64_t> a = tokenizer.encode_ids(first);
   std::vector<int64_t> b;
   if (pair) b = tokenizer.encode_ids(second);
   while (static_cast<int64_t>(a.size() + b.size()) > tokens - marks) {
-    if (a.size() > b.size()) {
-      a.pop_back();
-    } else {
-      b.pop_back();
-    }
+    (a.size() > b.size() ? a : b).pop_back();
   }
   const SpecialIds special = tokenizer.special();
   std::vector<int64_t> ids = {special.cls};
   ids.insert(ids.end(), a.begin(), a.end());
   ids.push_back(special.sep);
-  if (pair) {
-    ids.insert(ids.end(), b.begin(), b.end());
-    ids.push_back(special.sep);
-  }
+  ids.insert(ids.end(), b.begin(), b.end());
+  if (pair) ids.push_back(special.sep);
   ids.resize(static_cast<size_t>(tokens), special.pad);
   return ids;
 }
@@ -51,26 +45,21 @@ std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_vi
 SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                            const std::function<void()>& check_stop)
     : tokens_(tokens), pad_(tokenizer.special().pad) {
-  begins_.push_back(0);
   for (const SentenceExample& example : set.examples) {
     if (check_stop) check_stop();
     std::vector<int64_t> ids = encode_sentences(tokenizer, example.first, example.second, tokens);
-    while (ids.back() == pad_) ids.pop_back();  // no text makes a pad
-    for (const int64_t id : ids) ids_.push_back(static_cast<int32_t>(id));
-    begins_.push_back(static_cast<int64_t>(ids_.size()));
-    labels_.push_back(example.label);
+    while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
+    rows_.push_back({{ids.begin(), ids.end()}, example.label});
   }
 }
 
 void SentenceRows::write_ids(int64_t row, int64_t* ids) const {
-  const std::ptrdiff_t begin = begins_[static_cast<size_t>(row)];
-  const std::ptrdiff_t end = begins_[static_cast<size_t>(row) + 1];
-  int64_t* const last = std::copy(ids_.begin() + begin, ids_.begin() + end, ids);
-  std::fill(last, ids + tokens_, pad_);
+  const std::vector<int32_t>& stored = rows_[static_cast<size_t>(row)].ids;
+  std::fill(std::copy(stored.begin(), stored.end(), ids), ids + tokens_, pad_);
 }
 
 void SentenceRows::write_target(int64_t row, int64_t* target) const {
-  *target = labels_[static_cast<size_t>(row)];
+  *target = rows_[static_cast<size_t>(row)].label;
 }
 
 TaskLoader::TaskLoader(const TaskRows& rows, const TaskLoaderOptions& options)

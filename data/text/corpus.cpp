@@ -1,121 +1,42 @@
 #include "data/text/corpus.h"
 
-#include <algorithm>
-#include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <system_error>
 
 #include "core/error.h"
-#include "core/io/file.h"
 #include "data/text/text_file.h"
-#include "data/text/token_cache.h"
 
 namespace gmlp {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// To be raised when an encoder gives other ids than before: caches of older ones are then unused.
-constexpr uint32_t kEncoders = 1;
-
-/// Ids are collected in memory, two or four bytes each, and a text may inflate a thousandfold.
-constexpr int64_t kMostText = int64_t{8} << 30;
-
-uint64_t combine(uint64_t high, uint64_t low) {
-  return high << 32 | (low & UINT32_MAX);
-}
-
-/// Checksums of the files' own bytes, compressed or not: cheap to make, as nothing is inflated.
-TokenKey key_of(const std::vector<std::string>& files, const Tokenizer& tokenizer) {
-  std::string sums;
-  int64_t size = 0;
-  for (const std::string& path : files) {
-    const FileSum sum = sum_of_file(path);
-    sums += fmt::format("{:08x} {}\n", sum.crc, sum.size);
-    size = checked_add(size, sum.size, path);
-  }
-  const auto sum_of = [](const std::string& bytes) {
-    return crc32_of(bytes.data(), static_cast<int64_t>(bytes.size()));
-  };
-  const std::string file = tokenizer.file_bytes();
-  const std::string kind = fmt::format("{} {} {}", tokenizer.kind(), kEncoders, file.size());
-  TokenKey key;
-  key.text = combine(sum_of(sums), static_cast<uint64_t>(size));
-  key.tokenizer = combine(sum_of(file), sum_of(kind));
-  key.vocab = tokenizer.vocab();
-  return key;
-}
-
-/// Where caches lie; empty: nowhere.
-std::string cache_folder(const CorpusOptions& options) {
-  if (!options.cache_dir.empty()) return options.cache_dir;
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  if (std::string own = variable("GMLP_CACHE"); !own.empty()) return own;
-  if (const std::string xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg + "/gmlp";
-  if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/gmlp";
-  return "";
-}
-
-/// All files, part by part, so that what is in memory at once is a part and its pieces.
-std::string encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
-                         const TokenKey& key, const CorpusOptions& options) {
-  TokenWriter writer(tokenizer.vocab());
-  int64_t text_bytes = 0;
-  for (const std::string& path : files) {
-    TextFile file(path);
-    for (std::string_view part = file.next(); !part.empty(); part = file.next()) {
-      if (options.check_stop) options.check_stop();
-      for (const Piece& piece : tokenizer.encode(part)) {
-        require(piece.id >= 0 && piece.id < key.vocab, "an id beyond the vocabulary");
-        writer.add(piece.id, text_bytes + piece.begin);
-      }
-      text_bytes += static_cast<int64_t>(part.size());
-      if (text_bytes > kMostText) {
-        fail_input("{}: with it the text has more than {} GiB; take less of it", path,
-                   kMostText >> 30);
-      }
-    }
-  }
-  if (writer.count() == 0) {
-    fail_input("{}: holds no text (0 tokens); name a file with text", files.front());
-  }
-  return writer.finish(key, text_bytes);
-}
-
-/// Stores a cache file; returns what to say about it. A text can be trained on without one.
-std::string store(const std::string& path, const std::string& bytes) {
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
-  try {
-    write_file_atomic(path, bytes);
-    return "kept in " + path;
-  } catch (const RunError& failure) {
-    return fmt::format("not kept: {}", failure.what());
-  }
-}
-
 /// "novels" of "/data/novels.txt.gz".
 std::string short_name(const std::string& path) {
-  std::string name = fs::path(path).filename().string();
-  for (const char* extension : {".gz", ".dz", ".txt", ".dict"}) {
-    if (name.size() > std::string_view(extension).size() && name.ends_with(extension)) {
-      name.resize(name.size() - std::string_view(extension).size());
-    }
+  std::string name = std::filesystem::path(path).filename().string();
+  for (const std::string_view extension : {".gz", ".dz", ".txt", ".dict"}) {
+    const bool longer = name.size() > extension.size();
+    if (longer && name.ends_with(extension)) name.resize(name.size() - extension.size());
   }
   return name;
 }
 
 }  // namespace
 
-TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
-    : storage_(std::move(storage)), end_(storage_->count) {}
+void TokenStorage::add(int64_t id, int64_t position) {
+  if (low.size() % kTokenBlock == 0) positions.push_back(position);
+  if (id > UINT16_MAX || !high.empty()) {
+    high.resize(low.size());
+    high.push_back(static_cast<uint16_t>(id >> 16));
+  }
+  low.push_back(static_cast<uint16_t>(id));
+}
+
+TokenRow::TokenRow(TokenStorage storage)
+    : storage_(std::make_shared<TokenStorage>(std::move(storage))),
+      end_(static_cast<int64_t>(storage_->low.size())) {}
 
 int64_t TokenRow::operator[](int64_t i) const {
-  return storage_->id(begin_ + i);
+  const size_t at = static_cast<size_t>(begin_ + i);
+  const int64_t high = storage_->high.empty() ? 0 : storage_->high[at];
+  return high << 16 | storage_->low[at];
 }
 
 TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
@@ -127,58 +48,54 @@ TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
 }
 
 int64_t TokenRow::text_bytes() const {
-  if (storage_ == nullptr) return 0;
-  // White space before the first token belongs to it.
-  const int64_t begin = begin_ == 0 ? 0 : storage_->text_position(begin_);
-  return storage_->text_position(end_) - begin;
+  if (size() == 0) return 0;
+  const auto position = [&](int64_t i) {
+    if (i == 0) return int64_t{0};  // white space before the first token counts, too
+    if (i == static_cast<int64_t>(storage_->low.size())) return storage_->text_bytes;
+    return storage_->positions[static_cast<size_t>(i / kTokenBlock)];
+  };
+  return position(end_) - position(begin_);
 }
 
-TokenRow open_tokens(const std::vector<std::string>& files, const Tokenizer& tokenizer,
-                     const CorpusOptions& options, std::vector<std::string>* notes) {
-  if (files.empty()) fail_input("--text: names no file");
-  const auto note = [&](const std::string& line) {
-    if (notes != nullptr) notes->push_back(line);
-  };
-  const TokenKey key = key_of(files, tokenizer);
-  const std::string folder = cache_folder(options);
-  const std::string path = folder + fmt::format("/{:016x}-{:016x}.tokens", key.text, key.tokenizer);
-  std::string reason;
-  if (!folder.empty()) {
-    if (std::shared_ptr<const TokenStorage> found = map_tokens(path, key, reason)) {
-      note(fmt::format("{}: {} tokens from {}", files.front(), found->count, path));
-      return TokenRow(std::move(found));
-    }
-    std::error_code error;
-    if (fs::exists(path, error)) note(fmt::format("{}: not used, as {}; made again", path, reason));
+TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
+                      const CorpusOptions& options) {
+  // Each byte of text may cost two bytes or more, and gzip can inflate a file a thousandfold.
+  constexpr int64_t kMaxText = int64_t{8} << 30;
+  if (files.empty()) fail_input("--text: no file is given");
+  TokenStorage tokens;
+  for (const std::string& path : files) {
+    read_text_parts(path, [&](std::string_view part) {
+      if (options.check_stop) options.check_stop();
+      for (const Piece& piece : tokenizer.encode(part)) {
+        require(piece.id >= 0 && piece.id < tokenizer.vocab(), "an id beyond the vocabulary");
+        tokens.add(piece.id, tokens.text_bytes + piece.begin);
+      }
+      tokens.text_bytes += static_cast<int64_t>(part.size());
+      if (tokens.text_bytes > kMaxText) {
+        fail_input("{}: with it the text exceeds {} GiB; use less text", path, kMaxText >> 30);
+      }
+    });
   }
-  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  std::string bytes = encode_files(files, tokenizer, key, options);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  const std::string kept = folder.empty() ? "not kept: no $HOME" : store(path, bytes);
-  std::shared_ptr<const TokenStorage> storage =
-      folder.empty() ? nullptr : map_tokens(path, key, reason);
-  if (storage == nullptr) storage = hold_tokens(std::move(bytes), key);
-  note(fmt::format("{}: {} bytes are {} tokens, encoded in {:.1f} s, {}", files.front(),
-                   storage->text_bytes, storage->count, seconds.count(), kept));
-  return TokenRow(std::move(storage));
+  if (tokens.low.empty()) fail_input("{}: has no text (0 tokens); use another file", files.front());
+  return TokenRow(std::move(tokens));
 }
 
 TextSplits open_corpus(const std::vector<std::string>& text,
                        const std::vector<std::string>& val_text, const Tokenizer& tokenizer,
                        const CorpusOptions& options) {
+  if (val_text.empty() && !(options.val_fraction >= 0 && options.val_fraction < 1)) {
+    fail_input("--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
+  }
+  const TokenRow all = encode_files(text, tokenizer, options);
   TextSplits splits;
-  splits.train = open_tokens(text, tokenizer, options, &splits.notes);
   splits.name = short_name(text.front());
   if (text.size() > 1) splits.name += fmt::format("+{}", text.size() - 1);
   if (!val_text.empty()) {
-    splits.val = open_tokens(val_text, tokenizer, options, &splits.notes);
+    splits.train = all;
+    splits.val = encode_files(val_text, tokenizer, options);
     return splits;
   }
-  if (!(options.val_fraction >= 0 && options.val_fraction < 1)) {
-    fail_input("--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
-  }
-  // At a block's start, where the bytes of both parts are known.
-  const TokenRow all = splits.train;
+  // The cut is at the beginning of a block, where the bytes of both parts are known.
   const double share = static_cast<double>(all.size()) * (1 - options.val_fraction);
   const int64_t cut = options.val_fraction == 0
                           ? all.size()

@@ -1,6 +1,6 @@
-// SentencePiece (Kudo and Richardson 2018) through its library. A newline is white space: the
-// library gets one line at a time, so that its memory is that of a line, and a line without end is
-// parted at spaces. Encoding a text is thus encoding its lines one by one.
+// SentencePiece (Kudo and Richardson 2018) through its library. A newline is white space. The
+// library encodes one line at a time, and a very long line in parts that end at spaces, so that its
+// memory is bounded.
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -8,29 +8,18 @@
 #include <sentencepiece_processor.h>
 
 #include "core/error.h"
-#include "data/text/kinds.h"
-#include "data/text/sentencepiece_check.h"
+#include "data/text/sentencepiece_guard.h"
+#include "data/text/tokenizer.h"
 #include "data/text/utf8.h"
 
-// Not in the installed headers, yet the only way to be silent that the library has.
-namespace sentencepiece::logging {
-void SetMinLogLevel(int level);  // NOLINT(readability-identifier-naming)
-}
-
 namespace gmlp {
-
-void silence_sentencepiece() {
-  constexpr int kFatal = 3;
-  sentencepiece::logging::SetMinLogLevel(kFatal);
-}
-
 namespace {
 
 namespace sp = sentencepiece;
 
-constexpr std::string_view kSpace = "\u2581";  // how a piece writes a space
+constexpr std::string_view kSpace = "\u2581";  // stands for a space in a piece
 
-/// Special tokens: the names that a model may have for each; the first is what we add.
+/// A special token and the names that models have for it. The first is the name of one we add.
 struct SpecialNames {
   int64_t SpecialIds::*id;
   std::array<const char*, 2> names;
@@ -40,16 +29,16 @@ constexpr std::array<SpecialNames, 4> kSpecials = {{{&SpecialIds::pad, {"<pad>",
                                                     {&SpecialIds::sep, {"[SEP]", "<sep>"}},
                                                     {&SpecialIds::mask, {"[MASK]", "<mask>"}}}};
 
-/// The end of what is encoded at once from `begin` on: the line's end, or in a long line a space,
-/// or if there is none the end of a character.
+/// The end of the part to encode at once from `begin` on: the end of the line, or in a long line a
+/// space, or without a space the end of a character.
 size_t part_end(std::string_view text, size_t begin) {
-  constexpr size_t kLongest = 1 << 14;
+  constexpr size_t kMaxPart = 1 << 14;
   size_t end = std::min(text.find('\n', begin), text.size());
-  if (end - begin <= kLongest) return end;
-  end = text.rfind(' ', begin + kLongest);
+  if (end - begin <= kMaxPart) return end;
+  end = text.rfind(' ', begin + kMaxPart);
   if (end != std::string_view::npos && end > begin) return end;
-  end = begin + kLongest;
-  while ((text[end] & 0xC0) == 0x80) --end;
+  end = begin + kMaxPart;
+  while (is_continuation(text[end])) --end;
   return end;
 }
 
@@ -58,23 +47,20 @@ class SentencePieceTokenizer : public Tokenizer {
   SentencePieceTokenizer(std::string bytes, const std::string& name)
       : bytes_(std::move(bytes)), name_(name) {
     silence_sentencepiece();
-    facts_ = check_sentencepiece(bytes_, name);
+    adds_space_ = check_sentencepiece(bytes_, name);
     load(bytes_, processor_);
-    // `[MASK]` and the like are "true" special pieces only as control symbols: others are found in
-    // text. Those that are missing stand behind the model's own.
     model_pieces_ = processor_.GetPieceSize();
-    require(model_pieces_ == facts_.pieces, "SentencePiece counts other pieces than we do");
     special_.unknown = processor_.unk_id();
-    for (const SpecialNames& wanted : kSpecials) {
-      int64_t& id = special_.*wanted.id;
-      for (const char* piece : wanted.names) {
+    for (const SpecialNames& special : kSpecials) {
+      int64_t& id = special_.*special.id;
+      for (const char* piece : special.names) {
+        // Only a control symbol is never found in text.
         const int found = processor_.PieceToId(piece);
         if (id < 0 && processor_.IsControl(found)) id = found;
       }
-      if (id < 0) {
-        id = vocab();
-        added_.emplace_back(wanted.names[0]);
-      }
+      if (id >= 0) continue;
+      id = vocab();
+      added_.emplace_back(special.names[0]);
     }
   }
 
@@ -96,17 +82,13 @@ class SentencePieceTokenizer : public Tokenizer {
   std::vector<Piece> encode_continued(std::string_view text) const override {
     check_text(text, "the text");
     const size_t end = text.empty() ? 0 : part_end(text, 0);
-    const bool starts_word = text.empty() || text[0] == ' ' || end == 0;
-    if (!facts_.dummy_prefix || starts_word) return encode(text);
-    // In a protocol buffer the last value of a field counts: normalizer {dummy prefix: false}.
+    if (!adds_space_ || end == 0 || text[0] == ' ') return encode(text);
+    // In a protocol buffer the last value of a field counts. This is normalizer {3: false}.
     sp::SentencePieceProcessor processor;
     load(bytes_ + std::string("\x1A\x02\x18\x00", 4), processor);
     std::vector<Piece> out;
     encode_part(processor, text.substr(0, end), 0, out);
-    for (const Piece& piece : encode(text.substr(end))) {
-      const int64_t shift = static_cast<int64_t>(end);
-      out.push_back({piece.id, piece.begin + shift, piece.end + shift});
-    }
+    append_shifted(encode(text.substr(end)), static_cast<int64_t>(end), out);
     return out;
   }
 
@@ -122,10 +104,10 @@ class SentencePieceTokenizer : public Tokenizer {
         text.push_back(
             static_cast<char>(std::stoi(processor_.IdToPiece(piece).substr(3), nullptr, 16)));
       } else {
-        append_piece(processor_.IdToPiece(piece), text);
+        text += replace_all(processor_.IdToPiece(piece), kSpace, " ");
       }
     }
-    if (facts_.dummy_prefix && text.starts_with(' ')) text.erase(0, 1);
+    if (adds_space_ && text.starts_with(' ')) text.erase(0, 1);
     return replace_invalid_utf8(text);
   }
 
@@ -139,17 +121,14 @@ class SentencePieceTokenizer : public Tokenizer {
 
  private:
   void load(std::string_view model, sp::SentencePieceProcessor& processor) const {
+    std::string reason;
     try {
       const sp::util::Status status = processor.LoadFromSerializedProto(model);
       if (status.ok()) return;
-      fail_load(status.ToString());
-    } catch (const InputError&) {
-      throw;
-    } catch (const std::exception& error) {  // of the library's tries
-      fail_load(error.what());
+      reason = status.ToString();
+    } catch (const std::exception& error) {  // from the library's trie
+      reason = error.what();
     }
-  }
-  [[noreturn]] void fail_load(std::string_view reason) const {
     fail_input("{}: SentencePiece cannot load it ({}); copy it again", name_, printable(reason));
   }
 
@@ -162,29 +141,16 @@ class SentencePieceTokenizer : public Tokenizer {
       fail_input("{}: SentencePiece cannot encode the text from byte {} on ({})", name_, base,
                  printable(status.ToString()));
     }
-    const int64_t count = static_cast<int64_t>(result.pieces_size());
-    for (int64_t i = 0; i < count; ++i) {
-      const sp::ImmutableSentencePieceText_ImmutableSentencePiece piece =
-          result.pieces(static_cast<int>(i));
+    for (size_t i = 0; i < result.pieces_size(); ++i) {
+      const auto piece = result.pieces(static_cast<int>(i));
       const int64_t shift = static_cast<int64_t>(base);
       out.push_back({piece.id(), shift + piece.begin(), shift + piece.end()});
     }
   }
 
-  static void append_piece(std::string_view piece, std::string& text) {
-    while (!piece.empty()) {
-      const size_t length = std::min(piece.find(kSpace), piece.size());
-      text.append(piece.substr(0, length));
-      piece.remove_prefix(length);
-      if (piece.empty()) return;
-      text.push_back(' ');
-      piece.remove_prefix(kSpace.size());
-    }
-  }
-
   std::string bytes_;
   std::string name_;
-  SentencePieceFacts facts_;
+  bool adds_space_ = true;  // before a text
   sp::SentencePieceProcessor processor_;
   int64_t model_pieces_ = 0;
   std::vector<std::string> added_;

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <system_error>
-#include <vector>
 
 #include <zlib.h>
 
@@ -16,118 +15,82 @@ namespace gmlp {
 namespace {
 
 constexpr size_t kPart = size_t{1} << 20;
-constexpr size_t kLongestLine = 16 * kPart;  // a longer one is cut
+constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 
-/// A text is read twice, so it must be a file that is still there the second time.
-void check_regular(const std::string& path) {
+// zlib decompresses a file that begins like gzip (.dz too, which is gzip with an index), and reads
+// any other file as it is.
+using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
+
+GzipFile open_text(const std::string& path) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) fail_input("{}: does not exist; check the path", path);
   if (std::filesystem::is_directory(status)) fail_input("{}: is a folder; name text files", path);
   if (!std::filesystem::is_regular_file(status)) {
-    fail_input("{}: is no regular file; store the text in a file first", path);
+    fail_input("{}: is not a regular file; store the text in a file first", path);
   }
-}
-
-}  // namespace
-
-/// zlib reads what begins like gzip through inflate (.dz too, which is gzip with an index), and
-/// anything else as it is.
-struct TextFile::Stream {
-  explicit Stream(const std::string& path) : file(gzopen(path.c_str(), "rbe")) {}
-  ~Stream() {
-    if (file != nullptr) gzclose_r(file);
-  }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  gzFile file;
-};
-
-TextFile::TextFile(const std::string& path) : path_(path) {
-  check_regular(path);
-  stream_ = std::make_unique<Stream>(path);
-  if (stream_->file == nullptr) {
+  GzipFile file(gzopen(path.c_str(), "rbe"), gzclose_r);
+  if (file == nullptr) {
     fail_input("{}: cannot be opened: {}; check its permissions", path,
                std::generic_category().message(errno));
   }
-  gzbuffer(stream_->file, 1U << 18);
+  gzbuffer(file.get(), 1U << 18);
+  return file;
 }
 
-TextFile::~TextFile() = default;
-
-/// One more part into the buffer.
-void TextFile::fill() {
-  const size_t before = buffer_.size();
-  buffer_.resize(before + kPart);
-  const int got = gzread(stream_->file, buffer_.data() + before, static_cast<unsigned>(kPart));
-  buffer_.resize(before + static_cast<size_t>(std::max(got, 0)));
-  if (got == static_cast<int>(kPart)) return;
-  // A truncated stream gives its last bytes first and then nothing: only gzerror tells.
+/// Appends up to kPart bytes to `buffer`, which begins at byte `position` of the text. Returns
+/// false at the end of the file.
+bool read_more(gzFile file, const std::string& path, int64_t position, std::string& buffer) {
+  const size_t before = buffer.size();
+  buffer.resize(before + kPart);
+  const int count = gzread(file, buffer.data() + before, static_cast<unsigned>(kPart));
+  buffer.resize(before + static_cast<size_t>(std::max(count, 0)));
+  if (count == static_cast<int>(kPart)) return true;
+  // For a truncated stream gzread returns its last bytes and then 0. Only gzerror reports it.
   int error = Z_OK;
-  const char* reason = gzerror(stream_->file, &error);
+  const char* reason = gzerror(file, &error);
   if (error != Z_OK && error != Z_STREAM_END) {
-    fail_input("{}: cannot be read after byte {} of the text: {}; copy the file again", path_,
-               position_ + static_cast<int64_t>(buffer_.size()),
+    fail_input("{}: cannot be read after byte {} of the text: {}; copy the file again", path,
+               position + static_cast<int64_t>(buffer.size()),
                error == Z_ERRNO ? std::generic_category().message(errno) : reason);
   }
-  ended_ = true;
+  return false;
 }
+
+}  // namespace
 
 size_t best_cut(std::string_view text) {
   for (const char mark : {'\n', ' '}) {
     const size_t found = text.rfind(mark);
     if (found != std::string_view::npos) return found + 1;
   }
-  // Behind the last whole character; the bytes of one not yet whole are at most three.
+  // A character has at most three continuation bytes.
   size_t begin = text.size();
-  while (begin > 0 && text.size() - begin < 4 && (text[begin - 1] & 0xC0) == 0x80) --begin;
+  while (begin > 0 && text.size() - begin < 4 && is_continuation(text[begin - 1])) --begin;
   if (begin <= 1) return text.size();
   --begin;
   return utf8_at(text, static_cast<int64_t>(begin)).size > 0 ? text.size() : begin;
 }
 
-std::string_view TextFile::next() {
-  position_ += static_cast<int64_t>(given_);
-  buffer_.erase(0, given_);
-  given_ = 0;
-  const bool first = position_ == 0;
-  while (!ended_ && (buffer_.size() < kPart ||
-                     (buffer_.find('\n') == std::string::npos && buffer_.size() < kLongestLine))) {
-    fill();
+void read_text_parts(const std::string& path,
+                     const std::function<void(std::string_view part)>& use) {
+  const GzipFile file = open_text(path);
+  std::string buffer;
+  int64_t position = 0;  // of the buffer's first byte in the text
+  for (bool more = true; more;) {
+    more = read_more(file.get(), path, position, buffer);
+    const bool whole = buffer.find('\n') != std::string::npos || buffer.size() >= kLongestLine;
+    if (more && !whole) continue;
+    const size_t size = more ? best_cut(buffer) : buffer.size();
+    std::string_view part = std::string_view(buffer).substr(0, size);
+    check_text(part, path, position);
+    if (position == 0 && part.starts_with(kByteOrderMark)) {
+      part.remove_prefix(kByteOrderMark.size());
+    }
+    if (!part.empty()) use(part);
+    position += static_cast<int64_t>(size);
+    buffer.erase(0, size);
   }
-  given_ = ended_ ? buffer_.size() : best_cut(buffer_);
-  std::string_view part = std::string_view(buffer_).substr(0, given_);
-  check_text(part, path_, position_);
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (first && part.starts_with(kByteOrderMark)) {
-    part.remove_prefix(kByteOrderMark.size());
-    // An empty part means the end, and this is not the end unless the file is.
-    if (part.empty() && !ended_) return next();
-  }
-  return part;
-}
-
-FileSum sum_of_file(const std::string& path) {
-  check_regular(path);
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
-                                                             std::fclose);
-  if (file == nullptr) {
-    fail_input("{}: cannot be opened: {}; check its permissions", path,
-               std::generic_category().message(errno));
-  }
-  std::vector<unsigned char> bytes(kPart);
-  uLong crc = crc32(0, nullptr, 0);
-  FileSum sum;
-  while (true) {
-    const size_t got = std::fread(bytes.data(), 1, bytes.size(), file.get());
-    if (got == 0) break;
-    crc = crc32(crc, bytes.data(), static_cast<uInt>(got));
-    sum.size += static_cast<int64_t>(got);
-  }
-  if (std::ferror(file.get()) != 0) fail_input("{}: cannot be read; check the disk", path);
-  sum.crc = static_cast<uint32_t>(crc);
-  return sum;
 }
 
 }  // namespace gmlp

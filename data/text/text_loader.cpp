@@ -1,21 +1,21 @@
-// Windows of N ids, side by side. An epoch's start and order and a window's masks come from Philox
-// under (seed, epoch, window), so a batch needs none of the batches before it: neither a shuffled
-// list nor a generator's state is kept.
+// An epoch's offset and order and a window's masks come from Philox under (seed, epoch, window). So
+// neither a shuffled list nor a generator's state has to be kept or saved.
+#include "data/text/text_loader.h"
+
 #include <algorithm>
 #include <bit>
 
 #include "core/error.h"
 #include "core/random.h"
-#include "data/text/corpus.h"
 
 namespace gmlp {
 namespace {
 
 constexpr int64_t kNotScored = -100;
 
-/// Window `index` of an epoch's order of n: a permutation without a list. Four Feistel rounds
-/// permute the numbers of 2h bits, the smallest such set that holds n (so at most four times as
-/// many); numbers not below n go through again until one is (cycle walking).
+/// Entry `index` of an epoch's permutation of n windows, without a list. Four Feistel rounds
+/// permute the numbers of 2h bits, the smallest such set that contains n (at most four times as
+/// many). A result that is not below n is permuted again until it is (cycle walking).
 int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
   const int bits = static_cast<int>(std::bit_width(static_cast<uint64_t>(n - 1)));
   const int half = (bits + 1) / 2;
@@ -25,7 +25,7 @@ int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
     uint64_t left = value >> half;
     uint64_t right = value & mask;
     for (uint64_t round = 0; round < 4; ++round) {
-      // h is at most 24 (2^48 windows), so the round's number has its own bits.
+      // h is at most 24 (2^48 windows), so the round's number has bits of its own.
       Random random(seed, Purpose::kShuffle, static_cast<uint64_t>(epoch), round << 28 | right);
       const uint64_t mixed = left ^ (random.next_u32() & mask);
       left = right;
@@ -49,23 +49,25 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
   const int64_t spare = tokens.size() - span_;
   if (spare < 0) {
     fail_input(
-        "the {} text has {} tokens, a window {}; take a longer text, a shorter --seq-len or "
-        "another share for validation",
+        "the {} text has {} tokens, a window {}; use a longer text, a shorter --seq-len or "
+        "another --val-fraction",
         options.train ? "training" : "validation", tokens.size(), span_);
   }
   if (!causal) {
     if (options.special.mask < 0) {
-      fail_input("the tokenizer has no [MASK]; take another one or --objective causal");
+      fail_input("the tokenizer has no [MASK]; use another one or --objective causal");
     }
     if (!(options.mask_share > 0 && options.mask_share <= 1)) {
       fail_input("a share of {} masked tokens: must be above 0 and at most 1", options.mask_share);
     }
-    int64_t plain = 0;  // ids that a random token can be
-    for (int64_t id = 0; id < options.vocab && plain == 0; ++id) plain += is_special(id) ? 0 : 1;
-    require(plain > 0, "a vocabulary of special tokens only");
+    int64_t ordinary = 0;  // ids that a random token can be
+    for (int64_t id = 0; id < options.vocab && ordinary == 0; ++id) {
+      ordinary += options.special.contains(id) ? 0 : 1;
+    }
+    require(ordinary > 0, "a vocabulary of special tokens only");
   }
-  // Evaluation: all whole windows, and one more for what is left. Training: as many as there are
-  // from the latest start, so that an epoch has always the same number.
+  // Evaluation uses all whole windows and one more for the rest. Training uses as many as fit after
+  // the latest offset, so that every epoch has the same number.
   const int64_t whole = spare / options.tokens + 1;
   windows_ = options.train ? std::max<int64_t>(1, (spare + 1) / options.tokens)
                            : whole + (spare % options.tokens != 0 ? 1 : 0);
@@ -76,13 +78,7 @@ int64_t TextLoader::batches_per_epoch() const {
   return options_.train ? windows_ / batch_size_ : (windows_ - 1) / batch_size_ + 1;
 }
 
-bool TextLoader::is_special(int64_t id) const {
-  const SpecialIds& special = options_.special;
-  return id == special.pad || id == special.unknown || id == special.cls || id == special.sep ||
-         id == special.mask;
-}
-
-/// Where a window begins; `fresh` is its first position that no window before it has.
+/// Returns the first id of a window. `fresh` is its first position that no earlier window has.
 int64_t TextLoader::window_begin(int64_t epoch, int64_t window, int64_t* fresh) const {
   const int64_t spare = tokens_.size() - span_;
   const int64_t begin = window * options_.tokens;
@@ -92,19 +88,17 @@ int64_t TextLoader::window_begin(int64_t epoch, int64_t window, int64_t* fresh) 
     return begin - *fresh;
   }
   if (!options_.shuffle) return begin;
-  const int64_t starts = std::min(options_.tokens, spare - (windows_ - 1) * options_.tokens + 1);
-  // The order's draws have samples below 2^31.
-  constexpr uint64_t kStart = uint64_t{1} << 31;
-  Random random(options_.seed, Purpose::kShuffle, static_cast<uint64_t>(epoch), kStart);
-  return begin + random.below(starts);
+  const int64_t offsets = std::min(options_.tokens, spare - (windows_ - 1) * options_.tokens + 1);
+  // The permutation's draws have samples below 2^31.
+  constexpr uint64_t kOffset = uint64_t{1} << 31;
+  Random random(options_.seed, Purpose::kShuffle, static_cast<uint64_t>(epoch), kOffset);
+  return begin + random.below(offsets);
 }
 
 TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   require(epoch >= 0 && index >= 0 && index < batches_per_epoch(), "a batch outside of the epoch");
-  TextBatch batch;
-  batch.epoch = epoch;
-  batch.index = index;
   const int64_t first = index * batch_size_;
+  TextBatch batch;
   batch.batch = std::min(batch_size_, windows_ - first);
   batch.ids.reserve(static_cast<size_t>(batch.batch * options_.tokens));
   batch.targets.reserve(static_cast<size_t>(batch.batch * options_.tokens));
@@ -133,7 +127,7 @@ void TextLoader::append_masked(int64_t begin, int64_t fresh, int64_t epoch, int6
                                TextBatch& batch) const {
   Random random(options_.seed, Purpose::kMask, static_cast<uint64_t>(epoch),
                 static_cast<uint64_t>(window));
-  // A window without a chosen token would have no loss: this one is then chosen.
+  // A window without a chosen token would have no loss: then this one is chosen.
   const int64_t fallback = fresh + random.below(options_.tokens - fresh);
   bool any = false;
   const size_t start = batch.targets.size();
@@ -144,9 +138,8 @@ void TextLoader::append_masked(int64_t begin, int64_t fresh, int64_t epoch, int6
     if (fate < 0.8) {
       id = options_.special.mask;
     } else if (fate < 0.9) {
-      do {
-        id = random.below(options_.vocab);
-      } while (is_special(id));
+      do id = random.below(options_.vocab);
+      while (options_.special.contains(id));
     }
     any = true;
   };

@@ -1,6 +1,10 @@
 #pragma once
-// Text to token ids and back. What differs between tokenizers (bytes, characters, WordPiece,
-// SentencePiece) is in one file each; everything after this header is the same.
+// Text to token ids and back. A tokenizer is one of three kinds, each with a page of its own:
+//
+//   kind            an id stands for                             file
+//   bytes           a byte                                       tokenizer.json, or none
+//   chars           a Unicode character of the training text     tokenizer.json
+//   sentencepiece   a subword (Kudo and Richardson 2018)         tokenizer.model
 
 #include <cstdint>
 #include <memory>
@@ -10,7 +14,7 @@
 
 namespace gmlp {
 
-/// Ids with a meaning of their own; -1 where a tokenizer has none.
+/// The special ids of a tokenizer; -1 for one that it does not have.
 struct SpecialIds {
   int64_t pad = -1;
   int64_t unknown = -1;
@@ -33,49 +37,57 @@ struct Piece {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  /// "bytes", "chars", "wordpiece" or "sentencepiece".
+  /// "bytes", "chars" or "sentencepiece".
   virtual const char* kind() const = 0;
-  /// How many ids there are, special ones included.
+  /// The number of ids, special ones included.
   virtual int64_t vocab() const = 0;
   virtual SpecialIds special() const = 0;
-  /// `text` must be valid UTF-8 without NUL (bytes takes anything). No special id is ever made of
-  /// text. Throws InputError naming the byte's position.
-  /// A newline is white space to wordpiece and sentencepiece, and a token of its own to the others;
-  /// in any case encode(a + "\n" + b) begins with what encode(a) gives.
+  /// `text` must be valid UTF-8 without NUL; bytes accepts any text. Text never becomes a special
+  /// id, except the id of unknown text. encode(a + "\n" + b) begins with encode(a). Throws
+  /// InputError naming the position of an invalid byte.
   virtual std::vector<Piece> encode(std::string_view text) const = 0;
-  /// The same for text that goes on where a token before it ends: sentencepiece supposes no space
-  /// before it.
+  /// encode() for text that directly follows another token: sentencepiece adds no space before it.
   virtual std::vector<Piece> encode_continued(std::string_view text) const { return encode(text); }
   /// Special ids become nothing, unknown ones U+FFFD.
   virtual std::string decode(const std::vector<int64_t>& ids) const = 0;
-  /// What a person is shown for one id: "▁house", "##ing", "[MASK]".
+  /// One id for display: "▁house", "ing", "[MASK]".
   virtual std::string name(int64_t id) const = 0;
-  /// The file that open_tokenizer reads, and how it is called in a checkpoint folder:
-  /// tokenizer.model, vocab.txt or tokenizer.json.
+  /// The name and the contents of the tokenizer's file in a checkpoint; open_tokenizer reads it.
   virtual std::string file_name() const = 0;
   virtual std::string file_bytes() const = 0;
 
   std::vector<int64_t> encode_ids(std::string_view text) const;
 };
 
-/// encode(), but each "[MASK]" in the text becomes the mask's id. Throws InputError when there is
-/// none.
+/// Appends `pieces` of a text that begins at byte `shift` of a longer one.
+void append_shifted(const std::vector<Piece>& pieces, int64_t shift, std::vector<Piece>& out);
+
+/// encode(), but each "[MASK]" in the text becomes the mask's id. Throws InputError if the
+/// tokenizer has no mask.
 std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text);
 
-/// `bytes`, or a file: a SentencePiece .model, a WordPiece vocab.txt, or this project's .json of
-/// characters. A SentencePiece model without <pad>, [CLS], [SEP], [MASK] gets them behind its own
-/// ids. Throws InputError naming the file, the reason and the remedy.
+/// Opens `bytes`, a SentencePiece .model, or a tokenizer.json of this program. A SentencePiece
+/// model without <pad>, [CLS], [SEP] or [MASK] gets them after its own ids. Throws InputError
+/// naming the file, the reason and the remedy.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& spec);
-/// The tokenizer file in a checkpoint folder.
+/// Opens the tokenizer in a checkpoint folder.
 std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 
-/// `tokenizer train`: the bytes of a tokenizer file for these texts; `type` is sentencepiece, chars
-/// or bytes. The same files give the same bytes.
+// The constructors behind open_tokenizer. `name` is the file's name in errors.
+std::unique_ptr<Tokenizer> make_bytes_tokenizer();
+std::unique_ptr<Tokenizer> make_chars_tokenizer(std::vector<char32_t> characters,
+                                                const std::string& name);
+/// Reads {"type": "bytes"} or {"type": "chars", "characters": ["a", ...]}.
+std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name);
+std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name);
+
+/// The options of `tokenizer train`.
 struct TokenizerTraining {
-  std::string type;
-  int64_t vocab = 0;                   // with the special ids; 0 with chars: all characters
-  std::string model_type = "unigram";  // of sentencepiece, or "bpe"
+  std::string type;                    ///< sentencepiece, chars or bytes
+  int64_t vocab = 0;                   ///< with the special ids; 0 with chars: all characters
+  std::string model_type = "unigram";  ///< of sentencepiece, or "bpe"
 };
+/// Returns the contents of a tokenizer file for these texts. Equal texts give equal contents.
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options);
 

@@ -1,5 +1,5 @@
-// The operations follow PIL's ImageOps and ImageEnhance, which the paper used. All are plain loops:
-// at the sizes of training images a policy takes some microseconds, next to milliseconds of
+// The operations follow Pillow's ImageOps and ImageEnhance, which the paper used. All are plain
+// loops: at the sizes of training images a policy takes some microseconds, next to milliseconds of
 // training.
 #include "data/vision/autoaugment.h"
 
@@ -13,20 +13,24 @@
 namespace gmlp {
 namespace {
 
+using Bytes = std::vector<uint8_t>;
+using Table = std::array<uint8_t, 256>;
+using Histogram = std::array<int64_t, 256>;
+
 /// Rounded and clamped.
 uint8_t to_byte(double value) {
   return static_cast<uint8_t>(std::clamp(value + 0.5, 0.0, 255.0));
 }
 
-/// Source position of output (x, y): (a x + b y + c, d x + e y + f), relative to the centre.
+/// Source position of output (x, y): (a x + b y + c, d x + e y + f), relative to the center.
 struct Affine {
   double a = 1, b = 0, c = 0;
   double d = 0, e = 1, f = 0;
 };
 
-/// Bilinear; pixels outside have the colour `fill`.
+/// Bilinear. Pixels outside have the color `fill`.
 void warp(Image& image, const Affine& map, const std::array<uint8_t, 3>& fill) {
-  const std::vector<uint8_t> source = image.bytes;
+  const Bytes source = image.bytes;
   const double center_x = static_cast<double>(image.width - 1) / 2;
   const double center_y = static_cast<double>(image.height - 1) / 2;
   const auto pixel = [&](int64_t x, int64_t y, int64_t channel) -> double {
@@ -55,17 +59,17 @@ void warp(Image& image, const Affine& map, const std::array<uint8_t, 3>& fill) {
   }
 }
 
-/// PIL's enhancement: degenerate + factor (image - degenerate); beyond 1 it extrapolates.
-void blend(Image& image, const std::vector<uint8_t>& degenerate, double factor) {
+/// Pillow's enhancement: degenerate + factor (image - degenerate). Beyond 1 it extrapolates.
+void blend(Image& image, const Bytes& degenerate, double factor) {
   for (size_t i = 0; i < image.bytes.size(); ++i) {
     const double base = degenerate[i];
     image.bytes[i] = to_byte(base + factor * (image.bytes[i] - base));
   }
 }
 
-/// The image without colour, in as many channels.
-std::vector<uint8_t> gray_of(const Image& image) {
-  std::vector<uint8_t> gray = image.bytes;
+/// The image without color, in as many channels.
+Bytes gray_of(const Image& image) {
+  Bytes gray = image.bytes;
   if (image.channels != 3) return gray;
   for (size_t i = 0; i + 2 < gray.size(); i += 3) {
     const double luma = 0.299 * gray[i] + 0.587 * gray[i + 1] + 0.114 * gray[i + 2];
@@ -74,18 +78,17 @@ std::vector<uint8_t> gray_of(const Image& image) {
   return gray;
 }
 
-/// Every pixel the mean of the grey picture.
-std::vector<uint8_t> mean_gray_of(const Image& image) {
-  std::vector<uint8_t> gray = gray_of(image);
+/// Every pixel has the mean of the gray image.
+Bytes mean_gray_of(const Image& image) {
+  const Bytes gray = gray_of(image);
   double sum = 0;
   for (const uint8_t value : gray) sum += value;
-  std::fill(gray.begin(), gray.end(), to_byte(sum / static_cast<double>(gray.size())));
-  return gray;
+  return Bytes(gray.size(), to_byte(sum / static_cast<double>(gray.size())));
 }
 
-/// PIL's SMOOTH filter: (1 1 1; 1 5 1; 1 1 1) / 13; the border stays.
-std::vector<uint8_t> smooth_of(const Image& image) {
-  std::vector<uint8_t> smooth = image.bytes;
+/// Pillow's SMOOTH filter: (1 1 1; 1 5 1; 1 1 1) / 13. The border stays.
+Bytes smooth_of(const Image& image) {
+  Bytes smooth = image.bytes;
   const int64_t stride = image.width * image.channels;
   for (int64_t y = 1; y + 1 < image.height; ++y) {
     for (int64_t i = image.channels; i < stride - image.channels; ++i) {
@@ -102,26 +105,32 @@ std::vector<uint8_t> smooth_of(const Image& image) {
   return smooth;
 }
 
-/// Replaces each channel's bytes by table[byte], where make(histogram) gives the table.
-template <typename Make>
-void map_channels(Image& image, const Make& make) {
+/// Replaces each byte by table(byte).
+template <typename Function>
+void map_bytes(Image& image, const Function& function) {
+  for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(function(byte));
+}
+
+/// Replaces each channel's bytes by make(histogram)[byte].
+void map_channels(Image& image, Table (*make)(const Histogram&)) {
   const size_t channels = static_cast<size_t>(image.channels);
   for (size_t c = 0; c < channels; ++c) {
-    std::array<int64_t, 256> histogram{};
+    Histogram histogram{};
     for (size_t i = c; i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
-    const std::array<uint8_t, 256> table = make(histogram);
-    for (size_t i = c; i < image.bytes.size(); i += channels)
+    const Table table = make(histogram);
+    for (size_t i = c; i < image.bytes.size(); i += channels) {
       image.bytes[i] = table[image.bytes[i]];
+    }
   }
 }
 
 /// Stretches [lowest, highest] to [0, 255].
-std::array<uint8_t, 256> contrast_table(const std::array<int64_t, 256>& histogram) {
+Table contrast_table(const Histogram& histogram) {
   int low = 0;
   int high = 255;
   while (low < 255 && histogram[static_cast<size_t>(low)] == 0) ++low;
   while (high > 0 && histogram[static_cast<size_t>(high)] == 0) --high;
-  std::array<uint8_t, 256> table{};
+  Table table{};
   for (int i = 0; i < 256; ++i) {
     const double value = high > low ? (i - low) * 255.0 / (high - low) : i;
     table[static_cast<size_t>(i)] = to_byte(value);
@@ -129,8 +138,8 @@ std::array<uint8_t, 256> contrast_table(const std::array<int64_t, 256>& histogra
   return table;
 }
 
-/// Spreads the bytes so that all are about equally frequent; PIL's integer rule.
-std::array<uint8_t, 256> equalize_table(const std::array<int64_t, 256>& histogram) {
+/// Spreads the bytes so that all are about equally frequent, by Pillow's integer rule.
+Table equalize_table(const Histogram& histogram) {
   int64_t total = 0;
   int64_t last = 0;  // pixels of the highest byte
   for (const int64_t count : histogram) {
@@ -138,17 +147,30 @@ std::array<uint8_t, 256> equalize_table(const std::array<int64_t, 256>& histogra
     if (count > 0) last = count;
   }
   const int64_t step = (total - last) / 255;
-  std::array<uint8_t, 256> table{};
+  Table table{};
   int64_t sum = step / 2;
   for (size_t i = 0; i < 256; ++i) {
-    table[i] = static_cast<uint8_t>(step == 0 ? static_cast<int64_t>(i)
-                                              : std::min<int64_t>(255, sum / step));
+    const int64_t value = step == 0 ? static_cast<int64_t>(i) : sum / step;
+    table[i] = static_cast<uint8_t>(std::min<int64_t>(255, value));
     sum += histogram[i];
   }
   return table;
 }
 
-/// Drawn as a pair; the magnitude is 0..10.
+/// The value of an operation at a magnitude in 0..10 (the paper's table 6).
+double operation_value(Operation operation, double magnitude) {
+  const double part = magnitude / 10;
+  if (operation <= Operation::kShearY) return 0.3 * part;
+  if (operation <= Operation::kTranslateY)
+    return 150.0 / 331.0 * part;  // of the paper's 331 pixels
+  if (operation == Operation::kRotate) return 30 * part;
+  if (operation <= Operation::kSharpness) return 0.1 + 1.8 * part;
+  // These two get milder with the magnitude: more bits are kept, fewer bytes inverted.
+  if (operation == Operation::kPosterize) return 4 + std::floor(4 * part);
+  return std::floor(256 * part);
+}
+
+/// Drawn as a pair. The magnitude is 0..10.
 struct Step {
   Operation operation;
   double probability;
@@ -190,90 +212,44 @@ void apply_operation(Image& image, Operation operation, double value,
                      const std::array<uint8_t, 3>& fill) {
   require(!image.is_float() && (image.channels == 1 || image.channels == 3),
           "apply_operation: bytes of 1 or 3 channels");
-  const double radians = value * std::numbers::pi / 180;
+  const double cosine = std::cos(value * std::numbers::pi / 180);
+  const double sine = std::sin(value * std::numbers::pi / 180);
   switch (operation) {
     case O::kShearX:
-      warp(image, {.b = value}, fill);
-      break;
+      return warp(image, {.b = value}, fill);
     case O::kShearY:
-      warp(image, {.d = value}, fill);
-      break;
+      return warp(image, {.d = value}, fill);
     case O::kTranslateX:
-      warp(image, {.c = value * static_cast<double>(image.width)}, fill);
-      break;
+      return warp(image, {.c = value * static_cast<double>(image.width)}, fill);
     case O::kTranslateY:
-      warp(image, {.f = value * static_cast<double>(image.height)}, fill);
-      break;
+      return warp(image, {.f = value * static_cast<double>(image.height)}, fill);
     case O::kRotate:
-      warp(image,
-           {.a = std::cos(radians),
-            .b = std::sin(radians),
-            .d = -std::sin(radians),
-            .e = std::cos(radians)},
-           fill);
-      break;
+      return warp(image, {.a = cosine, .b = sine, .d = -sine, .e = cosine}, fill);
     case O::kColor:
-      blend(image, gray_of(image), value);
-      break;
+      return blend(image, gray_of(image), value);
     case O::kBrightness:
-      blend(image, std::vector<uint8_t>(image.bytes.size()), value);
-      break;
+      return blend(image, Bytes(image.bytes.size()), value);
     case O::kContrast:
-      blend(image, mean_gray_of(image), value);
-      break;
+      return blend(image, mean_gray_of(image), value);
     case O::kSharpness:
-      blend(image, smooth_of(image), value);
-      break;
-    case O::kPosterize: {
-      const int mask = 0xFF << (8 - static_cast<int>(value));
-      for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(byte & mask);
-      break;
-    }
-    case O::kSolarize:
-      for (uint8_t& byte : image.bytes)
-        byte = static_cast<uint8_t>(byte < value ? byte : 255 - byte);
-      break;
-    case O::kAutoContrast:
-      map_channels(image, contrast_table);
-      break;
-    case O::kEqualize:
-      map_channels(image, equalize_table);
-      break;
-    case O::kInvert:
-      for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(255 - byte);
-      break;
-  }
-}
-
-double operation_value(Operation operation, double magnitude) {
-  const double part = magnitude / 10;
-  switch (operation) {
-    case O::kShearX:
-    case O::kShearY:
-      return 0.3 * part;
-    case O::kTranslateX:
-    case O::kTranslateY:
-      return 150.0 / 331.0 * part;  // of the paper's 331-pixel images
-    case O::kRotate:
-      return 30 * part;
-    case O::kColor:
-    case O::kBrightness:
-    case O::kContrast:
-    case O::kSharpness:
-      return 0.1 + 1.8 * part;
-    // These two get milder with the magnitude: more bits are kept, fewer bytes inverted.
+      return blend(image, smooth_of(image), value);
     case O::kPosterize:
-      return 4 + std::floor(4 * part);
+      return map_bytes(image,
+                       [&](int byte) { return byte & 0xFF << (8 - static_cast<int>(value)); });
     case O::kSolarize:
-      return std::floor(256 * part);
-    default:
-      return 0;
+      return map_bytes(image, [&](int byte) { return byte < value ? byte : 255 - byte; });
+    case O::kAutoContrast:
+      return map_channels(image, contrast_table);
+    case O::kEqualize:
+      return map_channels(image, equalize_table);
+    case O::kInvert:
+      return map_bytes(image, [](int byte) { return 255 - byte; });
   }
 }
 
 void autoaugment(Image& image, Random& random, const std::array<uint8_t, 3>& fill) {
   for (const Step& step : kPolicy[static_cast<size_t>(random.below(25))]) {
-    // Both are drawn whatever the first says, so that a pair always takes the same numbers.
+    // Both are drawn in any case, so that a pair always consumes the same numbers.
     const bool applied = random.uniform() < step.probability;
     const bool negative = random.below(2) == 1;
     if (!applied) continue;

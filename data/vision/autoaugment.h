@@ -28,15 +28,11 @@ enum class Operation : uint8_t {
   kInvert,
 };
 
-/// What `value` means: shears, a slope; translations, a fraction of the side; rotation, degrees;
-/// the four enhancements, a factor (1 changes nothing); posterize, the bits kept; solarize, the
-/// first inverted byte; ignored by the last three. `fill` is the colour of what comes from outside.
+/// `value` is a slope for shears, a fraction of the side for translations, degrees for rotation, a
+/// factor for the four enhancements (1 changes nothing), the bits kept for posterize and the first
+/// inverted byte for solarize. The last three operations ignore it. Pixels from outside get `fill`.
 void apply_operation(Image& image, Operation operation, double value,
                      const std::array<uint8_t, 3>& fill);
-
-/// The value of an operation at a magnitude in 0..10 (the paper's table 6). The sign of the
-/// geometric ones is the caller's to choose.
-double operation_value(Operation operation, double magnitude);
 
 /// Draws a pair and applies it. The image has 1 or 3 channels of bytes.
 void autoaugment(Image& image, Random& random, const std::array<uint8_t, 3>& fill);

@@ -1,4 +1,4 @@
-// open_dataset: the kind of data is what stands before the colon; sources.h lists who reads it.
+// open_dataset: the text before the colon chooses the reader. What all sources share follows it.
 #include "data/vision/dataset.h"
 
 #include <algorithm>
@@ -11,28 +11,10 @@
 namespace gmlp {
 namespace {
 
-// Splits draw by class number; this is none.
+// The epoch of this draw; splits of a folder use the number of the class, which is smaller.
 constexpr uint64_t kSubsetDraw = uint64_t{1} << 32;
 
-/// Some of another set's images: --max-train-samples.
-class Subset : public ImageDataset {
- public:
-  Subset(std::shared_ptr<const ImageDataset> whole, std::vector<int64_t> indices)
-      : whole_(std::move(whole)), indices_(std::move(indices)) {}
-
-  int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
-  const std::vector<std::string>& class_names() const override { return whole_->class_names(); }
-  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
-  Image image(int64_t index) const override { return whole_->image(at(index)); }
-
- private:
-  int64_t at(int64_t index) const { return indices_[static_cast<size_t>(index)]; }
-
-  std::shared_ptr<const ImageDataset> whole_;
-  std::vector<int64_t> indices_;
-};
-
-/// A random part, because folders come sorted by class.
+/// --max-train-samples: a random subset, because folders are sorted by class.
 void limit_train(DataSplits& splits, const DataOptions& options) {
   const int64_t size = splits.train->size();
   if (options.max_train_samples <= 0 || options.max_train_samples >= size) return;
@@ -40,21 +22,42 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   shuffle_indices(indices.data(), size, options.seed, Purpose::kSplit, kSubsetDraw);
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::sort(indices.begin(), indices.end());
-  splits.train = std::make_shared<Subset>(splits.train, std::move(indices));
+  std::vector<int64_t> labels;
+  for (const int64_t index : indices) labels.push_back(splits.train->label(index));
+  splits.train = std::make_shared<ImageDataset>(
+      splits.train->class_names(), std::move(labels),
+      [whole = splits.train, indices = std::move(indices)](int64_t index) {
+        return whole->image(indices[static_cast<size_t>(index)]);
+      });
   splits.notes.push_back(fmt::format("{} of {} training images (--max-train-samples)",
                                      options.max_train_samples, size));
 }
 
-/// The two parts and their name; sizes and limits are common to all and come later.
+std::shared_ptr<const ImageDataset> in_memory(MemoryImages images) {
+  std::vector<std::string> names = std::move(images.names);
+  std::vector<int64_t> labels = std::move(images.labels);
+  const auto decode = [stored = std::make_shared<MemoryImages>(std::move(images))](int64_t index) {
+    Image image{stored->height, stored->width, stored->channels, {}, {}};
+    const int64_t begin = index * image.elements();
+    const int64_t end = begin + image.elements();
+    if (stored->values.empty()) {
+      image.bytes.assign(stored->bytes.begin() + begin, stored->bytes.begin() + end);
+    } else {
+      image.values.assign(stored->values.begin() + begin, stored->values.begin() + end);
+    }
+    return image;
+  };
+  return std::make_shared<ImageDataset>(std::move(names), std::move(labels), decode);
+}
+
 DataSplits open_source(const std::string& spec, const DataOptions& options) {
   if (spec == "fashion-mnist") return open_idx(options.default_root, true);
   if (spec == "shapes") return open_shapes();
   const size_t colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
   const std::string folder = colon == std::string::npos ? "" : spec.substr(colon + 1);
-  const bool known = kind == "mnist" || kind == "cifar10" || kind == "cifar100" ||
-                     kind == "folder" || kind == "arrays";
-  if (!known) {
+  const bool cifar = kind == "cifar10" || kind == "cifar100";
+  if (!cifar && kind != "mnist" && kind != "folder" && kind != "arrays") {
     fail_input(
         "--data {}: unknown; choose fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, "
         "folder:DIR, arrays:DIR or shapes",
@@ -64,26 +67,26 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   if (!std::filesystem::is_directory(folder)) {
     fail_input("--data {}: {} is not a folder; check the path", spec, folder);
   }
-  if (kind == "mnist") return open_idx(folder, false);
+  if (cifar) return open_cifar(folder, kind == "cifar100");
   if (kind == "folder") return open_folder(folder, options);
-  if (kind == "arrays") return open_arrays(folder);
-  return open_cifar(folder, kind == "cifar100");
+  return kind == "mnist" ? open_idx(folder, false) : open_arrays(folder);
 }
 
 }  // namespace
 
-Image MemoryImages::image(int64_t index) const {
-  Image image;
-  image.height = height;
-  image.width = width;
-  image.channels = channels;
-  const int64_t size = height * width * channels;
-  if (values.empty()) {
-    image.bytes.assign(bytes.begin() + index * size, bytes.begin() + (index + 1) * size);
-  } else {
-    image.values.assign(values.begin() + index * size, values.begin() + (index + 1) * size);
+DataSplits make_splits(const std::string& name, const std::string& source, MemoryImages train,
+                       MemoryImages val) {
+  if (train.channels != val.channels || train.height != val.height || train.width != val.width ||
+      train.values.empty() != val.values.empty()) {
+    fail_input(
+        "{}: training images ({} x {} x {}) and validation images ({} x {} x {}) differ in image "
+        "size or type; the files do not belong together",
+        source, train.height, train.width, train.channels, val.height, val.width, val.channels);
   }
-  return image;
+  return {.name = name,
+          .train = in_memory(std::move(train)),
+          .val = in_memory(std::move(val)),
+          .notes = {}};
 }
 
 void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path) {
@@ -97,7 +100,7 @@ void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std
 }
 
 std::string folder_name(const std::string& folder) {
-  // "signs/" ends in an empty component, "." has no name of its own.
+  // "signs/" ends in an empty component, and "." has no name of its own.
   std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
   if (path.filename().empty()) path = path.parent_path();
   return path.filename().string();

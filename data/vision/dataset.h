@@ -1,38 +1,58 @@
 #pragma once
-// A labelled set of images: bytes of a record become an Image. What differs between sets (idx,
-// CIFAR, folders, arrays, drawn shapes) is in one file each; everything after this header is the
+// A labeled set of images: bytes of a record become an Image. What differs between sets (idx,
+// CIFAR, folders, arrays, drawn shapes) is in one file each. Everything after this header is the
 // same.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gmlp {
 
-/// A picture as stored: rows of interleaved channels (HWC) in bytes, or planes (CHW) of floats that
-/// are taken as they are (no resize, crop or normalisation).
+/// An image as stored: rows of interleaved channels (HWC) in bytes, or planes (CHW) of floats,
+/// which reach the model unchanged (no resize, crop or normalization).
 struct Image {
   int64_t height = 0;
   int64_t width = 0;
   int64_t channels = 0;
   std::vector<uint8_t> bytes;  // height * width * channels, or empty
   std::vector<float> values;   // channels * height * width, or empty
+
   bool is_float() const { return !values.empty(); }
+  int64_t elements() const { return height * width * channels; }
+  /// An image of zero bytes.
+  static Image of_bytes(int64_t height, int64_t width, int64_t channels) {
+    Image image{height, width, channels, {}, {}};
+    image.bytes.resize(static_cast<size_t>(image.elements()));
+    return image;
+  }
 };
 
 class ImageDataset {
  public:
-  virtual ~ImageDataset() = default;
-  virtual int64_t size() const = 0;
-  virtual const std::vector<std::string>& class_names() const = 0;
-  /// In [0, class_names().size()); checked when the set was opened.
-  virtual int64_t label(int64_t index) const = 0;
-  /// Decodes one image; called from several threads. Throws InputError naming file (and position).
-  virtual Image image(int64_t index) const = 0;
+  /// Labels are in [0, class_names.size()). Several threads call `decode`, which returns one image
+  /// or throws InputError naming file (and position).
+  ImageDataset(std::vector<std::string> class_names, std::vector<int64_t> labels,
+               std::function<Image(int64_t index)> decode)
+      : class_names_(std::move(class_names)),
+        labels_(std::move(labels)),
+        decode_(std::move(decode)) {}
+
+  int64_t size() const { return static_cast<int64_t>(labels_.size()); }
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
+  Image image(int64_t index) const { return decode_(index); }
+
+ private:
+  std::vector<std::string> class_names_;
+  std::vector<int64_t> labels_;
+  std::function<Image(int64_t index)> decode_;
 };
 
-/// Train and validation parts of one source, with the same class names.
+/// The training and validation sets of one source, with the same class names.
 struct DataSplits {
   std::string name;  // short, for the run folder: "fashion-mnist", or the folder's name
   std::shared_ptr<const ImageDataset> train;
@@ -40,16 +60,16 @@ struct DataSplits {
   int64_t height = 0;  // of the first training image
   int64_t width = 0;
   int64_t channels = 0;
-  std::vector<std::string> notes;  // lines for the log: images skipped, how the set was split
+  std::vector<std::string> notes;  // lines for the log: skipped images, how the set was split
 };
 
 struct DataOptions {
-  uint64_t seed = 0;              // of the split, where a set has none
-  double val_fraction = 0.2;      // of each class, where a set has no validation part
-  int64_t skip_bad = 0;           // how many undecodable images are left out instead of refused
+  uint64_t seed = 0;              // of the split, if the source has none
+  double val_fraction = 0.2;      // of each class, if the source has no validation set
+  int64_t skip_bad = 0;           // how many undecodable images are skipped instead of refused
   int64_t max_train_samples = 0;  // 0: all
-  std::string default_root;       // fashion-mnist's folder; empty: $GMLP_DATA or Debian's
-  int64_t photo_side = 256;  // folder: larger photos are shrunk to this shorter side when decoded
+  std::string default_root;       // Fashion-MNIST's folder; empty: $GMLP_DATA or Debian's
+  int64_t photo_side = 256;       // folder: a larger image is shrunk to this shorter side
 };
 
 /// Opens `fashion-mnist`, `mnist:DIR`, `cifar10:DIR`, `cifar100:DIR`, `folder:DIR`, `arrays:DIR` or

@@ -1,8 +1,11 @@
 #pragma once
-// Loader: shuffled, augmented, mixed batches, made ahead on a thread of its own. What a batch holds
-// is a function of (seed, epoch, batch index) alone, so its whole state is those two integers.
+// Shuffled, augmented and mixed batches, prefetched by another thread. A batch is a
+// function of (seed, epoch, batch index) alone, so those two integers are the loader's whole state.
 
+#include <atomic>
 #include <cstdint>
+#include <deque>
+#include <future>
 #include <memory>
 #include <vector>
 
@@ -20,8 +23,8 @@ struct LoaderOptions {
   double smoothing = 0;  // label smoothing, in the soft targets
   double mixup = 0;      // Beta(a, a) parameters; 0 is off (Zhang et al. 2018, Yun et al. 2019)
   double cutmix = 0;
-  double switch_prob = 0.5;  // of CutMix where both are on
-  int prefetch = 2;          // batches made ahead
+  double switch_prob = 0.5;  // probability of CutMix when both are enabled
+  int prefetch = 2;          // batches
 };
 
 struct Batch {
@@ -36,25 +39,40 @@ class Loader {
  public:
   Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptions& transform,
          const LoaderOptions& options);
-  ~Loader();
+  ~Loader() { ++generation_; }
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  int64_t batches_per_epoch() const;
+  int64_t batches_per_epoch() const { return batches_; }
   /// The next batch will be `index` of `epoch`.
   void seek(int64_t epoch, int64_t index);
-  /// Waits for the next batch; after an epoch's last comes the first of the next. Rethrows what its
-  /// making threw (an undecodable image, say).
+  /// Waits for the next batch. The last one of an epoch is followed by the first of the next epoch.
+  /// Rethrows what was thrown while the batch was made (an undecodable image, for example), and so
+  /// do the following calls until a seek.
   Batch next();
-  /// Seconds that next() waited, in all.
-  double wait_seconds() const;
+  /// Seconds that next() has waited in total.
+  double wait_seconds() const { return waited_; }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  void prefetch();
+  Batch make(int64_t epoch, int64_t index);
+
+  std::shared_ptr<const ImageDataset> dataset_;
+  TransformOptions transform_;
+  LoaderOptions options_;
+  int64_t batches_ = 0;  // per epoch
+  int64_t epoch_ = 0;    // of the batch to prefetch next
+  int64_t index_ = 0;
+  double waited_ = 0;
+  std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
+
+  // Used by the prefetching task only: the samples of an epoch in its order.
+  std::vector<int64_t> order_;
+  int64_t order_epoch_ = -1;
+  std::deque<std::shared_future<Batch>> pending_;  // destroyed first, which waits for the tasks
 };
 
-/// One batch without a thread: samples indices[0..n), for evaluation, samples of the banner, tests.
+/// One batch without a thread, of the samples in `indices`: for evaluation and tests.
 Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
                  const LoaderOptions& options, const std::vector<int64_t>& indices, int64_t epoch,
                  int64_t batch_index);

@@ -1,11 +1,9 @@
-// Shapes: 32 x 32 pictures that the program draws, for trying things out where no data are. Eight
-// classes (circle, square, triangle, cross, each filled or outlined) at any place, size, angle and
-// colour, on noise, with a stroke or two across as a distraction. A shape is a signed distance:
-// negative inside.
+// Shapes: 32 x 32 images that the program draws, for trials without data. Eight classes (circle,
+// square, triangle, cross, each filled or outlined) of random position, size, angle and color, on
+// noise, with a line across as a distraction. A shape is a signed distance, negative inside.
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <numbers>
 
 #include "core/parallel.h"
@@ -16,34 +14,20 @@ namespace gmlp {
 namespace {
 
 constexpr int64_t kSide = 32;
-constexpr int64_t kChannels = 3;
-constexpr int64_t kTrain = 8000;
-constexpr int64_t kVal = 2000;
 
-enum class Figure : uint8_t { kCircle, kSquare, kTriangle, kCross };
-
-/// Distance in pixels from (x, y) to the outline of a figure of radius r around the origin.
-double distance(Figure figure, double x, double y, double r) {
+/// Distance in pixels from (x, y) to the outline of a figure of radius r around the origin: circle,
+/// square, triangle, cross.
+double distance(int64_t figure, double x, double y, double r) {
   const double ax = std::abs(x);
   const double ay = std::abs(y);
-  switch (figure) {
-    case Figure::kCircle:
-      return std::hypot(x, y) - r;
-    case Figure::kSquare:
-      return std::max(ax, ay) - 0.85 * r;
-    case Figure::kTriangle: {
-      const double slanted = ax * std::numbers::sqrt3 / 2 - y / 2;
-      return std::max(slanted, y) - 0.6 * r;
-    }
-    case Figure::kCross: {
-      const double bar = r / 3;
-      return std::min(std::max(ax - r, ay - bar), std::max(ay - r, ax - bar));
-    }
-  }
-  return r;
+  if (figure == 0) return std::hypot(x, y) - r;
+  if (figure == 1) return std::max(ax, ay) - 0.85 * r;
+  if (figure == 2) return std::max(ax * std::numbers::sqrt3 / 2 - y / 2, y) - 0.6 * r;
+  const double bar = r / 3;
+  return std::min(std::max(ax - r, ay - bar), std::max(ay - r, ax - bar));
 }
 
-/// How much of a pixel is covered, from its distance to the edge.
+/// The covered fraction of a pixel, from its distance to the edge.
 double coverage(double distance) {
   return std::clamp(0.5 - distance, 0.0, 1.0);
 }
@@ -55,21 +39,19 @@ Color draw_color(Random& random) {
   return {random.uniform(0, 255), random.uniform(0, 255), random.uniform(0, 255)};
 }
 
-/// What is drawn, all of it random but the class.
+/// All of it random but the class.
 struct Scene {
-  Figure figure = Figure::kCircle;
-  bool outlined = false;
+  int64_t label = 0;
   double x = 0, y = 0, radius = 0, cosine = 1, sine = 0;
   double line_angle = 0, line_offset = 0;
   double noise = 0;
-  Color paper{};
+  Color background{};
   Color ink{};
 };
 
 Scene draw_scene(int64_t label, Random& random) {
   Scene scene;
-  scene.figure = static_cast<Figure>(label / 2);
-  scene.outlined = label % 2 == 1;
+  scene.label = label;
   scene.radius = random.uniform(5, 11);
   const double margin = scene.radius * 0.8;
   scene.x = random.uniform(margin, kSide - margin);
@@ -80,12 +62,12 @@ Scene draw_scene(int64_t label, Random& random) {
   scene.line_angle = random.uniform(0, std::numbers::pi);
   scene.line_offset = random.uniform(-20, 20);
   scene.noise = random.uniform(10, 60);
-  scene.paper = draw_color(random);
+  scene.background = draw_color(random);
   double contrast = 0;
-  while (contrast < 120) {  // summed over the colours
+  while (contrast < 120) {  // summed over the colors
     scene.ink = draw_color(random);
     contrast = 0;
-    for (size_t c = 0; c < 3; ++c) contrast += std::abs(scene.ink[c] - scene.paper[c]);
+    for (size_t c = 0; c < 3; ++c) contrast += std::abs(scene.ink[c] - scene.background[c]);
   }
   return scene;
 }
@@ -96,50 +78,48 @@ double ink_at(const Scene& scene, int64_t column, int64_t row) {
   const double dy = static_cast<double>(row) + 0.5 - scene.y;
   const double x = scene.cosine * dx + scene.sine * dy;
   const double y = scene.cosine * dy - scene.sine * dx;
-  double edge = distance(scene.figure, x, y, scene.radius);
-  constexpr double kStroke = 0.9;  // half of an outline's width
-  if (scene.outlined) edge = std::abs(edge) - kStroke;
+  double edge = distance(scene.label / 2, x, y, scene.radius);
+  constexpr double kHalfStroke = 0.9;
+  const bool outlined = scene.label % 2 == 1;
+  if (outlined) edge = std::abs(edge) - kHalfStroke;
   const double across = std::cos(scene.line_angle) * (static_cast<double>(column) - 16) +
                         std::sin(scene.line_angle) * (static_cast<double>(row) - 16);
   const double line = coverage(std::abs(across - scene.line_offset) - 0.4);
   return std::max(coverage(edge), 0.6 * line);
 }
 
-/// Ink over paper, and noise on both.
+/// Ink over the background, and noise on both.
 void paint(const Scene& scene, Random& random, uint8_t* out) {
   for (int64_t row = 0; row < kSide; ++row) {
     for (int64_t column = 0; column < kSide; ++column) {
       const double ink = ink_at(scene, column, row);
-      const uint32_t bits = random.next_u32();  // a byte of noise a colour
+      const uint32_t bits = random.next_u32();  // one byte of noise per color
       for (size_t c = 0; c < 3; ++c) {
         const double noise = (static_cast<double>(bits >> (8 * c) & 255) / 127.5 - 1) * scene.noise;
-        const double value = ink * scene.ink[c] + (1 - ink) * scene.paper[c] + noise;
+        const double value = ink * scene.ink[c] + (1 - ink) * scene.background[c] + noise;
         *out++ = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
       }
     }
   }
 }
 
-/// `part` tells training (0) from validation (1). The pictures do not depend on the run's seed, so
+/// `split` is 0 for training and 1 for validation. The images do not depend on the run's seed, so
 /// that runs can be compared.
-std::shared_ptr<MemoryImages> draw_part(int64_t count, uint64_t part) {
-  std::shared_ptr<MemoryImages> images = std::make_shared<MemoryImages>();
-  images->height = kSide;
-  images->width = kSide;
-  images->channels = kChannels;
-  for (const char* figure : {"circle", "square", "triangle", "cross"}) {
-    images->names.push_back(figure);
-    images->names.push_back(std::string(figure) + " outline");
-  }
-  constexpr int64_t kSize = kSide * kSide * kChannels;
-  images->bytes.resize(static_cast<size_t>(count * kSize));
-  images->labels.resize(static_cast<size_t>(count));
+MemoryImages draw_split(int64_t count, uint64_t split) {
+  MemoryImages images{kSide,
+                      kSide,
+                      3,
+                      {},
+                      {},
+                      {},
+                      {"circle", "circle outline", "square", "square outline", "triangle",
+                       "triangle outline", "cross", "cross outline"}};
+  images.bytes.resize(static_cast<size_t>(count * images.image_size()));
+  for (int64_t i = 0; i < count; ++i) images.labels.push_back(i % 8);
   parallel_ranges(count, 100, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      Random random(0, Purpose::kShapes, part, static_cast<uint64_t>(i));
-      const int64_t label = i % static_cast<int64_t>(images->names.size());
-      images->labels[static_cast<size_t>(i)] = label;
-      paint(draw_scene(label, random), random, images->bytes.data() + i * kSize);
+      Random random(0, Purpose::kShapes, split, static_cast<uint64_t>(i));
+      paint(draw_scene(i % 8, random), random, images.bytes.data() + i * images.image_size());
     }
   });
   return images;
@@ -148,11 +128,7 @@ std::shared_ptr<MemoryImages> draw_part(int64_t count, uint64_t part) {
 }  // namespace
 
 DataSplits open_shapes() {
-  DataSplits splits;
-  splits.name = "shapes";
-  splits.train = draw_part(kTrain, 0);
-  splits.val = draw_part(kVal, 1);
-  return splits;
+  return make_splits("shapes", "shapes", draw_split(8000, 0), draw_split(2000, 1));
 }
 
 }  // namespace gmlp

@@ -1,9 +1,7 @@
 #pragma once
-// What open_dataset chooses from: one function a kind of data, one file each; and the class that
-// holds images which fit in memory.
+// The readers that open_dataset chooses from, and what they share.
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,9 +15,8 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options);  
 DataSplits open_arrays(const std::string& folder);                              // arrays.cpp
 DataSplits open_shapes();                                                       // shapes.cpp
 
-/// Images of one size, in bytes or floats, one after the other.
-class MemoryImages : public ImageDataset {
- public:
+/// Images of one size in memory, one after the other.
+struct MemoryImages {
   int64_t height = 0;
   int64_t width = 0;
   int64_t channels = 0;
@@ -28,13 +25,14 @@ class MemoryImages : public ImageDataset {
   std::vector<int64_t> labels;  // n
   std::vector<std::string> names;
 
-  int64_t size() const override { return static_cast<int64_t>(labels.size()); }
-  const std::vector<std::string>& class_names() const override { return names; }
-  int64_t label(int64_t index) const override { return labels[static_cast<size_t>(index)]; }
-  Image image(int64_t index) const override;
+  int64_t image_size() const { return height * width * channels; }
 };
 
-/// Throws InputError naming file and position unless every label lies in [0, classes).
+/// Throws InputError naming `source` if the two sets' images differ in size or type.
+DataSplits make_splits(const std::string& name, const std::string& source, MemoryImages train,
+                       MemoryImages val);
+
+/// Throws InputError naming file and position unless each label is in [0, classes).
 void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path);
 
 /// The last component of a folder's path: "signs" of "/data/signs/".

@@ -5,84 +5,63 @@
 //
 // Saved: x.
 
-#include "kernels/fused/chunk.h"
 #include "kernels/fused/table.h"
+#include "kernels/gemm/weight_gradient.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-struct LinearRoom {
-  PackedB w;      // Wᵀ (I,O) forward, W (O,I) backward
-  PackedB x;      // (R,I), for dW
-  float* a_room;  // packed tiles of dyᵀ
-};
+struct BackwardWorkspace {
+  WorkspaceAllocator& allocator;
+  const LinearShape& shape;
 
-LinearRoom allocate_forward(WorkspaceAllocator& carver, const LinearShape& s) {
-  LinearRoom room{};
-  room.w = allocate_b(carver, s.in, s.out);
-  return room;
-}
-LinearRoom allocate_backward(WorkspaceAllocator& carver, const LinearShape& s) {
-  LinearRoom room{};
-  room.w = allocate_b(carver, s.out, s.in);
-  room.x = allocate_b(carver, s.rows, s.in);
-  room.a_room = allocate<float>(carver, owned_room(s.out, s.rows));
-  return room;
-}
+  PackedB w = allocate_b(allocator, shape.out, shape.in);   // W (O,I)
+  PackedB x = allocate_b(allocator, shape.rows, shape.in);  // (R,I), for dW
+  float* dy_tiles = allocate<float>(allocator, dy_tiles_size(shape.out, shape.rows));
+};
 
 }  // namespace
 
-int64_t linear_workspace(const LinearShape& s) {
-  WorkspaceAllocator forward{nullptr, 0};
-  allocate_forward(forward, s);
-  WorkspaceAllocator backward{nullptr, 0};
-  allocate_backward(backward, s);
+int64_t linear_workspace(const LinearShape& shape) {
+  WorkspaceAllocator forward;
+  allocate_b(forward, shape.in, shape.out);
+  WorkspaceAllocator backward;
+  BackwardWorkspace{backward, shape};
   return max(forward.used, backward.used);
 }
 
 void linear_forward(float* y, const float* x, const float* weight, const float* bias,
-                    void* workspace, const LinearShape& s) {
-  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
-  const LinearRoom room = allocate_forward(carver, s);
-  pack_b<float>(room.w, weight, s.in, s.in, true);
-  parallel_tasks(row_blocks(s.rows), [&](const TaskSlot& turn) {
-    const int64_t block = turn.task;
-    const int64_t r0 = block * kMC;
-    gemm_rows(
-        RowMajor<float>{x, s.in}, room.w, r0, min(r0 + kMC, s.rows), Triangle::kNone,
-        [&](Lines& lines, int64_t row, int64_t col) {
-          add_lines(lines, y + row * s.out + col, s.out);
-        },
-        [&](int64_t row, int64_t col, int64_t cols, F32x16 sum) {
-          const F32x16 value = bias == nullptr ? sum : sum + load(bias + col, cols);
-          store(y + row * s.out + col, value, cols);
-        });
-  });
+                    void* workspace, const LinearShape& shape) {
+  const int64_t in = shape.in;
+  const int64_t out = shape.out;
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  const PackedB w = allocate_b(allocator, in, out);  // Wᵀ (I,O)
+  pack_b<float>(w, weight, in, in, true);
+  parallel_gemm(
+      RowMajor<float>{x, in}, w, shape.rows,
+      [&](PrefetchPlan& plan, int64_t row, int64_t col) {
+        add_rows(plan, y + row * out + col, out);
+      },
+      [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
+        const F32x16 value = bias == nullptr ? sum : sum + load(bias + col, count);
+        store(y + row * out + col, value, count);
+      });
 }
 
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
-                     const float* weight, void* workspace, const LinearShape& s) {
-  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
-  const LinearRoom room = allocate_backward(carver, s);
+                     const float* weight, void* workspace, const LinearShape& shape) {
+  const int64_t in = shape.in;
+  const int64_t out = shape.out;
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  const BackwardWorkspace ws{allocator, shape};
   if (dx != nullptr) {
-    pack_b<float>(room.w, weight, s.in, s.out, false);
-    parallel_tasks(row_blocks(s.rows), [&](const TaskSlot& turn) {
-      const int64_t block = turn.task;
-      const int64_t r0 = block * kMC;
-      gemm_rows(
-          RowMajor<float>{dy, s.out}, room.w, r0, min(r0 + kMC, s.rows), Triangle::kNone,
-          [&](Lines& lines, int64_t row, int64_t col) {
-            add_lines(lines, dx + row * s.in + col, s.in);
-          },
-          [&](int64_t row, int64_t col, int64_t cols, F32x16 sum) {
-            store(dx + row * s.in + col, sum, cols);
-          });
-    });
+    pack_b<float>(ws.w, weight, in, out, false);
+    parallel_gemm(dx, RowMajor<float>{dy, out}, ws.w, shape.rows);
   }
-  pack_b<float>(room.x, x, s.in, s.rows, false);
-  const TransposedProduct<float> dw[] = {{dweight, dbias, dy, room.x, s.rows}};
-  gemm_transposed(dw, s.in, s.out, room.a_room, s.rows, s.out);
+  pack_b<float>(ws.x, x, in, shape.rows, false);
+  const WeightGradient<float> dw[] = {{dweight, dbias, dy, ws.x, shape.rows}};
+  add_weight_gradients(dw, in, out, ws.dy_tiles, shape.rows, out);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

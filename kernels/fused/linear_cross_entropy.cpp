@@ -7,123 +7,130 @@
 //   backward   dz = dloss (exp(z - top) / sum - onehot(ids))
 //              dx = dz T        dT += dzᵀ x        db += sum_r dz[r,:]
 //
-// z is made in tiles of kBand rows x kChunk ids, band after band, each from left to right; tasks
-// take blocks of a tile's rows. A tile stays in the L2 and L3 caches: the forward folds it into top
-// and sum, the backward turns it into dz in its epilogue and multiplies it twice. Saved: top and
-// sum. Room: two packed chunks of T, a packed band of x, one tile.
+// z is computed in tiles of kBandRows x kTileIds, one band of rows after the other, each from left
+// to right. Tasks are some rows of a tile, which stays in the L2 and L3 caches: the forward reduces
+// it into top and sum, and the backward turns it into dz in the epilogue and multiplies it twice.
+// Saved: top and sum. Workspace: two packed pieces of T, a packed band of x, one tile.
 
-#include "kernels/fused/chunk.h"
 #include "kernels/fused/table.h"
+#include "kernels/gemm/weight_gradient.h"
 #include "kernels/math/exp.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-constexpr int64_t kBand = 1024;
-constexpr int64_t kChunk = 512;
+constexpr int64_t kBandRows = 1024;
+constexpr int64_t kTileIds = 512;
 constexpr float kLowest = -3.40282347e38f;  // finite: exp(-inf - kLowest) is 0, not NaN
 
-struct LossRoom {
-  PackedB across;  // (D, chunk): a chunk of Tᵀ, for z
-  PackedB down;    // (chunk, D): the same of T, for dx; backward only
-  PackedB x;       // (band, D), for dT; backward only
-  float* a_room;   // packed tiles of dzᵀ; backward only
-  float* z;        // (band, z_stride), then dz
-  float* tops;     // (band, 16): the running top of each lane's ids; forward only
-  float* sums;     // (band, 16): and their sum
+/// The forward and the backward each use some of it.
+struct Workspace {
+  PackedB table_t;  // (D, ids): Tᵀ of the tile's ids, for z
+  float* z;         // (band, z_stride), then dz
   int64_t z_stride;
+  PackedB table;     // (ids, D): T of the tile's ids, for dx; backward
+  PackedB x;         // (band, D), for dT; backward
+  float* dy_tiles;   // of dzᵀ; backward
+  float* lane_tops;  // (band, 16): the running top of each lane's ids; forward
+  float* lane_sums;  // (band, 16): their sums; forward
 };
 
-LossRoom allocate_loss(WorkspaceAllocator& carver, const LinearCrossEntropyShape& s,
-                       bool backward) {
-  const int64_t band = min(kBand, s.rows);
-  const int64_t chunk = min(kChunk, s.vocab);
-  LossRoom room{};
-  room.z_stride = stride_of<float>(ceil_div(chunk, kLanes) * kLanes);
-  room.across = allocate_b(carver, s.width, chunk);
-  room.z = allocate<float>(carver, band * room.z_stride);
+Workspace allocate_workspace(WorkspaceAllocator& allocator, const LinearCrossEntropyShape& shape,
+                             bool backward) {
+  const int64_t band = min(kBandRows, shape.rows);
+  const int64_t ids = min(kTileIds, shape.vocab);
+  Workspace ws{};
+  ws.z_stride = row_stride<float>(ceil_div(ids, kLanes) * kLanes);
+  ws.table_t = allocate_b(allocator, shape.width, ids);
+  ws.z = allocate<float>(allocator, band * ws.z_stride);
   if (backward) {
-    room.down = allocate_b(carver, chunk, s.width);
-    room.x = allocate_b(carver, band, s.width);
-    room.a_room = allocate<float>(carver, owned_room(chunk, band));
+    ws.table = allocate_b(allocator, ids, shape.width);
+    ws.x = allocate_b(allocator, band, shape.width);
+    ws.dy_tiles = allocate<float>(allocator, dy_tiles_size(ids, band));
   } else {
-    room.tops = allocate<float>(carver, band * kLanes);
-    room.sums = allocate<float>(carver, band * kLanes);
+    ws.lane_tops = allocate<float>(allocator, band * kLanes);
+    ws.lane_sums = allocate<float>(allocator, band * kLanes);
   }
-  return room;
+  return ws;
 }
 
-/// One tile of z: rows [r0, r0 + rows), ids [c0, c0 + cols).
+/// Rows [r0, r0 + rows) and ids [c0, c0 + cols) of z.
 struct LossTile {
   int64_t r0;
   int64_t rows;
   int64_t c0;
   int64_t cols;
+
+  bool has(int64_t id) const { return id >= c0 && id < c0 + cols; }
 };
-
-/// Rows that a task takes: sixteen tasks a tile where it has the rows.
-GMLP_INLINE int64_t task_rows(int64_t rows) {
-  return min(kMC, ceil_div(ceil_div(rows, 16), kMR) * kMR);
+GMLP_INLINE LossTile tile_at(const LinearCrossEntropyShape& shape, int64_t r0, int64_t c0) {
+  return {r0, min(kBandRows, shape.rows - r0), c0, min(kTileIds, shape.vocab - c0)};
 }
 
-GMLP_INLINE bool inside(const LossTile& tile, int64_t id) {
-  return id >= tile.c0 && id < tile.c0 + tile.cols;
+/// Calls body(begin, end) for ranges of whole register tiles of the rows, in up to sixteen tasks.
+template <typename Body>
+GMLP_INLINE void parallel_tile(const LossTile& tile, const Body& body) {
+  const int64_t rows = min(kMC, ceil_div(ceil_div(tile.rows, 16), kMR) * kMR);
+  parallel_tasks(ceil_div(tile.rows, rows), [&](const TaskSlot& slot) {
+    body(slot.task * rows, min((slot.task + 1) * rows, tile.rows));
+  });
 }
 
-GMLP_INLINE F32x16 with_bias(F32x16 sum, const float* bias, int64_t id, int64_t count) {
+GMLP_INLINE F32x16 add_bias(F32x16 sum, const float* bias, int64_t id, int64_t count) {
   return bias == nullptr ? sum : sum + load(bias + id, count);
 }
+constexpr auto kNoPrefetch = [](PrefetchPlan&, int64_t, int64_t) {};
 
-/// z of rows [begin, end) of the tile; a last vector that is cut gets -inf beside it.
-GMLP_INLINE void logits(const LossRoom& room, const LossTile& tile, const float* x,
+/// z of rows [begin, end) of the tile, with -inf behind a partial last vector.
+GMLP_INLINE void logits(const Workspace& ws, const LossTile& tile, const float* x,
                         const float* bias, int64_t width, int64_t begin, int64_t end) {
-  gemm_rows(RowMajor<float>{x + tile.r0 * width, width}, room.across, begin, end, Triangle::kNone,
-            [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-              float* place = room.z + row * room.z_stride + col;
+  gemm_rows(RowMajor<float>{x + tile.r0 * width, width}, ws.table_t, begin, end, Triangle::kNone,
+            kNoPrefetch, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
+              float* place = ws.z + row * ws.z_stride + col;
               if (count < kLanes) store(place, set1(-__builtin_inff()));
-              store(place, with_bias(sum, bias, tile.c0 + col, count), count);
+              store(place, add_bias(sum, bias, tile.c0 + col, count), count);
             });
 }
 
-/// Folds row i of the tile into its running tops and sums, lane by lane.
-GMLP_INLINE void fold_row(const LossRoom& room, const LossTile& tile, int64_t i) {
-  const float* z = room.z + i * room.z_stride;
-  const F32x16 before = tile.c0 == 0 ? set1(kLowest) : load(room.tops + i * kLanes);
+/// Reduces row i of the tile into its running tops and sums, lane by lane.
+GMLP_INLINE void reduce_row(const Workspace& ws, const LossTile& tile, int64_t i) {
+  const float* z = ws.z + i * ws.z_stride;
+  const F32x16 before = tile.c0 == 0 ? set1(kLowest) : load(ws.lane_tops + i * kLanes);
   F32x16 top = before;
   for (int64_t c = 0; c < tile.cols; c += kLanes) top = max(load(z + c), top);
   F32x16 sum = zero();
-  if (tile.c0 > 0) sum = load(room.sums + i * kLanes) * exp(before - top);
+  if (tile.c0 > 0) sum = load(ws.lane_sums + i * kLanes) * exp(before - top);
   for (int64_t c = 0; c < tile.cols; c += kLanes) sum = sum + exp(load(z + c) - top);
-  store(room.tops + i * kLanes, top);
-  store(room.sums + i * kLanes, sum);
+  store(ws.lane_tops + i * kLanes, top);
+  store(ws.lane_sums + i * kLanes, sum);
 }
 
-/// The sixteen lanes of row i become one.
-GMLP_INLINE void finish_row(float* top, float* sum_of_row, const LossRoom& room, int64_t i) {
-  const float* lanes = room.tops + i * kLanes;
+/// Reduces the sixteen lanes of row i to its top and sum.
+GMLP_INLINE void reduce_lanes(float* top, float* sum_of_row, const Workspace& ws, int64_t i) {
+  const float* lanes = ws.lane_tops + i * kLanes;
   float highest = lanes[0];
   for (int64_t j = 1; j < kLanes; ++j) highest = lanes[j] > highest ? lanes[j] : highest;
   *top = highest;
-  *sum_of_row = sum(load(room.sums + i * kLanes) * exp(load(lanes) - set1(highest)));
+  *sum_of_row = sum(load(ws.lane_sums + i * kLanes) * exp(load(lanes) - set1(highest)));
 }
 
-/// loss_rows of a tile that holds the row's id takes its logit; the last tile ends the row.
-GMLP_INLINE void forward_rows(float* loss_rows, float* top, float* sum_of_row, const LossRoom& room,
-                              const LossTile& tile, const int64_t* ids, int64_t vocab,
-                              int64_t begin, int64_t end) {
+/// The tile with a row's id stores its logit in loss_rows, and the last tile computes the loss.
+GMLP_INLINE void reduce_rows(float* loss_rows, float* top, float* sum_of_row, const Workspace& ws,
+                             const LossTile& tile, const int64_t* ids, int64_t vocab, int64_t begin,
+                             int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t r = tile.r0 + i;
-    fold_row(room, tile, i);
-    if (inside(tile, ids[r])) loss_rows[r] = room.z[i * room.z_stride + ids[r] - tile.c0];
+    reduce_row(ws, tile, i);
+    if (tile.has(ids[r])) loss_rows[r] = ws.z[i * ws.z_stride + ids[r] - tile.c0];
     if (tile.c0 + tile.cols == vocab) {
-      finish_row(top + r, sum_of_row + r, room, i);
+      reduce_lanes(top + r, sum_of_row + r, ws, i);
       loss_rows[r] = __builtin_logf(sum_of_row[r]) + (top[r] - loss_rows[r]);
     }
   }
 }
 
-/// What the backward reads.
+/// The arguments of the backward.
 struct LossInputs {
   float dloss;
   const float* top;
@@ -134,63 +141,55 @@ struct LossInputs {
   const int64_t* ids;
 };
 
-/// dz of rows [begin, end) of the tile, in the place of z.
-GMLP_INLINE void dlogits(const LossRoom& room, const LossTile& tile, const LossInputs& in,
+/// dz of rows [begin, end) of the tile, in place of z.
+GMLP_INLINE void dlogits(const Workspace& ws, const LossTile& tile, const LossInputs& in,
                          int64_t width, int64_t begin, int64_t end) {
-  gemm_rows(RowMajor<float>{in.x + tile.r0 * width, width}, room.across, begin, end,
-            Triangle::kNone, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
+  gemm_rows(RowMajor<float>{in.x + tile.r0 * width, width}, ws.table_t, begin, end, Triangle::kNone,
+            kNoPrefetch, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
               const int64_t r = tile.r0 + row;
-              const F32x16 z = with_bias(sum, in.bias, tile.c0 + col, count);
+              const F32x16 z = add_bias(sum, in.bias, tile.c0 + col, count);
               const F32x16 dz = exp(z - set1(in.top[r])) * set1(in.dloss / in.sum[r]);
-              store(room.z + row * room.z_stride + col, dz, count);
+              store(ws.z + row * ws.z_stride + col, dz, count);
             });
   for (int64_t i = begin; i < end; ++i) {
     const int64_t id = in.ids[tile.r0 + i];
-    if (inside(tile, id)) room.z[i * room.z_stride + id - tile.c0] -= in.dloss;
+    if (tile.has(id)) ws.z[i * ws.z_stride + id - tile.c0] -= in.dloss;
   }
 }
 
 /// dx of rows [begin, end) of the tile += dz T.
-GMLP_INLINE void add_dx(float* dx, const LossRoom& room, const LossTile& tile, int64_t width,
+GMLP_INLINE void add_dx(float* dx, const Workspace& ws, const LossTile& tile, int64_t width,
                         int64_t begin, int64_t end) {
   float* rows = dx + tile.r0 * width;
   if (tile.c0 == 0) {
     for (int64_t i = begin * width; i < end * width; ++i) rows[i] = 0;
   }
-  gemm_rows_accumulate(rows, width, room.z, room.z_stride, room.down, begin, end, Triangle::kNone);
-}
-
-GMLP_INLINE LossTile tile_at(const LinearCrossEntropyShape& s, int64_t r0, int64_t c0) {
-  return {r0, min(kBand, s.rows - r0), c0, min(kChunk, s.vocab - c0)};
+  gemm_rows_accumulate(rows, width, ws.z, ws.z_stride, ws.table, begin, end, Triangle::kNone);
 }
 
 }  // namespace
 
-int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& s) {
-  WorkspaceAllocator forward{nullptr, 0};
-  allocate_loss(forward, s, false);
-  WorkspaceAllocator backward{nullptr, 0};
-  allocate_loss(backward, s, true);
+int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& shape) {
+  WorkspaceAllocator forward;
+  allocate_workspace(forward, shape, false);
+  WorkspaceAllocator backward;
+  allocate_workspace(backward, shape, true);
   return max(forward.used, backward.used);
 }
 
 void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
                                   const float* table, const float* bias, const int64_t* ids,
-                                  void* workspace, const LinearCrossEntropyShape& s) {
-  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
-  LossRoom room = allocate_loss(carver, s, false);
-  for (int64_t r0 = 0; r0 < s.rows; r0 += kBand) {
-    for (int64_t c0 = 0; c0 < s.vocab; c0 += kChunk) {
-      const LossTile tile = tile_at(s, r0, c0);
-      room.across.n = tile.cols;
-      pack_b<float>(room.across, table + c0 * s.width, s.width, s.width, true);
-      const int64_t share = task_rows(tile.rows);
-      parallel_tasks(ceil_div(tile.rows, share), [&](const TaskSlot& turn) {
-        const int64_t task = turn.task;
-        const int64_t begin = task * share;
-        const int64_t end = min(begin + share, tile.rows);
-        logits(room, tile, x, bias, s.width, begin, end);
-        forward_rows(loss_rows, top, sum, room, tile, ids, s.vocab, begin, end);
+                                  void* workspace, const LinearCrossEntropyShape& shape) {
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  Workspace ws = allocate_workspace(allocator, shape, false);
+  for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
+    for (int64_t c0 = 0; c0 < shape.vocab; c0 += kTileIds) {
+      const LossTile tile = tile_at(shape, r0, c0);
+      ws.table_t.n = tile.cols;
+      pack_b<float>(ws.table_t, table + c0 * shape.width, shape.width, shape.width, true);
+      parallel_tile(tile, [&](int64_t begin, int64_t end) {
+        logits(ws, tile, x, bias, shape.width, begin, end);
+        reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.vocab, begin, end);
       });
     }
   }
@@ -199,32 +198,28 @@ void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, cons
 void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float dloss,
                                    const float* top, const float* sum, const float* x,
                                    const float* table, const float* bias, const int64_t* ids,
-                                   void* workspace, const LinearCrossEntropyShape& s) {
-  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
-  LossRoom room = allocate_loss(carver, s, true);
+                                   void* workspace, const LinearCrossEntropyShape& shape) {
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  Workspace ws = allocate_workspace(allocator, shape, true);
   const LossInputs in{dloss, top, sum, x, table, bias, ids};
-  for (int64_t r0 = 0; r0 < s.rows; r0 += kBand) {
-    room.x.words = min(kBand, s.rows - r0);
-    pack_b<float>(room.x, x + r0 * s.width, s.width, room.x.words, false);
-    for (int64_t c0 = 0; c0 < s.vocab; c0 += kChunk) {
-      const LossTile tile = tile_at(s, r0, c0);
-      const float* rows = table + c0 * s.width;
-      room.across.n = tile.cols;
-      room.down.words = tile.cols;
-      pack_b<float>(room.across, rows, s.width, s.width, true);
-      if (dx != nullptr) pack_b<float>(room.down, rows, s.width, tile.cols, false);
-      const int64_t share = task_rows(tile.rows);
-      parallel_tasks(ceil_div(tile.rows, share), [&](const TaskSlot& turn) {
-        const int64_t task = turn.task;
-        const int64_t begin = task * share;
-        const int64_t end = min(begin + share, tile.rows);
-        dlogits(room, tile, in, s.width, begin, end);
-        if (dx != nullptr) add_dx(dx, room, tile, s.width, begin, end);
+  for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
+    ws.x.k_steps = min(kBandRows, shape.rows - r0);
+    pack_b<float>(ws.x, x + r0 * shape.width, shape.width, ws.x.k_steps, false);
+    for (int64_t c0 = 0; c0 < shape.vocab; c0 += kTileIds) {
+      const LossTile tile = tile_at(shape, r0, c0);
+      const float* rows = table + c0 * shape.width;
+      ws.table_t.n = tile.cols;
+      ws.table.k_steps = tile.cols;
+      pack_b<float>(ws.table_t, rows, shape.width, shape.width, true);
+      if (dx != nullptr) pack_b<float>(ws.table, rows, shape.width, tile.cols, false);
+      parallel_tile(tile, [&](int64_t begin, int64_t end) {
+        dlogits(ws, tile, in, shape.width, begin, end);
+        if (dx != nullptr) add_dx(dx, ws, tile, shape.width, begin, end);
       });
-      const TransposedProduct<float> dt[] = {{dtable + c0 * s.width,
-                                              dbias == nullptr ? nullptr : dbias + c0, room.z,
-                                              room.x, tile.rows}};
-      gemm_transposed(dt, s.width, room.z_stride, room.a_room, tile.rows, tile.cols);
+      const WeightGradient<float> dt[] = {{dtable + c0 * shape.width,
+                                           dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x,
+                                           tile.rows}};
+      add_weight_gradients(dt, shape.width, ws.z_stride, ws.dy_tiles, tile.rows, tile.cols);
     }
   }
 }

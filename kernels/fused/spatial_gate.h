@@ -1,273 +1,227 @@
 #pragma once
-// The spatial gating unit (paper, section 2.1), and its variants of Table 3.
+// The spatial gating unit (paper, section 2.1), and its variants of Table 3 (gate.h).
 //
 //   forward    z = (u, v), each (R,E)    v̂ = layernorm(v)    t = W v̂ per sample
 //              g = t + b (+ a, the tiny attention's output)      s = u * g
-//              W (N,N) over tokens, b (N); E = F/2; u and v are halves of z = gelu(h)
+//              W (N,N) over tokens, b (N); E = F/2; u and v are the two parts of z = gelu(h)
 //              not split: E = F, u = v = z, and s = u * g, u + g or g
-//   backward   (ds, and its products with u and g, are in fc2_residual.h)
+//   backward   fc2_residual.h computes dt and du from ds
 //              dv̂ = Wᵀ dt per sample       dW += dt v̂ᵀ       db[i] += sum_e dt[i,e]
 //              dv = layernorm_backward(dv̂)      dh_v = dv gelu'(h_v)
 //              not split: dh = (du + dv) gelu'(h)
 //
-// Saved: t, without b: in bf16, 1 + t would round small t away. v̂ and u are recomputed from h.
+// Saved: t without b, because in bf16 1 + t would round a small t away. v̂ and u are recomputed.
 // A causal W is zero above its diagonal: each row tile's product stops at its last row.
 
-#include "kernels/fused/chunk.h"
-#include "kernels/math/gelu.h"
+#include "kernels/fused/block.h"
+#include "kernels/fused/gate.h"
 #include "kernels/math/layernorm.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// A task of the spatial products: a sample and a group of channels.
-struct SpatialTask {
-  int64_t sample;
-  int64_t col;   // first channel of the group
-  int64_t cols;  // how many
-};
-GMLP_INLINE int64_t spatial_tasks(int64_t samples, int64_t width) {
-  return samples * ceil_div(width, kGroup);
-}
-GMLP_INLINE SpatialTask spatial_task(int64_t task, int64_t width) {
-  const int64_t groups = ceil_div(width, kGroup);
-  const int64_t col = task % groups * kGroup;
-  return {task / groups, col, min(kGroup, width - col)};
-}
-/// The packed v̂ or dt of one task; tasks use places of their own.
-template <typename T>
-GMLP_INLINE int64_t spatial_pack_size(int64_t tokens) {
-  return packed_b_size(words_of<T>(tokens), kGroup);
-}
-template <typename T>
-GMLP_INLINE PackedB spatial_panels(float* packed, int64_t i, int64_t cols, int64_t tokens) {
-  return {packed + i * spatial_pack_size<T>(tokens), words_of<T>(tokens), cols};
-}
-
-GMLP_INLINE F32x16 gate_output(Gate gate, F32x16 u, F32x16 g) {
-  switch (gate) {
-    case Gate::kSplit:
-    case Gate::kMultiplicative:
-      return u * g;
-    case Gate::kAdditive:
-      return u + g;
-    case Gate::kLinear:
-      break;
-  }
-  return g;
-}
-
-/// v -> v̂ of one group, straight into the panels that the GEMM reads. z is at the sample's first
-/// row, `first`.
-template <typename T, typename S>
-GMLP_INLINE void pack_normalised(const PackedB& b, const T* z, int64_t z_stride,
-                                 const Chunk<S>& chunk, int64_t first, int64_t tokens,
+/// v -> v̂ of one task, straight into the panels that the GEMM reads. `v` is at the first row and
+/// channel, `row0` is that row in the chunk.
+template <typename Operand, typename Saved>
+GMLP_INLINE void pack_normalised(const PackedB& b, const Operand* v,
+                                 const Chunk<Operand, Saved>& chunk, int64_t row0,
                                  const float* gamma, const float* beta) {
-  constexpr int64_t kPerWord = Operand<T>::kPerWord;
+  using Step = KStep<Operand>;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-    F32x16 gamma_v[kNRVectors];
-    F32x16 beta_v[kNRVectors];
+    F32x16 gammas[kNRVectors];
+    F32x16 betas[kNRVectors];
     int64_t count[kNRVectors];
-    for (int64_t v = 0; v < kNRVectors; ++v) {
-      const int64_t col = panel * kNR + v * kLanes;
-      count[v] = max(0, min(kLanes, b.n - col));
-      gamma_v[v] = load(gamma + col, count[v]);
-      beta_v[v] = load(beta + col, count[v]);
+    for (int64_t i = 0; i < kNRVectors; ++i) {
+      const int64_t col = panel * kNR + i * kLanes;
+      count[i] = max(0, min(kLanes, b.n - col));
+      gammas[i] = load(gamma + col, count[i]);
+      betas[i] = load(beta + col, count[i]);
     }
-    const auto v_hat = [&](int64_t j, int64_t v) {
-      const RowStats stats{chunk.gate_mean[first + j], chunk.gate_rstd[first + j]};
-      const T* place = z + j * z_stride + panel * kNR + v * kLanes;
-      return normalise(load(place, count[v]), stats, gamma_v[v], beta_v[v]);
+    const auto v_hat = [&](int64_t token, int64_t i) {
+      const RowStats stats{chunk.gate_mean[row0 + token], chunk.gate_rstd[row0 + token]};
+      const Operand* place = v + token * chunk.f_stride + panel * kNR + i * kLanes;
+      return normalise(load(place, count[i]), stats, gammas[i], betas[i]);
     };
     float* out = panel_at(b, panel);
-    for (int64_t word = 0; word < b.words; ++word) {
-      const int64_t j = word * kPerWord;
-      for (int64_t v = 0; v < kNRVectors; ++v, out += kLanes) {
-        if constexpr (kPerWord == 1) {
-          store(out, v_hat(j, v));
+    for (int64_t token = 0; token < b.k_steps * Step::kElements; token += Step::kElements) {
+      for (int64_t i = 0; i < kNRVectors; ++i, out += kLanes) {
+        if constexpr (Step::kElements == 1) {
+          store(out, v_hat(token, i));
         } else {
-          store(out, pack_pairs(v_hat(j, v), j + 1 < tokens ? v_hat(j + 1, v) : zero()));
+          store(out, Step::pack(v_hat(token, i),
+                                token + 1 < chunk.tokens ? v_hat(token + 1, i) : zero()));
         }
       }
     }
   }
 }
 
-/// (1) v -> v̂, (2) t = W v̂, (3) s from u and g. `packed` holds spatial_pack_size() a task;
-/// w_token is W (N,N) in tiles.
-template <typename T, typename S>
-GMLP_INLINE void spatial_gate_forward(T* gated, const T* z, const Chunk<S>& chunk, float* packed,
-                                      const Tiles<T>& w_token, const BlockWeights<const float*>& w,
-                                      const BlockShape& s) {
-  const int64_t n = s.tokens;
-  const int64_t width = gate_width(s);
-  const int64_t e_stride = stride_of<T>(width);
-  const int64_t f_stride = stride_of<T>(s.d_ffn);
-  const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
-  const Gate gate = s.gate;
-  S* t_saved = chunk.t;
+/// (1) v -> v̂, (2) t = W v̂, (3) s from u and g.
+template <typename Operand, typename Saved>
+GMLP_INLINE void spatial_gate_forward(const Chunk<Operand, Saved>& chunk,
+                                      const ForwardWorkspace<Operand>& ws,
+                                      const BlockWeights<const float*>& w) {
+  const int64_t n = chunk.tokens;
+  const int64_t e = chunk.d_gate;
+  const int64_t e_stride = chunk.e_stride;
+  const int64_t f_stride = chunk.f_stride;
+  const int64_t v_begin = chunk.d_ffn - e;  // v's first column in z
+  const Triangle triangle = chunk.causal ? Triangle::kLower : Triangle::kNone;
+  const Gate gate = chunk.gate;
+  Saved* t_saved = chunk.t;
   const float* gate_extra = chunk.gate_extra;
   const float* bias = w.spatial_bias;
-  parallel_tasks(spatial_tasks(chunk.samples, width), [&](const TaskSlot& turn) {
-    const SpatialTask task = spatial_task(turn.task, width);
-    const SpatialTask next = spatial_task(turn.next, width);
-    const int64_t first = task.sample * n;  // this sample's first row
-    const PackedB v_hat = spatial_panels<T>(packed, turn.first, task.cols, n);
-    const T* u = z + first * f_stride + task.col;
-    pack_normalised(v_hat, u + s.d_ffn - width, f_stride, chunk, first, n,  // (1)
+  const Operand* z = ws.z;
+  Operand* gated = ws.gated;
+  parallel_tasks(spatial_tasks(chunk), [&](const TaskSlot& slot) {
+    const SpatialTask task = spatial_task(chunk, slot.task);
+    const SpatialTask next = spatial_task(chunk, slot.next);
+    const int64_t row0 = task.sample * n;
+    const PackedB v_hat{ws.panels + slot.first * spatial_panels_size<Operand>(chunk),
+                        k_steps_of<Operand>(n), task.cols};
+    const Operand* u = z + row0 * f_stride + task.col;
+    pack_normalised(v_hat, u + v_begin, chunk, row0,  // (1)
                     w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
-    const T* next_v = z + next.sample * n * f_stride + s.d_ffn - width + next.col;
-    const auto prepare = [&](Lines& lines, int64_t token, int64_t col) {
-      if (next.sample < chunk.samples) add_lines(lines, next_v + token * f_stride + col, f_stride);
-      add_lines(lines, u + token * f_stride + col, f_stride);
-      add_lines(lines, gated + (first + token) * e_stride + task.col + col, e_stride);
+    const Operand* next_v = z + next.sample * n * f_stride + v_begin + next.col;
+    const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t token, int64_t col) {
+      if (next.sample < chunk.samples) add_rows(plan, next_v + token * f_stride + col, f_stride);
+      add_rows(plan, u + token * f_stride + col, f_stride);
+      add_rows(plan, gated + (row0 + token) * e_stride + task.col + col, e_stride);
     };
-    gemm_rows(w_token, v_hat, 0, n, triangle, prepare,
-              [&](int64_t token, int64_t col, int64_t cols, F32x16 sum) {
-                const int64_t at = (first + token) * width + task.col + col;
-                const F32x16 t = rounded(sum, S{});
-                if (t_saved != nullptr) stream(t_saved + at, t, cols);  // (2)
+    gemm_rows(ws.w, v_hat, 0, n, triangle, plan_prefetch,
+              [&](int64_t token, int64_t col, int64_t count, F32x16 sum) {
+                const int64_t at = (row0 + token) * e + task.col + col;
+                const F32x16 t = round_to<Saved>(sum);
+                if (t_saved != nullptr) store_nontemporal(t_saved + at, t, count);  // (2)
                 F32x16 g = t + set1(bias[token]);
-                if (gate_extra != nullptr) g = g + load(gate_extra + at, cols);
-                const F32x16 u_c = load(u + token * f_stride + col, cols);
-                store(gated + (first + token) * e_stride + task.col + col,
-                      gate_output(gate, u_c, g), cols);  // (3)
+                if (gate_extra != nullptr) g = g + load(gate_extra + at, count);
+                const F32x16 u_c = load(u + token * f_stride + col, count);
+                store(gated + (row0 + token) * e_stride + task.col + col,
+                      gate_forward(gate, u_c, g), count);  // (3)
               });
     store_fence();
   });
 }
 
-/// dv̂ = Wᵀ dt, by the same tasks.
-template <typename T, typename S>
-GMLP_INLINE void spatial_backward_input(T* dv_hat, const T* dt, const Chunk<S>& chunk,
-                                        float* packed, const Tiles<T>& w_transposed,
-                                        const BlockShape& s) {
-  const int64_t n = s.tokens;
-  const int64_t width = gate_width(s);
-  const int64_t e_stride = stride_of<T>(width);
-  const Triangle triangle = s.causal ? Triangle::kUpper : Triangle::kNone;
-  parallel_tasks(spatial_tasks(chunk.samples, width), [&](const TaskSlot& turn) {
-    const SpatialTask task = spatial_task(turn.task, width);
-    const SpatialTask next = spatial_task(turn.next, width);
-    const T* dt_group = dt + task.sample * n * e_stride + task.col;
-    T* dv_group = dv_hat + task.sample * n * e_stride + task.col;
-    const PackedB b = spatial_panels<T>(packed, turn.first, task.cols, n);
+/// The backward of (2): dv̂ = Wᵀ dt, in the same tasks.
+template <typename Operand, typename Saved>
+GMLP_INLINE void spatial_backward_input(const Chunk<Operand, Saved>& chunk,
+                                        const BackwardWorkspace<Operand>& ws) {
+  const int64_t n = chunk.tokens;
+  const int64_t e_stride = chunk.e_stride;
+  const Triangle triangle = chunk.causal ? Triangle::kUpper : Triangle::kNone;
+  parallel_tasks(spatial_tasks(chunk), [&](const TaskSlot& slot) {
+    const SpatialTask task = spatial_task(chunk, slot.task);
+    const SpatialTask next = spatial_task(chunk, slot.next);
+    const Operand* dt = ws.dt + task.sample * n * e_stride + task.col;
+    Operand* dv_hat = ws.dv_hat + task.sample * n * e_stride + task.col;
+    const PackedB b{ws.panels + slot.first * spatial_panels_size<Operand>(chunk),
+                    k_steps_of<Operand>(n), task.cols};
     for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-      pack_panel<T>(b, dt_group, e_stride, n, panel);
+      pack_panel<Operand>(b, dt, e_stride, n, panel);
     }
-    const T* next_dt = dt + next.sample * n * e_stride + next.col;
-    const auto prepare = [&](Lines& lines, int64_t token, int64_t col) {
-      if (next.sample < chunk.samples) add_lines(lines, next_dt + token * e_stride + col, e_stride);
-      add_lines(lines, dv_group + token * e_stride + col, e_stride);
+    const Operand* next_dt = ws.dt + next.sample * n * e_stride + next.col;
+    const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t token, int64_t col) {
+      if (next.sample < chunk.samples) add_rows(plan, next_dt + token * e_stride + col, e_stride);
+      add_rows(plan, dv_hat + token * e_stride + col, e_stride);
     };
-    gemm_rows(w_transposed, b, 0, n, triangle, prepare,
-              [&](int64_t token, int64_t col, int64_t cols, F32x16 sum) {
-                store(dv_group + token * e_stride + col, sum, cols);
+    gemm_rows(ws.w_transposed, b, 0, n, triangle, plan_prefetch,
+              [&](int64_t token, int64_t col, int64_t count, F32x16 sum) {
+                store(dv_hat + token * e_stride + col, sum, count);
               });
   });
 }
 
-/// One row: dv̂ -> dv -> dh, and v̂ on the way. `room` holds 2 E floats. Rows are f_stride (dh),
-/// e_stride (v̂, dv̂) and d_ffn (h) apart: the next one is asked for, since to the hardware's
-/// prefetcher each row is a new stream.
-template <typename T, typename S>
-GMLP_INLINE void gate_norm_backward_row(T* dh, T* v_hat, const T* dv_hat, const S* h,
-                                        RowStats stats, float* dgamma, float* dbeta, float* room,
-                                        const BlockWeights<const float*>& w, const BlockShape& s) {
-  const Gate gate = s.gate;
-  const int64_t width = gate_width(s);
-  float* v = room;
-  float* slope = room + width;
-  for (int64_t c = 0; c < width; c += kLanes) {  // "z = gelu(h)" again, and its derivative
-    const int64_t count = min(kLanes, width - c);
-    prefetch(h + s.d_ffn + c);
-    prefetch(dv_hat + stride_of<T>(width) + c);
-    prefetch(v_hat + stride_of<T>(width) + c);
-    prefetch(dh + stride_of<T>(s.d_ffn) + c);
-    const F32x16 h_c = load(h + c, count);
-    const Gelu z = gelu_and_slope(h_c);
-    store(v + c, rounded(z.value, T{}), count);
-    store(slope + c, z.slope, count);
-  }
-  const RowMeans means =
-      norm_backward_means(dgamma, dbeta, dv_hat, v, stats, w.gate_norm_weight, width);
-  for (int64_t c = 0; c < width; c += kLanes) {
-    const int64_t count = min(kLanes, width - c);
-    const F32x16 gamma = load(w.gate_norm_weight + c, count);
-    const F32x16 v_c = load(v + c, count);
-    F32x16 dz = norm_backward(load(dv_hat + c, count), v_c, stats, means, gamma);
-    if (gate != Gate::kSplit) dz = dz + load(dh + c, count);  // du waits in dh's place
-    store(dh + c, dz * load(slope + c, count), count);
-    store(v_hat + c, normalise(v_c, stats, gamma, load(w.gate_norm_bias + c, count)), count);
-  }
-}
-
-/// Undoes (1) and the GELU: dh[:, F-E:] from dv̂; v̂ (R,E) is filled on the way. `partials` holds
-/// 4 E floats a row block.
-template <typename T, typename S>
-GMLP_INLINE void gate_norm_backward(T* dh, const BlockWeights<float*>& grad, T* v_hat,
-                                    const T* dv_hat, const Chunk<S>& chunk, float* partials,
-                                    const BlockWeights<const float*>& w, const BlockShape& s) {
-  const int64_t width = gate_width(s);
-  const int64_t e_stride = stride_of<T>(width);
-  const int64_t f_stride = stride_of<T>(s.d_ffn);
-  const int64_t blocks = row_blocks(chunk.rows);
-  float* rooms = partials + blocks * 2 * width;
-  parallel_tasks(blocks, [&](const TaskSlot& turn) {
-    const int64_t block = turn.task;
-    float* dgamma = partials + block * 2 * width;
-    float* dbeta = dgamma + width;
-    for (int64_t c = 0; c < 2 * width; ++c) dgamma[c] = 0;
-    for (int64_t r = block * kMC; r < min((block + 1) * kMC, chunk.rows); ++r) {
-      gate_norm_backward_row(dh + r * f_stride + s.d_ffn - width, v_hat + r * e_stride,
-                             dv_hat + r * e_stride, chunk.h + r * s.d_ffn + s.d_ffn - width,
-                             RowStats{chunk.gate_mean[r], chunk.gate_rstd[r]}, dgamma, dbeta,
-                             rooms + block * 2 * width, w, s);
+/// The backward of (1) and of the GELU, row by row: dv̂ -> dv -> dh[:, F-E:], and v̂ again.
+/// Prefetches the next row, since each row is a new stream to the hardware's prefetcher.
+template <typename Operand, typename Saved>
+GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
+                                    const Chunk<Operand, Saved>& chunk,
+                                    const BackwardWorkspace<Operand>& ws,
+                                    const BlockWeights<const float*>& w) {
+  const int64_t e = chunk.d_gate;
+  const int64_t e_stride = chunk.e_stride;
+  const int64_t f = chunk.d_ffn;
+  const int64_t f_stride = chunk.f_stride;
+  const Gate gate = chunk.gate;
+  const float* gamma = w.gate_norm_weight;
+  const float* beta = w.gate_norm_bias;
+  const int64_t tasks = row_tasks(chunk.rows);
+  parallel_rows(chunk.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
+    float* dgamma = ws.norm_sums + slot.task * 2 * e;
+    float* dbeta = dgamma + e;
+    for (int64_t c = 0; c < 2 * e; ++c) dgamma[c] = 0;
+    float* v = ws.norm_sums + (tasks + slot.task) * 2 * e;  // one row
+    float* slope = v + e;
+    for (int64_t r = r0; r < r1; ++r) {
+      const Saved* h = chunk.h + r * f + f - e;
+      const Operand* dv_hat = ws.dv_hat + r * e_stride;
+      Operand* v_hat = ws.v_hat + r * e_stride;
+      Operand* dh = ws.dh + r * f_stride + f - e;
+      const RowStats stats{chunk.gate_mean[r], chunk.gate_rstd[r]};
+      for (int64_t c = 0; c < e; c += kLanes) {  // "z = gelu(h)" again, and its derivative
+        const int64_t count = min(kLanes, e - c);
+        prefetch(h + f + c);
+        prefetch(dv_hat + e_stride + c);
+        prefetch(v_hat + e_stride + c);
+        prefetch(dh + f_stride + c);
+        const Gelu z = gelu_and_slope(load(h + c, count));
+        store(v + c, round_to<Operand>(z.value), count);
+        store(slope + c, z.slope, count);
+      }
+      const RowMeans means = norm_backward_means(dgamma, dbeta, dv_hat, v, stats, gamma, e);
+      for (int64_t c = 0; c < e; c += kLanes) {
+        const int64_t count = min(kLanes, e - c);
+        const F32x16 gamma_c = load(gamma + c, count);
+        const F32x16 v_c = load(v + c, count);
+        F32x16 dz = norm_backward(load(dv_hat + c, count), v_c, stats, means, gamma_c);
+        if (gate != Gate::kSplit) dz = dz + load(dh + c, count);  // gate.h stored du there
+        store(dh + c, dz * load(slope + c, count), count);
+        store(v_hat + c, normalise(v_c, stats, gamma_c, load(beta + c, count)), count);
+      }
     }
   });
-  add_norm_partials(grad.gate_norm_weight, grad.gate_norm_bias, partials, blocks, width);
+  add_norm_sums(grad.gate_norm_weight, grad.gate_norm_bias, ws.norm_sums, tasks, e);
 }
 
-/// dW += dt v̂ᵀ over the samples in order, and db: the first half of them into `grad_first`, the
-/// others into `grad`. `packed` holds the panels of every sample.
-template <typename T, typename S>
-GMLP_INLINE void spatial_backward_weight(const BlockWeights<float*>& grad,
-                                         const BlockWeights<float*>& grad_first, const T* dt,
-                                         const T* v_hat, const Chunk<S>& chunk, float* packed,
-                                         const BlockShape& s) {
-  const int64_t n = s.tokens;
-  const int64_t width = gate_width(s);
-  const int64_t e_stride = stride_of<T>(width);
-  const Triangle triangle = s.causal ? Triangle::kLower : Triangle::kNone;
-  const int64_t words = words_of<T>(width);
+/// dW += dt v̂ᵀ and db over the samples in order: the first of them into partial_grad, the others
+/// into grad.
+template <typename Operand, typename Saved>
+GMLP_INLINE void spatial_gate_weight(const BlockWeights<float*>& grad,
+                                     const Chunk<Operand, Saved>& chunk,
+                                     const BackwardWorkspace<Operand>& ws) {
+  const int64_t n = chunk.tokens;
+  const int64_t e = chunk.d_gate;
+  const int64_t e_stride = chunk.e_stride;
+  const Triangle triangle = chunk.causal ? Triangle::kLower : Triangle::kNone;
+  const int64_t k_steps = k_steps_of<Operand>(e);
   const auto panels_of_sample = [&](int64_t sample) {
-    return PackedB{packed + sample * packed_b_size(words, n), words, n};
+    return PackedB{ws.panels + sample * packed_b_size(k_steps, n), k_steps, n};
   };
   const int64_t panels = panels_of(n);
-  parallel_tasks(chunk.samples * panels, [&](const TaskSlot& turn) {
-    const int64_t i = turn.task;
-    pack_panel_transposed<T>(panels_of_sample(i / panels), v_hat + i / panels * n * e_stride,
-                             e_stride, width, i % panels);
+  parallel_tasks(chunk.samples * panels, [&](const TaskSlot& slot) {
+    const int64_t sample = slot.task / panels;
+    pack_panel_transposed<Operand>(panels_of_sample(sample), ws.v_hat + sample * n * e_stride,
+                                   e_stride, e, slot.task % panels);
   });
-  const int64_t share = owned_tiles(n) * kMR;
-  const int64_t shares = ceil_div(n, share);
-  const int64_t middle = chunk.samples / 2;
-  parallel_tasks(2 * shares, [&](const TaskSlot& turn) {
-    const bool is_first = turn.task < shares;
-    const int64_t r0 = turn.task % shares * share;
-    const int64_t r1 = min(r0 + share, n);
-    float* dweight = is_first ? grad_first.spatial_weight : grad.spatial_weight;
-    float* dbias = is_first ? grad_first.spatial_bias : grad.spatial_bias;
-    const int64_t end = is_first ? middle : chunk.samples;
-    for (int64_t sample = is_first ? 0 : middle; sample < end; ++sample) {
-      const T* dt_sample = dt + sample * n * e_stride;
-      gemm_rows_accumulate(dweight, n, dt_sample, e_stride, panels_of_sample(sample), r0, r1,
+  const int64_t task_rows = task_tiles(n) * kMR;
+  const int64_t tasks = ceil_div(n, task_rows);
+  const int64_t split = chunk.samples / 2;
+  parallel_tasks(2 * tasks, [&](const TaskSlot& slot) {
+    const bool is_first = slot.task < tasks;
+    const int64_t r0 = slot.task % tasks * task_rows;
+    const int64_t r1 = min(r0 + task_rows, n);
+    const BlockWeights<float*>& sums = is_first ? ws.partial_grad : grad;
+    const int64_t end = is_first ? split : chunk.samples;
+    for (int64_t sample = is_first ? 0 : split; sample < end; ++sample) {
+      const Operand* dt = ws.dt + sample * n * e_stride;
+      gemm_rows_accumulate(sums.spatial_weight, n, dt, e_stride, panels_of_sample(sample), r0, r1,
                            triangle);
       for (int64_t i = r0; i < r1; ++i) {
         F32x16 total = zero();
-        for (int64_t e = 0; e < width; e += kLanes) {
-          total = total + load(dt_sample + i * e_stride + e, min(kLanes, width - e));
+        for (int64_t c = 0; c < e; c += kLanes) {
+          total = total + load(dt + i * e_stride + c, min(kLanes, e - c));
         }
-        dbias[i] += sum(total);
+        sums.spatial_bias[i] += sum(total);
       }
     }
   });

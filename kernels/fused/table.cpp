@@ -1,9 +1,9 @@
-// The table of this instruction set, and what is in it beside the fused kernels: GELU alone, and
-// probes: the exponential, a plain product, bursts of nothing but products.
+// The table of one instruction set, and its small entries: GELU alone, and probes for tests and
+// benchmarks (the exponential, a plain product, bursts of multiply-adds).
 
 #include "kernels/fused/table.h"
 
-#include "kernels/fused/chunk.h"
+#include "kernels/gemm/weight_gradient.h"
 #include "kernels/math/exp.h"
 #include "kernels/math/gelu.h"
 
@@ -32,100 +32,84 @@ void vector_exp(float* y, const float* x, int64_t n) {
   }
 }
 
-/// Room for any of gemm's forms: packed B, packed A, and A in T.
-template <typename T>
+/// For A, transposed or not, and B.
+template <typename Operand>
 struct GemmWorkspace {
-  PackedB b;
-  float* a_room;
-  T* a;
-};
-template <typename T>
-GemmWorkspace<T> allocate_gemm(WorkspaceAllocator& carver, int64_t m, int64_t n, int64_t k) {
-  GemmWorkspace<T> room;
-  room.b = allocate_b(carver, words_of<T>(k), n);
-  room.a_room = allocate<float>(carver, owned_room(m, words_of<T>(k)));
-  room.a = allocate<T>(carver, max(m * stride_of<T>(k), k * stride_of<T>(m)));
-  return room;
-}
+  WorkspaceAllocator& allocator;
+  int64_t m, n, k;
 
-/// dst (rows, stride_of<T>) = source (rows, cols) in T, the pad zeroed.
-template <typename T>
-void copy_operand(T* dst, const float* source, int64_t rows, int64_t cols) {
-  const int64_t stride = stride_of<T>(cols);
-  parallel_tasks(rows, [&](const TaskSlot& turn) {
-    const int64_t i = turn.task;
-    alignas(64) float line[kLanes];
-    for (int64_t j0 = 0; j0 < stride; j0 += kLanes) {
-      for (int64_t j = 0; j < kLanes; ++j) {
-        const int64_t col = j0 + j;
-        line[j] = col >= cols ? 0.0f : source[i * cols + col];
-      }
-      store(dst + i * stride + j0, load(line), min(kLanes, stride - j0));
+  PackedB b = allocate_b(allocator, k_steps_of<Operand>(k), n);
+  float* a_tiles = allocate<float>(allocator, dy_tiles_size(m, k_steps_of<Operand>(k)));
+  Operand* a =
+      allocate<Operand>(allocator, max(m* row_stride<Operand>(k), k* row_stride<Operand>(m)));
+};
+
+/// dst (rows, row_stride) = source (rows, cols) as Operand, padded with zeros.
+template <typename Operand>
+void copy_operand(Operand* dst, const float* source, int64_t rows, int64_t cols) {
+  const int64_t stride = row_stride<Operand>(cols);
+  parallel_tasks(rows, [&](const TaskSlot& slot) {
+    for (int64_t c = 0; c < stride; c += kLanes) {
+      const int64_t count = max(0, min(kLanes, cols - c));
+      store(dst + slot.task * stride + c, load(source + slot.task * cols + c, count),
+            min(kLanes, stride - c));
     }
   });
 }
 
-template <typename T>
-void gemm_as(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
-             void* workspace, int64_t m, int64_t n, int64_t k) {
-  WorkspaceAllocator carver{static_cast<char*>(workspace), 0};
-  const GemmWorkspace<T> room = allocate_gemm<T>(carver, m, n, k);
-  pack_b<T>(room.b, b, b_transposed ? k : n, k, b_transposed);
-  if (a_transposed) {
-    copy_operand(room.a, a, k, m);
-    for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
-    const TransposedProduct<T> product[] = {{c, nullptr, room.a, room.b, k}};
-    gemm_transposed(product, n, stride_of<T>(m), room.a_room, words_of<T>(k), m);
-    return;
-  }
-  copy_operand(room.a, a, m, k);
-  parallel_tasks(row_blocks(m), [&](const TaskSlot& turn) {
-    const int64_t block = turn.task;
-    const int64_t r0 = block * kMC;
-    gemm_rows(
-        RowMajor<T>{room.a, stride_of<T>(k)}, room.b, r0, min(r0 + kMC, m), Triangle::kNone,
-        [&](Lines& lines, int64_t row, int64_t col) { add_lines(lines, c + row * n + col, n); },
-        [&](int64_t row, int64_t col, int64_t cols, F32x16 sum) {
-          store(c + row * n + col, sum, cols);
-        });
-  });
+int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
+  WorkspaceAllocator f32;
+  GemmWorkspace<float>{f32, m, n, k};
+  WorkspaceAllocator bf16;
+  GemmWorkspace<Bf16Operand>{bf16, m, n, k};
+  return max(f32.used, bf16.used);
 }
 
-int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  WorkspaceAllocator single{nullptr, 0};
-  allocate_gemm<float>(single, m, n, k);
-  WorkspaceAllocator half{nullptr, 0};
-  allocate_gemm<Bf16Operand>(half, m, n, k);
-  return max(single.used, half.used);
+template <typename Operand>
+void gemm_of(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
+             void* workspace, int64_t m, int64_t n, int64_t k) {
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  const GemmWorkspace<Operand> ws{allocator, m, n, k};
+  pack_b<Operand>(ws.b, b, b_transposed ? k : n, k, b_transposed);
+  if (a_transposed) {
+    copy_operand(ws.a, a, k, m);
+    for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
+    const WeightGradient<Operand> product[] = {{c, nullptr, ws.a, ws.b, k}};
+    add_weight_gradients(product, n, row_stride<Operand>(m), ws.a_tiles, k_steps_of<Operand>(k), m);
+  } else {
+    copy_operand(ws.a, a, m, k);
+    parallel_gemm(c, RowMajor<Operand>{ws.a, row_stride<Operand>(k)}, ws.b, m);
+  }
 }
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
           void* workspace, int64_t m, int64_t n, int64_t k, Precision precision) {
-  const auto run = [&](auto operand) {
-    gemm_as<decltype(operand)>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
-  };
-  precision == Precision::kBf16 ? run(Bf16Operand{}) : run(0.0f);
+  if (precision == Precision::kBf16) {
+    gemm_of<Bf16Operand>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
+  } else {
+    gemm_of<float>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
+  }
 }
 
-/// As many accumulators as the register tile has rows, each a chain of its own.
-template <typename T>
+/// As many independent sums as the register tile has rows.
+template <typename Operand>
 double burst(int64_t iterations) {
-  constexpr int kChains = kMR;
-  F32x16 c[kChains];
+  constexpr int kSums = kMR;
+  F32x16 c[kSums];
 #pragma GCC unroll 16
-  for (int i = 0; i < kChains; ++i) c[i] = set1(static_cast<float>(i));
+  for (int i = 0; i < kSums; ++i) c[i] = set1(static_cast<float>(i));
   F32x16 a = set1(0.5f);
   const F32x16 b = set1(0.25f);
   for (int64_t k = 0; k < iterations; ++k) {
-    asm("" : "+m"(a));  // it may have changed: else plain arrays multiply once, before the loop
+    asm("" : "+m"(a));  // opaque to the compiler, which would hoist the product
 #pragma GCC unroll 16
-    for (int i = 0; i < kChains; ++i) Operand<T>::add_product(c[i], a, b);
+    for (int i = 0; i < kSums; ++i) KStep<Operand>::add_product(c[i], a, b);
   }
   F32x16 total = zero();
 #pragma GCC unroll 16
-  for (int i = 0; i < kChains; ++i) total = total + c[i];
-  // The sum is used, so that nothing of the above may be left out.
-  const int64_t multiply_adds = kChains * kLanes * Operand<T>::kPerWord * iterations;
+  for (int i = 0; i < kSums; ++i) total = total + c[i];
+  // Using the sum keeps the compiler from dropping the products.
+  const int64_t multiply_adds = kSums * kLanes * KStep<Operand>::kElements * iterations;
   return sum(total) > 0 ? 2.0 * static_cast<double>(multiply_adds) : -1;
 }
 
@@ -140,7 +124,7 @@ double bf16_burst(int64_t iterations) {
 
 const Kernels& table() {
   static constexpr Kernels kTable{.isa = kIsaName,
-                                  .multiplies_pairs = Operand<Bf16Operand>::kPerWord == 2,
+                                  .has_bf16_dot = KStep<Bf16Operand>::kElements == 2,
                                   .linear_workspace = linear_workspace,
                                   .linear_forward = linear_forward,
                                   .linear_backward = linear_backward,

@@ -1,5 +1,4 @@
-// The product of a register tile, for every number of its rows and vectors: multiply, as
-// register_tile.h declares it.
+// The microkernel for every number of rows and vectors of a tile.
 
 #include "kernels/gemm/microkernel.h"
 
@@ -7,67 +6,67 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-GMLP_INLINE void ask_all(const Lines& lines, int64_t rows) {
-  for (int64_t array = 0; array < lines.count; ++array) {
-    for (int64_t row = 0; row < rows; ++row) ask(lines.of[array], row);
-  }
-}
+constexpr int64_t kL1Floats = 6144;  // three quarters of an L1 of 32 KB
+static_assert(kLineSteps % kUnroll == 0);
 
-/// tile = A B over `words`. Not inlined, so that each has the registers for itself.
-template <typename T, bool kPacked, int kRows, int kVectors>
-__attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int64_t stride, const float* b,
-                                             int64_t words, const Lines& lines) {
+/// Not inlined, so that it has all registers for itself.
+template <typename Operand, bool kPacked, int kRows, int kVectors>
+__attribute__((noinline)) void multiply_tile(Tile& tile, const Operand* a, int64_t stride,
+                                             const float* b, int64_t k_steps,
+                                             const PrefetchPlan& plan) {
   F32x16 c[kRows * kVectors];
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) c[i] = zero();
-  using Reader = TileReader<T, kPacked, kRows>;
+  using Reader = RowReader<Operand, kPacked, kRows>;
   Reader a_rows = Reader::start(a, stride);
-  const auto steps = [&]() __attribute__((always_inline)) {
-    add_words<kUnroll, T, kPacked, kRows, kVectors>(c, a_rows, b);
+  const auto unrolled_steps = [&]() __attribute__((always_inline)) {
+    add_k_steps<kUnroll, Operand, kPacked, kRows, kVectors>(c, a_rows, b);
   };
-  // `lines` are asked for in the first words, unless B would push them out of L1 again before the
-  // epilogue: then in the last. Where they are more than the words, all at once.
-  int64_t asking_words = lines.count * kRows * kUnroll;
-  if (asking_words > words) {
-    ask_all(lines, kRows);
-    asking_words = 0;
+  // The first k-steps prefetch the plan's rows, unless B would evict them from L1 again before the
+  // epilogue: then the last ones do. Too few k-steps: all prefetches come at once.
+  int64_t prefetch_steps = plan.arrays * kRows * kUnroll;
+  if (prefetch_steps > k_steps) {
+    for (int64_t array = 0; array < plan.arrays; ++array) {
+      for (int64_t row = 0; row < kRows; ++row) prefetch_row(plan.rows[array], row);
+    }
+    prefetch_steps = 0;
   }
-  const bool soon = words * kNR <= kSoonFloats;
+  const bool prefetch_first = k_steps * kNR <= kL1Floats;
 #pragma GCC unroll 1
   for (int part = 0; part < 2; ++part) {
-    if ((part == 0) == soon) {
+    if ((part == 0) == prefetch_first) {
 #pragma GCC unroll 1
-      for (int64_t i = 0; i < asking_words; i += kRows * kUnroll) {
-        const Lines::Rows& rows = lines.of[i / (kRows * kUnroll)];
+      for (int64_t i = 0; i < prefetch_steps; i += kRows * kUnroll) {
+        const PrefetchPlan::Rows& rows = plan.rows[i / (kRows * kUnroll)];
 #pragma GCC unroll 1
         for (int64_t row = 0; row < kRows; ++row) {
-          ask(rows, row);
-          steps();
+          prefetch_row(rows, row);
+          unrolled_steps();
         }
       }
       continue;
     }
-    int64_t others = words - asking_words;
-    // A's next cache lines, some rows' at a time: all rows come to them at once.
+    int64_t left = k_steps - prefetch_steps;
+    // A's rows all reach their next cache lines in the same k-step: prefetch some rows' at a time.
     if constexpr (!kPacked) {
-      constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineWords - 1) / kLineWords;
-      const int64_t groups = max(1, others / kLineWords);
-      const int64_t later_step = ceil_div((lines.later_end - lines.later) / kLineBytes, groups);
-      const char* later = lines.later;
-      for (; others >= kLineWords; others -= kLineWords) {
+      constexpr int64_t kLinesAtOnce = (kRows * kUnroll + kLineSteps - 1) / kLineSteps;
+      const int64_t groups = max(1, left / kLineSteps);
+      const int64_t later_lines = ceil_div((plan.later_end - plan.later) / kLineBytes, groups);
+      const char* later = plan.later;
+      for (; left >= kLineSteps; left -= kLineSteps) {
 #pragma GCC unroll 1
-        for (int64_t i = 0; i < later_step; ++i, later += kLineBytes) prefetch(later);
-        const char* line = a_rows.base[0] + kLineBytes;
+        for (int64_t i = 0; i < later_lines; ++i, later += kLineBytes) prefetch(later);
+        const char* line = a_rows.pointer[0] + kLineBytes;
 #pragma GCC unroll 1
-        for (int64_t i = 0; i < kLineWords; i += kUnroll) {
+        for (int64_t i = 0; i < kLineSteps; i += kUnroll) {
 #pragma GCC unroll 4
-          for (int64_t j = 0; j < kLinesAtOnce; ++j, line += a_rows.step) prefetch(line);
-          steps();
+          for (int64_t j = 0; j < kLinesAtOnce; ++j, line += a_rows.row_bytes) prefetch(line);
+          unrolled_steps();
         }
       }
     }
-    for (; others >= kUnroll; others -= kUnroll) steps();
-    for (; others > 0; --others) add_words<1, T, kPacked, kRows, kVectors>(c, a_rows, b);
+    for (; left >= kUnroll; left -= kUnroll) unrolled_steps();
+    for (; left > 0; --left) add_k_steps<1, Operand, kPacked, kRows, kVectors>(c, a_rows, b);
   }
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) {
@@ -75,44 +74,43 @@ __attribute__((noinline)) void multiply_tile(Tile& tile, const T* a, int64_t str
   }
 }
 
-/// The tile that computes no more than is there.
-template <typename T, bool kPacked, int kRows = static_cast<int>(kMR)>
-GMLP_INLINE void multiply_cut(Tile& tile, const T* a, int64_t stride, int64_t rows, int64_t vectors,
-                              const float* b, int64_t words, const Lines& lines) {
-  if constexpr (kRows == 0) {
-    return;
-  } else {
+/// Dispatches to the kernel of exactly this many rows and vectors.
+template <typename Operand, bool kPacked, int kRows = static_cast<int>(kMR)>
+GMLP_INLINE void multiply_edge(Tile& tile, const Operand* a, int64_t stride, int64_t rows,
+                               int64_t vectors, const float* b, int64_t k_steps,
+                               const PrefetchPlan& plan) {
+  if constexpr (kRows > 0) {
     if (rows != kRows) {
-      multiply_cut<T, kPacked, kRows - 1>(tile, a, stride, rows, vectors, b, words, lines);
+      multiply_edge<Operand, kPacked, kRows - 1>(tile, a, stride, rows, vectors, b, k_steps, plan);
     } else if (vectors == kNRVectors) {
-      multiply_tile<T, kPacked, kRows, kNRVectors>(tile, a, stride, b, words, lines);
+      multiply_tile<Operand, kPacked, kRows, kNRVectors>(tile, a, stride, b, k_steps, plan);
     } else {
-      multiply_tile<T, kPacked, kRows, 1>(tile, a, stride, b, words, lines);
+      multiply_tile<Operand, kPacked, kRows, 1>(tile, a, stride, b, k_steps, plan);
     }
   }
 }
 
-template <typename T>
-GMLP_INLINE void multiply_any(Tile& tile, const T* a, int64_t stride, int64_t rows, int64_t vectors,
-                              const float* b, int64_t words, const Lines& lines) {
+template <typename Operand>
+GMLP_INLINE void multiply(Tile& tile, const Operand* a, int64_t stride, int64_t rows,
+                          int64_t vectors, const float* b, int64_t k_steps,
+                          const PrefetchPlan& plan) {
   if (stride == 0) {
-    multiply_cut<T, true>(tile, a, stride, rows, vectors, b, words, lines);
+    multiply_edge<Operand, true>(tile, a, stride, rows, vectors, b, k_steps, plan);
   } else {
-    multiply_cut<T, false>(tile, a, stride, rows, vectors, b, words, lines);
+    multiply_edge<Operand, false>(tile, a, stride, rows, vectors, b, k_steps, plan);
   }
 }
 
 }  // namespace
 
-void multiply(Tile& tile, const float* a, int64_t stride, int64_t rows, int64_t vectors,
-              const float* b, int64_t words, const Lines& lines) {
-  multiply_any(tile, a, stride, rows, vectors, b, words, lines);
+void gemm_microkernel(Tile& tile, const float* a, int64_t stride, int64_t rows, int64_t vectors,
+                      const float* b, int64_t k_steps, const PrefetchPlan& plan) {
+  multiply(tile, a, stride, rows, vectors, b, k_steps, plan);
 }
-
 #if defined(GMLP_HAS_BF16_DOT)
-void multiply(Tile& tile, const Bf16* a, int64_t stride, int64_t rows, int64_t vectors,
-              const float* b, int64_t words, const Lines& lines) {
-  multiply_any(tile, a, stride, rows, vectors, b, words, lines);
+void gemm_microkernel(Tile& tile, const Bf16* a, int64_t stride, int64_t rows, int64_t vectors,
+                      const float* b, int64_t k_steps, const PrefetchPlan& plan) {
+  multiply(tile, a, stride, rows, vectors, b, k_steps, plan);
 }
 #endif
 

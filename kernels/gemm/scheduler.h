@@ -1,10 +1,11 @@
 #pragma once
-// Who does which task of a kernel. A kernel cuts its work into tasks by the sizes alone, and each
-// task writes places of its own: who takes which changes no bit. It changes the time, though. Where
-// two cores share no cache a number that the other one wrote comes at half the speed, so thread i
-// always starts with the same part of the tasks, in order: row blocks of one kernel then meet the
-// rows that the kernel before left in this core's caches. Whoever is done takes what others have
-// not begun, from the end of their part.
+// Which thread runs which task of a kernel: a static start, then stealing.
+//
+// A kernel cuts its work into tasks by its sizes alone, and each task writes its own outputs, so
+// the schedule changes no bit. It changes the time: where two cores share no cache, reading what
+// the other one wrote takes twice as long. Thread i therefore always starts with the same part of
+// the tasks, in order, and finds in its caches the rows that it wrote in the previous kernel. A
+// thread that has finished its part steals from the ends of the other parts.
 
 #include <omp.h>
 
@@ -12,41 +13,41 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// What a thread knows when it takes a task: the first one that it took, whose room is in its cache
-/// by now, and the one that it takes next if nobody is faster, whose input it can ask for on the
-/// way. From the number of tasks on there is none.
+/// What a thread knows about a task that it runs. `first` is its first task of this kernel, whose
+/// workspace is in its cache by now. `next` is its next task unless another thread steals it, and
+/// is at least the number of tasks if there is none.
 struct TaskSlot {
   int64_t task;
   int64_t first;
   int64_t next;
 };
 
-/// How many of a thread's tasks have been taken: from the front in the lower half, from the back in
-/// the upper one. Both in one number, so that one addition takes a task.
-struct alignas(64) Taken {
+/// How many tasks of a part have started: from the front in the lower 32 bits, by its own thread,
+/// and from the back in the upper ones. One atomic addition claims a task.
+struct alignas(64) Progress {
   uint64_t counts = 0;
 };
 constexpr uint64_t kFromFront = 1;
 constexpr uint64_t kFromBack = uint64_t{1} << 32;
 
-/// Calls body(turn) for each of `tasks`, on all threads.
+/// Calls body(slot) once per task, on all threads.
 template <typename Body>
 GMLP_INLINE void parallel_tasks(int64_t tasks, const Body& body) {
-  constexpr int64_t kParts = 64;  // with more threads than that some share a part
-  Taken taken[kParts];
+  constexpr int64_t kParts = 64;  // more threads than that share parts
+  Progress progress[kParts];
 #pragma omp parallel
   {
     const int64_t team = omp_get_num_threads();
     const int64_t parts = team < kParts ? team : kParts;
-    const int64_t mine = omp_get_thread_num() % parts;
+    const int64_t own = omp_get_thread_num() % parts;
     int64_t first = tasks;
     for (int64_t i = 0; i < parts; ++i) {
-      const int64_t part = (mine + i) % parts;
+      const int64_t part = (own + i) % parts;
       const int64_t begin = tasks * part / parts;
       const int64_t end = tasks * (part + 1) / parts;
       while (true) {
         const uint64_t before = __atomic_fetch_add(
-            &taken[part].counts, i == 0 ? kFromFront : kFromBack, __ATOMIC_RELAXED);
+            &progress[part].counts, i == 0 ? kFromFront : kFromBack, __ATOMIC_RELAXED);
         const int64_t front = static_cast<int64_t>(before % kFromBack);
         const int64_t back = static_cast<int64_t>(before / kFromBack);
         if (front + back >= end - begin) break;
@@ -56,6 +57,19 @@ GMLP_INLINE void parallel_tasks(int64_t tasks, const Body& body) {
       }
     }
   }
+}
+
+/// Tasks of kMC rows each.
+GMLP_INLINE int64_t row_tasks(int64_t rows) {
+  return ceil_div(rows, kMC);
+}
+/// Calls body(slot, r0, r1) once per range [r0, r1) of kMC rows, the last one shorter.
+template <typename Body>
+GMLP_INLINE void parallel_rows(int64_t rows, const Body& body) {
+  parallel_tasks(row_tasks(rows), [&](const TaskSlot& slot) {
+    const int64_t r0 = slot.task * kMC;
+    body(slot, r0, min(r0 + kMC, rows));
+  });
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -32,7 +32,7 @@ struct Gelu {
   F32x16 slope;  // y'(x)
 };
 
-#if defined(GMLP_LOOKUP)
+#if defined(GMLP_HAS_LOOKUP)
 
 struct Interval {
   F32x16 index;  // k, in the low bits of each lane

@@ -9,7 +9,7 @@
 
 #include "kernels/simd/simd.h"
 
-#if defined(GMLP_LOOKUP)
+#if defined(GMLP_HAS_LOOKUP)
 
 namespace gmlp::fused::GMLP_ISA {
 

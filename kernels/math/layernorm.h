@@ -1,12 +1,11 @@
 #pragma once
-// Layer normalisation, a row at a time: the pieces that the fused kernels put before and after a
-// GEMM.
+// Layer normalisation row by row, in the pieces that the fused kernels run before and after a GEMM.
 //
 //   forward    x̂ = (x - mean) * rstd        y = x̂ * gamma + beta
 //   backward   g = dy * gamma               dx = rstd * (g - mean(g) - x̂ * mean(g * x̂))
 //              dgamma += dy * x̂             dbeta += dy
 
-#include "kernels/gemm/pack.h"
+#include "kernels/simd/simd.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -15,8 +14,8 @@ struct RowStats {
   float rstd;
 };
 
-/// The sum of add(sums, c, count) over a row, 16 columns a time: four chains of additions, since
-/// one would wait for the adder.
+/// The sum of add(sums, c, count) over a row, 16 columns per call, in four independent sums that
+/// hide the latency of an addition.
 template <typename Add>
 GMLP_INLINE float sum_over(int64_t cols, const Add& add) {
   F32x16 part[4] = {zero(), zero(), zero(), zero()};
@@ -28,11 +27,11 @@ GMLP_INLINE float sum_over(int64_t cols, const Add& add) {
   return sum((part[0] + part[1]) + (part[2] + part[3]));
 }
 
-/// x - mean, `count` columns; lanes beyond them are 0, so that they add nothing to a sum.
+/// x - mean in the first `count` lanes, else 0.
 GMLP_INLINE F32x16 centred(F32x16 x, float mean, int64_t count) {
   const F32x16 difference = x - set1(mean);
   if (__builtin_expect(count == kLanes, 1)) return difference;
-  alignas(64) float lanes[kLanes];  // a second masked trip through memory would cost more
+  alignas(64) float lanes[kLanes];  // cheaper than masks on both sides
   store(lanes, difference);
   return load(lanes, count);
 }
@@ -40,7 +39,7 @@ GMLP_INLINE float rstd_of(float squares, int64_t cols, float eps) {
   return 1.0f / __builtin_sqrtf(squares / static_cast<float>(cols) + eps);
 }
 
-/// Two passes over a row that is in the cache: the mean first, then the squares around it.
+/// Two passes over a row in the cache: the mean, then the squared distances from it.
 template <typename T>
 GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
   const float total = sum_over(
@@ -58,15 +57,15 @@ GMLP_INLINE F32x16 normalise(F32x16 x, RowStats stats, F32x16 gamma, F32x16 beta
   return fma((x - set1(stats.mean)) * set1(stats.rstd), gamma, beta);
 }
 
-/// y = x̂ gamma + beta and the statistics of kRows rows of x (.,cols): gamma and beta are loaded
-/// once for all of them, and no row waits for the end of another's sum.
+/// y = x̂ gamma + beta and the statistics of kRows rows of x (.,cols), which share the loads of
+/// gamma and beta and hide the latency of each other's sums.
 template <int kRows, typename T>
 GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* rstd,
                                     const float* x, const float* gamma, const float* beta,
                                     int64_t cols, float eps) {
   F32x16 sums[kRows];
   for (int i = 0; i < kRows; ++i) sums[i] = zero();
-  each_lanes(
+  for_each_vector(
       cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
         for (int i = 0; i < kRows; ++i) sums[i] = sums[i] + load(x + i * cols + c, count);
       });
@@ -74,7 +73,7 @@ GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* 
     mean[i] = sum(sums[i]) / static_cast<float>(cols);
     sums[i] = zero();
   }
-  each_lanes(
+  for_each_vector(
       cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
         for (int i = 0; i < kRows; ++i) {
           const F32x16 d = centred(load(x + i * cols + c, count), mean[i], count);
@@ -86,7 +85,7 @@ GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* 
     rstd[i] = rstd_of(sum(sums[i]), cols, eps);
     stats[i] = {mean[i], rstd[i]};
   }
-  each_lanes(
+  for_each_vector(
       cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
         const F32x16 gamma_c = load(gamma + c, count);
         const F32x16 beta_c = load(beta + c, count);
@@ -113,7 +112,7 @@ GMLP_INLINE void normalise_rows(T* y, int64_t y_stride, float* mean, float* rstd
   }
 }
 
-/// The two means over a row that the backward subtracts; adds the row's part of dgamma and dbeta.
+/// The two means over a row that the backward subtracts. Adds the row's share of dgamma and dbeta.
 struct RowMeans {
   float g;      // mean(g)
   float g_dot;  // mean(g * x̂)
@@ -125,8 +124,7 @@ GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const T* d
   F32x16 dot = zero();
   for (int64_t c = 0; c < cols; c += kLanes) {
     const int64_t count = min(kLanes, cols - c);
-    const F32x16 dy_c =
-        load(dy + c, count);  // zero beyond the row, and so is every product with it
+    const F32x16 dy_c = load(dy + c, count);  // 0 beyond the row, like every product with it
     const F32x16 x_hat = (load(x + c, count) - set1(stats.mean)) * set1(stats.rstd);
     const F32x16 g = dy_c * load(gamma + c, count);
     total = total + g;
@@ -146,11 +144,11 @@ GMLP_INLINE F32x16 norm_backward(F32x16 dy, F32x16 x, RowStats stats, RowMeans m
   return centred * set1(stats.rstd);
 }
 
-/// Adds the partial sums of `blocks` row blocks, [block][2][cols], to dgamma and dbeta, in order.
-GMLP_INLINE void add_norm_partials(float* dgamma, float* dbeta, const float* partials,
-                                   int64_t blocks, int64_t cols) {
-  for (int64_t block = 0; block < blocks; ++block) {
-    const float* partial = partials + block * 2 * cols;
+/// Adds the sums of all row tasks, [task][2][cols], to dgamma and dbeta, in order.
+GMLP_INLINE void add_norm_sums(float* dgamma, float* dbeta, const float* sums, int64_t tasks,
+                               int64_t cols) {
+  for (int64_t task = 0; task < tasks; ++task) {
+    const float* partial = sums + task * 2 * cols;
     for (int64_t c = 0; c < cols; c += kLanes) {
       const int64_t count = min(kLanes, cols - c);
       store(dgamma + c, load(dgamma + c, count) + load(partial + c, count), count);

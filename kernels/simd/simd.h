@@ -1,19 +1,42 @@
 #pragma once
-// The vector vocabulary that the fused kernels are written in: F32x16, sixteen f32 lanes, which is
-// one zmm, two ymm, four NEON registers or a plain array. Loads and stores take a count where an
-// edge may be cut, so no kernel has a tail loop. A "word" is 32 bits of a GEMM operand: one f32, or
-// two bf16 that stand next to each other in k; F32x16 carries sixteen of either. Pairs are for
-// processors that multiply them (GMLP_HAS_BF16_DOT), and for the plain array; elsewhere products
-// take f32 in bf16 precision, too (Bf16Operand).
+// The vector vocabulary of the fused kernels. F32x16 is sixteen f32 lanes: one zmm, two ymm or four
+// NEON registers, or a plain array. Every simd_<isa>.h defines the names below, and comments only
+// on what is special there. Loads and stores take a count, so no kernel has a tail loop.
 //
-// Each header sets seven names of its instruction set: kIsaName, Bf16Operand, and for products
-// kMR and kNRVectors (the register tile), kMCTiles (row tiles that a task takes),
-// kUnroll (words of a product between two tests of its loop) and kOverlapEpilogue (whether a tile's
-// epilogue runs beside the next tile's product).
+//   set1(a), zero()                     one value in all lanes
+//   load(p), store(p, x)                of f32, or of bf16: the upper 16 bits of an f32, rounded to
+//                                       nearest, ties to even; NaN stays NaN
+//   load(p, count), store(p, x, count)  the first `count` lanes, 0 to 16; the others load as 0
+//   store_nontemporal(p, x, count)      past the caches if possible, for data not read soon
+//   store_fence()                       makes nontemporal stores visible to other threads
+//   store_rows(p, x), keep_rows(x)      of the first kMR lanes; other lanes may be stored or lost
+//   + - * /, sqrt, abs, fma(a, b, c)    fma is a b + c
+//   add_fma(sum, a, b)                  sum += a b, rounded as fma rounds
+//   max(x, bound), min(x, bound)        `bound` if x is NaN
+//   select_negative(x, a, b)            a if x has its sign bit set (so -0 does), else b
+//   round(x), as_bf16(x)                to the nearest integer, ties to even; to bf16
+//   exp2_integer(n)                     2^n of an integer n in [-126, 127]
+//   times_power(x, shifted)             x 2^n, n in the last bits of `shifted`; or instead of it,
+//   lookup(table, index)                with GMLP_HAS_LOOKUP: table[index % 32], `table` aligned
+//   sum(x)                              of all lanes, in one fixed order
+//   transpose8(out, out_stride, in, in_stride)  8 x 8 numbers of 32 bits; only bits are moved
+//   prefetch(p), prefetch_to_write(p)   the cache line at p; to write takes it from other cores
 //
-// A kernel source is compiled once per instruction set, with GMLP_ISA set to the namespace it fills
-// (scalar, avx2, ...). Everything here is static: two objects compiled with different -m flags must
-// never share a function, or the linker would keep one of them for both.
+// With GMLP_HAS_BF16_DOT products multiply pairs of bf16, and a lane may hold such a pair.
+// Bf16Operand is then Bf16, else float: bf16 precision stores bf16 but multiplies f32.
+//
+//   pack_pairs(even, odd)               `even`, rounded, in the low halves, `odd` in the high
+//   halves interleave_bf16(even, odd)          the same of values that are bf16 already
+//   broadcast_pair(p)                   the pair at p in all lanes
+//   low_half(pairs)                     their low halves as f32
+//   add_pair_product(sum, a, b)         sum += a.low b.low + a.high b.high
+//
+// Constants: kIsaName; the register tile of kMR rows x kNRVectors vectors; kMC, the rows of A per
+// task; kUnroll, the k-steps between two tests of a product's loop; kOverlapEpilogue, whether a
+// tile's epilogue runs interleaved with the next tile's product.
+//
+// A kernel source is compiled once per instruction set, into the namespace GMLP_ISA. Everything is
+// static, because the linker would keep one copy of a shared function for all instruction sets.
 
 #include <cstdint>
 
@@ -30,5 +53,49 @@
 #elif defined(GMLP_ISA_SCALAR)
 #  include "kernels/simd/simd_scalar.h"
 #else
-#  error "a kernel source is compiled by kernels/isas.cmake, once per instruction set"
+#  error "kernels/isas.cmake compiles a kernel source once per instruction set"
 #endif
+
+namespace gmlp::fused::GMLP_ISA {
+
+constexpr int64_t kLanes = 16;
+constexpr int64_t kNR = kLanes * kNRVectors;
+
+GMLP_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+GMLP_INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+GMLP_INLINE int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/// Partial vectors through the stack, where an instruction set has no masks.
+template <typename T>
+GMLP_INLINE F32x16 load(const T* p, int64_t count) {
+  if (__builtin_expect(count == kLanes, 1)) return load(p);
+  T whole[kLanes] = {};
+  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
+  return load(whole);
+}
+template <typename T>
+GMLP_INLINE void store(T* p, F32x16 x, int64_t count) {
+  if (__builtin_expect(count == kLanes, 1)) {
+    store(p, x);
+    return;
+  }
+  T whole[kLanes];
+  store(whole, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
+}
+/// A plain store, where an instruction set has nothing better.
+template <typename T>
+GMLP_INLINE void store_nontemporal(T* p, F32x16 x, int64_t count) {
+  store(p, x, count);
+}
+
+/// Calls body(c, count) for each sixteen of `cols`. In all calls but a last partial one `count` is
+/// a constant, so the branches on it disappear when the body is inlined.
+template <typename Body>
+GMLP_INLINE void for_each_vector(int64_t cols, const Body& body) {
+  int64_t c = 0;
+  for (; c + kLanes <= cols; c += kLanes) body(c, kLanes);
+  if (c < cols) body(c, cols - c);
+}
+
+}  // namespace gmlp::fused::GMLP_ISA

@@ -1,11 +1,10 @@
 #pragma once
-// What AVX2 and AVX-512 share: the rows of an 8 x 8 block become its columns, in ymm registers.
+// What AVX2 and AVX-512 share.
 
 #include <immintrin.h>
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// Strides in floats (or in words of two bf16: bits are only moved).
 GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
   __m256 r[8];
   __m256 t[8];
@@ -25,5 +24,18 @@ GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int
     _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
   }
 }
+
+/// The sum of eight lanes.
+GMLP_INLINE float sum8(__m256 x) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+GMLP_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+GMLP_INLINE void prefetch_to_write(const void* p) {
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+}
+GMLP_INLINE void store_fence() { _mm_sfence(); }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -1,6 +1,6 @@
 #pragma once
-// F32x16 as two ymm registers, with FMA. A register tile of 6 x 16 keeps 12 accumulators, 2 of B
-// and 1 of A in the 16 registers; 12 independent chains cover 2 FMA a cycle at latency 4.
+// F32x16 is two ymm registers, with FMA. A register tile of 6 x 16 holds 12 accumulators, 2 vectors
+// of B and 1 of A in the 16 registers. 12 independent sums hide a latency of 4 at 2 FMA per cycle.
 
 #include <immintrin.h>
 
@@ -11,9 +11,9 @@ namespace gmlp::fused::GMLP_ISA {
 constexpr const char* kIsaName = "avx2";
 constexpr int64_t kMR = 6;
 constexpr int64_t kNRVectors = 1;
-constexpr int64_t kMCTiles = 6;  // few: the rows of A share a small L2 with panels of B
-constexpr int kUnroll = 4;       // else 6 of 26 instructions a word only keep the loop going
-constexpr bool kOverlapEpilogue = false;  // 15 of 16 registers are the product's
+constexpr int64_t kMC = 6 * kMR;          // few rows of A share a small L2 with panels of B
+constexpr int kUnroll = 4;                // else 6 of 26 instructions per k-step only run the loop
+constexpr bool kOverlapEpilogue = false;  // the product uses 15 of 16 registers
 
 struct F32x16 {
   __m256 lo;
@@ -29,21 +29,14 @@ GMLP_INLINE __m256i lane_mask(int64_t count, int64_t first) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneMasks + 16 - count + first));
 }
 
-GMLP_INLINE F32x16 set1(float x) {
-  return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
-}
-GMLP_INLINE F32x16 zero() {
-  return {_mm256_setzero_ps(), _mm256_setzero_ps()};
-}
-GMLP_INLINE F32x16 load(const float* p) {
-  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
-}
+GMLP_INLINE F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+GMLP_INLINE F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+GMLP_INLINE F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 GMLP_INLINE void store(float* p, F32x16 x) {
   _mm256_storeu_ps(p, x.lo);
   _mm256_storeu_ps(p + 8, x.hi);
 }
-/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. A
-/// masked store is microcode on AMD's AVX2 cores, so whole vectors branch around it.
+/// A masked store is microcode on AMD's AVX2 cores, so whole vectors branch around it.
 GMLP_INLINE F32x16 load(const float* p, int64_t count) {
   if (__builtin_expect(count == 16, 1)) return load(p);
   return {_mm256_maskload_ps(p, lane_mask(count, 0)),
@@ -58,14 +51,8 @@ GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
   _mm256_maskstore_ps(p + 8, lane_mask(count, 8), x.hi);
 }
 static_assert(kMR <= 8);
-/// The lanes that a tile has rows for; the others may be lost.
-GMLP_INLINE F32x16 keep_rows(F32x16 x) {
-  return {x.lo, _mm256_setzero_ps()};
-}
-/// Stores them, and perhaps others behind them, sixteen at most.
-GMLP_INLINE void store_rows(float* p, F32x16 x) {
-  _mm256_storeu_ps(p, x.lo);
-}
+GMLP_INLINE F32x16 keep_rows(F32x16 x) { return {x.lo, _mm256_setzero_ps()}; }
+GMLP_INLINE void store_rows(float* p, F32x16 x) { _mm256_storeu_ps(p, x.lo); }
 GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
   return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
 }
@@ -78,20 +65,16 @@ GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
 GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
   return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
 }
-/// a * b + c, rounded once.
 GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
-/// sum += a * b, rounded once, in sum's own registers: the compiler would move sums about between
-/// the words of an unrolled product.
+/// Inline assembly keeps `sum` in its registers. The compiler would move sums between registers in
+/// an unrolled product.
 GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) {
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum.lo) : "x"(a.lo), "x"(b.lo));
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum.hi) : "x"(a.hi), "x"(b.hi));
 }
-GMLP_INLINE F32x16 sqrt(F32x16 x) {
-  return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)};
-}
-/// Where x is NaN, the bound.
+GMLP_INLINE F32x16 sqrt(F32x16 x) { return {_mm256_sqrt_ps(x.lo), _mm256_sqrt_ps(x.hi)}; }
 GMLP_INLINE F32x16 max(F32x16 x, F32x16 bound) {
   return {_mm256_max_ps(x.lo, bound.lo), _mm256_max_ps(x.hi, bound.hi)};
 }
@@ -102,41 +85,31 @@ GMLP_INLINE F32x16 abs(F32x16 x) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_andnot_ps(sign, x.lo), _mm256_andnot_ps(sign, x.hi)};
 }
-/// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
 GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, x.lo), _mm256_blendv_ps(b.hi, a.hi, x.hi)};
 }
-/// To the nearest integer, ties to even.
 GMLP_INLINE F32x16 round(F32x16 x) {
   constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   return {_mm256_round_ps(x.lo, kMode), _mm256_round_ps(x.hi, kMode)};
 }
-/// 2^n for integers n in [-126, 127], through the exponent's bits.
 GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   const __m256i bias = _mm256_set1_epi32(127);
-  const auto half = [&](__m256 x) {
+  const auto exp2 = [&](__m256 x) {
     return _mm256_castsi256_ps(
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(x), bias), 23));
   };
-  return {half(n.lo), half(n.hi)};
+  return {exp2(n.lo), exp2(n.hi)};
 }
-/// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
 GMLP_INLINE F32x16 times_power(F32x16 x, F32x16 shifted) {
-  const auto half = [](__m256 y, __m256 n) {
+  const auto scale = [](__m256 y, __m256 n) {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(y), _mm256_slli_epi32(_mm256_castps_si256(n), 23)));
   };
-  return {half(x.lo, shifted.lo), half(x.hi, shifted.hi)};
+  return {scale(x.lo, shifted.lo), scale(x.hi, shifted.hi)};
 }
-/// The sum of all lanes, in one fixed order.
-GMLP_INLINE float sum(F32x16 x) {
-  const __m256 eight = _mm256_add_ps(x.lo, x.hi);
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
+GMLP_INLINE float sum(F32x16 x) { return sum8(_mm256_add_ps(x.lo, x.hi)); }
 
-// ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
+// ---- bf16 ----
 
 GMLP_INLINE __m256i round_to_bf16(__m256 x) {  // in the upper halves of the lanes
   const __m256i bits = _mm256_castps_si256(x);
@@ -159,7 +132,6 @@ GMLP_INLINE void store(Bf16* p, F32x16 x) {
   const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xD8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
-/// What a load of it would give after it was stored as bf16.
 GMLP_INLINE F32x16 as_bf16(F32x16 x) {
   const __m256 high = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000U)));
   return {_mm256_and_ps(_mm256_castsi256_ps(round_to_bf16(x.lo)), high),
@@ -167,18 +139,7 @@ GMLP_INLINE F32x16 as_bf16(F32x16 x) {
 }
 using Bf16Operand = float;
 
-// ---- hints ----
-
-/// The line at p will be needed soon.
-GMLP_INLINE void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
-}
-/// The same where it will be written: no other core may keep it then.
-GMLP_INLINE void prefetch_to_write(const void* p) {
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
-}
-/// Stores what is not read again soon, past the caches where a whole vector is aligned.
-GMLP_INLINE void stream(float* p, F32x16 x, int64_t count) {
+GMLP_INLINE void store_nontemporal(float* p, F32x16 x, int64_t count) {
   if (count == 16 && (reinterpret_cast<uintptr_t>(p) & 31U) == 0) {
     _mm256_stream_ps(p, x.lo);
     _mm256_stream_ps(p + 8, x.hi);
@@ -186,15 +147,5 @@ GMLP_INLINE void stream(float* p, F32x16 x, int64_t count) {
     store(p, x, count);
   }
 }
-template <typename T>
-GMLP_INLINE void stream(T* p, F32x16 x, int64_t count) {  // of bf16, with plain stores
-  store(p, x, count);
-}
-/// Before another thread may read what was streamed.
-GMLP_INLINE void store_fence() {
-  _mm_sfence();
-}
 
 }  // namespace gmlp::fused::GMLP_ISA
-
-#include "kernels/simd/simd_bf16.h"

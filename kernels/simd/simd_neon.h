@@ -1,8 +1,7 @@
 #pragma once
-// F32x16 as four NEON registers. A register tile of 6 x 16 keeps 24 accumulators, 4 of B and 1 of A
-// in the 32 registers; 24 independent chains cover 4 FMA a cycle at latency 4. Saved bf16 is
-// rounded and widened with integer operations: every 64-bit Arm has these, few have instructions
-// for bf16.
+// F32x16 is four NEON registers. A register tile of 6 x 16 holds 24 accumulators, 4 vectors of B
+// and 1 of A in the 32 registers. 24 independent sums hide a latency of 4 at 4 FMA per cycle.
+// Integer instructions round bf16, because few Arm processors have instructions for it.
 
 #include <arm_neon.h>
 
@@ -11,11 +10,11 @@ namespace gmlp::fused::GMLP_ISA {
 constexpr const char* kIsaName = "neon";
 constexpr int64_t kMR = 6;
 constexpr int64_t kNRVectors = 1;
-constexpr int64_t kMCTiles = 16;
+constexpr int64_t kMC = 16 * kMR;
 constexpr int kUnroll = 1;                // not measured
 constexpr bool kOverlapEpilogue = false;  // not measured
 
-// Four names, not an array: compilers keep these in registers without being asked.
+// Compilers keep four members in registers more reliably than an array.
 struct F32x16 {
   float32x4_t q0;
   float32x4_t q1;
@@ -32,20 +31,14 @@ template <typename F>
 GMLP_INLINE F32x16 each(const F& f, F32x16 x, F32x16 y) {
   return {f(x.q0, y.q0), f(x.q1, y.q1), f(x.q2, y.q2), f(x.q3, y.q3)};
 }
-GMLP_INLINE uint32x4_t bits_of(float32x4_t x) {
-  return vreinterpretq_u32_f32(x);
-}
-GMLP_INLINE float32x4_t float_of(uint32x4_t bits) {
-  return vreinterpretq_f32_u32(bits);
-}
+GMLP_INLINE uint32x4_t bits_of(float32x4_t x) { return vreinterpretq_u32_f32(x); }
+GMLP_INLINE float32x4_t float_of(uint32x4_t bits) { return vreinterpretq_f32_u32(bits); }
 
 GMLP_INLINE F32x16 set1(float x) {
   const float32x4_t all = vdupq_n_f32(x);
   return {all, all, all, all};
 }
-GMLP_INLINE F32x16 zero() {
-  return set1(0.0f);
-}
+GMLP_INLINE F32x16 zero() { return set1(0.0f); }
 GMLP_INLINE F32x16 load(const float* p) {
   return {vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
 }
@@ -55,31 +48,8 @@ GMLP_INLINE void store(float* p, F32x16 x) {
   vst1q_f32(p + 8, x.q2);
   vst1q_f32(p + 12, x.q3);
 }
-/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16. NEON
-/// has no masks, so a cut vector goes through the stack.
-GMLP_INLINE F32x16 load(const float* p, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) return load(p);
-  float whole[16] = {};
-  for (int64_t i = 0; i < count; ++i) whole[i] = p[i];
-  return load(whole);
-}
-GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
-  if (__builtin_expect(count == 16, 1)) {
-    store(p, x);
-    return;
-  }
-  float whole[16];
-  store(whole, x);
-  for (int64_t i = 0; i < count; ++i) p[i] = whole[i];
-}
-/// The lanes that a tile has rows for; the others may be lost.
-GMLP_INLINE F32x16 keep_rows(F32x16 x) {
-  return x;
-}
-/// Stores them, and perhaps others behind them, sixteen at most.
-GMLP_INLINE void store_rows(float* p, F32x16 x) {
-  store(p, x);
-}
+GMLP_INLINE F32x16 keep_rows(F32x16 x) { return x; }
+GMLP_INLINE void store_rows(float* p, F32x16 x) { store(p, x); }
 GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vaddq_f32(x, y); }, a, b);
 }
@@ -92,19 +62,15 @@ GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
 GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
   return each([](float32x4_t x, float32x4_t y) { return vdivq_f32(x, y); }, a, b);
 }
-/// a * b + c, rounded once.
 GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {vfmaq_f32(c.q0, a.q0, b.q0), vfmaq_f32(c.q1, a.q1, b.q1), vfmaq_f32(c.q2, a.q2, b.q2),
           vfmaq_f32(c.q3, a.q3, b.q3)};
 }
-/// sum += a * b, rounded as fma rounds.
-GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) {
-  sum = fma(a, b, sum);
-}
+GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) { sum = fma(a, b, sum); }
 GMLP_INLINE F32x16 sqrt(F32x16 x) {
   return each([](float32x4_t v) { return vsqrtq_f32(v); }, x);
 }
-/// Where x is NaN, the bound. NEON's own max and min would give NaN if either is.
+/// NEON's own max and min return NaN if either operand is.
 GMLP_INLINE F32x16 max(F32x16 x, F32x16 bound) {
   return each([](float32x4_t v, float32x4_t b) { return vbslq_f32(vcgtq_f32(v, b), v, b); }, x,
               bound);
@@ -116,7 +82,6 @@ GMLP_INLINE F32x16 min(F32x16 x, F32x16 bound) {
 GMLP_INLINE F32x16 abs(F32x16 x) {
   return each([](float32x4_t v) { return vabsq_f32(v); }, x);
 }
-/// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
 GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
   const auto sign = [](float32x4_t v) {
     return float_of(vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_f32(v), 31)));
@@ -125,11 +90,9 @@ GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
   return {vbslq_f32(bits_of(mask.q0), a.q0, b.q0), vbslq_f32(bits_of(mask.q1), a.q1, b.q1),
           vbslq_f32(bits_of(mask.q2), a.q2, b.q2), vbslq_f32(bits_of(mask.q3), a.q3, b.q3)};
 }
-/// To the nearest integer, ties to even.
 GMLP_INLINE F32x16 round(F32x16 x) {
   return each([](float32x4_t v) { return vrndnq_f32(v); }, x);
 }
-/// 2^n for integers n in [-126, 127], through the exponent's bits.
 GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   const auto quarter = [](float32x4_t v) {
     const int32x4_t biased = vaddq_s32(vcvtq_s32_f32(v), vdupq_n_s32(127));
@@ -137,21 +100,19 @@ GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   };
   return each(quarter, n);
 }
-/// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
 GMLP_INLINE F32x16 times_power(F32x16 x, F32x16 shifted) {
   const auto quarter = [](float32x4_t y, float32x4_t n) {
     return float_of(vaddq_u32(bits_of(y), vshlq_n_u32(bits_of(n), 23)));
   };
   return each(quarter, x, shifted);
 }
-/// The sum of all lanes, in one fixed order.
 GMLP_INLINE float sum(F32x16 x) {
   const float32x4_t four = vaddq_f32(vaddq_f32(x.q0, x.q2), vaddq_f32(x.q1, x.q3));
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
   return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
-// ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
+// ---- bf16 ----
 
 GMLP_INLINE uint32x4_t round_to_bf16(float32x4_t x) {  // in the upper halves of the lanes
   const uint32x4_t bits = bits_of(x);
@@ -173,7 +134,6 @@ GMLP_INLINE void store(Bf16* p, F32x16 x) {
   vst1q_u16(&p->bits, eight(x.q0, x.q1));
   vst1q_u16(&p->bits + 8, eight(x.q2, x.q3));
 }
-/// What a load of it would give after it was stored as bf16.
 GMLP_INLINE F32x16 as_bf16(F32x16 x) {
   return each(
       [](float32x4_t v) { return float_of(vandq_u32(round_to_bf16(v), vdupq_n_u32(0xFFFF0000U))); },
@@ -181,24 +141,11 @@ GMLP_INLINE F32x16 as_bf16(F32x16 x) {
 }
 using Bf16Operand = float;
 
-// ---- hints ----
-
-/// The line at p will be needed soon.
-GMLP_INLINE void prefetch(const void* p) {
-  __builtin_prefetch(p);
-}
-/// The same where it will be written: no other core may keep it then.
-GMLP_INLINE void prefetch_to_write(const void* p) {
-  __builtin_prefetch(p, 1);
-}
-/// Plain stores: NEON's intrinsics have none that pass the caches by.
-template <typename T>
-GMLP_INLINE void stream(T* p, F32x16 x, int64_t count) {
-  store(p, x, count);
-}
+GMLP_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
+GMLP_INLINE void prefetch_to_write(const void* p) { __builtin_prefetch(p, 1); }
 GMLP_INLINE void store_fence() {}
 
-/// Rows of a 4 x 4 block become its columns; strides in floats (or in words of two bf16).
+/// The same of 4 x 4 numbers.
 GMLP_INLINE void transpose4(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
   const float32x4x2_t top = vtrnq_f32(vld1q_f32(in), vld1q_f32(in + in_stride));
   const float32x4x2_t bottom =
@@ -210,7 +157,6 @@ GMLP_INLINE void transpose4(float* out, int64_t out_stride, const float* in, int
     vst1q_f32(out + (i + 2) * out_stride, vcombine_f32(vget_high_f32(a), vget_high_f32(b)));
   }
 }
-/// The same of 8 x 8.
 GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
   for (int64_t i = 0; i < 8; i += 4) {
     for (int64_t j = 0; j < 8; j += 4) {
@@ -220,5 +166,3 @@ GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int
 }
 
 }  // namespace gmlp::fused::GMLP_ISA
-
-#include "kernels/simd/simd_bf16.h"

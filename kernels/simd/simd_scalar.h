@@ -1,6 +1,6 @@
 #pragma once
-// F32x16 as an array: for any processor, and to see what the vocabulary means. The compiler makes
-// of it what the baseline instruction set allows. No fused multiply-add here: fma() rounds twice.
+// F32x16 is an array: portable, and the vocabulary's definition in plain C++. The compiler
+// vectorizes it for the baseline instruction set. fma() rounds twice here.
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +10,7 @@ namespace gmlp::fused::GMLP_ISA {
 constexpr const char* kIsaName = "scalar";
 constexpr int64_t kMR = 4;
 constexpr int64_t kNRVectors = 1;
-constexpr int64_t kMCTiles = 24;
+constexpr int64_t kMC = 24 * kMR;
 constexpr int kUnroll = 1;
 constexpr bool kOverlapEpilogue = false;  // nothing to hide
 
@@ -28,32 +28,15 @@ GMLP_INLINE F32x16 each(const F& f) {
 GMLP_INLINE F32x16 set1(float x) {
   return each([&](int) { return x; });
 }
-GMLP_INLINE F32x16 zero() {
-  return set1(0.0f);
-}
+GMLP_INLINE F32x16 zero() { return set1(0.0f); }
 GMLP_INLINE F32x16 load(const float* p) {
   return each([&](int i) { return p[i]; });
 }
 GMLP_INLINE void store(float* p, F32x16 x) {
   for (int i = 0; i < 16; ++i) p[i] = x.lane[i];
 }
-/// The first `count` of 16 lanes; the others load as 0 and are not stored. 0 <= count <= 16.
-GMLP_INLINE F32x16 load(const float* p, int64_t count) {
-  F32x16 y = zero();
-  for (int64_t i = 0; i < count; ++i) y.lane[i] = p[i];
-  return y;
-}
-GMLP_INLINE void store(float* p, F32x16 x, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) p[i] = x.lane[i];
-}
-/// The lanes that a tile has rows for; the others may be lost.
-GMLP_INLINE F32x16 keep_rows(F32x16 x) {
-  return x;
-}
-/// Stores them, and perhaps others behind them, sixteen at most.
-GMLP_INLINE void store_rows(float* p, F32x16 x) {
-  store(p, x);
-}
+GMLP_INLINE F32x16 keep_rows(F32x16 x) { return x; }
+GMLP_INLINE void store_rows(float* p, F32x16 x) { store(p, x); }
 GMLP_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
   return each([&](int i) { return a.lane[i] + b.lane[i]; });
 }
@@ -66,17 +49,11 @@ GMLP_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
 GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
   return each([&](int i) { return a.lane[i] / b.lane[i]; });
 }
-GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
-  return a * b + c;
-}
-/// sum += a * b, rounded as fma rounds.
-GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) {
-  sum = fma(a, b, sum);
-}
+GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return a * b + c; }
+GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) { sum = fma(a, b, sum); }
 GMLP_INLINE F32x16 sqrt(F32x16 x) {
   return each([&](int i) { return ::sqrtf(x.lane[i]); });
 }
-/// Where x is NaN, the bound.
 GMLP_INLINE F32x16 max(F32x16 x, F32x16 bound) {
   return each([&](int i) { return x.lane[i] > bound.lane[i] ? x.lane[i] : bound.lane[i]; });
 }
@@ -86,11 +63,9 @@ GMLP_INLINE F32x16 min(F32x16 x, F32x16 bound) {
 GMLP_INLINE F32x16 abs(F32x16 x) {
   return each([&](int i) { return ::fabsf(x.lane[i]); });
 }
-/// x < 0 ? a : b, lane by lane, by the sign bit (so -0 counts as negative).
 GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
   return each([&](int i) { return __builtin_signbit(x.lane[i]) ? a.lane[i] : b.lane[i]; });
 }
-/// To the nearest integer, ties to even.
 GMLP_INLINE F32x16 round(F32x16 x) {
   return each([&](int i) { return ::rintf(x.lane[i]); });
 }
@@ -104,18 +79,15 @@ GMLP_INLINE float float_of(uint32_t bits) {
   memcpy(&x, &bits, sizeof x);
   return x;
 }
-/// 2^n for integers n in [-126, 127], through the exponent's bits.
 GMLP_INLINE F32x16 exp2_integer(F32x16 n) {
   return each([&](int i) {
     return float_of(static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23);
   });
 }
-/// x 2^n, for an n in the last bits of `shifted` that keeps the exponent in range.
 GMLP_INLINE F32x16 times_power(F32x16 x, F32x16 shifted) {
   return each(
       [&](int i) { return float_of(bits_of(x.lane[i]) + (bits_of(shifted.lane[i]) << 23)); });
 }
-/// The sum of all lanes, in one fixed order.
 GMLP_INLINE float sum(F32x16 x) {
   for (int width = 8; width >= 1; width /= 2) {
     for (int i = 0; i < width; ++i) x.lane[i] += x.lane[i + width];
@@ -123,7 +95,7 @@ GMLP_INLINE float sum(F32x16 x) {
   return x.lane[0];
 }
 
-// ---- bf16: the upper half of an f32, rounded to nearest, ties to even; NaN stays NaN ----
+// ---- bf16 ----
 
 GMLP_INLINE uint16_t round_to_bf16(float x) {
   const uint32_t bits = bits_of(x);
@@ -136,64 +108,46 @@ GMLP_INLINE F32x16 load(const Bf16* p) {
 GMLP_INLINE void store(Bf16* p, F32x16 x) {
   for (int i = 0; i < 16; ++i) p[i].bits = round_to_bf16(x.lane[i]);
 }
-/// What a load of it would give after it was stored as bf16.
 GMLP_INLINE F32x16 as_bf16(F32x16 x) {
   return each(
       [&](int i) { return float_of(static_cast<uint32_t>(round_to_bf16(x.lane[i])) << 16); });
 }
 
-// ---- pairs of bf16 ----
-
 #define GMLP_HAS_BF16_DOT
 using Bf16Operand = Bf16;
-/// Sixteen words: bf16 of `even` in the low halves, of `odd` in the high halves.
 GMLP_INLINE F32x16 pack_pairs(F32x16 even, F32x16 odd) {
   return each([&](int i) {
     return float_of(round_to_bf16(even.lane[i]) | static_cast<uint32_t>(round_to_bf16(odd.lane[i]))
                                                       << 16);
   });
 }
-/// The same of values that are bf16 already: bits are only moved.
 GMLP_INLINE F32x16 interleave_bf16(F32x16 even, F32x16 odd) {
   return each([&](int i) { return float_of(bits_of(even.lane[i]) >> 16 | bits_of(odd.lane[i])); });
 }
-/// The word at p, two bf16, in all lanes.
 GMLP_INLINE F32x16 broadcast_pair(const Bf16* p) {
-  float word;
-  memcpy(&word, p, sizeof word);
-  return set1(word);
+  float pair;
+  memcpy(&pair, p, sizeof pair);
+  return set1(pair);
 }
-/// The low halves of words, as f32.
-GMLP_INLINE F32x16 low_half(F32x16 words) {
-  return each([&](int i) { return float_of(bits_of(words.lane[i]) << 16); });
+GMLP_INLINE F32x16 low_half(F32x16 pairs) {
+  return each([&](int i) { return float_of(bits_of(pairs.lane[i]) << 16); });
 }
-/// sum += a.low b.low + a.high b.high, lane by lane.
 GMLP_INLINE void add_pair_product(F32x16& sum, F32x16 a, F32x16 b) {
-  const auto high_half = [](F32x16 words) {
-    return each([&](int i) { return float_of(bits_of(words.lane[i]) & 0xFFFF0000U); });
+  const auto high_half = [](F32x16 pairs) {
+    return each([&](int i) { return float_of(bits_of(pairs.lane[i]) & 0xFFFF0000U); });
   };
   add_fma(sum, low_half(a), low_half(b));
   add_fma(sum, high_half(a), high_half(b));
 }
 
-// ---- hints, of no effect here ----
-
 GMLP_INLINE void prefetch(const void* /*p*/) {}
 GMLP_INLINE void prefetch_to_write(const void* /*p*/) {}
-template <typename T>
-GMLP_INLINE void stream(T* p, F32x16 x, int64_t count) {
-  store(p, x, count);
-}
 GMLP_INLINE void store_fence() {}
 
-/// Rows of an 8 x 8 block become its columns; both with strides in floats.
 GMLP_INLINE void transpose8(float* out, int64_t out_stride, const float* in, int64_t in_stride) {
   for (int i = 0; i < 8; ++i) {
-    // As bits: the words may be two bf16 each.
     for (int j = 0; j < 8; ++j) memcpy(out + j * out_stride + i, in + i * in_stride + j, 4);
   }
 }
 
 }  // namespace gmlp::fused::GMLP_ISA
-
-#include "kernels/simd/simd_bf16.h"

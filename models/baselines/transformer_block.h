@@ -4,10 +4,9 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "autograd/tape.h"
 #include "models/baselines/feed_forward.h"
+#include "models/layers.h"
 
 namespace gmlp {
 
@@ -17,35 +16,39 @@ struct TransformerConfig {
   int64_t d_ffn = 0;    // F
   int64_t heads = 0;    // H, a divisor of D
   bool content = true;  // q kᵀ in the scores; without it, weights depend on j - i alone
-  bool relpos =
-      false;  // a bias a head and distance, T5's form (Raffel et al. 2020) with no buckets
+  bool relpos = false;  // a bias per head and distance (Raffel et al. 2020), without T5's buckets
   bool causal = false;
   double norm_eps = 1e-6;
-
-  int64_t parameter_count() const;
-  /// Multiply-adds of the products, times two, of one sample's forward pass.
-  double forward_flops() const;
 };
 
 class TransformerBlock {
  public:
+  static constexpr int kBranches = 2;
+
   /// Parameters are named `prefix` + timm's names of a vision Transformer: norm1, attn.qkv,
   /// attn.proj, norm2, mlp.fc1, mlp.fc2; attn.v without content; attn.relpos (H, 2N-1).
-  TransformerBlock(const TransformerConfig& config, const std::string& prefix, DType dtype,
-                   uint64_t seed);
+  TransformerBlock(ParameterList& list, const std::string& prefix, const TransformerConfig& config);
 
-  /// x (B, N, D) -> (B, N, D): the two residual branches, in this order.
-  Var mix_tokens(Tape& tape, Var x);
-  Var mix_channels(Tape& tape, Var x) { return mlp_.forward(tape, x); }
-  void collect(std::vector<Parameter*>& parameters);
+  /// x (B, N, D) -> (B, N, D): one of the two residual branches.
+  Var forward_branch(Tape& tape, Var x, int branch) const {
+    return branch == 0 ? mix_tokens(tape, x) : layers_.mlp.forward(tape, x);
+  }
+
+  struct Layers {
+    LayerNorm norm;     // D
+    Linear in;          // qkv (3D, D); without content v (D, D)
+    Parameter* relpos;  // (H, 2N-1), or nullptr
+    Linear out;         // (D, D)
+    FeedForward mlp;
+  };
+  const Layers& layers() const { return layers_; }
+  const TransformerConfig& config() const { return config_; }
 
  private:
+  Var mix_tokens(Tape& tape, Var x) const;
+
   TransformerConfig config_;
-  Parameter norm_weight_, norm_bias_;  // (D)
-  Parameter in_weight_, in_bias_;      // qkv (3D, D), (3D); without content v (D, D), (D)
-  Parameter relpos_;                   // (H, 2N-1)
-  Parameter out_weight_, out_bias_;    // (D, D), (D)
-  FeedForward mlp_;
+  Layers layers_;
 };
 
 }  // namespace gmlp

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gmlp-bench: every verb runs, its JSON holds what the table says, and wrong usage ends with status 2.
+# gmlp-bench: every subcommand runs, its JSON holds the table's numbers, and wrong usage ends with status 2.
 . "$(dirname "$0")/common.sh"
 bench=$vision  # the program under test is named first, whichever it is
 
@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose kernels, step, infer, decode, peak or ladder"
+wrong "choose kernels, step, infer, peak, ladder or chart"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
@@ -35,14 +35,12 @@ wrong "--vocab-size" step --model gmlp_nano_28 --vocab-size 10
 wrong "absent.safetensors" step --model gmlp_nano_28 --init absent.safetensors
 wrong "absent.npy" step --model gmlp_nano_28 --input-array absent.npy
 wrong "in no case's title" kernels --only frobnicate
-wrong "there is no folder" kernels --svg no/such/folder/shares.svg
-wrong "there is no folder" infer --json no/such/folder/found.json
-wrong "name a file in it" peak --json .
+wrong "No such file or directory" kernels --svg no/such/folder/shares.svg
+wrong "No such file or directory" infer --json no/such/folder/found.json
+wrong "Is a directory" peak --json .
 wrong "runs on one thread" ladder --threads 8
 wrong "--checkpoint-activations" infer --checkpoint-activations
 
-wrong "is not causal" decode --model gmlp_lm_tiny
-wrong "--seq-len" decode --seq-len 0
 
 small=(--threads 1 --repeat 2 --json found.json)
 
@@ -81,17 +79,23 @@ if command -v taskset >/dev/null; then
   expect_text out.txt "they share cores"
 fi
 
-expect_status 0 "$bench" decode --seq-len 32 --depth 1 --vocab-size 16 "${small[@]}"
-expect_text out.txt "times as fast"
-expect_text found.json '"tokens": 32'
-
 # Ours and whatever baselines were found; they must agree, or the command fails.
 expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}" --svg bars.svg
 expect_text found.json '"by": "gmlp"'
 expect_text found.json '"by": "Eigen"'
-expect_text bars.svg "</svg>"
+expect_text bars.svg "gemm 196x768x196 f32"
 
 # Every rung computes what the reference does, or the command fails.
-expect_status 0 "$bench" ladder --repeat 1 --json found.json
+expect_status 0 "$bench" ladder --repeat 1 --json found.json --csv ladder.csv --svg ladder.svg
 expect_text out.txt "fused: norm_fc1_gelu"
 expect_between 9 "$(grep -c '"rung":' found.json)" 9 "the number of rungs"
+
+# The CSV file draws the same chart again; a damaged one is refused.
+expect_between 12 "$(grep -c . ladder.csv)" 12 "the number of the chart's lines"
+expect_status 0 "$bench" chart ladder.csv --svg again.svg
+expect_text again.svg "packed panels"
+wrong "absent.csv" chart absent.csv --svg again.svg
+printf '# title\nms,ours,theirs\na,1\n' >short.csv
+wrong "line 3 has 2 fields" chart short.csv --svg again.svg
+printf '# title\nms,ours\na,fast\n' >text.csv
+wrong "\"fast\" is not a number" chart text.csv --svg again.svg

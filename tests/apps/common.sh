@@ -9,7 +9,6 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
 # Tests run beside other work: waiting threads leave the processor to it.
 export OMP_WAIT_POLICY=passive
-export GMLP_CACHE=$scratch/cache
 
 # make_text FILE LINES: short sentences of a few words, the same for the same number.
 make_text() {

@@ -45,7 +45,7 @@ wrong "--output-array" predict --model nowhere --input-array x.npy
 wrong "--format" export --model nowhere --out x.onnx
 wrong "timm,onnx" export --model nowhere --format torch --out x.onnx
 wrong "--out" export --model nowhere --format onnx
-wrong "*.onnx" export --model nowhere --format onnx --out x.pb
+wrong "must end in .onnx" export --model nowhere --format onnx --out x.pb
 wrong "nowhere" export --model nowhere --format onnx --out x.onnx
 wrong "nowhere" export --model nowhere --format timm --out x
 [ ! -e x.onnx ] && [ ! -e x ] || fail "a refused export left something"

@@ -1,16 +1,16 @@
 #pragma once
-// The most heap memory that was in use at once, to show that a hostile file cannot ask for much.
+// The peak of heap memory, to show that a hostile file cannot make a reader allocate much.
 
 #include <cstdint>
 
 namespace gmlp::test {
 
-/// Counts from its construction; of what operator new gave since then. One at a time.
+/// Counts what operator new allocates from its construction on. One at a time.
 class AllocationPeak {
  public:
   AllocationPeak();
   int64_t bytes() const;
-  /// Whether anything is counted: not where a sanitizer keeps operator new for itself.
+  /// Whether anything is counted: not if a sanitizer replaces operator new.
   static bool counts();
 };
 

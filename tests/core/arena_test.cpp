@@ -56,7 +56,7 @@ TEST_CASE("steps after the first take nothing from the system") {
   int64_t reserved = 0;
   for (int step = 0; step < 5; ++step) {
     arena.reset();
-    // Small and large in turn, so that blocks are walked over; untouched pages cost nothing.
+    // Small and large sizes alternate, so that slabs are skipped; untouched pages cost nothing.
     for (int i = 0; i < 6; ++i) arena.allocate_bytes(i % 2 == 0 ? 1000 : (40LL << 20));
     if (step == 0) reserved = arena.reserved_bytes();
     CHECK(arena.reserved_bytes() == reserved);

@@ -1,5 +1,5 @@
 #pragma once
-// Numbers as a file holds them.
+// Numbers as the bytes of a file.
 
 #include <cstring>
 #include <initializer_list>

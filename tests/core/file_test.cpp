@@ -204,7 +204,7 @@ TEST_CASE("a second rename that fails is undone") {
   CHECK(folder.count() == 1);
 }
 
-// The child's work of the next test; never comes back into the parent's tests.
+// The child process of the next test; never returns to the parent's tests.
 [[noreturn]] void replace_without_end(const std::string& path) {
   try {
     while (true) {
@@ -245,7 +245,7 @@ TEST_CASE("a replacement killed between its two renames is recovered") {
   CHECK(read_text(path + "/version") == "1");
   CHECK(folder.count() == 1);
   CHECK_FALSE(recover_folder(path));
-  // Killed after them: the new one stays, the old one goes.
+  // Killed after them: the new one stays, the old one is removed.
   make_version(path + ".old", "0");
   CHECK_FALSE(recover_folder(path));
   CHECK(read_text(path + "/version") == "1");

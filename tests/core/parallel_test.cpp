@@ -60,7 +60,7 @@ TEST_CASE("workers flush denormals where the program says so") {
   CHECK(flushing == 4);
 }
 
-TEST_CASE("parallel_ranges covers everything once, in ranges of the size asked for") {
+TEST_CASE("parallel_ranges covers everything once, in ranges of the given size") {
   const ThreadsRestored restored;
   set_thread_count(4);
   for (const int64_t n : {0, 1, 31, 32, 33, 100}) {

@@ -234,7 +234,7 @@ TEST_CASE(
   CHECK(refused > static_cast<int>(header_end));  // structure and numbers, if not names
 }
 
-// The most memory that opening the file took.
+// The peak of memory while the file is opened.
 int64_t peak_of_opening(const std::string& path, bool valid) {
   const AllocationPeak peak;
   bool opened = true;

@@ -1,6 +1,6 @@
 #pragma once
-// What the fuzz targets share. Bytes that a reader refuses with an InputError are fine; every other
-// exception leaves the target, and libFuzzer reports it.
+// Helpers of the fuzz targets. A reader may refuse bytes with an InputError; every other exception
+// leaves the target, and libFuzzer reports it.
 
 #include <algorithm>
 #include <cstdint>
@@ -20,7 +20,7 @@ inline std::string_view view_of(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-/// The path of a file in memory that holds these bytes until the next call.
+/// The path of a file in memory that contains these bytes until the next call.
 inline const std::string& file_of(std::string_view bytes) {
   static const int descriptor = memfd_create("fuzz", MFD_CLOEXEC);
   static const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
@@ -31,7 +31,7 @@ inline const std::string& file_of(std::string_view bytes) {
   return path;
 }
 
-/// What lies before and behind the first NUL: two texts of one input.
+/// The texts before and after the first NUL: two texts from one input.
 inline std::pair<std::string, std::string> two_texts(const uint8_t* data, size_t size) {
   const std::string_view all = view_of(data, size);
   const size_t end = std::min(all.find('\0'), size);
@@ -39,7 +39,7 @@ inline std::pair<std::string, std::string> two_texts(const uint8_t* data, size_t
 }
 
 template <typename Use>
-int survive(const Use& use) {
+int accept_input_errors(const Use& use) {
   try {
     use();
   } catch (const gmlp::InputError&) {  // refused, with a reason
@@ -48,7 +48,7 @@ int survive(const Use& use) {
 }
 
 /// Ends the program, which is a finding.
-inline void demand(bool condition) {
+inline void check(bool condition) {
   if (!condition) std::abort();
 }
 

@@ -19,7 +19,7 @@ struct Folder {
 
   void write(const std::string& name, std::string_view bytes) const {
     std::FILE* file = std::fopen((path / name).c_str(), "wb");
-    gmlp::test::demand(file != nullptr);
+    gmlp::test::check(file != nullptr);
     std::fwrite(bytes.data(), 1, bytes.size(), file);
     std::fclose(file);
   }
@@ -30,8 +30,8 @@ struct Folder {
 void use(const gmlp::DataSplits& splits) {
   for (int64_t i = 0; i < splits.train->size(); ++i) {
     splits.train->image(i);
-    gmlp::test::demand(splits.train->label(i) <
-                       static_cast<int64_t>(splits.train->class_names().size()));
+    gmlp::test::check(splits.train->label(i) <
+                      static_cast<int64_t>(splits.train->class_names().size()));
   }
 }
 
@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                            "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}) {
     if (cifar) folder.write(name, all);
   }
-  return gmlp::test::survive([&] {
+  return gmlp::test::accept_input_errors([&] {
     use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path, false));
   });
 }

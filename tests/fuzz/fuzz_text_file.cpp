@@ -3,9 +3,8 @@
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return gmlp::test::survive([&] {
-    gmlp::TextFile file(gmlp::test::file_of(gmlp::test::view_of(data, size)));
-    while (!file.next().empty()) {
-    }
+  return gmlp::test::accept_input_errors([&] {
+    const std::string& path = gmlp::test::file_of(gmlp::test::view_of(data, size));
+    gmlp::read_text_parts(path, [](std::string_view part) { gmlp::test::demand(!part.empty()); });
   });
 }

@@ -4,7 +4,6 @@
 
 #include "core/io/file.h"
 #include "core/io/npy.h"
-#include "data/text/token_cache.h"
 #include "tests/data/data_files.h"
 
 namespace {
@@ -65,8 +64,6 @@ void add_images(Seeds& seeds) {
 
 void add_tokenizers(Seeds& seeds) {
   const std::string text = std::string(1, '\0') + "The caf\u00e9 \u0391\u03a3, \u65e5\u672c.";
-  const std::string specials = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-  seeds.add("wordpiece", specials + "the\ncaf\n##e\n\u03b1\n##\u03c2\n,\n\u65e5\n" + text);
   seeds.add("tokenizer_json", R"({"type":"chars","characters":["a","T","h"]})" + text);
   seeds.add("tokenizer_json", R"({"type":"bytes"})" + text);
   seeds.add("sentencepiece", golden("tokenizer/unigram.model"));
@@ -77,11 +74,6 @@ void add_texts(Seeds& seeds) {
   const std::string text = "One line.\nAnother, \u00e9.\n";
   seeds.add("text_file", text);
   seeds.add("text_file", gmlp::test::gzip(Bytes(text.begin(), text.end())));
-  for (const int64_t vocab : {300, 70000}) {
-    gmlp::TokenWriter writer(vocab);
-    for (int64_t i = 0; i < 130; ++i) writer.add(i, 2 * i);
-    seeds.add("token_cache", writer.finish({1, 2, vocab}, 260));
-  }
   seeds.add("tsv", std::string_view("sentence\tlabel\na good film \t1\nbad \t0\n"));
   seeds.add("tsv", std::string_view("sentence1\tsentence2\tgold_label\nA b.\tC.\tneutral\n"));
   seeds.add(

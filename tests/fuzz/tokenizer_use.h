@@ -10,9 +10,9 @@ inline void use_tokenizer(const gmlp::Tokenizer& tokenizer, std::string_view tex
   int64_t last = 0;
   std::vector<int64_t> ids;
   for (const gmlp::Piece& piece : tokenizer.encode(text)) {
-    demand(piece.id >= 0 && piece.id < tokenizer.vocab());
-    demand(piece.begin >= last && piece.end >= piece.begin);
-    demand(piece.end <= static_cast<int64_t>(text.size()));
+    check(piece.id >= 0 && piece.id < tokenizer.vocab());
+    check(piece.begin >= last && piece.end >= piece.begin);
+    check(piece.end <= static_cast<int64_t>(text.size()));
     last = piece.begin;
     ids.push_back(piece.id);
     tokenizer.name(piece.id);

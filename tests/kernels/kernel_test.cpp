@@ -64,12 +64,13 @@ void count_wrong_products(std::vector<Multiplier>& multipliers, const std::vecto
           for (Multiplier& by : multipliers) {
             const fused::Kernels& kernels = *by.kernels;
             test::Guarded c(m * n);
-            test::Guarded room(kernels.gemm_workspace(m, n, k) /
-                               static_cast<int64_t>(sizeof(float)));
-            kernels.gemm(c.data(), a.data(), b.data(), at, bt, room.data(), m, n, k, by.precision);
+            test::Guarded workspace(kernels.gemm_workspace(m, n, k) /
+                                    static_cast<int64_t>(sizeof(float)));
+            kernels.gemm(c.data(), a.data(), b.data(), at, bt, workspace.data(), m, n, k,
+                         by.precision);
             const bool same =
                 std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0;
-            by.wrong += same && c.intact() && room.intact() ? 0 : 1;
+            by.wrong += same && c.intact() && workspace.intact() ? 0 : 1;
           }
         }
       }
@@ -193,7 +194,7 @@ TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernel
       any, any, w1.data<float>(), any, any, any, w.data<float>(), b.data<float>(), w2.data<float>(),
       any};
   for (const fused::Kernels* kernels : fused::available_kernels()) {
-    if (kernels->multiplies_pairs) continue;  // rounds what it multiplies, too
+    if (kernels->has_bf16_dot) continue;  // rounds what it multiplies, too
     std::vector<float> statistics(4 * kRows);
     std::vector<uint16_t> h(kRows * 2 * kWidth);
     std::vector<uint16_t> t(kRows * kWidth);
@@ -204,8 +205,8 @@ TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernel
     fused::BlockData data{};
     data.x = x.data<float>();
     data.y = y.data<float>();
-    std::vector<char> room(static_cast<size_t>(kernels->block_workspace(shape)) + 64, '\xFF');
-    kernels->block_forward(data, saved, weights, room.data(), shape);
+    std::vector<char> workspace(static_cast<size_t>(kernels->block_workspace(shape)) + 64, '\xFF');
+    kernels->block_forward(data, saved, weights, workspace.data(), shape);
     double worst = 0;
     for (int64_t r = 0; r < kRows; ++r) {
       for (int64_t d = 0; d < kWidth; ++d) {
@@ -246,11 +247,12 @@ TEST_CASE("the fused linear layer equals the reference in double", "[kernels]") 
       const Tensor dx = Tensor::zeros(DType::kF32, x.shape());
       const Tensor dw = Tensor::zeros(DType::kF32, w.shape());
       const Tensor db = Tensor::zeros(DType::kF32, b.shape());
-      std::vector<char> room(static_cast<size_t>(kernels->linear_workspace(shape)) + 64, '\xFF');
+      std::vector<char> workspace(static_cast<size_t>(kernels->linear_workspace(shape)) + 64,
+                                  '\xFF');
       kernels->linear_forward(y.data<float>(), x.data<float>(), w.data<float>(), b.data<float>(),
-                              room.data(), shape);
+                              workspace.data(), shape);
       kernels->linear_backward(dx.data<float>(), dw.data<float>(), db.data<float>(),
-                               dy.data<float>(), x.data<float>(), w.data<float>(), room.data(),
+                               dy.data<float>(), x.data<float>(), w.data<float>(), workspace.data(),
                                shape);
       const Tensor ey = f64(y);
       const Tensor edx = f64(dx);

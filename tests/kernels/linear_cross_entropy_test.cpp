@@ -60,15 +60,15 @@ std::vector<Tensor> reference_result(const Case& c) {
   }
   std::vector<double> top(in.ids.size());
   std::vector<double> sum(in.ids.size());
-  std::vector<double> room(
+  std::vector<double> workspace(
       static_cast<size_t>(reference::linear_cross_entropy_room(c.rows, c.vocab)));
   reference::linear_cross_entropy_forward(out[0].data<double>(), top.data(), sum.data(),
                                           in.x.data(), in.table.data(), bias, in.ids.data(),
-                                          room.data(), c.rows, c.width, c.vocab);
+                                          workspace.data(), c.rows, c.width, c.vocab);
   reference::linear_cross_entropy_backward(
       out[1].data<double>(), out[2].data<double>(), c.bias ? out[3].data<double>() : nullptr,
       kDloss, top.data(), sum.data(), in.x.data(), in.table.data(), bias, in.ids.data(),
-      room.data(), c.rows, c.width, c.vocab);
+      workspace.data(), c.rows, c.width, c.vocab);
   return out;
 }
 
@@ -77,8 +77,8 @@ std::vector<Tensor> fused_result(const fused::Kernels& kernels, const Case& c) {
   const Inputs<float> in(c);
   const float* bias = c.bias ? in.bias.data() : nullptr;
   const fused::LinearCrossEntropyShape shape{c.rows, c.width, c.vocab};
-  test::Guarded room(kernels.linear_cross_entropy_workspace(shape) /
-                     static_cast<int64_t>(sizeof(float)));
+  test::Guarded workspace(kernels.linear_cross_entropy_workspace(shape) /
+                          static_cast<int64_t>(sizeof(float)));
   std::vector<test::Guarded> out{test::Guarded(c.rows), test::Guarded(c.rows * c.width),
                                  test::Guarded(c.vocab * c.width), test::Guarded(c.vocab)};
   for (const size_t sums : {size_t{2}, size_t{3}}) {
@@ -88,12 +88,13 @@ std::vector<Tensor> fused_result(const fused::Kernels& kernels, const Case& c) {
   test::Guarded top(c.rows);
   test::Guarded sum(c.rows);
   kernels.linear_cross_entropy_forward(out[0].data(), top.data(), sum.data(), in.x.data(),
-                                       in.table.data(), bias, in.ids.data(), room.data(), shape);
+                                       in.table.data(), bias, in.ids.data(), workspace.data(),
+                                       shape);
   kernels.linear_cross_entropy_backward(
       out[1].data(), out[2].data(), c.bias ? out[3].data() : nullptr, static_cast<float>(kDloss),
-      top.data(), sum.data(), in.x.data(), in.table.data(), bias, in.ids.data(), room.data(),
+      top.data(), sum.data(), in.x.data(), in.table.data(), bias, in.ids.data(), workspace.data(),
       shape);
-  CHECK((top.intact() && sum.intact() && room.intact()));
+  CHECK((top.intact() && sum.intact() && workspace.intact()));
   std::vector<Tensor> tensors;
   for (test::Guarded& piece : out) {
     CHECK(piece.intact());

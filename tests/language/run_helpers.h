@@ -41,7 +41,6 @@ inline std::vector<std::string> tiny_pretraining(const TemporaryFolder& folder,
                                         "--batch-size",   "8",
                                         "--log-interval", "1",
                                         "--quiet",        "--no-figures",
-                                        "--cache-dir",    folder / "cache",
                                         "--out",          out};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;

@@ -135,10 +135,8 @@ TEST_CASE("a checkpoint holds the tokenizer and the objective, and gives the run
   const gmlp::LoadedLanguage loaded = gmlp::load_language(out + "/checkpoints/last");
   CHECK(loaded.objective == gmlp::Objective::kMasked);
   CHECK(std::string(loaded.tokenizer->kind()) == "bytes");
-  gmlp::CorpusOptions corpus;
-  corpus.cache_dir = scratch / "cache";
   const gmlp::TextSplits data =
-      gmlp::open_corpus({scratch / "text.txt"}, {}, *loaded.tokenizer, corpus);
+      gmlp::open_corpus({scratch / "text.txt"}, {}, *loaded.tokenizer, {});
   const gmlp::TextLoader loader = gmlp::validation_loader(data.val, *loaded.tokenizer,
                                                           loaded.model->config(), loaded.objective);
   gmlp::Arena arena;
@@ -269,9 +267,9 @@ TEST_CASE("bf16 is refused for architectures that would compute in f32") {
   for (const std::string& name : gmlp::language_config_names()) {
     const gmlp::LanguageConfig config = gmlp::language_config(name);
     if (config.arch == gmlp::Arch::kGmlp) {
-      CHECK_NOTHROW(gmlp::require_language_bf16_fits(config));
+      CHECK_NOTHROW(gmlp::require_bf16_fits(config));
     } else {
-      CHECK_THROWS_AS(gmlp::require_language_bf16_fits(config), gmlp::InputError);
+      CHECK_THROWS_AS(gmlp::require_bf16_fits(config), gmlp::InputError);
     }
   }
 }

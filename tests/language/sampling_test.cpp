@@ -1,11 +1,11 @@
 // What generate draws, and how tokens become text.
 
-#include "apps/language/sampling.h"
-
 #include <fmt/format.h>
 
 #include "apps/language/text_format.h"
+#include "apps/language/text_stream.h"
 #include "data/text/utf8.h"
+#include "models/generate.h"
 #include "tests/support/catch.h"
 
 namespace {

@@ -22,9 +22,9 @@ struct Result {
 
 Result run(const BlockConfig& config, int64_t batch, const std::vector<double>& drop_scales,
            DType dtype, const ExecutionOptions& execution) {
-  GmlpBlock block(config, "b.", dtype, 3);
-  std::vector<Parameter*> parameters;
-  block.collect(parameters);
+  ParameterList list(dtype, 3);
+  GmlpBlock block(list, "b.", config);
+  const std::vector<Parameter*>& parameters = list.all();
   uint64_t seed = 10;
   for (Parameter* parameter : parameters) {
     const double scale = parameter->value.shape().rank() == 2 ? 0.2 : 0.5;
@@ -176,7 +176,8 @@ TEST_CASE("bf16 is the f32 block when the batch is cut into chunks", "[agreement
 }
 
 TEST_CASE("a fused prediction does not depend on the batch it is in", "[agreement]") {
-  GmlpBlock model(block(49, 33, 66), "b.", DType::kF32, 3);
+  ParameterList list(DType::kF32, 3);
+  GmlpBlock model(list, "b.", block(49, 33, 66));
   const Tensor images = test::random_tensor(DType::kF32, {64, 49, 33}, 1);
   const auto predict = [&](int64_t batch) {
     Tensor all = Tensor::zeros(DType::kF32, images.shape());
@@ -219,13 +220,16 @@ TEST_CASE("a whole model's fused prediction does not depend on the batch it is i
   }
 }
 
-TEST_CASE("a frozen block gives the same bits pass after pass in both precisions", "[agreement]") {
+TEST_CASE("a prepacked block gives the same bits pass after pass in both precisions",
+          "[agreement]") {
   BlockConfig config = block(49, 34, 68);
   config.causal = true;  // then W is made dense anew for each pass
-  GmlpBlock plain(config, "b.", DType::kF32, 3);
-  GmlpBlock frozen(config, "b.", DType::kF32, 3);
-  Arena room;
-  frozen.prepack_weights(room);
+  ParameterList list(DType::kF32, 3);
+  GmlpBlock plain(list, "b.", config);
+  ParameterList same_list(DType::kF32, 3);
+  GmlpBlock prepacked(same_list, "b.", config);
+  Arena packed;
+  prepacked.prepack_weights(packed);
   const Tensor input = test::random_tensor(DType::kF32, {3, 49, 34}, 1);
   const auto pass = [&](GmlpBlock& model, fused::Precision precision, bool recording) {
     ExecutionOptions execution;
@@ -240,10 +244,10 @@ TEST_CASE("a frozen block gives the same bits pass after pass in both precisions
        {fused::Precision::kF32, fused::Precision::kBf16, fused::Precision::kF32}) {
     const Tensor expected = pass(plain, precision, false);
     for (const bool recording : {false, false, true, false}) {
-      CHECK(test::same_bits(pass(frozen, precision, recording), expected));
+      CHECK(test::same_bits(pass(prepacked, precision, recording), expected));
     }
   }
-  CHECK(room.used_bytes() > 0);
+  CHECK(packed.used_bytes() > 0);
 }
 
 }  // namespace gmlp

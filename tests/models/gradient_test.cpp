@@ -28,9 +28,9 @@ BlockConfig tiny_block(Gate gate, bool toeplitz, bool causal, int64_t d_attn) {
 }
 
 void check_block(const BlockConfig& config) {
-  GmlpBlock block(config, "block.", DType::kF64, 1);
-  std::vector<Parameter*> parameters;
-  block.collect(parameters);
+  ParameterList list(DType::kF64, 1);
+  GmlpBlock block(list, "block.", config);
+  const std::vector<Parameter*>& parameters = list.all();
   test::perturb(parameters, 0.3);
   const test::GradientError result = test::check_gradients(
       {test::random_tensor(DType::kF64, {2, config.tokens, config.d_model}, 1)}, parameters,

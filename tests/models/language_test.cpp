@@ -294,14 +294,14 @@ TEST_CASE("a bad language config.json is refused by path and field", "[config]")
   refused(R"({"model_args": 3})", "model_args");
   refused(R"({"model_args": {"vocab_size": "many"}})", "vocab_size");
   refused(R"({"model_args": {"vocab_size": 1.5}})", "vocab_size");
-  refused(R"({"model_args": {"num_blocks": 0}})", "--depth");
+  refused(R"({"architecture": "gmlp_lm_tiny", "model_args": {"num_blocks": 0}})", "--depth");
   refused("{}", "--seq-len");
   refused(R"({"gmlp": {"arch": "lstm"}})", "arch");
   refused(R"({"architecture": "gmlp_lm_tiny", "gmlp": {"arch": "transformer"}})", "--heads");
   refused(R"({"gmlp": {"gate": "golden"}})", "gate");
   refused(R"({"gmlp": {"toeplitz": 1}})", "toeplitz");
   refused(R"({"gmlp": {"head": "tail"}})", "head");
-  refused(R"({"architecture": "gmlp_lm_tiny", "gmlp": {"norm_eps": -1}})", "epsilon");
+  refused(R"({"architecture": "gmlp_lm_tiny", "gmlp": {"norm_eps": -1}})", "norm_eps");
   refused(R"({"gmlp": {"norm_eps": "small"}})", "norm_eps");
   refused(R"({"gmlp": {"name": 1}})", "name");
   const std::string named = R"({"architecture": "gmlp_lm_tiny", "model_args": )";

@@ -19,6 +19,11 @@ std::vector<ExecutionOptions> all_ways() {
   return ways;
 }
 
+/// Which rows are scored decides a few bytes.
+bool within_one_percent(int64_t predicted, int64_t used) {
+  return std::abs(predicted - used) <= used / 100;
+}
+
 void expect_predicted(const LanguageConfig& config, int64_t batch, const ExecutionOptions& way) {
   LanguageModel model(config, DType::kF32, 1);
   Arena arena;
@@ -30,14 +35,13 @@ void expect_predicted(const LanguageConfig& config, int64_t batch, const Executi
     targets.push_back(config.block.causal || i % 20 < 3 ? i % config.vocab : -100);
   }
   tape.backward(model.loss(tape, ids, targets, batch, 1.0));
-  const double predicted =
-      static_cast<double>(language_training_memory(config, batch, DType::kF32, way));
-  CHECK(predicted / static_cast<double>(arena.peak_bytes()) == Approx(1.0).epsilon(0.1));
+  const int64_t predicted = training_memory(config, batch, DType::kF32, way);
+  CHECK(within_one_percent(predicted, arena.peak_bytes()));
 }
 
 }  // namespace
 
-TEST_CASE("a training step's memory is predicted within 10 %", "[memory]") {
+TEST_CASE("a dry run predicts a training step's memory", "[memory]") {
   const std::vector<ExecutionOptions> ways = all_ways();
   for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
     for (size_t way = 0; way < ways.size(); ++way) {
@@ -50,15 +54,13 @@ TEST_CASE("a training step's memory is predicted within 10 %", "[memory]") {
       const Tensor targets = Tensor::zeros(DType::kF32, {16, 10});
       tape.backward(
           cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
-      const double predicted =
-          static_cast<double>(training_memory(config, 16, DType::kF32, ways[way]));
       INFO(gate_name(gate) << ", way " << way);
-      CHECK(predicted / static_cast<double>(arena.peak_bytes()) == Approx(1.0).epsilon(0.1));
+      CHECK(training_memory(config, 16, DType::kF32, ways[way]) == arena.peak_bytes());
     }
   }
 }
 
-TEST_CASE("a language model's training step's memory is predicted within 10 %", "[memory]") {
+TEST_CASE("a dry run predicts a language model's training step's memory", "[memory]") {
   const std::vector<ExecutionOptions> ways = all_ways();
   for (const char* name : {"gmlp_char", "gmlp_lm_tiny", "amlp_lm_tiny", "transformer_lm_tiny",
                            "transformer_relpos_lm_tiny", "relpos_only_lm_tiny", "mixer_lm_tiny"}) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows that a check of tools/ can fail: lays a small tree that is in order, sees the check pass, plants one
-# fault after the other and sees the check name each. Usage: checks_can_fail.sh includes|readme|length|words
+# Shows that a check of tools/ can fail: it passes on a small correct tree, and names each of the faults that
+# are introduced one after another. Usage: checks_can_fail.sh includes|readme|length|paths|budget|vocabulary
 # shellcheck disable=SC2016  # the `...` in single quotes are Markdown's
 set -euo pipefail
 check=$(cd "$(dirname "$0")/../.." && pwd)/tools/check_$1
@@ -8,8 +8,8 @@ tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 cd "$tree"
 
-# The tree in order.
-lay() {
+# Creates the correct tree.
+create() {
   rm -rf "${tree:?}"/*
   mkdir -p core kernels/fused kernels/simd autograd models data/vision apps/train apps/vision apps/bench docs tests
   echo '#include "core/tensor.h"' >data/vision/loader.h
@@ -27,23 +27,23 @@ lay() {
   touch LOG.md docs/picture.svg
 }
 
-# refused MESSAGE: the check must fail on the tree as it stands, and say MESSAGE.
+# refused MESSAGE: the check must fail on the present tree and print MESSAGE.
 refused() {
   local said status=0
   said=$("$check" "$tree" 2>&1) || status=$?
-  [[ $status == 1 ]] || { echo "exit status $status, not 1, where this was planted: $1"; exit 1; }
+  [[ $status == 1 ]] || { echo "exit status $status, not 1, for the fault: $1"; exit 1; }
   grep -qF -- "$1" <<<"$said" || { printf "expected: %s\nsaid: %s\n" "$1" "$said"; exit 1; }
 }
 
-# fault FILE LINE MESSAGE: appends LINE to FILE of a tree in order; the check must say MESSAGE.
+# fault FILE LINE MESSAGE: appends LINE to FILE of the correct tree; the check must print MESSAGE.
 fault() {
-  lay
+  create
   printf '%s\n' "$2" >>"$1"
   refused "$3"
 }
 
-lay
-"$check" "$tree" || { echo "$check fails on a tree in order"; exit 1; }
+create
+"$check" "$tree" || { echo "$check fails on a correct tree"; exit 1; }
 case $1 in
   includes)
     fault core/a.h '#include "autograd/tape.h"' 'core may not include autograd'
@@ -63,11 +63,11 @@ case $1 in
     fault README.md '[a page](missing.md)' 'README.md: names missing.md'
     fault CONTRIBUTING.md '[a page](missing.md#part)' 'CONTRIBUTING.md: names missing.md'
     fault docs/page.md '[a page](README.md)' 'docs/page.md: names README.md'
-    lay
+    create
     mkdir forgotten
     refused 'does not name the folder forgotten/'
     for symbol in B N D F E V L; do
-      lay
+      create
       sed -i "/^| $symbol /d" README.md
       refused "no row for $symbol"
     done
@@ -75,14 +75,37 @@ case $1 in
   length)
     fault core/a.h "// $(printf 'x%.0s' {1..98})" 'core/a.h:1: 101 columns'
     fault core/a.cpp "$(seq 601)" 'core/a.cpp: 601 lines'
-    lay
+    create
     printf '// %s\n' "$(printf 'é%.0s' {1..97})" >core/a.h  # 100 columns in 197 bytes
     "$check" "$tree" || { echo "bytes are counted, not columns"; exit 1; }
     ;;
-  words)
-    # Written in pieces, so that the check passes on this file.
+  paths)
+    # The words are in pieces, so that the check passes on this file.
     fault core/a.h "// see /""home/me/notes" 'core/a.h:1:'
     fault README.md "in /""work/gmlp" 'README.md:'
     fault dev "http://deb"".debian.org/debian" 'dev:1:'
+    ;;
+  budget)
+    fault kernels/a.cpp "$(seq 10000)" 'engine (core,kernels,autograd,models): 1000'
+    fault data/a.h "$(seq 4501)" 'data (data): 450'
+    fault apps/vision/a.cpp "$(seq 8001)" 'apps (apps): 800'
+    create
+    for i in $(seq 21); do touch "kernels/fused/$i.md"; done
+    refused 'kernels/fused: 21 files, more than 20'
+    create
+    mkdir -p tests/golden
+    for i in $(seq 21); do touch "tests/golden/$i.json"; done
+    "$check" "$tree" || { echo "golden files are counted"; exit 1; }
+    ;;
+  vocabulary)
+    # The words are in pieces, so that the check passes on this file.
+    fault core/a.h "float* ro""om" 'core/a.h:1: float*'
+    fault docs/page.md "the Rang, which Ca""rver allocates" 'say: workspace'
+    fault kernels/fused/a.h "fi""nish(tile)" 'say: PendingTile'
+    fault dev "./dev pla""nt" 'dev:1:'
+    fault apps/vision/main.cpp "// fa""r away" 'say: cold'
+    create
+    echo "// so fa""r, as the tape's fi""nish(x) says" >apps/vision/a.h  # allowed; another folder's word
+    "$check" "$tree" || { echo "a legitimate use is refused"; exit 1; }
     ;;
 esac

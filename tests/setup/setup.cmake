@@ -1,12 +1,12 @@
-# The tools behind `./dev check` are tested like everything else: each must be able to fail.
-foreach(check includes readme length words)
-  add_test(NAME "setup: tools/check_${check} finds planted faults"
+# Each check behind `./dev check` must be able to fail.
+foreach(check includes readme length paths budget vocabulary)
+  add_test(NAME "setup: tools/check_${check} finds faults"
            COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/checks_can_fail.sh ${check})
-  set_tests_properties("setup: tools/check_${check} finds planted faults" PROPERTIES LABELS setup
+  set_tests_properties("setup: tools/check_${check} finds faults" PROPERTIES LABELS setup
                                                                                      TIMEOUT 60)
 endforeach()
 
-# Objects of different instruction sets must not share functions (sanitizers add shared symbols of theirs).
+# Objects of different instruction sets must not share functions. Sanitizers add shared symbols.
 if(NOT GMLP_SANITIZE)
   add_test(NAME "setup: kernel objects define no symbol outside of their instruction set"
            COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/kernel_symbols.sh ${CMAKE_BINARY_DIR})
@@ -14,7 +14,7 @@ if(NOT GMLP_SANITIZE)
                        PROPERTIES LABELS setup TIMEOUT 60)
 endif()
 
-# Reads optimised x86 code as gcc writes it: gcc had spilled the sums.
+# Reads the optimized x86 code of gcc, which once spilled the sums to memory.
 if(NOT GMLP_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE MATCHES "Rel"
    AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_test(NAME "setup: kernels keep a tile's sums in registers"

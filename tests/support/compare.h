@@ -1,6 +1,6 @@
 #pragma once
-// How far two tensors are apart, in the measure of the project's promises. What is NaN is
-// infinitely far from everything: std::fmax and std::max would pass over it.
+// Differences between tensors, as the project's promises measure them. NaN differs infinitely from
+// everything; std::fmax and std::max would ignore it.
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +22,7 @@ inline double norm_relative(const Tensor& a, const Tensor& b, double floor = 1e-
   return std::sqrt(difference) / std::fmax(std::sqrt(size), floor);
 }
 
-/// The larger of two differences.
+/// The maximum of two differences.
 inline double worse(double worst, double difference) {
   return std::isnan(difference) ? HUGE_VAL : std::max(worst, difference);
 }

@@ -1,7 +1,6 @@
 #pragma once
-// Gradients by central differences in double: f(x) = sum r * y(x) with fixed random r, each element
-// of each input and parameter moved by +-h. The error of the difference is about h² + 1e-16 / h, so
-// 1e-10.
+// Gradients by central differences in double: f(x) = sum r * y(x) with fixed random r, where each
+// element of each input and parameter changes by +-h. The error is about h² + 1e-16 / h = 1e-10.
 
 #include <functional>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
-// Memory between two guards: whoever writes beyond its ends changes them. All of it is NaN before,
-// in f32 and in bf16, so that who reads what was never written is found out, too.
+// Memory between two guards, which change if a kernel writes beyond its ends. All of it is NaN at
+// first, in f32 and in bf16, so that reading what was never written shows too.
 
 #include <algorithm>
 #include <cstddef>
@@ -29,7 +29,7 @@ class Guarded {
 
  private:
   static constexpr size_t kGuard = 64;
-  static constexpr int kMark = 0xFF;  // of each byte
+  static constexpr int kMark = 0xFF;  // every byte
   int64_t size_;
   std::vector<float> data_;
 };

@@ -6,7 +6,8 @@
 
 namespace gmlp::test {
 
-/// Normal numbers times `scale`, the same for the same (seed, shape) in every dtype up to rounding.
+/// Normal numbers times `scale`. The same (seed, shape) gives the same numbers in every dtype, up
+/// to rounding.
 inline Tensor random_tensor(DType dtype, const Shape& shape, uint64_t seed, double scale = 1.0) {
   const Tensor draws = Tensor::zeros(DType::kF64, shape);
   Random random(seed, Purpose::kSample);

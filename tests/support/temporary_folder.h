@@ -1,5 +1,5 @@
 #pragma once
-// A folder of a test's own, gone with the test; and what tests of files need with it.
+// A folder that exists as long as its test, and helpers for tests of files.
 
 #include <filesystem>
 #include <fstream>
@@ -29,13 +29,13 @@ class TemporaryFolder {
   const std::string& path() const { return path_; }
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
-  /// Writes a file with the standard library, so that a test does not rest on what it tests;
-  /// folders of `name` are made.
+  /// Writes a file with the standard library, so that a test does not use what it tests. Creates
+  /// the folders of `name`.
   std::string write(const std::string& name, std::string_view bytes) const {
     std::filesystem::create_directories(std::filesystem::path(*this / name).parent_path());
     std::ofstream out(*this / name, std::ios::binary);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!out.flush()) throw std::runtime_error("the test's own file cannot be written");
+    if (!out.flush()) throw std::runtime_error("a test cannot write its own file");
     return *this / name;
   }
 
@@ -53,7 +53,7 @@ class TemporaryFolder {
   std::string path_;
 };
 
-/// The message of the Error that `body` throws; "" when it throws none. Another type passes on.
+/// The message of the Error that `body` throws; "" if it throws none. Other types propagate.
 template <typename Error, typename Body>
 std::string message_of(const Body& body) {
   try {

@@ -1,13 +1,12 @@
 // Checkpoints: what is saved comes back, and no damage is loaded.
 
-#include "models/checkpoint.h"
-
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/random.h"
+#include "models/checkpoint/checkpoint_store.h"
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 

@@ -11,7 +11,7 @@
 
 #include "apps/train/run_folder.h"
 #include "core/error.h"
-#include "models/checkpoint_manifest.h"
+#include "models/checkpoint/checkpoint.h"
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 

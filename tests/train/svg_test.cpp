@@ -1,4 +1,4 @@
-// Pictures of runs: ticks of a logarithmic axis, and what a panel of points holds.
+// Charts: ticks, points and error bars, bars, and valid XML.
 
 #include "apps/train/svg.h"
 
@@ -35,7 +35,7 @@ TEST_CASE("equal factors are equal distances on a logarithmic axis") {
   panel.log_x = true;
   const std::string svg = gmlp::draw_svg("title", {panel});
   // The plot is 380 pixels wide and begins at 64.
-  CHECK(svg.find("points=\"64.0,") != std::string::npos);
+  CHECK(svg.find("points='64.0,") != std::string::npos);
   CHECK(svg.find(" 254.0,") != std::string::npos);
   CHECK(svg.find(" 444.0,") != std::string::npos);
 }
@@ -49,9 +49,9 @@ TEST_CASE("lone points have a mark and an error bar, and no line") {
   panel.legend_beside = true;
   const std::string svg = gmlp::draw_svg("title", {panel});
   CHECK(count_of(svg, "<polyline") == 0);
-  CHECK(count_of(svg, "<polygon") == 2);                  // the point, and the legend's
-  CHECK(count_of(svg, "stroke=\"#123456\"/>") == 3);      // the bar and its two ends
-  CHECK(svg.find("width=\"710\"") != std::string::npos);  // with room for the legend
+  CHECK(count_of(svg, "<path fill='#123456'") == 2);    // the point, and the legend's
+  CHECK(count_of(svg, "<path stroke='#123456'") == 1);  // the error bar
+  CHECK(svg.find("width='710'") != std::string::npos);  // wider, for the legend
 }
 
 TEST_CASE("points that are not finite are left out of a picture") {
@@ -73,6 +73,20 @@ TEST_CASE("points that are not finite are left out of a picture") {
     CHECK(picture.find("inf") == std::string::npos);
     CHECK(count_of(picture, "</svg>") == 1);
   }
+}
+
+TEST_CASE("a bar's length is its value, and a missing value has no bar") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const gmlp::BarChart chart{
+      "title", "machine", "ms", {"ours", "theirs"}, {{"a", {50, 200}}, {"b", {nan, 100}}}};
+  const std::string svg = gmlp::draw_bars(chart);
+  CHECK(count_of(svg, "h12.0v12.0") == 2);  // the legend
+  CHECK(count_of(svg, "v13.0h") == 3);
+  // The plot is 769 pixels wide, from 31 to 800.
+  CHECK(count_of(svg, "M31.0 96.0h192.2v") == 1);
+  CHECK(count_of(svg, "M31.0 111.0h769.0v") == 1);
+  CHECK(count_of(svg, "M31.0 135.0h384.5v") == 1);
+  CHECK(svg.find("nan") == std::string::npos);
 }
 
 TEST_CASE("an axis whose ends are not finite has no ticks") {

@@ -1,4 +1,4 @@
-"""What every contender of bench_peers shares: the models, running a process, printing figures."""
+"""What the contenders of bench_baselines share: the models, running a process, printing numbers."""
 
 import os
 import statistics
@@ -16,7 +16,7 @@ CASES = {
 
 
 def fail(message):
-    print(f"bench_peers: {message}", file=sys.stderr)
+    print(f"bench_baselines: {message}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -25,7 +25,7 @@ def threads():
 
 
 def run(command, environment=None, may_refuse=""):
-    """The finished process; None where it ends with status 2 and names `may_refuse`."""
+    """The finished process; None if it ends with status 2 and names `may_refuse`."""
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode == 2 and may_refuse and may_refuse in result.stderr:
         return None
@@ -38,13 +38,13 @@ def spread(values):
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def warn_if_disturbed(peaks):
+def warn_if_shared(peaks):
     if min(peaks) < 0.95 * max(peaks):
-        print("  the machine's peak moved between rounds: others use it; run it again")
+        print("  the machine's peak changed between rounds: other programs use it; run this again")
 
 
 def logits_of(program, model, images, output, precision="f32"):
-    """The array that `gmlp-vision predict` makes."""
+    """The array that `gmlp-vision predict` writes."""
     import numpy
 
     run([program, "predict", "--model", model, "--input-array", images, "--output-array", output,

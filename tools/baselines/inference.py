@@ -1,5 +1,5 @@
-"""Forward passes: gmlp beside ONNX Runtime, on the graph that PyTorch exports (stock) and on the one that
-`gmlp-vision export` writes, which suits ONNX Runtime better: W v̂ without transposing v̂ (tuned)."""
+"""Forward passes of gmlp and of ONNX Runtime. ONNX Runtime runs the graph that PyTorch exports (stock) and the
+one that `gmlp-vision export` writes, which is faster because it computes W v̂ without transposing v̂ (tuned)."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import shutil
 import statistics
 import tempfile
 
-from common import fail, logits_of, run, spread, threads, warn_if_disturbed
+from common import fail, logits_of, run, spread, threads, warn_if_shared
 from pytorch import write_onnx, write_start
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "onnxruntime.js")
@@ -18,7 +18,7 @@ CONTENDERS = ("f32", "stock", "bf16", "tuned")
 
 
 def missing_runtime(options):
-    """Why ONNX Runtime cannot be asked, or nothing."""
+    """What ONNX Runtime lacks to run here; empty if nothing."""
     if shutil.which("node") is None:
         return "Node.js"
     found = os.path.isdir(f"{options.onnxruntime}/node_modules/onnxruntime-node")
@@ -43,8 +43,8 @@ def run_gmlp(precision, name, batch, folder, passes, options):
 
 
 def measure(name, batch, folder, options):
-    """The turns of each contender, round by round."""
-    # A pass of one image is short: more of them make a turn of about a second.
+    """The results of each contender, round by round."""
+    # A pass of one image is short: more passes make a measurement of about a second.
     passes = options.steps * (1 if batch > 1 else 5)
     found = {contender: [] for contender in CONTENDERS}
     for _ in range(options.rounds):
@@ -60,7 +60,8 @@ def print_case(name, batch, found):
     ours = found["f32"]
     gflop = ours[0]["flops"] * 1e-9
     print(f"\n{name}, batch {batch}: a forward pass of {gflop:.1f} GFLOP")
-    print(f"  {'':<26}{'ms':>9}{'GFLOP/s':>10}{'of peak':>10}   is x as fast as ONNX Runtime: {', '.join(GRAPHS)}")
+    print(f"  ONNX Runtime {found['stock'][0]['version']}: CPU provider, f32, all graph optimizations")
+    print(f"  {'':<26}{'ms':>9}{'GFLOP/s':>10}{'of peak':>10}   speed relative to ONNX Runtime: {', '.join(GRAPHS)}")
     rows = []
     for contender, turns in found.items():
         label = (f"ONNX Runtime {turns[0]['version']}, {contender}" if contender in GRAPHS
@@ -77,7 +78,7 @@ def print_case(name, batch, found):
                      "gflops": 1e3 * gflop / ms, "share_of_peak_percent": share,
                      "speed_ratio": {graph: [statistics.median(of), min(of), max(of)]
                                      for graph, of in ratios.items()}})
-    warn_if_disturbed([turn["peak"] for turn in ours])
+    warn_if_shared([turn["peak"] for turn in ours])
     return rows
 
 
@@ -97,21 +98,21 @@ def compare(name, batch, options):
             for graph in GRAPHS:
                 theirs = numpy.load(f"{folder}/{graph}.npy")
                 if not numpy.isfinite(ours).all() or ours.shape != theirs.shape:
-                    fail(f"{name}: the logits of gmlp {precision} are not numbers of the same shape")
-                print(f"  logits of gmlp {precision} and ONNX Runtime, {graph}: apart by "
-                      f"{abs(ours - theirs).max():.1e} where the largest is {abs(theirs).max():.2f}")
+                    fail(f"{name}: the logits of gmlp {precision} are not finite or have another shape")
+                print(f"  logits of gmlp {precision} and ONNX Runtime, {graph}: differ by "
+                      f"{abs(ours - theirs).max():.1e} at most; the largest is {abs(theirs).max():.2f}")
     return rows
 
 
 def compare_inference(options):
     missing = missing_runtime(options)
     if missing:
-        print(f"\nnot here, so left out: ONNX Runtime, for want of {missing}")
+        print(f"\nONNX Runtime is left out, because this is missing: {missing}")
         return []
-    print(f"\ninference: {options.rounds} rounds, each in a process of its own; {threads()} threads; ONNX Runtime on the")
-    print("graph that PyTorch exports (stock) and on gmlp's (tuned), both f32;")
-    print("median of rounds, ratios round by round with the least and the most")
+    print(f"\ninference: {options.rounds} rounds, each in its own process; {threads()} threads; ONNX Runtime runs the")
+    print("graph that PyTorch exports (stock) and gmlp's (tuned), both in f32.")
+    print("Times are medians of rounds; ratios are taken per round: median (minimum to maximum).")
     cases = [case for case in CASES if (options.only or "") in case[0]]
     if not cases:
-        print(f"--only {options.only}: inference is of {CASES[0][0]} alone, so nothing is measured")
+        print(f"--only {options.only}: inference measures {CASES[0][0]} only, so there is nothing to do")
     return [row for name, batch in cases for row in compare(name, batch, options)]

@@ -2,8 +2,8 @@
 //
 //   node onnxruntime.js FOLDER MODEL.onnx IMAGES.npy LOGITS.npy PASSES THREADS
 //
-// FOLDER holds node_modules/onnxruntime-node. Writes the logits and prints one line of JSON: the median
-// time of a pass and the version. Two passes before the clock counts, as in gmlp-bench.
+// FOLDER contains node_modules/onnxruntime-node. Writes the logits and prints one line of JSON: the median
+// time of a pass and the version. Two warm-up passes are not timed, as in gmlp-bench.
 "use strict";
 const fs = require("fs");
 const path = require("path");
@@ -13,7 +13,7 @@ const library = path.resolve(folder, "node_modules/onnxruntime-node");
 const { InferenceSession, Tensor } = require(library);
 const WARMUP = 2;
 
-// float32, C order: all that NumPy writes here.
+// float32 in C order, as NumPy writes it here.
 function readNpy(file) {
   const bytes = fs.readFileSync(file);
   const start = 10 + bytes.readUInt16LE(8);

@@ -1,7 +1,7 @@
-"""A gMLP in PyTorch with timm's names, its training step, and the files that contenders start from.
+"""A gMLP in PyTorch with timm's names, its training step, and the files from which contenders start.
 
-A file of its own, as it runs in a process of its own: `python3 pytorch.py NAME FOLDER STEPS` prints one
-line of JSON; without arguments it names PyTorch and its BLAS.
+Runs as a process: `python3 pytorch.py NAME FOLDER STEPS` trains and prints one line of JSON. Without
+arguments it only prints what PyTorch and its BLAS are.
 """
 
 import json
@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 
+from blas import kernels_in_use
 from common import CASES, threads
 
 WARMUP = 2  # steps before the clock counts, as in gmlp-bench
@@ -75,7 +76,7 @@ def make_model(name):
 
     torch.manual_seed(1)
     model = GMlp()
-    with torch.no_grad():  # W small but not nothing, so that the gate matters to the comparison
+    with torch.no_grad():  # W is small but not zero, so that the gate matters to the comparison
         for block in model.blocks:
             block.mlp_channels.gate.proj.weight.normal_(std=1e-3)
             block.mlp_channels.gate.proj.bias.fill_(1.0)
@@ -115,7 +116,7 @@ def write_safetensors(path, tensors):
 
 
 def write_start(folder, name, batch=0):
-    """config.json, model.safetensors and images: what every contender starts from."""
+    """Writes config.json, model.safetensors and images, from which every contender starts."""
     import numpy
 
     image, _, channels, classes, _, _, _, usual_batch = CASES[name]
@@ -129,7 +130,7 @@ def write_start(folder, name, batch=0):
 
 
 def write_onnx(path, name, images_path):
-    """The model of write_start as PyTorch itself exports it, the version of the operators its own default."""
+    """Writes the model of write_start as PyTorch exports it, with its default version of the operators."""
     import numpy
     import torch
 
@@ -146,18 +147,13 @@ def status_bytes(name):
     return 0
 
 
-def blas_in_use():
-    """The BLAS that this process has loaded, and the kernels that it chose for this processor."""
-    import ctypes
+def description():
+    """What this process computes with; the tools print it beside every table."""
+    import torch
 
-    with open("/proc/self/maps", encoding="utf-8") as file:
-        paths = {line.split()[-1] for line in file if "libblas." in line or "libblis." in line}
-    for path in sorted(paths):
-        library = ctypes.CDLL(path)
-        if hasattr(library, "openblas_get_corename"):
-            library.openblas_get_corename.restype = ctypes.c_char_p
-            return f"{path}, {library.openblas_get_corename().decode()} kernels"
-    return ", ".join(sorted(paths))  # BLIS does not tell
+    library, kernels = kernels_in_use()
+    return {"library": library, "kernels": kernels,
+            "runs_in": f"PyTorch {torch.__version__}, eager mode, f32, {library}, {kernels} kernels"}
 
 
 def run_worker(name, folder, steps):
@@ -173,7 +169,7 @@ def run_worker(name, folder, steps):
     classes, batch = CASES[name][3], CASES[name][7]
     targets = torch.arange(batch) % classes
     with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
-        file.write("5")  # the peak counts from here: weights, gradients and moments are in memory
+        file.write("5")  # the peak counts from here, when weights, gradients and moments are in memory
     before = status_bytes("VmRSS")
     seconds, losses, logits = [], [], None
     for _ in range(WARMUP + steps):
@@ -190,16 +186,14 @@ def run_worker(name, folder, steps):
         del output, loss
     numpy.save(f"{folder}/torch_logits.npy", logits)
     print(json.dumps({"ms": 1e3 * statistics.median(seconds[WARMUP:]), "losses": losses,
-                      "memory": status_bytes("VmHWM") - before, "blas": blas_in_use()}))
+                      "memory": status_bytes("VmHWM") - before, **description()}))
 
 
 def main():
-    import torch
-
     if len(sys.argv) == 4:
         run_worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     else:
-        print(f"PyTorch {torch.__version__}, {blas_in_use()}")
+        print(json.dumps(description()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Training steps: PyTorch, with the BLAS of Debian's choice and others, beside gmlp."""
+"""Training steps of gmlp and of PyTorch, with Debian's default BLAS and with others."""
 
 import glob
 import json
@@ -8,12 +8,13 @@ import statistics
 import sys
 import tempfile
 
-from common import CASES, fail, logits_of, run, spread, threads, warn_if_disturbed
+from blas import choose_kernels, is_outdated, without_choices
+from common import CASES, fail, logits_of, run, spread, threads, warn_if_shared
 from pytorch import write_start
 
 PYTORCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch.py")
 
-# What PyTorch multiplies with: name, and folder of its libblas.so.3 among the system's libraries.
+# The BLAS of PyTorch: its label, and the folder of its libblas.so.3 among the system's libraries.
 BLAS = {
     "stock": ("PyTorch, stock BLAS", "openblas-pthread"),
     "openblas": ("PyTorch, OpenBLAS OpenMP", "openblas-openmp"),
@@ -26,20 +27,34 @@ def blas_folder(kind):
     return folders[0] if folders else ""
 
 
-def run_torch(kind, name, folder, steps):
-    environment = dict(os.environ)
-    if kind != "stock":
-        environment["OMP_NUM_THREADS"] = str(threads())
-    environment["LD_LIBRARY_PATH"] = blas_folder(kind)
-    result = run([sys.executable, "-B", PYTORCH, name, folder, str(steps)], environment)
+def run_pytorch(kind, arguments, environment):
+    result = run([sys.executable, "-B", PYTORCH, *arguments], environment)
     found = json.loads(result.stdout.splitlines()[-1])
-    if f"/{BLAS[kind][1]}/" not in found["blas"]:
-        fail(f"{BLAS[kind][0]}: PyTorch loaded {found['blas']}, not what lies in {blas_folder(kind)}")
+    if f"/{BLAS[kind][1]}/" not in found["library"]:
+        fail(f"{BLAS[kind][0]}: PyTorch loaded {found['library']}, not the library in {blas_folder(kind)}")
     return found
 
 
+def prepare_blas(kind):
+    """The environment in which PyTorch runs with that BLAS, and a sentence about it. Outdated kernels are replaced."""
+    environment = without_choices(os.environ)
+    if kind != "stock":
+        environment["OMP_NUM_THREADS"] = str(threads())
+    environment["LD_LIBRARY_PATH"] = blas_folder(kind)
+    found = run_pytorch(kind, [], environment)
+    if not is_outdated(found["kernels"]):
+        return environment, found["runs_in"]
+    chosen = choose_kernels(environment)
+    better = run_pytorch(kind, [], environment)
+    if is_outdated(better["kernels"]):
+        fail(f"{BLAS[kind][0]}: {better['library']} runs its {better['kernels']} kernels, which do not use this "
+             f"processor's AVX2, even with {chosen}; leave it out with --blas")
+    return environment, (f"{better['runs_in']} (chosen by {chosen}: by itself it runs {found['kernels']} kernels, "
+                         "which do not use AVX2)")
+
+
 def run_gmlp(precision, name, folder, steps, program):
-    """A gmlp-bench process; None where it says that it has no such precision."""
+    """The result of a gmlp-bench process; None if it does not support the precision."""
     path = f"{folder}/step.json"
     command = [program, "step", "--model", name, "--batch-size", str(CASES[name][7]), "--precision",
                precision, "--repeat", str(steps), "--init", f"{folder}/model.safetensors",
@@ -76,12 +91,12 @@ def print_contender(contender, turns, found):
             line += f"   {spread(speeds):<24}{statistics.median(memories):>5.2f}"
             result[f"gmlp_{precision}_speed_ratio"] = [statistics.median(speeds), min(speeds), max(speeds)]
             result[f"gmlp_{precision}_memory_ratio"] = statistics.median(memories)
-        result["blas"] = turns[0]["blas"]
+        result["runs_in"] = turns[0]["runs_in"]
     print(line)
     return result
 
 
-def compare(name, contenders, options):
+def compare(name, contenders, environments, options):
     import numpy
 
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +105,7 @@ def compare(name, contenders, options):
         for _ in range(options.rounds):
             for contender in contenders:
                 if contender in BLAS:
-                    turn = run_torch(contender, name, folder, options.steps)
+                    turn = run_pytorch(contender, [name, folder, str(options.steps)], environments[contender][0])
                 else:
                     turn = run_gmlp(contender, name, folder, options.steps, options.bench)
                 if turn is not None:
@@ -98,35 +113,31 @@ def compare(name, contenders, options):
         ours = logits_of(options.vision, folder, f"{folder}/images.npy", f"{folder}/logits.npy")
         theirs = numpy.load(f"{folder}/torch_logits.npy")
 
-    ratios = "".join(f"   {'gmlp ' + p + ' is x as fast':<24}{'mem':>5}" for p in ("f32", "bf16") if p in found)
+    ratios = "".join(f"   {'speed of gmlp ' + p:<24}{'mem':>5}" for p in ("f32", "bf16") if p in found)
     print(f"\n{name}, batch {CASES[name][7]}: a step of {found['f32'][0]['flops'] * 1e-9:.1f} GFLOP")
+    for kind, (_, runs_in) in environments.items():
+        print(f"  {BLAS[kind][0]}: {runs_in}")
     print(f"  {'':<26}{'ms':>9}{'GFLOP/s':>10}{'of peak':>10}{'MB':>9}{ratios}")
     rows = [{"model": name, "batch_size": CASES[name][7], **print_contender(c, turns, found)}
             for c, turns in found.items()]
-    warn_if_disturbed([turn["peak"] for turn in found["f32"]])
+    warn_if_shared([turn["peak"] for turn in found["f32"]])
     torch_losses = next(turns[0]["losses"] for c, turns in found.items() if c in BLAS)
     for precision in [p for p in ("f32", "bf16") if p in found]:
         losses = found[precision][0]["losses"]
         apart = max(abs(a - b) for a, b in zip(losses, torch_losses))
         print(f"  losses of {len(losses)} steps from the same weights: gmlp {precision} {losses[0]:.6f} ... "
               f"{losses[-1]:.6f}, PyTorch {torch_losses[0]:.6f} ... {torch_losses[-1]:.6f}, "
-              f"apart by {apart:.1e} at most")
-    print(f"  logits of the first step: apart by {abs(ours - theirs).max():.1e} "
-          f"where the largest is {abs(theirs).max():.2f}")
+              f"difference at most {apart:.1e}")
+    print(f"  logits of the first step: difference at most {abs(ours - theirs).max():.1e}; "
+          f"the largest is {abs(theirs).max():.2f}")
     return rows
 
 
-def print_head(contenders, options):
-    print(f"training: {options.rounds} rounds of {options.steps} steps, each in a process of its own; "
+def print_head(options):
+    print(f"training: {options.rounds} rounds of {options.steps} steps, each in its own process; "
           f"{threads()} threads")
-    print("median of rounds, ratios round by round with the least and the most;")
-    print("MB and mem: peak memory of the process above weights, gradients and moments")
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} is set, so OpenBLAS runs those kernels")
-    for kind in [c for c in contenders if c in BLAS]:
-        environment = dict(os.environ, LD_LIBRARY_PATH=blas_folder(kind))
-        name = run([sys.executable, "-B", PYTORCH], environment).stdout
-        print(f"{BLAS[kind][0]}: {name.strip()}")
+    print("Times are medians of rounds. Speed and mem are gmlp's relative to PyTorch, taken per round: median (minimum to")
+    print("maximum). MB is the peak memory of the process above weights, gradients and moments.")
 
 
 def compare_training(options):
@@ -136,11 +147,12 @@ def compare_training(options):
         fail(f"--blas {kind}: no such choice; use {', '.join(BLAS)}")
     for kind in wanted:
         if not blas_folder(kind):
-            print(f"not here, so left out: {BLAS[kind][0]} ({BLAS[kind][1]})")
+            print(f"left out, because it is not installed: {BLAS[kind][0]} ({BLAS[kind][1]})")
     here = [kind for kind in wanted if blas_folder(kind)]
     if not here:
-        fail(f"--blas {options.blas}: none of them is here; `./dev bench --peers` installs them")
+        fail(f"--blas {options.blas}: none of them is installed; `./dev bench --baselines` installs them")
     contenders = ["f32"] + here + ["bf16"]
-    print_head(contenders, options)
+    print_head(options)
+    environments = {kind: prepare_blas(kind) for kind in here}
     names = [name for name in CASES if (options.only or "") in name]
-    return [row for name in names for row in compare(name, contenders, options)]
+    return [row for name in names for row in compare(name, contenders, environments, options)]

@@ -1,21 +1,17 @@
 #include "apps/bench/baselines/baseline.h"
 
-#include "apps/bench/baselines/libraries.h"
-
 namespace gmlp {
 
 const std::vector<Baseline>& baselines() {
-  static const std::vector<Baseline> kFound = [] {
-    std::vector<Baseline> found;
+  static const std::vector<Baseline> kFound = {
 #if defined(GMLP_HAVE_ONEDNN)
-    found.push_back(onednn_yardstick());
+    onednn_baseline(),
 #endif
 #if defined(GMLP_HAVE_OPENBLAS)
-    found.push_back(openblas_yardstick());
+    openblas_baseline(),
 #endif
-    found.push_back(eigen_yardstick());
-    return found;
-  }();
+    eigen_baseline(),
+  };
   return kFound;
 }
 

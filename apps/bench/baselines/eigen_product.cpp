@@ -1,5 +1,5 @@
-// Eigen's matrix product, compiled once for each of its vector widths. `Eigen` is a macro here, so
-// that each copy has a namespace of its own and none replaces the reference kernels' baseline copy.
+// Eigen's matrix product, compiled once per vector width. The macro `Eigen` gives each copy its own
+// namespace, so that none replaces the copy in the reference kernels.
 
 #define Eigen GMLP_EIGEN_NAMESPACE
 

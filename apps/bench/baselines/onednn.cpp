@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/bench/baselines/libraries.h"
+#include "apps/bench/baselines/baseline.h"
 
 namespace gmlp {
 
@@ -15,105 +15,88 @@ using Memory = dnnl::memory;
 using Type = dnnl::memory::data_type;
 using Layout = dnnl::memory::format_tag;
 
+/// A view of an f32 tensor.
 Memory over(const dnnl::engine& engine, const Tensor& tensor, const Memory::dims& dims) {
   const Layout layout = dims.size() == 1 ? Layout::a : Layout::ab;
   return Memory({dims, Type::f32, layout}, engine, tensor.data<float>());
 }
 
-/// dnnl::matmul with the weights in the layout that it asks for, reordered before the timing, and
-/// bias and exact GELU in the same pass. C is f32, but bf16 where a bf16 product ends in a GELU, as
-/// then a block stores it.
-class OneDnnProduct : public Prepared {
- public:
-  explicit OneDnnProduct(const Product& product)
-      : product_(product), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
-    const Memory::dims a_dims{product.m, product.k};
-    const Memory::dims b_dims{product.k, product.n};
-    const Memory::dims c_dims{product.m, product.n};
-    const Type type = product.bf16 ? Type::bf16 : Type::f32;
-    const Type c_type = product.bf16 && product.gelu ? Type::bf16 : Type::f32;
-    const Memory::desc a_desc(a_dims, type, Layout::ab);
-    const Memory::desc b_desc(b_dims, type, Layout::any);
-    const Memory::desc c_desc(c_dims, c_type, Layout::ab);
-    const Memory::desc bias_desc({1, product.n}, Type::f32, Layout::ab);
+/// Copies, and converts type and layout.
+void reorder(dnnl::stream stream, Memory from, Memory to) {
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
 
-    dnnl::primitive_attr attributes;
-    dnnl::post_ops after;
-    if (product.gelu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_gelu_erf, 0.0F, 0.0F);
-    attributes.set_post_ops(after);
-    const dnnl::matmul::desc description =
-        product.gelu ? dnnl::matmul::desc(a_desc, b_desc, bias_desc, c_desc)
-                     : dnnl::matmul::desc(a_desc, b_desc, c_desc);
-    const dnnl::matmul::primitive_desc chosen(description, attributes, engine_);
-    matmul_ = dnnl::matmul(chosen);
+/// dnnl::matmul with B reordered before the timing into the layout that oneDNN prefers, and bias
+/// and exact GELU in the same pass. C is bf16 after a bf16 product with GELU, as in a block, else
+/// f32.
+Contender matmul(const Product& product) {
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const dnnl::stream stream(engine);
+  const Memory::dims a_dims{product.m, product.k};
+  const Memory::dims b_dims{product.k, product.n};
+  const Memory::dims c_dims{product.m, product.n};
+  const Memory::dims bias_dims{1, product.n};
+  const Type type = product.bf16 ? Type::bf16 : Type::f32;
+  const Type c_type = product.bf16 && product.gelu ? Type::bf16 : Type::f32;
+  const Memory::desc a_desc(a_dims, type, Layout::ab);
+  const Memory::desc b_desc(b_dims, type, Layout::any);
+  const Memory::desc c_desc(c_dims, c_type, Layout::ab);
+  const Memory::desc bias_desc(bias_dims, Type::f32, Layout::ab);
 
-    a_ = Memory(chosen.src_desc(), engine_);
-    b_ = Memory(chosen.weights_desc(), engine_);
-    c_ = Memory(chosen.dst_desc(), engine_);
-    reorder(over(engine_, product.a, a_dims), a_);
-    reorder(over(engine_, product.b, b_dims), b_);
-    arguments_ = {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}};
-    if (product.gelu) {
-      arguments_.insert({DNNL_ARG_BIAS, over(engine_, product.bias, {1, product.n})});
-    }
-  }
+  dnnl::primitive_attr attributes;
+  dnnl::post_ops after;
+  if (product.gelu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_gelu_erf, 0.0F, 0.0F);
+  attributes.set_post_ops(after);
+  const dnnl::matmul::primitive_desc chosen(
+      product.gelu ? dnnl::matmul::desc(a_desc, b_desc, bias_desc, c_desc)
+                   : dnnl::matmul::desc(a_desc, b_desc, c_desc),
+      attributes, engine);
+  const Memory a(chosen.src_desc(), engine);
+  const Memory b(chosen.weights_desc(), engine);
+  const Memory c(chosen.dst_desc(), engine);
+  reorder(stream, over(engine, product.a, a_dims), a);
+  reorder(stream, over(engine, product.b, b_dims), b);
+  std::unordered_map<int, Memory> arguments = {
+      {DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}};
+  if (product.gelu) arguments[DNNL_ARG_BIAS] = over(engine, product.bias, bias_dims);
 
-  void run() override {
-    matmul_.execute(stream_, arguments_);
-    stream_.wait();
-  }
+  const auto run = [=, keep = product.bias, primitive = dnnl::matmul(chosen)] {
+    dnnl::stream queue = stream;
+    primitive.execute(queue, arguments);
+    queue.wait();
+  };
+  const auto result = [=] {
+    Tensor numbers = Tensor::zeros(DType::kF32, Shape{c_dims[0], c_dims[1]});
+    reorder(stream, c, over(engine, numbers, c_dims));
+    return numbers;
+  };
+  return {"", run, result};
+}
 
-  Tensor result() const override {
-    Tensor result = Tensor::zeros(DType::kF32, {product_.m, product_.n});
-    reorder(c_, over(engine_, result, {product_.m, product_.n}));
-    return result;
-  }
+const char* isa() {
+  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+  if (isa == dnnl::cpu_isa::avx512_core_amx) return "avx512 amx";
+  if (isa == dnnl::cpu_isa::avx512_core_bf16) return "avx512 bf16";
+  if (isa == dnnl::cpu_isa::avx512_core_vnni || isa == dnnl::cpu_isa::avx512_core) return "avx512";
+  return isa == dnnl::cpu_isa::avx2 ? "avx2" : "another instruction set";
+}
 
- private:
-  /// Copies, converting type and layout to those of `to`.
-  void reorder(Memory from, Memory to) const {
-    dnnl::stream stream = stream_;
-    dnnl::reorder(from, to).execute(stream, from, to);
-    stream.wait();
-  }
-
-  Product product_;
-  dnnl::engine engine_;
-  dnnl::stream stream_;
-  dnnl::matmul matmul_;
-  Memory a_, b_, c_;
-  std::unordered_map<int, Memory> arguments_;
-};
-
-std::string isa() {
-  switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::avx512_core_amx:
-      return "avx512 amx";
-    case dnnl::cpu_isa::avx512_core_bf16:
-      return "avx512 bf16";
-    case dnnl::cpu_isa::avx512_core_vnni:
-    case dnnl::cpu_isa::avx512_core:
-      return "avx512";
-    case dnnl::cpu_isa::avx2:
-      return "avx2";
-    default:
-      return "another instruction set";
+Contender prepare_onednn(const Product& product) {
+  try {
+    return matmul(product);
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_unimplemented) return {};  // no bf16 on this processor
+    throw;
   }
 }
 
 }  // namespace
 
-Baseline onednn_yardstick() {
+Baseline onednn_baseline() {
   const dnnl_version_t* v = dnnl_version();
-  return {"oneDNN", fmt::format("{}.{}.{}, {}", v->major, v->minor, v->patch, isa()), "#4a78b5",
-          [](const Product& product) -> std::unique_ptr<Prepared> {
-            try {
-              return std::make_unique<OneDnnProduct>(product);
-            } catch (const dnnl::error& error) {  // no bf16 on this processor
-              if (error.status == dnnl_unimplemented) return nullptr;
-              throw;
-            }
-          }};
+  return {"oneDNN", fmt::format("{}.{}.{}, {}", v->major, v->minor, v->patch, isa()),
+          prepare_onednn};
 }
 
 }  // namespace gmlp

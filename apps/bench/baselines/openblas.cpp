@@ -1,38 +1,32 @@
-#include <string>
+// OpenBLAS: cblas_sgemm, which packs both operands in each call. The processor or OPENBLAS_CORETYPE
+// decides which kernels it runs; the table's header names them.
 
-// OpenBLAS: cblas_sgemm, which packs both operands in each call. Which kernels it runs follows from
-// the processor, or from OPENBLAS_CORETYPE where somebody set it; the table's head says which.
+#include <set>
+#include <string>
 
 #include <cblas.h>
 #include <fmt/format.h>
 
-#include "apps/bench/baselines/libraries.h"
+#include "apps/bench/baselines/baseline.h"
 #include "core/parallel.h"
 
 namespace gmlp {
 
 namespace {
 
-class OpenBlasProduct : public Prepared {
- public:
-  explicit OpenBlasProduct(const Product& product)
-      : product_(product), c_(Tensor::zeros(DType::kF32, {product.m, product.n})) {
-    openblas_set_num_threads(thread_count());
-  }
-  void run() override {
-    const Product& p = product_;
+Contender prepare_openblas(const Product& p) {
+  if (p.bf16 || p.gelu) return {};
+  openblas_set_num_threads(thread_count());
+  const Tensor c = Tensor::zeros(DType::kF32, {p.m, p.n});
+  const auto run = [p, c] {
     const blasint m = static_cast<blasint>(p.m);
     const blasint n = static_cast<blasint>(p.n);
     const blasint k = static_cast<blasint>(p.k);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, p.a.data<float>(), k,
-                p.b.data<float>(), n, 0.0F, c_.data<float>(), n);
-  }
-  Tensor result() const override { return c_; }
-
- private:
-  Product product_;
-  Tensor c_;
-};
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, floats(p.a), k,
+                floats(p.b), n, 0.0F, floats(c), n);
+  };
+  return {"", run, [c] { return c; }};
+}
 
 /// "OpenBLAS 0.3.21 ..." -> "0.3.21"
 std::string version() {
@@ -41,25 +35,28 @@ std::string version() {
   return config.substr(begin, config.find(' ', begin) - begin);
 }
 
-const char* threads_kind() {
-  switch (openblas_get_parallel()) {
-    case 0:
-      return "one thread";
-    case 1:
-      return "its own threads";
-    default:
-      return "OpenMP";
-  }
+/// Whether OpenBLAS does not know this processor and fell back to kernels without AVX2.
+bool is_outdated(const std::string& kernels) {
+  static const std::set<std::string> kWithoutAvx2 = {
+      "Prescott", "Core2",     "Penryn",      "Dunnington", "Nehalem",     "Atom",     "Opteron",
+      "Athlon",   "Barcelona", "Sandybridge", "Bulldozer",  "Steamroller", "Excavator"};
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx2") != 0 && kWithoutAvx2.contains(kernels);
+#else
+  return false;
+#endif
 }
 
 }  // namespace
 
-Baseline openblas_yardstick() {
-  const std::string detail =
-      fmt::format("{}, {} kernels, {}", version(), openblas_get_corename(), threads_kind());
-  return {"OpenBLAS", detail, "#d08a45", [](const Product& product) -> std::unique_ptr<Prepared> {
-            if (product.bf16 || product.gelu) return nullptr;
-            return std::make_unique<OpenBlasProduct>(product);
+Baseline openblas_baseline() {
+  constexpr const char* kThreads[] = {"one thread", "its own threads", "OpenMP"};
+  const bool outdated = is_outdated(openblas_get_corename());
+  const std::string detail = fmt::format(
+      "{}, {} kernels, {}{}", version(), openblas_get_corename(), kThreads[openblas_get_parallel()],
+      outdated ? " (left out: no AVX2; set OPENBLAS_CORETYPE=Haswell or SkylakeX)" : "");
+  return {"OpenBLAS", detail, [outdated](const Product& product) {
+            return outdated ? Contender{} : prepare_openblas(product);
           }};
 }
 

@@ -1,8 +1,9 @@
 // The rungs of one instruction set, from three loops to packed panels: C (m,n) = A (m,k) B (k,n).
-// How many loads a multiply-add costs is what tells them apart; docs/kernels.md counts them.
+// They differ in the number of loads per multiply-add, which docs/kernels.md counts.
 
 #include "apps/bench/ladder/rungs.h"
 
+#include "kernels/gemm/pack.h"
 #include "kernels/math/gelu.h"
 #include "kernels/math/layernorm.h"
 
@@ -10,8 +11,8 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// Two loads a multiply-add, one of them from another line of B each time, and every sum waits for
-/// the one before.
+/// Two loads per multiply-add, one of them from a new cache line of B, and every addition waits for
+/// the previous one.
 void dots(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
@@ -22,38 +23,37 @@ void dots(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_
   }
 }
 
-/// out[j] += factor row[j]: the compiler makes vectors of it; two loads and a store for each.
-GMLP_INLINE void add_scaled(float* __restrict__ out, const float* __restrict__ row, float factor,
-                            int64_t n) {
-  for (int64_t j = 0; j < n; ++j) out[j] += factor * row[j];
-}
-
-/// The same of four rows of B.
-GMLP_INLINE void add_four(float* __restrict__ out, const float* __restrict__ row, int64_t stride,
-                          const float* __restrict__ factors, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    out[j] += factors[0] * row[j] + factors[1] * row[stride + j] +
-              factors[2] * row[2 * stride + j] + factors[3] * row[3 * stride + j];
-  }
-}
-
+/// The compiler vectorizes the inner loop: two loads and a store per multiply-add.
 void rows(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; ++j) c[i * n + j] = 0;
-    for (int64_t l = 0; l < k; ++l) add_scaled(c + i * n, b + l * n, a[i * k + l], n);
+    float* __restrict__ out = c + i * n;
+    for (int64_t j = 0; j < n; ++j) out[j] = 0;
+    for (int64_t l = 0; l < k; ++l) {
+      const float* __restrict__ row = b + l * n;
+      const float factor = a[i * k + l];
+      for (int64_t j = 0; j < n; ++j) out[j] += factor * row[j];
+    }
   }
 }
 
-/// A load and a store of C now serve four multiply-adds.
+/// One load and one store of C per four multiply-adds.
 void four_rows(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; ++j) c[i * n + j] = 0;
-    for (int64_t l = 0; l < k; l += 4) add_four(c + i * n, b + l * n, n, a + i * k + l, n);
+    float* __restrict__ out = c + i * n;
+    for (int64_t j = 0; j < n; ++j) out[j] = 0;
+    for (int64_t l = 0; l < k; l += 4) {
+      const float* __restrict__ row = b + l * n;
+      const float* factors = a + i * k + l;
+      const float f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3];
+      for (int64_t j = 0; j < n; ++j) {
+        out[j] += f0 * row[j] + f1 * row[n + j] + f2 * row[2 * n + j] + f3 * row[3 * n + j];
+      }
+    }
   }
 }
 
-/// kRows x (16 kVectors) of C from as many rows of A and columns of B, whose rows are `b_stride`
-/// apart. The sums stay in registers: a step of k costs kVectors loads of B and kRows of A.
+/// kRows x (16 kVectors) of C from as many rows of A and columns of B. The sums stay in registers,
+/// so a step of k costs kVectors loads of B and kRows loads of A.
 template <int kRows, int kVectors>
 GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_stride,
                          const float* b, int64_t b_stride, int64_t k) {
@@ -61,15 +61,15 @@ GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_s
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) sums[i] = zero();
   for (int64_t l = 0; l < k; ++l) {
-    F32x16 b_word[kVectors];
+    F32x16 b_vectors[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) b_word[v] = load(b + l * b_stride + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) b_vectors[v] = load(b + l * b_stride + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const F32x16 a_word = set1(a[i * a_stride + l]);
+      const F32x16 a_vector = set1(a[i * a_stride + l]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        sums[i * kVectors + v] = fma(a_word, b_word[v], sums[i * kVectors + v]);
+        sums[i * kVectors + v] = fma(a_vector, b_vectors[v], sums[i * kVectors + v]);
       }
     }
   }
@@ -79,7 +79,7 @@ GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_s
   }
 }
 
-/// All row tiles over some columns of B, kRows at a time; what is left of m, row by row.
+/// All rows of C for one tile's columns; the remainder of m row by row.
 template <int kRows, int kVectors>
 GMLP_INLINE void columns_of(float* c, const float* a, const float* b, int64_t b_stride, int64_t m,
                             int64_t n, int64_t k) {
@@ -91,7 +91,8 @@ GMLP_INLINE void columns_of(float* c, const float* a, const float* b, int64_t b_
 
 constexpr int kVectors = static_cast<int>(kNRVectors);
 
-/// Six vectors of one row: chains enough to hide the latency, but a load for each multiply-add.
+/// Six vectors of one row: enough independent chains to hide the latency, but one load per
+/// multiply-add.
 void row_sums(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
   for (int64_t j = 0; j < n; j += 6 * kLanes) columns_of<1, 6>(c + j, a, b + j, n, m, n, k);
 }
@@ -133,15 +134,26 @@ void gelu_all(float* z, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu(load(z + i)));
 }
 
-int64_t row_stride(int64_t cols) {
-  return stride_of<float>(cols);
+int64_t z_row_stride(int64_t cols) {
+  return row_stride<float>(cols);
 }
 
 }  // namespace
 
 const ladder::Rungs& rungs() {
-  static constexpr ladder::Rungs kRungs{dots, rows,     four_rows, row_sums, tile, panels,    pack,
-                                        norm, add_bias, gelu_all,  kMR,      kNR,  row_stride};
+  static constexpr ladder::Rungs kRungs{.dots = dots,
+                                        .rows = rows,
+                                        .four_rows = four_rows,
+                                        .row_sums = row_sums,
+                                        .tile = tile,
+                                        .panels = panels,
+                                        .pack = pack,
+                                        .norm = norm,
+                                        .bias = add_bias,
+                                        .gelu = gelu_all,
+                                        .tile_rows = kMR,
+                                        .tile_columns = kNR,
+                                        .row_stride = z_row_stride};
   return kRungs;
 }
 

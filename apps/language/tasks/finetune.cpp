@@ -18,7 +18,8 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
-#include "models/weight_files.h"
+#include "models/checkpoint/load_language.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -111,7 +112,7 @@ class FinetuneTask : public TrainingTask {
     }
     check_task_tokens(*tokenizer_);
     fit_to_task(config_, task_);
-    if (setup.execution.precision == fused::Precision::kBf16) require_language_bf16_fits(config_);
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     if (saved) return;
     if (stored && !options_.from_scratch) {

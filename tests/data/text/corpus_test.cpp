@@ -1,20 +1,16 @@
-// Text files, the corpus and its cache.
+// Text files and the corpus.
 #include "data/text/corpus.h"
 
 #include <algorithm>
 #include <filesystem>
 
-#include "core/io/file.h"
 #include "core/random.h"
-#include "data/text/kinds.h"
 #include "data/text/text_file.h"
-#include "data/text/token_cache.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
 using gmlp::CorpusOptions;
-using gmlp::open_tokens;
 using gmlp::Tokenizer;
 using gmlp::TokenRow;
 using gmlp::test::Bytes;
@@ -27,9 +23,8 @@ using gmlp::test::TemporaryFolder;
 namespace {
 
 std::string whole_text(const std::string& path) {
-  gmlp::TextFile file(path);
   std::string text;
-  for (std::string_view part = file.next(); !part.empty(); part = file.next()) text += part;
+  gmlp::read_text_parts(path, [&](std::string_view part) { text += part; });
   return text;
 }
 
@@ -43,31 +38,16 @@ std::vector<int64_t> ids_of(const TokenRow& row) {
   return ids;
 }
 
-/// A folder with text and a cache, and what opening them says.
+/// A folder with text files.
 struct Corpus {
   TemporaryFolder folder;
   std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer("bytes");
-  std::vector<std::string> notes;
 
-  TokenRow open(const std::vector<std::string>& names) {
-    CorpusOptions options;
-    options.cache_dir = folder / "cache";
+  TokenRow open(const std::vector<std::string>& names, const CorpusOptions& options = {}) const {
     std::vector<std::string> paths;
     paths.reserve(names.size());
     for (const std::string& name : names) paths.push_back(folder / name);
-    notes.clear();
-    return open_tokens(paths, *tokenizer, options, &notes);
-  }
-  bool from_cache() const {
-    return notes.size() == 1 && notes[0].find(" tokens from ") != std::string::npos;
-  }
-  std::vector<std::string> cached() const {
-    std::vector<std::string> paths;
-    for (const std::filesystem::directory_entry& entry :
-         std::filesystem::directory_iterator(folder / "cache")) {
-      paths.push_back(entry.path().string());
-    }
-    return paths;
+    return gmlp::encode_files(paths, *tokenizer, options);
   }
 };
 
@@ -116,7 +96,7 @@ TEST_CASE("text that is not UTF-8 is refused by file and byte") {
   check_holds(read_error(folder / "cut.txt"), "cut.txt: byte 1 ");
   check_holds(read_error(folder / "none.txt"), "none.txt: does not exist");
   check_holds(read_error(folder.path()), "is a folder");
-  check_holds(read_error("/dev/null"), "/dev/null: is no regular file");
+  check_holds(read_error("/dev/null"), "/dev/null: is not a regular file");
 }
 
 TEST_CASE("a damaged gzip file is an error, wherever it is cut") {
@@ -136,101 +116,28 @@ TEST_CASE("a damaged gzip file is an error, wherever it is cut") {
   check_holds(read_error(folder / "t.gz"), "incorrect data check");
 }
 
-TEST_CASE("a corpus is its files one after the other, and is taken from the cache") {
+TEST_CASE("a corpus is its files one after the other") {
   Corpus corpus;
   corpus.folder.write("a.txt", "one two\n");
   corpus.folder.write("b.txt", "three");
-  const TokenRow first = corpus.open({"a.txt", "b.txt"});
-  CHECK(!corpus.from_cache());
-  CHECK(corpus.tokenizer->decode(ids_of(first)) == "one two\nthree");
-  CHECK(first.text_bytes() == 13);
-  const TokenRow second = corpus.open({"a.txt", "b.txt"});
-  CHECK(corpus.from_cache());
-  CHECK(ids_of(second) == ids_of(first));
-  CHECK(second.text_bytes() == 13);
-  CHECK(corpus.cached().size() == 1);
-  // Another order, another text, another tokenizer: none of them is in the cache.
-  corpus.open({"b.txt", "a.txt"});
-  CHECK(!corpus.from_cache());
-  corpus.folder.write("b.txt", "Three");
-  corpus.open({"a.txt", "b.txt"});
-  CHECK(!corpus.from_cache());
+  const TokenRow row = corpus.open({"a.txt", "b.txt"});
+  CHECK(corpus.tokenizer->decode(ids_of(row)) == "one two\nthree");
+  CHECK(row.text_bytes() == 13);
   corpus.tokenizer = gmlp::make_chars_tokenizer({'T', 'e', 'h', 'r'}, "t");
-  const TokenRow chars = corpus.open({"a.txt", "b.txt"});
-  CHECK(!corpus.from_cache());
-  CHECK(chars[8] == 5);
-  corpus.open({"a.txt", "b.txt"});
-  CHECK(corpus.from_cache());
-}
-
-TEST_CASE("a damaged cache file is found and made again") {
-  Corpus corpus;
-  std::string text;
-  for (int i = 0; i < 100; ++i) text += "some words " + std::to_string(i) + "\n";
-  corpus.folder.write("t.txt", text);
-  const std::vector<int64_t> expected = ids_of(corpus.open({"t.txt"}));
-  const std::string path = corpus.cached().at(0);
-  const std::string whole = gmlp::read_text(path);
-  const auto check_remade = [&](const std::string& bytes) {
-    gmlp::write_file_atomic(path, bytes);
-    CHECK(ids_of(corpus.open({"t.txt"})) == expected);
-    CHECK(!corpus.from_cache());
-    CHECK(gmlp::read_text(path) == whole);
-  };
-  for (size_t length = 0; length < whole.size(); length += 61) {
-    INFO(length);
-    check_remade(whole.substr(0, length));
-  }
-  for (size_t place = 0; place < whole.size(); place += 37) {
-    INFO(place);
-    std::string bytes = whole;
-    bytes[place] = static_cast<char>(bytes[place] ^ 4);
-    check_remade(bytes);
-  }
-  check_remade(whole + "x");
-  corpus.open({"t.txt"});
-  CHECK(corpus.from_cache());
-}
-
-TEST_CASE("a corpus needs no cache") {
-  Corpus corpus;
-  corpus.folder.write("t.txt", "some words");
-  corpus.folder.write("cache", "a file where the folder should be");
-  const TokenRow row = corpus.open({"t.txt"});
-  CHECK(row.size() == 10);
-  check_holds(corpus.notes.at(0), "not kept");
+  CHECK(corpus.open({"a.txt", "b.txt"})[9] == 7);
 }
 
 TEST_CASE("large vocabularies take four bytes an id") {
-  gmlp::TokenWriter writer(100'000);
-  for (int64_t i = 0; i < 1000; ++i) writer.add(99'999 - i, 3 * i);
-  const gmlp::TokenKey key{1, 2, 100'000};
-  const TokenRow row(gmlp::hold_tokens(writer.finish(key, 3000), key));
+  gmlp::TokenStorage storage;
+  for (int64_t i = 0; i < 1000; ++i) storage.add(i < 10 ? 65'526 + i : 99'999 - i, 3 * i);
+  storage.text_bytes = 3000;
+  const TokenRow row(std::move(storage));
   CHECK(row.size() == 1000);
-  CHECK(row[0] == 99'999);
+  CHECK(row[0] == 65'526);
+  CHECK(row[9] == 65'535);
+  CHECK(row[10] == 99'989);
   CHECK(row[999] == 99'000);
-  CHECK(row.slice(0, 10).text_bytes() == 30);
-  CHECK(row.slice(1, 990).text_bytes() == 3 * 989);
-}
-
-TEST_CASE("a cache whose positions in the text do not rise is not used") {
-  const TemporaryFolder folder;
-  const gmlp::TokenKey key{1, 2, 300};
-  const auto reason_for = [&](int64_t second, int64_t text_bytes) {
-    gmlp::TokenWriter writer(300);
-    for (int64_t i = 0; i < 2 * gmlp::kTokenBlock; ++i) {
-      writer.add(i, i < gmlp::kTokenBlock ? 100 : second);
-    }
-    gmlp::write_file_atomic(folder / "cache", writer.finish(key, text_bytes));
-    std::string reason;
-    gmlp::map_tokens(folder / "cache", key, reason);
-    return reason;
-  };
-  CHECK(reason_for(100, 200).empty());
-  CHECK(reason_for(99, 200) == "its positions do not rise");
-  CHECK(reason_for(201, 200) == "its positions do not rise");
-  CHECK(reason_for(INT64_MIN, 200) == "its positions do not rise");
-  CHECK(reason_for(200, INT64_MAX) == "its text is too long");
+  CHECK(row.slice(64, 1000).text_bytes() == 3 * 936);
 }
 
 TEST_CASE("a row knows the bytes of its parts") {
@@ -255,7 +162,6 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
   folder.write("other.txt", "ccc");
   const std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer("bytes");
   CorpusOptions options;
-  options.cache_dir = folder / "cache";
   options.val_fraction = 0.25;
   const std::string novel = folder / "novel.txt.gz";
   const gmlp::TextSplits own = gmlp::open_corpus({novel}, {}, *tokenizer, options);
@@ -278,13 +184,10 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
 TEST_CASE("a text without tokens is refused and encoding can be stopped") {
   Corpus corpus;
   corpus.folder.write("empty.txt", "");
-  check_holds(input_error([&] { corpus.open({"empty.txt"}); }), "empty.txt: holds no text");
-  check_holds(input_error([&] { corpus.open({}); }), "names no file");
+  check_holds(input_error([&] { corpus.open({"empty.txt"}); }), "empty.txt: has no text");
+  check_holds(input_error([&] { corpus.open({}); }), "no file is given");
   corpus.folder.write("t.txt", "words");
   CorpusOptions options;
-  options.cache_dir = corpus.folder / "cache";
   options.check_stop = [] { throw std::domain_error("stopped"); };
-  CHECK_THROWS_AS(open_tokens({corpus.folder / "t.txt"}, *corpus.tokenizer, options, nullptr),
-                  std::domain_error);
-  CHECK(!std::filesystem::exists(corpus.folder / "cache"));
+  CHECK_THROWS_AS(corpus.open({"t.txt"}, options), std::domain_error);
 }

@@ -1,7 +1,6 @@
 // SST-2 and MNLI files: what is read, and every malformed variant by its message.
 #include "data/tasks/sentences.h"
 
-#include "data/tasks/tsv.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/data/shared_files.h"
@@ -101,9 +100,9 @@ TEST_CASE("malformed tsv files are errors that name line, reason and remedy") {
   check_sst2_error("text\tlabel\ngood\t1\n", "no column 'sentence', only text, label");
   check_sst2_error("sentence\tlabel\ngood\t1\r\n", "line 2 ends with CR LF");
   check_sst2_error("sentence\tlabel\r\ngood\t1\n", "line 2 ends with LF");
-  check_sst2_error("sentence\tlabel\ngo\xFFod\t1\n", "line 2: byte 17 is not UTF-8");
+  check_sst2_error("sentence\tlabel\ngo\xFFod\t1\n", "line 2: byte 17 (0xff) is not UTF-8");
   check_sst2_error("sentence\tlabel\ngood\t1\nb\xC3\t0\n", "line 3");
-  check_sst2_error(std::string("sentence\tlabel\ngo\0od\t1\n", 23), "line 2: a NUL");
+  check_sst2_error(std::string("sentence\tlabel\ngo\0od\t1\n", 23), "line 2: byte 17 is NUL");
 }
 
 TEST_CASE("a task's folder and files that are absent are named") {

@@ -90,20 +90,21 @@ TEST_CASE("malformed SQuAD files are errors that name the question or the paragr
     return squad_file(R"({"id": "q7", "question": "Where?")" + rest + "}");
   };
   check_squad_error(question(R"(, "answers": [{"answer_start": 4, "text": "Zürich"}])"),
-                    "question 'q7': the context has not its answer 'Zürich' at character 4");
+                    "question 'q7': the context does not have its answer 'Zürich' at character 4");
   check_squad_error(question(R"(, "answers": [{"answer_start": 900, "text": "Z"}])"), "'q7'");
   check_squad_error(
       question(R"(, "answers": [{"answer_start": 18446744073709551615, "text": "Z"}])"),
-      "too large");
+      "at character 18446744073709551615");
   check_squad_error(question(R"(, "answers": [{"answer_start": -1, "text": "Z"}])"),
-                    "a negative number");
+                    "'answer_start' must be a whole number of at least 0");
   check_squad_error(question(R"(, "answers": [{"answer_start": 3.0, "text": "Z"}])"),
-                    "not an integer");
+                    "'answer_start' must be a whole number of at least 0");
   check_squad_error(question(R"(, "answers": [{"answer_start": 3, "text": ""}])"),
                     "'text' is empty");
   check_squad_error(question(R"(, "answers": [{"answer_start": 3}])"), "no 'text'");
-  check_squad_error(question(R"(, "answers": [3])"), "a number where an object belongs");
-  check_squad_error(question(R"(, "answers": null)"), "'answers' is null");
+  check_squad_error(question(R"(, "answers": [3])"),
+                    "a value of type number where an object belongs");
+  check_squad_error(question(R"(, "answers": null)"), "'answers' is of type null, not array");
   check_squad_error(question(R"(, "answers": [])"), "has no answer");
   check_squad_error(question(""), "has no answer");
   check_squad_error(question(R"(, "answers": [], "is_impossible": true)"), "--task squad2");
@@ -112,21 +113,22 @@ TEST_CASE("malformed SQuAD files are errors that name the question or the paragr
       question(R"(, "answers": [{"answer_start": 0, "text": "In"}], "is_impossible": true)"),
       "is impossible and has an answer", kV2);
   check_squad_error(question(R"(, "id": "q8")"), "has 'id' twice");
-  check_squad_error(squad_file(std::string(kGood) + "," + kGood), "this id stands twice");
+  check_squad_error(squad_file(std::string(kGood) + "," + kGood), "another question has this id");
   check_squad_error(squad_file(R"({"id": "a\u0000b", "question": "?"})"), "has a NUL");
-  check_squad_error(squad_file(R"({"id": "a"})"), "question 'a': no 'question'");
+  check_squad_error(squad_file(R"({"id": "a"})"), "question 'a': has no 'question'");
   check_squad_error(squad_file(""), "no questions");
-  check_squad_error("[]", "is an array, not an object");
+  check_squad_error("[]", "a value of type array where an object belongs");
   check_squad_error("{}", "no 'data'");
   check_squad_error(R"({"data": [{}]})", "no 'paragraphs'");
-  check_squad_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})", "paragraph 1: no 'context'");
-  check_squad_error(R"({"data": 3})", "'data' is a number");
-  check_squad_error(squad_file(kGood) + "x", "not JSON at byte");
-  check_squad_error(squad_file(kGood).substr(0, 200), "not JSON at byte");
+  check_squad_error(R"({"data": [{"paragraphs": [{"qas": []}]}]})",
+                    "paragraph 1: has no 'context'");
+  check_squad_error(R"({"data": 3})", "'data' is of type number, not array");
+  check_squad_error(squad_file(kGood) + "x", "not JSON");
+  check_squad_error(squad_file(kGood).substr(0, 200), "not JSON");
   check_squad_error("{\"data\": [\xFF]}", "is not UTF-8");
   check_squad_error("", "not JSON");
   check_squad_error(R"({"x": )" + std::string(100000, '[') + std::string(100000, ']') + "}",
-                    "nested deeper than 64 levels");
+                    "levels deep");
 }
 
 TEST_CASE("answers are compared without case, punctuation, articles and extra space") {
@@ -147,8 +149,6 @@ TEST_CASE("F1 is that of the words two answers share, repeated ones counted") {
   CHECK(answer_f1("dog", "cat") == 0);
   CHECK(answer_f1("", "cat") == 0);
   CHECK(answer_f1("The", "a") == 1);
-  CHECK(gmlp::answer_exact("The Cat.", "cat"));
-  CHECK(!gmlp::answer_exact("cats", "cat"));
 }
 
 TEST_CASE("a set's scores take the best annotator, and silence is right for the impossible only") {

@@ -1,6 +1,5 @@
 // UTF-8, the tokenizers of bytes and characters, and what all tokenizers have in common.
 #include "core/io/file.h"
-#include "data/text/kinds.h"
 #include "data/text/tokenizer.h"
 #include "data/text/utf8.h"
 #include "tests/data/check_holds.h"
@@ -135,10 +134,14 @@ TEST_CASE("what is no tokenizer is refused with a hint") {
   const auto error = [](const std::string& spec) {
     return input_error([&] { gmlp::open_tokenizer(spec); });
   };
-  check_holds(error("words"), "words: is no tokenizer");
+  check_holds(error("words"), "words: is not a tokenizer");
   check_holds(error(folder / "absent.model"), "absent.model: cannot be opened");
   check_holds(input_error([&] { gmlp::open_stored_tokenizer(folder.path()); }),
-              "holds no tokenizer");
+              "has no tokenizer.model");
+  folder.write("vocab.txt", "[PAD]\n");
+  check_holds(error(folder / "vocab.txt"), "WordPiece is not supported); use `bytes`");
+  check_holds(input_error([&] { gmlp::open_stored_tokenizer(folder.path()); }),
+              "WordPiece is not supported); use `bytes`");
   gmlp::write_file_atomic(folder / "tokenizer.json", kChars);
   CHECK(gmlp::open_stored_tokenizer(folder.path())->vocab() == 12);
 }

@@ -5,7 +5,6 @@
 
 #include "core/io/file.h"
 #include "data/text/tokenizer.h"
-#include "tests/data/shared_files.h"
 #include "tests/support/catch.h"
 
 namespace {
@@ -33,16 +32,6 @@ void check_ids(const std::string& tokenizer_file, const std::string& ids) {
 }
 
 }  // namespace
-
-TEST_CASE("wordpiece gives the ids of BERT's definition") {
-  check_ids(kFolder + "vocab.txt", "wordpiece_ids.txt");
-}
-
-TEST_CASE("wordpiece gives the ids of BERT's definition with BERT's vocabulary") {
-  const std::string path = gmlp::test::shared_file("tokenizers/bert-base-uncased-vocab.txt");
-  if (path.empty()) return;
-  check_ids(path, "bert_ids.txt");
-}
 
 TEST_CASE("sentencepiece gives spm_encode's ids with a unigram and with a bpe model") {
   check_ids(kFolder + "unigram.model", "unigram_ids.txt");

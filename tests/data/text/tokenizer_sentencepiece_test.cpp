@@ -4,7 +4,6 @@
 
 #include "core/io/file.h"
 #include "core/random.h"
-#include "data/text/kinds.h"
 #include "data/text/tokenizer.h"
 #include "tests/data/data_files.h"
 #include "tests/data/shared_files.h"
@@ -140,7 +139,7 @@ TEST_CASE("a vocabulary that the text does not give is an error") {
   // The library ends the process when nothing is left of a text.
   const std::string blank = " \n\n\u2581 \u2581\n\u200b\u200b\n\x01\n\u2585 reserved\n\u3000\n";
   gmlp::write_file_atomic(folder / "blank.txt", blank);
-  CHECK(error("blank.txt", 300).find("holds no text") != std::string::npos);
+  CHECK(error("blank.txt", 300).find("has no text") != std::string::npos);
 }
 
 TEST_CASE("a newline is white space to sentencepiece, and lines encode one by one") {
@@ -225,6 +224,24 @@ TEST_CASE("a foreign sentencepiece model with flipped bits is an error or works"
   if (!model.empty()) damage(model, 200, 3);
 }
 
+TEST_CASE("pieces that would overflow the library's stack are refused") {
+  const auto bytes_field = [](char tag, const std::string& bytes) {
+    const char low = static_cast<char>(bytes.size() | 0x80);  // seven bits at a time
+    const char high = static_cast<char>(bytes.size() >> 7);
+    return std::string{tag, low, high} + bytes;
+  };
+  const auto piece = [&](const std::string& text) {
+    return bytes_field('\x0A', bytes_field('\x0A', text) + "\x18\x04");  // user-defined
+  };
+  std::string model = trained_model();
+  CHECK(!is_refused(model + piece(std::string(8000, 'a'))));
+  CHECK(is_refused(model + piece(std::string(8001, 'a'))));
+  for (size_t length = 1; length <= 64; ++length) model += piece(std::string(length, '#'));
+  CHECK(!is_refused(model));
+  CHECK(read(model)->encode(std::string(100, '#')).back().end == 100);
+  CHECK(is_refused(model + piece(std::string(65, '#'))));
+}
+
 TEST_CASE("garbage is no sentencepiece model") {
   gmlp::Random random(4, gmlp::Purpose::kSample);
   for (int64_t i = 0; i < 200; ++i) {
@@ -233,5 +250,5 @@ TEST_CASE("garbage is no sentencepiece model") {
     CHECK(is_refused(bytes));
   }
   const std::string message = input_error([] { read("hello"); });
-  CHECK(message.find("t.model: is no SentencePiece model, or a damaged one") == 0);
+  CHECK(message.find("t.model: is not a SentencePiece model, or is damaged") == 0);
 }

@@ -10,35 +10,13 @@
 #include "tests/support/catch.h"
 
 using gmlp::Batch;
+using gmlp::ImageDataset;
 using gmlp::Loader;
 using gmlp::LoaderOptions;
 using gmlp::TransformOptions;
 using gmlp::test::input_error;
 
 namespace {
-
-/// 6 x 6 images of one byte each, their index; image `bad` cannot be decoded.
-class Numbers : public gmlp::ImageDataset {
- public:
-  explicit Numbers(int64_t size, int64_t bad = -1) : size_(size), bad_(bad) {}
-  int64_t size() const override { return size_; }
-  const std::vector<std::string>& class_names() const override { return names_; }
-  int64_t label(int64_t index) const override { return index % 3; }
-  gmlp::Image image(int64_t index) const override {
-    if (index == bad_) gmlp::fail_input("image {} is bad", index);
-    gmlp::Image image;
-    image.height = 6;
-    image.width = 6;
-    image.channels = 1;
-    image.bytes.assign(36, static_cast<uint8_t>(index));
-    return image;
-  }
-
- private:
-  int64_t size_;
-  int64_t bad_;
-  std::vector<std::string> names_{"a", "b", "c"};
-};
 
 TransformOptions bytes_transform() {
   TransformOptions options;
@@ -60,8 +38,17 @@ LoaderOptions mixing_options() {
   return options;
 }
 
-std::shared_ptr<Numbers> numbers(int64_t size, int64_t bad = -1) {
-  return std::make_shared<Numbers>(size, bad);
+/// 6 x 6 images of one byte each, their index. Image `bad` cannot be decoded.
+std::shared_ptr<ImageDataset> numbers(int64_t size, int64_t bad = -1) {
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < size; ++i) labels.push_back(i % 3);
+  const auto decode = [bad](int64_t index) {
+    if (index == bad) gmlp::fail_input("image {} is bad", index);
+    gmlp::Image image = gmlp::Image::of_bytes(6, 6, 1);
+    image.bytes.assign(36, static_cast<uint8_t>(index));
+    return image;
+  };
+  return std::make_shared<ImageDataset>(std::vector<std::string>{"a", "b", "c"}, labels, decode);
 }
 
 bool same(const gmlp::Tensor& a, const gmlp::Tensor& b) {
@@ -177,8 +164,7 @@ TEST_CASE("MixUp is a convex combination of the pair with the targets' weights")
   LoaderOptions options = mixing_options();
   options.cutmix = 0;
   options.smoothing = 0.3;
-  const Numbers set(40);
-  const Batch batch = make_batch(set, bytes_transform(), options, {0, 7, 20, 31}, 0, 0);
+  const Batch batch = make_batch(*numbers(40), bytes_transform(), options, {0, 7, 20, 31}, 0, 0);
   const double a = batch.images.at(0);       // of 0 and 31
   const double b = batch.images.at(3 * 36);  // of 31 and 0
   CHECK(a + b == Approx(31));
@@ -191,8 +177,7 @@ TEST_CASE("MixUp is a convex combination of the pair with the targets' weights")
 TEST_CASE("evaluation neither mixes nor smooths") {
   LoaderOptions options = mixing_options();
   options.train = false;
-  const Numbers set(10);
-  const Batch batch = make_batch(set, bytes_transform(), options, {4, 5}, 0, 0);
+  const Batch batch = make_batch(*numbers(10), bytes_transform(), options, {4, 5}, 0, 0);
   CHECK(batch.images.at(0) == Approx(4));
   CHECK(batch.targets.at(1) == 1);
   CHECK(batch.targets.at(0) == 0);

@@ -255,7 +255,7 @@ TEST_CASE("every malformed array is refused with its reason") {
   // Counted before they are read as integers.
   broken("train_labels.npy", npy("<f4", "(3,)", Bytes(12)), "do not belong together");
   broken("train_labels.npy", npy("<f4", "(2,)", Bytes(8)), "train_labels.npy");
-  broken("train_labels.npy", npy("<i4", "(2, 1)", Bytes(8)), "one integer an image");
+  broken("train_labels.npy", npy("<i4", "(2, 1)", Bytes(8)), "one integer per image");
   broken("train_labels.npy", npy("<i4", "(2,)", int32s({0, 0xFFFFFFFF})), "label -1 of image 1");
   broken("val_labels.npy", npy("<i4", "(1,)", int32s({3})), "label 3 of image 0");
   broken("val_images.npy", npy("|u1", "(1, 2, 1, 3)", Bytes(6)), "differ in image size");

@@ -1,0 +1,174 @@
+#pragma once
+// A fused block's data: the shape of its chunks, one chunk of the batch, and its workspaces.
+//
+// A chunk is as many samples as keep the widest activation near kChunkBytes. Within a chunk, tasks
+// are kMC of its rows (the tokens of all its samples), or a sample and kNC channels. All of this
+// follows from the sizes alone.
+//
+// Products multiply Operand, activations are saved as Saved. Operand is bf16 only in bf16 precision
+// and only if the instruction set multiplies pairs of bf16.
+
+#include "kernels/gemm/weight_gradient.h"
+#include "kernels/kernels.h"
+
+namespace gmlp::fused::GMLP_ISA {
+
+constexpr int64_t kChunkBytes = 5 << 20;
+constexpr int64_t kNC = 64;
+
+struct ChunkShape : BlockShape {
+  int64_t d_gate;    // E
+  int64_t d_stride;  // row_stride<Operand>() of D, E and F
+  int64_t e_stride;
+  int64_t f_stride;
+  int64_t samples;
+  int64_t rows;  // samples * N
+};
+/// The shape of a whole chunk; the last one of a batch may have fewer samples.
+template <typename Operand>
+GMLP_INLINE ChunkShape chunk_shape(const BlockShape& shape) {
+  constexpr int64_t kSize = sizeof(Operand);
+  const int64_t e = shape.gate == Gate::kSplit ? shape.d_ffn / 2 : shape.d_ffn;
+  const int64_t sample_bytes = shape.tokens * shape.d_ffn * kSize;
+  const int64_t samples = max(1, min(kChunkBytes / sample_bytes, shape.batch));
+  return {shape,
+          e,
+          row_stride<Operand>(shape.d_model),
+          row_stride<Operand>(e),
+          row_stride<Operand>(shape.d_ffn),
+          samples,
+          samples * shape.tokens};
+}
+
+template <typename T>
+GMLP_INLINE T* offset(T* array, int64_t elements) {
+  return array == nullptr ? nullptr : array + elements;
+}
+/// The samples from `first` on, and their rows of BlockData and BlockSaved. h and t are nullptr if
+/// nothing is saved.
+template <typename Operand, typename Saved>
+struct Chunk : ChunkShape {
+  const float* x;            // (rows, D)
+  float* y;                  // (rows, D), forward
+  const float* dy;           // (rows, D), backward
+  float* dx;                 // (rows, D), backward
+  const float* drop_scales;  // (samples) or nullptr
+  const float* gate_extra;   // (rows, E) or nullptr
+  float* dgate_extra;        // (rows, E) or nullptr
+  float* mean;               // (rows)
+  float* rstd;               // (rows)
+  float* gate_mean;          // (rows)
+  float* gate_rstd;          // (rows)
+  Saved* h;                  // (rows, F)
+  Saved* t;                  // (rows, E)
+
+  GMLP_INLINE Chunk at(const ChunkShape& shape, const BlockData& data, const BlockSaved& saved,
+                       int64_t first) {
+    const int64_t row = first * shape.tokens;
+    const int64_t d_first = row * shape.d_model;
+    const int64_t e_first = row * shape.d_gate;
+    Chunk chunk{shape,
+                offset(data.x, d_first),
+                offset(data.y, d_first),
+                offset(data.dy, d_first),
+                offset(data.dx, d_first),
+                offset(data.drop_scales, first),
+                offset(data.gate_extra, e_first),
+                offset(data.dgate_extra, e_first),
+                offset(saved.mean, row),
+                offset(saved.rstd, row),
+                offset(saved.gate_mean, row),
+                offset(saved.gate_rstd, row),
+                offset(static_cast<Saved*>(saved.h), row * shape.d_ffn),
+                offset(static_cast<Saved*>(saved.t), e_first)};
+    chunk.samples = min(shape.samples, shape.batch - first);
+    chunk.rows = chunk.samples * shape.tokens;
+    return chunk;
+  }
+};
+
+/// What a later load of x as `Stored` returns. The backward recomputes z from the rounded h, so the
+/// forward rounds h before it computes z.
+template <typename Stored>
+GMLP_INLINE F32x16 round_to(F32x16 x) {
+  return sizeof(Stored) == sizeof(float) ? x : as_bf16(x);
+}
+
+/// A task of the spatial products: a sample and kNC channels.
+struct SpatialTask {
+  int64_t sample;
+  int64_t col;   // the first channel
+  int64_t cols;  // how many
+};
+GMLP_INLINE int64_t spatial_tasks(const ChunkShape& chunk) {
+  return chunk.samples * ceil_div(chunk.d_gate, kNC);
+}
+GMLP_INLINE SpatialTask spatial_task(const ChunkShape& chunk, int64_t task) {
+  const int64_t groups = ceil_div(chunk.d_gate, kNC);
+  const int64_t col = task % groups * kNC;
+  return {task / groups, col, min(kNC, chunk.d_gate - col)};
+}
+/// Floats of the packed v̂ or dt of one task.
+template <typename Operand>
+GMLP_INLINE int64_t spatial_panels_size(const ChunkShape& chunk) {
+  return packed_b_size(k_steps_of<Operand>(chunk.tokens), kNC);
+}
+
+/// Members are allocated in their order: the packed weights from `weights`, everything else from
+/// `allocator`, which may be the same.
+template <typename Operand>
+struct ForwardWorkspace {
+  WorkspaceAllocator& weights;
+  WorkspaceAllocator& allocator;
+  const ChunkShape& shape;
+
+  PackedB w1 = allocate_b(weights, k_steps_of<Operand>(shape.d_model), shape.d_ffn);  // W1ᵀ (D,F)
+  PackedB w2 = allocate_b(weights, k_steps_of<Operand>(shape.d_gate), shape.d_model);  // W2ᵀ (E,D)
+  TiledA<Operand> w = allocate_tiles<Operand>(weights, shape.tokens);                  // W (N,N)
+  // (R,D), rounded up to whole row tasks: a thread normalises all of its tasks in one place.
+  Operand* x_hat = allocate<Operand>(allocator, row_tasks(shape.rows) * kMC * shape.d_stride);
+  Operand* z = allocate<Operand>(allocator, shape.rows* shape.f_stride);      // (R,F)
+  Operand* gated = allocate<Operand>(allocator, shape.rows* shape.e_stride);  // (R,E)
+  // v̂ of each spatial task
+  float* panels =
+      allocate<float>(allocator, spatial_tasks(shape) * spatial_panels_size<Operand>(shape));
+  float* stats = allocate<float>(allocator, 4 * shape.rows);  // if nothing is saved
+};
+
+template <typename Operand>
+struct BackwardWorkspace {
+  WorkspaceAllocator& allocator;
+  const ChunkShape& shape;
+
+  PackedB w1 = allocate_b(allocator, k_steps_of<Operand>(shape.d_ffn), shape.d_model);   // (F,D)
+  PackedB w2 = allocate_b(allocator, k_steps_of<Operand>(shape.d_model), shape.d_gate);  // (D,E)
+  TiledA<Operand> w_transposed = allocate_tiles<Operand>(allocator, shape.tokens);  // Wᵀ (N,N)
+  Operand* dh = allocate<Operand>(allocator, shape.rows* shape.f_stride);           // (R,F)
+  Operand* dt = allocate<Operand>(allocator, shape.rows* shape.e_stride);           // (R,E)
+  Operand* v_hat = allocate<Operand>(allocator, shape.rows* shape.e_stride);        // (R,E)
+  Operand* dv_hat = allocate<Operand>(allocator, shape.rows* shape.e_stride);       // (R,E)
+  Operand* dr = allocate<Operand>(allocator, shape.rows* shape.d_stride);           // (R,D)
+  float* dx_hat = allocate<float>(allocator, shape.rows* shape.d_model);            // (R,D)
+  // The packed B of one step at a time: of R rows, of the spatial tasks, or v̂ᵀ of each sample.
+  float* panels = allocate<float>(
+      allocator,
+      max(packed_b_size(k_steps_of<Operand>(shape.rows), max(shape.d_model, shape.d_gate)),
+          max(spatial_tasks(shape) * spatial_panels_size<Operand>(shape),
+              shape.samples* packed_b_size(k_steps_of<Operand>(shape.d_gate), shape.tokens))));
+  int64_t part_steps = k_steps_of<Operand>(longest_part(shape.rows));
+  float* dy_tiles = allocate<float>(allocator, 2 * max(dy_tiles_size(shape.d_ffn, part_steps),
+                                                       dy_tiles_size(shape.d_model, part_steps)));
+  // Sums of dgamma and dbeta per row task, and two rows of the gate's norm for each.
+  float* norm_sums =
+      allocate<float>(allocator, row_tasks(shape.rows) * max(2 * shape.d_model, 4 * shape.d_gate));
+  // First parts of the gradients that are summed in two (weight_gradient.h); the others have none.
+  BlockWeights<float*> partial_grad = {
+      .fc1_weight = allocate<float>(allocator, shape.d_ffn* shape.d_model),
+      .fc1_bias = allocate<float>(allocator, shape.d_ffn),
+      .spatial_weight = allocate<float>(allocator, shape.tokens* shape.tokens),
+      .spatial_bias = allocate<float>(allocator, shape.tokens),
+      .fc2_weight = allocate<float>(allocator, shape.d_model* shape.d_gate),
+      .fc2_bias = allocate<float>(allocator, shape.d_model)};
+};
+
+}  // namespace gmlp::fused::GMLP_ISA

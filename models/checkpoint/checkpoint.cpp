@@ -1,0 +1,179 @@
+#include "models/checkpoint/checkpoint.h"
+
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+
+namespace gmlp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kModelFile = "model.safetensors";
+constexpr const char* kTrainingFile = "training.safetensors";
+constexpr const char* kRemedy =
+    "use another checkpoint of the run (best, last or step-N), or copy it again";
+
+std::string hex(uint32_t value) {
+  return fmt::format("{:08x}", value);
+}
+
+std::string hex_crc32(const void* bytes, size_t size) {
+  return hex(crc32_of(bytes, static_cast<int64_t>(size)));
+}
+
+/// An entry of "files": {"bytes", "crc32"}.
+Json describe_file(const std::string& bytes) {
+  return {{"bytes", bytes.size()}, {"crc32", hex_crc32(bytes.data(), bytes.size())}};
+}
+
+/// The same for a safetensors file, with {"header_crc32", "tensors": {NAME: crc32}}.
+Json describe_tensors(const std::string& bytes, const std::vector<NamedTensor>& tensors) {
+  Json description = describe_file(bytes);
+  uint64_t header = 0;  // the first 8 bytes, little-endian: the length of the JSON after them
+  std::memcpy(&header, bytes.data(), sizeof header);
+  description["header_crc32"] = hex_crc32(bytes.data(), sizeof header + header);
+  Json& sums = description["tensors"] = Json::object();
+  for (const NamedTensor& named : tensors) {
+    sums[named.name] = hex(crc32_of(named.tensor.raw(), named.tensor.bytes()));
+  }
+  return description;
+}
+
+/// The first tensor of the file whose checksum differs; empty if it is the header, or none.
+std::string damaged_tensor(const std::string& path, const Json& description) {
+  const SafetensorsFile file = SafetensorsFile::open(path);  // throws if the header is broken
+  if (hex(file.header_checksum()) != description.value("header_crc32", "")) return "";
+  const Json tensors = description.value("tensors", Json::object());
+  for (const SafetensorsFile::Entry& entry : file.entries()) {
+    if (hex(file.checksum(entry)) != tensors.value(entry.name, "")) return entry.name;
+  }
+  return "";
+}
+
+/// Compares FOLDER/NAME with its description. Throws InputError naming the file, and the damaged
+/// tensor if there is one.
+void verify_file(const std::string& folder, const std::string& name, const Json& description) {
+  const std::string path = folder + "/" + name;
+  if (!fs::is_regular_file(path)) {
+    fail_input("{}: missing, though training.json beside it names it; {}", path, kRemedy);
+  }
+  const std::string bytes = read_text(path);
+  const int64_t expected = description.value("bytes", int64_t{-1});
+  if (static_cast<int64_t>(bytes.size()) != expected) {
+    fail_input("{}: damaged, it holds {} bytes and should hold {}; {}", path, bytes.size(),
+               expected, kRemedy);
+  }
+  if (hex_crc32(bytes.data(), bytes.size()) == description.value("crc32", "")) return;
+  const std::string tensor =
+      description.contains("tensors") ? damaged_tensor(path, description) : std::string();
+  fail_input("{}: damaged, {} does not match its checksum; {}", path,
+             tensor.empty() ? "its text or header" : "tensor " + tensor, kRemedy);
+}
+
+}  // namespace
+
+CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
+  CheckpointBytes bytes;
+  Json state = parse_json(content.state, kStateFile);
+  state["files"] = Json::object();
+  const auto add_tensors = [&](const char* name, const std::vector<NamedTensor>& tensors) {
+    const std::vector<char> file = to_safetensors(tensors, {{"format", "pt"}});
+    bytes.files.push_back({name, {file.begin(), file.end()}});
+    state["files"][name] = describe_tensors(bytes.files.back().bytes, tensors);
+  };
+  const auto add_file = [&](const std::string& name, const std::string& text) {
+    bytes.files.push_back({name, text});
+    state["files"][name] = describe_file(text);
+  };
+  add_tensors(kModelFile, content.model);
+  add_tensors(kTrainingFile, content.training);
+  add_file(kConfigFile, content.config);
+  for (const CheckpointBytes::File& file : content.others) add_file(file.name, file.bytes);
+  bytes.files.push_back({kStateFile, add_checksum(state)});
+  return bytes;
+}
+
+std::string make_temporary_folder(const std::string& path) {
+  std::string temporary = temporary_for(path);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directory(temporary, error);
+  if (error) {
+    fail_run("{}: the folder could not be made: {}; make the folder above it writable", temporary,
+             error.message());
+  }
+  return temporary;
+}
+
+void save_checkpoint(const CheckpointBytes& bytes, const std::string& path) {
+  const std::string temporary = make_temporary_folder(path);
+  try {
+    for (const CheckpointBytes::File& file : bytes.files) {
+      write_file_synced(temporary + "/" + file.name, file.bytes);
+    }
+    replace_folder(temporary, path);
+  } catch (...) {
+    // Half a checkpoint is useless, and its space is needed.
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+}
+
+Checkpoint open_checkpoint(const std::string& folder) {
+  if (!fs::is_directory(folder)) {
+    fail_input("{}: no such checkpoint; name a folder with {} and {}", folder, kModelFile,
+               kConfigFile);
+  }
+  Checkpoint checkpoint;
+  checkpoint.folder = folder;
+  const std::string state_path = folder + "/" + kStateFile;
+  if (fs::exists(state_path)) {
+    checkpoint.state = read_text(state_path);
+    const Json state = verify_checksum(checkpoint.state, state_path);
+    for (const auto& [name, description] : state.at("files").items()) {
+      verify_file(folder, name, description);
+    }
+    checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
+  }
+  checkpoint.config = read_text(config_path(folder));
+  checkpoint.model = SafetensorsFile::open(folder + "/" + kModelFile);
+  return checkpoint;
+}
+
+std::string config_path(const std::string& folder) {
+  std::string path = folder + "/" + kConfigFile;
+  if (fs::exists(path)) return path;
+  if (fs::is_directory(folder + "/checkpoints")) {
+    fail_input("{0}: is a run folder; name a checkpoint of it, such as {0}/checkpoints/best",
+               folder);
+  }
+  fail_input("{}: does not exist; name a folder with {} and {}", path, kModelFile, kConfigFile);
+}
+
+std::string add_checksum(const Json& body) {
+  // The checksum covers bytes, not values: a flipped bit in a blank is damage, too.
+  const std::string rest = json_text(body).substr(1);
+  return fmt::format("{{\"crc32\":\"{}\",{}", hex_crc32(rest.data(), rest.size()), rest);
+}
+
+Json verify_checksum(const std::string& text, const std::string& path) {
+  const size_t first = std::string("{\"crc32\":\"01234567\",").size();
+  const std::string rest = text.size() < first ? "" : text.substr(first);
+  const std::string expected =
+      fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest.data(), rest.size()));
+  if (text.compare(0, first, expected) != 0) {
+    fail_input("{}: damaged, its checksum does not match; {}", path, kRemedy);
+  }
+  return parse_json(text, path);
+}
+
+}  // namespace gmlp

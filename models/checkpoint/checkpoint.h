@@ -1,0 +1,76 @@
+#pragma once
+// A checkpoint: a folder that is whole or absent, and that proves it when it is opened.
+//
+//   model.safetensors     the weights that are evaluated (the average, if there is one)
+//   config.json           architecture, class names; read by timm
+//   (tokenizer file)      language: as Tokenizer::file_name() calls it
+//   training.safetensors  m.NAME, v.NAME: AdamW's moments; raw.NAME: the weights behind an average
+//   training.json         {"crc32":"1a2b3c4d",   CRC-32 of all the bytes after this line
+//                          "files": {...},       bytes and CRC-32 of each file and each tensor
+//                          ...}                  the state of the run
+//
+// Saving prepares the folder beside its place, flushes it to the disk, and then exchanges the two
+// names (core/io/file.h): killed at any moment, or out of disk, the folder is the old one or the
+// new one.
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/io/safetensors.h"
+
+namespace gmlp {
+
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kStateFile = "training.json";
+
+/// The files of a checkpoint, ready to be written any number of times.
+struct CheckpointBytes {
+  struct File {
+    std::string name;
+    std::string bytes;
+  };
+  std::vector<File> files;
+};
+
+struct CheckpointContent {
+  std::vector<NamedTensor> model;
+  std::vector<NamedTensor> training;
+  std::string config;                         // config.json
+  std::vector<CheckpointBytes::File> others;  // a tokenizer's file
+  std::string state;  // a JSON object: training.json without "crc32" and "files"
+};
+CheckpointBytes checkpoint_bytes(const CheckpointContent& content);
+
+/// Writes `bytes` as folder `path`. Throws RunError (a full disk) and keeps the previous folder.
+void save_checkpoint(const CheckpointBytes& bytes, const std::string& path);
+
+/// An empty folder in which `path` is prepared. Throws RunError.
+std::string make_temporary_folder(const std::string& path);
+
+/// An opened checkpoint, verified.
+struct Checkpoint {
+  std::string folder;
+  std::string config;  // config.json
+  std::string state;   // training.json, empty if there is none
+  SafetensorsFile model;
+  std::optional<SafetensorsFile> training;
+};
+
+/// Opens and verifies. With training.json every file is compared with its checksums; damage is an
+/// InputError that names file and tensor. Without it (another program's folder) only the formats
+/// are checked.
+Checkpoint open_checkpoint(const std::string& folder);
+
+/// The config.json in a checkpoint folder. Throws InputError if there is none; for a run folder it
+/// says where the checkpoints are.
+std::string config_path(const std::string& folder);
+
+/// training.json: `body`, an object, after a first line with the CRC-32 of all that follows.
+std::string add_checksum(const nlohmann::ordered_json& body);
+/// The object back. Throws InputError naming `path` if a byte has changed.
+nlohmann::ordered_json verify_checksum(const std::string& text, const std::string& path);
+
+}  // namespace gmlp

@@ -1,0 +1,126 @@
+#include "models/config_fields.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/io/json.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void fail_type(const char* key, const Json& value, const char* type, const std::string& path) {
+  fail_input("{}: \"{}\" is {}, not {}; correct the file", path, key, json_line(value), type);
+}
+
+/// Reads one member, which may have any JSON type in the file.
+struct Reader {
+  const Json& value;
+  const char* key;
+  const std::string& path;
+
+  void operator()(int64_t* member) const {
+    if (!value.is_number_integer()) fail_type(key, value, "an integer", path);
+    *member = value.get<int64_t>();
+  }
+  void operator()(double* member) const {
+    if (!value.is_number()) fail_type(key, value, "a number", path);
+    *member = value.get<double>();
+  }
+  void operator()(bool* member) const {
+    if (!value.is_boolean()) fail_type(key, value, "true or false", path);
+    *member = value.get<bool>();
+  }
+  void operator()(std::string* member) const {
+    if (!value.is_string()) fail_type(key, value, "a string", path);
+    *member = value.get<std::string>();
+  }
+  void operator()(const NamedField& member) const {
+    std::string name;
+    (*this)(&name);
+    in_file(path, [&] { member.set(name); });
+  }
+};
+
+struct Writer {
+  Json& value;
+
+  template <typename Member>
+  void operator()(const Member* member) const {
+    value = *member;
+  }
+  void operator()(const NamedField& member) const { value = member.get(); }
+};
+
+struct BoundsCheck {
+  const ConfigField& field;
+
+  void operator()(int64_t* member) const {
+    const double value = static_cast<double>(*member);
+    if (value < field.least) {
+      fail_input("{} is {}; it must be at least {}", field.what, *member, field.least);
+    }
+    if (value > field.most) {
+      fail_input("{} is {}; that is more than this program handles", field.what, *member);
+    }
+  }
+  void operator()(double* member) const {
+    if (*member >= field.least && *member <= field.most) return;
+    fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least, field.most);
+  }
+  template <typename Other>
+  void operator()(const Other&) const {}
+};
+
+}  // namespace
+
+Json parse_config(const std::string& text, const std::string& path, const char* writers) {
+  Json json = parse_json(text, path);
+  if (!json.is_object()) {
+    fail_input("{}: not a JSON object; expected a config.json as {} writes it", path, writers);
+  }
+  return json;
+}
+
+const Json& config_object(const Json& json, const char* key, const std::string& path) {
+  static const Json kEmpty = Json::object();
+  if (!json.contains(key)) return kEmpty;
+  const Json& value = json.at(key);
+  if (!value.is_object()) fail_type(key, value, "an object", path);
+  return value;
+}
+
+void read_fields(const Json& json, const std::vector<ConfigField>& fields,
+                 const std::string& path) {
+  for (const ConfigField& field : fields) {
+    const Json& object = *field.object == 0 ? json : config_object(json, field.object, path);
+    if (!object.contains(field.key)) continue;
+    std::visit(Reader{object.at(field.key), field.key, path}, field.member);
+  }
+}
+
+void write_fields(Json& json, const std::vector<ConfigField>& fields) {
+  for (const ConfigField& field : fields) {
+    Json& object = *field.object == 0 ? json : json[field.object];
+    std::visit(Writer{object[field.key]}, field.member);
+  }
+}
+
+void check_fields(const std::vector<ConfigField>& fields) {
+  for (const ConfigField& field : fields) {
+    if (field.what != nullptr) std::visit(BoundsCheck{field}, field.member);
+  }
+}
+
+void check_product(std::initializer_list<int64_t> sizes, int bits, const char* what) {
+  double product = 1;
+  for (const int64_t size : sizes) product *= static_cast<double>(size);
+  if (product >= std::ldexp(1, bits)) {
+    fail_input("{} would be {:.2g} numbers, more than this program handles; choose smaller sizes",
+               what, product);
+  }
+}
+
+}  // namespace gmlp

@@ -1,0 +1,70 @@
+#pragma once
+// Parameters, and the two layers that every model is made of: PyTorch's nn.Linear and nn.LayerNorm.
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "core/tensor.h"
+
+namespace gmlp {
+
+enum class Init : uint8_t {
+  kZeros,
+  kOnes,
+  kXavierUniform,  // U(-a, a), a = sqrt(6 / (in + out)): timm's for linear layers
+  kLecunNormal,    // N(0, 1 / in): timm's for the stem
+  kNormal,         // N(0, std²)
+};
+
+/// The parameters of a model, in the order of their creation, which is timm's. A layer holds
+/// pointers into the list.
+class ParameterList {
+ public:
+  /// With Storage::kMeta parameters have shapes and no memory: to count what a model would take.
+  ParameterList(DType dtype, uint64_t seed, Storage storage = Storage::kMemory)
+      : dtype_(dtype), seed_(seed), storage_(storage) {}
+  ParameterList(const ParameterList&) = delete;
+  ParameterList& operator=(const ParameterList&) = delete;
+
+  /// A new parameter with its (zero) gradient. Its values depend on (seed, name) alone, so a layer
+  /// more changes no other one. The first dimension counts as `out`, the product of the others as
+  /// `in`. Weight decay applies from two dimensions on.
+  Parameter* add(const std::string& name, const Shape& shape, Init init, double std = 0);
+
+  const std::vector<Parameter*>& all() const { return all_; }
+  DType dtype() const { return dtype_; }
+
+ private:
+  DType dtype_;
+  uint64_t seed_;
+  Storage storage_;
+  std::deque<Parameter> parameters_;
+  std::vector<Parameter*> all_;
+};
+
+/// y = x Wᵀ + b over the last dimension. W (out, in), b (out), which starts at zero.
+struct Linear {
+  Parameter* weight = nullptr;
+  Parameter* bias = nullptr;
+
+  Linear() = default;
+  Linear(ParameterList& list, const std::string& name, const Shape& shape,
+         Init init = Init::kXavierUniform, double std = 0);
+  Var operator()(Tape& tape, Var x) const;
+};
+
+/// y = (x - mean) / sqrt(var + eps) * weight + bias over the last dimension, of `width`.
+struct LayerNorm {
+  Parameter* weight = nullptr;
+  Parameter* bias = nullptr;
+  double eps = 0;
+
+  LayerNorm() = default;
+  LayerNorm(ParameterList& list, const std::string& name, int64_t width, double eps);
+  Var operator()(Tape& tape, Var x) const;
+};
+
+}  // namespace gmlp
