@@ -12,7 +12,6 @@
 #include "apps/cli/format.h"
 #include "apps/cli/signals.h"
 #include "apps/language/evaluate.h"
-#include "apps/language/fill.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/text_format.h"
 #include "apps/language/text_stream.h"
@@ -90,11 +89,11 @@ class PretrainTask : public TrainingTask {
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
   }
 
-  std::string samples(bool colors) const override {
+  std::string samples(bool /*colors*/) const override {
     std::string lines;
     for (int64_t row = 0; row < std::min<int64_t>(3, batch_.batch); ++row) {
       const std::string line = objective_ == Objective::kMasked
-                                   ? masked_line(*tokenizer_, batch_, row, {}, colors)
+                                   ? masked_line(*tokenizer_, batch_, row, {})
                                    : plain_line(*tokenizer_, batch_, row);
       lines += fmt::format("sample   {}…\n", line);
     }
@@ -223,7 +222,7 @@ class PretrainTask : public TrainingTask {
     const TextBatch batch = val_loader_->batch(0, 0);
     const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config_.block.tokens);
     const std::vector<int64_t> guesses = likeliest_ids(*model_, window, setup.execution, arena);
-    return masked_line(*tokenizer_, batch, 0, guesses, false);
+    return masked_line(*tokenizer_, batch, 0, guesses);
   }
 
   const LanguageOptions options_;

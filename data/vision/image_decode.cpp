@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include <jpeglib.h>
 #include <png.h>
@@ -156,8 +157,7 @@ class JpegDecoder : LibraryDecoder {
   int64_t blocks() const {
     int64_t sum = 0;
     for (int i = 0; i < jpeg_.num_components; ++i) {
-      const jpeg_component_info& component = jpeg_.comp_info[i];
-      sum += int64_t{component.width_in_blocks} * component.height_in_blocks;
+      sum += int64_t{jpeg_.comp_info[i].width_in_blocks} * jpeg_.comp_info[i].height_in_blocks;
     }
     return sum;
   }
@@ -169,9 +169,7 @@ class JpegDecoder : LibraryDecoder {
     jpeg_.progress = &progress_;
     jpeg_read_header(&jpeg_, TRUE);
     const int components = jpeg_.num_components;
-    if (components != 1 && components != 3 && components != 4) {
-      fail("other than 1, 3 or 4 components");
-    }
+    if (components != 1 && components != 3 && components != 4) fail("not 1, 3 or 4 components");
     if (jpeg_.arith_code) fail("arithmetic coding is not read");
     // libjpeg would replace missing tables by those of Motion JPEG.
     const auto is_missing = [](JHUFF_TBL* const* tables, int number) {
@@ -239,9 +237,8 @@ class PngDecoder : LibraryDecoder {
     const int64_t row_bytes = palette ? width : width * image.channels;
     const int64_t begin = image.elements() - height * row_bytes;
     std::vector<uint8_t*> rows;
-    for (int64_t y = 0; y < height; ++y) {
-      rows.push_back(image.bytes.data() + begin + y * row_bytes);
-    }
+    uint8_t* first = image.bytes.data() + begin;
+    for (int64_t y = 0; y < height; ++y) rows.push_back(first + y * row_bytes);
     run([&] {
       set_transforms(palette);
       if (static_cast<int64_t>(png_get_rowbytes(png_, info_)) != row_bytes) fail("wrong row size");
@@ -339,8 +336,7 @@ void check_indices(const EncodedImage& file, const uint8_t* pixels, int64_t stri
   }
 }
 
-/// 14 bytes of file header, 40 or more of image header, masks or palette, then rows padded to 4
-/// bytes.
+/// File header (14 bytes), image header (40 or more), masks or palette, rows padded to 4 bytes.
 void check_bmp(const EncodedImage& file) {
   constexpr int64_t kMinSize = 14 + 40;
   if (file.size < kMinSize) file.refuse("the file ends inside the BMP header");
@@ -360,9 +356,7 @@ void check_bmp(const EncodedImage& file) {
   if ((!palette && bits != 16 && bits != 24 && bits != 32) || read_at<uint16_t>(file, 26) != 1) {
     file.refuse(fmt::format("BMP of {} bits per pixel, or of several planes", bits));
   }
-  if (compression != 0 && !fields) {
-    file.refuse(fmt::format("compressed BMP (method {})", compression));
-  }
+  if (compression != 0 && !fields) file.refuse(fmt::format("compressed BMP ({})", compression));
   // The masks follow the smallest header and are part of the larger ones.
   const int64_t first = std::max<int64_t>(14 + header_size, fields ? 54 + 12 : 0);
   if (offset < first || (!palette && offset != first)) {
@@ -380,9 +374,7 @@ void check_bmp(const EncodedImage& file) {
 Image decode_bmp(const EncodedImage& file) {
   check_bmp(file);
   constexpr int kChannels = 3;
-  int width = 0;
-  int height = 0;
-  int stored = 0;
+  int width = 0, height = 0, stored = 0;
   const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
       stbi_load_from_memory(file.data, static_cast<int>(file.size), &width, &height, &stored,
                             kChannels),
@@ -397,14 +389,11 @@ Image decode_bmp(const EncodedImage& file) {
 
 Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path) {
   const EncodedImage file{data, size, path};
-  const auto begins_with = [&](const char* magic) {
-    const size_t length = std::strlen(magic);
-    return size >= static_cast<int64_t>(length) && std::memcmp(data, magic, length) == 0;
-  };
-  if (size == 0) file.refuse("the file is empty");
-  if (begins_with("\x89PNG")) return PngDecoder(file).decode();
-  if (begins_with("\xFF\xD8")) return JpegDecoder(file).decode();
-  if (begins_with("BM")) return decode_bmp(file);
+  const std::string_view bytes(reinterpret_cast<const char*>(data), static_cast<size_t>(size));
+  if (bytes.empty()) file.refuse("the file is empty");
+  if (bytes.starts_with("\x89PNG")) return PngDecoder(file).decode();
+  if (bytes.starts_with("\xFF\xD8")) return JpegDecoder(file).decode();
+  if (bytes.starts_with("BM")) return decode_bmp(file);
   file.refuse("not a PNG, JPEG or BMP");
 }
 

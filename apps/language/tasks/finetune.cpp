@@ -14,7 +14,6 @@
 #include "apps/language/model_choice.h"
 #include "apps/language/pretrain.h"
 #include "apps/language/tasks/task_files.h"
-#include "apps/language/tasks/task_model.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"

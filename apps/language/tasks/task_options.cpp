@@ -19,7 +19,7 @@ CLI::Validator length() {
   return integer_in(1, int64_t{1} << 24);
 }
 
-void add_window_options(CLI::App& app, TaskTextOptions& text) {
+void add_window_options(CLI::App& app, WindowOptions& text) {
   app.add_option("--doc-stride", text.stride,
                  "SQuAD: tokens between the starts of two windows of a long context")
       ->check(length());
@@ -123,11 +123,6 @@ void add_task_options(CLI::App& app, TaskOptions& options) {
   app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
       ->type_name("NAME");
   add_window_options(app, options.text);
-  app.add_option("--n-best", options.answers.n_best,
-                 "SQuAD: number of candidates for the first and the last token")
-      ->check(length());
-  app.add_option("--max-answer-tokens", options.answers.max_tokens, "SQuAD: longest answer")
-      ->check(length());
   app.add_option("--null-threshold", options.answers.null_threshold,
                  "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
 }

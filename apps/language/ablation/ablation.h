@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "apps/train/svg.h"
-
 namespace gmlp {
 
 enum class AblationSeries : uint8_t { kTable3, kDepth };  // kDepth: Table 4 and Figure 5
@@ -15,22 +13,18 @@ enum class AblationSeries : uint8_t { kTable3, kDepth };  // kDepth: Table 4 and
 /// One model of a series.
 struct AblationRow {
   AblationSeries series = AblationSeries::kTable3;
-  const char* name = "";         // in --only and in the path of its runs
-  const char* title = "";        // in the table; in the series by depth also the chart's line
-  const char* tiny = "";         // for --scale tiny: a model and the options that change it
-  const char* paper = "";        // the same for --scale paper
-  double perplexity = 0;         // in the paper, after 125,000 steps on C4; 0: not reported
-  const char* paper_depth = "";  // of the series by depth: the paper's model
-  bool ordered = false;          // compared with the next row, which the paper reports as better
-  const char* colour = "";       // in the chart: one per architecture, one mark per variant
-  Mark mark = Mark::kCircle;
+  const char* name = "";   // in --only and in the path of its runs
+  const char* title = "";  // in the table; in the series by depth also the chart's line
+  const char* model = "";  // a named model and the options that change it
+  double perplexity = 0;   // in the paper, after 125,000 steps on C4; 0: not reported
+  bool ordered = false;    // compared with the next row, which the paper reports as better
 };
 
 /// All rows; a series keeps the paper's order.
 const std::vector<AblationRow>& ablation_rows();
 
-/// The arguments of `pretrain` that select the row's model at scale "tiny" or "paper".
-std::vector<std::string> model_arguments(const AblationRow& row, const std::string& scale);
+/// The arguments of `pretrain` that select the row's model.
+std::vector<std::string> model_arguments(const AblationRow& row);
 
 /// A finished run, as read from its folder.
 struct AblationRun {
@@ -39,7 +33,7 @@ struct AblationRun {
   int64_t parameters = 0;
   double loss = 0;          // validation loss in nats per token
   double perplexity = 0;    // exp(loss)
-  double tokens_per_s = 0;  // training speed, the median of the logged steps
+  double tokens_per_s = 0;  // of training, the median of the logged steps
 };
 
 /// Reads a finished run with `tokens` tokens per window. Throws InputError if it is unfinished.
@@ -65,7 +59,6 @@ struct AblationResult {
 };
 
 struct AblationReport {
-  std::string scale;
   std::vector<AblationResult> results;
 
   std::vector<AblationResult> series(AblationSeries wanted) const;

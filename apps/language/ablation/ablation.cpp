@@ -1,4 +1,4 @@
-#include "apps/language/ablation.h"
+#include "apps/language/ablation/ablation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +11,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/train/metrics.h"
+#include "apps/train/svg.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -23,53 +24,45 @@ using Json = nlohmann::ordered_json;
 using enum AblationSeries;
 
 // Without a split the gate is as wide as F, so F = 512 keeps the parameter counts comparable, as in
-// the paper. The tiny gates are Toeplitz, as the paper's are from Table 4 on: a full W has one
-// weight per pair of tokens and needs several times as many steps to leave its initial plateau.
-// A Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
+// the paper. All gates are Toeplitz, as the paper's are from Table 4 on: a full W has one weight
+// per pair of tokens and needs several times as many steps to leave its initial plateau. A
+// Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
 // clang-format off
 const std::vector<AblationRow> kRows = {
-    {.name = "transformer", .title = "Transformer (BERT)", .tiny = "transformer_lm_tiny",
-     .paper = "bert_base_128", .perplexity = 4.37, .colour = "#d62728", .mark = Mark::kSquare},
+    {.name = "transformer", .title = "Transformer (BERT)", .model = "transformer_lm_tiny",
+     .perplexity = 4.37},
     {.name = "transformer-relpos", .title = "Transformer, relative position bias",
-     .tiny = "transformer_relpos_lm_tiny",
-     .paper = "bert_relpos_128", .perplexity = 4.26, .colour = "#d62728", .mark = Mark::kDiamond},
-    {.name = "relpos-only", .title = "relative position bias only", .tiny = "relpos_only_lm_tiny",
-     .paper = "bert_relpos_only_128", .perplexity = 5.64, .colour = "#e377c2",
-     .mark = Mark::kTriangle},
-    {.name = "mixer", .title = "MLP-Mixer", .tiny = "mixer_lm_tiny",
-     .paper = "mixer_base_128", .perplexity = 5.34, .colour = "#7f7f7f", .mark = Mark::kSquare},
+     .model = "transformer_relpos_lm_tiny", .perplexity = 4.26},
+    {.name = "relpos-only", .title = "relative position bias only", .model = "relpos_only_lm_tiny",
+     .perplexity = 5.64},
+    {.name = "mixer", .title = "MLP-Mixer", .model = "mixer_lm_tiny", .perplexity = 5.34},
     {.name = "linear", .title = "gMLP, linear gate",
-     .tiny = "gmlp_lm_tiny --gate linear --d-ffn 512", .paper = "gmlp_linear_128",
-     .perplexity = 5.14, .ordered = true, .colour = "#8c564b", .mark = Mark::kTriangle},
+     .model = "gmlp_lm_tiny --gate linear --d-ffn 512", .perplexity = 5.14, .ordered = true},
     {.name = "additive", .title = "gMLP, additive gate",
-     .tiny = "gmlp_lm_tiny --gate additive --d-ffn 512", .paper = "gmlp_additive_128",
-     .perplexity = 4.97, .ordered = true, .colour = "#ff7f0e", .mark = Mark::kDiamond},
+     .model = "gmlp_lm_tiny --gate additive --d-ffn 512", .perplexity = 4.97, .ordered = true},
     {.name = "multiplicative", .title = "gMLP, multiplicative gate",
-     .tiny = "gmlp_lm_tiny --gate multiplicative --d-ffn 512", .paper = "gmlp_multiplicative_128",
-     .perplexity = 4.53, .ordered = true, .colour = "#2ca02c", .mark = Mark::kSquare},
-    {.name = "split", .title = "gMLP, split gate", .tiny = "gmlp_lm_tiny",
-     .paper = "gmlp_split_128", .perplexity = 4.35, .ordered = true, .colour = "#1f77b4",
-     .mark = Mark::kDiamond},
-    {.name = "amlp", .title = "aMLP (tiny attention)", .tiny = "amlp_lm_tiny",
-     .paper = "amlp_l36_128", .colour = "#9467bd", .mark = Mark::kTriangle},
-    {.series = kDepth, .name = "gmlp-shallow", .title = "gMLP", .tiny = "gmlp_lm_tiny --depth 3",
-     .paper = "gmlp_l18_128", .perplexity = 5.25, .paper_depth = "18 blocks", .colour = "#1f77b4"},
-    {.series = kDepth, .name = "gmlp-middle", .title = "gMLP", .tiny = "gmlp_lm_tiny",
-     .paper = "gmlp_l36_128", .perplexity = 4.35, .paper_depth = "36 blocks", .colour = "#1f77b4"},
-    {.series = kDepth, .name = "gmlp-deep", .title = "gMLP", .tiny = "gmlp_lm_tiny --depth 12",
-     .paper = "gmlp_l72_128", .perplexity = 3.79, .paper_depth = "72 blocks", .colour = "#1f77b4"},
+     .model = "gmlp_lm_tiny --gate multiplicative --d-ffn 512", .perplexity = 4.53, .ordered = true},
+    {.name = "split", .title = "gMLP, split gate", .model = "gmlp_lm_tiny", .perplexity = 4.35,
+     .ordered = true},
+    {.name = "amlp", .title = "aMLP (tiny attention)", .model = "amlp_lm_tiny"},
+    {.series = kDepth, .name = "gmlp-shallow", .title = "gMLP", .model = "gmlp_lm_tiny --depth 3",
+     .perplexity = 5.25},
+    {.series = kDepth, .name = "gmlp-middle", .title = "gMLP", .model = "gmlp_lm_tiny",
+     .perplexity = 4.35},
+    {.series = kDepth, .name = "gmlp-deep", .title = "gMLP", .model = "gmlp_lm_tiny --depth 12",
+     .perplexity = 3.79},
     {.series = kDepth, .name = "transformer-shallow", .title = "Transformer",
-     .tiny = "transformer_relpos_lm_tiny --depth 3", .paper = "bert_relpos_128 --depth 6",
-     .perplexity = 4.91, .paper_depth = "6 + 6 layers", .colour = "#d62728"},
-    // Shares its runs with Table 3.
+     .model = "transformer_relpos_lm_tiny --depth 3", .perplexity = 4.91},
+    // Reads the run of Table 3.
     {.series = kDepth, .name = "transformer-relpos", .title = "Transformer",
-     .tiny = "transformer_relpos_lm_tiny", .paper = "bert_relpos_128", .perplexity = 4.26,
-     .paper_depth = "12 + 12 layers", .colour = "#d62728"},
+     .model = "transformer_relpos_lm_tiny", .perplexity = 4.26},
     {.series = kDepth, .name = "transformer-deep", .title = "Transformer",
-     .tiny = "transformer_relpos_lm_tiny --depth 10", .paper = "bert_relpos_128 --depth 24",
-     .perplexity = 3.83, .paper_depth = "24 + 24 layers", .colour = "#d62728"},
+     .model = "transformer_relpos_lm_tiny --depth 10", .perplexity = 3.83},
 };
 // clang-format on
+
+constexpr const char* kColors[] = {"#d62728", "#e377c2", "#7f7f7f", "#8c564b", "#ff7f0e",
+                                   "#2ca02c", "#1f77b4", "#9467bd", "#17becf", "#bcbd22"};
 
 std::string with_spread(const MeanDeviation& value, int digits) {
   const std::string mean = fmt::format("{:.{}f}", value.mean, digits);
@@ -87,13 +80,11 @@ std::string table_text(const std::vector<AblationResult>& results, const char* n
       "|---|---|---|---|---|---|---|\n";
   for (const AblationResult& result : results) {
     const AblationRow& row = *result.row;
-    std::string paper = row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "";
-    if (row.series == kDepth) paper += fmt::format(" ({})", row.paper_depth);
     text += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
                         millions(result), with_spread(result.perplexity(), 3),
                         with_spread(mean_deviation(result.values(&AblationRun::loss)), 4),
                         grouped(std::llround(median(result.values(&AblationRun::tokens_per_s)))),
-                        paper);
+                        row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
   }
   std::vector<uint64_t> seeds;
   for (const AblationRun& run : results.front().runs) seeds.push_back(run.seed);
@@ -161,9 +152,9 @@ const std::vector<AblationRow>& ablation_rows() {
   return kRows;
 }
 
-std::vector<std::string> model_arguments(const AblationRow& row, const std::string& scale) {
+std::vector<std::string> model_arguments(const AblationRow& row) {
   std::vector<std::string> arguments = {"--model"};
-  std::istringstream words(scale == "tiny" ? row.tiny : row.paper);
+  std::istringstream words(row.model);
   for (std::string word; words >> word;) arguments.push_back(word);
   return arguments;
 }
@@ -244,7 +235,8 @@ std::string AblationReport::text() const {
     text += text.empty() ? "" : "\n";
     text += table_text(series(kDepth),
                        ". gMLP has the split gate and a Toeplitz W, the Transformer has relative "
-                       "position biases");
+                       "position biases. The paper's models have 18, 36 and 72 blocks of gMLP, and "
+                       "6, 12 and 24 layers of attention");
   }
   return text;
 }
@@ -259,8 +251,7 @@ std::string AblationReport::json() const {
                      {"as_paper", pair.as_paper()},
                      {"outside_spread", pair.outside_spread()}});
   }
-  return json_text({{"scale", scale},
-                    {"table3", series_json(series(kTable3))},
+  return json_text({{"table3", series_json(series(kTable3))},
                     {"paper_order", order},
                     {"depths", series_json(series(kDepth))}});
 }
@@ -272,22 +263,21 @@ std::string AblationReport::chart() const {
               {}};
   panel.log_x = true;
   panel.legend_beside = true;
+  std::vector<Curve>& curves = panel.curves;
   for (const AblationResult& result : results) {
-    const AblationRow& row = *result.row;
     const MeanDeviation perplexity = result.perplexity();
     if (!std::isfinite(perplexity.mean)) continue;
-    const bool line = row.series == kDepth;
-    const std::string name = line ? fmt::format("{}, by depth", row.title) : row.title;
-    if (!line || panel.curves.empty() || panel.curves.back().name != name) {
-      panel.curves.push_back({name, row.colour, {}, line, row.mark});
+    const bool line = result.row->series == kDepth;
+    const std::string name = result.row->title + std::string(line ? ", by depth" : "");
+    if (curves.empty() || curves.back().name != name) {
+      const Mark mark = static_cast<Mark>(curves.size() % 4);
+      curves.push_back({name, kColors[curves.size() % std::size(kColors)], {}, line, mark});
     }
-    Curve& curve = panel.curves.back();
-    curve.points.emplace_back(millions(result), perplexity.mean);
-    if (!line && std::isfinite(perplexity.deviation)) curve.errors = {perplexity.deviation};
+    curves.back().points.emplace_back(millions(result), perplexity.mean);
+    if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
   }
-  // Depths in ascending order of parameters; a point of Table 3 is alone.
-  for (Curve& curve : panel.curves) std::sort(curve.points.begin(), curve.points.end());
-  return panel.curves.empty() ? "" : draw_svg("Perplexity by parameters", {panel});
+  for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
+  return curves.empty() ? "" : draw_svg("Perplexity by parameters", {panel});
 }
 
 }  // namespace gmlp
