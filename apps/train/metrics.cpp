@@ -79,8 +79,8 @@ std::vector<EpochRecord> read_metrics(const std::string& path) {
     const int read =
         std::sscanf(text.c_str(), "%" SCNd64 ",%" SCNd64 ",%lf,%lf,%lf", &record.epoch,
                     &record.step, &record.train_loss, &record.val_loss, &record.val_metric);
-    record.validated = read == 5;
-    if (read != 3 && read != 5) fail_input("{}: line {} is not an epoch of a run", path, line);
+    record.validated = read >= 4;  // an earlier version left the metric of text empty
+    if (read < 3) fail_input("{}: line {} is not an epoch of a run", path, line);
     records.push_back(record);
   }
   return records;
