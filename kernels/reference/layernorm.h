@@ -1,3 +1,4 @@
+#pragma once
 // Layer normalisation over the last dimension.
 //
 //   forward    x̂ = (x - mean) * rstd      y = x̂ * gamma + beta        x, y (R,C); gamma, beta (C)
@@ -6,13 +7,12 @@
 //              dx = rstd * (g - mean_c(g) - x̂ * mean_c(g * x̂))   with g = dy * gamma
 //              (the two means undo what x does to `mean` and to `rstd`)
 //
-// Saved: mean and rstd, two numbers a row; x̂ is recomputed from x.
+// Saved: mean and rstd, two numbers per row; x̂ is recomputed from x.
 
 #include <cmath>
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -22,8 +22,8 @@ void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* gamma, const
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const auto x_row = row(x + r * cols, cols).array();
-      // Eigen begins a plain array's sum where its address is aligned, an expression's always at
-      // its first element: a row has the same bits wherever in a batch it lies.
+      // Eigen starts the sum of an array at an aligned address, but the sum of an expression at its
+      // first element. An expression gives a row the same bits at any place in a batch.
       mean[r] = (x_row + T(0)).mean();
       const T variance = (x_row - mean[r]).square().mean();
       rstd[r] = T(1) / std::sqrt(variance + static_cast<T>(eps));
@@ -45,7 +45,7 @@ void layernorm_backward(T* dx, T* dgamma, T* dbeta, const T* dy, const T* x, con
       row(dx + r * cols, cols).array() = rstd[r] * (g - g_mean - x_hat * g_dot);
     }
   });
-  // Columns are cut among threads, so that each sum over rows has one owner and one order.
+  // Threads share the columns, so that one thread computes each sum over rows, in order.
   parallel_ranges(cols, kRowChunk, [&](int64_t begin, int64_t end) {
     const int64_t n = end - begin;
     for (int64_t r = 0; r < rows; ++r) {
@@ -56,14 +56,5 @@ void layernorm_backward(T* dx, T* dgamma, T* dbeta, const T* dy, const T* x, con
     }
   });
 }
-
-template void layernorm_forward(float*, float*, float*, const float*, const float*, const float*,
-                                int64_t, int64_t, double);
-template void layernorm_forward(double*, double*, double*, const double*, const double*,
-                                const double*, int64_t, int64_t, double);
-template void layernorm_backward(float*, float*, float*, const float*, const float*, const float*,
-                                 const float*, const float*, int64_t, int64_t);
-template void layernorm_backward(double*, double*, double*, const double*, const double*,
-                                 const double*, const double*, const double*, int64_t, int64_t);
 
 }  // namespace gmlp::reference

@@ -1,9 +1,10 @@
-// Between a sequence of tokens (B,N,D) and single tokens (B,D), and two moves of whole sequences.
+#pragma once
+// Between sequences of tokens (B,N,D) and single tokens (B,D), and two ops on whole sequences.
 //
-//   mean_pool       y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
-//   prepend_token   y[b] = (token, x[b,0], x[b,1], ...)
-//                   dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
-//   select_token      y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
+//   mean_pool          y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
+//   prepend_token      y[b] = (token, x[b,0], x[b,1], ...)
+//                      dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
+//   select_token       y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
 //   add_positions      y[b] = x[b] + table      dx = dy        dtable += sum_b dy[b]
 //   transpose_tokens   y[b] (D,N) = x[b]ᵀ       dx[b] = dy[b]ᵀ, this function again
 //
@@ -11,7 +12,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -94,25 +94,5 @@ void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, i
         matrix(x + b * tokens * width, tokens, width).transpose();
   });
 }
-
-template void mean_pool_forward(float*, const float*, int64_t, int64_t, int64_t);
-template void mean_pool_forward(double*, const double*, int64_t, int64_t, int64_t);
-template void mean_pool_backward(float*, const float*, int64_t, int64_t, int64_t);
-template void mean_pool_backward(double*, const double*, int64_t, int64_t, int64_t);
-template void prepend_token_forward(float*, const float*, const float*, int64_t, int64_t, int64_t);
-template void prepend_token_forward(double*, const double*, const double*, int64_t, int64_t,
-                                    int64_t);
-template void prepend_token_backward(float*, float*, const float*, int64_t, int64_t, int64_t);
-template void prepend_token_backward(double*, double*, const double*, int64_t, int64_t, int64_t);
-template void select_token_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void select_token_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
-template void select_token_backward(float*, const float*, int64_t, int64_t, int64_t, int64_t);
-template void select_token_backward(double*, const double*, int64_t, int64_t, int64_t, int64_t);
-template void add_positions_forward(float*, const float*, const float*, int64_t, int64_t);
-template void add_positions_forward(double*, const double*, const double*, int64_t, int64_t);
-template void add_positions_backward(float*, const float*, int64_t, int64_t);
-template void add_positions_backward(double*, const double*, int64_t, int64_t);
-template void transpose_tokens_forward(float*, const float*, int64_t, int64_t, int64_t);
-template void transpose_tokens_forward(double*, const double*, int64_t, int64_t, int64_t);
 
 }  // namespace gmlp::reference

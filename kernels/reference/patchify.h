@@ -1,14 +1,14 @@
+#pragma once
 // Patch extraction: with it, the stem's convolution (kernel = stride = P) is a linear layer.
 //
 //   patches[b, n, (c,p,q)] = images[b, c, y P + p, x P + q]       n = y (W/P) + x, raster order
 //
-// The order (c,p,q) is that of a convolution's weight (D,C,P,P), which so needs no rearranging.
+// The order (c,p,q) is that of a convolution's weight (D,C,P,P), which therefore fits as it is.
 // No backward: images need no gradient.
 
 #include <algorithm>
 
 #include "core/parallel.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -32,8 +32,5 @@ void patchify_forward(T* patches, const T* images, int64_t batch, int64_t chans,
     }
   });
 }
-
-template void patchify_forward(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t);
-template void patchify_forward(double*, const double*, int64_t, int64_t, int64_t, int64_t, int64_t);
 
 }  // namespace gmlp::reference

@@ -1,45 +1,28 @@
+#pragma once
 // Softmax cross-entropy, with soft targets t (rows sum to 1; label smoothing and Mixup make them)
-// or with one class id per row, where -100 means that the row is not scored.
+// or with one class id per row. Rows with a negative id are not scored.
 //
 //   forward    p = softmax(z)      loss[r] = -sum_c t[c] log p[c] = logsumexp(z) - sum_c t[c] z[c]
 //   backward   dz = dloss (p - t)                       z, p, t (R,C)
 //
-// logsumexp subtracts the row's maximum first, so no exp overflows. Saved: p.
+// Saved: p.
 
 #include <cmath>
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
-
-namespace {
-
-/// p = softmax(z); returns log sum exp z.
-template <typename T>
-T softmax_row(T* probs, const T* logits, int64_t classes) {
-  const auto z = row(logits, classes).array();
-  auto p = row(probs, classes).array();
-  const T top = z.maxCoeff();
-  p = (z - top).exp();
-  const T sum = (p + T(0)).sum();  // an expression's sum: see layernorm.cpp
-  p /= sum;
-  return top + std::log(sum);
-}
-
-}  // namespace
 
 template <typename T>
 void cross_entropy_forward(T* loss_rows, T* probs, const T* logits, const T* targets, int64_t rows,
                            int64_t classes) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const T* z = logits + r * classes;
-      const T lse = softmax_row(probs + r * classes, z, classes);
+      const auto z = row(logits + r * classes, classes).array();
+      const T lse = softmax_row<T>(row(probs + r * classes, classes).array(), z, T(1));
       // sum_c t (lse - z), not lse - sum_c t z: no cancellation, and right when t sums to about 1.
-      loss_rows[r] =
-          (row(targets + r * classes, classes).array() * (lse - row(z, classes).array())).sum();
+      loss_rows[r] = (row(targets + r * classes, classes).array() * (lse - z)).sum();
     }
   });
 }
@@ -58,8 +41,8 @@ void cross_entropy_ids_forward(T* loss_rows, T* probs, const T* logits, const in
                                int64_t rows, int64_t classes) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const T* z = logits + r * classes;
-      const T lse = softmax_row(probs + r * classes, z, classes);
+      const auto z = row(logits + r * classes, classes).array();
+      const T lse = softmax_row<T>(row(probs + r * classes, classes).array(), z, T(1));
       loss_rows[r] = ids[r] < 0 ? T(0) : lse - z[ids[r]];
     }
   });
@@ -80,20 +63,5 @@ void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const 
     }
   });
 }
-
-template void cross_entropy_forward(float*, float*, const float*, const float*, int64_t, int64_t);
-template void cross_entropy_forward(double*, double*, const double*, const double*, int64_t,
-                                    int64_t);
-template void cross_entropy_backward(float*, double, const float*, const float*, int64_t, int64_t);
-template void cross_entropy_backward(double*, double, const double*, const double*, int64_t,
-                                     int64_t);
-template void cross_entropy_ids_forward(float*, float*, const float*, const int64_t*, int64_t,
-                                        int64_t);
-template void cross_entropy_ids_forward(double*, double*, const double*, const int64_t*, int64_t,
-                                        int64_t);
-template void cross_entropy_ids_backward(float*, double, const float*, const int64_t*, int64_t,
-                                         int64_t);
-template void cross_entropy_ids_backward(double*, double, const double*, const int64_t*, int64_t,
-                                         int64_t);
 
 }  // namespace gmlp::reference

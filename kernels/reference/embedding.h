@@ -1,3 +1,4 @@
+#pragma once
 // Token embedding.
 //
 //   forward    y[r,:] = table[ids[r],:]              ids (R), table (V,D), y (R,D)
@@ -7,7 +8,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -22,17 +22,12 @@ void embedding_forward(T* y, const int64_t* ids, const T* table, int64_t rows, i
 
 template <typename T>
 void embedding_backward(T* dtable, const T* dy, const int64_t* ids, int64_t rows, int64_t width) {
-  // Two rows may share an id, so threads share columns out instead of rows.
+  // Two rows may have the same id, so threads share the columns instead of the rows.
   parallel_ranges(width, kRowChunk, [&](int64_t begin, int64_t end) {
     for (int64_t r = 0; r < rows; ++r) {
       row(dtable + ids[r] * width + begin, end - begin) += row(dy + r * width + begin, end - begin);
     }
   });
 }
-
-template void embedding_forward(float*, const int64_t*, const float*, int64_t, int64_t);
-template void embedding_forward(double*, const int64_t*, const double*, int64_t, int64_t);
-template void embedding_backward(float*, const float*, const int64_t*, int64_t, int64_t);
-template void embedding_backward(double*, const double*, const int64_t*, int64_t, int64_t);
 
 }  // namespace gmlp::reference

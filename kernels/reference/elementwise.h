@@ -1,6 +1,7 @@
+#pragma once
 // Ops without sums: their derivatives on one page.
 //
-//   half             y = x[:, :E] or x[:, E:]       dx = dy in that half, zero in the other
+//   split_half       y = x[:, :E] or x[:, E:]       dx = dy in that half, zero in the other
 //   add              y = a + b                      da = dy             db = dy
 //   multiply         y = a * b                      da = dy * b         db = dy * a
 //   scale_samples    y[b] = scales[b] x[b]          dx[b] = scales[b] dy[b]
@@ -9,7 +10,6 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -24,9 +24,9 @@ void split_half_forward(T* y, const T* x, bool second, int64_t rows, int64_t wid
 template <typename T>
 void split_half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width) {
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    auto dx_chunk = matrix(dx + begin * 2 * width, end - begin, 2 * width);
-    dx_chunk.middleCols(second ? width : 0, width) = matrix(dy + begin * width, end - begin, width);
-    dx_chunk.middleCols(second ? 0 : width, width).setZero();
+    auto dx_rows = matrix(dx + begin * 2 * width, end - begin, 2 * width);
+    dx_rows.middleCols(second ? width : 0, width) = matrix(dy + begin * width, end - begin, width);
+    dx_rows.middleCols(second ? 0 : width, width).setZero();
   });
 }
 
@@ -51,16 +51,5 @@ void scale_samples_forward(T* y, const T* x, const double* scales, int64_t batch
     row(y + b * size, size) = static_cast<T>(scales[b]) * row(x + b * size, size);
   });
 }
-
-template void split_half_forward(float*, const float*, bool, int64_t, int64_t);
-template void split_half_forward(double*, const double*, bool, int64_t, int64_t);
-template void split_half_backward(float*, const float*, bool, int64_t, int64_t);
-template void split_half_backward(double*, const double*, bool, int64_t, int64_t);
-template void add_forward(float*, const float*, const float*, int64_t);
-template void add_forward(double*, const double*, const double*, int64_t);
-template void multiply_forward(float*, const float*, const float*, int64_t);
-template void multiply_forward(double*, const double*, const double*, int64_t);
-template void scale_samples_forward(float*, const float*, const double*, int64_t, int64_t);
-template void scale_samples_forward(double*, const double*, const double*, int64_t, int64_t);
 
 }  // namespace gmlp::reference

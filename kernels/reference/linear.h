@@ -1,13 +1,13 @@
+#pragma once
 // Linear (a channel projection when applied to every token).
 //
 //   forward    y[r,o] = sum_i x[r,i] W[o,i] + b[o]           x (R,I), W (O,I), b (O), y (R,O)
 //   backward   dx = dy W        dW += dyᵀ x        db += sum_r dy[r,:]
 //
-// Saved: x and W, both there anyway.
+// Saved: x.
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -16,9 +16,9 @@ void linear_forward(T* y, const T* x, const T* weight, const T* bias, int64_t ro
                     int64_t out) {
   const auto w = matrix(weight, out, in);
   parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    auto y_chunk = matrix(y + begin * out, end - begin, out);
-    set_product<T>(y_chunk, matrix(x + begin * in, end - begin, in), transposed<T>(w));
-    if (bias != nullptr) y_chunk.rowwise() += row(bias, out);
+    auto y_rows = matrix(y + begin * out, end - begin, out);
+    set_product<T>(y_rows, matrix(x + begin * in, end - begin, in), transposed<T>(w));
+    if (bias != nullptr) y_rows.rowwise() += row(bias, out);
   });
 }
 
@@ -32,7 +32,7 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
                      matrix(dy + begin * out, end - begin, out), w);
     });
   }
-  // Owner computes: a chunk of W's rows sums over all of x's rows, in order.
+  // Owner computes: each range of W's rows sums over all of x's rows, in order.
   const auto dy_all = matrix(dy, rows, out);
   const auto x_all = matrix(x, rows, in);
   parallel_ranges(out, kRowChunk, [&](int64_t begin, int64_t end) {
@@ -43,14 +43,5 @@ void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const
     }
   });
 }
-
-template void linear_forward(float*, const float*, const float*, const float*, int64_t, int64_t,
-                             int64_t);
-template void linear_forward(double*, const double*, const double*, const double*, int64_t, int64_t,
-                             int64_t);
-template void linear_backward(float*, float*, float*, const float*, const float*, const float*,
-                              int64_t, int64_t, int64_t);
-template void linear_backward(double*, double*, double*, const double*, const double*,
-                              const double*, int64_t, int64_t, int64_t);
 
 }  // namespace gmlp::reference

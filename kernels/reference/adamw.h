@@ -1,3 +1,4 @@
+#pragma once
 // AdamW (Loshchilov and Hutter 2019, algorithm 2), one tensor at a time.
 //
 //   g = grad * grad_scale
@@ -5,15 +6,25 @@
 //   m = beta1 m + (1 - beta1) g                          v = beta2 v + (1 - beta2) g²
 //   w -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 //
-// And the sum of squares that the global norm's clip needs, in double, in a fixed order.
+// Also the sum of squares for clipping by the global norm, in double, in a fixed order.
 
 #include <cmath>
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
+
+struct AdamWStep {
+  double lr;
+  double beta1;
+  double beta2;
+  double eps;
+  double weight_decay;
+  double grad_scale;
+  double correction1;  // 1 - beta1^t
+  double correction2;  // 1 - beta2^t
+};
 
 template <typename T>
 void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWStep& step) {
@@ -22,7 +33,7 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
   const T beta2 = static_cast<T>(step.beta2);
   const T one_minus_beta1 = static_cast<T>(1 - step.beta1);
   const T one_minus_beta2 = static_cast<T>(1 - step.beta2);
-  const T rate = static_cast<T>(step.lr / step.correction1);
+  const T step_size = static_cast<T>(step.lr / step.correction1);
   const T root_correction2 = static_cast<T>(std::sqrt(step.correction2));
   const T eps = static_cast<T>(step.eps);
   const T scale = static_cast<T>(step.grad_scale);
@@ -32,14 +43,14 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
       m[i] = beta1 * m[i] + one_minus_beta1 * g;
       v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
       const T denominator = std::sqrt(v[i]) / root_correction2 + eps;
-      weight[i] = weight[i] * decay_factor - rate * m[i] / denominator;
+      weight[i] = weight[i] * decay_factor - step_size * m[i] / denominator;
     }
   });
 }
 
 template <typename T>
 double sum_of_squares(const T* x, int64_t n) {
-  // Sixteen sums side by side: one would wait for the adder at every element.
+  // Sixteen independent sums hide the latency of an addition.
   constexpr int64_t kSums = 16;
   Eigen::Array<double, kSums, 1> sums = Eigen::Array<double, kSums, 1>::Zero();
   const int64_t whole = n - n % kSums;
@@ -48,10 +59,5 @@ double sum_of_squares(const T* x, int64_t n) {
   }
   return sums.sum() + row(x + whole, n - whole).template cast<double>().squaredNorm();
 }
-
-template void adamw_update(float*, float*, float*, const float*, int64_t, const AdamWStep&);
-template void adamw_update(double*, double*, double*, const double*, int64_t, const AdamWStep&);
-template double sum_of_squares(const float*, int64_t);
-template double sum_of_squares(const double*, int64_t);
 
 }  // namespace gmlp::reference

@@ -1,5 +1,7 @@
-// Attention of H heads over tokens (Vaswani et al. 2017), the baselines' of Table 3, with a learned
-// bias a head and distance (T5's, without buckets), and with nothing but that bias. D = H A.
+#pragma once
+// Attention of H heads over tokens (Vaswani et al. 2017), D = H A. With one head and no bias it is
+// the tiny attention of aMLP (paper, section 4.3). The baselines of Table 3 add a learned bias per
+// head and distance (T5's, without buckets), or attend by nothing but that bias.
 //
 //   head_attention
 //     forward    S_h = q_h k_hᵀ / √A + R_h      P_h = softmax over j of S_h      y_h = P_h v_h
@@ -9,7 +11,7 @@
 //     backward   dv_h = P_hᵀ dy_h      dP_h = dy_h v_hᵀ      dS = P * (dP - sum_j dP * P)
 //                dq_h = dS_h k_h / √A  dk_h = dS_hᵀ q_h / √A
 //                dbias[h, (N-1) + (j-i)] += sum over the batch and that diagonal of dS_h
-//     Saved: P, H N² numbers a sample. dscores is room for dS (B,H,N,N).
+//     Saved: P, H N² numbers per sample. dscores is workspace for dS (B,H,N,N).
 //
 //   position_attention: no q and k, so S_h = R_h and P_h is one for the whole batch
 //     forward    P_h = softmax over j of R_h        y_h = P_h v_h, v (N,D)
@@ -20,11 +22,8 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
-
-namespace {
 
 /// Row i of R: the N numbers of bias (2N-1) that begin at (N-1) - i.
 template <typename T>
@@ -38,8 +37,6 @@ void add_distances(T* dbias, const T* ds, int64_t tokens) {
     row(dbias + tokens - 1 - i, tokens) += row(ds + i * tokens, tokens);
   }
 }
-
-}  // namespace
 
 template <typename T>
 void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t batch,
@@ -84,13 +81,25 @@ void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T
                    scale);
   });
   if (dbias == nullptr) return;
-  // A head's bias has one owner, and the batch one order.
+  // One thread sums a head's bias, over the batch in order.
   parallel_for(heads, [&](int64_t h) {
     for (int64_t b = 0; b < batch; ++b) {
       add_distances(dbias + h * (2 * tokens - 1), dscores + (b * heads + h) * tokens * tokens,
                     tokens);
     }
   });
+}
+
+/// The tiny attention: one head, no bias.
+template <typename T>
+void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
+                       bool causal) {
+  head_attention_forward<T>(y, probs, qkv, nullptr, batch, tokens, d_attn, 1, causal);
+}
+template <typename T>
+void attention_backward(T* dqkv, T* dscores, const T* dy, const T* probs, const T* qkv,
+                        int64_t batch, int64_t tokens, int64_t d_attn) {
+  head_attention_backward<T>(dqkv, nullptr, dscores, dy, probs, qkv, batch, tokens, d_attn, 1);
 }
 
 template <typename T>
@@ -137,22 +146,5 @@ void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const
     add_distances(dbias + h * (2 * tokens - 1), dscores + h * tokens * tokens, tokens);
   });
 }
-
-template void head_attention_forward(float*, float*, const float*, const float*, int64_t, int64_t,
-                                     int64_t, int64_t, bool);
-template void head_attention_forward(double*, double*, const double*, const double*, int64_t,
-                                     int64_t, int64_t, int64_t, bool);
-template void head_attention_backward(float*, float*, float*, const float*, const float*,
-                                      const float*, int64_t, int64_t, int64_t, int64_t);
-template void head_attention_backward(double*, double*, double*, const double*, const double*,
-                                      const double*, int64_t, int64_t, int64_t, int64_t);
-template void position_attention_forward(float*, float*, const float*, const float*, int64_t,
-                                         int64_t, int64_t, int64_t, bool);
-template void position_attention_forward(double*, double*, const double*, const double*, int64_t,
-                                         int64_t, int64_t, int64_t, bool);
-template void position_attention_backward(float*, float*, float*, const float*, const float*,
-                                          const float*, int64_t, int64_t, int64_t, int64_t);
-template void position_attention_backward(double*, double*, double*, const double*, const double*,
-                                          const double*, int64_t, int64_t, int64_t, int64_t);
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // GELU, the exact one (Hendrycks and Gimpel 2016; timm's default), not the tanh approximation.
 //
 //   forward    y = x Φ(x)                     Φ(x) = erfc(-x / √2) / 2
@@ -10,11 +11,8 @@
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
-
-namespace {
 
 template <typename T>
 T normal_cdf(T x) {
@@ -25,8 +23,6 @@ template <typename T>
 T normal_pdf(T x) {
   return std::exp(T(-0.5) * x * x) * static_cast<T>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
 }
-
-}  // namespace
 
 template <typename T>
 void gelu_forward(T* y, const T* x, int64_t n) {
@@ -43,10 +39,5 @@ void gelu_backward(T* dx, const T* dy, const T* x, int64_t n) {
     }
   });
 }
-
-template void gelu_forward(float*, const float*, int64_t);
-template void gelu_forward(double*, const double*, int64_t);
-template void gelu_backward(float*, const float*, const float*, int64_t);
-template void gelu_backward(double*, const double*, const double*, int64_t);
 
 }  // namespace gmlp::reference

@@ -1,3 +1,4 @@
+#pragma once
 // The spatial projection f of the gating unit (paper, equation 2): a linear map over tokens that
 // all channels share. The gate itself, u * f(v) and its variants, is a product or a sum of two
 // tensors.
@@ -6,13 +7,12 @@
 //   backward   dx[b] = Wᵀ dy[b]       dW += sum_b dy[b] x[b]ᵀ       dbias[i] += sum_b,e dy[b,i,e]
 //
 // Stored forms of W: all N x N weights; or Toeplitz (the paper's language models), 2N-1 weights w
-// with W[i,j] = w[(N-1) + (j-i)]. Causal drops j > i, so that no token sees a later one.
+// with W[i,j] = w[(N-1) + (j-i)]. Causal drops j > i, so no token sees a later one.
 //
 // Saved: x.
 
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
-#include "kernels/reference/reference.h"
 
 namespace gmlp::reference {
 
@@ -35,7 +35,7 @@ void spatial_project_backward(T* dx, T* dweight, T* dbias, const T* dy, const T*
     set_product<T>(matrix(dx + b * tokens * width, tokens, width), transposed<T>(w),
                    matrix(dy + b * tokens * width, tokens, width));
   });
-  // A chunk of W's rows belongs to one thread, which adds the samples in order.
+  // One thread owns a range of W's rows and adds the samples in order.
   parallel_ranges(tokens, kRowChunk, [&](int64_t begin, int64_t end) {
     const int64_t n = end - begin;
     for (int64_t b = 0; b < batch; ++b) {
@@ -51,8 +51,8 @@ template <typename T>
 void spatial_weight_expand(T* dense, const T* stored, int64_t tokens, bool toeplitz, bool causal) {
   for (int64_t i = 0; i < tokens; ++i) {
     for (int64_t j = 0; j < tokens; ++j) {
-      const int64_t place = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
-      dense[i * tokens + j] = causal && j > i ? T(0) : stored[place];
+      const int64_t index = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
+      dense[i * tokens + j] = causal && j > i ? T(0) : stored[index];
     }
   }
 }
@@ -62,23 +62,10 @@ void spatial_weight_expand_backward(T* dstored, const T* ddense, int64_t tokens,
                                     bool causal) {
   for (int64_t i = 0; i < tokens; ++i) {
     for (int64_t j = 0; j < tokens; ++j) {
-      const int64_t place = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
-      if (!causal || j <= i) dstored[place] += ddense[i * tokens + j];
+      const int64_t index = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
+      if (!causal || j <= i) dstored[index] += ddense[i * tokens + j];
     }
   }
 }
-
-template void spatial_project_forward(float*, const float*, const float*, const float*, int64_t,
-                                      int64_t, int64_t);
-template void spatial_project_forward(double*, const double*, const double*, const double*, int64_t,
-                                      int64_t, int64_t);
-template void spatial_project_backward(float*, float*, float*, const float*, const float*,
-                                       const float*, int64_t, int64_t, int64_t);
-template void spatial_project_backward(double*, double*, double*, const double*, const double*,
-                                       const double*, int64_t, int64_t, int64_t);
-template void spatial_weight_expand(float*, const float*, int64_t, bool, bool);
-template void spatial_weight_expand(double*, const double*, int64_t, bool, bool);
-template void spatial_weight_expand_backward(float*, const float*, int64_t, bool, bool);
-template void spatial_weight_expand_backward(double*, const double*, int64_t, bool, bool);
 
 }  // namespace gmlp::reference
