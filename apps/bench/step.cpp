@@ -20,6 +20,7 @@
 #include "apps/bench/measure.h"
 #include "apps/train/metrics.h"
 #include "autograd/ops.h"
+#include "apps/cli/machine.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"
 #include "core/io/npy.h"

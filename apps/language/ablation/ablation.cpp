@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/train/chart.h"
+#include "apps/cli/format.h"
 #include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"

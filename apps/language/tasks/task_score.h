@@ -9,8 +9,8 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_options.h"
-#include "apps/train/training_run.h"
 #include "data/tasks/squad.h"
+#include "apps/train/task.h"
 
 namespace gmlp {
 
