@@ -202,7 +202,7 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
         "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
         "model with --objective mlm");
   }
-  if (text.find(kMask) == text.npos) {
+  if (text.find(kMaskText) == text.npos) {
     fail_input("fill: the text has no [MASK]; insert one where a word is to be predicted");
   }
   const std::vector<Piece> pieces = encode_with_mask(tokenizer, text);
