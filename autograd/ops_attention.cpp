@@ -15,9 +15,9 @@ double product_flops(int64_t count, int64_t tokens, int64_t width) {
   return 2 * static_cast<double>(count) * n * n * static_cast<double>(width);
 }
 
-void check_bias(const Parameter& bias, int64_t heads, int64_t tokens, int64_t width) {
-  require(width % heads == 0, "attention: the heads do not divide the width");
-  require(bias.value.elements() == heads * (2 * tokens - 1),
+void check_bias(const Parameter& bias, const reference::AttentionShape& shape) {
+  require(shape.width % shape.heads == 0, "attention: the heads do not divide the width");
+  require(bias.value.elements() == shape.heads * (2 * shape.tokens - 1),
           "attention: bias and tokens do not match");
 }
 
@@ -55,40 +55,20 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
 }
 
 Var attention(Tape& tape, Var qkv, bool causal) {
-  const Tensor in = tape.value(qkv);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2] / 3;
-  const Tensor y = tape.scratch(in.dtype(), {batch, tokens, width});
-  const Tensor probs = tape.scratch(in.dtype(), {batch, tokens, tokens});
-  tape.count_flops(product_flops(2 * batch, tokens, width));
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::attention_forward(y.data<T>(), probs.data<T>(), in.data<T>(), batch, tokens, width,
-                                 causal);
-  });
-  return tape.record("attention", y, [=, &tape](const Tensor& dy) {
-    const Tensor dqkv = tape.scratch_like(in);
-    const Tensor dprobs = tape.scratch_like(probs);
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::attention_backward(dqkv.data<T>(), dprobs.data<T>(), dy.data<T>(), probs.data<T>(),
-                                    in.data<T>(), batch, tokens, width);
-    });
-    tape.accumulate_grad(qkv, dqkv);
-  });
+  return head_attention(tape, qkv, nullptr, 1, causal);
 }
 
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal) {
   const Tensor in = tape.value(qkv);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2] / 3;
-  if (bias != nullptr) check_bias(*bias, heads, tokens, width);
-  const Tensor y = tape.scratch(in.dtype(), {batch, tokens, width});
-  const Tensor probs = tape.scratch(in.dtype(), {batch, heads, tokens, tokens});
-  tape.count_flops(product_flops(2 * batch, tokens, width));
+  const reference::AttentionShape shape{in.shape()[0], in.shape()[1], in.shape()[2] / 3, heads};
+  const int64_t tokens = shape.tokens;
+  if (bias != nullptr) check_bias(*bias, shape);
+  const Tensor y = tape.scratch(in.dtype(), {shape.batch, tokens, shape.width});
+  const Tensor probs = tape.scratch(in.dtype(), {shape.batch, heads, tokens, tokens});
+  tape.count_flops(product_flops(2 * shape.batch, tokens, shape.width));
   tape.run(in.dtype(), [&]<typename T>() {
     reference::head_attention_forward<T>(y.data<T>(), probs.data<T>(), in.data<T>(),
-                                         value_of<T>(bias), batch, tokens, width, heads, causal);
+                                         value_of<T>(bias), shape, causal);
   });
   return tape.record("head_attention", y, [=, &tape](const Tensor& dy) {
     const Tensor dqkv = tape.scratch_like(in);
@@ -97,8 +77,7 @@ Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool cau
       const Tensor dscores = tape.scratch_like(probs);
       tape.run(in.dtype(), [&]<typename T>() {
         reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), dscores.data<T>(),
-                                              dy.data<T>(), probs.data<T>(), in.data<T>(), batch,
-                                              tokens, width, heads);
+                                              dy.data<T>(), probs.data<T>(), in.data<T>(), shape);
       });
     }
     tape.accumulate_grad(qkv, dqkv, true);
@@ -107,18 +86,15 @@ Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool cau
 
 Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
   const Tensor in = tape.value(v);
-  const int64_t batch = in.shape()[0];
-  const int64_t tokens = in.shape()[1];
-  const int64_t width = in.shape()[2];
-  const int64_t heads = bias.value.shape()[0];
-  check_bias(bias, heads, tokens, width);
+  const reference::AttentionShape shape{in.shape()[0], in.shape()[1], in.shape()[2],
+                                        bias.value.shape()[0]};
+  check_bias(bias, shape);
   const Tensor y = tape.scratch_like(in);
-  const Tensor probs = tape.scratch(in.dtype(), {heads, tokens, tokens});
-  tape.count_flops(product_flops(batch, tokens, width));
+  const Tensor probs = tape.scratch(in.dtype(), {shape.heads, shape.tokens, shape.tokens});
+  tape.count_flops(product_flops(shape.batch, shape.tokens, shape.width));
   tape.run(in.dtype(), [&]<typename T>() {
     reference::position_attention_forward(y.data<T>(), probs.data<T>(), in.data<T>(),
-                                          bias.value.data<T>(), batch, tokens, width, heads,
-                                          causal);
+                                          bias.value.data<T>(), shape, causal);
   });
   return tape.record("position_attention", y, [=, &tape, &bias](const Tensor& dy) {
     const Tensor dv = tape.scratch_like(in);
@@ -127,8 +103,7 @@ Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
       const Tensor dscores = tape.scratch_like(probs);
       tape.run(in.dtype(), [&]<typename T>() {
         reference::position_attention_backward(dv.data<T>(), bias.grad.data<T>(), dscores.data<T>(),
-                                               dy.data<T>(), probs.data<T>(), in.data<T>(), batch,
-                                               tokens, width, heads);
+                                               dy.data<T>(), probs.data<T>(), in.data<T>(), shape);
       });
     }
     tape.accumulate_grad(v, dv, true);

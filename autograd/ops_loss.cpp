@@ -89,8 +89,8 @@ void project_forward(Tape& tape, const Tensor& loss_rows, const ScoredRows& s) {
     });
     return;
   }
-  const Tensor workspace =
-      tape.scratch(s.x.dtype(), {reference::linear_cross_entropy_room(shape.rows, shape.vocab)});
+  const Tensor workspace = tape.scratch(
+      s.x.dtype(), {reference::linear_cross_entropy_workspace(shape.rows, shape.vocab)});
   tape.run(s.x.dtype(), [&]<typename T>() {
     reference::linear_cross_entropy_forward(loss_rows.data<T>(), s.top.data<T>(), s.sum.data<T>(),
                                             s.x.data<T>(), value_of<T>(s.table),
@@ -115,8 +115,8 @@ void project_backward(Tape& tape, const Tensor& drows, const Tensor& dloss, doub
     });
     return;
   }
-  const Tensor workspace =
-      tape.scratch(s.x.dtype(), {reference::linear_cross_entropy_room(shape.rows, shape.vocab)});
+  const Tensor workspace = tape.scratch(
+      s.x.dtype(), {reference::linear_cross_entropy_workspace(shape.rows, shape.vocab)});
   tape.run(s.x.dtype(), [&]<typename T>() {
     reference::linear_cross_entropy_backward(
         data_or_null<T>(drows), grad_of<T>(s.table), grad_of<T>(s.bias), dloss.at(0) * factor,
