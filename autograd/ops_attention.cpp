@@ -38,9 +38,9 @@ void count_products(Tape& tape, int64_t count, int64_t tokens, int64_t width) {
   tape.count_flops(2 * static_cast<double>(count) * n * n * static_cast<double>(width));
 }
 
-void check_bias(const Parameter& bias, int64_t heads, int64_t tokens, int64_t width) {
-  require(width % heads == 0, "attention: the heads do not divide the width");
-  require(bias.value.elements() == heads * (2 * tokens - 1),
+void check_bias(const Parameter& bias, const reference::AttentionShape& shape) {
+  require(shape.width % shape.heads == 0, "attention: the heads do not divide the width");
+  require(bias.value.elements() == shape.heads * (2 * shape.tokens - 1),
           "attention: bias and tokens do not match");
 }
 
@@ -71,39 +71,34 @@ Var attention(Tape& tape, Var qkv, bool causal) {
 }
 
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal) {
-  const Shape shape = tape.value(qkv).shape();
-  const int64_t batch = shape[0];
-  const int64_t tokens = shape[1];
-  const int64_t width = shape[2] / 3;
-  if (bias != nullptr) check_bias(*bias, heads, tokens, width);
-  count_products(tape, 2 * batch, tokens, width);
+  const Shape in = tape.value(qkv).shape();
+  const reference::AttentionShape shape{in[0], in[1], in[2] / 3, heads};
+  const int64_t n = shape.tokens;
+  if (bias != nullptr) check_bias(*bias, shape);
+  count_products(tape, 2 * shape.batch, n, shape.width);
   return record_mixing(
-      tape, "head_attention", qkv, {batch, tokens, width}, {batch, heads, tokens, tokens},
-      [=]<typename T>(T* y, T* p, T* in) {
-        reference::head_attention_forward<T>(y, p, in, value_of<T>(bias), batch, tokens, width,
-                                             heads, causal);
+      tape, "head_attention", qkv, {shape.batch, n, shape.width}, {shape.batch, heads, n, n},
+      [=]<typename T>(T* y, T* p, T* x) {
+        reference::head_attention_forward<T>(y, p, x, value_of<T>(bias), shape, causal);
       },
-      [=]<typename T>(T* dqkv, T* dp, T* dy, T* p, T* in) {
-        reference::head_attention_backward<T>(dqkv, grad_of<T>(bias), dp, dy, p, in, batch, tokens,
-                                              width, heads);
+      [=]<typename T>(T* dqkv, T* dp, T* dy, T* p, T* x) {
+        reference::head_attention_backward<T>(dqkv, grad_of<T>(bias), dp, dy, p, x, shape);
       });
 }
 
 Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
-  const Shape shape = tape.value(v).shape();
-  const int64_t tokens = shape[1];
-  const int64_t heads = bias.value.shape()[0];
-  check_bias(bias, heads, tokens, shape[2]);
-  count_products(tape, shape[0], tokens, shape[2]);
+  const Shape in = tape.value(v).shape();
+  const int64_t n = in[1];
+  const reference::AttentionShape shape{in[0], n, in[2], bias.value.shape()[0]};
+  check_bias(bias, shape);
+  count_products(tape, shape.batch, n, shape.width);
   return record_mixing(
-      tape, "position_attention", v, shape, {heads, tokens, tokens},
-      [&]<typename T>(T* y, T* p, T* in) {
-        reference::position_attention_forward(y, p, in, bias.value.data<T>(), shape[0], tokens,
-                                              shape[2], heads, causal);
+      tape, "position_attention", v, in, {shape.heads, n, n},
+      [=, &bias]<typename T>(T* y, T* p, T* x) {
+        reference::position_attention_forward(y, p, x, bias.value.data<T>(), shape, causal);
       },
-      [=, &bias]<typename T>(T* dv, T* dp, T* dy, T* p, T* in) {
-        reference::position_attention_backward(dv, bias.grad.data<T>(), dp, dy, p, in, shape[0],
-                                               tokens, shape[2], heads);
+      [=, &bias]<typename T>(T* dv, T* dp, T* dy, T* p, T* x) {
+        reference::position_attention_backward(dv, bias.grad.data<T>(), dp, dy, p, x, shape);
       });
 }
 

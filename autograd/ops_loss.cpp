@@ -101,7 +101,7 @@ void scatter(Tape& tape, const Tensor& dx, const Tensor& drows, const ScoredRows
 int64_t workspace_bytes(const Tape& tape, const ScoredRows& s) {
   const fused::LinearCrossEntropyShape shape = s.shape();
   if (tape.use_fused(s.x.dtype())) return fused::kernels().linear_cross_entropy_workspace(shape);
-  return dtype_size(s.x.dtype()) * reference::linear_cross_entropy_room(shape.rows, shape.vocab);
+  return dtype_size(s.x.dtype()) * reference::linear_cross_entropy_workspace(shape.rows, shape.vocab);
 }
 
 void project_forward(Tape& tape, const Tensor& loss_rows, const ScoredRows& s) {

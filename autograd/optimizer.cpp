@@ -38,8 +38,8 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
       .one_minus_beta1 = single(1 - step.beta1),
       .beta2 = single(step.beta2),
       .one_minus_beta2 = single(1 - step.beta2),
-      .step_size = single(step.lr / step.correction1),
-      .inv_sqrt_bias_correction2 = single(1 / std::sqrt(step.correction2)),
+      .step_size = single(step.lr / step.bias_correction1),
+      .inv_sqrt_bias_correction2 = single(1 / std::sqrt(step.bias_correction2)),
       .eps = single(step.eps),
       .grad_scale = single(step.grad_scale)};
   fused::kernels().adamw_update(parameter.value.data<float>(), m.data<float>(), v.data<float>(),
@@ -57,8 +57,8 @@ void AdamW::step(double lr, double grad_scale) {
                             .eps = options_.eps,
                             .weight_decay = 0,  // set per tensor
                             .grad_scale = grad_scale,
-                            .correction1 = 1 - std::pow(options_.beta1, steps),
-                            .correction2 = 1 - std::pow(options_.beta2, steps)};
+                            .bias_correction1 = 1 - std::pow(options_.beta1, steps),
+                            .bias_correction2 = 1 - std::pow(options_.beta2, steps)};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
     step.weight_decay = parameter.decay ? options_.weight_decay : 0;

@@ -97,7 +97,7 @@ std::string draw_results(const std::string& title, const std::string& metric_tit
     val.points.emplace_back(static_cast<double>(row.step), row.val_loss);
     metric.points.emplace_back(static_cast<double>(row.step), row.val_metric);
   }
-  return draw_chart(title, {{"Loss", "step", "cross-entropy", {train, val}},
+  return draw_svg(title, {{"Loss", "step", "cross-entropy", {train, val}},
                           {metric_title, "step", metric_title, {metric}}});
 }
 

@@ -160,18 +160,16 @@ std::string checked_type(const std::string& descr, const std::string& path) {
 
 // The header's text, from the magic, the version and the length.
 std::string_view find_header(std::string_view bytes, const std::string& path) {
-  if (!bytes.starts_with(kMagic)) {
-    fail_input("{}: does not begin with \\x93NUMPY; is it an .npy file?", path);
+  const size_t version = kMagic.size();
+  if (!bytes.starts_with(kMagic) || bytes.size() < version + 2) {
+    fail_input("{}: does not begin with \\x93NUMPY and a version; is it an .npy file?", path);
   }
-  const std::string_view rest = bytes.substr(kMagic.size());
-  const unsigned major = rest.empty() ? 1 : static_cast<unsigned char>(rest[0]);
-  const unsigned minor = rest.size() < 2 ? 0 : static_cast<unsigned char>(rest[1]);
+  const int major = bytes[version];
+  const int minor = bytes[version + 1];
   if (major < 1 || major > 3 || minor != 0) {
-    fail_input("{}: is of format version {}.{}; 1.0, 2.0 and 3.0 are read, save it again", path,
-               major, minor);
+    fail_input("{}: has version {}.{}, not 1.0 to 3.0; save it again", path, major, minor);
   }
-  if (rest.size() < 2) fail_input("{}: is truncated; copy it again", path);
-  return sized_text(rest.substr(2), major == 1 ? 2 : 4, kMaxNpyHeaderBytes, path);
+  return sized_text(bytes.substr(version + 2), major == 1 ? 2 : 4, kMaxNpyHeaderBytes, path);
 }
 
 }  // namespace
@@ -202,7 +200,7 @@ NpyArray read_npy(const std::string& path) {
   const int64_t expected = array_size(array.shape, numpy_type_size(array.dtype), path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();
   const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;
-  // Both ways: a file that continues after its array was cut or glued together.
+  // A file that continues after its array was concatenated with another.
   if (rest != expected) {
     fail_input("{}: {} ({}) needs {} bytes after the header, {} are there; it is {}, copy it again",
                path, array.dtype, fmt::join(array.shape, ", "), expected, rest,
@@ -228,10 +226,8 @@ void write_npy(const std::string& path, const Tensor& tensor) {
   header += '\n';
 
   std::string bytes(kMagic);
-  bytes += '\x01';  // version 1.0: any NumPy reads it
-  bytes += '\0';
-  bytes += static_cast<char>(header.size() & 0xFF);
-  bytes += static_cast<char>(header.size() >> 8);
+  bytes += {'\x01', '\0'};  // version 1.0: any NumPy reads it
+  bytes += {static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
   bytes += header;
   bytes.append(static_cast<const char*>(source.raw()), static_cast<size_t>(source.bytes()));
   write_file_atomic(path, bytes);

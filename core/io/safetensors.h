@@ -3,9 +3,9 @@
 //
 //   | N (8) | {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}   | data |
 //
-// Read strictly: names are unique, the offsets cover the buffer without holes or overlaps, and
-// sizes are checked against the bytes in the file before anything is allocated. Tensors may come in
-// any order in the JSON, and without padding (so at odd addresses).
+// Reading is strict: names are unique, the offsets cover the buffer without holes or overlaps, and
+// sizes are compared with the file's before anything is allocated. Tensors may have any order in
+// the JSON, and odd addresses.
 // Format: https://github.com/huggingface/safetensors#format
 
 #include <cstdint>
@@ -27,9 +27,8 @@ class SafetensorsFile {
     int64_t end = 0;
   };
 
-  /// Reads and checks the whole file. Throws InputError naming the file (and tensor) when it is not
-  /// readable, truncated or breaks the format. Memory: the file's size, and about 300 bytes per
-  /// tensor.
+  /// Reads and checks the whole file. Throws InputError naming the file (and tensor) if it is not
+  /// readable, truncated or malformed. Memory: the file's size and about 300 bytes per tensor.
   static SafetensorsFile open(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -37,11 +36,11 @@ class SafetensorsFile {
   const std::vector<Entry>& entries() const { return entries_; }  // in order of their offsets
   const Entry* find(const std::string& name) const;               // nullptr when absent
 
-  /// The tensor converted to `dtype`; F64, F32, F16 and BF16 are accepted. Throws InputError when
-  /// it is absent, of another type or of rank > 4. A scalar (shape []) becomes {1}.
+  /// The tensor converted to `dtype`, from F64, F32, F16 or BF16. Throws InputError if it is
+  /// absent, of another type or of rank > 4. A scalar (shape []) becomes {1}.
   Tensor read(const std::string& name, DType dtype) const;
-  /// An integer or bool tensor's values (I64 I32 I16 I8 U64 U32 U16 U8 BOOL), row-major. Throws
-  /// InputError when it is absent or of another type.
+  /// An integer or bool tensor's values, row-major. Throws InputError if it is absent or of another
+  /// type.
   std::vector<int64_t> read_integers(const std::string& name) const;
   /// CRC-32 of the tensor's bytes in the file.
   uint32_t checksum(const Entry& entry) const;

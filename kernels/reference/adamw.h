@@ -22,8 +22,8 @@ struct AdamWStep {
   double eps;
   double weight_decay;
   double grad_scale;
-  double correction1;  // 1 - beta1^t
-  double correction2;  // 1 - beta2^t
+  double bias_correction1;  // 1 - beta1^t
+  double bias_correction2;  // 1 - beta2^t
 };
 
 template <typename T>
@@ -33,8 +33,8 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
   const T beta2 = static_cast<T>(step.beta2);
   const T one_minus_beta1 = static_cast<T>(1 - step.beta1);
   const T one_minus_beta2 = static_cast<T>(1 - step.beta2);
-  const T step_size = static_cast<T>(step.lr / step.correction1);
-  const T root_correction2 = static_cast<T>(std::sqrt(step.correction2));
+  const T step_size = static_cast<T>(step.lr / step.bias_correction1);
+  const T sqrt_bias_correction2 = static_cast<T>(std::sqrt(step.bias_correction2));
   const T eps = static_cast<T>(step.eps);
   const T scale = static_cast<T>(step.grad_scale);
   parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
@@ -42,7 +42,7 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
       const T g = grad[i] * scale;
       m[i] = beta1 * m[i] + one_minus_beta1 * g;
       v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
-      const T denominator = std::sqrt(v[i]) / root_correction2 + eps;
+      const T denominator = std::sqrt(v[i]) / sqrt_bias_correction2 + eps;
       weight[i] = weight[i] * decay_factor - step_size * m[i] / denominator;
     }
   });

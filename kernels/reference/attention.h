@@ -25,125 +25,122 @@
 
 namespace gmlp::reference {
 
+/// D = width is divided among the heads.
+struct AttentionShape {
+  int64_t batch;
+  int64_t tokens;
+  int64_t width;
+  int64_t heads;
+};
+
+/// Head h's A columns of part `part` in sample b's rows of data (B,N,parts D).
+template <typename T>
+auto head_columns(T* data, int64_t parts, int64_t part, int64_t b, int64_t h,
+                  const AttentionShape& shape) {
+  const int64_t a = shape.width / shape.heads;
+  return matrix(data + b * shape.tokens * parts * shape.width, shape.tokens, parts * shape.width)
+      .middleCols(part * shape.width + h * a, a);
+}
+
 /// Row i of R: the N numbers of bias (2N-1) that begin at (N-1) - i.
 template <typename T>
-Eigen::Map<const Row<T>> distance_row(const T* bias, int64_t i, int64_t tokens) {
+auto distance_row(T* bias, int64_t i, int64_t tokens) {
   return row(bias + tokens - 1 - i, tokens);
+}
+
+/// Calls body(b, h) for each head of each sample.
+template <typename Body>
+void for_each_head(const AttentionShape& shape, const Body& body) {
+  parallel_for(shape.batch * shape.heads,
+               [&](int64_t i) { body(i / shape.heads, i % shape.heads); });
 }
 
 template <typename T>
 void add_distances(T* dbias, const T* ds, int64_t tokens) {
   for (int64_t i = 0; i < tokens; ++i) {
-    row(dbias + tokens - 1 - i, tokens) += row(ds + i * tokens, tokens);
+    distance_row(dbias, i, tokens) += row(ds + i * tokens, tokens);
   }
 }
 
 template <typename T>
-void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias, int64_t batch,
-                            int64_t tokens, int64_t width, int64_t heads, bool causal) {
-  const int64_t a = width / heads;
-  const T scale = T(1) / std::sqrt(static_cast<T>(a));
-  parallel_for(batch * heads, [&](int64_t bh) {
-    const int64_t b = bh / heads;
-    const int64_t h = bh % heads;
-    const auto x = matrix(qkv + b * tokens * 3 * width, tokens, 3 * width);
-    auto p = matrix(probs + bh * tokens * tokens, tokens, tokens);
-    set_product<T>(p, x.middleCols(h * a, a), transposed<T>(x.middleCols(width + h * a, a)), scale);
-    if (bias != nullptr) {
-      const T* head_bias = bias + h * (2 * tokens - 1);
-      for (int64_t i = 0; i < tokens; ++i) p.row(i) += distance_row(head_bias, i, tokens);
+void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias,
+                            const AttentionShape& shape, bool causal) {
+  const int64_t n = shape.tokens;
+  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
+  for_each_head(shape, [&](int64_t b, int64_t h) {
+    auto p = matrix(probs + (b * shape.heads + h) * n * n, n, n);
+    const auto k = head_columns(qkv, 3, 1, b, h, shape);
+    set_product<T>(p, head_columns(qkv, 3, 0, b, h, shape), transposed<T>(k), scale);
+    for (int64_t i = 0; bias != nullptr && i < n; ++i) {
+      p.row(i) += distance_row(bias + h * (2 * n - 1), i, n);
     }
-    softmax_rows(p, T(1), causal);
-    set_product<T>(matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a), p,
-                   x.middleCols(2 * width + h * a, a));
+    softmax_rows(p, causal);
+    set_product<T>(head_columns(y, 1, 0, b, h, shape), p, head_columns(qkv, 3, 2, b, h, shape));
   });
 }
 
 template <typename T>
 void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T* probs,
-                             const T* qkv, int64_t batch, int64_t tokens, int64_t width,
-                             int64_t heads) {
-  const int64_t a = width / heads;
-  const T scale = T(1) / std::sqrt(static_cast<T>(a));
-  parallel_for(batch * heads, [&](int64_t bh) {
-    const int64_t b = bh / heads;
-    const int64_t h = bh % heads;
-    const auto x = matrix(qkv + b * tokens * 3 * width, tokens, 3 * width);
-    const auto p = matrix(probs + bh * tokens * tokens, tokens, tokens);
-    const auto dy_h = matrix(dy + b * tokens * width, tokens, width).middleCols(h * a, a);
-    auto dx = matrix(dqkv + b * tokens * 3 * width, tokens, 3 * width);
-    auto ds = matrix(dscores + bh * tokens * tokens, tokens, tokens);
-    set_product<T>(dx.middleCols(2 * width + h * a, a), transposed<T>(p), dy_h);
-    set_product<T>(ds, dy_h, transposed<T>(x.middleCols(2 * width + h * a, a)));
-    softmax_rows_backward<T>(ds, p, T(1));
-    set_product<T>(dx.middleCols(h * a, a), ds, x.middleCols(width + h * a, a), scale);
-    set_product<T>(dx.middleCols(width + h * a, a), transposed<T>(ds), x.middleCols(h * a, a),
-                   scale);
+                             const T* qkv, const AttentionShape& shape) {
+  const int64_t n = shape.tokens;
+  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
+  for_each_head(shape, [&](int64_t b, int64_t h) {
+    const int64_t offset = (b * shape.heads + h) * n * n;
+    const auto p = matrix(probs + offset, n, n);
+    const auto q = head_columns(qkv, 3, 0, b, h, shape);
+    const auto k = head_columns(qkv, 3, 1, b, h, shape);
+    const auto v = head_columns(qkv, 3, 2, b, h, shape);
+    const auto dy_h = head_columns(dy, 1, 0, b, h, shape);
+    auto ds = matrix(dscores + offset, n, n);
+    set_product<T>(head_columns(dqkv, 3, 2, b, h, shape), transposed<T>(p), dy_h);
+    set_product<T>(ds, dy_h, transposed<T>(v));
+    softmax_rows_backward(ds, p);
+    set_product<T>(head_columns(dqkv, 3, 0, b, h, shape), ds, k, scale);
+    set_product<T>(head_columns(dqkv, 3, 1, b, h, shape), transposed<T>(ds), q, scale);
   });
   if (dbias == nullptr) return;
-  // One thread sums a head's bias, over the batch in order.
-  parallel_for(heads, [&](int64_t h) {
-    for (int64_t b = 0; b < batch; ++b) {
-      add_distances(dbias + h * (2 * tokens - 1), dscores + (b * heads + h) * tokens * tokens,
-                    tokens);
+  // One thread owns a head's bias and adds the samples in order.
+  parallel_for(shape.heads, [&](int64_t h) {
+    for (int64_t b = 0; b < shape.batch; ++b) {
+      add_distances(dbias + h * (2 * n - 1), dscores + (b * shape.heads + h) * n * n, n);
     }
   });
 }
 
-/// The tiny attention: one head, no bias.
 template <typename T>
-void attention_forward(T* y, T* probs, const T* qkv, int64_t batch, int64_t tokens, int64_t d_attn,
-                       bool causal) {
-  head_attention_forward<T>(y, probs, qkv, nullptr, batch, tokens, d_attn, 1, causal);
-}
-template <typename T>
-void attention_backward(T* dqkv, T* dscores, const T* dy, const T* probs, const T* qkv,
-                        int64_t batch, int64_t tokens, int64_t d_attn) {
-  head_attention_backward<T>(dqkv, nullptr, dscores, dy, probs, qkv, batch, tokens, d_attn, 1);
-}
-
-template <typename T>
-void position_attention_forward(T* y, T* probs, const T* v, const T* bias, int64_t batch,
-                                int64_t tokens, int64_t width, int64_t heads, bool causal) {
-  const int64_t a = width / heads;
-  parallel_for(heads, [&](int64_t h) {
-    auto p = matrix(probs + h * tokens * tokens, tokens, tokens);
-    const T* head_bias = bias + h * (2 * tokens - 1);
-    for (int64_t i = 0; i < tokens; ++i) p.row(i) = distance_row(head_bias, i, tokens);
-    softmax_rows(p, T(1), causal);
+void position_attention_forward(T* y, T* probs, const T* v, const T* bias,
+                                const AttentionShape& shape, bool causal) {
+  const int64_t n = shape.tokens;
+  parallel_for(shape.heads, [&](int64_t h) {
+    auto p = matrix(probs + h * n * n, n, n);
+    for (int64_t i = 0; i < n; ++i) p.row(i) = distance_row(bias + h * (2 * n - 1), i, n);
+    softmax_rows(p, causal);
   });
-  parallel_for(batch * heads, [&](int64_t bh) {
-    const int64_t b = bh / heads;
-    const int64_t h = bh % heads;
-    const auto v_b = matrix(v + b * tokens * width, tokens, width);
-    set_product<T>(matrix(y + b * tokens * width, tokens, width).middleCols(h * a, a),
-                   matrix(probs + h * tokens * tokens, tokens, tokens), v_b.middleCols(h * a, a));
+  for_each_head(shape, [&](int64_t b, int64_t h) {
+    set_product<T>(head_columns(y, 1, 0, b, h, shape),
+                   matrix(static_cast<const T*>(probs) + h * n * n, n, n),
+                   head_columns(v, 1, 0, b, h, shape));
   });
 }
 
 template <typename T>
 void position_attention_backward(T* dv, T* dbias, T* dscores, const T* dy, const T* probs,
-                                 const T* v, int64_t batch, int64_t tokens, int64_t width,
-                                 int64_t heads) {
-  const int64_t a = width / heads;
-  parallel_for(batch * heads, [&](int64_t bh) {
-    const int64_t b = bh / heads;
-    const int64_t h = bh % heads;
-    const auto p = matrix(probs + h * tokens * tokens, tokens, tokens);
-    const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
-    set_product<T>(matrix(dv + b * tokens * width, tokens, width).middleCols(h * a, a),
-                   transposed<T>(p), dy_b.middleCols(h * a, a));
+                                 const T* v, const AttentionShape& shape) {
+  const int64_t n = shape.tokens;
+  for_each_head(shape, [&](int64_t b, int64_t h) {
+    set_product<T>(head_columns(dv, 1, 0, b, h, shape),
+                   transposed<T>(matrix(probs + h * n * n, n, n)),
+                   head_columns(dy, 1, 0, b, h, shape));
   });
-  parallel_for(heads, [&](int64_t h) {
-    auto ds = matrix(dscores + h * tokens * tokens, tokens, tokens);
+  parallel_for(shape.heads, [&](int64_t h) {
+    auto ds = matrix(dscores + h * n * n, n, n);
     ds.setZero();
-    for (int64_t b = 0; b < batch; ++b) {
-      const auto v_b = matrix(v + b * tokens * width, tokens, width);
-      const auto dy_b = matrix(dy + b * tokens * width, tokens, width);
-      add_product<T>(ds, dy_b.middleCols(h * a, a), transposed<T>(v_b.middleCols(h * a, a)));
+    for (int64_t b = 0; b < shape.batch; ++b) {
+      add_product<T>(ds, head_columns(dy, 1, 0, b, h, shape),
+                     transposed<T>(head_columns(v, 1, 0, b, h, shape)));
     }
-    softmax_rows_backward<T>(ds, matrix(probs + h * tokens * tokens, tokens, tokens), T(1));
-    add_distances(dbias + h * (2 * tokens - 1), dscores + h * tokens * tokens, tokens);
+    softmax_rows_backward(ds, matrix(probs + h * n * n, n, n));
+    add_distances<T>(dbias + h * (2 * n - 1), dscores + h * n * n, n);
   });
 }
 

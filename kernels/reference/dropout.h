@@ -1,6 +1,6 @@
 #pragma once
-// Dropout (Srivastava et al. 2014), scaled in training so that inference does nothing; and dropout
-// of a branch that is already added to its shortcut, as in a fused block's output.
+// Dropout (Srivastava et al. 2014), scaled in training so that inference does nothing. A fused
+// block returns its branch already added to the shortcut, so the branch has its own form.
 //
 //   dropout          y = m z                dz = m dy
 //   branch           y = x + m (z - x)      dz = m dy      dx = dy - dz       with z = x + branch

@@ -13,11 +13,8 @@ namespace gmlp::reference {
 
 template <typename T>
 void embedding_forward(T* y, const int64_t* ids, const T* table, int64_t rows, int64_t width) {
-  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      row(y + r * width, width) = row(table + ids[r] * width, width);
-    }
-  });
+  for_each_row(rows,
+               [&](int64_t r) { row(y + r * width, width) = row(table + ids[r] * width, width); });
 }
 
 template <typename T>

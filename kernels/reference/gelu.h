@@ -4,7 +4,7 @@
 //   forward    y = x Φ(x)                     Φ(x) = erfc(-x / √2) / 2
 //   backward   dx = dy (Φ(x) + x φ(x))        φ(x) = exp(-x²/2) / √(2π)
 //
-// Φ through erfc, since 1 + erf(x) cancels for x below about -3. Saved: x.
+// Φ uses erfc, because 1 + erf(x) cancels for x below about -3. Saved: x.
 
 #include <cmath>
 #include <numbers>

@@ -1,7 +1,6 @@
 #pragma once
-// Softmax cross-entropy of a projection, without the projection: M rows of x that are scored, each
-// with one id out of a vocabulary of V. Language models score against their embedding table (tied)
-// or a table of their own.
+// Softmax cross-entropy of a linear layer whose logits are never stored: M scored rows of x, each
+// with one id of a vocabulary of V. T is a language model's embedding table (tied) or its own.
 //
 //   forward    z = x Tᵀ + b                                  x (M,D), T (V,D), b (V) or nullptr
 //              top = max_v z        sum = sum_v exp(z - top)
@@ -9,14 +8,14 @@
 //   backward   p = exp(z - top) / sum        dz = dloss (p - onehot(ids))
 //              dx = dz T        dT += dzᵀ x        db += sum_r dz[r,:]
 //
-// z (M,V) never exists: at V = 30,000 it would be larger than the rest of a small model's step. It
-// is computed and dropped in tiles of kLossRows x kLossCols, in the forward from left to right
-// with a running top and sum,
+// At V = 30,000, z (M,V) would be larger than the rest of a small model's step. So both passes
+// compute it in tiles of kLossRows x kLossCols. The forward goes from left to right with a running
+// top and sum,
 //
 //   top' = max(top, max_tile z)     sum' = sum exp(top - top') + sum_tile exp(z - top')
 //
-// and once more in the backward. Saved: top and sum, two numbers per row. Not their logsumexp = top
-// + log(sum): logits of 1e4 in f32 would round that, and with it every p, by a thousandth.
+// Saved: top and sum, two numbers per row. Their logsumexp = top + log(sum) would lose precision:
+// with logits of 1e4 in f32, its rounding would change every p by a thousandth.
 
 #include <algorithm>
 #include <cmath>
@@ -34,7 +33,7 @@ constexpr int64_t kLossCols = 1024;
 /// Calls body(r0, rows, c0, cols) for each tile of (M,V): one band of rows after the other, each
 /// from left to right. Every sum over tiles has this order.
 template <typename Body>
-void each_tile(int64_t rows, int64_t vocab, const Body& body) {
+void for_each_tile(int64_t rows, int64_t vocab, const Body& body) {
   for (int64_t r0 = 0; r0 < rows; r0 += kLossRows) {
     for (int64_t c0 = 0; c0 < vocab; c0 += kLossCols) {
       body(r0, std::min(kLossRows, rows - r0), c0, std::min(kLossCols, vocab - c0));
@@ -47,8 +46,8 @@ T* at_or_null(T* data, int64_t offset) {
   return data == nullptr ? nullptr : data + offset;
 }
 
-/// Numbers of `z_tile`.
-inline int64_t linear_cross_entropy_room(int64_t rows, int64_t vocab) {
+/// How many elements `z_tile` has.
+inline int64_t linear_cross_entropy_workspace(int64_t rows, int64_t vocab) {
   return std::min(kLossRows, rows) * std::min(kLossCols, vocab);
 }
 
@@ -58,7 +57,7 @@ void linear_cross_entropy_forward(T* loss_rows, T* top, T* sum, const T* x, cons
                                   int64_t width, int64_t vocab) {
   std::fill(top, top + rows, -std::numeric_limits<T>::infinity());
   std::fill(sum, sum + rows, T(0));
-  each_tile(rows, vocab, [&](int64_t r0, int64_t tile_rows, int64_t c0, int64_t cols) {
+  for_each_tile(rows, vocab, [&](int64_t r0, int64_t tile_rows, int64_t c0, int64_t cols) {
     linear_forward(z_tile, x + r0 * width, table + c0 * width, at_or_null(bias, c0), tile_rows,
                    width, cols);
     parallel_ranges(tile_rows, kRowChunk, [&](int64_t begin, int64_t end) {
@@ -82,7 +81,7 @@ void linear_cross_entropy_backward(T* dx, T* dtable, T* dbias, double dloss, con
                                    const int64_t* ids, T* z_tile, int64_t rows, int64_t width,
                                    int64_t vocab) {
   const T factor = static_cast<T>(dloss);
-  each_tile(rows, vocab, [&](int64_t r0, int64_t tile_rows, int64_t c0, int64_t cols) {
+  for_each_tile(rows, vocab, [&](int64_t r0, int64_t tile_rows, int64_t c0, int64_t cols) {
     linear_forward(z_tile, x + r0 * width, table + c0 * width, at_or_null(bias, c0), tile_rows,
                    width, cols);
     parallel_ranges(tile_rows, kRowChunk, [&](int64_t begin, int64_t end) {

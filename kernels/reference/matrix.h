@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/parallel.h"
+
 namespace gmlp::reference {
 
 template <typename T>
@@ -50,54 +52,61 @@ Factor<T> transposed(const M& m) {
 }
 /// The result of a product. It shares no element with the factors.
 template <typename T>
-using Place = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
+using Output = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
 
 /// C += scale A B, and C = scale A B; one of A and B may be transposed. Compiled once in
 /// product.cpp, because Eigen's product takes longer to compile than the rest of an op.
 template <typename T>
-void add_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
+void add_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 template <typename T>
-void set_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
+void set_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 
-/// p = softmax(scale z); p may be z. Returns log sum exp(scale z). The maximum is subtracted first,
-/// so no exp overflows.
+/// p = softmax(z); p may be z. Returns log sum exp(z). The maximum is subtracted first, so no exp
+/// overflows.
 template <typename T, typename P, typename Z>
-T softmax_row(P p, const Z& z, T scale) {
+T softmax_row(P p, const Z& z) {
   const T top = z.maxCoeff();
-  p = ((z - top) * scale).exp();
-  const T sum = (p + T(0)).sum();  // an expression's sum: see layernorm.cpp
+  p = (z - top).exp();
+  const T sum = (p + T(0)).sum();  // an expression's sum: see layernorm.h
   p /= sum;
-  return scale * top + std::log(sum);
+  return top + std::log(sum);
 }
 
-/// P = softmax over each row of scale S, in place; causal rows see j <= i. Eigen exponentiates in
+/// P = softmax over each row of S, in place; causal rows see j <= i. Eigen exponentiates in
 /// an order that depends on the address, so each row is copied to an aligned one: a sample has the
 /// same bits at any place in a batch.
 template <typename T>
-void softmax_rows(Eigen::Map<Matrix<T>>& p, T scale, bool causal) {
+void softmax_rows(Eigen::Map<Matrix<T>>& p, bool causal) {
   Row<T> aligned(p.cols());
   for (int64_t i = 0; i < p.rows(); ++i) {
     const int64_t seen = causal ? i + 1 : p.cols();
     auto s = aligned.head(seen).array();
     s = p.row(i).head(seen).array();
-    softmax_row<T>(s, s, scale);
+    softmax_row<T>(s, s);
     p.row(i).head(seen) = aligned.head(seen);
     p.row(i).tail(p.cols() - seen).setZero();
   }
 }
 
-/// dS from dP, in place, times `scale`. P is 0 where the causal mask was, and so is dS.
+/// dS from dP, in place. P is 0 where the causal mask was, and so is dS.
 template <typename T>
-void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p,
-                           T scale) {
+void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p) {
   for (int64_t i = 0; i < p.rows(); ++i) {
     const T dot = ds.row(i).dot(p.row(i));
-    ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot) * scale;
+    ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - dot);
   }
 }
 
 // Rows, and elements, that a thread works on at a time.
 constexpr int64_t kRowChunk = 64;
 constexpr int64_t kElementChunk = 1 << 14;
+
+/// Calls body(r) for each row.
+template <typename Body>
+void for_each_row(int64_t rows, const Body& body) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) body(r);
+  });
+}
 
 }  // namespace gmlp::reference

@@ -7,7 +7,7 @@
 namespace gmlp::reference {
 
 template <typename T>
-void add_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale) {
+void add_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale) {
   using View = Eigen::Map<const Matrix<T>, 0, Eigen::OuterStride<>>;
   const View left(a.data, a.rows, a.cols, Eigen::OuterStride<>(a.stride));
   const View right(b.data, b.rows, b.cols, Eigen::OuterStride<>(b.stride));
@@ -22,7 +22,7 @@ void add_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale) {
 }
 
 template <typename T>
-void set_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale) {
+void set_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale) {
   c.setZero();
   add_product<T>(c, a, b, scale);
 }

@@ -61,7 +61,7 @@ std::vector<Tensor> reference_result(const Case& c) {
   std::vector<double> top(in.ids.size());
   std::vector<double> sum(in.ids.size());
   std::vector<double> workspace(
-      static_cast<size_t>(reference::linear_cross_entropy_room(c.rows, c.vocab)));
+      static_cast<size_t>(reference::linear_cross_entropy_workspace(c.rows, c.vocab)));
   reference::linear_cross_entropy_forward(out[0].data<double>(), top.data(), sum.data(),
                                           in.x.data(), in.table.data(), bias, in.ids.data(),
                                           workspace.data(), c.rows, c.width, c.vocab);
