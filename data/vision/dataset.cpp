@@ -41,7 +41,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
 }
 
 DataSplits open_source(const std::string& spec, const DataOptions& options) {
-  if (spec == "fashion-mnist") return open_idx(options.default_root, true);
+  if (spec == "fashion-mnist") return open_idx("");
   if (spec == "shapes") return open_shapes();
   const size_t colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
@@ -59,7 +59,7 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   }
   if (cifar) return open_cifar(folder, kind == "cifar100");
   if (kind == "folder") return open_folder(folder, options);
-  return kind == "mnist" ? open_idx(folder, false) : open_arrays(folder);
+  return kind == "mnist" ? open_idx(folder) : open_arrays(folder);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "data/vision/image_decode.h"
-#include "data/vision/resize.h"
 #include "data/vision/sources.h"
+#include "data/vision/transform.h"
 
 namespace gmlp {
 namespace {
@@ -31,8 +31,7 @@ struct Record {
 
 struct FolderSplits {
   std::vector<std::string> names;
-  std::vector<Record> train;
-  std::vector<Record> val;
+  std::vector<Record> train, val;
 };
 
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
@@ -61,17 +60,6 @@ class PhotoCache {
   int64_t bytes_left_ = int64_t{1} << 30;
   std::map<std::string, Image> images_;
 };
-
-std::shared_ptr<const ImageDataset> make_dataset(std::vector<Record> records,
-                                                 const std::vector<std::string>& names,
-                                                 const std::shared_ptr<PhotoCache>& cache) {
-  std::vector<int64_t> labels;
-  for (const Record& record : records) labels.push_back(record.label);
-  return std::make_shared<ImageDataset>(
-      names, std::move(labels), [cache, records = std::move(records)](int64_t index) {
-        return cache->image(records[static_cast<size_t>(index)].path);
-      });
-}
 
 /// In lower or upper case.
 bool has_extension(const fs::path& path, const std::set<std::string>& extensions) {
@@ -222,8 +210,16 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
         folder, files.train.size(), files.val.size(), options.val_fraction, options.seed));
   }
   const auto cache = std::make_shared<PhotoCache>(options.photo_side);
-  splits.train = make_dataset(std::move(files.train), files.names, cache);
-  splits.val = make_dataset(std::move(files.val), files.names, cache);
+  const auto dataset = [&](const std::vector<Record>& records) {
+    std::vector<int64_t> labels;
+    for (const Record& record : records) labels.push_back(record.label);
+    return std::make_shared<ImageDataset>(
+        files.names, std::move(labels), [cache, records](int64_t index) {
+          return cache->image(records[static_cast<size_t>(index)].path);
+        });
+  };
+  splits.train = dataset(files.train);
+  splits.val = dataset(files.val);
   return splits;
 }
 

@@ -57,7 +57,7 @@ Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette,
 }  // namespace
 
 TEST_CASE("every PNG filter is undone") {
-  // Each row decodes to 10 20 30; row 0 is the row above of the others.
+  // Each row decodes to 10 20 30; row 0 is the one above the others.
   const Bytes rows{0, 10, 20, 30,  //
                    1, 10, 10, 10,  // left
                    2, 0,  0,  0,   // up
@@ -100,7 +100,7 @@ TEST_CASE("a damaged PNG is refused with its reason") {
     INFO("cut to " << size);
     CHECK_FALSE(reason(Bytes(good.begin(), good.begin() + static_cast<int64_t>(size))).empty());
   }
-  for (size_t i = 0; i < good.size(); ++i) {  // every byte lies under a CRC or a fixed value
+  for (size_t i = 0; i < good.size(); ++i) {  // every byte is under a CRC or a fixed value
     Bytes bad = good;
     bad[i] ^= 0x10;
     INFO("byte " << i);
@@ -136,7 +136,7 @@ TEST_CASE("what an ancillary PNG chunk holds changes nothing, but its checksum m
   }
 }
 
-TEST_CASE("a JPEG block with only a DC value is one grey") {
+TEST_CASE("a JPEG block with only a DC value is one gray") {
   const Image image = decode(TinyJpeg().file());
   REQUIRE(image.bytes.size() == 64);
   CHECK(image.channels == 1);
