@@ -1,15 +1,34 @@
+// gmlp-language eval: the loss of a checkpoint on text, or the score of a finetuned one on its
+// task.
+
 #include "apps/language/evaluate.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "apps/cli/format.h"
+#include "apps/cli/options.h"
+#include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
+#include "apps/language/commands.h"
+#include "apps/language/tasks/task_score.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "core/parallel.h"
+#include "core/softmax.h"
 
 namespace gmlp {
 
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 struct BatchLoss {
   double tokens = 0;
@@ -26,6 +45,93 @@ double standard_error_of(const std::vector<BatchLoss>& batches, double mean, dou
     sum += deviation * deviation;
   }
   return std::sqrt(sum * n / (n - 1)) / tokens;
+}
+
+struct EvalOptions : TaskOptions {
+  std::vector<std::string> files;
+  CorpusOptions corpus;
+  int64_t max_batches = 0;
+  std::string data;  // of the task
+  std::string json;
+};
+
+/// Prints the score and returns it as JSON, as does eval_task.
+Json eval_text(const EvalOptions& options) {
+  const LoadedLanguage loaded = load_language(options.model);
+  const TokenRow tokens = encode_files(options.files, *loaded.tokenizer, options.corpus);
+  const ExecutionOptions execution =
+      stored_language_execution(*loaded.model, options.precision, options.kernels);
+  const TextLoader loader =
+      validation_loader(tokens, *loaded.tokenizer, loaded.model->config(), loaded.objective);
+  Arena arena;
+  const TextScore score =
+      evaluate_text(*loaded.model, loader, tokens, options.max_batches, execution, arena);
+  if (!score.complete) throw Stopped();
+  const double error = score.standard_error;
+  const bool has_error = std::isfinite(error);
+  fmt::print("{}: {} tokens of {} bytes, {} scored\n", fmt::join(options.files, ", "),
+             grouped(tokens.size()), grouped(tokens.text_bytes()), grouped(score.samples));
+  fmt::print("loss           {:.6f}{} nats per token\n", score.loss,
+             has_error ? fmt::format(" ± {:.6f}", error) : "");
+  fmt::print("perplexity     {:.3f}{}\n", score.perplexity,
+             has_error ? fmt::format(" ± {:.3f}", score.perplexity * error) : "");
+  fmt::print("bits per byte  {:.4f}\n", score.bits_per_byte);
+  Json json = {{"model", options.model},       {"text", options.files},   {"tokens", tokens.size()},
+               {"bytes", tokens.text_bytes()}, {"scored", score.samples}, {"loss", score.loss}};
+  if (has_error) json["loss_standard_error"] = error;
+  json["perplexity"] = score.perplexity;
+  json["bits_per_byte"] = score.bits_per_byte;
+  return json;
+}
+
+Json eval_task(const EvalOptions& options) {
+  const OpenedTask opened(options);
+  const TaskFiles files = open_task_files(opened.task, options.data, opened.encoding, -1);
+  for (const std::string& line : files.notes) fmt::print("{}\n", line);
+  const TaskScore score = score_task(opened.model, files.dev);
+  if (!score.complete) throw Stopped();
+  Json sets = Json::array();
+  for (const TaskSetScore& set : score.sets) {
+    sets.push_back(task_score_json(opened.task, set));
+    fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size),
+               is_span_task(opened.task) ? "questions" : "examples", set.loss,
+               task_score_text(opened.task, set));
+    if (opened.task != Task::kSquad2) continue;
+    const SquadScores& squad = set.squad;
+    fmt::print("answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n",
+               squad.answerable.count, squad.answerable.exact, squad.answerable.f1,
+               squad.unanswerable.count, squad.unanswerable.f1);
+    fmt::print("best F1 {:.2f} %, with --null-threshold {:.4f}\n", set.best_threshold.f1,
+               set.best_threshold.threshold);
+  }
+  return {{"model", options.model}, {"task", options.task}, {"data", options.data}, {"sets", sets}};
+}
+
+/// The logits (N, V) of one window.
+Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
+                 const ExecutionOptions& execution, Arena& arena) {
+  arena.reset();
+  Tape tape(arena, execution, false);
+  return tape.value(model.forward(tape, ids, 1));
+}
+
+/// The most likely ids of the tokenizer at position `row`, except [MASK].
+std::vector<Guess> best_guesses(const Tensor& logits, int64_t row, const Tokenizer& tokenizer,
+                                int64_t topk) {
+  const int64_t vocab = logits.shape().cols();
+  std::vector<Guess> guesses;
+  std::vector<double> p;
+  for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
+    if (id == tokenizer.special().mask) continue;
+    guesses.push_back({id, 0});
+    p.push_back(logits.at(row * vocab + id));
+  }
+  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
+  for (size_t i = 0; i < p.size(); ++i) guesses[i].probability = p[i];
+  std::stable_sort(guesses.begin(), guesses.end(),
+                   [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
+  guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));
+  return guesses;
 }
 
 }  // namespace
@@ -86,6 +192,78 @@ std::string text_score_text(const TextScore& score) {
       std::isfinite(score.standard_error) ? fmt::format(" ± {:.4f}", score.standard_error) : "";
   return fmt::format("loss {:.4f}{}, perplexity {:.2f}, {:.3f} bits per byte", score.loss, error,
                      score.perplexity, score.bits_per_byte);
+}
+
+std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
+                                           int64_t topk, const ExecutionOptions& execution,
+                                           Arena& arena) {
+  const Tokenizer& tokenizer = *loaded.tokenizer;
+  if (loaded.objective != Objective::kMasked) {
+    fail_input(
+        "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
+        "model with --objective mlm");
+  }
+  if (text.find(kMask) == text.npos) {
+    fail_input("fill: the text has no [MASK]; insert one where a word is to be predicted");
+  }
+  const std::vector<Piece> pieces = encode_with_mask(tokenizer, text);
+  const size_t tokens = static_cast<size_t>(loaded.model->config().block.tokens);
+  if (pieces.size() > tokens) {
+    fail_input("fill: the text has {} tokens, but the model's window {}; shorten the text",
+               pieces.size(), tokens);
+  }
+  // The text is repeated up to the window's end: pretraining on running text has no padding.
+  std::vector<int64_t> ids;
+  for (size_t i = 0; i < tokens; ++i) ids.push_back(pieces[i % pieces.size()].id);
+  const Tensor logits = logits_of(*loaded.model, ids, execution, arena);
+  std::vector<std::vector<Guess>> masks;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (ids[i] != tokenizer.special().mask) continue;
+    masks.push_back(best_guesses(logits, static_cast<int64_t>(i), tokenizer, topk));
+  }
+  return masks;
+}
+
+std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
+                                   const ExecutionOptions& execution, Arena& arena) {
+  const Tensor logits = logits_of(model, ids, execution, arena);
+  const int64_t vocab = logits.shape().cols();
+  std::vector<int64_t> best;
+  for (int64_t row = 0; row < static_cast<int64_t>(ids.size()); ++row) {
+    int64_t top = 0;
+    for (int64_t id = 1; id < vocab; ++id) {
+      if (logits.at(row * vocab + id) > logits.at(row * vocab + top)) top = id;
+    }
+    best.push_back(top);
+  }
+  return best;
+}
+
+int language_eval(const std::vector<std::string>& arguments) {
+  EvalOptions options;
+  options.corpus.check_stop = throw_if_stopped;
+  CLI::App app("Evaluate a checkpoint on text, or a finetuned checkpoint on its task",
+               "gmlp-language eval");
+  add_stored_model_options(app, options);
+  app.add_option("--json", options.json, "Also write the result to FILE")->type_name("FILE");
+  app.option_defaults()->group("Text");
+  app.add_option("--text", options.files, "UTF-8 text, plain or gzipped")->type_name("FILE...");
+  app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
+      ->check(integer_in());
+  add_task_options(app, options);
+  add_batch_size(app, options);
+  app.add_option("--data", options.data, "Folder with the official files of the task")
+      ->type_name("DIR");
+  separate_groups(app, "Text");
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  if (options.task.empty() ? options.files.empty() : options.data.empty()) {
+    fail_input("eval needs --text FILE, or --task NAME and --data DIR");
+  }
+  set_thread_count(resolve_threads(options.threads));
+
+  const Json json = options.task.empty() ? eval_text(options) : eval_task(options);
+  if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
+  return kExitSuccess;
 }
 
 }  // namespace gmlp

@@ -5,13 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/tasks/task_model.h"
 #include "apps/language/tasks/task_score.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -37,24 +37,18 @@ struct PredictOptions : TaskOptions {
 /// Rows of `tokens` ids below `vocab`.
 std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t vocab) {
   const NpyArray array = read_npy(path);
-  if (array.dtype != "i8" && array.dtype != "i4") {
-    fail_input("{}: has elements of type {}; convert them to int64 or int32", path, array.dtype);
-  }
-  if (array.shape.empty() || array.shape.size() > 2) {
-    fail_input("{}: has {} dimensions; ids are (B, N) or (N)", path, array.shape.size());
-  }
-  if (array.shape.back() != tokens) {
-    fail_input("{}: has rows of {} ids, but the model's window is {}; cut or pad the rows", path,
-               array.shape.back(), tokens);
+  const size_t rank = array.shape.size();
+  if ((array.dtype != "i8" && array.dtype != "i4") || rank < 1 || rank > 2 ||
+      array.shape.back() != tokens) {
+    fail_input("{}: is ({}) of type {}; ids are (B, {}) of type int64 or int32", path,
+               fmt::join(array.shape, ", "), array.dtype, tokens);
   }
   std::vector<int64_t> ids = array.to_integers(path);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= 0 && ids[i] < vocab) continue;
-    const int64_t at = static_cast<int64_t>(i);
-    fail_input(
-        "{}: id {} at row {}, column {}; the model's ids are 0 to {}, so encode with its own "
-        "tokenizer",
-        path, ids[i], at / tokens, at % tokens, vocab - 1);
+  for (int64_t i = 0; i < static_cast<int64_t>(ids.size()); ++i) {
+    const int64_t id = ids[static_cast<size_t>(i)];
+    if (id >= 0 && id < vocab) continue;
+    fail_input("{}: id {} at row {}, column {}; the model's tokenizer gives ids from 0 to {}", path,
+               id, i / tokens, i % tokens, vocab - 1);
   }
   return ids;
 }

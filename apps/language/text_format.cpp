@@ -2,18 +2,11 @@
 
 #include <string_view>
 
-#include <fmt/format.h>
-
 #include "data/text/utf8.h"
 
 namespace gmlp {
 
 namespace {
-
-constexpr const char* kYellow = "\033[33m";
-constexpr const char* kGreen = "\033[32m";
-constexpr const char* kRed = "\033[31m";
-constexpr const char* kReset = "\033[0m";
 
 bool is_sentencepiece(const Tokenizer& tokenizer) {
   return std::string_view(tokenizer.kind()) == "sentencepiece";
@@ -52,36 +45,28 @@ std::string one_line(const std::string& bytes) {
 }
 
 std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
-                        const std::vector<int64_t>& guesses, bool colours) {
+                        const std::vector<int64_t>& guesses) {
   const size_t tokens = batch.ids.size() / static_cast<size_t>(batch.batch);
   const bool guessed = !guesses.empty();
-  std::string line;
-  std::string unscored;  // tokens since the last mark; only together they are whole characters
-  size_t bytes = 0;      // without colors
-  for (size_t i = 0; i < tokens && bytes < kLineBytes; ++i) {
+  std::string text;
+  for (size_t i = 0; i < tokens && text.size() < kLineBytes; ++i) {
     const size_t at = static_cast<size_t>(row) * tokens + i;
     const int64_t target = batch.targets[at];
     if (target < 0) {
-      const std::string text = piece_text(tokenizer, batch.ids[at]);
-      unscored += text;
-      bytes += text.size();
+      text += piece_text(tokenizer, batch.ids[at]);
       continue;
     }
     const int64_t other = guessed ? guesses[i] : batch.ids[at];
-    const std::string text = piece_text(tokenizer, target);
-    std::string mark = without_space(text);
+    const std::string piece = piece_text(tokenizer, target);
+    std::string mark = without_space(piece);
     if (other == tokenizer.special().mask) {
       mark = "MASK→" + mark;
     } else if (other != target) {
       mark = without_space(piece_text(tokenizer, other)) + (guessed ? "≠" : "→") + mark;
     }
-    const char* colour = !guessed ? kYellow : other == target ? kGreen : kRed;
-    line += one_line(unscored) + (without_space(text) != text ? " " : "");
-    line += fmt::format("{}[{}]{}", colours ? colour : "", one_line(mark), colours ? kReset : "");
-    bytes += mark.size() + 2;
-    unscored.clear();
+    text += (without_space(piece) != piece ? " [" : "[") + mark + "]";
   }
-  return line + one_line(unscored);
+  return one_line(text);
 }
 
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row) {

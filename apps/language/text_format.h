@@ -25,7 +25,7 @@ std::string one_line(const std::string& bytes);
 /// masking replaced it by another token. With `guesses`, the N ids that a model predicts, it
 /// appears as [target] or [guess≠target].
 std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
-                        const std::vector<int64_t>& guesses, bool colours);
+                        const std::vector<int64_t>& guesses);
 
 /// The beginning of window `row` without marks.
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row);

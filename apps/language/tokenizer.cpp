@@ -4,22 +4,20 @@
 #include "data/text/tokenizer.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <iostream>
+#include <iterator>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
-#include "apps/language/text_format.h"
-#include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/text/utf8.h"
@@ -27,8 +25,6 @@
 namespace gmlp {
 
 namespace {
-
-constexpr int64_t kPiecesPrinted = 40;
 
 void check_out(const std::string& out, const std::string& type, bool overwrite) {
   const std::string extension = type == "sentencepiece" ? ".model" : ".json";
@@ -39,16 +35,6 @@ void check_out(const std::string& out, const std::string& type, bool overwrite) 
   if (std::filesystem::exists(out) && !overwrite) {
     fail_input("--out {}: exists already; use another name, or replace it with --overwrite", out);
   }
-}
-
-/// Ids evenly spaced over the vocabulary, which is sorted by frequency.
-void print_pieces(const Tokenizer& tokenizer) {
-  const int64_t count = std::min(kPiecesPrinted, tokenizer.vocab());
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < count; ++i) {
-    names.push_back(one_line(tokenizer.name(i * tokenizer.vocab() / count)));
-  }
-  fmt::print("pieces     {}\n", fmt::join(names, "  "));
 }
 
 int train(const std::vector<std::string>& arguments) {
@@ -85,7 +71,6 @@ int train(const std::vector<std::string>& arguments) {
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(out);
   fmt::print("tokenizer  {}: {} ids, [MASK] is {}\n", tokenizer->kind(),
              grouped(tokenizer->vocab()), tokenizer->special().mask);
-  print_pieces(*tokenizer);
   fmt::print("file       {}\n", out);
   fmt::print(
       "next       gmlp-language pretrain --tokenizer {} --text {} --objective mlm "
@@ -94,40 +79,19 @@ int train(const std::vector<std::string>& arguments) {
   return kExitSuccess;
 }
 
-/// Calls `use` with each line of the file, or of standard input if `path` is empty. `name` is the
-/// line's name in errors.
-void for_each_line(
-    const std::string& path,
-    const std::function<void(const std::string& line, const std::string& name)>& use) {
-  std::ifstream file;
-  if (!path.empty()) {
-    if (std::filesystem::is_directory(path)) fail_input("{}: is a folder; name a file", path);
-    file.open(path, std::ios::binary);
-    if (!file) fail_input("{}: cannot be opened; check path and permissions", path);
-  }
-  std::istream& input = path.empty() ? std::cin : file;
-  const std::string source = path.empty() ? "standard input" : path;
-  int64_t number = 0;
-  for (std::string line; std::getline(input, line);) {
-    use(line, fmt::format("{}, line {}", source, ++number));
-  }
-  if (input.bad()) fail_input("{}: cannot be read; check the disk", source);
-}
-
 /// Ids separated by spaces.
 std::vector<int64_t> parse_ids(const std::string& line, const std::string& name, int64_t vocab) {
   std::vector<int64_t> ids;
-  for (size_t begin = line.find_first_not_of(" \r"); begin != line.npos;) {
-    const size_t end = std::min(line.find_first_of(" \r", begin), line.size());
-    const char* last = line.data() + end;
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
     int64_t id = -1;
-    const auto [parsed, error] = std::from_chars(line.data() + begin, last, id);
-    if (error != std::errc() || parsed != last || id < 0 || id >= vocab) {
-      fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name,
-                 printable(line.substr(begin, end - begin)), vocab - 1);
+    const char* end = word.data() + word.size();
+    const auto [parsed, error] = std::from_chars(word.data(), end, id);
+    if (error != std::errc() || parsed != end || id < 0 || id >= vocab) {
+      fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name, printable(word),
+                 vocab - 1);
     }
     ids.push_back(id);
-    begin = line.find_first_not_of(" \r", end);
   }
   return ids;
 }
@@ -147,14 +111,17 @@ int convert(const std::vector<std::string>& arguments, bool encode) {
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(spec);
   const bool any_bytes = std::string_view(tokenizer->kind()) == "bytes";
-  for_each_line(path, [&](const std::string& line, const std::string& name) {
+  const std::string text =
+      path.empty() ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text(path);
+  std::istringstream lines(text);
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name =
+        fmt::format("{}, line {}", path.empty() ? "standard input" : path, ++number);
     if (encode && !any_bytes) check_text(line, name);
-    if (encode) {
-      fmt::print("{}\n", fmt::join(tokenizer->encode_ids(line), " "));
-    } else {
-      fmt::print("{}\n", tokenizer->decode(parse_ids(line, name, tokenizer->vocab())));
-    }
-  });
+    fmt::print("{}\n", encode ? fmt::format("{}", fmt::join(tokenizer->encode_ids(line), " "))
+                              : tokenizer->decode(parse_ids(line, name, tokenizer->vocab())));
+  }
   return kExitSuccess;
 }
 

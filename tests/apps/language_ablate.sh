@@ -45,7 +45,6 @@ expect_status 0 "$language" ablate "${shared[@]}" --seed 7 --seeds 1 --out both 
   --only transformer-relpos,transformer-deep,gmlp-middle
 expect_text out.txt "| gMLP | 6 |"
 expect_text out.txt "| Transformer | 10 |"
-expect_text out.txt "(24 + 24 layers)"
 expect_text out.txt "Seed 7; tokens/s"
 [ "$(find both -name summary.json | wc -l)" = 3 ] || fail "the shared run was made twice"
 
@@ -56,7 +55,7 @@ expect_text out.txt "chart    drawn/ablation.svg"
 expect_text drawn/ablation.svg "gMLP, split gate"
 
 expect_status 0 "$language" ablate --help
-expect_text out.txt "--scale tiny: --max-steps"
+expect_text out.txt "--max-steps 600"
 
 # Refused, with the reason, before anything is trained.
 refused() {

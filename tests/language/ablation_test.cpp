@@ -1,6 +1,6 @@
 // What ablate makes of its runs' numbers, against numbers by hand.
 
-#include "apps/language/ablation.h"
+#include "apps/language/ablation/ablation.h"
 
 #include <cmath>
 #include <limits>
@@ -59,7 +59,7 @@ TEST_CASE("neighbours in the paper's order are compared, with the spread of both
   CHECK(pairs[1].difference == Approx(-0.5));
   CHECK_FALSE(pairs[1].as_paper());
   CHECK_FALSE(pairs[1].outside_spread());
-  const std::string text = gmlp::AblationReport{"tiny", rows}.text();
+  const std::string text = gmlp::AblationReport{rows}.text();
   CHECK(text.find("| gMLP, linear gate | 6 | 0.91 M | 22.000 ± 2.000 |") != std::string::npos);
   CHECK(text.find("linear above additive: +12.500, as in the paper, outside the spread of 2.062") !=
         std::string::npos);
@@ -68,8 +68,7 @@ TEST_CASE("neighbours in the paper's order are compared, with the spread of both
 }
 
 TEST_CASE("with one seed there is no spread to be outside of") {
-  const gmlp::AblationReport report{"tiny",
-                                    {result_with("linear", {22}), result_with("additive", {9})}};
+  const gmlp::AblationReport report{{result_with("linear", {22}), result_with("additive", {9})}};
   const std::vector<gmlp::Comparison> pairs = gmlp::compare_to_paper(report.results);
   REQUIRE(pairs.size() == 1);
   CHECK(pairs[0].as_paper());
@@ -79,7 +78,7 @@ TEST_CASE("with one seed there is no spread to be outside of") {
 }
 
 TEST_CASE("a chart has one line per series by depth, one bar per spread, and no lost runs") {
-  gmlp::AblationReport report{"tiny", {result_with("linear", {20, 22}), result_with("split", {6})}};
+  gmlp::AblationReport report{{result_with("linear", {20, 22}), result_with("split", {6})}};
   report.results.push_back(result_with("mixer", {std::numeric_limits<double>::quiet_NaN()}));
   for (const gmlp::AblationRow& row : gmlp::ablation_rows()) {
     if (row.series != gmlp::AblationSeries::kDepth) continue;
@@ -92,7 +91,7 @@ TEST_CASE("a chart has one line per series by depth, one bar per spread, and no 
   CHECK(svg.find("gMLP, linear gate") != std::string::npos);
   CHECK(svg.find("MLP-Mixer") == std::string::npos);
   CHECK(svg.find("nan") == std::string::npos);
-  CHECK(gmlp::AblationReport{"tiny", {}}.chart().empty());
+  CHECK(gmlp::AblationReport{}.chart().empty());
 }
 
 TEST_CASE("a run that is not finished is refused, a finished one read as its files say") {
@@ -103,7 +102,7 @@ TEST_CASE("a run that is not finished is refused, a finished one read as its fil
   folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4})");
   folder.write("metrics.csv",
                "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds\n"
-               "1,2,3.5,3.0,,0.001,100,1\n2,4,2.5,2.0,,0.001,100,2\n");
+               "1,2,3.5,3.0,,0.001,10,1\n2,4,2.5,2.0,,0.001,30,2\n");
   folder.write("steps.jsonl",
                "{\"step\":1,\"samples_per_s\":10}\n{\"step\":2,\"samples_per_s\":30}\n"
                "{\"step\":3,\"samples_per_s\":20}\n");

@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/language/fill.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/train/metrics.h"
 #include "core/error.h"

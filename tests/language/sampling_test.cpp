@@ -145,8 +145,8 @@ TEST_CASE("scored tokens are shown with what is to be found, or with the guess")
   batch.batch = 1;
   batch.ids = {'a', tokenizer->special().mask, 'c', 'x', '\n'};
   batch.targets = {-100, 'b', -100, 'd', -100};
-  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {}, false) == "a[MASK→b]c[x→d]⏎");
-  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}, false) == "a[b]c[y≠d]⏎");
+  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {}) == "a[MASK→b]c[x→d]⏎");
+  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}) == "a[b]c[y≠d]⏎");
   CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx⏎");
 }
 

@@ -49,10 +49,10 @@ TaskFiles read_squad_files(Task task, const std::string& folder, bool with_train
 
 void encode(TaskSet& set, Task task, const TaskEncoding& encoding) {
   if (is_span_task(task)) {
-    set.windows = std::make_unique<SquadWindows>(
-        set.squad, encoding.tokenizer,
-        WindowOptions{encoding.tokens, encoding.text.stride, encoding.text.max_question},
-        encoding.check_stop);
+    WindowOptions windows = encoding.windows;
+    windows.tokens = encoding.tokens;
+    set.windows =
+        std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, encoding.check_stop);
   } else {
     set.sentence_rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer,
                                                        encoding.tokens, encoding.check_stop);

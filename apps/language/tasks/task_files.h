@@ -15,16 +15,11 @@
 
 namespace gmlp {
 
-/// How SQuAD's questions and contexts become windows.
-struct TaskTextOptions {
-  int64_t stride = 128;       // tokens between the starts of two windows of a context
-  int64_t max_question = 64;  // tokens; longer questions are cut
-};
-
+/// How examples become rows.
 struct TaskEncoding {
   const Tokenizer& tokenizer;
-  int64_t tokens = 128;  // N of the model
-  TaskTextOptions text;
+  int64_t tokens = 128;              // N of the model
+  WindowOptions windows;             // of SQuAD; its `tokens` is not used
   std::function<void()> check_stop;  // may throw
 };
 

@@ -17,7 +17,7 @@ struct FinetuneOptions : TrainOptions {
   std::string data;            // the folder with the task's official files
   LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json for random weights
   std::string tokenizer;       // if `model` has none
-  TaskTextOptions text;
+  WindowOptions text;
   bool from_scratch = false;  // use only the architecture and the tokenizer of --model
   int64_t runs = 1;           // with seeds seed, seed + 1, ...
   double dropout = 0.1;
@@ -27,13 +27,13 @@ struct FinetuneOptions : TrainOptions {
 
 using FinetuneCommand = RunCommand<FinetuneOptions>;
 
-/// The arguments after `finetune`; see parse_run_command.
+/// The arguments after `finetune`; empty when help was printed.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
 
 /// The options of eval and predict. Without `task` they do not concern a finetuned model.
 struct TaskOptions : StoredModelOptions {
   std::string task;
-  TaskTextOptions text;
+  WindowOptions text;
   AnswerOptions answers;
   int64_t batch_size = 16;
 };

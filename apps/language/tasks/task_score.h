@@ -1,17 +1,47 @@
 #pragma once
-// A model's logits on a task's rows, and their scores.
+// Finetuned models: their heads, their logits on the rows of a task, and the scores.
 
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/language/model_choice.h"
 #include "apps/language/tasks/task_files.h"
-#include "apps/language/tasks/task_model.h"
-#include "apps/train/training_run.h"
+#include "apps/language/tasks/task_options.h"
+#include "apps/train/task.h"
 #include "data/tasks/squad_metrics.h"
 
 namespace gmlp {
+
+/// Sets the head of `config` to the task's: class logits from <cls>, or two logits per token.
+/// Throws InputError for a causal model, whose <cls> at the front sees no other token.
+void fit_to_task(LanguageConfig& config, Task task);
+
+/// The members that a finetuned checkpoint adds to config.json's "gmlp" object.
+std::string task_json(Task task, const Tokenizer& tokenizer);
+
+/// A model and what its forward pass on a task depends on.
+struct TaskModel {
+  LanguageModel& model;
+  Task task;
+  ExecutionOptions execution;
+  Arena& arena;
+  int64_t batch_size = 32;  // does not change the logits
+  AnswerOptions answers = {};
+};
+
+/// A finetuned checkpoint, opened by the options of eval or predict. Throws InputError if the model
+/// was not finetuned on the task.
+struct OpenedTask {
+  explicit OpenedTask(const TaskOptions& options);
+
+  Task task;
+  LoadedLanguage loaded;
+  Arena arena;
+  TaskModel model;
+  TaskEncoding encoding;
+};
 
 /// Calls `use` with the logits of each row: one per class, or (N, 2) of a span. Throws Stopped
 /// after a signal.
