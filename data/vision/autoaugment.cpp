@@ -39,8 +39,9 @@ void warp(Image& image, const Linear& map, const std::array<uint8_t, 3>& fill) {
   };
   uint8_t* out = image.bytes.data();
   for (int64_t i = 0; i < image.height * image.width; ++i) {
-    const double dx = static_cast<double>(i % image.width) - center_x;
-    const double dy = static_cast<double>(i / image.width) - center_y;
+    const int64_t y = i / image.width;
+    const double dx = static_cast<double>(i - y * image.width) - center_x;
+    const double dy = static_cast<double>(y) - center_y;
     const double sx = map.a * dx + map.b * dy + center_x;
     const double sy = map.c * dx + map.d * dy + center_y;
     const int64_t left = static_cast<int64_t>(std::floor(sx));

@@ -61,7 +61,7 @@ class PhotoCache {
   std::map<std::string, Image> images_;
 };
 
-/// In lower or upper case.
+/// Compares in lower case.
 bool has_extension(const fs::path& path, const std::set<std::string>& extensions) {
   std::string extension = path.extension().string();
   for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -108,7 +108,7 @@ std::map<std::string, std::set<fs::path>> list_classes(const fs::path& root) {
   return classes;
 }
 
-/// Of each class, val_fraction of the images, at least one, go to the validation set.
+/// The images of a class for the validation set: val_fraction of them, at least one.
 std::set<int64_t> draw_val(int64_t count, int64_t label, const DataOptions& options,
                            const fs::path& folder) {
   if (!(options.val_fraction > 0 && options.val_fraction < 1)) {
@@ -124,7 +124,7 @@ std::set<int64_t> draw_val(int64_t count, int64_t label, const DataOptions& opti
   return {order.begin(), order.begin() + std::clamp<int64_t>(val, 1, count - 1)};
 }
 
-/// The files of both sets, whose labels are the order of the training set's class names.
+/// The files of both sets. The sorted class names of the training set give the labels.
 FolderSplits list_splits(const fs::path& root, bool two_sets, const DataOptions& options) {
   const fs::path train_root = two_sets ? root / "train" : root;
   FolderSplits splits;
@@ -132,9 +132,9 @@ FolderSplits list_splits(const fs::path& root, bool two_sets, const DataOptions&
   for (const auto& [name, paths] : list_classes(train_root)) {
     const int64_t label = label_of[name] = static_cast<int64_t>(splits.names.size());
     splits.names.push_back(name);
+    const int64_t count = static_cast<int64_t>(paths.size());
     std::set<int64_t> in_val;
-    if (!two_sets)
-      in_val = draw_val(static_cast<int64_t>(paths.size()), label, options, train_root / name);
+    if (!two_sets) in_val = draw_val(count, label, options, train_root / name);
     int64_t index = 0;
     for (const fs::path& path : paths) {
       const bool val = in_val.contains(index++);
@@ -190,7 +190,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
     fail_input("{}: train/ but no val/; add it, or use folder:{} to split it", folder,
                (root / "train").string());
   }
-  // The split comes first, so that a skipped file moves no other one.
+  // The split comes first, so that a skipped file does not move others between the sets.
   FolderSplits files = list_splits(root, two_sets, options);
   DataSplits splits;
   splits.name = folder_name(folder);
@@ -212,6 +212,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   const auto cache = std::make_shared<PhotoCache>(options.photo_side);
   const auto dataset = [&](const std::vector<Record>& records) {
     std::vector<int64_t> labels;
+    labels.reserve(records.size());
     for (const Record& record : records) labels.push_back(record.label);
     return std::make_shared<ImageDataset>(
         files.names, std::move(labels), [cache, records](int64_t index) {

@@ -105,12 +105,13 @@ LabeledImages read_part(const std::string& folder, const std::string& part) {
 
 }  // namespace
 
+/// Without a folder, Fashion-MNIST from $GMLP_DATA or Debian's package.
 DataSplits open_idx(const std::string& folder) {
   std::string root = folder;
   if (folder.empty()) {
     const char* variable = std::getenv("GMLP_DATA");
     const bool is_set = variable != nullptr && *variable != 0;
-    root = is_set ? variable : "/usr/share/datasets/fashion-mnist";  // Debian's package
+    root = is_set ? variable : "/usr/share/datasets/fashion-mnist";
   }
   std::vector<std::string> names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                     "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};

@@ -181,9 +181,8 @@ void transform_image(const Image& image, const TransformOptions& options, Random
   if (image.is_float()) {
     if (!has_input_size(image, options) || image.channels != options.channels) {
       fail_input(
-          "an image of floats is {} x {} x {}, the model's input {} x {} x {}; store floats in "
-          "that "
-          "size, because they are not resized",
+          "an image of floats is {} x {} x {}, the model's input {} x {} x {}; floats are not "
+          "resized, so store them in that size",
           image.channels, image.height, image.width, options.channels, options.height,
           options.width);
     }
