@@ -1,4 +1,4 @@
-// PNG, JPEG and BMP: what decodes gives the expected bytes, what is damaged is refused with its
+// PNG, JPEG and BMP: good files decode to the expected bytes, damaged ones are refused with the
 // reason.
 #include "data/vision/image_decode.h"
 
@@ -208,6 +208,11 @@ TEST_CASE("a BMP decodes, rows upside down and padded") {
   CHECK(image.bytes == Bytes{4, 5, 6, 1, 2, 3});
   const Image indexed = decode(bmp(2, 1, 8, {1, 2, 3, 0, 4, 5, 6, 0}, {1, 0, 0, 0}));
   CHECK(indexed.bytes == Bytes{6, 5, 4, 3, 2, 1});
+  // 1, 15 and 31 of 31 are widened by repeating their bits.
+  CHECK(decode(bmp(1, 1, 16, {}, {0xFF, 0x05, 0, 0})).bytes == Bytes{8, 123, 255});
+  CHECK(decode(bmp(1, 1, 32, {}, {3, 2, 1, 0})).bytes == Bytes{1, 2, 3});
+  const Bytes bits = decode(bmp(3, 1, 1, {1, 1, 1, 0, 9, 9, 9, 0}, {0xA0, 0, 0, 0})).bytes;
+  CHECK(bits == Bytes{9, 9, 9, 1, 1, 1, 9, 9, 9});
 }
 
 TEST_CASE("a damaged BMP is refused with its reason") {

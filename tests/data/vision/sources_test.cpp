@@ -224,7 +224,7 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
   check_source_error(spec, "data_batch_5.bin");
 }
 
-TEST_CASE("arrays give bytes and floats as they are") {
+TEST_CASE("arrays are read as bytes or floats, unchanged") {
   TemporaryFolder folder;
   write_arrays(folder);
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
