@@ -11,14 +11,6 @@
 namespace gmlp {
 namespace {
 
-std::shared_ptr<const ImageDataset> in_memory(const std::vector<std::string>& class_names,
-                                              LabeledImages set) {
-  return std::make_shared<ImageDataset>(class_names, std::move(set.labels),
-                                        [images = std::move(set.images)](int64_t index) {
-                                          return images[static_cast<size_t>(index)];
-                                        });
-}
-
 /// --max-train-samples: a random subset, because folders are sorted by class.
 void limit_train(DataSplits& splits, const DataOptions& options) {
   const std::shared_ptr<const ImageDataset> whole = splits.train;
@@ -31,6 +23,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::sort(indices.begin(), indices.end());
   std::vector<int64_t> labels;
+  labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
       whole->class_names(), std::move(labels), [whole, indices](int64_t index) {
@@ -41,7 +34,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
 }
 
 DataSplits open_source(const std::string& spec, const DataOptions& options) {
-  if (spec == "fashion-mnist") return open_idx(options.default_root, true);
+  if (spec == "fashion-mnist") return open_idx("");
   if (spec == "shapes") return open_shapes();
   const size_t colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
@@ -59,7 +52,7 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   }
   if (cifar) return open_cifar(folder, kind == "cifar100");
   if (kind == "folder") return open_folder(folder, options);
-  return kind == "mnist" ? open_idx(folder, false) : open_arrays(folder);
+  return kind == "mnist" ? open_idx(folder) : open_arrays(folder);
 }
 
 }  // namespace
@@ -79,10 +72,13 @@ DataSplits make_splits(const std::string& name, const std::string& source,
         "files do not belong together",
         source, train_type, val_type);
   }
-  return {.name = name,
-          .train = in_memory(class_names, std::move(train)),
-          .val = in_memory(class_names, std::move(val)),
-          .notes = {}};
+  const auto dataset = [&](LabeledImages& set) {
+    return std::make_shared<ImageDataset>(class_names, std::move(set.labels),
+                                          [images = std::move(set.images)](int64_t index) {
+                                            return images[static_cast<size_t>(index)];
+                                          });
+  };
+  return {.name = name, .train = dataset(train), .val = dataset(val), .notes = {}};
 }
 
 void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,

@@ -14,9 +14,7 @@ namespace gmlp {
 /// An image as stored: bytes (height, width, channels), or floats (channels, height, width), which
 /// reach the model unchanged (no resize, crop or normalization).
 struct Image {
-  int64_t height = 0;
-  int64_t width = 0;
-  int64_t channels = 0;
+  int64_t height = 0, width = 0, channels = 0;
   std::vector<uint8_t> bytes;  // one of the two is empty
   std::vector<float> values;
 
@@ -67,7 +65,6 @@ struct DataOptions {
   double val_fraction = 0.2;      // of each class, if the source has no validation set
   int64_t skip_bad = 0;           // how many undecodable images are skipped instead of refused
   int64_t max_train_samples = 0;  // 0: all
-  std::string default_root;       // Fashion-MNIST's folder; empty: $GMLP_DATA or Debian's
   int64_t photo_side = 256;       // folder: a larger image is shrunk to this shorter side
 };
 

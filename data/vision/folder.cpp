@@ -16,8 +16,8 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "data/vision/image_decode.h"
-#include "data/vision/resize.h"
 #include "data/vision/sources.h"
+#include "data/vision/transform.h"
 
 namespace gmlp {
 namespace {
@@ -31,8 +31,7 @@ struct Record {
 
 struct FolderSplits {
   std::vector<std::string> names;
-  std::vector<Record> train;
-  std::vector<Record> val;
+  std::vector<Record> train, val;
 };
 
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
@@ -62,18 +61,7 @@ class PhotoCache {
   std::map<std::string, Image> images_;
 };
 
-std::shared_ptr<const ImageDataset> make_dataset(std::vector<Record> records,
-                                                 const std::vector<std::string>& names,
-                                                 const std::shared_ptr<PhotoCache>& cache) {
-  std::vector<int64_t> labels;
-  for (const Record& record : records) labels.push_back(record.label);
-  return std::make_shared<ImageDataset>(
-      names, std::move(labels), [cache, records = std::move(records)](int64_t index) {
-        return cache->image(records[static_cast<size_t>(index)].path);
-      });
-}
-
-/// In lower or upper case.
+/// Compares in lower case.
 bool has_extension(const fs::path& path, const std::set<std::string>& extensions) {
   std::string extension = path.extension().string();
   for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -120,7 +108,7 @@ std::map<std::string, std::set<fs::path>> list_classes(const fs::path& root) {
   return classes;
 }
 
-/// Of each class, val_fraction of the images, at least one, go to the validation set.
+/// The images of a class for the validation set: val_fraction of them, at least one.
 std::set<int64_t> draw_val(int64_t count, int64_t label, const DataOptions& options,
                            const fs::path& folder) {
   if (!(options.val_fraction > 0 && options.val_fraction < 1)) {
@@ -136,7 +124,7 @@ std::set<int64_t> draw_val(int64_t count, int64_t label, const DataOptions& opti
   return {order.begin(), order.begin() + std::clamp<int64_t>(val, 1, count - 1)};
 }
 
-/// The files of both sets, whose labels are the order of the training set's class names.
+/// The files of both sets. The sorted class names of the training set give the labels.
 FolderSplits list_splits(const fs::path& root, bool two_sets, const DataOptions& options) {
   const fs::path train_root = two_sets ? root / "train" : root;
   FolderSplits splits;
@@ -144,9 +132,9 @@ FolderSplits list_splits(const fs::path& root, bool two_sets, const DataOptions&
   for (const auto& [name, paths] : list_classes(train_root)) {
     const int64_t label = label_of[name] = static_cast<int64_t>(splits.names.size());
     splits.names.push_back(name);
+    const int64_t count = static_cast<int64_t>(paths.size());
     std::set<int64_t> in_val;
-    if (!two_sets)
-      in_val = draw_val(static_cast<int64_t>(paths.size()), label, options, train_root / name);
+    if (!two_sets) in_val = draw_val(count, label, options, train_root / name);
     int64_t index = 0;
     for (const fs::path& path : paths) {
       const bool val = in_val.contains(index++);
@@ -202,7 +190,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
     fail_input("{}: train/ but no val/; add it, or use folder:{} to split it", folder,
                (root / "train").string());
   }
-  // The split comes first, so that a skipped file moves no other one.
+  // The split comes first, so that a skipped file does not move others between the sets.
   FolderSplits files = list_splits(root, two_sets, options);
   DataSplits splits;
   splits.name = folder_name(folder);
@@ -222,8 +210,17 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
         folder, files.train.size(), files.val.size(), options.val_fraction, options.seed));
   }
   const auto cache = std::make_shared<PhotoCache>(options.photo_side);
-  splits.train = make_dataset(std::move(files.train), files.names, cache);
-  splits.val = make_dataset(std::move(files.val), files.names, cache);
+  const auto dataset = [&](const std::vector<Record>& records) {
+    std::vector<int64_t> labels;
+    labels.reserve(records.size());
+    for (const Record& record : records) labels.push_back(record.label);
+    return std::make_shared<ImageDataset>(
+        files.names, std::move(labels), [cache, records](int64_t index) {
+          return cache->image(records[static_cast<size_t>(index)].path);
+        });
+  };
+  splits.train = dataset(files.train);
+  splits.val = dataset(files.val);
   return splits;
 }
 

@@ -67,18 +67,19 @@ Idx read_idx(const std::string& folder, const std::string& name, size_t rank) {
     fail_input("{}: {} bytes, shorter than its header; copy it again", idx.path, file.size());
   }
   const uint8_t* data = reinterpret_cast<const uint8_t*>(file.data());
-  std::vector<uint32_t> numbers;
-  for (const uint8_t* p = data; p < data + header_size; p += 4) {
-    numbers.push_back(uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3]);
-  }
-  const uint32_t magic = 0x800 + static_cast<uint32_t>(rank);
-  if (numbers[0] != magic) {
+  const auto number = [&](size_t i) {
+    const uint8_t* p = data + 4 * i;
+    return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3];
+  };
+  if (number(0) != 0x800 + rank) {
     fail_input("{}: starts with {:#010x}, not {:#010x} (idx {}); it is another kind of file",
-               idx.path, numbers[0], magic, rank == 3 ? "images" : "labels");
+               idx.path, number(0), 0x800 + rank, rank == 3 ? "images" : "labels");
   }
-  idx.dims.assign(numbers.begin() + 1, numbers.end());
   int64_t size = 1;
-  for (const int64_t dim : idx.dims) size = checked_mul(size, dim, idx.path);
+  for (size_t i = 1; i <= rank; ++i) {
+    idx.dims.push_back(number(i));
+    size = checked_mul(size, number(i), idx.path);
+  }
   size = checked_add(size, static_cast<int64_t>(header_size), idx.path);
   if (static_cast<int64_t>(file.size()) != size) {
     fail_input("{}: {} bytes, its header announces {}; copy it again", idx.path, file.size(), size);
@@ -92,7 +93,7 @@ LabeledImages read_part(const std::string& folder, const std::string& part) {
   const Idx images = read_idx(folder, part + "-images-idx3-ubyte", 3);
   const Idx labels = read_idx(folder, part + "-labels-idx1-ubyte", 1);
   check_counts(images.path, images.dims[0], labels.path, labels.dims[0]);
-  if (images.bytes.empty()) fail_input("{}: holds no pixels; copy it again", images.path);
+  if (images.bytes.empty()) fail_input("{}: no pixels; copy it again", images.path);
   LabeledImages set{{}, {labels.bytes.begin(), labels.bytes.end()}};
   check_labels(set.labels, 10, labels.path);
   const int64_t size = images.dims[1] * images.dims[2];
@@ -104,22 +105,20 @@ LabeledImages read_part(const std::string& folder, const std::string& part) {
 
 }  // namespace
 
-DataSplits open_idx(const std::string& folder, bool fashion) {
+/// Without a folder, Fashion-MNIST from $GMLP_DATA or Debian's package.
+DataSplits open_idx(const std::string& folder) {
   std::string root = folder;
-  if (fashion && folder.empty()) {
+  if (folder.empty()) {
     const char* variable = std::getenv("GMLP_DATA");
     const bool is_set = variable != nullptr && *variable != 0;
-    root = is_set ? variable : "/usr/share/datasets/fashion-mnist";  // Debian's package
+    root = is_set ? variable : "/usr/share/datasets/fashion-mnist";
   }
+  std::vector<std::string> names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                    "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+  if (!folder.empty()) names = numbered_classes(10);
   LabeledImages train = read_part(root, "train");
-  LabeledImages val = read_part(root, "t10k");
-  if (!fashion) {
-    return make_splits("mnist", root, numbered_classes(10), std::move(train), std::move(val));
-  }
-  return make_splits("fashion-mnist", root,
-                     {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
-                      "Sneaker", "Bag", "Ankle boot"},
-                     std::move(train), std::move(val));
+  return make_splits(folder.empty() ? "fashion-mnist" : "mnist", root, names, std::move(train),
+                     read_part(root, "t10k"));
 }
 
 }  // namespace gmlp

@@ -88,10 +88,6 @@ class LibraryDecoder {
 
 // ---- JPEG: libjpeg-turbo with its default settings, which are Pillow's ----
 
-// A few bytes of a progressive file can demand much work. Ordinary files have about ten scans.
-constexpr int64_t kMaxScans = 100;
-constexpr int64_t kMaxBlockVisits = int64_t{32} << 20;
-
 class JpegDecoder : LibraryDecoder {
  public:
   explicit JpegDecoder(const EncodedImage& file) : LibraryDecoder(file, "JPEG") {
@@ -102,10 +98,10 @@ class JpegDecoder : LibraryDecoder {
       if (level < 0 && !self(jpeg).is_harmless()) self(jpeg).fail_with_message();
     };
     progress_.progress_monitor = [](j_common_ptr jpeg) {
+      // A few bytes of a progressive file can demand much work. Most files have about ten scans.
       const int64_t scans = self(jpeg).jpeg_.input_scan_number;
-      if (scans > kMaxScans || scans * self(jpeg).blocks() > kMaxBlockVisits) {
-        self(jpeg).fail("too many scans");
-      }
+      const int64_t block_visits = scans * self(jpeg).blocks();
+      if (scans > 100 || block_visits > 32 << 20) self(jpeg).fail("too many scans");
     };
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&jpeg_); }
@@ -148,10 +144,11 @@ class JpegDecoder : LibraryDecoder {
   /// Every other warning means that pixels are missing or wrong. Some cameras write extra bytes in
   /// front of the end marker. In front of a restart marker they are the rest of damaged data.
   bool is_harmless() const {
+    const int code = errors_.msg_code;
     const int marker = errors_.msg_parm.i[1];
     const bool restart = marker >= JPEG_RST0 && marker <= JPEG_RST0 + 7;
-    return (errors_.msg_code == JWRN_EXTRANEOUS_DATA && !restart) ||
-           errors_.msg_code == JWRN_JFIF_MAJOR || errors_.msg_code == JWRN_ADOBE_XFORM;
+    return code == JWRN_EXTRANEOUS_DATA ? !restart
+                                        : code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM;
   }
 
   int64_t blocks() const {
@@ -261,15 +258,13 @@ class PngDecoder : LibraryDecoder {
     // Ancillary chunks (color profile, time, text) do not change the pixels here.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_read_fn(png_, this, [](png_structp png, png_bytep out, size_t count) {
-      static_cast<PngDecoder*>(png_get_io_ptr(png))->read(out, static_cast<int64_t>(count));
+      PngDecoder& self = *static_cast<PngDecoder*>(png_get_io_ptr(png));
+      const int64_t begin = self.position_;
+      self.position_ += static_cast<int64_t>(count);
+      if (self.position_ > self.file_.size) self.fail("the file ends early; it is truncated");
+      std::copy_n(self.file_.data + begin, count, out);
     });
     png_read_info(png_, info_);
-  }
-
-  void read(uint8_t* out, int64_t count) {
-    if (count > file_.size - position_) fail("the file ends early; it is truncated");
-    std::copy_n(file_.data + position_, count, out);
-    position_ += count;
   }
 
   void expand_palette(Image& image) const {
@@ -300,19 +295,6 @@ uint32_t read_number(const uint8_t* data, int64_t bytes) {
   return value;
 }
 
-/// Of red, green and blue. Each must be one run of at most 8 bits.
-std::array<uint32_t, 3> read_masks(const EncodedImage& file) {
-  std::array<uint32_t, 3> masks{};
-  for (size_t c = 0; c < 3; ++c) {
-    masks[c] = read_number(file.data + 54 + 4 * c, 4);
-    const uint32_t run = masks[c] == 0 ? 0 : masks[c] >> std::countr_zero(masks[c]);
-    if (run == 0 || run > 255 || !std::has_single_bit(run + 1)) {
-      file.refuse("BMP channel mask {:#x}", masks[c]);
-    }
-  }
-  return masks;
-}
-
 /// The bits of a pixel under `mask`, repeated until they fill a byte.
 uint8_t channel_of(uint32_t pixel, uint32_t mask) {
   const int bits = std::popcount(mask);
@@ -331,15 +313,13 @@ Image decode_bmp(const EncodedImage& file) {
   const uint32_t planes = read_number(file.data + 26, 2);
   const int64_t bits = read_number(file.data + 28, 2);
   const uint32_t compression = read_number(file.data + 30, 4);
-  if (header_size != 40 && header_size != 108 && header_size != 124) {
-    file.refuse("BMP header of {} bytes (40, 108 and 124 are read)", header_size);
-  }
   const bool palette = bits == 1 || bits == 4 || bits == 8;
-  if ((!palette && bits != 16 && bits != 24 && bits != 32) || planes != 1) {
-    file.refuse("BMP of {} bits per pixel, or of several planes", bits);
-  }
   const bool has_masks = compression == 3 && (bits == 16 || bits == 32);
-  if (compression != 0 && !has_masks) file.refuse("compressed BMP ({})", compression);
+  if ((header_size != 40 && header_size != 108 && header_size != 124) || planes != 1 ||
+      (!palette && bits != 16 && bits != 24 && bits != 32) || (compression != 0 && !has_masks)) {
+    file.refuse("unusual BMP (header of {} bytes, {} planes, {} bits per pixel, compression {})",
+                header_size, planes, bits, compression);
+  }
   // The masks follow the smallest header and are part of the larger ones.
   const int64_t first = std::max<int64_t>(14 + header_size, has_masks ? 54 + 12 : 0);
   const int64_t colors = palette ? (offset - first) / 4 : 0;
@@ -349,9 +329,15 @@ Image decode_bmp(const EncodedImage& file) {
   file.check_size(height, width, 0);  // before the size in bytes, which could overflow
   const int64_t stride = (width * bits + 31) / 32 * 4;
   file.check_size(height, width, offset + stride * height);
-  std::array<uint32_t, 3> masks{0xFF0000, 0xFF00, 0xFF};
+  std::array<uint32_t, 3> masks{0xFF0000, 0xFF00, 0xFF};  // of red, green and blue
   if (bits == 16) masks = {0x7C00, 0x3E0, 0x1F};
-  if (has_masks) masks = read_masks(file);
+  for (size_t c = 0; c < 3 && has_masks; ++c) {
+    masks[c] = read_number(file.data + 54 + 4 * c, 4);
+    const uint32_t run = masks[c] == 0 ? 0 : masks[c] >> std::countr_zero(masks[c]);
+    if (run == 0 || run > 255 || !std::has_single_bit(run + 1)) {
+      file.refuse("BMP channel mask {:#x}, not one run of at most 8 bits", masks[c]);
+    }
+  }
   Image image = Image::of_bytes(height, width, 3);
   uint8_t* out = image.bytes.data();
   for (int64_t y = 0; y < height; ++y) {

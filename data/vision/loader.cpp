@@ -14,8 +14,7 @@ namespace {
 /// How a batch is mixed: image i with image B - 1 - i, as in timm's batch mode.
 struct Mix {
   double lambda = 1;  // the share of image i
-  bool box = false;   // CutMix: rows [top, bottom), columns [left, right) are the other image's
-  int64_t top = 0, bottom = 0, left = 0, right = 0;
+  CropBox box;        // CutMix: the part that is the other image's. MixUp: empty
 };
 
 /// Drawn once per batch and keyed by its place, so that batches are independent.
@@ -25,27 +24,29 @@ Mix draw_mix(const LoaderOptions& options, int64_t height, int64_t width, int64_
   if (!options.train || (options.mixup <= 0 && options.cutmix <= 0)) return mix;
   Random random(options.seed, Purpose::kMix, static_cast<uint64_t>(epoch),
                 static_cast<uint64_t>(batch_index));
-  mix.box = options.cutmix > 0 && (options.mixup <= 0 || random.uniform() < options.switch_prob);
-  const double alpha = mix.box ? options.cutmix : options.mixup;
+  const bool cutmix =
+      options.cutmix > 0 && (options.mixup <= 0 || random.uniform() < options.switch_prob);
+  const double alpha = cutmix ? options.cutmix : options.mixup;
   mix.lambda = random.beta(alpha, alpha);
-  if (!mix.box) return mix;
+  if (!cutmix) return mix;
   // A box of 1 - lambda of the area around a uniform center. Clipping it increases lambda.
   const double side = std::sqrt(1 - mix.lambda);
-  const auto draw_range = [&](int64_t size, int64_t& begin, int64_t& end) {
+  const auto draw_range = [&](int64_t size, int64_t& begin, int64_t& length) {
     const int64_t half = static_cast<int64_t>(static_cast<double>(size) * side) / 2;
     const int64_t center = random.below(size);
     begin = std::max<int64_t>(0, center - half);
-    end = std::min(size, center + half);
+    length = std::min(size, center + half) - begin;
   };
-  draw_range(height, mix.top, mix.bottom);
-  draw_range(width, mix.left, mix.right);
-  const int64_t area = (mix.bottom - mix.top) * (mix.right - mix.left);
-  mix.lambda = 1 - static_cast<double>(area) / static_cast<double>(height * width);
+  draw_range(height, mix.box.top, mix.box.height);
+  draw_range(width, mix.box.left, mix.box.width);
+  mix.lambda =
+      1 - static_cast<double>(mix.box.height * mix.box.width) / static_cast<double>(height * width);
   return mix;
 }
 
 /// Both images of each pair at once, in place.
 void mix_images(const Mix& mix, const Tensor& images) {
+  const CropBox& box = mix.box;
   const int64_t batch = images.shape()[0];
   const int64_t width = images.shape()[3];
   const int64_t rows = images.shape()[1] * images.shape()[2];
@@ -56,10 +57,10 @@ void mix_images(const Mix& mix, const Tensor& images) {
     float* b = images.data<float>() + (batch - 1 - i) * rows * width;
     for (int64_t row = 0; row < rows; ++row, a += width, b += width) {
       const int64_t y = row % images.shape()[2];
-      if (mix.box && y >= mix.top && y < mix.bottom) {
-        std::swap_ranges(a + mix.left, a + mix.right, b + mix.left);
+      if (y >= box.top && y < box.top + box.height) {
+        std::swap_ranges(a + box.left, a + box.left + box.width, b + box.left);
       }
-      for (int64_t x = 0; !mix.box && x < width; ++x) {
+      for (int64_t x = 0; box.height == 0 && x < width; ++x) {
         const float value = a[x];
         a[x] = own * value + other * b[x];
         b[x] = own * b[x] + other * value;
@@ -117,9 +118,7 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
     : dataset_(std::move(dataset)), transform_(transform), options_(options) {
   const int64_t size = dataset_->size();
   if (size < 1) fail_input("the data set holds no images; check --data");
-  if (options.batch_size < 1) {
-    fail_input("--batch-size {}: must be at least 1", options.batch_size);
-  }
+  if (options.batch_size < 1) fail_input("--batch-size {}: use at least 1", options.batch_size);
   options_.batch_size = std::min(options.batch_size, size);
   batches_ = options.train ? size / options_.batch_size : (size - 1) / options_.batch_size + 1;
   order_.resize(static_cast<size_t>(size));

@@ -46,9 +46,8 @@ class Loader {
   int64_t batches_per_epoch() const { return batches_; }
   /// The next batch will be `index` of `epoch`.
   void seek(int64_t epoch, int64_t index);
-  /// Waits for the next batch, at the end of an epoch the next one's first. Rethrows what was
-  /// thrown while the batch was made (an undecodable image, for example), at each call until a
-  /// seek.
+  /// Waits for the next batch, after the last of an epoch for the first of the next. Rethrows what
+  /// making it threw (an undecodable image, for example), and so does each call until a seek.
   Batch next();
   /// Seconds that next() has waited in total.
   double wait_seconds() const { return waited_; }

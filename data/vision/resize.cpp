@@ -7,13 +7,12 @@
 // When shrinking, s stretches the kernel, which makes it a low-pass filter. Rows come first, then
 // columns, rounded to bytes in between. Weights are integers of 22 fractional bits, so that the
 // result is the same on every machine.
-#include "data/vision/resize.h"
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "core/error.h"
+#include "data/vision/transform.h"
 
 namespace gmlp {
 namespace {
@@ -28,12 +27,11 @@ double kernel(double t) {
   return t < 2 ? ((t - 5) * t + 8) * t * kA - 4 * kA : 0;
 }
 
-/// The weights of one axis: output i is the sum of `count` inputs from first[i].
+/// The weights of one axis: output i is the sum of `count[i]` inputs from first[i].
 struct Weights {
-  size_t taps = 0;
-  std::vector<int64_t> first;
-  std::vector<int64_t> count;
-  std::vector<int32_t> values;  // taps per output
+  size_t taps = 0;  // weights per output, of which the last ones may be unused
+  std::vector<int64_t> first, count;
+  std::vector<int32_t> values;
 };
 
 /// The weights of outputs [begin, begin + size) of `out`.
@@ -50,19 +48,18 @@ Weights make_weights(int64_t in, int64_t out, int64_t begin, int64_t size) {
     const double center = (static_cast<double>(x) + 0.5) * scale;
     // Inputs beyond the edge have no weight; the others share it.
     const int64_t first = std::max<int64_t>(0, std::llround(center - support));
-    const int64_t last = std::min<int64_t>(in, std::llround(center + support));
+    const int64_t count = std::min<int64_t>(in, std::llround(center + support)) - first;
     double sum = 0;
-    for (int64_t i = first; i < last; ++i) {
-      const double value = kernel((static_cast<double>(i) + 0.5 - center) / stretch);
-      raw[static_cast<size_t>(i - first)] = value;
-      sum += value;
+    for (int64_t i = 0; i < count; ++i) {
+      raw[static_cast<size_t>(i)] =
+          kernel((static_cast<double>(first + i) + 0.5 - center) / stretch);
+      sum += raw[static_cast<size_t>(i)];
     }
-    for (int64_t i = 0; i < last - first; ++i) {
-      const double value = raw[static_cast<size_t>(i)] / sum * (1 << kPrecision);
-      values[i] = static_cast<int32_t>(std::lround(value));
-    }
+    std::transform(raw.begin(), raw.begin() + count, values, [&](double weight) {
+      return static_cast<int32_t>(std::lround(weight / sum * (1 << kPrecision)));
+    });
     weights.first.push_back(first);
-    weights.count.push_back(last - first);
+    weights.count.push_back(count);
   }
   return weights;
 }
@@ -71,8 +68,7 @@ uint8_t to_byte(int32_t sum) {
   return static_cast<uint8_t>(std::clamp(sum >> kPrecision, 0, 255));
 }
 
-/// Input rows are `stride` bytes apart. The number of channels is a constant, so that the sums stay
-/// in registers.
+/// Input rows are `stride` bytes apart. With a constant kChannels, the sums stay in registers.
 template <int64_t kChannels>
 void resize_rows(const uint8_t* in, int64_t stride, const Weights& weights, Image& result) {
   uint8_t* out = result.bytes.data();

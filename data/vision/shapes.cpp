@@ -64,8 +64,9 @@ Image draw_image(int64_t label, Random random) {
   Image image = Image::of_bytes(kSide, kSide, 3);
   uint8_t* out = image.bytes.data();
   for (int64_t i = 0; i < kSide * kSide; ++i) {
-    const double column = static_cast<double>(i % kSide);
-    const double row = static_cast<double>(i / kSide);
+    const int64_t y = i / kSide;
+    const double row = static_cast<double>(y);
+    const double column = static_cast<double>(i - y * kSide);
     const double dx = column + 0.5 - center_x;
     const double dy = row + 0.5 - center_y;
     double edge = distance(label / 2, cosine * dx + sine * dy, cosine * dy - sine * dx, radius);

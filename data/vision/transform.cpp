@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "data/vision/autoaugment.h"
 
 namespace gmlp {
 namespace {
@@ -16,13 +15,6 @@ namespace {
 // blur and cut what little there is.
 constexpr double kNearSize = 1.25;
 constexpr int64_t kShiftDivisor = 8;  // shift by up to 1/8 of the side
-
-/// Where to read an output from: a window of the source, perhaps shifted and mirrored.
-struct Window {
-  int64_t top = 0;
-  int64_t left = 0;
-  bool mirrored = false;
-};
 
 /// Position i of n continued by reflection, without repeating the edge: -1 is 1, n is n - 2.
 int64_t reflect(int64_t i, int64_t n) {
@@ -95,14 +87,15 @@ double channel_value(const std::vector<double>& values, int64_t channel) {
   return values[std::min(static_cast<size_t>(channel), values.size() - 1)];
 }
 
-/// out = (byte / 255 - mean) / std over the window, reflected beyond the image's edges.
-void write_window(const Image& image, const TransformOptions& options, const Window& window,
-                  float* out) {
+/// out = (byte / 255 - mean) / std over the window whose corner is (top, left), reflected beyond
+/// the image's edges.
+void write_window(const Image& image, const TransformOptions& options, int64_t top, int64_t left,
+                  bool mirrored, float* out) {
   const bool to_luma = image.channels == 3 && options.channels == 1;
   const int64_t step = image.channels;
   std::vector<int64_t> columns(static_cast<size_t>(options.width));
   for (int64_t x = 0; x < options.width; ++x) {
-    const int64_t source = window.left + (window.mirrored ? options.width - 1 - x : x);
+    const int64_t source = left + (mirrored ? options.width - 1 - x : x);
     columns[static_cast<size_t>(x)] = reflect(source, image.width) * step;
   }
   for (int64_t c = 0; c < options.channels; ++c) {
@@ -112,7 +105,7 @@ void write_window(const Image& image, const TransformOptions& options, const Win
     const int64_t channel = image.channels == 1 ? 0 : c;
     for (int64_t y = 0; y < options.height; ++y) {
       const uint8_t* row =
-          image.bytes.data() + reflect(window.top + y, image.height) * image.width * step + channel;
+          image.bytes.data() + reflect(top + y, image.height) * image.width * step + channel;
       for (int64_t x = 0; x < options.width; ++x, ++out) {
         const uint8_t* pixel = row + columns[static_cast<size_t>(x)];
         const float value = to_luma ? luma(pixel) : static_cast<float>(*pixel);
@@ -124,11 +117,9 @@ void write_window(const Image& image, const TransformOptions& options, const Win
 
 /// The evaluation's image, without a random number.
 void write_center(const Image& image, const TransformOptions& options, bool mirrored, float* out) {
-  if (has_input_size(image, options) && options.crop_fraction == 1) {
-    write_window(image, options, {0, 0, mirrored}, out);
-  } else {
-    write_window(resized_center(image, options), options, {0, 0, mirrored}, out);
-  }
+  const bool is_whole = has_input_size(image, options) && options.crop_fraction == 1;
+  const Image center = is_whole ? Image() : resized_center(image, options);
+  write_window(is_whole ? image : center, options, 0, 0, mirrored, out);
 }
 
 /// What rotation and shear uncover: the mean color, which normalizes to zero.
@@ -143,45 +134,28 @@ std::array<uint8_t, 3> fill_color(const TransformOptions& options) {
 
 /// Mirrors, shifts or crops, then applies the policy, with draws in this order.
 void augment(const Image& image, const TransformOptions& options, Random& random, float* out) {
-  Window window;
-  window.mirrored = options.flip && random.below(2) == 1;
-  if (options.augment == Augment::kMirror) {
-    write_center(image, options, window.mirrored, out);
-    return;
-  }
+  const bool mirrored = options.flip && random.below(2) == 1;
+  if (options.augment == Augment::kMirror) return write_center(image, options, mirrored, out);
+  const bool policy = options.augment == Augment::kAutoAugment;
   const auto draw_shift = [&](int64_t size) {
     const int64_t most = size / kShiftDivisor;
     return random.below(2 * most + 1) - most;
   };
-  const bool policy = options.augment == Augment::kAutoAugment;
+  int64_t top = 0, left = 0;
   Image changed;
-  const Image* source = &changed;
-  if (is_near_size(image.height, options.height) && is_near_size(image.width, options.width)) {
+  if (!is_near_size(image.height, options.height) || !is_near_size(image.width, options.width)) {
+    changed = resize_bicubic(image, options.height, options.width, random_box(image, random));
+  } else {
     if (!has_input_size(image, options)) {
       changed = resize_bicubic(image, options.height, options.width);
     } else if (policy) {
       changed = image;  // the policy works in place
-    } else {
-      source = &image;
     }
-    window.top = draw_shift(options.height);
-    window.left = draw_shift(options.width);
-  } else {
-    changed = resize_bicubic(image, options.height, options.width, random_box(image, random));
+    top = draw_shift(options.height);
+    left = draw_shift(options.width);
   }
   if (policy) autoaugment(changed, random, fill_color(options));
-  write_window(*source, options, window, out);
-}
-
-/// The trainer has checked what the user typed: a failure here is a bug.
-void check_options(const TransformOptions& options) {
-  require(options.height > 0 && options.width > 0 && options.crop_fraction > 0 &&
-              options.crop_fraction <= 1 && (options.channels == 1 || options.channels == 3),
-          "transform_image: size, channels or crop_fraction");
-  for (const size_t count : {options.mean.size(), options.std.size()}) {
-    require(count == 1 || count == static_cast<size_t>(options.channels),
-            "transform_image: mean and std have 1 value or one per channel");
-  }
+  write_window(changed.bytes.empty() ? image : changed, options, top, left, mirrored, out);
 }
 
 }  // namespace
@@ -196,7 +170,14 @@ Augment augment_from_name(const std::string& name) {
 
 void transform_image(const Image& image, const TransformOptions& options, Random* random,
                      float* out) {
-  check_options(options);
+  // The trainer has checked what the user typed: a failure here is a bug.
+  const auto fits = [&](const std::vector<double>& values) {
+    return values.size() == 1 || values.size() == static_cast<size_t>(options.channels);
+  };
+  require(options.height > 0 && options.width > 0 && options.crop_fraction > 0 &&
+              options.crop_fraction <= 1 && (options.channels == 1 || options.channels == 3) &&
+              fits(options.mean) && fits(options.std),
+          "transform_image: size, channels, crop_fraction, mean or std");
   if (image.is_float()) {
     if (!has_input_size(image, options) || image.channels != options.channels) {
       fail_input(

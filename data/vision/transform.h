@@ -1,14 +1,14 @@
 #pragma once
-// From a stored image to the model's input: resize, crop, flip, color, normalize. All random
+// From a stored image to the model's input: resize, crop, mirror, color, normalize. All random
 // choices come from the Random passed in, which is keyed by (seed, epoch, sample).
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "core/random.h"
 #include "data/vision/dataset.h"
-#include "data/vision/resize.h"
 
 namespace gmlp {
 
@@ -18,9 +18,7 @@ enum class Augment : uint8_t { kNone, kMirror, kLight, kAutoAugment };
 Augment augment_from_name(const std::string& name);  ///< throws InputError for an unknown name
 
 struct TransformOptions {
-  int64_t height = 0;  // the model's input
-  int64_t width = 0;
-  int64_t channels = 0;  // 1 or 3; gray is repeated, color becomes luma (ITU-R 601)
+  int64_t height = 0, width = 0, channels = 0;  // the model's input; 1 or 3 channels
   Augment augment = Augment::kNone;
   bool flip = true;  // whether a mirror image keeps its label (not for digits)
   /// Evaluation: the shorter side is resized to size / crop_fraction, then the center is cropped.
@@ -29,8 +27,53 @@ struct TransformOptions {
   std::vector<double> std{0.5};
 };
 
-/// Writes channels * height * width floats, CHW. Evaluation passes no `random`.
+/// Writes channels * height * width floats, CHW. Gray is repeated, color becomes luma (ITU-R 601)
+/// for a model of one channel. Evaluation passes no `random`.
 void transform_image(const Image& image, const TransformOptions& options, Random* random,
                      float* out);
+
+// ---- resize.cpp: antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
+
+/// A rectangle of an image, in pixels.
+struct CropBox {
+  int64_t top = 0, left = 0;
+  int64_t height = 0, width = 0;  // 0: the whole image
+};
+
+/// The part of the image in `box`, resized to height x width. No pixel outside of `box` is used.
+/// With `window`, computes only those pixels of the result, in time and memory for them alone.
+/// Throws InputError for images of floats.
+Image resize_bicubic(const Image& image, int64_t height, int64_t width, const CropBox& box = {},
+                     const CropBox& window = {});
+
+/// Shrinks a photo to a shorter side of at most `side`: 3024 x 3024 pixels are 27 MB, 256 x 256 are
+/// 0.2 MB. Returns the image itself if side = 0.
+Image shrink_photo(Image image, int64_t side);
+
+// ---- autoaugment.cpp: AutoAugment (Cubuk et al. 2019, arXiv:1805.09501) ----
+
+/// The operations of the paper's policy for ImageNet.
+enum class Operation : uint8_t {
+  kShearX,
+  kRotate,
+  kColor,
+  kContrast,
+  kSharpness,
+  kPosterize,
+  kSolarize,
+  kAutoContrast,
+  kEqualize,
+  kInvert,
+};
+
+/// `value` is a slope for shear, degrees for rotation, a factor for the three enhancements (1
+/// changes nothing), the bits kept for posterize and the first inverted byte for solarize. The last
+/// three operations ignore it. Pixels from outside get `fill`.
+void apply_operation(Image& image, Operation operation, double value,
+                     const std::array<uint8_t, 3>& fill);
+
+/// Draws one of the 25 pairs and applies each operation with its probability and magnitude. The
+/// image has 1 or 3 channels of bytes.
+void autoaugment(Image& image, Random& random, const std::array<uint8_t, 3>& fill);
 
 }  // namespace gmlp

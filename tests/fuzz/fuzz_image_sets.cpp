@@ -55,6 +55,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (cifar) folder.write(name, all);
   }
   return gmlp::test::accept_input_errors([&] {
-    use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path, false));
+    use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path));
   });
 }

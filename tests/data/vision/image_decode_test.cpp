@@ -1,4 +1,4 @@
-// PNG, JPEG and BMP: what decodes gives the expected bytes, what is damaged is refused with its
+// PNG, JPEG and BMP: good files decode to the expected bytes, damaged ones are refused with the
 // reason.
 #include "data/vision/image_decode.h"
 
@@ -57,7 +57,7 @@ Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette,
 }  // namespace
 
 TEST_CASE("every PNG filter is undone") {
-  // Each row decodes to 10 20 30; row 0 is the row above of the others.
+  // Each row decodes to 10 20 30; row 0 is the one above the others.
   const Bytes rows{0, 10, 20, 30,  //
                    1, 10, 10, 10,  // left
                    2, 0,  0,  0,   // up
@@ -100,7 +100,7 @@ TEST_CASE("a damaged PNG is refused with its reason") {
     INFO("cut to " << size);
     CHECK_FALSE(reason(Bytes(good.begin(), good.begin() + static_cast<int64_t>(size))).empty());
   }
-  for (size_t i = 0; i < good.size(); ++i) {  // every byte lies under a CRC or a fixed value
+  for (size_t i = 0; i < good.size(); ++i) {  // every byte is under a CRC or a fixed value
     Bytes bad = good;
     bad[i] ^= 0x10;
     INFO("byte " << i);
@@ -136,7 +136,7 @@ TEST_CASE("what an ancillary PNG chunk holds changes nothing, but its checksum m
   }
 }
 
-TEST_CASE("a JPEG block with only a DC value is one grey") {
+TEST_CASE("a JPEG block with only a DC value is one gray") {
   const Image image = decode(TinyJpeg().file());
   REQUIRE(image.bytes.size() == 64);
   CHECK(image.channels == 1);
@@ -208,6 +208,11 @@ TEST_CASE("a BMP decodes, rows upside down and padded") {
   CHECK(image.bytes == Bytes{4, 5, 6, 1, 2, 3});
   const Image indexed = decode(bmp(2, 1, 8, {1, 2, 3, 0, 4, 5, 6, 0}, {1, 0, 0, 0}));
   CHECK(indexed.bytes == Bytes{6, 5, 4, 3, 2, 1});
+  // 1, 15 and 31 of 31 are widened by repeating their bits.
+  CHECK(decode(bmp(1, 1, 16, {}, {0xFF, 0x05, 0, 0})).bytes == Bytes{8, 123, 255});
+  CHECK(decode(bmp(1, 1, 32, {}, {3, 2, 1, 0})).bytes == Bytes{1, 2, 3});
+  const Bytes bits = decode(bmp(3, 1, 1, {1, 1, 1, 0, 9, 9, 9, 0}, {0xA0, 0, 0, 0})).bytes;
+  CHECK(bits == Bytes{9, 9, 9, 1, 1, 1, 9, 9, 9});
 }
 
 TEST_CASE("a damaged BMP is refused with its reason") {

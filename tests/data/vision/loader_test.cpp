@@ -103,7 +103,7 @@ TEST_CASE("training drops the last partial batch, evaluation keeps it, a small s
   CHECK(last.labels == std::vector<int64_t>{1, 2, 0, 1});  // 16..19, in order
 }
 
-TEST_CASE("seeking gives the very batch that running there gives") {
+TEST_CASE("seeking yields the same batch as running up to it") {
   TransformOptions transform = bytes_transform();
   transform.augment = gmlp::Augment::kLight;
   Loader running(numbers(23), transform, mixing_options());
@@ -144,7 +144,7 @@ TEST_CASE("targets sum to one and agree with the mixed pixels") {
       for (int64_t c = 0; c < 3; ++c) sum += batch.targets.at(3 * i + c);
       CHECK(sum == Approx(1).margin(1e-6));
     }
-    // Without its partner's value: the share of pixels (CutMix) or of value (MixUp) tells lambda.
+    // Lambda is the share of own pixels (CutMix) or of the own value (MixUp).
     std::set<float> values;
     const float* image = batch.images.data<float>();
     for (int64_t k = 0; k < 36; ++k) values.insert(image[k]);

@@ -39,14 +39,14 @@ void check_source_error(const std::string& spec, const std::string& words) {
 
 Bytes idx_images(uint32_t count, uint32_t stored) {
   Bytes bytes;
-  for (const uint32_t word : {0x803U, count, 2U, 2U}) append_be32(bytes, word);
+  for (const uint32_t number : {0x803U, count, 2U, 2U}) append_be32(bytes, number);
   for (uint32_t i = 0; i < stored; ++i) append(bytes, {static_cast<uint8_t>(i), 1, 2, 3});
   return bytes;
 }
 
 Bytes idx_labels(uint32_t count, const Bytes& labels) {
   Bytes bytes;
-  for (const uint32_t word : {0x801U, count}) append_be32(bytes, word);
+  for (const uint32_t number : {0x801U, count}) append_be32(bytes, number);
   append(bytes, labels);
   return bytes;
 }
@@ -114,9 +114,8 @@ TEST_CASE("Fashion-MNIST's records have the checksums of the original") {
     WARN("SKIPPED: the package dataset-fashion-mnist is not installed");
     return;
   }
-  gmlp::DataOptions options;
-  options.default_root = "/usr/share/datasets/fashion-mnist";
-  const DataSplits splits = open_dataset("fashion-mnist", options);
+  unsetenv("GMLP_DATA");
+  const DataSplits splits = open_dataset("fashion-mnist", {});
   REQUIRE(splits.train->size() == 60000);
   REQUIRE(splits.val->size() == 10000);
   CHECK(splits.height == 28);
@@ -194,7 +193,7 @@ TEST_CASE("CIFAR-10's planes become pixels") {
   CHECK(image.bytes[3 * 33 + 2] == 101);
 }
 
-TEST_CASE("CIFAR-100 takes the fine label") {
+TEST_CASE("CIFAR-100 uses the fine label") {
   TemporaryFolder folder;
   std::string names;
   for (int i = 0; i < 100; ++i) names += "class" + std::to_string(i) + "\r\n";
@@ -225,7 +224,7 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
   check_source_error(spec, "data_batch_5.bin");
 }
 
-TEST_CASE("arrays give bytes and floats as they are") {
+TEST_CASE("arrays are read as bytes or floats, unchanged") {
   TemporaryFolder folder;
   write_arrays(folder);
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
