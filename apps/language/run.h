@@ -16,7 +16,6 @@
 #include "apps/language/options.h"
 #include "apps/train/training_run.h"
 #include "data/text/corpus.h"
-#include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"
 

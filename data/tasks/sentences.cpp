@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/io/file.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
@@ -50,10 +49,8 @@ std::vector<size_t> find_columns(const Fields& header, const std::vector<std::st
 /// There is no quoting: a quotation mark is an ordinary character.
 void read_tsv(const std::string& path, const std::vector<std::string>& columns,
               const std::function<void(const Fields& fields, int64_t line)>& use) {
-  const std::string text = read_text(path);
-  check_lines(text, path);
+  const std::string text = read_utf8(path);
   std::string_view rest = text;
-  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
   if (rest.empty()) fail_input("{}: the file is empty; its first line names the columns", path);
   bool crlf = false;
   size_t width = 0;

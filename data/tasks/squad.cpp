@@ -10,7 +10,6 @@
 #include <unordered_set>
 
 #include "core/error.h"
-#include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/text/utf8.h"
 
@@ -177,12 +176,9 @@ class SquadReader {
 }  // namespace
 
 SquadSet read_squad(const std::string& path, const SquadReading& reading) {
-  const std::string text = read_text(path);
-  check_lines(text, path);
+  const std::string text = read_utf8(path);
   check_json_limits(text, path);
-  SquadReader reader(path, reading);
-  const size_t mark = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  SquadSet set = reader.read(std::string_view(text).substr(mark));
+  SquadSet set = SquadReader(path, reading).read(text);
   if (set.questions.empty()) fail_input("{}: no questions; is this a SQuAD file?", path);
   return set;
 }

@@ -58,20 +58,6 @@ void remove_articles(std::u32string& points) {
   }
 }
 
-/// F1 of two normalized answers.
-double shared_f1(const std::string& prediction, const std::string& gold) {
-  using Bag = std::multiset<std::string>;
-  const auto bag_of = [](const std::string& text) {
-    std::istringstream stream(text);
-    return Bag(std::istream_iterator<std::string>(stream), {});
-  };
-  if (prediction.empty() || gold.empty()) return prediction == gold ? 1 : 0;
-  const Bag a = bag_of(prediction), b = bag_of(gold);
-  std::vector<std::string> shared;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
-  return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
-}
-
 struct QuestionScore {
   double exact = 0;
   double f1 = 0;
@@ -89,7 +75,8 @@ QuestionScore score_question(const SquadSet& set, const SquadQuestion& question,
     if (gold.empty() && set.unanswerable) continue;
     any = true;
     best.exact = std::max(best.exact, prediction == gold ? 1.0 : 0.0);
-    if (!gold.empty()) best.f1 = std::max(best.f1, shared_f1(prediction, gold));
+    if (!gold.empty())
+      best.f1 = std::max(best.f1, answer_f1(text, set.answer_text(question, answer)));
   }
   if (!any) best.exact = best.f1 = prediction.empty() ? 1 : 0;
   return best;
@@ -129,24 +116,28 @@ std::string normalized_answer(std::string_view text) {
 }
 
 double answer_f1(std::string_view prediction, std::string_view gold) {
-  return shared_f1(normalized_answer(prediction), normalized_answer(gold));
+  using Bag = std::multiset<std::string>;
+  const auto bag_of = [](std::string_view text) {
+    std::istringstream stream(normalized_answer(text));
+    return Bag(std::istream_iterator<std::string>(stream), {});
+  };
+  const Bag a = bag_of(prediction), b = bag_of(gold);
+  if (a.empty() || b.empty()) return a == b ? 1 : 0;
+  std::vector<std::string> shared;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
+  return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
 }
 
 SquadScores score_squad(const SquadSet& set,
                         const std::map<std::string, std::string>& predictions) {
-  SquadScores scores;
   std::vector<QuestionScore> all, answerable, unanswerable;
   for (const SquadQuestion& question : set.questions) {
     const auto found = predictions.find(question.id);
-    const bool missing = found == predictions.end();
-    scores.missing += missing ? 1 : 0;
-    all.push_back(missing ? QuestionScore() : score_question(set, question, found->second));
+    all.push_back(found == predictions.end() ? QuestionScore()
+                                             : score_question(set, question, found->second));
     (question.impossible ? unanswerable : answerable).push_back(all.back());
   }
-  scores.all = mean_of(all);
-  scores.answerable = mean_of(answerable);
-  scores.unanswerable = mean_of(unanswerable);
-  return scores;
+  return {mean_of(all), mean_of(answerable), mean_of(unanswerable)};
 }
 
 NullThreshold best_null_threshold(const SquadSet& set,
