@@ -23,7 +23,6 @@ struct SentenceExample {
 };
 
 struct SentenceSet {
-  std::string path;
   std::vector<SentenceExample> examples;
   int64_t skipped = 0;  // MNLI pairs on which the annotators did not agree: gold label "-"
 };

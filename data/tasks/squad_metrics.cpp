@@ -144,28 +144,23 @@ NullThreshold best_null_threshold(const SquadSet& set,
                                   const std::map<std::string, std::string>& answers,
                                   const std::map<std::string, double>& null_scores) {
   // Start with "" for every question, then raise the threshold over one question after the other.
-  struct Gain {
-    double null_score;
-    double f1;
-  };
-  std::vector<Gain> gains;
+  std::vector<std::pair<double, double>> gains;  // the null score, and F1 with the answer - with ""
   double f1 = 0;
   for (const SquadQuestion& question : set.questions) {
     const double without = score_question(set, question, "").f1;
     const double with = score_question(set, question, answers.at(question.id)).f1;
     f1 += without;
-    gains.push_back({null_scores.at(question.id), with - without});
+    gains.emplace_back(null_scores.at(question.id), with - without);
   }
+  if (gains.empty()) return {};
   std::sort(gains.begin(), gains.end(),
-            [](const Gain& a, const Gain& b) { return a.null_score < b.null_score; });
-  NullThreshold best;
-  if (gains.empty()) return best;
-  best = {gains.front().null_score - 1, f1};
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  NullThreshold best = {gains.front().first - 1, f1};
   for (size_t i = 0; i < gains.size(); ++i) {
-    f1 += gains[i].f1;
-    const bool tie = i + 1 < gains.size() && gains[i + 1].null_score <= gains[i].null_score;
+    f1 += gains[i].second;
+    const bool tie = i + 1 < gains.size() && gains[i + 1].first <= gains[i].first;
     // "" is predicted above the threshold, so a question at the threshold keeps its answer.
-    if (!tie && f1 > best.f1) best = {gains[i].null_score, f1};
+    if (!tie && f1 > best.f1) best = {gains[i].first, f1};
   }
   best.f1 *= 100 / static_cast<double>(gains.size());
   return best;

@@ -158,11 +158,8 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
     if (!(options.mask_share > 0 && options.mask_share <= 1)) {
       fail_input("a share of {} masked tokens: must be above 0 and at most 1", options.mask_share);
     }
-    int64_t ordinary = 0;  // ids that a random token can be
-    for (int64_t id = 0; id < options.vocab && ordinary == 0; ++id) {
-      ordinary += options.special.contains(id) ? 0 : 1;
-    }
-    require(ordinary > 0, "a vocabulary of special tokens only");
+    // A masked id can become any but the five special ones.
+    require(options.vocab > 5, "a vocabulary of special tokens only");
   }
   // Evaluation uses all whole windows and one more for the rest. Training uses as many as fit after
   // the latest offset, so that every epoch has the same number.
@@ -176,49 +173,40 @@ int64_t TextLoader::batches_per_epoch() const {
   return options_.train ? windows_ / batch_size_ : (windows_ - 1) / batch_size_ + 1;
 }
 
-/// Returns the first id of a window. `fresh` is its first position that no earlier window has.
-int64_t TextLoader::window_begin(int64_t epoch, int64_t window, int64_t* fresh) const {
-  const int64_t spare = tokens_.size() - span_;
-  const int64_t begin = window * options_.tokens;
-  *fresh = 0;
-  if (!options_.train) {
-    *fresh = std::max<int64_t>(0, begin - spare);
-    return begin - *fresh;
-  }
-  if (!options_.shuffle) return begin;
-  const int64_t offsets = std::min(options_.tokens, spare - (windows_ - 1) * options_.tokens + 1);
-  // The permutation's draws have samples below 2^31.
-  constexpr uint64_t kOffset = uint64_t{1} << 31;
-  Random random(options_.seed, Purpose::kShuffle, static_cast<uint64_t>(epoch), kOffset);
-  return begin + random.below(offsets);
-}
-
 TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   require(epoch >= 0 && index >= 0 && index < batches_per_epoch(), "a batch outside of the epoch");
-  const int64_t first = index * batch_size_;
+  const int64_t n = options_.tokens;
+  const int64_t spare = tokens_.size() - span_;
+  const bool shuffled = options_.train && options_.shuffle;
+  int64_t offset = 0;
+  if (shuffled) {
+    // The permutation's draws have samples below 2^31.
+    constexpr uint64_t kOffset = uint64_t{1} << 31;
+    Random random(options_.seed, Purpose::kShuffle, static_cast<uint64_t>(epoch), kOffset);
+    offset = random.below(std::min(n, spare - (windows_ - 1) * n + 1));
+  }
   TextBatch batch;
+  const int64_t first = index * batch_size_;
   batch.batch = std::min(batch_size_, windows_ - first);
-  batch.ids.reserve(static_cast<size_t>(batch.batch * options_.tokens));
-  batch.targets.reserve(static_cast<size_t>(batch.batch * options_.tokens));
-  const bool shuffled = options_.train && options_.shuffle && windows_ > 1;
+  batch.ids.reserve(static_cast<size_t>(batch.batch * n));
+  batch.targets.reserve(static_cast<size_t>(batch.batch * n));
   for (int64_t i = first; i < first + batch.batch; ++i) {
-    const int64_t window = shuffled ? permuted(i, windows_, options_.seed, epoch) : i;
-    int64_t fresh = 0;
-    const int64_t begin = window_begin(epoch, window, &fresh);
-    if (options_.objective == Objective::kCausal) {
-      append_causal(begin, fresh, batch);
-    } else {
+    const int64_t window =
+        shuffled && windows_ > 1 ? permuted(i, windows_, options_.seed, epoch) : i;
+    // Only evaluation's last window can exceed the row. It moves back, and its first ids are not
+    // fresh: an earlier window has scored them.
+    const int64_t begin = std::min(window * n + offset, spare);
+    const int64_t fresh = window * n + offset - begin;
+    if (options_.objective == Objective::kMasked) {
       append_masked(begin, fresh, epoch, window, batch);
+      continue;
+    }
+    for (int64_t j = 0; j < n; ++j) {
+      batch.ids.push_back(tokens_[begin + j]);
+      batch.targets.push_back(j < fresh ? kNotScored : tokens_[begin + j + 1]);
     }
   }
   return batch;
-}
-
-void TextLoader::append_causal(int64_t begin, int64_t fresh, TextBatch& batch) const {
-  for (int64_t i = 0; i < options_.tokens; ++i) {
-    batch.ids.push_back(tokens_[begin + i]);
-    batch.targets.push_back(i < fresh ? kNotScored : tokens_[begin + i + 1]);
-  }
 }
 
 void TextLoader::append_masked(int64_t begin, int64_t fresh, int64_t epoch, int64_t window,

@@ -103,10 +103,8 @@ class TextLoader {
   TextBatch batch(int64_t epoch, int64_t index) const;
 
  private:
-  int64_t window_begin(int64_t epoch, int64_t window, int64_t* fresh) const;
   void append_masked(int64_t begin, int64_t fresh, int64_t epoch, int64_t window,
                      TextBatch& batch) const;
-  void append_causal(int64_t begin, int64_t fresh, TextBatch& batch) const;
 
   TokenRow tokens_;
   TextBatchOptions options_;
