@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "kernels/reference/reference.h"
+#include "kernels/reference/dropout.h"
 
 namespace gmlp {
 

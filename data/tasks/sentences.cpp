@@ -83,9 +83,6 @@ void read_tsv(const std::string& path, const std::vector<std::string>& columns,
   }
 }
 
-// MNLI's mark for a pair on which no three of five annotators agreed (Williams et al. 2018).
-constexpr std::string_view kNoGoldLabel = "-";
-
 }  // namespace
 
 SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
@@ -96,7 +93,7 @@ SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
   const std::vector<std::string>& labels = task_labels(task);
   SentenceSet set;
   read_tsv(path, columns, [&](const Fields& fields, int64_t line) {
-    if (labeled && pairs && fields.back() == kNoGoldLabel) {
+    if (labeled && pairs && fields.back() == "-") {
       ++set.skipped;
       return;
     }

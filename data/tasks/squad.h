@@ -72,10 +72,8 @@ double answer_f1(std::string_view prediction, std::string_view gold);
 
 /// Means in percent over `count` questions, and their standard errors.
 struct SquadScore {
-  double exact = 0;
-  double f1 = 0;
-  double exact_error = 0;
-  double f1_error = 0;
+  double exact = 0, exact_error = 0;
+  double f1 = 0, f1_error = 0;
   int64_t count = 0;
 };
 

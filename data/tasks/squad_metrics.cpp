@@ -94,9 +94,11 @@ SquadScore mean_of(const std::vector<QuestionScore>& scores) {
   }
   exact /= n;
   f1 /= n;
-  return {100 * exact, 100 * f1, 100 * std::sqrt(exact * (1 - exact) / n),
-          100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n),
-          static_cast<int64_t>(scores.size())};
+  return {.exact = 100 * exact,
+          .exact_error = 100 * std::sqrt(exact * (1 - exact) / n),
+          .f1 = 100 * f1,
+          .f1_error = 100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n),
+          .count = static_cast<int64_t>(scores.size())};
 }
 
 }  // namespace
@@ -137,7 +139,9 @@ SquadScores score_squad(const SquadSet& set,
                                              : score_question(set, question, found->second));
     (question.impossible ? unanswerable : answerable).push_back(all.back());
   }
-  return {mean_of(all), mean_of(answerable), mean_of(unanswerable)};
+  return {.all = mean_of(all),
+          .answerable = mean_of(answerable),
+          .unanswerable = mean_of(unanswerable)};
 }
 
 NullThreshold best_null_threshold(const SquadSet& set,

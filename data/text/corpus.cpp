@@ -128,9 +128,8 @@ TextSplits open_corpus(const std::vector<std::string>& text,
   }
   // The cut is at the beginning of a block, where the bytes of both parts are known.
   const double share = static_cast<double>(all.size()) * (1 - options.val_fraction);
-  const int64_t cut = options.val_fraction == 0
-                          ? all.size()
-                          : static_cast<int64_t>(share) / kTokenBlock * kTokenBlock;
+  int64_t cut = static_cast<int64_t>(share) / kTokenBlock * kTokenBlock;
+  if (options.val_fraction == 0) cut = all.size();
   splits.train = all.slice(0, cut);
   splits.val = all.slice(cut, all.size());
   return splits;
@@ -139,9 +138,7 @@ TextSplits open_corpus(const std::vector<std::string>& text,
 TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
     : tokens_(tokens), options_(options) {
   if (options.tokens < 1) fail_input("--seq-len {}: must be at least 1", options.tokens);
-  if (options.batch_size < 1) {
-    fail_input("--batch-size {}: must be at least 1", options.batch_size);
-  }
+  if (options.batch_size < 1) fail_input("--batch-size {}: must be at least 1", options.batch_size);
   const bool causal = options.objective == Objective::kCausal;
   span_ = options.tokens + (causal ? 1 : 0);
   const int64_t spare = tokens.size() - span_;
@@ -163,9 +160,8 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
   }
   // Evaluation uses all whole windows and one more for the rest. Training uses as many as fit after
   // the latest offset, so that every epoch has the same number.
-  const int64_t whole = spare / options.tokens + 1;
   windows_ = options.train ? std::max<int64_t>(1, (spare + 1) / options.tokens)
-                           : whole + (spare % options.tokens != 0 ? 1 : 0);
+                           : (spare + options.tokens - 1) / options.tokens + 1;
   batch_size_ = std::min(options.batch_size, windows_);
 }
 

@@ -32,7 +32,7 @@ class TokenRow {
   int64_t size() const { return end_ - begin_; }
   int64_t operator[](int64_t i) const;
   TokenRow slice(int64_t begin, int64_t end) const;
-  /// The number of bytes of text that the ids stand for, for bits per byte. Exact for a row that
+  /// The number of bytes of text that the ids encode, for bits per byte. Exact for a row that
   /// begins and ends at a multiple of kTokenBlock or at the end of the text. Other ends count as
   /// the beginning of their block.
   int64_t text_bytes() const;

@@ -85,16 +85,13 @@ int64_t valid_utf8_prefix(std::string_view text) {
 }
 
 void check_text(std::string_view text, const std::string& what, int64_t base) {
-  const size_t nul = text.find('\0');
   const size_t valid = static_cast<size_t>(valid_utf8_prefix(text));
-  if (nul < valid) {
-    fail_input("{}: byte {} is NUL; convert the file to UTF-8 text", what,
-               base + static_cast<int64_t>(nul));
-  }
-  if (valid < text.size()) {
-    fail_input("{}: byte {} ({:#04x}) is not UTF-8; convert it, e.g. with `iconv -t UTF-8`", what,
-               base + static_cast<int64_t>(valid), static_cast<unsigned char>(text[valid]));
-  }
+  const size_t at = std::min(text.find('\0'), valid);
+  if (at == text.size()) return;
+  const int64_t byte = base + static_cast<int64_t>(at);
+  if (at < valid) fail_input("{}: byte {} is NUL; convert the file to UTF-8 text", what, byte);
+  fail_input("{}: byte {} ({:#04x}) is not UTF-8; convert it, e.g. with `iconv -t UTF-8`", what,
+             byte, static_cast<unsigned char>(text[at]));
 }
 
 std::string read_utf8(const std::string& path) {

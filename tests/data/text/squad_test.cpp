@@ -150,7 +150,7 @@ TEST_CASE("F1 is that of the words two answers share, repeated ones counted") {
   CHECK(answer_f1("The", "a") == 1);
 }
 
-TEST_CASE("a set's scores take the best annotator, and silence is right for the impossible only") {
+TEST_CASE("a set's scores take the best annotator, and \"\" is right for the impossible only") {
   const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
   const SquadScores right = score_squad(set, {{"q1", "6½ SACKS!"}, {"q2", ""}});
   CHECK(right.all.exact == 100);
