@@ -9,7 +9,6 @@
 #include "apps/train/task.h"
 #include "core/arena.h"
 #include "data/text/corpus.h"
-#include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"
 

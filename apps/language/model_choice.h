@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "apps/language/options.h"
-#include "data/text/text_loader.h"
+#include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_language.h"
 

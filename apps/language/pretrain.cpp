@@ -20,7 +20,6 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/text/corpus.h"
-#include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_language.h"
 #include "models/generate.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/text/text_loader.h"
+#include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 
 namespace gmlp {

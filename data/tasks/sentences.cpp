@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/io/file.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
@@ -11,13 +10,13 @@ namespace {
 
 using Fields = std::vector<std::string_view>;
 
-Fields split_tabs(std::string_view line) {
+Fields split(std::string_view text, char separator) {
   Fields fields;
   for (size_t begin = 0;;) {
-    const size_t tab = line.find('\t', begin);
-    fields.push_back(line.substr(begin, tab - begin));
-    if (tab == std::string_view::npos) return fields;
-    begin = tab + 1;
+    const size_t end = text.find(separator, begin);
+    fields.push_back(text.substr(begin, end - begin));
+    if (end == std::string_view::npos) return fields;
+    begin = end + 1;
   }
 }
 
@@ -50,28 +49,25 @@ std::vector<size_t> find_columns(const Fields& header, const std::vector<std::st
 /// There is no quoting: a quotation mark is an ordinary character.
 void read_tsv(const std::string& path, const std::vector<std::string>& columns,
               const std::function<void(const Fields& fields, int64_t line)>& use) {
-  const std::string text = read_text(path);
-  check_lines(text, path);
-  std::string_view rest = text;
-  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
-  if (rest.empty()) fail_input("{}: the file is empty; its first line names the columns", path);
-  bool crlf = false;
+  const std::string text = read_utf8(path);
+  if (text.empty()) fail_input("{}: the file is empty; its first line names the columns", path);
+  const Fields lines = split(text, '\n');
+  const bool crlf = lines[0].ends_with('\r');
   size_t width = 0;
   std::vector<size_t> indices;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const size_t end = rest.find('\n');
-    const bool ended = end != std::string_view::npos;  // the last line may lack its end
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(ended ? end + 1 : rest.size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::string_view line = lines[i];
+    const bool ended = i + 1 < lines.size();  // the last line may lack its end
+    if (!ended && line.empty()) break;
+    const int64_t number = static_cast<int64_t>(i) + 1;
     const bool returns = line.ends_with('\r');
-    if (number == 1) crlf = returns;
     if (returns != crlf && (ended || returns)) {
       fail_input("{}: line {} ends with {}, the first line with {}; use one of them throughout",
                  path, number, returns ? "CR LF" : "LF", returns ? "LF" : "CR LF");
     }
     if (returns) line.remove_suffix(1);
     if (line.empty()) fail_input("{}: line {} is empty; remove it", path, number);
-    const Fields fields = split_tabs(line);
+    const Fields fields = split(line, '\t');
     if (number == 1) {
       width = fields.size();
       indices = find_columns(fields, columns, path);
@@ -87,9 +83,6 @@ void read_tsv(const std::string& path, const std::vector<std::string>& columns,
   }
 }
 
-// MNLI's mark for a pair on which no three of five annotators agreed (Williams et al. 2018).
-constexpr std::string_view kNoGoldLabel = "-";
-
 }  // namespace
 
 SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
@@ -99,9 +92,8 @@ SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
   if (!labeled) columns.pop_back();
   const std::vector<std::string>& labels = task_labels(task);
   SentenceSet set;
-  set.path = path;
   read_tsv(path, columns, [&](const Fields& fields, int64_t line) {
-    if (labeled && pairs && fields.back() == kNoGoldLabel) {
+    if (labeled && pairs && fields.back() == "-") {
       ++set.skipped;
       return;
     }
@@ -139,8 +131,7 @@ std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_vi
                marks + 1);
   }
   std::vector<int64_t> a = tokenizer.encode_ids(first);
-  std::vector<int64_t> b;
-  if (pair) b = tokenizer.encode_ids(second);
+  std::vector<int64_t> b = tokenizer.encode_ids(second);
   while (static_cast<int64_t>(a.size() + b.size()) > tokens - marks) {
     (a.size() > b.size() ? a : b).pop_back();
   }

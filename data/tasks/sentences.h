@@ -23,9 +23,8 @@ struct SentenceExample {
 };
 
 struct SentenceSet {
-  std::string path;
   std::vector<SentenceExample> examples;
-  int64_t skipped = 0;  // MNLI pairs on which the annotators did not agree: gold label "-"
+  int64_t skipped = 0;  // MNLI pairs with "-": no three of five annotators agreed
 };
 
 /// Reads one file. With `labeled` every line must have a label. Without it labels are ignored, so

@@ -10,7 +10,6 @@
 #include <unordered_set>
 
 #include "core/error.h"
-#include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/text/utf8.h"
 
@@ -31,10 +30,8 @@ std::vector<uint32_t> character_begins(const std::string& text) {
 
 class SquadReader {
  public:
-  SquadReader(const std::string& path, const SquadReading& reading) : reading_(reading) {
-    set_.path = path;
-    set_.unanswerable = reading.unanswerable;
-  }
+  SquadReader(const std::string& path, const SquadReading& reading)
+      : answered_(reading.answered), set_{path, reading.unanswerable, {}, {}} {}
 
   SquadSet read(std::string_view text) {
     Json rest;  // the file without its paragraphs
@@ -91,10 +88,10 @@ class SquadReader {
     if (entry.contains("is_impossible")) {
       question.impossible = member(entry, "is_impossible", Json::value_t::boolean).get<bool>();
     }
-    if (question.impossible && !reading_.unanswerable) {
+    if (question.impossible && !set_.unanswerable) {
       fail("is impossible, which v1.1 does not have; use --task squad2");
     }
-    if (!reading_.answered) {
+    if (!answered_) {
       question.impossible = false;
     } else {
       if (entry.contains("answers")) {
@@ -165,7 +162,7 @@ class SquadReader {
     fail_input("{}: {}: {}", set_.path, place, fmt::format(format, std::forward<Args>(args)...));
   }
 
-  SquadReading reading_;
+  bool answered_;
   SquadSet set_;
   std::vector<std::set<std::string>> keys_;  // of the current object at each depth
   std::string question_;                     // the id of the current question, or ""
@@ -177,12 +174,9 @@ class SquadReader {
 }  // namespace
 
 SquadSet read_squad(const std::string& path, const SquadReading& reading) {
-  const std::string text = read_text(path);
-  check_lines(text, path);
+  const std::string text = read_utf8(path);
   check_json_limits(text, path);
-  SquadReader reader(path, reading);
-  const size_t mark = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  SquadSet set = reader.read(std::string_view(text).substr(mark));
+  SquadSet set = SquadReader(path, reading).read(text);
   if (set.questions.empty()) fail_input("{}: no questions; is this a SQuAD file?", path);
   return set;
 }

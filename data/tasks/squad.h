@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -71,10 +72,8 @@ double answer_f1(std::string_view prediction, std::string_view gold);
 
 /// Means in percent over `count` questions, and their standard errors.
 struct SquadScore {
-  double exact = 0;
-  double f1 = 0;
-  double exact_error = 0;
-  double f1_error = 0;
+  double exact = 0, exact_error = 0;
+  double f1 = 0, f1_error = 0;
   int64_t count = 0;
 };
 
@@ -82,10 +81,9 @@ struct SquadScores {
   SquadScore all;
   SquadScore answerable;    // v2.0: HasAns_exact, HasAns_f1
   SquadScore unanswerable;  // v2.0: NoAns_exact, NoAns_f1
-  int64_t missing = 0;      // questions without a prediction: they count as wrong
 };
 
-/// `predictions`: question id -> answer.
+/// `predictions`: question id -> answer. A question without one counts as wrong.
 SquadScores score_squad(const SquadSet& set, const std::map<std::string, std::string>& predictions);
 
 /// v2.0: the threshold on a question's null score above which "" is the better prediction, for the
@@ -158,22 +156,17 @@ class SquadWindows : public TaskRows {
 };
 
 struct AnswerOptions {
-  int64_t n_best = 20;
+  int64_t n_best = 20;  // first and last tokens whose pairs are compared, per window
   int64_t max_tokens = 30;
   bool unanswerable = false;  // v2.0
   double null_threshold = 0;
 };
 
-struct AnswerCandidate {
-  std::string text;
-  double score = 0;  // start logit + end logit
-};
-
 struct QuestionAnswer {
   std::string text;       // "" in v2.0: the context has no answer
   std::string best_text;  // whatever the threshold
-  double null_score = 0;  // score of no answer (the least over the windows) - score of `best_text`
-  std::vector<AnswerCandidate> best;  // `best_text` first; at most n_best
+  double best_score = 0;  // of best_text: start logit + end logit
+  double null_score = 0;  // score of no answer (the least over the windows) - best_score
 };
 
 /// Collects the windows of a question, one after the other, then answers it.
@@ -187,17 +180,10 @@ class AnswerFinder {
   QuestionAnswer answer();
 
  private:
-  struct Span {
-    int64_t row;
-    int64_t first;
-    int64_t last;
-    double score;
-  };
   const SquadWindows& windows_;
   AnswerOptions options_;
-  std::vector<Span> spans_;
-  double null_score_ = 0;
-  int64_t added_ = 0;
+  QuestionAnswer answer_;  // so far
+  double null_score_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace gmlp

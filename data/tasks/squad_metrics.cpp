@@ -58,20 +58,6 @@ void remove_articles(std::u32string& points) {
   }
 }
 
-/// F1 of two normalized answers.
-double shared_f1(const std::string& prediction, const std::string& gold) {
-  using Bag = std::multiset<std::string>;
-  const auto bag_of = [](const std::string& text) {
-    std::istringstream stream(text);
-    return Bag(std::istream_iterator<std::string>(stream), {});
-  };
-  if (prediction.empty() || gold.empty()) return prediction == gold ? 1 : 0;
-  const Bag a = bag_of(prediction), b = bag_of(gold);
-  std::vector<std::string> shared;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
-  return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
-}
-
 struct QuestionScore {
   double exact = 0;
   double f1 = 0;
@@ -89,7 +75,8 @@ QuestionScore score_question(const SquadSet& set, const SquadQuestion& question,
     if (gold.empty() && set.unanswerable) continue;
     any = true;
     best.exact = std::max(best.exact, prediction == gold ? 1.0 : 0.0);
-    if (!gold.empty()) best.f1 = std::max(best.f1, shared_f1(prediction, gold));
+    if (!gold.empty())
+      best.f1 = std::max(best.f1, answer_f1(text, set.answer_text(question, answer)));
   }
   if (!any) best.exact = best.f1 = prediction.empty() ? 1 : 0;
   return best;
@@ -107,9 +94,11 @@ SquadScore mean_of(const std::vector<QuestionScore>& scores) {
   }
   exact /= n;
   f1 /= n;
-  return {100 * exact, 100 * f1, 100 * std::sqrt(exact * (1 - exact) / n),
-          100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n),
-          static_cast<int64_t>(scores.size())};
+  return {.exact = 100 * exact,
+          .exact_error = 100 * std::sqrt(exact * (1 - exact) / n),
+          .f1 = 100 * f1,
+          .f1_error = 100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n),
+          .count = static_cast<int64_t>(scores.size())};
 }
 
 }  // namespace
@@ -129,52 +118,53 @@ std::string normalized_answer(std::string_view text) {
 }
 
 double answer_f1(std::string_view prediction, std::string_view gold) {
-  return shared_f1(normalized_answer(prediction), normalized_answer(gold));
+  using Bag = std::multiset<std::string>;
+  const auto bag_of = [](std::string_view text) {
+    std::istringstream stream(normalized_answer(text));
+    return Bag(std::istream_iterator<std::string>(stream), {});
+  };
+  const Bag a = bag_of(prediction), b = bag_of(gold);
+  if (a.empty() || b.empty()) return a == b ? 1 : 0;
+  std::vector<std::string> shared;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
+  return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
 }
 
 SquadScores score_squad(const SquadSet& set,
                         const std::map<std::string, std::string>& predictions) {
-  SquadScores scores;
   std::vector<QuestionScore> all, answerable, unanswerable;
   for (const SquadQuestion& question : set.questions) {
     const auto found = predictions.find(question.id);
-    const bool missing = found == predictions.end();
-    scores.missing += missing ? 1 : 0;
-    all.push_back(missing ? QuestionScore() : score_question(set, question, found->second));
+    all.push_back(found == predictions.end() ? QuestionScore()
+                                             : score_question(set, question, found->second));
     (question.impossible ? unanswerable : answerable).push_back(all.back());
   }
-  scores.all = mean_of(all);
-  scores.answerable = mean_of(answerable);
-  scores.unanswerable = mean_of(unanswerable);
-  return scores;
+  return {.all = mean_of(all),
+          .answerable = mean_of(answerable),
+          .unanswerable = mean_of(unanswerable)};
 }
 
 NullThreshold best_null_threshold(const SquadSet& set,
                                   const std::map<std::string, std::string>& answers,
                                   const std::map<std::string, double>& null_scores) {
   // Start with "" for every question, then raise the threshold over one question after the other.
-  struct Gain {
-    double null_score;
-    double f1;
-  };
-  std::vector<Gain> gains;
+  std::vector<std::pair<double, double>> gains;  // the null score, and F1 with the answer - with ""
   double f1 = 0;
   for (const SquadQuestion& question : set.questions) {
     const double without = score_question(set, question, "").f1;
     const double with = score_question(set, question, answers.at(question.id)).f1;
     f1 += without;
-    gains.push_back({null_scores.at(question.id), with - without});
+    gains.emplace_back(null_scores.at(question.id), with - without);
   }
+  if (gains.empty()) return {};
   std::sort(gains.begin(), gains.end(),
-            [](const Gain& a, const Gain& b) { return a.null_score < b.null_score; });
-  NullThreshold best;
-  if (gains.empty()) return best;
-  best = {gains.front().null_score - 1, f1};
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  NullThreshold best = {gains.front().first - 1, f1};
   for (size_t i = 0; i < gains.size(); ++i) {
-    f1 += gains[i].f1;
-    const bool tie = i + 1 < gains.size() && gains[i + 1].null_score <= gains[i].null_score;
+    f1 += gains[i].second;
+    const bool tie = i + 1 < gains.size() && gains[i + 1].first <= gains[i].first;
     // "" is predicted above the threshold, so a question at the threshold keeps its answer.
-    if (!tie && f1 > best.f1) best = {gains[i].null_score, f1};
+    if (!tie && f1 > best.f1) best = {gains[i].first, f1};
   }
   best.f1 *= 100 / static_cast<double>(gains.size());
   return best;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 #include "data/tasks/squad.h"
@@ -113,9 +114,7 @@ void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
                windows_.set().questions[static_cast<size_t>(windows_.question(row))].id);
   }
   // The least over the windows: one window that surely has an answer is evidence against "".
-  const double null_score = logits[0] + logits[1];
-  null_score_ = added_ == 0 ? null_score : std::min(null_score_, null_score);
-  ++added_;
+  null_score_ = std::min(null_score_, logits[0] + logits[1]);
   const int64_t begin = windows_.context_begin(row);
   const int64_t end = windows_.context_end(row);
   const std::vector<int64_t> lasts = largest(logits, begin, end, 1, options_.n_best);
@@ -124,30 +123,22 @@ void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
       if (last < first || last - first >= options_.max_tokens) continue;
       const double score =
           logits[static_cast<size_t>(2 * first)] + logits[static_cast<size_t>(2 * last + 1)];
-      spans_.push_back({row, first, last, score});
+      if (!answer_.best_text.empty() && score <= answer_.best_score) continue;
+      const std::string text = windows_.text(row, first, last);  // "" if it is only white space
+      if (text.empty()) continue;
+      answer_.best_text = text;
+      answer_.best_score = score;
     }
   }
 }
 
 QuestionAnswer AnswerFinder::answer() {
-  std::stable_sort(spans_.begin(), spans_.end(),
-                   [](const Span& a, const Span& b) { return a.score > b.score; });
-  QuestionAnswer result;
-  for (const Span& span : spans_) {
-    if (static_cast<int64_t>(result.best.size()) == options_.n_best) break;
-    const std::string text = windows_.text(span.row, span.first, span.last);
-    // Two windows may have the same text. Its better score counts.
-    const bool known = std::any_of(result.best.begin(), result.best.end(),
-                                   [&](const AnswerCandidate& c) { return c.text == text; });
-    if (!text.empty() && !known) result.best.push_back({text, span.score});
-  }
-  if (!result.best.empty()) {
-    result.best_text = result.text = result.best.front().text;
-    result.null_score = null_score_ - result.best.front().score;
-    if (options_.unanswerable && result.null_score > options_.null_threshold) result.text.clear();
-  }
-  spans_.clear();
-  added_ = 0;
+  QuestionAnswer result = std::exchange(answer_, {});
+  const double null_score = std::exchange(null_score_, std::numeric_limits<double>::infinity());
+  if (result.best_text.empty()) return result;
+  result.null_score = null_score - result.best_score;
+  const bool silent = options_.unanswerable && result.null_score > options_.null_threshold;
+  if (!silent) result.text = result.best_text;
   return result;
 }
 

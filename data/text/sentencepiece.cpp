@@ -27,11 +27,7 @@ namespace sp = sentencepiece;
 
 constexpr std::string_view kSpace = "\u2581";  // a space in a piece
 
-/// Stops the library from writing to standard error.
-void silence_sentencepiece() {
-  constexpr int kFatal = 3;
-  sp::logging::SetMinLogLevel(kFatal);
-}
+constexpr int kSilent = 3;  // a log level: fatal errors only
 
 /// A special token and the names that models have for it. The first is the name of one we add.
 struct SpecialNames {
@@ -60,7 +56,7 @@ class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(std::string bytes, const std::string& name)
       : bytes_(std::move(bytes)), name_(name) {
-    silence_sentencepiece();
+    sp::logging::SetMinLogLevel(kSilent);
     adds_space_ = check_sentencepiece(bytes_, name);
     load(bytes_, processor_);
     model_pieces_ = processor_.GetPieceSize();
@@ -112,12 +108,9 @@ class SentencePieceTokenizer : public Tokenizer {
       const int piece = static_cast<int>(id);
       if (id < 0 || id >= vocab() || id == special_.unknown) {
         text += "\uFFFD";
-      } else if (id >= model_pieces_ || processor_.IsControl(piece)) {
-        continue;
-      } else if (processor_.IsByte(piece)) {  // "<0x41>"
-        text.push_back(
-            static_cast<char>(std::stoi(processor_.IdToPiece(piece).substr(3), nullptr, 16)));
-      } else {
+      } else if (id < model_pieces_ && processor_.IsByte(piece)) {  // "<0x41>"
+        text += static_cast<char>(std::stoi(processor_.IdToPiece(piece).substr(3), nullptr, 16));
+      } else if (id < model_pieces_ && !processor_.IsControl(piece)) {
         text += replace_all(processor_.IdToPiece(piece), kSpace, " ");
       }
     }
@@ -247,7 +240,7 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
                                 const TokenizerTraining& training) {
   const std::vector<std::string> lines = sample_lines(files);
   if (lines.empty()) fail_input("{}: has no text; use another file", files.front());
-  silence_sentencepiece();
+  sp::logging::SetMinLogLevel(kSilent);
   const std::unordered_map<std::string, std::string> options = {
       {"model_type", training.model_type},
       {"vocab_size", std::to_string(training.vocab)},
@@ -262,8 +255,7 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
       {"bos_id", "-1"},
       {"eos_id", "-1"},
       {"control_symbols", "[CLS],[SEP],[MASK]"},
-      {"minloglevel", "3"},
-  };
+      {"minloglevel", "3"}};
   Sentences sentences(lines);
   std::string model;
   std::string reason;

@@ -72,8 +72,7 @@ std::string train_tokenizer(const std::vector<std::string>& files,
   // A SentencePiece model has 256 bytes, five special pieces and at least one more.
   constexpr int64_t kMax = 1'000'000;
   const int64_t least = chars ? 6 : 262;
-  const bool all = chars && options.vocab == 0;
-  if (!all && (options.vocab < least || options.vocab > kMax)) {
+  if (!(chars && options.vocab == 0) && (options.vocab < least || options.vocab > kMax)) {
     fail_input("--vocab-size {}: must be between {} and {} for --type {}", options.vocab, least,
                kMax, options.type);
   }

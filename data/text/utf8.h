@@ -9,8 +9,6 @@
 
 namespace gmlp {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
 struct Utf8Char {
   char32_t code = 0;
   int64_t size = 0;  ///< in bytes; 0 if the bytes are not a character
@@ -34,8 +32,9 @@ inline bool is_utf8(std::string_view text) {
 /// byte, counted from `base`.
 void check_text(std::string_view text, const std::string& what, int64_t base = 0);
 
-/// check_text for a file of lines: the message also names the line.
-void check_lines(std::string_view text, const std::string& path);
+/// Reads a file that must be UTF-8 without NUL, without its byte order mark. Throws InputError
+/// naming the file, its line and the byte.
+std::string read_utf8(const std::string& path);
 
 void append_utf8(std::string& text, char32_t code);
 

@@ -1,5 +1,5 @@
 #pragma once
-// What is asked of any tokenizer that a file gave.
+// What any tokenizer from a file must survive.
 
 #include "data/text/tokenizer.h"
 #include "tests/fuzz/fuzz.h"

@@ -127,7 +127,7 @@ TEST_CASE("a corpus is its files one after the other") {
   CHECK(corpus.open({"a.txt", "b.txt"})[9] == 7);
 }
 
-TEST_CASE("large vocabularies take four bytes an id") {
+TEST_CASE("large vocabularies use four bytes per id") {
   gmlp::TokenStorage storage;
   for (int64_t i = 0; i < 1000; ++i) storage.add(i < 10 ? 65'526 + i : 99'999 - i, 3 * i);
   storage.text_bytes = 3000;

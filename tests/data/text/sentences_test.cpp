@@ -36,7 +36,7 @@ constexpr const char* kMnli =
 
 }  // namespace
 
-TEST_CASE("SST-2 is read as it stands, quotation marks and all") {
+TEST_CASE("SST-2 is read as it is, quotation marks and all") {
   const SentenceSet set = read_sst2("sentence\tlabel\na \"good film \t1\nbad\t0\n");
   REQUIRE(set.examples.size() == 2);
   CHECK(set.examples[0].first == "a \"good film ");
@@ -66,7 +66,7 @@ TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are 
   CHECK(set.examples[1].label == 2);
 }
 
-TEST_CASE("a test file without labels is read when none are wanted") {
+TEST_CASE("a test file without labels is read when none are needed") {
   const TemporaryFolder folder;
   folder.write("test.tsv", "index\tsentence\n0\tgood\n");
   const SentenceSet set = read_sentences(Task::kSst2, folder / "test.tsv", false);

@@ -150,7 +150,7 @@ TEST_CASE("F1 is that of the words two answers share, repeated ones counted") {
   CHECK(answer_f1("The", "a") == 1);
 }
 
-TEST_CASE("a set's scores take the best annotator, and silence is right for the impossible only") {
+TEST_CASE("a set's scores take the best annotator, and \"\" is right for the impossible only") {
   const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
   const SquadScores right = score_squad(set, {{"q1", "6½ SACKS!"}, {"q2", ""}});
   CHECK(right.all.exact == 100);
@@ -162,11 +162,10 @@ TEST_CASE("a set's scores take the best annotator, and silence is right for the 
   CHECK(half.all.f1 == Approx(100.0 / 3));
   CHECK(half.all.f1_error == Approx(100.0 / 3 / std::sqrt(2.0)));
   const SquadScores silent = score_squad(set, {{"q2", ""}});
-  CHECK(silent.missing == 1);
   CHECK(silent.all.exact == 50);
 }
 
-TEST_CASE("the best null threshold lets the right questions speak") {
+TEST_CASE("the best null threshold answers the right questions") {
   const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
   const std::map<std::string, std::string> answers = {{"q1", "Zürich"}, {"q2", "nobody"}};
   const gmlp::NullThreshold good = best_null_threshold(set, answers, {{"q1", -3.0}, {"q2", 2.0}});

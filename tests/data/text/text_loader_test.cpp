@@ -1,11 +1,10 @@
-// Windows and masks: a batch is a function of (seed, epoch, index), each id has its turn, and the
+// Windows and masks: a batch is a function of (seed, epoch, index), each id is scored, and the
 // masks are BERT's.
-#include "data/text/text_loader.h"
-
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "data/text/corpus.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 
@@ -21,7 +20,7 @@ namespace {
 constexpr int64_t kVocab = 60'000;
 constexpr int64_t kMask = 4;
 
-/// Ids 5, 6, 7, ...: each says where in the row it stands.
+/// Ids 5, 6, 7, ...: each tells its position in the row.
 TokenRow counting_row(int64_t size) {
   gmlp::TokenStorage storage;
   for (int64_t i = 0; i < size; ++i) storage.add(5 + i, i);

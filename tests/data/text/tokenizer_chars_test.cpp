@@ -115,7 +115,7 @@ TEST_CASE("a tokenizer.json with a wrong part is an error that names it") {
   check_holds(error(R"({"type":"chars","characters":["a","b","a"]})"), "U+0061");
 }
 
-TEST_CASE("masks typed into a text become the mask's id only where they are asked for") {
+TEST_CASE("masks typed into a text become the mask's id only in encode_with_mask") {
   const std::unique_ptr<Tokenizer> tokenizer = gmlp::open_tokenizer("bytes");
   const int64_t mask = tokenizer->special().mask;
   CHECK(tokenizer->encode_ids("a[MASK]").size() == 7);

@@ -33,7 +33,7 @@ void check_ids(const std::string& tokenizer_file, const std::string& ids) {
 
 }  // namespace
 
-TEST_CASE("sentencepiece gives spm_encode's ids with a unigram and with a bpe model") {
+TEST_CASE("sentencepiece produces spm_encode's ids with a unigram and with a bpe model") {
   check_ids(kFolder + "unigram.model", "unigram_ids.txt");
   check_ids(kFolder + "bpe.model", "bpe_ids.txt");
 }

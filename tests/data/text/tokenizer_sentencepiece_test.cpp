@@ -123,7 +123,7 @@ TEST_CASE("a bpe model trains, round-trips and is not the unigram one") {
         }).find("--model-type word: must be unigram or bpe") == 0);
 }
 
-TEST_CASE("a vocabulary that the text does not give is an error") {
+TEST_CASE("a vocabulary that the text is too short for is an error") {
   const TemporaryFolder folder;
   gmlp::write_file_atomic(folder / "t.txt", "only a few words\n");
   const auto error = [&](const std::string& name, int64_t vocab) {
