@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "kernels/reference/reference.h"
+#include "kernels/reference/dropout.h"
 
 namespace gmlp {
 
@@ -37,9 +37,8 @@ Var drop_path(Tape& tape, Var x, const std::vector<double>& scales);
 /// Each element becomes 0 with probability key.rate, or else is scaled by 1 / (1 - rate). The mask
 /// depends on (seed, step, site) alone; the site is the place in the model.
 using DropoutKey = reference::DropoutKey;
-Var dropout(Tape& tape, Var z, const DropoutKey& key);
-/// The same on the branch alone of z = shortcut + branch.
-Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key);
+/// With a shortcut, z = shortcut + branch, and only the branch is dropped.
+Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut = {});
 
 // ops_attention.cpp: ops that mix tokens.
 

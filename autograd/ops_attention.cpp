@@ -3,6 +3,7 @@
 
 #include "autograd/ops.h"
 #include "core/error.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 

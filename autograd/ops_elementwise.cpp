@@ -2,6 +2,7 @@
 
 #include "autograd/ops.h"
 #include "core/error.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 
@@ -73,36 +74,24 @@ Var drop_path(Tape& tape, Var x, const std::vector<double>& scales) {
                      [=, &tape](const Tensor& dy) { tape.accumulate_grad(x, scaled(dy)); });
 }
 
-Var dropout(Tape& tape, Var z, const DropoutKey& key) {
+Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut) {
+  const bool branch = shortcut.defined();
   const Tensor in = tape.value(z);
+  const Tensor x = branch ? tape.value(shortcut) : Tensor();
+  require(!branch || x.shape() == in.shape(), "dropout: shapes differ");
   const Tensor y = tape.scratch_like(in);
   tape.run(in.dtype(), [&]<typename T>() {
-    reference::dropout_forward<T>(y.data<T>(), nullptr, in.data<T>(), in.elements(), key);
+    reference::dropout_forward<T>(y.data<T>(), data_or_null<T>(x), in.data<T>(), in.elements(),
+                                  key);
   });
   return tape.record("dropout", y, [=, &tape](const Tensor& dy) {
+    const Tensor dx = branch ? tape.scratch_like(dy) : Tensor();
     const Tensor dz = tape.scratch_like(dy);
     tape.run(dy.dtype(), [&]<typename T>() {
-      reference::dropout_backward<T>(nullptr, dz.data<T>(), dy.data<T>(), dy.elements(), key);
+      reference::dropout_backward<T>(data_or_null<T>(dx), dz.data<T>(), dy.data<T>(), dy.elements(),
+                                     key);
     });
-    tape.accumulate_grad(z, dz, true);
-  });
-}
-
-Var branch_dropout(Tape& tape, Var shortcut, Var z, const DropoutKey& key) {
-  const Tensor x = tape.value(shortcut);
-  const Tensor in = tape.value(z);
-  require(x.shape() == in.shape(), "branch_dropout: shapes differ");
-  const Tensor y = tape.scratch_like(in);
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::dropout_forward(y.data<T>(), x.data<T>(), in.data<T>(), in.elements(), key);
-  });
-  return tape.record("branch_dropout", y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(dy);
-    const Tensor dz = tape.scratch_like(dy);
-    tape.run(dy.dtype(), [&]<typename T>() {
-      reference::dropout_backward(dx.data<T>(), dz.data<T>(), dy.data<T>(), dy.elements(), key);
-    });
-    tape.accumulate_grad(shortcut, dx, true);
+    if (branch) tape.accumulate_grad(shortcut, dx, true);
     tape.accumulate_grad(z, dz, true);
   });
 }

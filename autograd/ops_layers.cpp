@@ -5,6 +5,7 @@
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "kernels/kernels.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 

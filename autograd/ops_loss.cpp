@@ -6,6 +6,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "kernels/kernels.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 

@@ -2,6 +2,7 @@
 
 #include "autograd/ops.h"
 #include "core/error.h"
+#include "kernels/reference/reference.h"
 
 namespace gmlp {
 

@@ -8,27 +8,19 @@
 
 namespace gmlp::fused {
 
-// Each instruction set that kernels/isas.cmake names, best first.
-#if defined(GMLP_HAVE_AVX512BF16)
+// The tables of all instruction sets that kernels/isas.cmake may name.
 namespace avx512bf16 {
 const Kernels& table();
 }
-#endif
-#if defined(GMLP_HAVE_AVX512)
 namespace avx512 {
 const Kernels& table();
 }
-#endif
-#if defined(GMLP_HAVE_AVX2)
 namespace avx2 {
 const Kernels& table();
 }
-#endif
-#if defined(GMLP_HAVE_NEON)
 namespace neon {
 const Kernels& table();
 }
-#endif
 namespace scalar {
 const Kernels& table();
 }

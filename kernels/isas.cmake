@@ -1,23 +1,22 @@
-# The instruction sets that sources on kernels/simd are compiled for on this kind of processor, with their
-# flags. A new one is a header in simd/, its lines here, in simd/simd.h, in dispatch.cpp and in the ladder.
+# The instruction sets that the sources on kernels/simd are compiled for, and their flags. A new one needs a header
+# in simd/, and lines here, in simd/simd.h, in dispatch.cpp and in the bench's ladder.
 set(GMLP_ISAS scalar)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND GMLP_ISAS avx2 avx512 avx512bf16)
   set(GMLP_FLAGS_avx2 -mavx2 -mfma)
   set(GMLP_FLAGS_avx512 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # gcc 12 warns of its own header, whose _mm512_undefined_ps is meant to be uninitialised.
+    # gcc 12 warns about _mm512_undefined_ps in its own header.
     list(APPEND GMLP_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
   endif()
   set(GMLP_FLAGS_avx512bf16 ${GMLP_FLAGS_avx512} -mavx512bf16)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   list(APPEND GMLP_ISAS neon)
-  # gcc's early scheduling fetches all of A's words at once, and tiles no longer fit into the registers.
+  # gcc's early scheduling loads all rows of A at once, and a register tile no longer fits into the registers.
   set(GMLP_FLAGS_neon $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
 endif()
 
-# Compiles `ARGN` once for `isa`, into the namespace GMLP_ISA, as part of the target `owner`, which learns of
-# it by `macro`_ISA.
+# Compiles `ARGN` for `isa`, into the namespace GMLP_ISA, as part of the target `owner`, and defines `macro`_ISA there.
 function(gmlp_isa_objects owner prefix macro isa)
   string(TOUPPER ${isa} upper)
   add_library(${prefix}_${isa} OBJECT ${ARGN})

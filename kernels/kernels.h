@@ -1,6 +1,6 @@
 #pragma once
-// The fused kernels' table: one per instruction set, chosen at run time. The kernels themselves are
-// in kernels/fused, compiled once per instruction set into a namespace of their own.
+// The API of the fused kernels: a table of functions per instruction set, chosen at run time. Their
+// sources in kernels/fused are compiled once per instruction set, each time into its own namespace.
 
 #include <cstdint>
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace gmlp {
 
-/// Table 3 of the paper: how the gate g = W v̂ + b meets u. Only split halves the width.
+/// Table 3 of the paper: how the gate g = W v̂ + b combines with u. Only split halves the width.
 ///   split           z = (u, v)     s = u * g
 ///   multiplicative  u = v = z      s = u * g
 ///   additive        u = v = z      s = u + g
@@ -26,12 +26,12 @@ struct LinearShape {
   int64_t out;
 };
 
-/// bf16: in what a block keeps h and t for its backward, and what its products take where the
-/// processor multiplies pairs of bf16 (Kernels::has_bf16_dot). Weights, their gradients, the
-/// shortcut, statistics and sums are f32 in both.
+/// In bf16 a block saves h and t as bf16, and its products multiply bf16 if the processor has
+/// instructions for it (Kernels::has_bf16_dot). Weights, their gradients, the shortcut, statistics
+/// and sums are f32 in both.
 enum class Precision : uint8_t { kF32, kBf16 };
 
-/// R rows of x (rows, width) that are scored against a table (vocab, width).
+/// The rows of x (rows, width) are scored against a table (vocab, width).
 struct LinearCrossEntropyShape {
   int64_t rows;
   int64_t width;
@@ -39,7 +39,7 @@ struct LinearCrossEntropyShape {
 };
 
 /// A batch through one gMLP block. E = d_ffn / 2 for the split gate, else d_ffn. In bf16 D and E
-/// must be even, for pairs, wherever it runs: bf16_fits().
+/// must be even on every processor: see bf16_fits().
 struct BlockShape {
   int64_t batch;    // B
   int64_t tokens;   // N
@@ -48,7 +48,7 @@ struct BlockShape {
   float norm_eps;
   float gate_eps;
   Gate gate = Gate::kSplit;
-  bool causal = false;  // W is zero above its diagonal, and nothing is computed there
+  bool causal = false;  // W is zero above its diagonal, where nothing is computed
   Precision precision = Precision::kF32;
 };
 bool bf16_fits(int64_t d_model, int64_t gate_width);
@@ -86,7 +86,7 @@ __attribute__((always_inline)) static inline void for_each_weight(const Visit& v
   visit("mlp_channels.fc2.bias", blocks.fc2_bias...);
 }
 
-/// What the forward keeps for the backward, beside the block's input. h and t are in `precision`.
+/// What the forward saves for the backward besides the block's input. h and t are in `precision`.
 struct BlockSaved {
   float* mean = nullptr;       // (B N) of the input
   float* rstd = nullptr;       // (B N)
@@ -96,23 +96,23 @@ struct BlockSaved {
   float* gate_rstd = nullptr;  // (B N)
 };
 
-/// What goes into the block and comes out of it beside its weights. Pointers of one direction only
-/// are nullptr in the other.
+/// The block's inputs and outputs besides its weights. Pointers of the other direction are nullptr.
 struct BlockData {
   const float* x = nullptr;            // (B,N,D)
   float* y = nullptr;                  // (B,N,D), forward
-  const float* drop_scales = nullptr;  // (B), multiply the branch; nullptr: ones
+  const float* drop_scales = nullptr;  // (B), multiply the branch; or nullptr
   const float* gate_extra =
-      nullptr;                   // (B,N,E), added to the gate: the tiny attention's; or nullptr
+      nullptr;                   // (B,N,E), the tiny attention's, added to the gate; or nullptr
   const float* dy = nullptr;     // (B,N,D), backward
   float* dx = nullptr;           // (B,N,D), backward; may be dy
-  float* dgate_extra = nullptr;  // (B,N,E), backward; nullptr where gate_extra is
-  void* packed = nullptr;  // forward: block_packed() bytes for the packed weights, which outlive
-                           // the call; nullptr: they are packed into the workspace
-  bool is_packed = false;  // `packed` holds them from an earlier call
+  float* dgate_extra = nullptr;  // (B,N,E), backward; nullptr if gate_extra is
+  // The forward's packed weights, block_packed() bytes that outlive the call. With nullptr they are
+  // packed into the workspace.
+  void* packed = nullptr;
+  bool is_packed = false;  // by an earlier call
 };
 
-/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.cpp has the formulas.
+/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.h has the formulas.
 struct AdamWFactors {
   float decay_factor;  // 1 - lr * decay
   float beta1;
@@ -125,13 +125,13 @@ struct AdamWFactors {
   float grad_scale;
 };
 
-/// All f32, but for h and t that are saved in bf16. Outputs first, then the incoming gradient,
-/// inputs, workspace, sizes. dx is written, gradients of weights are added to; dx may be nullptr in
-/// linear_backward, bias and dbias too.
+/// The kernels of one instruction set. All arrays are f32 except BlockSaved's h and t. Arguments
+/// are outputs, incoming gradient, inputs, workspace, sizes. dx is written, gradients of weights
+/// are added to. In linear_backward dx, bias and dbias may be nullptr.
 struct Kernels {
   const char* isa;
-  /// In bf16 precision products take pairs of bf16. Elsewhere they take f32 even then, and only
-  /// what is saved is bf16.
+  /// Whether products in bf16 precision multiply bf16. Otherwise they multiply f32, and only what
+  /// is saved is bf16.
   bool has_bf16_dot;
   int64_t (*linear_workspace)(const LinearShape& shape);  // bytes, for forward and backward
   void (*linear_forward)(float* y, const float* x, const float* weight, const float* bias,
@@ -141,19 +141,19 @@ struct Kernels {
 
   int64_t (*block_workspace)(const BlockShape& shape);  // bytes, for forward and backward
   int64_t (*block_packed)(const BlockShape& shape);     // bytes of BlockData::packed
-  /// `saved` may be all nullptr: then nothing is kept.
+  /// If all of `saved` is nullptr, nothing is saved.
   void (*block_forward)(const BlockData& data, const BlockSaved& saved,
                         const BlockWeights<const float*>& weights, void* workspace,
                         const BlockShape& shape);
   void (*block_backward)(const BlockData& data, const BlockWeights<float*>& gradients,
                          const BlockSaved& saved, const BlockWeights<const float*>& weights,
                          void* workspace, const BlockShape& shape);
-  /// One step of one tensor; its gradient is zeroed on the way.
+  /// One step of one tensor of n numbers. Zeroes its gradient.
   void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
                        const AdamWFactors& factors);
 
-  /// Cross-entropy of a projection, an id a row; loss_rows, top and sum (rows), bias (vocab) or
-  /// nullptr. The backward takes top and sum from the forward; dx and dbias may be nullptr.
+  /// Cross-entropy of a projection, with one id per row. loss_rows, top and sum are (rows), bias is
+  /// (vocab) or nullptr. The backward reads the forward's top and sum; dx and dbias may be nullptr.
   int64_t (*linear_cross_entropy_workspace)(
       const LinearCrossEntropyShape& shape);  // bytes, for both
   void (*linear_cross_entropy_forward)(float* loss_rows, float* top, float* sum, const float* x,
@@ -164,30 +164,29 @@ struct Kernels {
                                         const float* table, const float* bias, const int64_t* ids,
                                         void* workspace, const LinearCrossEntropyShape& shape);
 
-  /// y = GELU(x), and dx = dy GELU'(x), of n numbers: what the baselines' blocks take.
+  /// y = GELU(x) and dx = dy GELU'(x) of n numbers, for the baselines' blocks.
   void (*gelu_forward)(float* y, const float* x, int64_t n);
   void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
 
-  // Probes for tests and benchmarks; the peak of a run's banner is made of the bursts, too.
+  // Probes for tests and benchmarks, and for the peak (peak.h).
   void (*vector_exp)(float* y, const float* x, int64_t n);
-  /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens, z in
-  /// what products take. Where a row of F would be a multiple of 2 KB, rows of z are 64 bytes
-  /// longer. A first call with z = nullptr packs the weight.
+  /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens. z is
+  /// bf16 if products multiply it. If a row of F is a multiple of 2 KB, rows of z are 64 bytes
+  /// apart more. A first call with z = nullptr packs the weight.
   void (*norm_fc1_gelu)(void* z, const float* x, const BlockWeights<const float*>& weights,
                         void* workspace, const BlockShape& shape);
   int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
-  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels; A and B may be given transposed. In bf16
-  /// A and B become what products take.
+  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels. A and B may be transposed in memory, and
+  /// are rounded to bf16 if products multiply it.
   void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
                void* workspace, int64_t m, int64_t n, int64_t k, Precision precision);
-  /// `iterations` rounds of independent multiply-adds on registers; returns how many FLOPs that
-  /// were.
+  /// `iterations` rounds of independent multiply-adds on registers. Returns their FLOPs.
   double (*fma_burst)(int64_t iterations);
-  double (*bf16_burst)(int64_t iterations);  // the same of what products take in bf16
+  double (*bf16_burst)(int64_t iterations);  // the same in bf16 precision
 };
 
-/// The table in use: the best that this processor runs, or what GMLP_ISA names. Throws InputError
-/// when GMLP_ISA names none, or one that this processor lacks.
+/// The table in use: the best that this processor runs, or the one that GMLP_ISA names. Throws
+/// InputError if GMLP_ISA names none, or one that this processor lacks.
 const Kernels& kernels();
 /// Every table that this processor runs, best first.
 std::vector<const Kernels*> available_kernels();

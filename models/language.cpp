@@ -52,7 +52,7 @@ Var LanguageModel::forward_block(Tape& tape, Var x, size_t i, const LanguageCont
       // Each branch is a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
       const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
       if (!drops(context)) continue;
-      x = branch_dropout(tape, shortcut, x, {context.dropout, context.seed, context.step, site});
+      x = dropout(tape, x, {context.dropout, context.seed, context.step, site}, shortcut);
     }
   };
   std::visit(run_branches, layers_.blocks[i]);

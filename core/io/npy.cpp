@@ -23,7 +23,7 @@ namespace gmlp {
 namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
-constexpr int64_t kMaxHeaderBytes = 65'535;  // version 1.0's; only structured types need more
+constexpr int64_t kMaxNpyHeaderBytes = 65'535;  // version 1.0's; only structured types need more
 constexpr size_t kNumpyMaxRank = 32;
 constexpr size_t kWriteAlignment = 64;
 
@@ -192,9 +192,9 @@ std::string_view find_header(std::string_view bytes, const std::string& path) {
   }
   uint32_t length = 0;  // little-endian, so two bytes fill its lower half
   std::memcpy(&length, rest.data() + 2, length_bytes);
-  if (length > kMaxHeaderBytes) {
+  if (length > kMaxNpyHeaderBytes) {
     fail_input("{}: its header claims {} bytes, at most {} are read; is it a plain array?", path,
-               length, kMaxHeaderBytes);
+               length, kMaxNpyHeaderBytes);
   }
   const std::string_view text = rest.substr(2 + length_bytes);
   if (length > text.size()) {

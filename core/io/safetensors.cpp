@@ -29,7 +29,7 @@ constexpr size_t kLengthBytes = 8;                 // the header's length, befor
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 constexpr size_t kDataAlignment = 8;               // of the data in the files that we write
 
-constexpr const char* kTypes[] = {"F32", "F64", "BF16"};  // by DType
+constexpr const char* kTypeNames[] = {"F32", "F64", "BF16"};  // by DType
 
 // How every error about one tensor begins.
 std::string described(const std::string& path, const std::string& name) {
@@ -77,7 +77,7 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
     const int64_t end = offset + tensor.bytes();
     const bool is_new = name != "__metadata__" && !header.contains(name);
     require(is_new, "a tensor's name is given twice or reserved");
-    header[name] = {{"dtype", kTypes[static_cast<size_t>(tensor.dtype())]},
+    header[name] = {{"dtype", kTypeNames[static_cast<size_t>(tensor.dtype())]},
                     {"shape", tensor.shape().to_vector()},
                     {"data_offsets", {offset, end}}};
     offset = end;

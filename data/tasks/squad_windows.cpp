@@ -148,7 +148,7 @@ QuestionAnswer AnswerFinder::answer() {
     if (!text.empty() && !known) result.best.push_back({text, span.score});
   }
   if (!result.best.empty()) {
-    result.spoken = result.text = result.best.front().text;
+    result.best_text = result.text = result.best.front().text;
     result.null_score = null_score_ - result.best.front().score;
     if (options_.unanswerable && result.null_score > options_.null_threshold) result.text.clear();
   }

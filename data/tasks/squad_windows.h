@@ -81,9 +81,9 @@ struct AnswerCandidate {
 
 struct QuestionAnswer {
   std::string text;       // "" in v2.0: the context has no answer
-  std::string spoken;     // the best text, whatever the threshold
-  double null_score = 0;  // score of no answer (the least over the windows) - score of `spoken`
-  std::vector<AnswerCandidate> best;  // `spoken` first; at most n_best
+  std::string best_text;  // whatever the threshold
+  double null_score = 0;  // score of no answer (the least over the windows) - score of `best_text`
+  std::vector<AnswerCandidate> best;  // `best_text` first; at most n_best
 };
 
 /// Collects the windows of a question, one after the other, then answers it.

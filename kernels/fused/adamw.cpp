@@ -1,7 +1,7 @@
 // AdamW in one pass over weight, moments and gradient, which it zeroes for the next step.
-// kernels/reference/adamw.cpp has the formulas.
+// kernels/reference/adamw.h has the formulas.
 
-#include "kernels/fused/table.h"
+#include "kernels/kernels.h"
 #include "kernels/simd/simd.h"
 
 namespace gmlp::fused::GMLP_ISA {

@@ -11,7 +11,6 @@
 #include "kernels/fused/fc2_residual.h"
 #include "kernels/fused/norm_fc1_gelu.h"
 #include "kernels/fused/spatial_gate.h"
-#include "kernels/fused/table.h"
 
 namespace gmlp::fused::GMLP_ISA {
 

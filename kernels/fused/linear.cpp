@@ -5,8 +5,8 @@
 //
 // Saved: x.
 
-#include "kernels/fused/table.h"
 #include "kernels/gemm/weight_gradient.h"
+#include "kernels/kernels.h"
 
 namespace gmlp::fused::GMLP_ISA {
 

@@ -1,5 +1,5 @@
 // The language models' loss on the block's GEMM: M scored rows of x against a table of V rows,
-// without their logits (M,V). kernels/reference/linear_cross_entropy.cpp has the derivation.
+// without their logits (M,V). kernels/reference/linear_cross_entropy.h has the derivation.
 //
 //   forward    z = x Tᵀ + b                                  x (M,D), T (V,D), b (V) or nullptr
 //              top = max_v z        sum = sum_v exp(z - top)
@@ -12,8 +12,8 @@
 // it into top and sum, and the backward turns it into dz in the epilogue and multiplies it twice.
 // Saved: top and sum. Workspace: two packed pieces of T, a packed band of x, one tile.
 
-#include "kernels/fused/table.h"
 #include "kernels/gemm/weight_gradient.h"
+#include "kernels/kernels.h"
 #include "kernels/math/exp.h"
 
 namespace gmlp::fused::GMLP_ISA {

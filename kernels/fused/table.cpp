@@ -1,35 +1,53 @@
 // The table of one instruction set, and its small entries: GELU alone, and probes for tests and
 // benchmarks (the exponential, a plain product, bursts of multiply-adds).
 
-#include "kernels/fused/table.h"
+#include <type_traits>
 
 #include "kernels/gemm/weight_gradient.h"
+#include "kernels/kernels.h"
 #include "kernels/math/exp.h"
 #include "kernels/math/gelu.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
+// The functions of the other sources. Each has the type of its field in Kernels, which documents
+// it.
+template <typename Field>
+using Function = std::remove_pointer_t<Field>;
+
+Function<decltype(Kernels::linear_workspace)> linear_workspace;
+Function<decltype(Kernels::linear_forward)> linear_forward;
+Function<decltype(Kernels::linear_backward)> linear_backward;
+Function<decltype(Kernels::block_workspace)> block_workspace;
+Function<decltype(Kernels::block_packed)> block_packed;
+Function<decltype(Kernels::block_forward)> block_forward;
+Function<decltype(Kernels::block_backward)> block_backward;
+Function<decltype(Kernels::norm_fc1_gelu)> norm_fc1_gelu;
+Function<decltype(Kernels::linear_cross_entropy_workspace)> linear_cross_entropy_workspace;
+Function<decltype(Kernels::linear_cross_entropy_forward)> linear_cross_entropy_forward;
+Function<decltype(Kernels::linear_cross_entropy_backward)> linear_cross_entropy_backward;
+Function<decltype(Kernels::adamw_update)> adamw_update;
+
 namespace {
 
+/// y = f(i, count) of the `count` numbers from i on, n in all.
+template <typename F>
+GMLP_INLINE void map(float* y, int64_t n, const F& f) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t count = min(kLanes, n - i);
+    store(y + i, f(i, count), count);
+  }
+}
 void gelu_forward(float* y, const float* x, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = min(kLanes, n - i);
-    store(y + i, gelu(load(x + i, count)), count);
-  }
+  map(y, n, [&](int64_t i, int64_t count) { return gelu(load(x + i, count)); });
 }
-
 void gelu_backward(float* dx, const float* dy, const float* x, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = min(kLanes, n - i);
-    store(dx + i, load(dy + i, count) * gelu_and_slope(load(x + i, count)).slope, count);
-  }
+  map(dx, n, [&](int64_t i, int64_t count) {
+    return load(dy + i, count) * gelu_and_slope(load(x + i, count)).slope;
+  });
 }
-
 void vector_exp(float* y, const float* x, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t count = min(kLanes, n - i);
-    store(y + i, exp(load(x + i, count)), count);
-  }
+  map(y, n, [&](int64_t i, int64_t count) { return exp(load(x + i, count)); });
 }
 
 /// For A, transposed or not, and B.

@@ -4,23 +4,23 @@
 //   y(x)  = x Φ(x)            = max(0, x) - t Φ(-t)
 //   y'(x) = Φ(x) + x φ(x)     = D(t) for x < 0, else 1 - D(t)        D(t) = Φ(-t) - t φ(t)
 //
-// Both within 4e-6 relative or 1e-7 absolute. For negative x no 1 - Φ cancels, as it is the tails
-// that are fitted, in one of two ways.
+// Both are within 4e-6 relative or 1e-7 absolute. The tails Φ(-t) and D(t) are approximated, so for
+// negative x no 1 - Φ cancels.
 //
-// Where thirty-two floats can be looked up at once, by tables (gelu_tables.h) and polynomials of
-// degree 4 between them: t, at most 7.75, is an eighth or less away from k/4, k = 0..31, by r,
+// With lookups of 32 floats: tables (gelu_tables.h) and polynomials of degree 4. t is clamped to
+// 7.75 and has a distance r of at most 1/8 from k/4, k = 0..31,
 //
 //     t Φ(-t) = c0[k] + r (c1[k] + ... r c4[k])        D(t) likewise
 //
-// 5 lookups and 4 multiply-adds for each. The other way takes a division and some twenty
-// instructions, half of which wait for each other:
+// 5 lookups and 4 multiply-adds for each. Without lookups it takes a division and some twenty
+// instructions, half of which depend on each other:
 //
 //     Φ(-t) = exp(-t²/2) R(t)        φ(t) = exp(-t²/2) / √2π        R(t) = erfcx(t/√2) / 2
 //
-// R is fitted as 1/2 + t P(s) with s = 1/(1 + 0.35 t), which the rounding of s moves less than s
-// P(s); P of degree 5, by Lawson's iteration to the bound above: within 0.4e-6 relative or 2.3e-8.
-// The exponential is 2^n 2^f with n + f = -t²/2 log2(e), |f| <= 1/2; 2^f of degree 4, minimax in
-// relative error: 2.6e-6. The rounding of t² adds 2^-24 t²/2.
+// R is fitted as 1/2 + t P(s) with s = 1/(1 + 0.35 t), which is less sensitive to the rounding of s
+// than s P(s). P has degree 5 and is fitted by Lawson's iteration: within 0.4e-6 relative
+// or 2.3e-8. The exponential is 2^n 2^f with n + f = -t²/2 log2(e), |f| <= 1/2. 2^f has degree 4,
+// minimax in relative error: 2.6e-6. The rounding of t² adds 2^-24 t²/2.
 
 #include "kernels/math/gelu_tables.h"
 #include "kernels/simd/simd.h"
@@ -36,10 +36,10 @@ struct Gelu {
 
 struct Interval {
   F32x16 index;  // k, in the low bits of each lane
-  F32x16 r;      // the distance of |x|, at most 7.75 and there for NaN too, from k/4
+  F32x16 r;      // t - k/4, with t = 7.75 for NaN
 };
 GMLP_INLINE Interval interval_of(F32x16 x) {
-  // Adding 1.5 * 2^21 leaves no room for bits below 1/4: 4 t, rounded, is in the last bits.
+  // Adding 1.5 * 2^21 rounds t to a multiple of 1/4: k is in the last bits.
   const F32x16 magic = set1(3145728.0f);
   const F32x16 t = min(abs(x), set1(7.75f));
   const F32x16 shifted = t + magic;
@@ -54,13 +54,13 @@ GMLP_INLINE F32x16 polynomial(const float (&table)[5][32], const Interval& at) {
 }
 
 GMLP_INLINE F32x16 gelu_at(F32x16 x, const Interval& at) {
-  const F32x16 positive = max(zero(), x);  // in this order a NaN stays
+  const F32x16 positive = max(zero(), x);  // this order keeps a NaN
   return positive - polynomial(kGeluTail, at);
 }
 GMLP_INLINE F32x16 gelu(F32x16 x) {
   return gelu_at(x, interval_of(x));
 }
-/// Both, of any x; of NaN the value is NaN.
+/// Of any x. The value of NaN is NaN.
 GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
   const Interval at = interval_of(x);
   const F32x16 tail = polynomial(kSlopeTail, at);
@@ -70,13 +70,13 @@ GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
 #else
 
 struct Tail {
-  F32x16 t;      // |x|, at most 13 and there for NaN too: far enough for y to be x, or 0
+  F32x16 t;      // |x|, at most 13 (and 13 for NaN), where y is x or 0
   F32x16 e;      // exp(-t²/2)
   F32x16 mills;  // R(t): Φ(-t) = e R(t)
 };
 GMLP_INLINE Tail tail_of(F32x16 x) {
   const F32x16 t = min(abs(x), set1(13.0f));
-  // The exponent -t²/2 log2(e) = n + f: added to 1.5 * 2^23 it leaves no room for bits below 1.
+  // -t²/2 log2(e) = n + f: adding 1.5 * 2^23 rounds it to the integer n.
   const F32x16 magic = set1(12582912.0f);
   const F32x16 scale = set1(-0.72134752f);
   const F32x16 square = t * t;
@@ -99,13 +99,13 @@ GMLP_INLINE Tail tail_of(F32x16 x) {
 }
 
 GMLP_INLINE F32x16 gelu_at(F32x16 x, const Tail& at) {
-  const F32x16 positive = max(zero(), x);      // in this order a NaN stays
-  return positive - at.e * (at.t * at.mills);  // at 13 e alone is still normal
+  const F32x16 positive = max(zero(), x);      // this order keeps a NaN
+  return positive - at.e * (at.t * at.mills);  // at 13 e alone is not yet denormal
 }
 GMLP_INLINE F32x16 gelu(F32x16 x) {
   return gelu_at(x, tail_of(x));
 }
-/// Both, of any x; of NaN the value is NaN.
+/// Of any x. The value of NaN is NaN.
 GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
   const Tail at = tail_of(x);
   const F32x16 tail = at.e * fma(at.t, set1(-0.398942280f), at.mills);

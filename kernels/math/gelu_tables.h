@@ -1,11 +1,8 @@
 #pragma once
-// The tables of gelu.h: a column holds one interval's coefficients, a row one power's, so that a
-// lookup takes one row for all lanes.
-//
-// Fitted by Lawson's iteration to the bound that GELU and its slope promise, 4e-6 relative or 1e-7
-// absolute; seven eighths of it are left for y, three quarters for y'. At k = 0 the tail of y has
-// no constant, so that what is near 0 keeps its digits; at k = 31 all are 0, which is right to
-// 1e-11.
+// The tables of gelu.h: [power][interval], so one lookup reads one row for all lanes. Fitted by
+// Lawson's iteration for the bound of GELU and its slope, 4e-6 relative or 1e-7 absolute, of which
+// the fit uses an eighth and a quarter. At k = 0 the tail of y has no constant, so results near 0
+// keep their digits. At k = 31 all coefficients are 0, which is right to 1e-11.
 
 #include "kernels/simd/simd.h"
 

@@ -1,8 +1,9 @@
 #pragma once
-// Eigen's view of our memory: row-major matrices over raw pointers, and their products.
+// Row-major Eigen matrices over raw pointers, their products, and softmax.
 
-#define EIGEN_DONT_PARALLELIZE  // threads are ours: parallel_for over chunks that the problem fixes
+#define EIGEN_DONT_PARALLELIZE  // parallel_for does, over ranges that the problem fixes
 #include <Eigen/Core>
+#include <cmath>
 #include <cstdint>
 
 namespace gmlp::reference {
@@ -29,11 +30,11 @@ Eigen::Map<const Row<T>> row(const T* data, int64_t cols) {
   return Eigen::Map<const Row<T>>(data, cols);
 }
 
-/// A factor of a product: a matrix over our memory, or its transpose.
+/// A factor of a product: a matrix or its transpose.
 template <typename T>
 struct Factor {
   template <typename M>
-  Factor(const M& m)  // NOLINT: a factor is written as the matrix that it is
+  Factor(const M& m)  // NOLINT: implicit, so that a product is written with matrices
       : data(m.data()), rows(m.rows()), cols(m.cols()), stride(m.outerStride()) {}
   const T* data;
   int64_t rows;
@@ -47,20 +48,31 @@ Factor<T> transposed(const M& m) {
   factor.is_transposed = true;
   return factor;
 }
-/// The place of a product. It shares no element with the factors.
+/// The result of a product. It shares no element with the factors.
 template <typename T>
 using Place = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
 
-/// C += scale A B, and C = scale A B; one of A and B may be transposed. Compiled once, in
-/// product.cpp: a product of Eigen's takes the compiler longer than the rest of an op.
+/// C += scale A B, and C = scale A B; one of A and B may be transposed. Compiled once in
+/// product.cpp, because Eigen's product takes longer to compile than the rest of an op.
 template <typename T>
 void add_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 template <typename T>
 void set_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 
-/// P = softmax over each row of scale S, in place; causal rows see j <= i. Eigen sums and
-/// exponentiates in an order that follows the address, so a row is taken to one whose address is
-/// always aligned: a sample has the same bits wherever in a batch it lies.
+/// p = softmax(scale z); p may be z. Returns log sum exp(scale z). The maximum is subtracted first,
+/// so no exp overflows.
+template <typename T, typename P, typename Z>
+T softmax_row(P p, const Z& z, T scale) {
+  const T top = z.maxCoeff();
+  p = ((z - top) * scale).exp();
+  const T sum = (p + T(0)).sum();  // an expression's sum: see layernorm.cpp
+  p /= sum;
+  return scale * top + std::log(sum);
+}
+
+/// P = softmax over each row of scale S, in place; causal rows see j <= i. Eigen exponentiates in
+/// an order that depends on the address, so each row is copied to an aligned one: a sample has the
+/// same bits at any place in a batch.
 template <typename T>
 void softmax_rows(Eigen::Map<Matrix<T>>& p, T scale, bool causal) {
   Row<T> aligned(p.cols());
@@ -68,14 +80,13 @@ void softmax_rows(Eigen::Map<Matrix<T>>& p, T scale, bool causal) {
     const int64_t seen = causal ? i + 1 : p.cols();
     auto s = aligned.head(seen).array();
     s = p.row(i).head(seen).array();
-    s = ((s - s.maxCoeff()) * scale).exp();
-    s /= s.sum();
+    softmax_row<T>(s, s, scale);
     p.row(i).head(seen) = aligned.head(seen);
     p.row(i).tail(p.cols() - seen).setZero();
   }
 }
 
-/// dS from dP, in place, times what S was scaled by. Where causal masked, P is 0 and so is dS.
+/// dS from dP, in place, times `scale`. P is 0 where the causal mask was, and so is dS.
 template <typename T>
 void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Matrix<T>>& p,
                            T scale) {
@@ -85,7 +96,7 @@ void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Mat
   }
 }
 
-// Chunks of rows, and of a weight's rows, that one thread works on; constants of the problem.
+// Rows, and elements, that a thread works on at a time.
 constexpr int64_t kRowChunk = 64;
 constexpr int64_t kElementChunk = 1 << 14;
 

@@ -1,4 +1,4 @@
-// Eigen's matrix product, for all reference kernels: see matrix.h.
+// Eigen's matrix product for all reference kernels (matrix.h).
 
 #include <cassert>
 
@@ -27,9 +27,9 @@ void set_product(Place<T> c, const Factor<T>& a, const Factor<T>& b, T scale) {
   add_product<T>(c, a, b, scale);
 }
 
-template void add_product(Place<float>, const Factor<float>&, const Factor<float>&, float);
-template void add_product(Place<double>, const Factor<double>&, const Factor<double>&, double);
-template void set_product(Place<float>, const Factor<float>&, const Factor<float>&, float);
-template void set_product(Place<double>, const Factor<double>&, const Factor<double>&, double);
+template decltype(add_product<float>) add_product<float>;
+template decltype(add_product<double>) add_product<double>;
+template decltype(set_product<float>) set_product<float>;
+template decltype(set_product<double>) set_product<double>;
 
 }  // namespace gmlp::reference

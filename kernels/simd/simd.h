@@ -25,8 +25,8 @@
 // With GMLP_HAS_BF16_DOT products multiply pairs of bf16, and a lane may hold such a pair.
 // Bf16Operand is then Bf16, else float: bf16 precision stores bf16 but multiplies f32.
 //
-//   pack_pairs(even, odd)               `even`, rounded, in the low halves, `odd` in the high
-//   halves interleave_bf16(even, odd)          the same of values that are bf16 already
+//   pack_pairs(even, odd)               rounds `even` into the low halves, `odd` into the high ones
+//   interleave_bf16(even, odd)          the same of values that are bf16 already
 //   broadcast_pair(p)                   the pair at p in all lanes
 //   low_half(pairs)                     their low halves as f32
 //   add_pair_product(sum, a, b)         sum += a.low b.low + a.high b.high

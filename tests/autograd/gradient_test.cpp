@@ -1,5 +1,5 @@
-// Every op's gradient against central differences in double. The registry below is held against the
-// sources: an op that autograd/ records and that has no entry here fails the suite.
+// Every op's gradient against central differences in double. The registry below is compared
+// with the sources: the suite fails if an op that autograd/ records has no entry here.
 
 #include <filesystem>
 #include <fstream>
@@ -65,7 +65,7 @@ void check_linear() {
 void check_layernorm() {
   Parameter gamma = random_parameter("gamma", {7}, 2);
   Parameter beta = random_parameter("beta", {7}, 3);
-  // A large eps as well: its place under the root shows only when it matters.
+  // With a large eps too: only then does its place under the root matter.
   for (const double eps : {1e-6, 0.5}) {
     expect_right({random({3, 7}, 1)}, {&gamma, &beta}, [&](Tape& t, const std::vector<Var>& in) {
       return layernorm(t, in[0], gamma, beta, eps);
@@ -111,9 +111,18 @@ void check_head_attention() {
   }
 }
 
+void check_binary(const std::function<Var(Tape&, Var, Var)>& op) {
+  expect_right({random({2, 3, 4}, 1), random({2, 3, 4}, 2)}, {},
+               [&](Tape& t, const std::vector<Var>& in) { return op(t, in[0], in[1]); });
+  // One value used twice: its two gradients are summed.
+  expect_right({random({2, 3, 4}, 1)}, {},
+               [&](Tape& t, const std::vector<Var>& in) { return op(t, in[0], in[0]); });
+}
+
 void check_dropout() {
   const DropoutKey key{0.4, 7, 3, 5};
   check_unary({2, 3, 6}, [&](Tape& t, Var z) { return dropout(t, z, key); });
+  check_binary([&](Tape& t, Var shortcut, Var z) { return dropout(t, z, key, shortcut); });
 }
 
 void check_add_positions() {
@@ -125,7 +134,7 @@ void check_add_positions() {
 void check_embedding() {
   Parameter table = random_parameter("table", {4, 3}, 2);
   expect_right({}, {&table}, [&](Tape& t, const std::vector<Var>&) {
-    return embedding(t, {3, 0, 3, 1, 3, 0}, 2, table);  // ids come more than once, 2 never
+    return embedding(t, {3, 0, 3, 1, 3, 0}, 2, table);  // some ids are repeated, 2 is absent
   });
 }
 
@@ -135,15 +144,7 @@ void check_prepend_token() {
                [&](Tape& t, const std::vector<Var>& in) { return prepend_token(t, in[0], token); });
 }
 
-void check_binary(const std::function<Var(Tape&, Var, Var)>& op) {
-  expect_right({random({2, 3, 4}, 1), random({2, 3, 4}, 2)}, {},
-               [&](Tape& t, const std::vector<Var>& in) { return op(t, in[0], in[1]); });
-  // One value used twice: its two gradients are summed.
-  expect_right({random({2, 3, 4}, 1)}, {},
-               [&](Tape& t, const std::vector<Var>& in) { return op(t, in[0], in[0]); });
-}
-
-void check_half() {
+void check_split_half() {
   for (const bool second : {false, true}) {
     check_unary({2, 3, 6}, [&](Tape& t, Var x) { return split_half(t, x, second); });
   }
@@ -174,12 +175,6 @@ const std::map<std::string, std::function<void()>>& registry() {
       {"head_attention", check_head_attention},
       {"position_attention", check_head_attention},
       {"dropout", check_dropout},
-      {"branch_dropout",
-       [] {
-         check_binary([](Tape& t, Var x, Var z) {
-           return branch_dropout(t, x, z, {0.4, 7, 3, 5});
-         });
-       }},
       {"add_positions", check_add_positions},
       {"transpose_tokens",
        [] {
@@ -187,7 +182,7 @@ const std::map<std::string, std::function<void()>>& registry() {
        }},
       {"embedding", check_embedding},
       {"prepend_token", check_prepend_token},
-      {"split_half", check_half},
+      {"split_half", check_split_half},
       {"gelu",
        [] {
          check_unary({2, 3, 6}, gelu);
@@ -218,7 +213,7 @@ const std::map<std::string, std::function<void()>>& registry() {
          });
        }},
       {"linear_cross_entropy", check_linear_cross_entropy},
-      // f32 only, so held against the f64 composition: tests/models/fused_agreement_test.cpp.
+      // f32 only, so compared with the f64 composition: tests/models/fused_agreement_test.cpp.
       {"fused_block", [] { SUCCEED(); }},
   };
   return checks;

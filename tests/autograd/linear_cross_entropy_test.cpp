@@ -1,4 +1,4 @@
-// The loss without logits against the two ops that it stands for: linear, then cross_entropy_ids.
+// The loss without logits equals the two ops that it replaces: linear, then cross_entropy_ids.
 
 #include <cmath>
 #include <cstring>
@@ -37,7 +37,7 @@ Parameter parameter(const std::string& name, DType dtype, const Shape& shape, ui
   return made;
 }
 
-Tensor kept(const Tensor& tensor) {
+Tensor copy_of(const Tensor& tensor) {
   Tensor copy = Tensor::zeros(tensor.dtype(), tensor.shape());
   copy.copy_from(tensor);
   return copy;
@@ -56,7 +56,7 @@ Result run(const Case& c, DType dtype, Backend backend, bool projected) {
   const Var loss = projected ? linear_cross_entropy(tape, x, table, b, c.ids, c.scale)
                              : cross_entropy_ids(tape, linear(tape, x, table, b), c.ids, c.scale);
   tape.backward(loss);
-  return {tape.value(loss).at(0), kept(tape.grad(x)), table.grad, bias.grad};
+  return {tape.value(loss).at(0), copy_of(tape.grad(x)), table.grad, bias.grad};
 }
 
 /// Ids that come upon every edge: 0, the last, either side of multiples of 512, and every
@@ -64,8 +64,8 @@ Result run(const Case& c, DType dtype, Backend backend, bool projected) {
 std::vector<int64_t> edge_ids(const Sizes& s, int64_t step) {
   std::vector<int64_t> ids(static_cast<size_t>(s.batch * s.tokens), -1);
   for (size_t r = 0; r < ids.size(); r += static_cast<size_t>(step)) {
-    const int64_t turn = static_cast<int64_t>(r) / step;
-    const int64_t edge = turn / 2 * 512 - turn % 2;
+    const int64_t round = static_cast<int64_t>(r) / step;
+    const int64_t edge = round / 2 * 512 - round % 2;
     ids[r] = ((edge % s.vocab) + s.vocab) % s.vocab;
   }
   return ids;

@@ -43,7 +43,7 @@ std::vector<float> exact_product(const std::vector<float>& a, const std::vector<
   return c;
 }
 
-/// One way to multiply, and the number of products in which it was wrong or hurt a guard.
+/// One way to multiply, and how many of its products were wrong or overwrote a guard.
 struct Multiplier {
   const fused::Kernels* kernels;
   fused::Precision precision;
@@ -78,7 +78,7 @@ void count_wrong_products(std::vector<Multiplier>& multipliers, const std::vecto
   }
 }
 
-/// What saved bits stand for.
+/// The value of saved bf16 bits.
 double widened(uint16_t bits) {
   const uint32_t whole = static_cast<uint32_t>(bits) << 16;
   float value;
@@ -119,8 +119,8 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
   }
   set_thread_count(1);  // thousands of tiny products
   count_wrong_products(multipliers, sizes, sizes);
-  // Long k with what is left over from unrolled loops; where A is transposed, beyond one block of
-  // 800 words, 1600 in pairs of bf16.
+  // Long k with remainders of unrolled loops; with A transposed beyond kKC = 800 k-steps, which are
+  // 1600 elements of bf16.
   count_wrong_products(multipliers, {1, 6, 7, 17, 33, 65}, {255, 256, 257, 513, 700, 801, 1601});
   set_thread_count(2);
   count_wrong_products(multipliers, {5, 100, 129}, {5, 100, 129});
@@ -169,7 +169,7 @@ TEST_CASE("GELU of special values: NaN stays, zero is zero, far ends are x and 0
   }
 }
 
-TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernels]") {
+TEST_CASE("in bf16 the forward computes with the h and t that it saved", "[kernels]") {
   constexpr int64_t kTokens = 5;
   constexpr int64_t kWidth = 6;  // D, and E
   constexpr int64_t kRows = 3 * kTokens;
@@ -194,7 +194,7 @@ TEST_CASE("in bf16 the forward goes on from the h and t that it saved", "[kernel
       any, any, w1.data<float>(), any, any, any, w.data<float>(), b.data<float>(), w2.data<float>(),
       any};
   for (const fused::Kernels* kernels : fused::available_kernels()) {
-    if (kernels->has_bf16_dot) continue;  // rounds what it multiplies, too
+    if (kernels->has_bf16_dot) continue;  // rounds operands, too
     std::vector<float> statistics(4 * kRows);
     std::vector<uint16_t> h(kRows * 2 * kWidth);
     std::vector<uint16_t> t(kRows * kWidth);

@@ -1,4 +1,4 @@
-// Decoding with what is kept of earlier tokens gives forward()'s logits at every position.
+// Decoding with cached tokens gives forward()'s logits at every position.
 
 #include "models/decoder.h"
 
@@ -38,7 +38,7 @@ void expect_forward_logits(const LanguageConfig& config, DType dtype, Backend ba
   LanguageModel model(config, dtype, 1);
   test::perturb(model.parameters(), 0.5);
   Decoder decoder(model);
-  // Twice: the second text finds caches full of the first.
+  // Twice, so that the second text finds the caches of the first.
   for (const std::vector<int64_t>& ids :
        {std::vector<int64_t>{1, 5, 10, 0, 0, 7, 3, 9, 2}, {4, 4, 8, 1, 6, 10, 2, 0, 5}}) {
     Arena arena;

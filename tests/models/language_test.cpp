@@ -120,8 +120,7 @@ TEST_CASE("every parameter of a language model gets a gradient", "[gradients]") 
   }
 }
 
-TEST_CASE("every architecture computes in f32 on both families what it does in f64",
-          "[agreement]") {
+TEST_CASE("every architecture computes the same in f32 on both backends as in f64", "[agreement]") {
   for (const Arch arch : kArchs) {
     LanguageModel exact(tiny(arch), DType::kF64, 1);
     test::perturb(exact.parameters(), 0.3);

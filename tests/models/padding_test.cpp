@@ -176,7 +176,7 @@ TEST_CASE("a row's classes and spans have the same bits in any batch", "[padding
   }
 }
 
-TEST_CASE("what stands in the padding is part of the row, for no mask hides it", "[padding]") {
+TEST_CASE("padding is part of the row, because no mask hides it", "[padding]") {
   constexpr int64_t kLength = 6;
   for (const Variant& variant : variants(false)) {
     LanguageModel model(variant.config, DType::kF32, 1);
@@ -267,8 +267,7 @@ Bits pad_gradient(const LanguageConfig& config, int64_t length, const ExecutionO
 
 }  // namespace
 
-TEST_CASE("a causal loss gives <pad> behind the text no gradient, another model's does",
-          "[padding]") {
+TEST_CASE("a causal loss gives <pad> after the text no gradient, a masked one does", "[padding]") {
   const Bits nothing(kWidth, 0.0);
   for (const bool causal : {false, true}) {
     for (const Variant& variant : variants(causal)) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `./dev avx512`: the AVX-512 kernels on a machine that has none. Bochs emulates a whole computer with a Skylake-X
-# processor; on it Debian's kernel runs the tests of kernels and models from a disk in memory, and prints through
-# the serial port. Bochs knows no bf16 instructions: emulated_bf16.h computes their two.
+# `./dev avx512`: tests the AVX-512 kernels on a machine without AVX-512. Bochs emulates a computer with a Skylake-X
+# processor. On it Debian's kernel runs the tests of kernels and models from a RAM disk and prints to the serial
+# port. Bochs has no bf16 instructions: emulated_bf16.h replaces the two that we use.
 #
 #   usage: avx512.sh BUILD_DIR
 set -euo pipefail
@@ -20,7 +20,7 @@ done
 boot_loader=/usr/lib/ISOLINUX/isolinux.bin boot_module=/usr/lib/syslinux/modules/bios/ldlinux.c32
 [[ -e $boot_loader && -e $boot_module ]] || give_up "isolinux is missing; ./dev avx512 installs it on Debian"
 
-# ---- the kernel of Linux, unpacked and not installed ----
+# ---- the Linux kernel, unpacked and not installed ----
 
 fetch_linux() {
   local package
@@ -28,7 +28,7 @@ fetch_linux() {
   rm -rf "$build/linux"
   mkdir -p "$build/linux"
   (cd "$build/linux" && apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package") ||
-    give_up "no kernel of Linux: see apt-get's message"
+    give_up "no Linux kernel: see apt-get's message"
   dpkg-deb -x "$build"/linux/*.deb "$build/linux"
   mv "$build"/linux/boot/vmlinuz-* "$build/vmlinuz"
   rm -rf "$build/linux"
@@ -56,7 +56,7 @@ for test in "${tests[@]}"; do
     cp -L "$library" "$root$library"
   done < <(ldd "$build/tests/tests/$test" | grep -o '/[^ ]*')
 done
-# Of test_models those that depend on the instruction set, without the largest: all of it is emulated.
+# Of test_models only those that depend on the instruction set, without the slowest, because everything is emulated.
 cat >"$root/init" <<'INIT'
 #!/bin/sh
 bb=/bin/busybox
@@ -81,8 +81,8 @@ chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$disk/initrd.gz"
 cp "$build/vmlinuz" "$disk/"
 cp "$boot_loader" "$boot_module" "$disk/isolinux/"
-# One processor that counts time by its timer's ticks, since Bochs says another frequency than it has; registers saved
-# in the standard format, since for the compacted one it says a wrong size, and Linux would do without AVX.
+# One processor, with time from timer ticks, because Bochs reports a wrong frequency. Registers are saved in the
+# standard format, because for the compacted one Bochs reports a wrong size and Linux would disable AVX.
 cat >"$disk/isolinux/isolinux.cfg" <<'CONFIG'
 DEFAULT linux
 LABEL linux
@@ -113,12 +113,12 @@ CONFIG
 echo continue >"$build/bochs.debugger"  # Debian's Bochs has a debugger, which waits for a command
 rm -f "$printed" "$build/disk.iso.lock" "$build/bochs.out"
 export TERM=xterm
-# Its debugger wants a terminal, too; and what it draws on another, of its own, somebody must look at, or it waits.
+# The debugger needs a terminal. The screen is drawn on a second one, and Bochs blocks unless something reads it.
 tail -f /dev/null --pid=$$ |
   (cd "$build" && exec setsid script -qefc "echo \$\$ >bochs.pid; exec bochs-bin -q -f bochsrc -rc bochs.debugger" \
     bochs.out) >/dev/null 2>&1 &
 emulator=$!
-trap 'kill -KILL "$(cat "$build/bochs.pid")" $(jobs -p) 2>/dev/null || true' EXIT  # it heeds nothing less
+trap 'kill -KILL "$(cat "$build/bochs.pid")" $(jobs -p) 2>/dev/null || true' EXIT  # it ignores other signals
 screen=
 shown=0
 while kill -0 "$emulator" 2>/dev/null && ! grep -q '^verdict:.' "$printed" 2>/dev/null; do

@@ -1,8 +1,7 @@
 #pragma once
-// `./dev avx512` includes this before every source, for a machine that has AVX-512 but no bf16
-// instructions: the two that we use, in terms of those that it has. They round in another way and
-// keep denormals, within what tests allow; packing, tiles and epilogues around them are those of a
-// processor that has them.
+// `./dev avx512` includes this before every source, for a processor with AVX-512 but without bf16
+// instructions. It emulates the two that we use. They round differently and keep denormals, within
+// the tests' tolerances. Everything around them is the code of a processor that has them.
 
 #if defined(__AVX512BF16__)
 #  include <immintrin.h>
@@ -33,5 +32,5 @@ static inline __m256bh emulated_cvtneps_pbh(__m512 x) {
 #  define _mm512_cvtneps_pbh emulated_cvtneps_pbh
 #endif
 
-// dispatch.cpp shall offer avx512bf16 where AVX-512 is.
+// Makes dispatch.cpp offer avx512bf16 on any AVX-512 processor.
 #define __builtin_cpu_supports(feature) (__builtin_cpu_supports("avx512f"))

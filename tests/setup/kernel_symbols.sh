@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Objects compiled for different instruction sets must not share functions: the linker keeps one copy of each
-# weak symbol, and that may be the one that this processor cannot run. So every symbol that a fused object
-# defines is either local or inside its own namespace.
+# weak symbol, perhaps one that this processor cannot run. So every symbol that a fused object defines must be
+# local or inside its own namespace.
 #
 #   usage: kernel_symbols.sh BUILD_DIR
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `./dev neon`: the NEON kernels on a machine that is no Arm. Cross-compiles the tests of kernels and models and
-# runs them under qemu. The libraries for Arm are unpacked from Debian's packages into BUILD_DIR/sysroot; apt's
-# lists for Arm lie beside it, so that the system's own architectures stay as they are.
+# `./dev neon`: tests the NEON kernels on a machine that is not an Arm. Cross-compiles the tests of kernels and models
+# and runs them under qemu. Debian's arm64 packages are unpacked into BUILD_DIR/sysroot and apt's lists for arm64 are
+# kept next to it, so the system's own architectures do not change.
 #
 #   usage: neon.sh BUILD_DIR
 set -euo pipefail
@@ -33,7 +33,7 @@ fetch_libraries() {
                  -o APT::Sandbox::User="$(id -un)")
   apt-get "${options[@]}" update || give_up "no package lists for arm64: see apt-get's message"
   (cd "$apt/packages" && apt-get "${options[@]}" download "${packages[@]}") ||
-    give_up "not all of ${packages[*]} can be had for arm64: see apt-get's message"
+    give_up "not all of ${packages[*]} are available for arm64: see apt-get's message"
   for package in "$apt"/packages/*.deb; do dpkg-deb -x "$package" "$build/sysroot"; done
   touch "$build/sysroot/complete"
 }
@@ -51,7 +51,7 @@ cmake -S . -B "$build/tests" -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAK
 cmake --build "$build/tests" --target test_kernels test_models
 tests/setup/kernel_symbols.sh "$build/tests"
 
-# Of test_models those that depend on the instruction set. With the build it took 19 minutes of a busy processor.
+# Of test_models only those that depend on the instruction set. With the build this takes about 19 minutes.
 export GMLP_ISA=neon OMP_WAIT_POLICY=passive
 arm() {
   printf '+ %s\n' "$*" >&2

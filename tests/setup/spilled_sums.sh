@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A tile's sums must stay in registers: code that stores each of them to the stack after its product is slow (Zen 4
-# stores a vector of AVX-512 every other cycle), and no other test would notice. Fails where ten or more products of a
-# function are stored to the stack within the three instructions behind them. AVX2's sums are in 231s, which are written
-# out; its other forms belong to polynomials.
+# A tile's sums must stay in registers. Code that spills each of them after its product is slow (Zen 4 stores an AVX-512
+# vector every other cycle), and no other test would notice. This test fails if a function stores ten or more products
+# to the stack within the next three instructions. AVX2's sums are the 231 forms, which are inline assembly; the other
+# forms belong to polynomials.
 #
 #   usage: spilled_sums.sh BUILD_DIR
 set -euo pipefail

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include <fmt/format.h>
+
+#include "apps/cli/format.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/json.h"
@@ -72,17 +75,17 @@ void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetSc
 void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
   const std::vector<QuestionAnswer> answers = answer_questions(model, windows, &score.loss);
   std::map<std::string, std::string> texts;
-  std::map<std::string, std::string> spoken;
+  std::map<std::string, std::string> best_texts;
   std::map<std::string, double> null_scores;
   for (size_t i = 0; i < answers.size(); ++i) {
     const std::string& id = windows.set().questions[i].id;
     texts[id] = answers[i].text;
-    spoken[id] = answers[i].spoken;
+    best_texts[id] = answers[i].best_text;
     null_scores[id] = answers[i].null_score;
   }
   score.squad = score_squad(windows.set(), texts);
   if (!windows.set().unanswerable) return;
-  score.best_threshold = best_null_threshold(windows.set(), spoken, null_scores);
+  score.best_threshold = best_null_threshold(windows.set(), best_texts, null_scores);
 }
 
 struct Metric {

@@ -185,7 +185,7 @@ TEST_CASE("v2.0 is silent where cls beats every span by more than the threshold"
     AnswerFinder finder(windows, {20, 30, true, threshold});
     finder.add(0, logits);
     const QuestionAnswer answer = finder.answer();
-    CHECK(answer.spoken == "4 5");
+    CHECK(answer.best_text == "4 5");
     CHECK(answer.null_score == Approx(1));
     CHECK(answer.text == (threshold < 1 ? "" : "4 5"));
   }

@@ -1,0 +1,67 @@
+#pragma once
+// Softmax cross-entropy, with soft targets t (rows sum to 1; label smoothing and Mixup make them)
+// or with one class id per row. Rows with a negative id are not scored.
+//
+//   forward    p = softmax(z)      loss[r] = -sum_c t[c] log p[c] = logsumexp(z) - sum_c t[c] z[c]
+//   backward   dz = dloss (p - t)                       z, p, t (R,C)
+//
+// Saved: p.
+
+#include <cmath>
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+
+namespace gmlp::reference {
+
+template <typename T>
+void cross_entropy_forward(T* loss_rows, T* probs, const T* logits, const T* targets, int64_t rows,
+                           int64_t classes) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const auto z = row(logits + r * classes, classes).array();
+      const T lse = softmax_row<T>(row(probs + r * classes, classes).array(), z, T(1));
+      // sum_c t (lse - z), not lse - sum_c t z: no cancellation, and right when t sums to about 1.
+      loss_rows[r] = (row(targets + r * classes, classes).array() * (lse - z)).sum();
+    }
+  });
+}
+
+template <typename T>
+void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* targets,
+                            int64_t rows, int64_t classes) {
+  parallel_ranges(rows * classes, kElementChunk, [&](int64_t begin, int64_t end) {
+    row(dlogits + begin, end - begin) = static_cast<T>(dloss) * (row(probs + begin, end - begin) -
+                                                                 row(targets + begin, end - begin));
+  });
+}
+
+template <typename T>
+void cross_entropy_ids_forward(T* loss_rows, T* probs, const T* logits, const int64_t* ids,
+                               int64_t rows, int64_t classes) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const auto z = row(logits + r * classes, classes).array();
+      const T lse = softmax_row<T>(row(probs + r * classes, classes).array(), z, T(1));
+      loss_rows[r] = ids[r] < 0 ? T(0) : lse - z[ids[r]];
+    }
+  });
+}
+
+template <typename T>
+void cross_entropy_ids_backward(T* dlogits, double dloss, const T* probs, const int64_t* ids,
+                                int64_t rows, int64_t classes) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      auto dz = row(dlogits + r * classes, classes);
+      if (ids[r] < 0) {
+        dz.setZero();
+      } else {
+        dz = static_cast<T>(dloss) * row(probs + r * classes, classes);
+        dz[ids[r]] -= static_cast<T>(dloss);
+      }
+    }
+  });
+}
+
+}  // namespace gmlp::reference

@@ -1,0 +1,55 @@
+#pragma once
+// Ops without sums: their derivatives on one page.
+//
+//   split_half       y = x[:, :E] or x[:, E:]       dx = dy in that half, zero in the other
+//   add              y = a + b                      da = dy             db = dy
+//   multiply         y = a * b                      da = dy * b         db = dy * a
+//   scale_samples    y[b] = scales[b] x[b]          dx[b] = scales[b] dy[b]
+//
+// The backwards of the last three are these functions again.
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+
+namespace gmlp::reference {
+
+template <typename T>
+void split_half_forward(T* y, const T* x, bool second, int64_t rows, int64_t width) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    matrix(y + begin * width, end - begin, width) =
+        matrix(x + begin * 2 * width, end - begin, 2 * width).middleCols(second ? width : 0, width);
+  });
+}
+
+template <typename T>
+void split_half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t width) {
+  parallel_ranges(rows, kRowChunk, [&](int64_t begin, int64_t end) {
+    auto dx_rows = matrix(dx + begin * 2 * width, end - begin, 2 * width);
+    dx_rows.middleCols(second ? width : 0, width) = matrix(dy + begin * width, end - begin, width);
+    dx_rows.middleCols(second ? 0 : width, width).setZero();
+  });
+}
+
+template <typename T>
+void add_forward(T* y, const T* a, const T* b, int64_t n) {
+  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
+    row(y + begin, end - begin) = row(a + begin, end - begin) + row(b + begin, end - begin);
+  });
+}
+
+template <typename T>
+void multiply_forward(T* y, const T* a, const T* b, int64_t n) {
+  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
+    row(y + begin, end - begin).array() =
+        row(a + begin, end - begin).array() * row(b + begin, end - begin).array();
+  });
+}
+
+template <typename T>
+void scale_samples_forward(T* y, const T* x, const double* scales, int64_t batch, int64_t size) {
+  parallel_for(batch, [&](int64_t b) {
+    row(y + b * size, size) = static_cast<T>(scales[b]) * row(x + b * size, size);
+  });
+}
+
+}  // namespace gmlp::reference

@@ -1,0 +1,71 @@
+#pragma once
+// The spatial projection f of the gating unit (paper, equation 2): a linear map over tokens that
+// all channels share. The gate itself, u * f(v) and its variants, is a product or a sum of two
+// tensors.
+//
+//   forward    y[b,i,e] = sum_j W[i,j] x[b,j,e] + bias[i]     x, y (B,N,E), W (N,N), bias (N)
+//   backward   dx[b] = Wᵀ dy[b]       dW += sum_b dy[b] x[b]ᵀ       dbias[i] += sum_b,e dy[b,i,e]
+//
+// Stored forms of W: all N x N weights; or Toeplitz (the paper's language models), 2N-1 weights w
+// with W[i,j] = w[(N-1) + (j-i)]. Causal drops j > i, so no token sees a later one.
+//
+// Saved: x.
+
+#include "core/parallel.h"
+#include "kernels/reference/matrix.h"
+
+namespace gmlp::reference {
+
+template <typename T>
+void spatial_project_forward(T* y, const T* x, const T* weight, const T* bias, int64_t batch,
+                             int64_t tokens, int64_t width) {
+  const auto w = matrix(weight, tokens, tokens);
+  parallel_for(batch, [&](int64_t b) {
+    auto y_b = matrix(y + b * tokens * width, tokens, width);
+    set_product<T>(y_b, w, matrix(x + b * tokens * width, tokens, width));
+    y_b.colwise() += row(bias, tokens).transpose();
+  });
+}
+
+template <typename T>
+void spatial_project_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight,
+                              int64_t batch, int64_t tokens, int64_t width) {
+  const auto w = matrix(weight, tokens, tokens);
+  parallel_for(batch, [&](int64_t b) {
+    set_product<T>(matrix(dx + b * tokens * width, tokens, width), transposed<T>(w),
+                   matrix(dy + b * tokens * width, tokens, width));
+  });
+  // One thread owns a range of W's rows and adds the samples in order.
+  parallel_ranges(tokens, kRowChunk, [&](int64_t begin, int64_t end) {
+    const int64_t n = end - begin;
+    for (int64_t b = 0; b < batch; ++b) {
+      const auto dy_rows = matrix(dy + (b * tokens + begin) * width, n, width);
+      add_product<T>(matrix(dweight + begin * tokens, n, tokens), dy_rows,
+                     transposed<T>(matrix(x + b * tokens * width, tokens, width)));
+      row(dbias + begin, n).transpose() += dy_rows.rowwise().sum();
+    }
+  });
+}
+
+template <typename T>
+void spatial_weight_expand(T* dense, const T* stored, int64_t tokens, bool toeplitz, bool causal) {
+  for (int64_t i = 0; i < tokens; ++i) {
+    for (int64_t j = 0; j < tokens; ++j) {
+      const int64_t index = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
+      dense[i * tokens + j] = causal && j > i ? T(0) : stored[index];
+    }
+  }
+}
+
+template <typename T>
+void spatial_weight_expand_backward(T* dstored, const T* ddense, int64_t tokens, bool toeplitz,
+                                    bool causal) {
+  for (int64_t i = 0; i < tokens; ++i) {
+    for (int64_t j = 0; j < tokens; ++j) {
+      const int64_t index = toeplitz ? (tokens - 1) + (j - i) : i * tokens + j;
+      if (!causal || j <= i) dstored[index] += ddense[i * tokens + j];
+    }
+  }
+}
+
+}  // namespace gmlp::reference
