@@ -24,7 +24,7 @@ struct OpenedModel {
   Arena arena;
 };
 
-constexpr const char* kMask = "[MASK]";
+constexpr const char* kMaskText = "[MASK]";
 
 /// Windows per validation batch. The masks depend on the batch, so all runs use the same size.
 constexpr int64_t kValidationBatch = 16;

@@ -26,7 +26,7 @@ Json report(const std::string& text, const std::vector<std::vector<Guess>>& mask
   Json json = {{"text", text}, {"masks", Json::array()}};
   std::string filled = text;
   for (size_t m = 0; m < masks.size(); ++m) {
-    if (masks.size() > 1) fmt::print("{} {}\n", kMask, m + 1);
+    if (masks.size() > 1) fmt::print("{} {}\n", kMaskText, m + 1);
     Json words = Json::array();
     for (const auto& [id, probability] : masks[m]) {
       const std::string word = word_text(tokenizer, id);
@@ -37,7 +37,7 @@ Json report(const std::string& text, const std::vector<std::vector<Guess>>& mask
     // Each mask is predicted independently, so the words need not form a sentence.
     std::string word = one_line(piece_text(tokenizer, masks[m].front().id));
     if (word.size() > 1 && word.front() == ' ') word.erase(0, 1);
-    filled.replace(filled.find(kMask), std::string(kMask).size(), word);
+    filled.replace(filled.find(kMaskText), std::string(kMaskText).size(), word);
   }
   fmt::print("{}\n", filled);
   json["filled"] = filled;

@@ -14,7 +14,6 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/text_format.h"
-#include "apps/language/text_stream.h"
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/language/text_format.h"
-#include "apps/language/text_stream.h"
+#include "apps/language/text_format.h"
 #include "data/text/utf8.h"
 #include "models/generate.h"
 #include "tests/support/catch.h"
