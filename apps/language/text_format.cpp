@@ -144,8 +144,8 @@ std::string TextStream::release(size_t count) {
   return text;
 }
 
-std::string text_behind(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
-                        const std::vector<int64_t>& ids) {
+std::string text_after(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
+                       const std::vector<int64_t>& ids) {
   TextStream stream(tokenizer, before);
   std::string text;
   for (const int64_t id : ids) text += stream.push(id);

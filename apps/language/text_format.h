@@ -60,7 +60,7 @@ class TextStream {
 };
 
 /// The text of `ids` after `before`, in whole characters.
-std::string text_behind(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
-                        const std::vector<int64_t>& ids);
+std::string text_after(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
+                       const std::vector<int64_t>& ids);
 
 }  // namespace gmlp

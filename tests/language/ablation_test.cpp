@@ -1,4 +1,4 @@
-// What ablate makes of its runs' numbers, against numbers by hand.
+// The statistics and the report of ablate, against numbers computed by hand.
 
 #include "apps/language/ablation/ablation.h"
 
