@@ -90,27 +90,31 @@ Json eval_task(const EvalOptions& options) {
   return {{"model", options.model}, {"task", options.task}, {"data", options.data}, {"sets", sets}};
 }
 
-/// The logits (N, V) of one window.
-Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
-                 const ExecutionOptions& execution, Arena& arena) {
+/// The logits of one window, a row of V per token.
+std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
+                                           const ExecutionOptions& execution, Arena& arena) {
   arena.reset();
   Tape tape(arena, execution, false);
-  return tape.value(model.forward(tape, ids, 1));
+  const Tensor logits = tape.value(model.forward(tape, ids, 1));
+  const int64_t vocab = logits.shape().cols();
+  std::vector<std::vector<double>> rows(ids.size());
+  for (int64_t i = 0; i < logits.elements(); ++i) {
+    rows[static_cast<size_t>(i / vocab)].push_back(logits.at(i));
+  }
+  return rows;
 }
 
-/// The most likely ids of the tokenizer at position `row`, except [MASK].
-std::vector<Guess> best_guesses(const Tensor& logits, int64_t row, const Tokenizer& tokenizer,
+/// The most likely ids of the tokenizer except [MASK].
+std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
                                 int64_t topk) {
-  const int64_t vocab = logits.shape().cols();
+  std::vector<double> p(logits.begin(), logits.begin() + tokenizer.vocab());
+  const int64_t mask = tokenizer.special().mask;
+  p[static_cast<size_t>(mask)] = -std::numeric_limits<double>::infinity();
+  softmax(p.data(), p.data(), tokenizer.vocab());
   std::vector<Guess> guesses;
-  std::vector<double> p;
   for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
-    if (id == tokenizer.special().mask) continue;
-    guesses.push_back({id, 0});
-    p.push_back(logits.at(row * vocab + id));
+    if (id != mask) guesses.push_back({id, p[static_cast<size_t>(id)]});
   }
-  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
-  for (size_t i = 0; i < p.size(); ++i) guesses[i].probability = p[i];
   std::stable_sort(guesses.begin(), guesses.end(),
                    [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
   guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));
@@ -205,35 +209,30 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
   if (text.find(kMaskText) == text.npos) {
     fail_input("fill: the text has no [MASK]; insert one where a word is to be predicted");
   }
-  const std::vector<Piece> pieces = encode_with_mask(tokenizer, text);
+  std::vector<int64_t> ids;
+  for (const Piece& piece : encode_with_mask(tokenizer, text)) ids.push_back(piece.id);
+  const size_t count = ids.size();
   const size_t tokens = static_cast<size_t>(loaded.model->config().block.tokens);
-  if (pieces.size() > tokens) {
-    fail_input("fill: the text has {} tokens, but the model's window {}; shorten the text",
-               pieces.size(), tokens);
+  if (count > tokens) {
+    fail_input("fill: the text has {} tokens, but the model's window {}; shorten the text", count,
+               tokens);
   }
   // The text is repeated up to the window's end: pretraining on running text has no padding.
-  std::vector<int64_t> ids;
-  for (size_t i = 0; i < tokens; ++i) ids.push_back(pieces[i % pieces.size()].id);
-  const Tensor logits = logits_of(*loaded.model, ids, execution, arena);
+  while (ids.size() < tokens) ids.push_back(ids[ids.size() - count]);
+  const std::vector<std::vector<double>> logits = logits_of(*loaded.model, ids, execution, arena);
   std::vector<std::vector<Guess>> masks;
-  for (size_t i = 0; i < pieces.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     if (ids[i] != tokenizer.special().mask) continue;
-    masks.push_back(best_guesses(logits, static_cast<int64_t>(i), tokenizer, topk));
+    masks.push_back(best_guesses(logits[i], tokenizer, topk));
   }
   return masks;
 }
 
 std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
                                    const ExecutionOptions& execution, Arena& arena) {
-  const Tensor logits = logits_of(model, ids, execution, arena);
-  const int64_t vocab = logits.shape().cols();
   std::vector<int64_t> best;
-  for (int64_t row = 0; row < static_cast<int64_t>(ids.size()); ++row) {
-    int64_t top = 0;
-    for (int64_t id = 1; id < vocab; ++id) {
-      if (logits.at(row * vocab + id) > logits.at(row * vocab + top)) top = id;
-    }
-    best.push_back(top);
+  for (const std::vector<double>& row : logits_of(model, ids, execution, arena)) {
+    best.push_back(std::max_element(row.begin(), row.end()) - row.begin());
   }
   return best;
 }

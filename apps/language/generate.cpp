@@ -13,7 +13,7 @@
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
-#include "apps/language/text_stream.h"
+#include "apps/language/text_format.h"
 #include "core/error.h"
 
 namespace gmlp {

@@ -73,16 +73,14 @@ void predict_array(const PredictOptions& options) {
 }
 
 /// One line per example: its index, the most likely label and the probability of each label.
-std::string sentence_table(const TaskModel& model, const SentenceRows& rows) {
+std::string predict_labels(const TaskModel& model, const SentenceRows& rows) {
   const std::vector<std::string>& labels = task_labels(model.task);
-  std::string table = "index\tlabel";
-  for (const std::string& label : labels) table += "\tprobability_" + label;
-  table += '\n';
-  for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
-    const auto best = std::max_element(logits.begin(), logits.end());
-    std::vector<double> p(logits.size());
-    softmax(p.data(), logits.data(), static_cast<int64_t>(p.size()));
-    table += fmt::format("{}\t{}", row, labels[static_cast<size_t>(best - logits.begin())]);
+  std::string table =
+      fmt::format("index\tlabel\tprobability_{}\n", fmt::join(labels, "\tprobability_"));
+  for_each_row(model, rows, [&](int64_t row, std::vector<double> p) {
+    const auto best = std::max_element(p.begin(), p.end()) - p.begin();
+    softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
+    table += fmt::format("{}\t{}", row, labels[static_cast<size_t>(best)]);
     for (const double probability : p) table += fmt::format("\t{:.6f}", probability);
     table += '\n';
   });
@@ -96,24 +94,22 @@ void predict_task(const PredictOptions& options) {
   }
   const OpenedTask opened(options);
   const std::unique_ptr<TaskSet> set = open_task_input(opened.task, options.input, opened.encoding);
-  if (!set->windows) {
-    write_file_atomic(options.out, sentence_table(opened.model, *set->sentence_rows));
+  if (set->sentence_rows) {
+    write_file_atomic(options.out, predict_labels(opened.model, *set->sentence_rows));
     return;
   }
   // The official formats: {"id": "answer", ...} and {"id": score of no answer, ...}.
-  const std::vector<QuestionAnswer> answers =
-      answer_questions(opened.model, *set->windows, nullptr);
   Json texts = Json::object();
   Json null_scores = Json::object();
-  for (size_t i = 0; i < answers.size(); ++i) {
-    const std::string& id = set->squad.questions[i].id;
-    texts[id] = answers[i].text;
-    null_scores[id] = answers[i].null_score;
+  size_t i = 0;
+  for (const QuestionAnswer& answer : answer_questions(opened.model, *set->windows, nullptr)) {
+    const std::string& id = set->squad.questions[i++].id;
+    texts[id] = answer.text;
+    null_scores[id] = answer.null_score;
   }
   write_file_atomic(options.out, json_text(texts));
-  if (!options.null_scores.empty()) {
-    write_file_atomic(options.null_scores, json_text(null_scores));
-  }
+  if (options.null_scores.empty()) return;
+  write_file_atomic(options.null_scores, json_text(null_scores));
 }
 
 }  // namespace

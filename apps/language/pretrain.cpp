@@ -14,7 +14,6 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/text_format.h"
-#include "apps/language/text_stream.h"
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -213,7 +212,7 @@ class PretrainTask : public TrainingTask {
     std::vector<int64_t> ids;
     for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
     return fmt::format("{} | {}", one_line(tokenizer_->decode(prompt)),
-                       one_line(text_behind(*tokenizer_, prompt, ids)));
+                       one_line(text_after(*tokenizer_, prompt, ids)));
   }
 
   /// The first validation window, its masks filled by the model.

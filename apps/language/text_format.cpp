@@ -2,11 +2,15 @@
 
 #include <string_view>
 
+#include "core/error.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
 
 namespace {
+
+constexpr int64_t kContext = 8;           // ids that the text of the next one may depend on
+constexpr size_t kMaxCharacterBytes = 4;  // of UTF-8
 
 bool is_sentencepiece(const Tokenizer& tokenizer) {
   return std::string_view(tokenizer.kind()) == "sentencepiece";
@@ -14,6 +18,19 @@ bool is_sentencepiece(const Tokenizer& tokenizer) {
 
 std::string without_space(const std::string& text) {
   return text.size() > 1 && text.front() == ' ' ? text.substr(1) : text;
+}
+
+/// Whether the last bytes begin a character that the next token may complete.
+bool ends_inside_character(const std::string& text) {
+  // Tokenizers that fall back to bytes decode a part of a character as U+FFFD. A U+FFFD of the text
+  // itself looks the same, and is only returned later.
+  if (text.ends_with("\uFFFD")) return true;
+  for (size_t back = 1; back < kMaxCharacterBytes && back <= text.size(); ++back) {
+    const unsigned char byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    return back < (byte >= 0xF0 ? 4U : byte >= 0xE0 ? 3U : byte >= 0xC0 ? 2U : 1U);
+  }
+  return false;
 }
 
 }  // namespace
@@ -76,6 +93,63 @@ std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64
     text += piece_text(tokenizer, batch.ids[static_cast<size_t>(row) * tokens + i]);
   }
   return one_line(text);
+}
+
+std::vector<int64_t> writable_ids(const Tokenizer& tokenizer) {
+  const SpecialIds special = tokenizer.special();
+  std::vector<int64_t> ids;
+  for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
+    if (!special.contains(id)) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& prompt) {
+  for (const std::string& text : {prompt, std::string("\n"), std::string(".")}) {
+    std::vector<int64_t> ids = tokenizer.encode_ids(text);
+    if (!ids.empty()) return ids;
+  }
+  fail_input("--prompt: contains no token; use a text to continue");
+}
+
+TextStream::TextStream(const Tokenizer& tokenizer, const std::vector<int64_t>& before)
+    : tokenizer_(tokenizer), pending_(before) {
+  flush();
+}
+
+std::string TextStream::text_of(size_t count) const {
+  std::vector<int64_t> all = context_;
+  all.insert(all.end(), pending_.begin(), pending_.begin() + static_cast<int64_t>(count));
+  const std::string before = tokenizer_.decode(context_);
+  const std::string text = tokenizer_.decode(all);
+  return text.size() > before.size() ? text.substr(before.size()) : std::string();
+}
+
+std::string TextStream::push(int64_t id) {
+  pending_.push_back(id);
+  if (!ends_inside_character(text_of(pending_.size()))) return flush();
+  if (pending_.size() < kMaxCharacterBytes) return "";
+  // No character begins with the first of so many tokens, unless the first three are the bytes of
+  // a U+FFFD, which decode as one together. The others may still begin a character.
+  const size_t three = kMaxCharacterBytes - 1;
+  return release(text_of(three) == "\uFFFD" ? three : 1);
+}
+
+std::string TextStream::release(size_t count) {
+  std::string text = replace_invalid_utf8(text_of(count));
+  const auto end = pending_.begin() + static_cast<int64_t>(count);
+  context_.insert(context_.end(), pending_.begin(), end);
+  pending_.erase(pending_.begin(), end);
+  if (std::ssize(context_) > kContext) context_.erase(context_.begin(), context_.end() - kContext);
+  return text;
+}
+
+std::string text_after(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
+                       const std::vector<int64_t>& ids) {
+  TextStream stream(tokenizer, before);
+  std::string text;
+  for (const int64_t id : ids) text += stream.push(id);
+  return text + stream.flush();
 }
 
 }  // namespace gmlp

@@ -1,6 +1,8 @@
 #pragma once
-// Token ids as readable text on one line.
+// Between text and the ids of a model: ids as text on one line, a prompt's ids, and text as it is
+// generated.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,5 +31,36 @@ std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int6
 
 /// The beginning of window `row` without marks.
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row);
+
+/// All ids of the vocabulary except the special ones.
+std::vector<int64_t> writable_ids(const Tokenizer& tokenizer);
+
+/// `prompt` as ids. An empty prompt becomes a newline, or a period if there is no newline.
+std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& prompt);
+
+/// Converts generated ids to text, in whole characters.
+class TextStream {
+ public:
+  /// `before` are the ids in front of the first one.
+  TextStream(const Tokenizer& tokenizer, const std::vector<int64_t>& before);
+  /// Adds `id` and returns the text that is complete now; it may be empty.
+  std::string push(int64_t id);
+  /// Returns the rest, with U+FFFD for each incomplete part of a character.
+  std::string flush() { return release(pending_.size()); }
+
+ private:
+  /// The text of the first `count` pending ids.
+  std::string text_of(size_t count) const;
+  /// The same, and moves these ids to the context.
+  std::string release(size_t count);
+
+  const Tokenizer& tokenizer_;
+  std::vector<int64_t> context_;  // the last ids of the returned text, which affect what follows
+  std::vector<int64_t> pending_;
+};
+
+/// The text of `ids` after `before`, in whole characters.
+std::string text_after(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
+                       const std::vector<int64_t>& ids);
 
 }  // namespace gmlp

@@ -26,17 +26,6 @@ namespace gmlp {
 
 namespace {
 
-void check_out(const std::string& out, const std::string& type, bool overwrite) {
-  const std::string extension = type == "sentencepiece" ? ".model" : ".json";
-  if (!out.ends_with(extension)) {
-    fail_input("--out {}: a tokenizer of type {} needs a file name that ends with {}", out, type,
-               extension);
-  }
-  if (std::filesystem::exists(out) && !overwrite) {
-    fail_input("--out {}: exists already; use another name, or replace it with --overwrite", out);
-  }
-}
-
 int train(const std::vector<std::string>& arguments) {
   std::vector<std::string> text;
   TokenizerTraining training;
@@ -58,8 +47,15 @@ int train(const std::vector<std::string>& arguments) {
   app.add_option("--out", out, "Tokenizer file to write")->required()->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace an existing file");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
-  check_out(out, training.type, overwrite);
   const bool sentencepiece = training.type == "sentencepiece";
+  const char* extension = sentencepiece ? ".model" : ".json";
+  if (!out.ends_with(extension)) {
+    fail_input("--out {}: a tokenizer of type {} needs a file name that ends with {}", out,
+               training.type, extension);
+  }
+  if (std::filesystem::exists(out) && !overwrite) {
+    fail_input("--out {}: exists already; use another name, or replace it with --overwrite", out);
+  }
   if (sentencepiece && training.vocab == 0) {
     fail_input("tokenizer train --type sentencepiece needs --vocab-size; for example 8000");
   }
@@ -69,31 +65,24 @@ int train(const std::vector<std::string>& arguments) {
 
   write_file_atomic(out, train_tokenizer(text, training));
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(out);
-  fmt::print("tokenizer  {}: {} ids, [MASK] is {}\n", tokenizer->kind(),
-             grouped(tokenizer->vocab()), tokenizer->special().mask);
-  fmt::print("file       {}\n", out);
   fmt::print(
+      "tokenizer  {}: {} ids, [MASK] is {}\n"
+      "file       {}\n"
       "next       gmlp-language pretrain --tokenizer {} --text {} --objective mlm "
       "--model gmlp_lm_tiny\n",
-      out, text.front());
+      tokenizer->kind(), grouped(tokenizer->vocab()), tokenizer->special().mask, out, out,
+      text.front());
   return kExitSuccess;
 }
 
-/// Ids separated by spaces.
-std::vector<int64_t> parse_ids(const std::string& line, const std::string& name, int64_t vocab) {
-  std::vector<int64_t> ids;
-  std::istringstream words(line);
-  for (std::string word; words >> word;) {
-    int64_t id = -1;
-    const char* end = word.data() + word.size();
-    const auto [parsed, error] = std::from_chars(word.data(), end, id);
-    if (error != std::errc() || parsed != end || id < 0 || id >= vocab) {
-      fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name, printable(word),
-                 vocab - 1);
-    }
-    ids.push_back(id);
-  }
-  return ids;
+/// One id of a line; `name` is the line's.
+int64_t parse_id(const std::string& text, const std::string& name, int64_t vocab) {
+  int64_t id = -1;
+  const char* end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data(), end, id);
+  if (error == std::errc() && parsed == end && id >= 0 && id < vocab) return id;
+  fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name, printable(text),
+             vocab - 1);
 }
 
 /// encode and decode: one line of output per line of input.
@@ -111,16 +100,23 @@ int convert(const std::vector<std::string>& arguments, bool encode) {
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(spec);
   const bool any_bytes = std::string_view(tokenizer->kind()) == "bytes";
-  const std::string text =
-      path.empty() ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text(path);
-  std::istringstream lines(text);
+  std::istringstream lines(path.empty() ? std::string(std::istreambuf_iterator<char>(std::cin), {})
+                                        : read_text(path));
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     const std::string name =
         fmt::format("{}, line {}", path.empty() ? "standard input" : path, ++number);
-    if (encode && !any_bytes) check_text(line, name);
-    fmt::print("{}\n", encode ? fmt::format("{}", fmt::join(tokenizer->encode_ids(line), " "))
-                              : tokenizer->decode(parse_ids(line, name, tokenizer->vocab())));
+    if (encode) {
+      if (!any_bytes) check_text(line, name);
+      fmt::print("{}\n", fmt::join(tokenizer->encode_ids(line), " "));
+      continue;
+    }
+    std::vector<int64_t> ids;
+    std::istringstream texts(line);
+    for (std::string text; texts >> text;) {
+      ids.push_back(parse_id(text, name, tokenizer->vocab()));
+    }
+    fmt::print("{}\n", tokenizer->decode(ids));
   }
   return kExitSuccess;
 }

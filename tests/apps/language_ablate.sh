@@ -21,9 +21,9 @@ done
 
 # The numbers are those of the runs: mean and sample standard deviation by hand.
 losses() { tail -qn 1 table/"$1"/seed-*/metrics.csv | cut -d, -f4; }
-wanted=$(losses split | awk '{ p[NR] = exp($1) } END {
+expected=$(losses split | awk '{ p[NR] = exp($1) } END {
   printf "%.3f ± %.3f", (p[1] + p[2]) / 2, (p[1] > p[2] ? p[1] - p[2] : p[2] - p[1]) / sqrt(2) }')
-expect_text table/ablation.md "| $wanted |"
+expect_text table/ablation.md "| $expected |"
 [ "$(grep -c '"val_perplexity"' table/ablation.json)" = 6 ] || fail "the JSON has not six runs"
 expect_text table/ablation.json '"higher": "linear"'
 [ "$(losses split | sort -u | wc -l)" = 2 ] || fail "two seeds gave the same loss"
@@ -71,7 +71,7 @@ refused "--series" --series table4
 refused "--time-limit" --time-limit 5
 refused "--depth: row gmlp-shallow sets it" --depth 1
 refused "is a run with other options" --seed 7 --depth 1 --series table3 --only split --lr 0.5
-refused "--colour" --only split --colour red
+refused "--color" --only split --color red
 refused "--precision bf16: only gMLP's blocks" --series table3 --only split,mixer --precision bf16
 
 # The same in a file; what is the default anyway, as most of a run's config.toml, is no matter.

@@ -19,11 +19,11 @@ for tokenizer in chars.json pieces.model pairs.model bytes; do
   expect_status 0 "$language" tokenizer encode --tokenizer $tokenizer --text text.txt
   mv out.txt ids.txt
   expect_status 0 "$language" tokenizer decode --tokenizer $tokenizer --ids ids.txt
-  cmp out.txt text.txt || fail "$tokenizer does not give back the text"
+  cmp out.txt text.txt || fail "$tokenizer does not restore the text"
 done
 [ "$(echo AB | "$language" tokenizer encode --tokenizer bytes)" = "65 66" ] || fail "ids differ"
 
-# Masked: what the console says, what the folder holds.
+# Masked: the console and the folder.
 expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3
 expect_text out.txt "parameters"
 expect_text out.txt "MASK→"
@@ -38,7 +38,7 @@ done
 for file in model.safetensors config.json training.safetensors training.json tokenizer.json; do
   [ -s "$run/checkpoints/best/$file" ] || fail "checkpoints/best/$file is missing"
 done
-[ "$(wc -l <$run/metrics.csv)" = 4 ] || fail "metrics.csv has not a row an epoch"
+[ "$(wc -l <$run/metrics.csv)" = 4 ] || fail "metrics.csv does not have one row per epoch"
 [ "$(head -1 $run/metrics.csv)" = \
   "epoch,step,train_loss,val_loss,val_perplexity,lr,samples_per_s,seconds" ] || fail "columns differ"
 expect_text $run/summary.json '"val_perplexity"'

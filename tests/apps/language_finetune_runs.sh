@@ -14,7 +14,7 @@ expect_status 0 "$language" pretrain --text words.txt --tokenizer chars.json --o
 options=(--task sst2 --data sst2 --model pretrained/checkpoints/last --batch-size 8 --lr 4e-3
          --log-interval 1 --epochs 3 --save-interval 4 --no-figures --seed 7)
 
-# Two runs; each is what its seed gives alone, and the median is one of them.
+# Two runs; each is what its seed yields alone, and the median is one of them.
 expect_status 0 "$language" finetune "${options[@]}" --runs 2 --out whole
 expect_text out.txt "run 2 of 2, seed 8"
 expect_text out.txt "median   accuracy"
@@ -128,7 +128,7 @@ wrong[5]=whole/run-1/checkpoints/best
 expect_status 2 "$language" finetune "${wrong[@]}" --runs 2 --out whole --overwrite
 expect_text err.txt "starts from whole/run-1/checkpoints/best"
 kept "a --model in --out"
-# A folder that holds more than runs: its other files are the user's.
+# A folder that contains more than runs: its other files are the user's.
 mkdir mine
 echo words >mine/notes.txt
 expect_status 2 "$language" finetune --task sst2 --data nowhere \
@@ -163,7 +163,7 @@ expect_status 0 "$language" finetune "${diverged[@]}" --out diverged
 expect_status 1 "$language" finetune "${diverged[@]}" --runs 2 --out diverged-twice
 expect_text err.txt "no validation of the run was finite"
 
-# From random weights: what the architecture alone gives, and not what the weights give.
+# From random weights: the result of the architecture alone, not of the weights.
 expect_status 0 "$language" finetune "${options[@]}" --from-scratch --out scratch
 expect_text out.txt "the model starts from random weights"
 nothing=("${options[@]}")

@@ -1,16 +1,15 @@
-// What generate draws, and how tokens become text.
+// The samples of generate, and how tokens become text.
 
 #include <fmt/format.h>
 
 #include "apps/language/text_format.h"
-#include "apps/language/text_stream.h"
 #include "data/text/utf8.h"
 #include "models/generate.h"
 #include "tests/support/catch.h"
 
 namespace {
 
-/// A SentencePiece model that writes what is not in its vocabulary in bytes.
+/// A SentencePiece model that spells text outside its vocabulary in bytes.
 std::unique_ptr<gmlp::Tokenizer> with_byte_fallback() {
   return gmlp::open_tokenizer(GMLP_SOURCE_DIR "/tests/golden/tokenizer/bpe.model");
 }
@@ -110,21 +109,22 @@ TEST_CASE("a character outside a sentencepiece vocabulary leaves the stream whol
   }
 }
 
-TEST_CASE("a replacement character that is meant leaves the stream, and each broken byte as one") {
+TEST_CASE(
+    "a replacement character of the text leaves the stream, and each broken byte becomes one") {
   const auto tokenizer = with_byte_fallback();
   const std::vector<int64_t> before = tokenizer->encode_ids("one");
   for (const std::string text : {"\uFFFD", "\uFFFDx", "\uFFFD\u6c34", "\uFFFD\uFFFD\U0001D11E"}) {
     INFO(text);
-    CHECK(gmlp::text_behind(*tokenizer, before, byte_ids(*tokenizer, text)) == text);
+    CHECK(gmlp::text_after(*tokenizer, before, byte_ids(*tokenizer, text)) == text);
   }
   const auto shown = [&](const std::string& bytes) {
-    return gmlp::text_behind(*tokenizer, before, byte_ids(*tokenizer, bytes));
+    return gmlp::text_after(*tokenizer, before, byte_ids(*tokenizer, bytes));
   };
   CHECK(shown("\xE6\xB0") == "\uFFFD\uFFFD");
   CHECK(shown("\x80\x80\x80\xE6\xB0\xB4!") == "\uFFFD\uFFFD\uFFFD\u6c34!");
 }
 
-TEST_CASE("text behind a prompt that ends inside a character is valid, and no error") {
+TEST_CASE("text after a prompt that ends inside a character is valid, and no error") {
   const auto pieces = with_byte_fallback();
   const auto bytes = gmlp::open_tokenizer("bytes");
   for (const gmlp::Tokenizer* tokenizer : {pieces.get(), bytes.get()}) {
@@ -134,12 +134,12 @@ TEST_CASE("text behind a prompt that ends inside a character is valid, and no er
       prompt = byte_ids(*tokenizer, "\xE6\xB0");
       ids = byte_ids(*tokenizer, "\xB4");
     }
-    const std::string text = gmlp::text_behind(*tokenizer, prompt, ids);
+    const std::string text = gmlp::text_after(*tokenizer, prompt, ids);
     CHECK(gmlp::valid_utf8_prefix(text) == static_cast<int64_t>(text.size()));
   }
 }
 
-TEST_CASE("scored tokens are shown with what is to be found, or with the guess") {
+TEST_CASE("scored tokens are shown with their target, or with the guess") {
   const auto tokenizer = gmlp::open_tokenizer("bytes");
   gmlp::TextBatch batch;
   batch.batch = 1;
@@ -150,7 +150,7 @@ TEST_CASE("scored tokens are shown with what is to be found, or with the guess")
   CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx⏎");
 }
 
-TEST_CASE("pieces of sentencepiece are shown as text, those of bytes too") {
+TEST_CASE("pieces of sentencepiece are shown as text, and so are bytes") {
   const auto tokenizer = with_byte_fallback();
   gmlp::TextBatch batch;
   batch.batch = 1;

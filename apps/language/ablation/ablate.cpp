@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,6 +20,7 @@
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -68,13 +70,8 @@ std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
 /// folders determine. A file that repeats a default, as a config.toml does, is accepted.
 void check_shared(const LanguageOptions& shared, const std::vector<const AblationRow*>& rows) {
   const LanguageModelOptions& model = shared.model;
-  const char* by_rows = "the rows of the table set it";
-  struct Fixed {
-    const char* name;
-    bool given;
-    std::string reason;
-  };
-  std::vector<Fixed> fixed = {
+  const std::string by_rows = "the rows of the table set it";
+  std::vector<std::tuple<std::string, bool, std::string>> fixed = {
       {"--model", !model.model.empty(), by_rows},
       {"--arch", !model.arch.empty(), by_rows},
       {"--gate", !model.gate.empty(), by_rows},
@@ -89,14 +86,13 @@ void check_shared(const LanguageOptions& shared, const std::vector<const Ablatio
   for (const AblationRow* row : rows) {
     const std::string reason = fmt::format("row {} sets it", row->name);
     for (const std::string& argument : model_arguments(*row)) {
-      if (argument == "--depth") fixed.push_back({"--depth", model.depth > 0, reason});
-      if (argument == "--d-ffn") fixed.push_back({"--d-ffn", model.d_ffn > 0, reason});
+      if (argument == "--depth") fixed.emplace_back(argument, model.depth > 0, reason);
+      if (argument == "--d-ffn") fixed.emplace_back(argument, model.d_ffn > 0, reason);
     }
   }
-  for (const Fixed& option : fixed) {
-    if (!option.given) continue;
-    fail_input("{}: {}; remove it from the arguments or the --config file", option.name,
-               option.reason);
+  for (const auto& [name, given, reason] : fixed) {
+    if (given)
+      fail_input("{}: {}; remove it from the arguments or the --config file", name, reason);
   }
 }
 
@@ -157,9 +153,8 @@ int ablate(const AblateOptions& options) {
     if (status != kExitSuccess) return status;
   }
 
-  AblationReport report;
+  std::vector<AblationResult> results;
   for (const PlannedRun& run : runs) {
-    std::vector<AblationResult>& results = report.results;
     if (results.empty() || results.back().row != run.row) {
       results.push_back({run.row, run.model.depth, {}});
     }
@@ -167,13 +162,13 @@ int ablate(const AblateOptions& options) {
     results.back().runs.push_back(
         read_ablation_run(chosen.out, chosen.seed, run.model.block.tokens));
   }
-  fmt::print("\n{}", report.text());
-  write_file_atomic(options.out + "/ablation.md", report.text());
-  write_file_atomic(options.out + "/ablation.json", report.json());
-  const std::string chart = shared.no_figures ? "" : report.chart();
-  if (!chart.empty()) write_file_atomic(options.out + "/ablation.svg", chart);
-  fmt::print("\ntables   {0}/ablation.md, {0}/ablation.json\n", options.out);
-  if (!chart.empty()) fmt::print("chart    {}/ablation.svg\n", options.out);
+  const AblationReport report = report_ablation(results);
+  write_file_atomic(options.out + "/ablation.md", report.markdown);
+  write_file_atomic(options.out + "/ablation.json", json_text(report.json));
+  fmt::print("\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\n", options.out, report.markdown);
+  if (shared.no_figures || report.chart.empty()) return kExitSuccess;
+  write_file_atomic(options.out + "/ablation.svg", report.chart);
+  fmt::print("chart    {}/ablation.svg\n", options.out);
   return kExitSuccess;
 }
 

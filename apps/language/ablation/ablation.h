@@ -3,6 +3,7 @@
 // the paper's order, JSON and a chart.
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -53,33 +54,17 @@ struct AblationResult {
   const AblationRow* row = nullptr;
   int64_t blocks = 0;
   std::vector<AblationRun> runs;
-
-  std::vector<double> values(double AblationRun::*member) const;
-  MeanDeviation perplexity() const { return mean_deviation(values(&AblationRun::perplexity)); }
 };
 
 struct AblationReport {
-  std::vector<AblationResult> results;
-
-  std::vector<AblationResult> series(AblationSeries wanted) const;
-  /// Both tables and the comparison, in Markdown.
-  std::string text() const;
-  std::string json() const;
-  /// Perplexity over parameters (the paper's Figure 5) as SVG; empty if there is nothing to draw.
-  std::string chart() const;
+  std::string markdown;         // both tables, and the order of neighbors between them
+  nlohmann::ordered_json json;  // the same numbers, and every run
+  std::string chart;  // SVG: perplexity over parameters, as in Figure 5; empty without a point
 };
 
-/// Two neighbors in the paper's order; `higher` has the higher perplexity there.
-struct Comparison {
-  const AblationRow* higher = nullptr;
-  const AblationRow* lower = nullptr;
-  double difference = 0;  // of the mean perplexities; positive if the paper's order is confirmed
-  double spread = 0;      // sqrt(s1² + s2²) of the two deviations; NaN with one seed
-
-  bool as_paper() const { return difference > 0; }
-  bool outside_spread() const { return difference > spread || -difference > spread; }
-};
-/// One comparison per pair of neighbors that were both trained.
-std::vector<Comparison> compare_to_paper(const std::vector<AblationResult>& results);
+/// `results` has at most one result per row, in the order of the rows. Two neighbors in the paper's
+/// order are compared if both were trained: the difference of their mean perplexities is positive
+/// if the paper's order is confirmed, and their spread is sqrt(s² + t²) for deviations s and t.
+AblationReport report_ablation(const std::vector<AblationResult>& results);
 
 }  // namespace gmlp
