@@ -21,7 +21,7 @@ AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
 
 namespace {
 
-/// f32 takes the instruction set's kernel, f64 the reference.
+/// On the instruction set's kernel in f32, on the reference kernel in f64.
 void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
             const reference::AdamWStep& step) {
   const int64_t n = parameter.value.elements();
@@ -68,7 +68,7 @@ void AdamW::step(double lr, double grad_scale) {
 }
 
 double global_gradient_norm(const std::vector<Parameter*>& parameters) {
-  // A thread takes whole tensors; the sums are added in the parameters' order.
+  // Each task is a whole tensor, and the sums are added in the parameters' order.
   std::vector<double> squares(parameters.size(), 0);
   parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i) {
     const Parameter& parameter = *parameters[static_cast<size_t>(i)];

@@ -102,8 +102,8 @@ class Tape {
   /// For closures: dx is (part of) the gradient of x. The tape keeps dx, which must not change.
   /// `exclusive`: no other gradient shares its memory.
   void accumulate_grad(Var x, const Tensor& dx, bool exclusive = false);
-  /// Lets a closure take over dy's memory and compute dx in place; then grad() of its output is
-  /// undefined. Returns false if dy is shared.
+  /// Lets a closure compute dx in dy's memory; then grad() of its output is undefined. Returns
+  /// false if dy is shared.
   bool try_take_grad();
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.

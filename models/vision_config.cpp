@@ -47,14 +47,14 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
       {"model_args", "embed_dim", &config.d_model, "--d-model"},
       {"model_args", "in_chans", &config.chans, "--in-chans"},
       {"gmlp", "name", &config.name},
-      {"gmlp", "gate", named_field(config.gate, gate_name, gate_from_name)},
+      {"gmlp", "gate", named_field(config.gate, kGates, "--gate", "gate")},
       {"gmlp", "class_token", &config.class_token},
       {"gmlp", "d_ffn", &config.d_ffn, "--d-ffn"},
       {"gmlp", "spatial_init_std", &config.spatial_init_std, "\"spatial_init_std\"", 0, 1},
   };
 }
 
-/// timm stores F as a multiple of D and takes int(D * ratio): a ratio that gives F.
+/// timm stores F as a multiple of D and computes int(D * ratio): a ratio that results in F.
 double ffn_ratio(const VisionConfig& config) {
   const double d = static_cast<double>(config.d_model);
   const double f = static_cast<double>(config.d_ffn);
@@ -121,9 +121,7 @@ std::vector<std::string> vision_config_names() {
 }
 
 VisionConfig vision_config(const std::string& name) {
-  if (const VisionConfig* size = find_size(sizes(), name)) return *size;
-  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-             fmt::join(vision_config_names(), ", "));
+  return get_size(sizes(), name);
 }
 
 bool is_timms(const VisionConfig& config) {
@@ -177,9 +175,7 @@ std::string vision_config_to_json(const VisionConfig& config,
                             {"first_conv", "stem.proj"},
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;
-  json["gmlp"] =
-      extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
-  write_fields(json, fields_of(copy));
+  write_fields(json, fields_of(copy), extra_gmlp_json);
   json["gmlp"]["norm_eps"] = config.block().norm_eps;
   json["gmlp"]["gate_eps"] = config.block().gate_eps;
 
