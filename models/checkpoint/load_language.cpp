@@ -32,7 +32,7 @@ LanguageConfig named_or_stored_language_config(const std::string& model) {
   return path.empty() ? language_config(model) : language_config_from_json(read_text(path), path);
 }
 
-std::vector<std::string> initialise_from(LanguageModel& model, const std::string& path) {
+std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path) {
   return load_weights(model.parameters(), open_weights(path), rules_for(model.config()));
 }
 

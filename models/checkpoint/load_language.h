@@ -22,7 +22,7 @@ LoadedLanguageModel load_language_model(const std::string& folder);
 LanguageConfig named_or_stored_language_config(const std::string& model);
 
 /// --init: weights from a checkpoint folder or a safetensors file. Returns lines for the log.
-std::vector<std::string> initialise_from(LanguageModel& model, const std::string& path);
+std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path);
 
 /// Throws InputError if the model has no bf16: only gMLP blocks with even widths do.
 void require_bf16_fits(const LanguageConfig& config);

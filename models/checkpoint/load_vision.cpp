@@ -87,7 +87,7 @@ VisionConfig named_or_stored_config(const std::string& model) {
                       : vision_config_from_json(read_text(path), path, nullptr);
 }
 
-std::vector<std::string> initialise_from(VisionModel& model, const std::string& path) {
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path) {
   return load_weights(model.parameters(), open_weights(path), rules_for(model.config(), true));
 }
 

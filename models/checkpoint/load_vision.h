@@ -36,7 +36,7 @@ VisionConfig named_or_stored_config(const std::string& model);
 
 /// --init: weights from a checkpoint folder or a safetensors file. A head of another number of
 /// classes starts anew. Returns lines for the log.
-std::vector<std::string> initialise_from(VisionModel& model, const std::string& path);
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path);
 
 /// config.json with `preprocessing` in its pretrained_cfg.
 std::string add_preprocessing(const std::string& config_json, const Preprocessing& preprocessing);
