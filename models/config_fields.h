@@ -126,5 +126,19 @@ const Config& get_size(const std::vector<Config>& sizes, const std::string& name
   fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
              fmt::join(names_of(sizes), ", "));
 }
+/// The size that "architecture" names, of which the file's fields are changes. `custom` names none.
+template <typename Config>
+Config stored_size(const nlohmann::ordered_json& json, const std::vector<Config>& sizes,
+                   const std::string& custom, const char* what, const std::string& path) {
+  std::string architecture = custom;
+  read_fields(json, {{"", "architecture", &architecture}}, path);
+  if (architecture == custom) return {};
+  if (const Config* size = find_size(sizes, architecture)) return *size;
+  fail_input(
+      "{}: \"architecture\" is \"{}\", which is not {}; give a folder or file of one, or one of "
+      "the "
+      "names {}",
+      path, architecture, what, fmt::join(names_of(sizes), ", "));
+}
 
 }  // namespace gmlp

@@ -190,17 +190,7 @@ std::string language_config_to_json(const LanguageConfig& config,
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
   const Json json = parse_config(text, path, "gmlp-language");
-  // The file's fields are changes to the size that "architecture" names, if it is not ours.
-  std::string architecture = kArchitecture;
-  read_fields(json, {{"", "architecture", &architecture}}, path);
-  const LanguageConfig* size = find_size(sizes(), architecture);
-  if (size == nullptr && architecture != kArchitecture) {
-    fail_input(
-        "{}: \"architecture\" is \"{}\", which is not a language model; give a folder or file "
-        "that gmlp-language wrote",
-        path, architecture);
-  }
-  LanguageConfig config = size == nullptr ? LanguageConfig() : *size;
+  LanguageConfig config = stored_size(json, sizes(), kArchitecture, "a language model", path);
   read_fields(json, fields_of(config), path);
   in_file(path, [&] { config.validate(); });
   return config;

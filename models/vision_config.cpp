@@ -4,8 +4,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include <fmt/ranges.h>
-
 #include "core/error.h"
 #include "core/io/json.h"
 #include "models/config_fields.h"
@@ -197,22 +195,13 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   const Json json = parse_config(text, path, "timm or gmlp-vision");
   const Json& args = config_object(json, "model_args", path);
   const Json& gmlp = config_object(json, "gmlp", path);
-  // The file's fields are changes to the size that "architecture" names.
-  std::string architecture = "custom";
-  read_fields(json, {{"", "architecture", &architecture}}, path);
-  const VisionConfig* size = find_size(sizes(), architecture);
-  if (size == nullptr && architecture != "custom") {
-    fail_input(
-        "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of "
-        "one, or one of the names {}",
-        path, architecture, fmt::join(vision_config_names(), ", "));
-  }
-  VisionConfig config = size == nullptr ? VisionConfig() : *size;
+  VisionConfig config = stored_size(json, sizes(), "custom", "a vision gMLP", path);
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);
   if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
-    size = find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
+    const VisionConfig* size =
+        find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
     if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
   }
   check_epsilons(gmlp, config.block(), path);
