@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "core/io/file.h"
@@ -93,10 +94,11 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
   };
   add_tensors(kModelFile, content.model);
   add_tensors(kTrainingFile, content.training);
-  bytes.files.push_back({kConfigFile, content.config});
-  bytes.files.insert(bytes.files.end(), content.others.begin(), content.others.end());
-  for (size_t i = 2; i < bytes.files.size(); ++i) {
-    state["files"][bytes.files[i].name] = describe_file(bytes.files[i].bytes);
+  std::vector<CheckpointBytes::File> others = content.others;
+  others.insert(others.begin(), {kConfigFile, content.config});
+  for (CheckpointBytes::File& file : others) {
+    state["files"][file.name] = describe_file(file.bytes);
+    bytes.files.push_back(std::move(file));
   }
   bytes.files.push_back({kStateFile, add_checksum(state)});
   return bytes;
