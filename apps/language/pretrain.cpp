@@ -22,7 +22,7 @@
 #include "data/text/corpus.h"
 #include "data/text/text_loader.h"
 #include "data/text/tokenizer.h"
-#include "models/checkpoint/load_language.h"
+#include "models/checkpoint/load_models.h"
 #include "models/generate.h"
 #include "models/language.h"
 
