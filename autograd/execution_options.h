@@ -20,7 +20,7 @@ struct ExecutionOptions {
   ExecutionOptions() = default;
   ExecutionOptions(Backend chosen) : backend(chosen) {}  // NOLINT: a backend alone is enough
 
-  /// The kernels for tensors of `dtype`. Every op asks here: the fused kernels are f32 only.
+  /// The kernels for tensors of `dtype`. The fused kernels are f32 only.
   Backend backend_for(DType dtype) const {
     return dtype == DType::kF32 ? backend : Backend::kReference;
   }

@@ -1,9 +1,19 @@
+// One gMLP block as a single op on the fused kernels, in f32 or bf16 (ExecutionOptions::precision).
+//
+//   forward    z = gelu(fc1(norm(x)))      (u, v) = halves of z      t = W norm(v)
+//              y = x + drop * fc2(u * (t + b + extra))
+//              x, y (B, N, D)   z (B, N, F)   u, v, t (B, N, E)   W (N, N)   b (N)
+//   backward   dx, dextra, and the gradients of the ten parameters, last stage first
+//   saved      z before GELU, t, and the mean and rstd of both norms: R (F + E) numbers in
+//              `precision` and 4 R in f32, R = B N. With checkpointing none: the backward first
+//              runs the forward again.
+//
+// The stages are in kernels/fused/block.h.
+
 #include "autograd/fused_block.h"
 
-#include <algorithm>
-
 #include "core/error.h"
-#include "kernels/reference/reference.h"
+#include "kernels/reference/spatial_gate.h"
 
 namespace gmlp {
 
@@ -50,17 +60,6 @@ struct Call {
   }
 };
 
-/// The dense W, allocated if the stored weight is Toeplitz or causal.
-Tensor dense_spatial(Tape& tape, const Call& call) {
-  if (!call.expands()) return call.stored_spatial().value;
-  const Tensor dense = tape.scratch(DType::kF32, {call.shape.tokens, call.shape.tokens});
-  tape.run([&] {
-    reference::spatial_weight_expand(dense.data<float>(), call.stored_spatial().value.data<float>(),
-                                     call.shape.tokens, call.toeplitz(), call.shape.causal);
-  });
-  return dense;
-}
-
 BlockSaved allocate_saved(Tape& tape, const Call& call) {
   const int64_t rows = call.shape.batch * call.shape.tokens;
   const bool bf16 = call.shape.precision == fused::Precision::kBf16;
@@ -97,16 +96,16 @@ void forward(Tape& tape, const Call& call, const Tensor& y, const BlockSaved& sa
   });
 }
 
-/// Everything of the backward that needs workspace.
-void run_backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& dy,
-                  const Tensor& dx, const Tensor& dextra) {
+/// `dx` may be dy: the kernels write a chunk's dx after the last use of its dy.
+void backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& dy, const Tensor& dx,
+              const Tensor& dextra) {
   const ArenaScope scope(tape.arena());
   if (saved.mean == nullptr) {  // checkpointed
     saved = allocate_saved(tape, call);
     forward(tape, call, tape.scratch_like(dx), saved);
   }
-  Parameter& spatial = call.stored_spatial();
-  const Tensor dspatial = call.expands() ? tape.scratch_like(call.spatial) : spatial.grad;
+  const Tensor& stored = call.stored_spatial().grad;
+  const Tensor dspatial = call.expands() ? tape.scratch_like(call.spatial) : stored;
   const fused::Kernels& kernels = fused::kernels();
   fused::BlockData data = call.data(tape);
   data.dy = dy.data<float>();
@@ -117,36 +116,25 @@ void run_backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& 
     kernels.block_backward(data, call.pointers<float*>(&Parameter::grad, dspatial), saved,
                            call.weights(), workspace, call.shape);
     if (!call.expands()) return;
-    reference::spatial_weight_expand_backward(spatial.grad.data<float>(), dspatial.data<float>(),
+    reference::spatial_weight_expand_backward(stored.data<float>(), dspatial.data<float>(),
                                               call.shape.tokens, call.toeplitz(),
                                               call.shape.causal);
   });
 }
 
-void backward(Tape& tape, const Call& call, const BlockSaved& saved, const Tensor& dy) {
-  // In place if possible: the kernels write a chunk's dx after the last use of its dy.
-  const Tensor dx = tape.try_take_grad() ? dy : tape.scratch_like(dy);
-  Tensor dextra;
-  if (call.gate_extra.defined()) dextra = tape.scratch_like(tape.value(call.gate_extra));
-  run_backward(tape, call, saved, dy, dx, dextra);
-  tape.accumulate_grad(call.x, dx, true);
-  if (dextra.defined()) tape.accumulate_grad(call.gate_extra, dextra);
-}
-
-}  // namespace
-
-Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
-                const std::vector<double>& drop_scales, Var gate_extra) {
-  const Tensor in = tape.value(x);
+/// The block's use on x, with the dense W and the scales in memory.
+Call make_call(Tape& tape, Var x, const FusedBlockParameters& parameters,
+               const std::vector<double>& drop_scales, Var gate_extra) {
+  const Shape& shape = tape.value(x).shape();
   const BlockWeights<Parameter*>& weights = parameters.weights;
   Call call{.parameters = parameters,
             .x = x,
             .gate_extra = gate_extra,
             .drop_scales = {},
-            .spatial = {},
-            .shape = {.batch = in.shape()[0],
-                      .tokens = in.shape()[1],
-                      .d_model = in.shape()[2],
+            .spatial = weights.spatial_weight->value,
+            .shape = {.batch = shape[0],
+                      .tokens = shape[1],
+                      .d_model = shape[2],
                       .d_ffn = weights.fc1_bias->value.elements(),
                       .norm_eps = static_cast<float>(parameters.norm_eps),
                       .gate_eps = static_cast<float>(parameters.gate_eps),
@@ -154,25 +142,42 @@ Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
                       .causal = parameters.causal,
                       .precision = tape.execution().precision},
             .width = weights.gate_norm_weight->value.elements()};
-  require(weights.spatial_bias->value.elements() == call.shape.tokens,
-          "fused_block: tokens do not match");
+  const int64_t tokens = call.shape.tokens;
+  require(weights.spatial_bias->value.elements() == tokens, "fused_block: tokens do not match");
   require(call.shape.precision == fused::Precision::kF32 ||
               fused::bf16_fits(call.shape.d_model, call.width),
           "fused_block: odd widths in bf16");
-  if (!drop_scales.empty()) {
-    call.drop_scales = tape.scratch(DType::kF32, {call.shape.batch});
-    tape.run([&] {
-      std::transform(drop_scales.begin(), drop_scales.end(), call.drop_scales.data<float>(),
-                     [](double scale) { return static_cast<float>(scale); });
-    });
-  }
-  const Tensor y = tape.scratch_like(in);
-  call.spatial = dense_spatial(tape, call);
+  if (!drop_scales.empty()) call.drop_scales = tape.scratch(DType::kF32, {call.shape.batch});
+  if (call.expands()) call.spatial = tape.scratch(DType::kF32, {tokens, tokens});
+  tape.run([&] {
+    for (size_t b = 0; b < drop_scales.size(); ++b) {
+      call.drop_scales.data<float>()[b] = static_cast<float>(drop_scales[b]);
+    }
+    if (!call.expands()) return;
+    reference::spatial_weight_expand(call.spatial.data<float>(),
+                                     call.stored_spatial().value.data<float>(), tokens,
+                                     call.toeplitz(), call.shape.causal);
+  });
+  return call;
+}
+
+}  // namespace
+
+Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
+                const std::vector<double>& drop_scales, Var gate_extra) {
+  const Call call = make_call(tape, x, parameters, drop_scales, gate_extra);
+  const Tensor y = tape.scratch_like(tape.value(x));
   BlockSaved saved{};
   if (tape.recording() && !tape.execution().checkpoint) saved = allocate_saved(tape, call);
   forward(tape, call, y, saved);
-  return tape.record("fused_block", y,
-                     [call, saved, &tape](const Tensor& dy) { backward(tape, call, saved, dy); });
+  return tape.record("fused_block", y, [=, &tape](const Tensor& dy) {
+    const Tensor dx = tape.try_take_grad() ? dy : tape.scratch_like(dy);
+    Tensor dextra;
+    if (gate_extra.defined()) dextra = tape.scratch_like(tape.value(gate_extra));
+    backward(tape, call, saved, dy, dx, dextra);
+    tape.accumulate_grad(x, dx, true);
+    if (dextra.defined()) tape.accumulate_grad(gate_extra, dextra);
+  });
 }
 
 }  // namespace gmlp

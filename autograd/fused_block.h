@@ -1,13 +1,6 @@
 #pragma once
-// One gMLP block as a single op on the fused kernels, in f32 or bf16 (ExecutionOptions::precision).
-//
-//   forward    z = gelu(fc1(norm(x)))      (u, v) = halves of z      t = W norm(v)
-//              y = x + drop * fc2(u * (t + b + extra))
-//              x, y (B, N, D)   z (B, N, F)   u, v, t (B, N, E)   W (N, N)   b (N)
-//   backward   dx, dextra, and the gradients of the ten parameters, last stage first
-//   saved      z before GELU, t, and the mean and rstd of both norms: R (F + E) numbers in
-//              `precision` and 4 R in f32, R = B N. With checkpointing none: the backward first
-//              runs the forward again.
+// The gMLP block as a single op: y = x + drop * fc2(u * (W norm(v) + b + extra)), where (u, v) are
+// the halves of gelu(fc1(norm(x))).
 
 #include <vector>
 
@@ -32,8 +25,8 @@ struct FusedBlockParameters {
   PackedWeights* packed;
 };
 
-/// drop_scales (B) or empty: stochastic depth's. gate_extra (B, N, E), which may be undefined, is
-/// added to the gate: the tiny attention's output.
+/// x (B, N, D) -> (B, N, D). drop_scales (B) or empty: stochastic depth's. gate_extra (B, N, E) may
+/// be undefined: the tiny attention's output.
 Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
                 const std::vector<double>& drop_scales, Var gate_extra);
 

@@ -47,100 +47,73 @@ Var record_loss(Tape& tape, const char* name, Var logits, double factor, const F
   });
 }
 
-/// linear_cross_entropy on the M rows that have an id: what its forward and backward share.
-struct ScoredRows {
-  const Parameter* table;  // (V, D)
-  const Parameter* bias;   // (V), or nullptr
-  std::vector<int64_t> rows{};
-  std::vector<int64_t> ids{};
-  bool all = false;     // every row is scored, so nothing is gathered or scattered
-  Tensor x{};           // (M, D), gathered
-  Tensor top{}, sum{};  // (M): the maximum of a row's logits, and the sum of their exponentials
-
-  fused::LinearCrossEntropyShape shape() const {
-    return {static_cast<int64_t>(rows.size()), table->value.shape().cols(),
-            table->value.shape()[0]};
-  }
-};
-
-ScoredRows scored_rows(const Parameter& table, const Parameter* bias,
-                       const std::vector<int64_t>& ids) {
-  ScoredRows scored{&table, bias};
-  for (size_t r = 0; r < ids.size(); ++r) {
-    require(ids[r] < table.value.shape()[0], "linear_cross_entropy: an id beyond the vocabulary");
-    if (ids[r] < 0) continue;
-    scored.rows.push_back(static_cast<int64_t>(r));
-    scored.ids.push_back(ids[r]);
-  }
-  scored.all = scored.rows.size() == ids.size();
-  return scored;
+/// (B, N, D) -> (M, D): the rows of these numbers, next to each other. x serves as the table of an
+/// embedding, and the numbers as its ids.
+Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
+  const Shape shape = tape.value(x).shape();
+  const int64_t rows = static_cast<int64_t>(numbers.size());
+  return tape.record_unary(
+      "select_rows", x, {rows, shape.cols()},
+      [&](auto* y, auto* in) {
+        reference::embedding_forward(y, numbers.data(), in, rows, shape.cols());
+      },
+      [=]<typename T>(T* dx, T* dy, T*) {
+        std::fill_n(dx, shape.elements(), T(0));
+        reference::embedding_backward(dx, dy, numbers.data(), rows, shape.cols());
+      });
 }
 
-/// The scored rows of x, next to each other (M, D).
-Tensor gather(Tape& tape, const Tensor& x, const ScoredRows& scored) {
-  if (scored.all) return x;
-  const fused::LinearCrossEntropyShape shape = scored.shape();
-  const Tensor rows = tape.scratch(x.dtype(), {shape.rows, shape.width});
-  tape.run(x.dtype(), [&]<typename T>() {
-    // x serves as the table of an embedding, and the row numbers as its ids.
-    reference::embedding_forward(rows.data<T>(), scored.rows.data(), x.data<T>(), shape.rows,
-                                 shape.width);
-  });
-  return rows;
-}
-
-/// dx (B, N, D) from the gradient of its scored rows; that of the others is zero.
-void scatter(Tape& tape, const Tensor& dx, const Tensor& drows, const ScoredRows& scored) {
-  tape.run(dx.dtype(), [&]<typename T>() {
-    dx.fill(0);
-    reference::embedding_backward(dx.data<T>(), drows.data<T>(), scored.rows.data(),
-                                  scored.shape().rows, scored.shape().width);
-  });
-}
-
-int64_t workspace_bytes(const Tape& tape, const ScoredRows& s) {
-  const fused::LinearCrossEntropyShape shape = s.shape();
-  if (tape.use_fused(s.x.dtype())) return fused::kernels().linear_cross_entropy_workspace(shape);
-  return dtype_size(s.x.dtype()) * reference::linear_cross_entropy_workspace(shape.rows, shape.vocab);
-}
-
-void project_forward(Tape& tape, const Tensor& loss_rows, const ScoredRows& s) {
-  const fused::LinearCrossEntropyShape shape = s.shape();
-  tape.run_with_workspace(workspace_bytes(tape, s), [&](void* workspace) {
-    if (tape.use_fused(s.x.dtype())) {
-      fused::kernels().linear_cross_entropy_forward(
-          loss_rows.data<float>(), s.top.data<float>(), s.sum.data<float>(), s.x.data<float>(),
-          value_of<float>(s.table), value_of<float>(s.bias), s.ids.data(), workspace, shape);
-      return;
+/// linear_cross_entropy of rows (M, D) that all have an id.
+Var record_projected(Tape& tape, Var rows, Parameter& table, Parameter* bias,
+                     const std::vector<int64_t>& ids, double scale) {
+  const Tensor in = tape.value(rows);
+  const fused::LinearCrossEntropyShape shape{in.shape().rows(), in.shape().cols(),
+                                             table.value.shape()[0]};
+  const double factor = mean_factor(scale, shape.rows);
+  const fused::Kernels* kernels = tape.use_fused(in.dtype()) ? &fused::kernels() : nullptr;
+  const int64_t bytes =
+      kernels != nullptr
+          ? kernels->linear_cross_entropy_workspace(shape)
+          : reference::linear_cross_entropy_workspace(shape.rows, shape.vocab) * dtype_size(in.dtype());
+  const Tensor loss = tape.scratch(in.dtype(), {1});
+  const Tensor top = tape.scratch(in.dtype(), {shape.rows});  // the maximum of a row's logits
+  const Tensor sum = tape.scratch(in.dtype(), {shape.rows});  // the sum of their exponentials
+  const Tensor loss_rows = tape.scratch(in.dtype(), {shape.rows});
+  tape.run_with_workspace(bytes, [&](void* workspace) {
+    if (kernels != nullptr) {
+      kernels->linear_cross_entropy_forward(
+          loss_rows.data<float>(), top.data<float>(), sum.data<float>(), in.data<float>(),
+          table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
     }
-    tape.run(s.x.dtype(), [&]<typename T>() {
-      reference::linear_cross_entropy_forward(
-          loss_rows.data<T>(), s.top.data<T>(), s.sum.data<T>(), s.x.data<T>(),
-          value_of<T>(s.table), value_of<T>(s.bias), s.ids.data(), static_cast<T*>(workspace),
-          shape.rows, shape.width, shape.vocab);
+    tape.run(in.dtype(), [&]<typename T>() {
+      if (kernels == nullptr) {
+        reference::linear_cross_entropy_forward(
+            loss_rows.data<T>(), top.data<T>(), sum.data<T>(), in.data<T>(), table.value.data<T>(),
+            value_of<T>(bias), ids.data(), static_cast<T*>(workspace), shape.rows, shape.width,
+            shape.vocab);
+      }
+      write_mean(loss, loss_rows.data<T>(), shape.rows, factor);
     });
   });
-}
-
-/// drows (M, D) may be undefined; dloss times `factor` is the gradient of each row's loss.
-void project_backward(Tape& tape, const Tensor& drows, const Tensor& dloss, double factor,
-                      const ScoredRows& s) {
-  const fused::LinearCrossEntropyShape shape = s.shape();
-  tape.run_with_workspace(workspace_bytes(tape, s), [&](void* workspace) {
-    const double drow = dloss.at(0) * factor;
-    if (tape.use_fused(s.x.dtype())) {
-      fused::kernels().linear_cross_entropy_backward(
-          data_or_null<float>(drows), grad_of<float>(s.table), grad_of<float>(s.bias),
-          static_cast<float>(drow), s.top.data<float>(), s.sum.data<float>(), s.x.data<float>(),
-          value_of<float>(s.table), value_of<float>(s.bias), s.ids.data(), workspace, shape);
-      return;
-    }
-    tape.run(s.x.dtype(), [&]<typename T>() {
-      reference::linear_cross_entropy_backward(
-          data_or_null<T>(drows), grad_of<T>(s.table), grad_of<T>(s.bias), drow, s.top.data<T>(),
-          s.sum.data<T>(), s.x.data<T>(), value_of<T>(s.table), value_of<T>(s.bias), s.ids.data(),
-          static_cast<T*>(workspace), shape.rows, shape.width, shape.vocab);
+  return tape.record("linear_cross_entropy", loss, [=, &tape, &table](const Tensor& dloss) {
+    const Tensor dx = tape.requires_grad(rows) ? tape.scratch_like(in) : Tensor();
+    tape.run_with_workspace(bytes, [&](void* workspace) {
+      const double drow = dloss.at(0) * factor;
+      if (kernels != nullptr) {
+        kernels->linear_cross_entropy_backward(
+            data_or_null<float>(dx), table.grad.data<float>(), grad_of<float>(bias),
+            static_cast<float>(drow), top.data<float>(), sum.data<float>(), in.data<float>(),
+            table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
+        return;
+      }
+      tape.run(in.dtype(), [&]<typename T>() {
+        reference::linear_cross_entropy_backward(
+            data_or_null<T>(dx), table.grad.data<T>(), grad_of<T>(bias), drow, top.data<T>(),
+            sum.data<T>(), in.data<T>(), table.value.data<T>(), value_of<T>(bias), ids.data(),
+            static_cast<T*>(workspace), shape.rows, shape.width, shape.vocab);
+      });
     });
+    if (dx.defined()) tape.accumulate_grad(rows, dx, true);
   });
 }
 
@@ -183,38 +156,25 @@ Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, d
 
 Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
                          const std::vector<int64_t>& ids, double scale) {
-  const Tensor in = tape.value(x);
-  require(static_cast<int64_t>(ids.size()) == in.shape().rows(),
-          "linear_cross_entropy: one id per row");
-  require(table.value.shape().cols() == in.shape().cols(),
+  const Shape full = tape.value(x).shape();
+  require(static_cast<int64_t>(ids.size()) == full.rows(), "linear_cross_entropy: one id per row");
+  require(table.value.shape().cols() == full.cols(),
           "linear_cross_entropy: table and input do not match");
-  const Tensor loss = tape.scratch(in.dtype(), {1});
-  ScoredRows scored = scored_rows(table, bias, ids);
-  const int64_t count = scored.shape().rows;
-  const double factor = mean_factor(scale, count);
-  if (count > 0) {
-    scored.x = gather(tape, in, scored);
-    scored.top = tape.scratch(in.dtype(), {count});
-    scored.sum = tape.scratch(in.dtype(), {count});
-    const ArenaScope scope(tape.arena());
-    const Tensor loss_rows = tape.scratch(in.dtype(), {count});
-    project_forward(tape, loss_rows, scored);
-    tape.run(in.dtype(),
-             [&]<typename T>() { write_mean(loss, loss_rows.data<T>(), count, factor); });
-  } else {
-    tape.run([&] { loss.fill(0); });
+  std::vector<int64_t> numbers;  // of the rows that are scored
+  std::vector<int64_t> scored;   // their ids
+  for (size_t r = 0; r < ids.size(); ++r) {
+    require(ids[r] < table.value.shape()[0], "linear_cross_entropy: an id beyond the vocabulary");
+    if (ids[r] < 0) continue;
+    numbers.push_back(static_cast<int64_t>(r));
+    scored.push_back(ids[r]);
   }
-  return tape.record("linear_cross_entropy", loss, [=, &tape](const Tensor& dloss) {
-    const Tensor dx = tape.requires_grad(x) ? tape.scratch_like(in) : Tensor();
-    {
-      const ArenaScope scope(tape.arena());
-      const bool scatters = dx.defined() && !scored.all;
-      const Tensor drows = scatters ? tape.scratch(in.dtype(), {count, in.shape().cols()}) : dx;
-      if (count > 0) project_backward(tape, drows, dloss, factor, scored);
-      if (scatters) scatter(tape, dx, drows, scored);
-    }
-    if (dx.defined()) tape.accumulate_grad(x, dx);
-  });
+  if (scored.empty()) {
+    return tape.record_unary(
+        "linear_cross_entropy", x, {1}, []<typename T>(T* y, T*) { *y = 0; },
+        [=]<typename T>(T* dx, T*, T*) { std::fill_n(dx, full.elements(), T(0)); });
+  }
+  const Var rows = scored.size() == ids.size() ? x : select_rows(tape, x, numbers);
+  return record_projected(tape, rows, table, bias, scored, scale);
 }
 
 }  // namespace gmlp

@@ -1,27 +1,25 @@
 #include "autograd/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <utility>
 
-#include "autograd/dispatch_dtype.h"
+#include "core/error.h"
 #include "core/parallel.h"
 #include "core/profile.h"
 #include "kernels/kernels.h"
-#include "kernels/reference/reference.h"
+#include "kernels/reference/adamw.h"
 
 namespace gmlp {
 
-AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
-    : parameters_(std::move(parameters)), options_(options) {
-  for (const Parameter* parameter : parameters_) {
-    m_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
-    v_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
-  }
-}
-
 namespace {
 
-/// f32 takes the instruction set's kernel, f64 the reference.
+Tensor zeros_like(const Tensor& tensor) {
+  return Tensor::zeros(tensor.dtype(), tensor.shape());
+}
+
+/// On the instruction set's kernel in f32, on the reference kernel in f64.
 void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
             const reference::AdamWStep& step) {
   const int64_t n = parameter.value.elements();
@@ -48,6 +46,60 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
 
 }  // namespace
 
+double global_gradient_norm(const std::vector<Parameter*>& parameters) {
+  // Each task is a whole tensor, and the sums are added in the parameters' order.
+  std::vector<double> squares(parameters.size(), 0);
+  parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i) {
+    const Parameter& parameter = *parameters[static_cast<size_t>(i)];
+    dispatch_dtype(parameter.grad.dtype(), [&]<typename T>() {
+      squares[static_cast<size_t>(i)] =
+          reference::sum_of_squares(parameter.grad.data<T>(), parameter.grad.elements());
+    });
+  });
+  double total = 0;
+  for (const double square : squares) total += square;
+  profile_mark("gradient norm");
+  return std::sqrt(total);
+}
+
+void zero_gradients(const std::vector<Parameter*>& parameters) {
+  parallel_for(static_cast<int64_t>(parameters.size()),
+               [&](int64_t i) { parameters[static_cast<size_t>(i)]->grad.fill(0); });
+  profile_mark("zero gradients");
+}
+
+Decay decay_from_name(const std::string& name) {
+  if (name == "cosine") return Decay::kCosine;
+  if (name == "linear") return Decay::kLinear;
+  if (name == "constant") return Decay::kConstant;
+  fail_input("--sched {}: no such schedule; use cosine, linear or constant", name);
+}
+
+double Schedule::at(int64_t step) const {
+  if (step < warmup_steps) {
+    return lr * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+  }
+  const double span = static_cast<double>(std::max<int64_t>(total_steps - warmup_steps, 1));
+  const double done = std::min(static_cast<double>(step - warmup_steps) / span, 1.0);
+  switch (decay) {
+    case Decay::kCosine:
+      return min_lr + (lr - min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+    case Decay::kLinear:
+      return lr + (min_lr - lr) * done;
+    case Decay::kConstant:
+      break;
+  }
+  return lr;
+}
+
+AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {
+  for (const Parameter* parameter : parameters_) {
+    m_.push_back(zeros_like(parameter->value));
+    v_.push_back(zeros_like(parameter->value));
+  }
+}
+
 void AdamW::step(double lr, double grad_scale) {
   ++steps_;
   const double steps = static_cast<double>(steps_);
@@ -67,26 +119,32 @@ void AdamW::step(double lr, double grad_scale) {
   profile_mark("AdamW");
 }
 
-double global_gradient_norm(const std::vector<Parameter*>& parameters) {
-  // A thread takes whole tensors; the sums are added in the parameters' order.
-  std::vector<double> squares(parameters.size(), 0);
-  parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i) {
-    const Parameter& parameter = *parameters[static_cast<size_t>(i)];
-    dispatch_dtype(parameter.grad.dtype(), [&]<typename T>() {
-      squares[static_cast<size_t>(i)] =
-          reference::sum_of_squares(parameter.grad.data<T>(), parameter.grad.elements());
-    });
-  });
-  double total = 0;
-  for (const double square : squares) total += square;
-  profile_mark("gradient norm");
-  return std::sqrt(total);
+Ema::Ema(const std::vector<Parameter*>& parameters, double decay)
+    : parameters_(parameters), decay_(decay) {
+  for (const Parameter* parameter : parameters_) {
+    averages_.push_back(zeros_like(parameter->value));
+    averages_.back().copy_from(parameter->value);
+  }
 }
 
-void zero_gradients(const std::vector<Parameter*>& parameters) {
-  parallel_for(static_cast<int64_t>(parameters.size()),
-               [&](int64_t i) { parameters[static_cast<size_t>(i)]->grad.fill(0); });
-  profile_mark("zero gradients");
+void Ema::update() {
+  constexpr int64_t kRange = 1 << 15;  // elements per task: fixed, so threads change no bit
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& value = parameters_[i]->value;
+    dispatch_dtype(value.dtype(), [&]<typename T>() {
+      const T* from = value.data<T>();
+      T* average = averages_[i].data<T>();
+      const T keep = static_cast<T>(decay_);
+      const T add = static_cast<T>(1 - decay_);
+      parallel_ranges(value.elements(), kRange, [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j) average[j] = keep * average[j] + add * from[j];
+      });
+    });
+  }
+}
+
+void Ema::swap() {
+  for (size_t i = 0; i < parameters_.size(); ++i) std::swap(averages_[i], parameters_[i]->value);
 }
 
 }  // namespace gmlp

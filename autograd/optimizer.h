@@ -1,13 +1,40 @@
 #pragma once
-// AdamW (Loshchilov and Hutter 2019) and the global gradient norm. kernels/reference/adamw.cpp has
-// the formulas.
+// The update of the weights after a backward: the gradients' norm, the learning rate of the step,
+// AdamW (Loshchilov and Hutter 2019), and an average of the weights. kernels/reference/adamw.h has
+// AdamW's formulas.
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "autograd/tape.h"
 
 namespace gmlp {
+
+/// The Euclidean norm over all gradients, in double, summed in a fixed order; inf or NaN if any is.
+double global_gradient_norm(const std::vector<Parameter*>& parameters);
+
+void zero_gradients(const std::vector<Parameter*>& parameters);
+
+enum class Decay : uint8_t { kCosine, kLinear, kConstant };
+Decay decay_from_name(const std::string& name);  ///< cosine, linear, constant; else InputError
+
+/// A learning rate: linear warm-up from 0 to `lr` over `warmup_steps`, then a decay from `lr` to
+/// `min_lr` at `total_steps`. With t = (step - warmup) / (total - warmup):
+///
+///   step < warmup   lr (step + 1) / warmup
+///   cosine          min_lr + (lr - min_lr) (1 + cos(π t)) / 2
+///   linear          lr + (min_lr - lr) t
+///   constant        lr
+struct Schedule {
+  Decay decay = Decay::kCosine;
+  double lr = 1e-3;
+  double min_lr = 0;
+  int64_t warmup_steps = 0;
+  int64_t total_steps = 1;
+  /// The learning rate of step `step`, which counts from 0.
+  double at(int64_t step) const;
+};
 
 struct AdamWOptions {
   double beta1 = 0.9;
@@ -38,9 +65,40 @@ class AdamW {
   int64_t steps_ = 0;
 };
 
-/// The Euclidean norm over all gradients, in double, summed in a fixed order; inf or NaN if any is.
-double global_gradient_norm(const std::vector<Parameter*>& parameters);
+/// An exponential moving average of the weights, which often evaluates better than the weights
+/// themselves (Polyak and Juditsky 1992; timm's ModelEma).
+class Ema {
+ public:
+  /// Starts as a copy of the parameters' values. `decay` in [0, 1).
+  Ema(const std::vector<Parameter*>& parameters, double decay);
 
-void zero_gradients(const std::vector<Parameter*>& parameters);
+  /// average = decay * average + (1 - decay) * value, element by element.
+  void update();
+  /// Exchanges averages and values; twice is no change. See EmaScope.
+  void swap();
+  /// In the parameters' order, to be saved and restored.
+  const std::vector<Tensor>& averages() const { return averages_; }
+
+ private:
+  std::vector<Parameter*> parameters_;
+  std::vector<Tensor> averages_;
+  double decay_;
+};
+
+/// During its lifetime the model computes with the averages. A null `ema` does nothing.
+class EmaScope {
+ public:
+  explicit EmaScope(Ema* ema) : ema_(ema) {
+    if (ema_ != nullptr) ema_->swap();
+  }
+  ~EmaScope() {
+    if (ema_ != nullptr) ema_->swap();
+  }
+  EmaScope(const EmaScope&) = delete;
+  EmaScope& operator=(const EmaScope&) = delete;
+
+ private:
+  Ema* ema_;
+};
 
 }  // namespace gmlp

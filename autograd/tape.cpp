@@ -67,7 +67,7 @@ void Tape::backward(Var y, const Tensor& dy) {
     const Node& node = nodes_[static_cast<size_t>(i)];
     if (!node.backward || !node.gradient.defined()) continue;
     current_ = i;
-    const Tensor gradient = node.gradient;  // a copy, because the closure may take the node's
+    const Tensor gradient = node.gradient;  // a copy: the closure may clear the node's
     node.backward(gradient);
     profile_mark("backward", node.name);
   }

@@ -14,12 +14,23 @@
 #include <string>
 #include <vector>
 
-#include "autograd/dispatch_dtype.h"
 #include "autograd/execution_options.h"
 #include "core/arena.h"
+#include "core/error.h"
 #include "core/tensor.h"
 
 namespace gmlp {
+
+/// Calls body.operator()<float>() or <double>(). There is no arithmetic in bf16, only storage.
+template <typename Body>
+void dispatch_dtype(DType dtype, const Body& body) {
+  require(dtype != DType::kBf16, "arithmetic on a bf16 tensor");
+  if (dtype == DType::kF32) {
+    body.template operator()<float>();
+  } else {
+    body.template operator()<double>();
+  }
+}
 
 /// A weight of a model. `decay`: AdamW's weight decay applies (tensors of two or more dimensions).
 struct Parameter {
@@ -102,8 +113,8 @@ class Tape {
   /// For closures: dx is (part of) the gradient of x. The tape keeps dx, which must not change.
   /// `exclusive`: no other gradient shares its memory.
   void accumulate_grad(Var x, const Tensor& dx, bool exclusive = false);
-  /// Lets a closure take over dy's memory and compute dx in place; then grad() of its output is
-  /// undefined. Returns false if dy is shared.
+  /// Lets a closure compute dx in dy's memory; then grad() of its output is undefined. Returns
+  /// false if dy is shared.
   bool try_take_grad();
 
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.

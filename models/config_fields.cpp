@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "core/io/json.h"
 
@@ -21,21 +22,18 @@ struct Reader {
   const char* key;
   const std::string& path;
 
-  void operator()(int64_t* member) const {
-    if (!value.is_number_integer()) fail_type(key, value, "an integer", path);
-    *member = value.get<int64_t>();
-  }
-  void operator()(double* member) const {
-    if (!value.is_number()) fail_type(key, value, "a number", path);
-    *member = value.get<double>();
-  }
-  void operator()(bool* member) const {
-    if (!value.is_boolean()) fail_type(key, value, "true or false", path);
-    *member = value.get<bool>();
-  }
-  void operator()(std::string* member) const {
-    if (!value.is_string()) fail_type(key, value, "a string", path);
-    *member = value.get<std::string>();
+  template <typename Member>
+  void operator()(Member* member) const {
+    if constexpr (std::is_same_v<Member, int64_t>) {
+      if (!value.is_number_integer()) fail_type(key, value, "an integer", path);
+    } else if constexpr (std::is_same_v<Member, double>) {
+      if (!value.is_number()) fail_type(key, value, "a number", path);
+    } else if constexpr (std::is_same_v<Member, bool>) {
+      if (!value.is_boolean()) fail_type(key, value, "true or false", path);
+    } else {
+      if (!value.is_string()) fail_type(key, value, "a string", path);
+    }
+    *member = value.get<Member>();
   }
   void operator()(const NamedField& member) const {
     std::string name;
@@ -76,6 +74,14 @@ struct BoundsCheck {
 
 }  // namespace
 
+Gate gate_from_name(const std::string& name) {
+  return choice_from_name(kGates, name, "--gate", "gate");
+}
+
+const char* gate_name(Gate gate) {
+  return choice_name(kGates, gate);
+}
+
 Json parse_config(const std::string& text, const std::string& path, const char* writers) {
   Json json = parse_json(text, path);
   if (!json.is_object()) {
@@ -101,7 +107,10 @@ void read_fields(const Json& json, const std::vector<ConfigField>& fields,
   }
 }
 
-void write_fields(Json& json, const std::vector<ConfigField>& fields) {
+void write_fields(Json& json, const std::vector<ConfigField>& fields,
+                  const std::string& extra_gmlp_json) {
+  json["gmlp"] =
+      extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
   for (const ConfigField& field : fields) {
     Json& object = *field.object == 0 ? json : json[field.object];
     std::visit(Writer{object[field.key]}, field.member);

@@ -7,80 +7,15 @@
 #include <initializer_list>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
+#include "models/gmlp_block.h"
 
 namespace gmlp {
-
-/// A member whose values have names, such as a gate.
-struct NamedField {
-  std::function<const char*()> get;
-  std::function<void(const std::string&)> set;
-};
-
-template <typename Value>
-NamedField named_field(Value& value, const char* (*name)(Value),
-                       Value (*from_name)(const std::string&)) {
-  return {[&value, name] { return name(value); },
-          [&value, from_name](const std::string& text) { value = from_name(text); }};
-}
-
-struct ConfigField {
-  const char* object;  // of config.json: "model_args", "gmlp", or "" at the top
-  const char* key;
-  std::variant<int64_t*, double*, bool*, std::string*, NamedField> member;
-  const char* what = nullptr;  // the name in errors about bounds, such as an option
-  double least = 1;
-  double most = 1 << 24;
-};
-
-/// The file's object. `writers` says in errors who writes such files: "timm or gmlp-vision".
-nlohmann::ordered_json parse_config(const std::string& text, const std::string& path,
-                                    const char* writers);
-/// The member `key`, an object; an empty one if there is none.
-const nlohmann::ordered_json& config_object(const nlohmann::ordered_json& json, const char* key,
-                                            const std::string& path);
-/// Reads the members that the file has; the others keep their values.
-void read_fields(const nlohmann::ordered_json& json, const std::vector<ConfigField>& fields,
-                 const std::string& path);
-void write_fields(nlohmann::ordered_json& json, const std::vector<ConfigField>& fields);
-/// Throws InputError if a number is out of its bounds.
-void check_fields(const std::vector<ConfigField>& fields);
-
-/// Throws InputError if sizes that are each possible multiply to 2^bits or more: beyond any memory,
-/// and so far below 2^63 that bytes, moments and batches of them can be counted.
-void check_product(std::initializer_list<int64_t> sizes, int bits, const char* what);
-constexpr int kParameterBits = 40;
-constexpr int kActivationBits = 33;  // of one sample
-constexpr double kMaxDepth = 4096;
-
-/// Runs `check` and puts the file's name in front of its InputError, which speaks of options.
-template <typename Check>
-void in_file(const std::string& path, const Check& check) {
-  try {
-    check();
-  } catch (const InputError& error) {
-    fail_input("{}: {}", path, error.what());
-  }
-}
-
-/// Named sizes: their names, and the one of `name`, or nullptr.
-template <typename Config>
-std::vector<std::string> names_of(const std::vector<Config>& sizes) {
-  std::vector<std::string> names;
-  for (const Config& size : sizes) names.push_back(size.name);
-  return names;
-}
-template <typename Config>
-const Config* find_size(const std::vector<Config>& sizes, const std::string& name) {
-  for (const Config& size : sizes) {
-    if (size.name == name) return &size;
-  }
-  return nullptr;
-}
 
 /// One value of an enumeration and its name.
 template <typename Value>
@@ -107,6 +42,103 @@ Value choice_from_name(const Choice<Value> (&choices)[count], const std::string&
     names += std::string(i == 0 ? "" : i + 1 == count ? " or " : ", ") + choices[i].name;
   }
   fail_input("{} {}: no such {}; use {}", option, name, what, names);
+}
+
+/// A member whose values have names, such as a gate.
+struct NamedField {
+  std::function<const char*()> get;
+  std::function<void(const std::string&)> set;
+};
+
+template <typename Value, size_t count>
+NamedField named_field(Value& value, const Choice<Value> (&choices)[count], const char* option,
+                       const char* what) {
+  return {[&] { return choice_name(choices, value); },
+          [&value, &choices, option, what](const std::string& name) {
+            value = choice_from_name(choices, name, option, what);
+          }};
+}
+
+inline constexpr Choice<Gate> kGates[] = {{Gate::kSplit, "split"},
+                                          {Gate::kMultiplicative, "multiplicative"},
+                                          {Gate::kAdditive, "additive"},
+                                          {Gate::kLinear, "linear"}};
+
+struct ConfigField {
+  const char* object;  // of config.json: "model_args", "gmlp", or "" at the top
+  const char* key;
+  std::variant<int64_t*, double*, bool*, std::string*, NamedField> member;
+  const char* what = nullptr;  // the name in errors about bounds, such as an option
+  double least = 1;
+  double most = 1 << 24;
+};
+
+/// The file's object. `writers` says in errors who writes such files: "timm or gmlp-vision".
+nlohmann::ordered_json parse_config(const std::string& text, const std::string& path,
+                                    const char* writers);
+/// The member `key`, an object; an empty one if there is none.
+const nlohmann::ordered_json& config_object(const nlohmann::ordered_json& json, const char* key,
+                                            const std::string& path);
+/// Reads the members that the file has; the others keep their values.
+void read_fields(const nlohmann::ordered_json& json, const std::vector<ConfigField>& fields,
+                 const std::string& path);
+/// Adds the fields to `json`. `extra_gmlp_json` is an object's text, or empty: the first members of
+/// "gmlp".
+void write_fields(nlohmann::ordered_json& json, const std::vector<ConfigField>& fields,
+                  const std::string& extra_gmlp_json);
+/// Throws InputError if a number is out of its bounds.
+void check_fields(const std::vector<ConfigField>& fields);
+
+/// Throws InputError if sizes that are each possible multiply to 2^bits or more: beyond any memory,
+/// and so much below 2^63 that bytes, moments and batches of them can be counted.
+void check_product(std::initializer_list<int64_t> sizes, int bits, const char* what);
+constexpr int kParameterBits = 40;
+constexpr int kActivationBits = 33;  // of one sample
+constexpr double kMaxDepth = 4096;
+
+/// Runs `check` and puts the file's name in front of its InputError, which speaks of options.
+template <typename Check>
+void in_file(const std::string& path, const Check& check) {
+  try {
+    check();
+  } catch (const InputError& error) {
+    fail_input("{}: {}", path, error.what());
+  }
+}
+
+/// Named sizes: their names, and the one of `name`, or nullptr, or InputError that lists all.
+template <typename Config>
+std::vector<std::string> names_of(const std::vector<Config>& sizes) {
+  std::vector<std::string> names;
+  for (const Config& size : sizes) names.push_back(size.name);
+  return names;
+}
+template <typename Config>
+const Config* find_size(const std::vector<Config>& sizes, const std::string& name) {
+  for (const Config& size : sizes) {
+    if (size.name == name) return &size;
+  }
+  return nullptr;
+}
+template <typename Config>
+const Config& get_size(const std::vector<Config>& sizes, const std::string& name) {
+  if (const Config* size = find_size(sizes, name)) return *size;
+  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
+             fmt::join(names_of(sizes), ", "));
+}
+/// The size that "architecture" names, of which the file's fields are changes. `custom` names none.
+template <typename Config>
+Config stored_size(const nlohmann::ordered_json& json, const std::vector<Config>& sizes,
+                   const std::string& custom, const char* what, const std::string& path) {
+  std::string architecture = custom;
+  read_fields(json, {{"", "architecture", &architecture}}, path);
+  if (architecture == custom) return {};
+  if (const Config* size = find_size(sizes, architecture)) return *size;
+  fail_input(
+      "{}: \"architecture\" is \"{}\", which is not {}; give a folder or file of one, or one of "
+      "the "
+      "names {}",
+      path, architecture, what, fmt::join(names_of(sizes), ", "));
 }
 
 }  // namespace gmlp

@@ -37,7 +37,7 @@ class Generator {
   Decoder decoder_;
   int64_t window_;
   std::vector<int64_t> allowed_;
-  std::vector<int64_t> ids_;  // all so far
+  std::vector<int64_t> ids_;  // the prompt and all generated tokens
   const std::vector<double>* logits_ = nullptr;
   SamplingOptions options_;
   int64_t draws_ = 0;

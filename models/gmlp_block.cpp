@@ -20,17 +20,11 @@
 #include "models/gmlp_block.h"
 
 #include "autograd/ops.h"
-#include "models/config_fields.h"
 #include "models/measure.h"
 
 namespace gmlp {
 
 namespace {
-
-constexpr Choice<Gate> kGates[] = {{Gate::kSplit, "split"},
-                                   {Gate::kMultiplicative, "multiplicative"},
-                                   {Gate::kAdditive, "additive"},
-                                   {Gate::kLinear, "linear"}};
 
 GmlpBlock::Layers make_layers(ParameterList& list, const std::string& prefix,
                               const BlockConfig& config) {
@@ -121,14 +115,6 @@ Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_
                       .causal = config_.causal,
                       .packed = &packed_},
                      drop_scales, extra);
-}
-
-Gate gate_from_name(const std::string& name) {
-  return choice_from_name(kGates, name, "--gate", "gate");
-}
-
-const char* gate_name(Gate gate) {
-  return choice_name(kGates, gate);
 }
 
 double BlockConfig::forward_flops() const {

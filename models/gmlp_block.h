@@ -55,7 +55,7 @@ class GmlpBlock {
                        const TokenMixer& mixer = {}) const;
 
   /// For constant weights: the next forward that records nothing packs them into `arena`, where
-  /// they take as much memory again. The arena must outlive the block.
+  /// in as much memory again. The arena must outlive the block.
   void prepack_weights(Arena& arena) { packed_.arena = &arena; }
 
   struct Layers {

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include <fmt/ranges.h>
-
 #include "core/error.h"
 #include "core/io/json.h"
 #include "models/config_fields.h"
@@ -100,14 +98,6 @@ constexpr Choice<LanguageHead> kHeads[] = {{LanguageHead::kNone, "none"},
                                            {LanguageHead::kClassify, "classify"},
                                            {LanguageHead::kSpan, "span"}};
 
-const char* head_name(LanguageHead head) {
-  return choice_name(kHeads, head);
-}
-
-LanguageHead head_from_name(const std::string& name) {
-  return choice_from_name(kHeads, name, "\"head\"", "head");
-}
-
 /// What an architecture does not have may be 0.
 std::vector<ConfigField> fields_of(LanguageConfig& c) {
   const double heads = c.has_positions() ? 1 : 0;
@@ -123,13 +113,13 @@ std::vector<ConfigField> fields_of(LanguageConfig& c) {
       {"model_args", "num_heads", &c.heads, "--heads", heads},
       {"model_args", "spatial_ffn", &c.spatial_ffn, "--spatial-ffn", spatial},
       {"gmlp", "name", &c.name},
-      {"gmlp", "arch", named_field(c.arch, arch_name, arch_from_name)},
-      {"gmlp", "gate", named_field(c.block.gate, gate_name, gate_from_name)},
+      {"gmlp", "arch", named_field(c.arch, kArchs, "--arch", "architecture")},
+      {"gmlp", "gate", named_field(c.block.gate, kGates, "--gate", "gate")},
       {"gmlp", "toeplitz", &c.block.toeplitz},
       {"gmlp", "causal", &c.block.causal},
       {"gmlp", "d_attn", &c.block.d_attn, "--attn-dim", 0},
       {"gmlp", "tie_embeddings", &c.tie_embeddings},
-      {"gmlp", "head", named_field(c.head, head_name, head_from_name)},
+      {"gmlp", "head", named_field(c.head, kHeads, "\"head\"", "head")},
       {"gmlp", "classes", &c.classes, "the number of classes", classes},
       {"gmlp", "norm_eps", &c.block.norm_eps, "\"norm_eps\"", kLeastEps, 1},
       {"gmlp", "gate_eps", &c.block.gate_eps, "\"gate_eps\"", kLeastEps, 1},
@@ -152,9 +142,7 @@ std::vector<std::string> language_config_names() {
 }
 
 LanguageConfig language_config(const std::string& name) {
-  if (const LanguageConfig* size = find_size(sizes(), name)) return *size;
-  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-             fmt::join(language_config_names(), ", "));
+  return get_size(sizes(), name);
 }
 
 int64_t LanguageConfig::head_outputs() const {
@@ -196,25 +184,13 @@ std::string language_config_to_json(const LanguageConfig& config,
   json["architecture"] = kArchitecture;
   json["num_features"] = config.block.d_model;
   json["model_args"] = Json::object();
-  json["gmlp"] =
-      extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
-  write_fields(json, fields_of(copy));
+  write_fields(json, fields_of(copy), extra_gmlp_json);
   return json_text(json);
 }
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
   const Json json = parse_config(text, path, "gmlp-language");
-  // The file's fields are changes to the size that "architecture" names, if it is not ours.
-  std::string architecture = kArchitecture;
-  read_fields(json, {{"", "architecture", &architecture}}, path);
-  const LanguageConfig* size = find_size(sizes(), architecture);
-  if (size == nullptr && architecture != kArchitecture) {
-    fail_input(
-        "{}: \"architecture\" is \"{}\", which is not a language model; give a folder or file "
-        "that gmlp-language wrote",
-        path, architecture);
-  }
-  LanguageConfig config = size == nullptr ? LanguageConfig() : *size;
+  LanguageConfig config = stored_size(json, sizes(), kArchitecture, "a language model", path);
   read_fields(json, fields_of(config), path);
   in_file(path, [&] { config.validate(); });
   return config;

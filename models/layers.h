@@ -24,7 +24,7 @@ enum class Init : uint8_t {
 /// pointers into the list.
 class ParameterList {
  public:
-  /// With Storage::kMeta parameters have shapes and no memory: to count what a model would take.
+  /// With Storage::kMeta parameters have shapes and no memory: to measure what a model needs.
   ParameterList(DType dtype, uint64_t seed, Storage storage = Storage::kMemory)
       : dtype_(dtype), seed_(seed), storage_(storage) {}
   ParameterList(const ParameterList&) = delete;

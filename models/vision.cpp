@@ -1,3 +1,15 @@
+// The vision gMLP (paper, section 3), in timm's form:
+//
+//   images (B, C, H, W)
+//     patches = patchify(images)                            (B, N, C P P), N = (H / P) (W / P)
+//     x = stem(patches)                                     (B, N, D)
+//     x = block(x), L times                                 (B, N, D)   models/gmlp_block.cpp
+//     x = mean over tokens of norm(x)                       (B, D)
+//     logits = head(x)                                      (B, classes)
+//
+// With class_token, the paper's form, a learned token precedes the others (N + 1 tokens), and
+// pre_head of that token replaces the mean.
+
 #include "models/vision.h"
 
 #include "autograd/ops.h"

@@ -1,10 +1,6 @@
 #pragma once
-// The vision gMLP. Names and shapes of all parameters are timm's (MlpMixer, SpatialGatingBlock).
-//
-//   images (B, C, H, W) -> patches (B, N, C P P) -> stem (B, N, D) -> L blocks -> norm
-//                       -> mean over tokens (B, D) -> head (B, classes)
-//   class_token, the paper's form: a token in front of the stem's, and pre_head of that token
-//   instead of the mean
+// The vision gMLP: images (B, C, H, W) -> logits (B, classes). Names and shapes of all parameters
+// are timm's (MlpMixer, SpatialGatingBlock).
 
 #include <cstdint>
 #include <string>

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include <fmt/ranges.h>
-
 #include "core/error.h"
 #include "core/io/json.h"
 #include "models/config_fields.h"
@@ -47,14 +45,14 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
       {"model_args", "embed_dim", &config.d_model, "--d-model"},
       {"model_args", "in_chans", &config.chans, "--in-chans"},
       {"gmlp", "name", &config.name},
-      {"gmlp", "gate", named_field(config.gate, gate_name, gate_from_name)},
+      {"gmlp", "gate", named_field(config.gate, kGates, "--gate", "gate")},
       {"gmlp", "class_token", &config.class_token},
       {"gmlp", "d_ffn", &config.d_ffn, "--d-ffn"},
       {"gmlp", "spatial_init_std", &config.spatial_init_std, "\"spatial_init_std\"", 0, 1},
   };
 }
 
-/// timm stores F as a multiple of D and takes int(D * ratio): a ratio that gives F.
+/// timm stores F as a multiple of D and computes int(D * ratio): a ratio that results in F.
 double ffn_ratio(const VisionConfig& config) {
   const double d = static_cast<double>(config.d_model);
   const double f = static_cast<double>(config.d_ffn);
@@ -121,9 +119,7 @@ std::vector<std::string> vision_config_names() {
 }
 
 VisionConfig vision_config(const std::string& name) {
-  if (const VisionConfig* size = find_size(sizes(), name)) return *size;
-  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-             fmt::join(vision_config_names(), ", "));
+  return get_size(sizes(), name);
 }
 
 bool is_timms(const VisionConfig& config) {
@@ -177,9 +173,7 @@ std::string vision_config_to_json(const VisionConfig& config,
                             {"first_conv", "stem.proj"},
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;
-  json["gmlp"] =
-      extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
-  write_fields(json, fields_of(copy));
+  write_fields(json, fields_of(copy), extra_gmlp_json);
   json["gmlp"]["norm_eps"] = config.block().norm_eps;
   json["gmlp"]["gate_eps"] = config.block().gate_eps;
 
@@ -201,22 +195,13 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   const Json json = parse_config(text, path, "timm or gmlp-vision");
   const Json& args = config_object(json, "model_args", path);
   const Json& gmlp = config_object(json, "gmlp", path);
-  // The file's fields are changes to the size that "architecture" names.
-  std::string architecture = "custom";
-  read_fields(json, {{"", "architecture", &architecture}}, path);
-  const VisionConfig* size = find_size(sizes(), architecture);
-  if (size == nullptr && architecture != "custom") {
-    fail_input(
-        "{}: \"architecture\" is \"{}\", which is not a vision gMLP; give a folder or file of "
-        "one, or one of the names {}",
-        path, architecture, fmt::join(vision_config_names(), ", "));
-  }
-  VisionConfig config = size == nullptr ? VisionConfig() : *size;
+  VisionConfig config = stored_size(json, sizes(), "custom", "a vision gMLP", path);
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);
   if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
-    size = find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
+    const VisionConfig* size =
+        find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
     if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
   }
   check_epsilons(gmlp, config.block(), path);

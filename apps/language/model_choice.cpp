@@ -153,7 +153,7 @@ std::vector<std::string> initialise_language(LanguageModel& model, const Tokeniz
   if (std::filesystem::is_directory(path)) {
     require_same_tokenizer(path, tokenizer, "the one of --tokenizer");
   }
-  return initialise_from(model, path);
+  return initialize_from(model, path);
 }
 
 }  // namespace gmlp

@@ -8,7 +8,7 @@
 #include "apps/language/options.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
-#include "models/checkpoint/load_language.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

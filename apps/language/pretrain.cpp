@@ -20,7 +20,7 @@
 #include "core/io/json.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
-#include "models/checkpoint/load_language.h"
+#include "models/checkpoint/load_models.h"
 #include "models/generate.h"
 #include "models/language.h"
 

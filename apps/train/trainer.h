@@ -11,14 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "apps/train/checkpoint_store.h"
 #include "apps/train/reporter.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/run_state.h"
 #include "apps/train/task.h"
-#include "autograd/ema.h"
 #include "autograd/optimizer.h"
-#include "autograd/schedule.h"
-#include "models/checkpoint/checkpoint_store.h"
 
 namespace gmlp {
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/trainer.h"
-#include "autograd/dispatch_dtype.h"
+#include "autograd/tape.h"
 #include "core/error.h"
 #include "core/io/json.h"
 

@@ -5,7 +5,7 @@
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "models/checkpoint/load_vision.h"
+#include "models/checkpoint/load_models.h"
 #include "models/checkpoint/weight_files.h"
 
 namespace gmlp {

@@ -6,7 +6,7 @@
 #include "apps/vision/options.h"
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"
-#include "models/checkpoint/load_vision.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

@@ -5,7 +5,7 @@
 
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"
-#include "models/checkpoint/load_vision.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "core/io/file.h"
@@ -25,13 +27,13 @@ std::string hex(uint32_t value) {
   return fmt::format("{:08x}", value);
 }
 
-std::string hex_crc32(const void* bytes, size_t size) {
-  return hex(crc32_of(bytes, static_cast<int64_t>(size)));
+std::string hex_crc32(std::string_view bytes) {
+  return hex(crc32_of(bytes.data(), static_cast<int64_t>(bytes.size())));
 }
 
 /// An entry of "files": {"bytes", "crc32"}.
 Json describe_file(const std::string& bytes) {
-  return {{"bytes", bytes.size()}, {"crc32", hex_crc32(bytes.data(), bytes.size())}};
+  return {{"bytes", bytes.size()}, {"crc32", hex_crc32(bytes)}};
 }
 
 /// The same for a safetensors file, with {"header_crc32", "tensors": {NAME: crc32}}.
@@ -39,7 +41,8 @@ Json describe_tensors(const std::string& bytes, const std::vector<NamedTensor>& 
   Json description = describe_file(bytes);
   uint64_t header = 0;  // the first 8 bytes, little-endian: the length of the JSON after them
   std::memcpy(&header, bytes.data(), sizeof header);
-  description["header_crc32"] = hex_crc32(bytes.data(), sizeof header + header);
+  description["header_crc32"] =
+      hex_crc32(std::string_view(bytes).substr(0, sizeof header + header));
   Json& sums = description["tensors"] = Json::object();
   for (const NamedTensor& named : tensors) {
     sums[named.name] = hex(crc32_of(named.tensor.raw(), named.tensor.bytes()));
@@ -71,7 +74,7 @@ void verify_file(const std::string& folder, const std::string& name, const Json&
     fail_input("{}: damaged, it holds {} bytes and should hold {}; {}", path, bytes.size(),
                expected, kRemedy);
   }
-  if (hex_crc32(bytes.data(), bytes.size()) == description.value("crc32", "")) return;
+  if (hex_crc32(bytes) == description.value("crc32", "")) return;
   const std::string tensor =
       description.contains("tensors") ? damaged_tensor(path, description) : std::string();
   fail_input("{}: damaged, {} does not match its checksum; {}", path,
@@ -89,14 +92,14 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
     bytes.files.push_back({name, {file.begin(), file.end()}});
     state["files"][name] = describe_tensors(bytes.files.back().bytes, tensors);
   };
-  const auto add_file = [&](const std::string& name, const std::string& text) {
-    bytes.files.push_back({name, text});
-    state["files"][name] = describe_file(text);
-  };
   add_tensors(kModelFile, content.model);
   add_tensors(kTrainingFile, content.training);
-  add_file(kConfigFile, content.config);
-  for (const CheckpointBytes::File& file : content.others) add_file(file.name, file.bytes);
+  std::vector<CheckpointBytes::File> others = content.others;
+  others.insert(others.begin(), {kConfigFile, content.config});
+  for (CheckpointBytes::File& file : others) {
+    state["files"][file.name] = describe_file(file.bytes);
+    bytes.files.push_back(std::move(file));
+  }
   bytes.files.push_back({kStateFile, add_checksum(state)});
   return bytes;
 }
@@ -162,14 +165,13 @@ std::string config_path(const std::string& folder) {
 std::string add_checksum(const Json& body) {
   // The checksum covers bytes, not values: a flipped bit in a blank is damage, too.
   const std::string rest = json_text(body).substr(1);
-  return fmt::format("{{\"crc32\":\"{}\",{}", hex_crc32(rest.data(), rest.size()), rest);
+  return fmt::format("{{\"crc32\":\"{}\",{}", hex_crc32(rest), rest);
 }
 
 Json verify_checksum(const std::string& text, const std::string& path) {
   const size_t first = std::string("{\"crc32\":\"01234567\",").size();
   const std::string rest = text.size() < first ? "" : text.substr(first);
-  const std::string expected =
-      fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest.data(), rest.size()));
+  const std::string expected = fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest));
   if (text.compare(0, first, expected) != 0) {
     fail_input("{}: damaged, its checksum does not match; {}", path, kRemedy);
   }

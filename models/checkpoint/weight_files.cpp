@@ -26,21 +26,12 @@ std::string some_names(const std::vector<std::string>& names) {
   return end == names.end() ? text : fmt::format("{} and {} more", text, names.end() - end);
 }
 
-[[noreturn]] void fail_shape(const SafetensorsFile& file, const Parameter& parameter,
-                             const std::vector<int64_t>& found, const WeightRules& rules) {
-  const bool spatial = parameter.name.find("gate.proj") != std::string::npos;
-  fail_input("{}: tensor {} is [{}], the model's is {}{}", file.path(), parameter.name,
-             fmt::join(found, ", "), parameter.value.shape().to_string(),
-             spatial ? ": another number of tokens " + rules.tokens_remedy
-                     : "; choose the --model that these weights were trained with");
-}
-
 /// The row at which the model's shorter window begins in a stored Toeplitz gate of more tokens; -1
 /// if the tensor is not of one.
-int64_t shorter_window_begin(const std::string& name, const Shape& wanted,
+int64_t shorter_window_begin(const std::string& name, const Shape& shape,
                              const std::vector<int64_t>& stored) {
-  if (wanted.rank() != 1 || stored.size() != 1 || stored[0] <= wanted[0]) return -1;
-  if (name.ends_with("gate.proj.weight")) return (stored[0] - wanted[0]) / 2;
+  if (shape.rank() != 1 || stored.size() != 1 || stored[0] <= shape[0]) return -1;
+  if (name.ends_with("gate.proj.weight")) return (stored[0] - shape[0]) / 2;
   return name.ends_with("gate.proj.bias") ? 0 : -1;
 }
 
@@ -51,12 +42,14 @@ void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFil
   std::set<std::string> known;
   for (const Parameter* parameter : parameters) {
     known.insert(parameter->name);
-    const bool optional = rules.new_head && is_head(parameter->name);
-    if (!optional && file.find(parameter->name) == nullptr) missing.push_back(parameter->name);
+    if (file.find(parameter->name) == nullptr) missing.push_back(parameter->name);
   }
   for (const SafetensorsFile::Entry& entry : file.entries()) {
-    const bool optional = rules.new_head && is_head(entry.name);
-    if (!optional && !known.contains(entry.name)) extra.push_back(entry.name);
+    if (!known.contains(entry.name)) extra.push_back(entry.name);
+  }
+  if (rules.new_head) {
+    std::erase_if(missing, is_head);
+    std::erase_if(extra, is_head);
   }
   if (missing.empty() && extra.empty()) return;
   fail_input(
@@ -72,23 +65,26 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
   std::vector<std::string> notes;
   for (const Parameter* parameter : parameters) {
     const std::string& name = parameter->name;
-    const Shape& wanted = parameter->value.shape();
+    const Tensor& value = parameter->value;
     const SafetensorsFile::Entry* entry = file.find(name);
     if (entry == nullptr) {
       notes.push_back(fmt::format("init: {} is not in the file; it starts anew", name));
       continue;
     }
-    const int64_t begin = shorter_window_begin(name, wanted, entry->shape);
-    if (entry->shape == wanted.to_vector()) {
-      parameter->value.copy_from(file.read(name, parameter->value.dtype()));
+    const int64_t begin = shorter_window_begin(name, value.shape(), entry->shape);
+    if (entry->shape == value.shape().to_vector()) {
+      value.copy_from(file.read(name, value.dtype()));
     } else if (rules.longer_window && begin >= 0) {
-      const Tensor longer = file.read(name, parameter->value.dtype());
-      parameter->value.copy_from(longer.rows(begin, begin + wanted[0]));
+      value.copy_from(file.read(name, value.dtype()).rows(begin, begin + value.shape()[0]));
     } else if ((rules.other_head || rules.new_head) && is_head(name)) {
       notes.push_back(fmt::format("init: {} is [{}] in the file and {} here; it starts anew", name,
-                                  fmt::join(entry->shape, ", "), wanted.to_string()));
+                                  fmt::join(entry->shape, ", "), value.shape().to_string()));
     } else {
-      fail_shape(file, *parameter, entry->shape, rules);
+      const bool spatial = name.find("gate.proj") != std::string::npos;
+      fail_input("{}: tensor {} is [{}], the model's is {}{}", file.path(), name,
+                 fmt::join(entry->shape, ", "), value.shape().to_string(),
+                 spatial ? ": another number of tokens " + rules.tokens_remedy
+                         : "; choose the --model that these weights were trained with");
     }
   }
   return notes;
@@ -129,7 +125,7 @@ ExecutionOptions stored_execution(DType dtype, const std::string& precision,
 void require_bf16_fits(const BlockConfig& block) {
   if (fused::bf16_fits(block.d_model, block.gate_width())) return;
   fail_input(
-      "--precision bf16 takes numbers in pairs, and of d_model {} and the gate's width {} one is "
+      "--precision bf16 loads numbers in pairs, and of d_model {} and the gate's width {} one is "
       "odd; use even ones, or --precision f32",
       block.d_model, block.gate_width());
 }

@@ -48,7 +48,7 @@ std::string stored_config_path(const std::string& model);
 ExecutionOptions stored_execution(DType dtype, const std::string& precision,
                                   const std::string& kernels);
 
-/// Throws InputError if a width is odd: bf16 takes numbers in pairs.
+/// Throws InputError if a width is odd: bf16 kernels load numbers in pairs.
 void require_bf16_fits(const BlockConfig& block);
 
 /// The model of `config`, which is in `path`, with the checkpoint's weights, prepacked.

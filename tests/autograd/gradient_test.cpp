@@ -213,6 +213,7 @@ const std::map<std::string, std::function<void()>>& registry() {
          });
        }},
       {"linear_cross_entropy", check_linear_cross_entropy},
+      {"select_rows", check_linear_cross_entropy},
       // f32 only, so compared with the f64 composition: tests/models/fused_agreement_test.cpp.
       {"fused_block", [] { SUCCEED(); }},
   };

@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "apps/train/checkpoint_store.h"
 #include "core/error.h"
 #include "core/random.h"
-#include "models/checkpoint/checkpoint_store.h"
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 

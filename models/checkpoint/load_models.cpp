@@ -1,4 +1,4 @@
-#include "models/checkpoint/load_vision.h"
+#include "models/checkpoint/load_models.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -21,6 +21,14 @@ WeightRules rules_for(const VisionConfig& config, bool other_head) {
               "(image or patch size); weights cannot be carried over between numbers of tokens, "
               "use the --img-size and --patch-size that they were trained with",
           .other_head = other_head};
+}
+
+WeightRules rules_for(const LanguageConfig& config) {
+  return {.model = config.name,
+          .tokens_remedy =
+              "(length of a window); only Toeplitz gates can be cut, to a shorter one; use the "
+              "--seq-len that they were trained with",
+          .longer_window = true};
 }
 
 /// A number, or a list of them, from pretrained_cfg.
@@ -87,7 +95,7 @@ VisionConfig named_or_stored_config(const std::string& model) {
                       : vision_config_from_json(read_text(path), path, nullptr);
 }
 
-std::vector<std::string> initialise_from(VisionModel& model, const std::string& path) {
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path) {
   return load_weights(model.parameters(), open_weights(path), rules_for(model.config(), true));
 }
 
@@ -103,6 +111,31 @@ std::string add_preprocessing(const std::string& config_json, const Preprocessin
   pretrained["std"] = per_channel(preprocessing.std);
   pretrained["crop_pct"] = preprocessing.crop_fraction;
   return json_text(json);
+}
+
+LoadedLanguageModel load_language_model(const std::string& folder) {
+  const Checkpoint checkpoint = open_checkpoint(folder);
+  const std::string path = config_path(folder);
+  const LanguageConfig config = language_config_from_json(checkpoint.config, path);
+  return {load_model<LanguageModel>(config, checkpoint, path, rules_for(config)),
+          checkpoint.config};
+}
+
+LanguageConfig named_or_stored_language_config(const std::string& model) {
+  const std::string path = stored_config_path(model);
+  return path.empty() ? language_config(model) : language_config_from_json(read_text(path), path);
+}
+
+std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path) {
+  return load_weights(model.parameters(), open_weights(path), rules_for(model.config()));
+}
+
+void require_bf16_fits(const LanguageConfig& config) {
+  if (config.arch != Arch::kGmlp) {
+    fail_input("--precision bf16: only gMLP's blocks have it, the model's are {}; use f32",
+               arch_name(config.arch));
+  }
+  require_bf16_fits(config.block);
 }
 
 }  // namespace gmlp

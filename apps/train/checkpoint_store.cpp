@@ -1,4 +1,4 @@
-#include "models/checkpoint/checkpoint_store.h"
+#include "apps/train/checkpoint_store.h"
 
 #include <algorithm>
 #include <filesystem>
