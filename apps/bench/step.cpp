@@ -18,7 +18,7 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
-#include "apps/train/metrics.h"
+#include "apps/cli/machine.h"
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"

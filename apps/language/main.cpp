@@ -3,8 +3,8 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
-#include "apps/language/run.h"
-#include "apps/language/tasks/finetune_run.h"
+#include "apps/language/pretrain.h"
+#include "apps/language/tasks/finetune.h"
 
 namespace {
 
@@ -36,8 +36,7 @@ int run_pretrain(const std::vector<std::string>& arguments) {
 
 int run_finetune(const std::vector<std::string>& arguments) {
   const auto command = gmlp::parse_finetune(arguments);
-  if (!command) return gmlp::kExitSuccess;
-  return command->options.runs > 1 ? gmlp::finetune_runs(*command) : gmlp::finetune(*command);
+  return command ? gmlp::finetune(*command) : gmlp::kExitSuccess;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/run.h"
+#include "apps/vision/train.h"
 
 namespace {
 
