@@ -71,10 +71,10 @@ Var record_projected(Tape& tape, Var rows, Parameter& table, Parameter* bias,
                                              table.value.shape()[0]};
   const double factor = mean_factor(scale, shape.rows);
   const fused::Kernels* kernels = tape.use_fused(in.dtype()) ? &fused::kernels() : nullptr;
-  const int64_t bytes =
-      kernels != nullptr
-          ? kernels->linear_cross_entropy_workspace(shape)
-          : reference::linear_cross_entropy_workspace(shape.rows, shape.vocab) * dtype_size(in.dtype());
+  const int64_t bytes = kernels != nullptr
+                            ? kernels->linear_cross_entropy_workspace(shape)
+                            : reference::linear_cross_entropy_workspace(shape.rows, shape.vocab) *
+                                  dtype_size(in.dtype());
   const Tensor loss = tape.scratch(in.dtype(), {1});
   const Tensor top = tape.scratch(in.dtype(), {shape.rows});  // the maximum of a row's logits
   const Tensor sum = tape.scratch(in.dtype(), {shape.rows});  // the sum of their exponentials

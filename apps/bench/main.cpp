@@ -23,17 +23,6 @@ namespace gmlp {
 
 namespace {
 
-constexpr const char* kUsage =
-    "gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n"
-    "  gmlp-bench kernels  every kernel, beside Eigen, OpenBLAS and oneDNN if installed\n"
-    "  gmlp-bench step     a training step: forward, backward, optimizer, memory\n"
-    "  gmlp-bench infer    a forward pass without gradients\n"
-    "  gmlp-bench peak     the machine's peak: multiply-adds, bf16 products, bandwidth\n"
-    "  gmlp-bench ladder   one product from three loops to the fused kernel\n"
-    "  gmlp-bench chart    a chart from a CSV file, such as that of kernels or ladder\n\n"
-    "Try: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
-    "`gmlp-bench SUBCOMMAND --help` lists its options.\n";
-
 void add_infer_options(CLI::App& app, BenchOptions& options) {
   const auto add_size = [&](const char* name, int64_t& value, int64_t high, const char* what) {
     app.add_option(name, value, fmt::format("{} (default: the model's)", what))
@@ -82,6 +71,36 @@ void add_chart_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--svg", options.svg, "File for the chart")->required()->type_name("FILE.svg");
 }
 
+struct BenchCommand {
+  const char* name;
+  const char* description;
+  void (*run)(const BenchOptions& options);
+  void (*add_options)(CLI::App& app, BenchOptions& options);
+};
+
+constexpr BenchCommand kCommands[] = {
+    {"kernels", "every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels,
+     add_kernels_options},
+    {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
+    {"infer", "a forward pass without gradients", run_infer, add_infer_options},
+    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak,
+     [](CLI::App&, BenchOptions&) {}},
+    {"ladder", "one product from three loops to the fused kernel", run_ladder, add_ladder_options},
+    {"chart", "a chart from a CSV file, such as that of kernels or ladder", run_chart,
+     add_chart_options},
+};
+
+std::string usage() {
+  std::string text =
+      "gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n";
+  for (const BenchCommand& command : kCommands) {
+    text += fmt::format("  gmlp-bench {:<10}{}\n", command.name, command.description);
+  }
+  return text +
+         "\nTry: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
+         "`gmlp-bench SUBCOMMAND --help` lists its options.\n";
+}
+
 /// Fails before minutes of measuring, not after them.
 void require_writable(const char* option, const std::string& path) {
   if (path.empty()) return;
@@ -106,32 +125,27 @@ void choose_isa(const std::string& name) {
   setenv("GMLP_ISA", name.c_str(), 1);
 }
 
-/// The body of a subcommand: options, then `run`.
-Subcommand subcommand(const char* name, void (*run)(const BenchOptions&),
-                      void (*add_options)(CLI::App&, BenchOptions&)) {
-  return {name, [=](const std::vector<std::string>& arguments) {
-            BenchOptions options;
-            CLI::App app("", std::string("gmlp-bench ") + name);
-            add_config_option(app);
-            const bool measures = run != run_chart;
-            if (measures) {
-              add_threads_option(app, options.threads);
-              app.add_option("--isa", options.isa,
-                             "Instruction set: scalar, avx2, ... (default: the best)")
-                  ->type_name("NAME");
-              app.add_option("--repeat", options.repeat, "Number of measurements")
-                  ->check(integer_in(1, 1000000));
-              app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
-            }
-            add_options(app, options);
-            if (!parse_arguments(app, arguments)) return kExitSuccess;
-            require_writable("--json", options.json);
-            if (measures) require_writable("--csv", options.csv);
-            choose_isa(options.isa);
-            if (options.threads > 0) set_thread_count(options.threads);
-            run(options);
-            return kExitSuccess;
-          }};
+int run(const BenchCommand& command, const std::vector<std::string>& arguments) {
+  BenchOptions options;
+  CLI::App app(command.description, std::string("gmlp-bench ") + command.name);
+  add_config_option(app);
+  if (command.run != run_chart) {
+    add_threads_option(app, options.threads);
+    app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ... (default: the best)")
+        ->type_name("NAME");
+    app.add_option("--repeat", options.repeat, "Number of measurements")
+        ->check(integer_in(1, 1000000));
+    app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
+  }
+  command.add_options(app, options);
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  require_writable("--json", options.json);
+  if (command.run != run_chart) require_writable("--csv", options.csv);
+  require_writable("--svg", options.svg);
+  choose_isa(options.isa);
+  if (options.threads > 0) set_thread_count(options.threads);
+  command.run(options);
+  return kExitSuccess;
 }
 
 }  // namespace
@@ -139,13 +153,11 @@ Subcommand subcommand(const char* name, void (*run)(const BenchOptions&),
 }  // namespace gmlp
 
 int main(int argc, char** argv) {
-  using namespace gmlp;
-  return run_main("gmlp-bench", kUsage,
-                  {subcommand("kernels", run_kernels, add_kernels_options),
-                   subcommand("step", run_step, add_step_options),
-                   subcommand("infer", run_infer, add_infer_options),
-                   subcommand("peak", run_peak, [](CLI::App&, BenchOptions&) {}),
-                   subcommand("ladder", run_ladder, add_ladder_options),
-                   subcommand("chart", run_chart, add_chart_options)},
-                  argc, argv);
+  std::vector<gmlp::Subcommand> subcommands;
+  for (const gmlp::BenchCommand& command : gmlp::kCommands) {
+    subcommands.push_back({command.name, [&command](const std::vector<std::string>& arguments) {
+                             return gmlp::run(command, arguments);
+                           }});
+  }
+  return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), subcommands, argc, argv);
 }

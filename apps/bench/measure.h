@@ -28,7 +28,7 @@ Json to_json(const Spread& spread);
 /// GFLOP/s of `threads` threads that only multiply and add registers: the best of a few bursts
 /// within `seconds`. In "bf16" these are dot products of pairs, if the instruction set has them.
 double peak_gflops(const std::string& precision, int threads, double seconds = 0.05);
-/// GB/s of a += s b over arrays far larger than the caches: two reads and a write per element. In
+/// GB/s of a += s b over arrays much larger than the caches: two reads and a write per element. In
 /// place, so that no cache line is fetched only to be overwritten.
 double triad_gigabytes(int threads);
 

@@ -18,9 +18,8 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
-#include "apps/train/metrics.h"
-#include "autograd/ops.h"
 #include "apps/cli/machine.h"
+#include "autograd/ops.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"
 #include "core/io/npy.h"

@@ -127,9 +127,11 @@ void norm(float* y, const float* x, const float* gamma, const float* beta, int64
 }
 
 void bias_gelu(float* z, const float* bias, int64_t rows, int64_t cols) {
-  for (int64_t i = 0; i < rows * cols; i += kLanes) {
-    store(z + i, gelu(load(z + i) + load(bias + i % cols)));
+  const int64_t n = rows * cols;
+  for (int64_t r = 0; r < n; r += cols) {
+    for (int64_t c = 0; c < cols; c += kLanes) store(z + r + c, load(z + r + c) + load(bias + c));
   }
+  for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu(load(z + i)));
 }
 
 int64_t z_row_stride(int64_t cols) {

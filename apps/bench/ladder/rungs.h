@@ -21,7 +21,7 @@ struct Rungs {
 
   /// B (k,n) in panels; as many floats as B has.
   void (*pack)(float* packed, const float* b, int64_t n, int64_t k);
-  /// Vectorized passes: y = layernorm(x), z = gelu(z + bias).
+  /// Vectorized passes: y = layernorm(x); z += bias, then z = gelu(z).
   void (*norm)(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
                int64_t cols, float eps);
   void (*bias_gelu)(float* z, const float* bias, int64_t rows, int64_t cols);
