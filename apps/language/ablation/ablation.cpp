@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -10,8 +9,8 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/train/chart.h"
 #include "apps/train/metrics.h"
+#include "apps/train/chart.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -41,7 +40,8 @@ const std::vector<AblationRow> kRows = {
     {.name = "additive", .title = "gMLP, additive gate",
      .model = "gmlp_lm_tiny --gate additive --d-ffn 512", .perplexity = 4.97, .ordered = true},
     {.name = "multiplicative", .title = "gMLP, multiplicative gate",
-     .model = "gmlp_lm_tiny --gate multiplicative --d-ffn 512", .perplexity = 4.53, .ordered = true},
+     .model = "gmlp_lm_tiny --gate multiplicative --d-ffn 512", .perplexity = 4.53,
+     .ordered = true},
     {.name = "split", .title = "gMLP, split gate", .model = "gmlp_lm_tiny", .perplexity = 4.35,
      .ordered = true},
     {.name = "amlp", .title = "aMLP (tiny attention)", .model = "amlp_lm_tiny"},
@@ -64,72 +64,130 @@ const std::vector<AblationRow> kRows = {
 constexpr const char* kColors[] = {"#d62728", "#e377c2", "#7f7f7f", "#8c564b", "#ff7f0e",
                                    "#2ca02c", "#1f77b4", "#9467bd", "#17becf", "#bcbd22"};
 
-std::string with_spread(const MeanDeviation& value, int digits) {
-  const std::string mean = fmt::format("{:.{}f}", value.mean, digits);
-  if (!std::isfinite(value.deviation)) return mean;
-  return fmt::format("{} ± {:.{}f}", mean, value.deviation, digits);
+std::vector<double> values(const AblationResult& result, double AblationRun::*member) {
+  std::vector<double> all;
+  for (const AblationRun& run : result.runs) all.push_back(run.*member);
+  return all;
+}
+
+MeanDeviation perplexity_of(const AblationResult& result) {
+  return mean_deviation(values(result, &AblationRun::perplexity));
 }
 
 double millions(const AblationResult& result) {
   return static_cast<double>(result.runs.front().parameters) / 1e6;
 }
 
-std::string table_text(const std::vector<AblationResult>& results, const char* note) {
-  std::string text =
-      "| model | blocks | parameters | perplexity | loss | tokens/s | perplexity in the paper |\n"
-      "|---|---|---|---|---|---|---|\n";
-  for (const AblationResult& result : results) {
-    const AblationRow& row = *result.row;
-    text += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
-                        millions(result), with_spread(result.perplexity(), 3),
-                        with_spread(mean_deviation(result.values(&AblationRun::loss)), 4),
-                        grouped(std::llround(median(result.values(&AblationRun::tokens_per_s)))),
-                        row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
-  }
-  std::vector<uint64_t> seeds;
-  for (const AblationRun& run : results.front().runs) seeds.push_back(run.seed);
-  return text + fmt::format("\n{} {}{}; tokens/s is the median of the logged steps{}.\n",
-                            seeds.size() == 1 ? "Seed" : "Seeds", fmt::join(seeds, ", "),
-                            seeds.size() == 1 ? "" : ", mean ± sample standard deviation", note);
-}
-
-std::string comparison_text(const Comparison& pair) {
-  std::string text =
-      fmt::format("- {} above {}: {:+.3f}, {}", pair.higher->name, pair.lower->name,
-                  pair.difference, pair.as_paper() ? "as in the paper" : "in reverse order");
-  if (std::isnan(pair.spread)) return text + ", with one seed and no spread\n";
-  return text + fmt::format(", {} the spread of {:.3f}\n",
-                            pair.outside_spread() ? "outside" : "within", pair.spread);
+std::string with_deviation(const MeanDeviation& value, int digits) {
+  const std::string mean = fmt::format("{:.{}f}", value.mean, digits);
+  if (!std::isfinite(value.deviation)) return mean;
+  return fmt::format("{} ± {:.{}f}", mean, value.deviation, digits);
 }
 
 // nlohmann writes NaN, such as the deviation of one seed, as null.
-Json spread_json(const MeanDeviation& value) {
+Json to_json(const MeanDeviation& value) {
   return {{"mean", value.mean}, {"deviation", value.deviation}};
 }
 
-Json series_json(const std::vector<AblationResult>& results) {
-  Json rows = Json::array();
+/// Adds one series to the report: a table, and the array `key` in JSON.
+void add_series(const std::vector<AblationResult>& results, AblationSeries series, const char* key,
+                const char* note, AblationReport& report) {
+  Json& rows = report.json[key] = Json::array();
+  std::string table;
+  std::vector<uint64_t> seeds;  // of the first row
   for (const AblationResult& result : results) {
+    const AblationRow& row = *result.row;
+    if (row.series != series) continue;
+    const MeanDeviation perplexity = perplexity_of(result);
+    const MeanDeviation loss = mean_deviation(values(result, &AblationRun::loss));
+    const double speed = median(values(result, &AblationRun::tokens_per_s));
+    table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
+                         millions(result), with_deviation(perplexity, 3), with_deviation(loss, 4),
+                         grouped(std::llround(speed)),
+                         row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
     Json runs = Json::array();
     for (const AblationRun& run : result.runs) {
+      if (rows.empty()) seeds.push_back(run.seed);
       runs.push_back({{"seed", run.seed},
                       {"folder", run.folder},
                       {"val_loss", run.loss},
                       {"val_perplexity", run.perplexity},
                       {"tokens_per_s", run.tokens_per_s}});
     }
-    const double paper = result.row->perplexity;
-    rows.push_back({{"row", result.row->name},
-                    {"title", result.row->title},
+    rows.push_back({{"row", row.name},
+                    {"title", row.title},
                     {"blocks", result.blocks},
                     {"parameters", result.runs.front().parameters},
-                    {"perplexity", spread_json(result.perplexity())},
-                    {"loss", spread_json(mean_deviation(result.values(&AblationRun::loss)))},
-                    {"tokens_per_s", median(result.values(&AblationRun::tokens_per_s))},
-                    {"paper_perplexity", paper > 0 ? Json(paper) : Json(nullptr)},
+                    {"perplexity", to_json(perplexity)},
+                    {"loss", to_json(loss)},
+                    {"tokens_per_s", speed},
+                    {"paper_perplexity", row.perplexity > 0 ? Json(row.perplexity) : Json()},
                     {"runs", runs}});
   }
-  return rows;
+  if (rows.empty()) return;
+  const bool one = seeds.size() == 1;
+  report.markdown += fmt::format(
+      "{}| model | blocks | parameters | perplexity | loss | tokens/s | perplexity in the paper |\n"
+      "|---|---|---|---|---|---|---|\n{}\n"
+      "{} {}{}; tokens/s is the median of the logged steps{}.\n",
+      report.markdown.empty() ? "" : "\n", table, one ? "Seed" : "Seeds", fmt::join(seeds, ", "),
+      one ? "" : ", mean ± sample standard deviation", note);
+}
+
+/// Adds a comparison per pair of neighbors in the paper's order.
+void add_order(const std::vector<AblationResult>& results, AblationReport& report) {
+  Json& order = report.json["paper_order"] = Json::array();
+  std::string text;
+  for (size_t i = 0; i + 1 < results.size(); ++i) {
+    const AblationRow& higher = *results[i].row;
+    const AblationRow& lower = *results[i + 1].row;
+    if (!higher.ordered || &lower != &higher + 1) continue;
+    const MeanDeviation a = perplexity_of(results[i]);
+    const MeanDeviation b = perplexity_of(results[i + 1]);
+    const double difference = a.mean - b.mean;
+    const double spread = std::hypot(a.deviation, b.deviation);
+    const bool as_paper = difference > 0;
+    const bool outside = std::abs(difference) > spread;
+    order.push_back({{"higher", higher.name},
+                     {"lower", lower.name},
+                     {"difference", difference},
+                     {"spread", spread},
+                     {"as_paper", as_paper},
+                     {"outside_spread", outside}});
+    text += fmt::format("- {} above {}: {:+.3f}, {}, {}\n", higher.name, lower.name, difference,
+                        as_paper ? "as in the paper" : "in reverse order",
+                        std::isnan(spread) ? "with one seed and no spread"
+                                           : fmt::format("{} the spread of {:.3f}",
+                                                         outside ? "outside" : "within", spread));
+  }
+  if (text.empty()) return;
+  report.markdown +=
+      "\nNeighbors in the paper's order. The spread of two rows with deviations s and t is "
+      "sqrt(s² + t²).\n\n" +
+      text;
+}
+
+std::string draw_chart(const std::vector<AblationResult>& results) {
+  Panel panel{"points: mean ± deviation over the seeds; lines: one seed, by depth",
+              "parameters (millions)",
+              "validation perplexity",
+              {}};
+  panel.log_x = panel.legend_beside = true;
+  std::vector<Curve>& curves = panel.curves;
+  for (const AblationResult& result : results) {
+    const MeanDeviation perplexity = perplexity_of(result);
+    if (!std::isfinite(perplexity.mean)) continue;
+    const bool line = result.row->series == kDepth;
+    const std::string name = result.row->title + std::string(line ? ", by depth" : "");
+    if (curves.empty() || curves.back().name != name) {
+      const Mark mark = static_cast<Mark>(curves.size() % 4);
+      curves.push_back({name, kColors[curves.size() % std::size(kColors)], {}, line, mark});
+    }
+    curves.back().points.emplace_back(millions(result), perplexity.mean);
+    if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
+  }
+  for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
+  return curves.empty() ? "" : draw_svg("Perplexity by parameters", {panel});
 }
 
 /// The median of the logged steps, in windows per second.
@@ -186,8 +244,7 @@ MeanDeviation mean_deviation(const std::vector<double>& values) {
   const double mean = sum / count;
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  const double none = std::numeric_limits<double>::quiet_NaN();
-  return {mean, values.size() > 1 ? std::sqrt(squares / (count - 1)) : none};
+  return {mean, std::sqrt(squares / (count - 1))};  // 0 / 0 = NaN for one value
 }
 
 double median(std::vector<double> values) {
@@ -195,89 +252,17 @@ double median(std::vector<double> values) {
   return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
-std::vector<double> AblationResult::values(double AblationRun::*member) const {
-  std::vector<double> all;
-  for (const AblationRun& run : runs) all.push_back(run.*member);
-  return all;
-}
-
-std::vector<Comparison> compare_to_paper(const std::vector<AblationResult>& results) {
-  std::vector<Comparison> pairs;
-  for (const AblationResult& a : results) {
-    for (const AblationResult& b : results) {
-      if (!a.row->ordered || b.row != a.row + 1) continue;
-      pairs.push_back({a.row, b.row, a.perplexity().mean - b.perplexity().mean,
-                       std::hypot(a.perplexity().deviation, b.perplexity().deviation)});
-    }
-  }
-  return pairs;
-}
-
-std::vector<AblationResult> AblationReport::series(AblationSeries wanted) const {
-  std::vector<AblationResult> part;
-  for (const AblationResult& result : results) {
-    if (result.row->series == wanted) part.push_back(result);
-  }
-  return part;
-}
-
-std::string AblationReport::text() const {
-  std::string text;
-  if (!series(kTable3).empty()) text += table_text(series(kTable3), "");
-  const std::vector<Comparison> pairs = compare_to_paper(results);
-  if (!pairs.empty()) {
-    text +=
-        "\nNeighbors in the paper's order. The spread of two rows with deviations s and t is "
-        "sqrt(s² + t²).\n\n";
-  }
-  for (const Comparison& pair : pairs) text += comparison_text(pair);
-  if (!series(kDepth).empty()) {
-    text += text.empty() ? "" : "\n";
-    text += table_text(series(kDepth),
-                       ". gMLP has the split gate and a Toeplitz W, the Transformer has relative "
-                       "position biases. The paper's models have 18, 36 and 72 blocks of gMLP, and "
-                       "6, 12 and 24 layers of attention");
-  }
-  return text;
-}
-
-std::string AblationReport::json() const {
-  Json order = Json::array();
-  for (const Comparison& pair : compare_to_paper(results)) {
-    order.push_back({{"higher", pair.higher->name},
-                     {"lower", pair.lower->name},
-                     {"difference", pair.difference},
-                     {"spread", pair.spread},
-                     {"as_paper", pair.as_paper()},
-                     {"outside_spread", pair.outside_spread()}});
-  }
-  return json_text({{"table3", series_json(series(kTable3))},
-                    {"paper_order", order},
-                    {"depths", series_json(series(kDepth))}});
-}
-
-std::string AblationReport::chart() const {
-  Panel panel{"points: mean ± deviation over the seeds; lines: one seed, by depth",
-              "parameters (millions)",
-              "validation perplexity",
-              {}};
-  panel.log_x = true;
-  panel.legend_beside = true;
-  std::vector<Curve>& curves = panel.curves;
-  for (const AblationResult& result : results) {
-    const MeanDeviation perplexity = result.perplexity();
-    if (!std::isfinite(perplexity.mean)) continue;
-    const bool line = result.row->series == kDepth;
-    const std::string name = result.row->title + std::string(line ? ", by depth" : "");
-    if (curves.empty() || curves.back().name != name) {
-      const Mark mark = static_cast<Mark>(curves.size() % 4);
-      curves.push_back({name, kColors[curves.size() % std::size(kColors)], {}, line, mark});
-    }
-    curves.back().points.emplace_back(millions(result), perplexity.mean);
-    if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
-  }
-  for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
-  return curves.empty() ? "" : draw_svg("Perplexity by parameters", {panel});
+AblationReport report_ablation(const std::vector<AblationResult>& results) {
+  AblationReport report;
+  add_series(results, kTable3, "table3", "", report);
+  add_order(results, report);
+  add_series(results, kDepth, "depths",
+             ". gMLP has the split gate and a Toeplitz W, the Transformer has relative position "
+             "biases. The paper's models have 18, 36 and 72 blocks of gMLP, and 6, 12 and 24 "
+             "layers of attention",
+             report);
+  report.chart = draw_chart(results);
+  return report;
 }
 
 }  // namespace gmlp

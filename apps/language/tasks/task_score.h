@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/language/model_choice.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_options.h"
 #include "apps/train/task.h"
@@ -33,12 +33,10 @@ struct TaskModel {
 
 /// A finetuned checkpoint, opened by the options of eval or predict. Throws InputError if the model
 /// was not finetuned on the task.
-struct OpenedTask {
+struct OpenedTask : OpenedModel {
   explicit OpenedTask(const TaskOptions& options);
 
   Task task;
-  LoadedLanguage loaded;
-  Arena arena;
   TaskModel model;
   TaskEncoding encoding;
 };
@@ -69,8 +67,6 @@ struct TaskScore : EvalResult {
 /// Incomplete after a signal.
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets);
 
-const char* metric_name(Task task);    ///< "accuracy" or "F1"
-const char* metric_column(Task task);  ///< "val_accuracy" or "val_f1" in the run folder
 /// The command that evaluates a finetuned checkpoint.
 std::string eval_command(Task task, const std::string& data, const std::string& checkpoint);
 
