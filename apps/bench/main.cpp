@@ -70,14 +70,14 @@ void add_chart_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--svg", options.svg, "File for the chart")->required()->type_name("FILE.svg");
 }
 
-struct Subcommand {
+struct BenchCommand {
   const char* name;
   const char* description;
   void (*run)(const BenchOptions& options);
   void (*add_options)(CLI::App& app, BenchOptions& options);
 };
 
-constexpr Subcommand kSubcommands[] = {
+constexpr BenchCommand kCommands[] = {
     {"kernels", "every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels,
      add_kernels_options},
     {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
@@ -88,14 +88,15 @@ constexpr Subcommand kSubcommands[] = {
     {"chart", "a chart from the CSV file of kernels or ladder", run_chart, add_chart_options},
 };
 
-void print_usage() {
-  fmt::print("gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n");
-  for (const Subcommand& subcommand : kSubcommands) {
-    fmt::print("  gmlp-bench {:<10}{}\n", subcommand.name, subcommand.description);
+std::string usage() {
+  std::string text =
+      "gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n";
+  for (const BenchCommand& command : kCommands) {
+    text += fmt::format("  gmlp-bench {:<10}{}\n", command.name, command.description);
   }
-  fmt::print(
-      "\nTry: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
-      "`gmlp-bench SUBCOMMAND --help` lists its options.\n");
+  return text +
+         "\nTry: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
+         "`gmlp-bench SUBCOMMAND --help` lists its options.\n";
 }
 
 /// Fails before minutes of measuring, not after them.
@@ -122,11 +123,11 @@ void choose_isa(const std::string& name) {
   setenv("GMLP_ISA", name.c_str(), 1);
 }
 
-int run_subcommand(const Subcommand& subcommand, const std::vector<std::string>& arguments) {
+int run(const BenchCommand& command, const std::vector<std::string>& arguments) {
   BenchOptions options;
-  CLI::App app(subcommand.description, std::string("gmlp-bench ") + subcommand.name);
+  CLI::App app(command.description, std::string("gmlp-bench ") + command.name);
   add_config_option(app);
-  if (subcommand.run != run_chart) {
+  if (command.run != run_chart) {
     add_threads_option(app, options.threads);
     app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ... (default: the best)")
         ->type_name("NAME");
@@ -134,32 +135,15 @@ int run_subcommand(const Subcommand& subcommand, const std::vector<std::string>&
         ->check(integer_in(1, 1000000));
     app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
   }
-  subcommand.add_options(app, options);
+  command.add_options(app, options);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   require_writable("--json", options.json);
   require_writable("--csv", options.csv);
   require_writable("--svg", options.svg);
   choose_isa(options.isa);
   if (options.threads > 0) set_thread_count(options.threads);
-  subcommand.run(options);
+  command.run(options);
   return kExitSuccess;
-}
-
-int dispatch(const std::vector<std::string>& arguments) {
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  if (name == "--help" || name == "-h" || name == "help") {
-    print_usage();
-    return kExitSuccess;
-  }
-  std::vector<std::string> names;
-  for (const Subcommand& subcommand : kSubcommands) {
-    names.emplace_back(subcommand.name);
-    if (name != subcommand.name) continue;
-    return run_subcommand(subcommand, {arguments.begin() + 1, arguments.end()});
-  }
-  const std::string problem =
-      name.empty() ? "a subcommand is missing" : name + ": no such subcommand";
-  fail_input("{}; choose one of {} (--help)", problem, fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -167,6 +151,11 @@ int dispatch(const std::vector<std::string>& arguments) {
 }  // namespace gmlp
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return gmlp::guard_main("gmlp-bench", [&] { return gmlp::dispatch(arguments); });
+  std::vector<gmlp::Subcommand> subcommands;
+  for (const gmlp::BenchCommand& command : gmlp::kCommands) {
+    subcommands.push_back({command.name, [&command](const std::vector<std::string>& arguments) {
+                             return gmlp::run(command, arguments);
+                           }});
+  }
+  return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), subcommands, argc, argv);
 }

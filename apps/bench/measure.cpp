@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/train/environment.h"
+#include "apps/cli/machine.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

@@ -16,7 +16,7 @@
 
 #include "apps/bench/measure.h"
 #include "apps/bench/workload.h"
-#include "apps/train/metrics.h"
+#include "apps/cli/machine.h"
 #include "autograd/optimizer.h"
 #include "core/parallel.h"
 #include "core/profile.h"

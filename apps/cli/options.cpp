@@ -55,8 +55,9 @@ class HelpFormatter : public CLI::Formatter {
 
   std::string make_option_desc(const CLI::Option* option) const override {
     std::string text = option->get_description();
-    const std::string value = option->get_default_str();
-    const bool shown = option->get_type_size() != 0 && !value.empty() && value != "[]";
+    std::string value = option->get_default_str();
+    if (value.starts_with('[')) value = value.substr(1, value.size() - 2);  // a list
+    const bool shown = option->get_type_size() != 0 && !value.empty();
     if (shown) text += fmt::format(" (default {})", value);
     return wrapped(text, kWidth - kNameWidth);
   }

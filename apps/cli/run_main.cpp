@@ -40,6 +40,27 @@ std::string message_of(const std::system_error& error) {
   return text.starts_with("cannot write to file") ? lost_output(error.code().message()) : text;
 }
 
+int dispatch(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
+             const std::vector<std::string>& arguments) {
+  const std::string name = arguments.empty() ? "" : arguments.front();
+  std::string names;
+  for (const Subcommand& subcommand : subcommands) {
+    if (name == subcommand.name) return subcommand.run({arguments.begin() + 1, arguments.end()});
+    const bool last = &subcommand == &subcommands.back();
+    names += fmt::format("{}{}", names.empty() ? "" : last ? " or " : ", ", subcommand.name);
+  }
+  if (name == "--help" || name == "-h" || name == "help") {
+    fmt::print("{}", usage);
+  } else if (name == "--version") {
+    fmt::print("{} {}\n", program, GMLP_VERSION);
+  } else if (name.empty()) {
+    fail_input("a subcommand is missing; choose {} (--help)", names);
+  } else {
+    fail_input("{}: no such subcommand; choose {} (--help)", name, names);
+  }
+  return kExitSuccess;
+}
+
 }  // namespace
 
 bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
@@ -58,15 +79,15 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
   return true;
 }
 
-int guard_main(const char* program, const std::function<int()>& body) {
+int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
+             int argc, char** argv) {
   int status = kExitFailedRun;
   std::string message;
   flush_denormals();
   try {
-    status = body();
+    status = dispatch(program, usage, subcommands, {argv + (argc > 0 ? 1 : 0), argv + argc});
     message = output_failure();
     if (message.empty()) return status;
-    // What a signal stopped has been saved; else a script must not take the rest for the whole.
     if (status == kExitSuccess) status = kExitFailedRun;
   } catch (const Stopped& stopped) {
     status = 128 + stop_signal();

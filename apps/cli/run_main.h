@@ -1,5 +1,5 @@
 #pragma once
-// What stands between a program's body and its exit status: arguments in, one line of error out.
+// Everything between main() and a subcommand: arguments in, one line of error and a status out.
 
 #include <functional>
 #include <string>
@@ -16,13 +16,18 @@ constexpr int kExitSuccess = 0;
 constexpr int kExitFailedRun = 1;
 constexpr int kExitWrongInput = 2;
 
-/// Parses `arguments` (without the program's name). False when help was asked for and printed.
-/// Throws InputError naming the option, the reason and the remedy; also for what a --config file
-/// holds.
+/// Parses `arguments` (without the program's name). False when help was printed. Throws InputError
+/// naming the option, the reason and the remedy, for the contents of a --config file, too.
 bool parse_arguments(CLI::App& app, std::vector<std::string> arguments);
 
-/// Runs `body` and turns what it throws into a message on stderr and an exit status; also that
-/// standard output could not take all that was printed.
-int guard_main(const char* program, const std::function<int()>& body);
+struct Subcommand {
+  const char* name;
+  std::function<int(const std::vector<std::string>& arguments)> run;  // returns the exit status
+};
+
+/// The body of main(): runs the subcommand that the first argument names, and turns what it throws,
+/// and a standard output that could not be written, into a message and an exit status.
+int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
+             int argc, char** argv);
 
 }  // namespace gmlp

@@ -1,5 +1,5 @@
 #pragma once
-// The subcommands of gmlp-language, except pretrain (run.h) and finetune (tasks/finetune_run.h).
+// The subcommands of gmlp-language, except pretrain (pretrain.h) and finetune (tasks/finetune.h).
 // Each takes the arguments after its name and returns the exit status. All throw InputError for
 // wrong usage or input.
 

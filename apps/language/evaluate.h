@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "apps/language/model_choice.h"
-#include "apps/train/training_run.h"
+#include "apps/train/task.h"
 #include "core/arena.h"
 #include "data/text/corpus.h"
 #include "data/text/text_loader.h"

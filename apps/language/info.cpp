@@ -6,11 +6,11 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/train/metrics.h"
 
 namespace gmlp {
 

@@ -56,7 +56,8 @@ using PretrainCommand = RunCommand<LanguageOptions>;
 /// Registers --model and its overrides; for every verb that makes a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
-/// The arguments after `pretrain`; see parse_run_command. What is not given is as in `defaults`.
+/// The arguments after `pretrain`; empty when help was printed. What is not given is as in
+/// `defaults`.
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
                                               const LanguageOptions& defaults = {});
 

@@ -1,49 +1,258 @@
-// What training on text is: a batch of windows forward and backward. The loop around it is
-// apps/train/training_loop.cpp; a run's parts are in run.h.
+// PretrainTask: windows of text, a language model and its loss. The loop around it is
+// apps/train/trainer.cpp.
 
+#include "apps/language/pretrain.h"
+
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
 
-#include "apps/language/run.h"
-#include "autograd/tape.h"
+#include "apps/cli/format.h"
+#include "apps/cli/signals.h"
+#include "apps/language/evaluate.h"
+#include "apps/language/model_choice.h"
+#include "apps/language/text_format.h"
+#include "apps/language/text_stream.h"
+#include "apps/train/pictures.h"
+#include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "data/text/corpus.h"
+#include "data/text/text_loader.h"
+#include "data/text/tokenizer.h"
+#include "models/checkpoint/load_language.h"
+#include "models/generate.h"
+#include "models/language.h"
 
 namespace gmlp {
 
-double LanguageRun::accumulate_gradients(int64_t micro_batch) {
-  const TextBatch batch = next_batch(micro_batch);
-  arena.reset();  // the activations of the batch before are dead
-  Tape tape(arena, execution, true);
-  // The step's loss is the mean over its batches of their means over scored tokens.
-  const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
-  const Var loss = model->loss(tape, batch.ids, batch.targets, batch.batch, share,
-                               {true, options.dropout, options.seed, batch_of_run(micro_batch)});
-  tape.backward(loss);
-  return tape.value(loss).at(0);
+namespace {
+
+/// W (N, N) of each gMLP block: Toeplitz ones expanded, causal ones zero above the diagonal.
+std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
+                                    const BlockConfig& block) {
+  const int64_t n = block.tokens;
+  std::vector<Tensor> weights;
+  for (const Parameter* parameter : parameters) {
+    if (!parameter->name.ends_with("gate.proj.weight")) continue;
+    const Tensor whole = Tensor::zeros(DType::kF64, {n, n});
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < (block.causal ? i + 1 : n); ++j) {
+        const int64_t place = block.toeplitz ? (n - 1) + (j - i) : i * n + j;
+        whole.data<double>()[i * n + j] = parameter->value.at(place);
+      }
+    }
+    weights.push_back(whole);
+  }
+  return weights;
 }
 
-TextBatch LanguageRun::next_batch(int64_t micro_batch) {
-  const AddSeconds waiting(wait_);
-  return loader->batch(epoch(), batch_of_epoch(micro_batch));
+class PretrainTask : public TrainingTask {
+ public:
+  explicit PretrainTask(const LanguageOptions& options)
+      : TrainingTask(options),
+        options_(options),
+        objective_(objective_from_name(options.objective)) {
+    open_text();
+    build_model();
+    build_loaders();
+    fill_info();
+  }
+
+  const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
+  void next_batch(const BatchPosition& position) override {
+    batch_ = loader_->batch(position.epoch, position.index);
+    position_ = position;
+  }
+  Var forward(Tape& tape, double scale) override {
+    return model_->loss(tape, batch_.ids, batch_.targets, batch_.batch, scale,
+                        {true, options_.dropout, options_.seed, position_.count});
+  }
+  EvalResult validate(Arena& arena) override {
+    TextScore score = evaluate_text(*model_, *val_loader_, data_.val, options_.val_batches,
+                                    setup.execution, arena);
+    if (!score.complete) return score;
+    score.details = "val " + text_score_text(score);
+    score.sample = objective_ == Objective::kMasked ? "filled   " + filled_sample(arena) + "…"
+                                                    : "written  " + written_sample();
+    last_score_ = score;
+    return score;
+  }
+
+  void describe_model(CheckpointContent& content) const override {
+    const nlohmann::ordered_json extra = {{"objective", objective_name(objective_)},
+                                          {"tokenizer", tokenizer_->kind()}};
+    content.config = language_config_to_json(config_, json_line(extra));
+    content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
+  }
+
+  std::string samples(bool /*colors*/) const override {
+    std::string lines;
+    for (int64_t row = 0; row < std::min<int64_t>(3, batch_.batch); ++row) {
+      const std::string line = objective_ == Objective::kMasked
+                                   ? masked_line(*tokenizer_, batch_, row, {})
+                                   : plain_line(*tokenizer_, batch_, row);
+      lines += fmt::format("sample   {}…\n", line);
+    }
+    return lines;
+  }
+
+  std::string text(const EvalResult& result) const override {
+    return fmt::format("val loss {:.4f}, perplexity {:.2f}, {:.3f} bits per byte", result.loss,
+                       std::exp(result.loss), bits_per_byte(result.loss, data_.val));
+  }
+
+  nlohmann::ordered_json summary(const EvalResult& result) const override {
+    return {{"val_loss", result.loss},
+            {"val_perplexity", std::exp(result.loss)},
+            {"val_bits_per_byte", bits_per_byte(result.loss, data_.val)}};
+  }
+
+  void add_details(nlohmann::ordered_json& summary) const override {
+    const double error = last_score_.standard_error;
+    if (std::isfinite(error)) summary["val_loss_standard_error"] = error;  // not of a single batch
+  }
+
+  void draw_figures(const RunFolder& folder) const override {
+    const std::vector<Tensor> weights = spatial_weights(parameters(), config_.block);
+    if (weights.empty()) return;
+    write_file_atomic(folder.file("filters.png"), draw_heat_maps(weights));
+  }
+  std::string next_command(const std::string& checkpoint) const override {
+    if (objective_ == Objective::kCausal) {
+      return fmt::format("gmlp-language generate --model {} --prompt TEXT", checkpoint);
+    }
+    return fmt::format("gmlp-language fill --model {} \"A text with a [MASK] in it.\"", checkpoint);
+  }
+
+ private:
+  void open_text() {
+    tokenizer_ = open_tokenizer(options_.tokenizer);
+    // Without the folder, the Trainer says that the run stopped before its first save.
+    if (setup.resumed() && std::filesystem::is_directory(setup.checkpoint)) {
+      require_same_tokenizer(setup.checkpoint, *tokenizer_, "--tokenizer " + options_.tokenizer);
+    }
+    CorpusOptions corpus;
+    corpus.val_fraction = options_.val_fraction;
+    corpus.check_stop = throw_if_stopped;
+    data_ = open_corpus(options_.text, options_.val_text, *tokenizer_, corpus);
+  }
+
+  void build_model() {
+    config_ = choose_language_model(options_.model);
+    fit_to_tokenizer(config_, *tokenizer_, objective_, options_.model.vocab_size);
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
+    model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
+    // A resumed run's weights come from its checkpoint.
+    if (options_.init.empty() || setup.resumed()) return;
+    for (const std::string& line : initialise_language(*model_, *tokenizer_, options_.init)) {
+      info.notes.push_back(line);
+    }
+    info.notes.push_back(fmt::format("weights taken from {}", options_.init));
+    info.weights = options_.init;
+  }
+
+  void build_loaders() {
+    TextBatchOptions batches;
+    batches.objective = objective_;
+    batches.tokens = config_.block.tokens;
+    batches.batch_size = options_.batch_size;
+    batches.seed = options_.seed;
+    batches.shuffle = !options_.no_shuffle;
+    batches.special = tokenizer_->special();
+    batches.vocab = tokenizer_->vocab();
+    loader_ = std::make_unique<TextLoader>(data_.train, batches);
+    const int64_t windows = loader_->batch(0, 0).batch;
+    if (windows < options_.batch_size) {
+      fail_input(
+          "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
+          "more text or a shorter --seq-len",
+          options_.batch_size, data_.train.size(), windows, config_.block.tokens);
+    }
+    val_loader_ = std::make_unique<TextLoader>(
+        validation_loader(data_.val, *tokenizer_, config_, objective_));
+  }
+
+  void fill_info() {
+    info.command = "gmlp-language pretrain";
+    info.kind = "language";
+    info.model = config_.name;
+    info.data = data_.name;
+    info.samples = "windows";
+    info.metric = "val_perplexity";
+    info.metric_title = "Perplexity";
+    info.best_by_loss = true;
+    info.unit = "tokens";
+    info.units_per_sample = config_.block.tokens;
+    info.parameters = config_.parameter_count();
+    const double scored = objective_ == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
+    info.forward_flops = config_.forward_flops(scored);
+    if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
+    info.banner = {
+        language_model_text(config_, info.forward_flops),
+        fmt::format(
+            "data     {} training and {} validation tokens ({} and {} bytes), {} ids of {}, "
+            "objective {}",
+            grouped(data_.train.size()), grouped(data_.val.size()),
+            grouped(data_.train.text_bytes()), grouped(data_.val.text_bytes()),
+            grouped(config_.vocab), tokenizer_->kind(), objective_name(objective_))};
+  }
+
+  /// The beginning of the validation text, continued by the model.
+  std::string written_sample() const {
+    constexpr int64_t kPromptTokens = 16;
+    constexpr int64_t kWrittenTokens = 64;
+    const TextBatch batch = val_loader_->batch(0, 0);
+    const std::vector<int64_t> prompt(
+        batch.ids.begin(), batch.ids.begin() + std::min(kPromptTokens, config_.block.tokens));
+    SamplingOptions sampling;
+    sampling.seed = options_.seed;
+    Generator generator(*model_, writable_ids(*tokenizer_), prompt, sampling);
+    std::vector<int64_t> ids;
+    for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
+    return fmt::format("{} | {}", one_line(tokenizer_->decode(prompt)),
+                       one_line(text_behind(*tokenizer_, prompt, ids)));
+  }
+
+  /// The first validation window, its masks filled by the model.
+  std::string filled_sample(Arena& arena) const {
+    const TextBatch batch = val_loader_->batch(0, 0);
+    const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config_.block.tokens);
+    const std::vector<int64_t> guesses = likeliest_ids(*model_, window, setup.execution, arena);
+    return masked_line(*tokenizer_, batch, 0, guesses);
+  }
+
+  const LanguageOptions options_;
+  const Objective objective_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  TextSplits data_;
+  LanguageConfig config_;
+  std::unique_ptr<LanguageModel> model_;
+  std::unique_ptr<TextLoader> loader_;
+  std::unique_ptr<TextLoader> val_loader_;
+  TextBatch batch_;
+  BatchPosition position_;
+  TextScore last_score_;
+};
+// The setup.
+// The report.
+}  // namespace
+
+std::string language_model_text(const LanguageConfig& config, double forward_flops) {
+  const BlockConfig& block = config.block;
+  return fmt::format(
+      "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
+      "sequence",
+      grouped(config.parameter_count()), config.depth, arch_name(config.arch), block.tokens,
+      block.d_model, block.d_ffn, forward_flops / 1e9);
 }
 
-EvalResult LanguageRun::validate() {
-  const TextScore score =
-      evaluate_text(*model, *val_loader, data.val, options.val_batches, execution, arena);
-  if (!score.complete) return score;
-  last_score_ = score;
-  show_progress();
-  return score;
-}
-
-bool LanguageRun::improves_on(const EvalResult& score) const {
-  // A model that diverged is never the best, and whatever is finite is better than one.
-  if (!std::isfinite(score.loss)) return false;
-  return !progress.has_best() || !(score.loss >= progress.best_loss);
-}
-
-int pretrain(const PretrainCommand& command, const TrainingRun::Hooks& hooks) {
-  LanguageRun run(command);
-  run.hooks = hooks;
-  return train_to_end(run);
+int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks) {
+  PretrainTask task(command.options);
+  return Trainer(command.options, command.config, task, hooks).run();
 }
 
 }  // namespace gmlp

@@ -14,10 +14,10 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
-#include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/text/utf8.h"

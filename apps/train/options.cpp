@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "apps/cli/config_file.h"
@@ -13,96 +14,114 @@ namespace gmlp {
 
 namespace {
 
-constexpr double kSmallestEps = 1e-30;
+/// The options that a resumed run may change.
+const std::set<std::string> kResumableOptions = {
+    "threads",         "time-limit", "quiet",    "no-figures", "save-interval",
+    "checkpoint-hist", "out",        "cache-dir"};  // cache-dir: in runs by earlier versions
 
-void add_run_options(CLI::App& app, TrainOptions& options) {
-  app.option_defaults()->always_capture_default();  // config.toml holds every value
-  add_config_option(app, "Read options from FILE, such as a run's config.toml");
-  app.add_option("--out", options.out, "Run folder; refused when not empty")->type_name("DIR");
-  app.add_option("--resume", options.resume, "Continue the run in DIR, byte for byte")
-      ->type_name("DIR")
-      ->configurable(false);
-  app.add_flag("--overwrite", options.overwrite, "Empty the run folder --out first")
-      ->configurable(false);
-  app.add_flag("--quiet", options.quiet, "Print nothing but errors");
-  app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
-  app.add_option("--seed", options.seed, "Seed of everything random");
-  app.add_option("--threads", options.threads, "0: as many as the machine has")
-      ->check(integer_in(0, 4096));
-  app.add_option("--precision", options.precision,
-                 "f32; bf16: weights stay f32; or f64, on the reference kernels");
-  app.add_option("--kernels", options.kernels, "fused, or reference: the readable definition")
-      ->check(CLI::IsMember({"fused", "reference"}));
-  app.add_flag("--checkpoint-activations", options.checkpoint_activations,
-               "Keep only each block's input and compute the rest again: less memory, more time");
-}
-
-void add_length_options(CLI::App& app, TrainOptions& options) {
-  app.add_option("--epochs", options.epochs, "Passes over the training set")->check(integer_in(1));
-  app.add_option("--max-steps", options.max_steps, "Stop after N optimizer steps; 0: --epochs says")
-      ->check(integer_in());
-  app.add_option("--time-limit", options.time_limit,
-                 "Stop after so many seconds of training, validate and save; the learning rate is "
-                 "scheduled as if there were no limit")
-      ->check(number_in(0, 1e12));
-  app.add_option("--val-interval", options.val_interval, "Validate every N epochs")
-      ->check(integer_in(1));
-  app.add_option("--log-interval", options.log_interval, "Log every N steps")->check(integer_in(1));
-  app.add_option("--save-interval", options.save_interval,
-                 "Save every N steps, beside every epoch's end; 0: only there")
-      ->check(integer_in());
-  app.add_option("--checkpoint-hist", options.checkpoint_hist,
-                 "How many earlier checkpoints are kept as step-N")
-      ->check(integer_in(0, int64_t{1} << 20));
-}
-
-void add_optimizer_options(CLI::App& app, TrainOptions& options) {
+void add_recipe_options(CLI::App& app, TrainOptions& options) {
   const CLI::Validator non_negative = number_in(0, 1e12);
-  app.add_option("--batch-size", options.batch_size, "Samples a batch")
+  app.option_defaults()->group("Recipe");
+  app.add_option("--epochs", options.epochs, "Passes over the training data")->check(integer_in(1));
+  app.add_option("--max-steps", options.max_steps,
+                 "Largest number of optimizer steps; 0 = use --epochs")
+      ->check(integer_in());
+  app.add_option("--batch-size", options.batch_size, "Samples per batch")
       ->check(integer_in(1, kLargestBatch));
-  app.add_option("--grad-accum-steps", options.grad_accum_steps, "Batches an optimizer step")
-      ->check(integer_in(1, int64_t{1} << 24));
+  app.add_option("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step")
+      ->check(integer_in(1, 1 << 24));
   app.add_option("--lr", options.lr, "Peak learning rate")->check(non_negative);
-  app.add_option("--min-lr", options.min_lr, "Learning rate at the end")->check(non_negative);
-  app.add_option("--sched", options.sched, "Decay of the learning rate")
+  app.add_option("--min-lr", options.min_lr, "Learning rate at the last step")->check(non_negative);
+  app.add_option("--sched", options.sched, "Decay of the learning rate after warm-up")
       ->check(CLI::IsMember({"cosine", "linear", "constant"}));
-  app.add_option("--warmup-epochs", options.warmup_epochs, "Epochs of linear warm-up")
+  app.add_option("--warmup-epochs", options.warmup_epochs,
+                 "Epochs of linear warm-up, at most half of the run")
       ->check(non_negative);
-  app.add_option("--warmup-steps", options.warmup_steps, "The same in steps, where > 0")
+  app.add_option("--warmup-steps", options.warmup_steps,
+                 "Steps of linear warm-up; 0 = use --warmup-epochs")
       ->check(integer_in());
   app.add_option("--weight-decay", options.weight_decay,
-                 "AdamW's, on tensors of two or more dimensions")
+                 "AdamW's weight decay, for tensors of two or more dimensions")
       ->check(non_negative);
-  // An f32 kernel divides by it where a gradient was always 0: it may not become 0 there.
-  app.add_option("--opt-eps", options.opt_eps, "AdamW's epsilon")
-      ->check(number_in(kSmallestEps, 1e12));
-  app.add_option("--opt-betas", options.opt_betas, "AdamW's two betas")
+  // An f32 kernel divides by it when a gradient was always 0, so it must not round to 0.
+  app.add_option("--opt-eps", options.opt_eps, "AdamW's epsilon")->check(number_in(1e-30, 1e12));
+  app.add_option("--opt-betas", options.opt_betas, "AdamW's decay rates of the two moments")
       ->expected(2)
       ->delimiter(',')
-      ->check(number_below(0, 1));  // of 1 the bias correction is 1 - 1, a divisor
-  app.add_option("--clip-grad", options.clip_grad, "Largest gradient norm; 0: off")
+      ->check(number_below(0, 1));  // the bias correction divides by 1 - beta
+  app.add_option("--clip-grad", options.clip_grad, "Largest norm of the gradient; 0 = no clipping")
       ->check(non_negative);
-  app.add_flag("--model-ema", options.model_ema, "Average the weights; evaluate the average");
-  app.add_option("--model-ema-decay", options.model_ema_decay, "Decay of that average")
+  app.add_flag("--model-ema", options.model_ema,
+               "Average the weights over the steps (EMA), and evaluate and save the average");
+  app.add_option("--model-ema-decay", options.model_ema_decay, "Decay rate of that average")
       ->check(number_in(0, 1));
+  app.add_option("--precision", options.precision,
+                 "Precision of the blocks: f32, bf16 (the weights stay f32), or f64 on the "
+                 "reference kernels");
+  app.add_option("--kernels", options.kernels,
+                 "Implementation of the operations: fused, or the readable reference")
+      ->check(CLI::IsMember({"fused", "reference"}));
+  app.add_flag("--checkpoint-activations", options.checkpoint_activations,
+               "Keep only each block's input and recompute the rest in the backward pass: less "
+               "memory, more time");
+  app.add_option("--seed", options.seed, "Seed of everything random");
 }
 
-/// Registers all of TrainOptions, and --config.
-void add_train_options(CLI::App& app, TrainOptions& options) {
-  add_run_options(app, options);
-  add_length_options(app, options);
-  add_optimizer_options(app, options);
+void add_run_options(CLI::App& app, TrainOptions& options) {
+  app.option_defaults()->group("Run");
+  app.add_option("--out", options.out,
+                 "Run folder, which must be empty; by default the next free number below runs/")
+      ->type_name("DIR");
+  app.add_flag("--overwrite", options.overwrite, "Remove the previous run in --out first")
+      ->configurable(false);
+  app.add_option("--resume", options.resume,
+                 "Run folder, or a checkpoint in one, to continue exactly as if it had never "
+                 "stopped")
+      ->type_name("DIR")
+      ->configurable(false);
+  app.add_option("--time-limit", options.time_limit,
+                 "Seconds of training after which to validate, save and stop; the learning rate "
+                 "does not depend on it; 0 = none")
+      ->check(number_in(0, 1e12));
+  app.add_option("--val-interval", options.val_interval, "Epochs per validation")
+      ->check(integer_in(1));
+  app.add_option("--log-interval", options.log_interval, "Steps per log line")
+      ->check(integer_in(1));
+  app.add_option("--save-interval", options.save_interval,
+                 "Steps per checkpoint within an epoch; 0 = save at an epoch's end only")
+      ->check(integer_in());
+  app.add_option("--checkpoint-hist", options.checkpoint_hist,
+                 "Number of earlier checkpoints to keep as step-N")
+      ->check(integer_in(0, 1 << 20));
+  app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
+  app.add_flag("--quiet", options.quiet, "Print nothing but errors");
+  add_threads_option(app, options.threads);
+  add_config_option(app, "File of options, such as a run's config.toml");
+  app.set_help_flag("-h,--help", "Print this help and exit");
 }
 
-/// Throws InputError for the first option on the command line that contradicts --resume.
-void check_resume_overrides(const CLI::App& app) {
-  for (const CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_single_name();
-    if (option->count() == 0 || name == "resume") continue;
-    // --out, too, is the run's own: a resumed run stays in its folder.
-    if (resumable_options().count(name) == 0 || name == "out") {
+/// The value of --resume in `arguments`; empty without it.
+std::string resume_argument(const std::vector<std::string>& arguments) {
+  const std::string name = "--resume";
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == name && i + 1 < arguments.size()) return arguments[i + 1];
+    if (arguments[i].starts_with(name + "=")) return arguments[i].substr(name.size() + 1);
+  }
+  return "";
+}
+
+/// Throws InputError for the first of `arguments` that contradicts --resume.
+void check_resume_arguments(const CLI::App& app, const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    const std::string name = argument.substr(0, argument.find('='));
+    if (!name.starts_with("--") || app.get_option_no_throw(name) == nullptr) continue;
+    const std::string option = name.substr(2);
+    // A resumed run stays in its folder.
+    const bool allowed = (kResumableOptions.count(option) != 0 && option != "out") ||
+                         option == "resume" || option == "help";
+    if (!allowed) {
       fail_input(
-          "--{}: cannot be given with --resume, the run's config.toml decides; leave it out, or "
+          "{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
           "start a new run with --init RUN/checkpoints/last",
           name);
     }
@@ -111,44 +130,44 @@ void check_resume_overrides(const CLI::App& app) {
 
 }  // namespace
 
-const std::set<std::string>& resumable_options() {
-  static const std::set<std::string> names = {
-      "threads",         "time-limit", "quiet",    "no-figures", "save-interval",
-      "checkpoint-hist", "out",        "cache-dir"};  // cache-dir: in runs by earlier versions
-  return names;
-}
-
 std::map<std::string, std::string> binding_options(const std::string& config) {
   std::map<std::string, std::string> options;
   std::istringstream lines(config);
-  std::string line;
-  while (std::getline(lines, line)) {
+  for (std::string line; std::getline(lines, line);) {
     const size_t equals = line.find('=');
     if (equals == std::string::npos || line.front() == '#') continue;
     const std::string name = line.substr(0, equals);
-    if (resumable_options().count(name) == 0) options[name] = line.substr(equals + 1);
+    if (kResumableOptions.count(name) == 0) options[name] = line.substr(equals + 1);
   }
   return options;
 }
 
-bool parse_train_options(const VerbTexts& texts, const std::vector<std::string>& arguments,
-                         bool users_own, const std::function<void(CLI::App&)>& add,
-                         TrainOptions& options, std::string& config) {
-  CLI::App app(texts.description, texts.name);
-  app.footer(texts.footer);
-  add_train_options(app, options);
-  add(app);
-  if (!parse_arguments(app, arguments)) return false;
-  if (users_own && !options.resume.empty()) check_resume_overrides(app);
-  config = resolved_config(app);
-  return true;
+double fill_in(CLI::App& app, const std::string& option, double given, double value) {
+  if (app.count(option) > 0) return given;
+  const std::string text = fmt::format("{:.3g}", value);
+  app.get_option(option)->default_str(text);
+  return std::stod(text);
 }
 
-std::vector<std::string> with_config_of(const std::string& resume,
-                                        const std::vector<std::string>& arguments) {
-  std::vector<std::string> all = {"--config", find_resume_point(resume).run + "/config.toml"};
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  return all;
+bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
+                    TrainOptions& options, std::string& config) {
+  CLI::App app(subcommand.description, subcommand.name);
+  app.set_help_flag();                              // added last, with the options of the run
+  app.option_defaults()->always_capture_default();  // config.toml holds every value
+  subcommand.add(app);
+  add_recipe_options(app, options);
+  add_run_options(app, options);
+  for (const auto& [name, text] : subcommand.defaults) app.get_option(name)->default_str(text);
+  const std::string resume = resume_argument(arguments);
+  if (!resume.empty()) {
+    check_resume_arguments(app, arguments);
+    const std::string saved = find_resume_point(resume).run + "/config.toml";
+    arguments.insert(arguments.begin(), {"--config", saved});
+  }
+  if (!parse_arguments(app, arguments)) return false;
+  if (resume.empty()) subcommand.check(app);
+  config = resolved_config(app);
+  return true;
 }
 
 }  // namespace gmlp

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "apps/train/options.h"
+#include "apps/train/task.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -22,10 +23,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// All that a run writes; --overwrite removes these names and no other.
+constexpr const char* kGrowingFiles[] = {"log.txt", "metrics.csv", "steps.jsonl"};
+/// Everything that a run writes; --overwrite removes these names only.
 constexpr const char* kRunFiles[] = {
     "config.toml",  "environment.json", "log.txt",     "metrics.csv", "steps.jsonl",
     "summary.json", "results.svg",      "filters.png", "filters.svg", "checkpoints"};
+
+[[noreturn]] void fail_system(const std::string& path, const char* what) {
+  fail_run("{}: could not be {}: {}", path, what, std::strerror(errno));
+}
 
 void make_folders(const std::string& path) {
   std::error_code error;
@@ -35,14 +41,14 @@ void make_folders(const std::string& path) {
   }
 }
 
-/// Letters, digits, '-', '_' and '.'; of a path only its last part.
-std::string folder_word(const std::string& text) {
-  std::string word = fs::path(text).stem().string();
-  if (word.empty()) word = fs::path(text).parent_path().filename().string();
-  for (char& c : word) {
+/// The last part of a path, of letters, digits, '-' and '_' only.
+std::string folder_name_of(const std::string& text) {
+  std::string name = fs::path(text).stem().string();
+  if (name.empty()) name = fs::path(text).parent_path().filename().string();
+  for (char& c : name) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '-';
   }
-  return word.empty() ? "run" : word;
+  return name.empty() ? "run" : name;
 }
 
 int64_t next_run_number(const std::string& parent) {
@@ -56,32 +62,23 @@ int64_t next_run_number(const std::string& parent) {
   return highest + 1;
 }
 
-/// mkdir decides between two runs that start at the same time; the loser takes the next number.
-std::string create_numbered(const NewFolder& asked) {
-  const std::string parent = "runs/" + asked.kind;
+/// Of two runs that start at the same time, mkdir fails in one, which takes the next number.
+std::string create_numbered(const TaskInfo& info) {
+  const std::string parent = "runs/" + info.kind;
   make_folders(parent);
   while (true) {
     std::string path = fmt::format("{}/{:04}-{}-{}", parent, next_run_number(parent),
-                                   folder_word(asked.model), folder_word(asked.data));
+                                   folder_name_of(info.model), folder_name_of(info.data));
     if (mkdir(path.c_str(), 0777) == 0) return path;
-    if (errno != EEXIST) {
-      fail_run("{}: the folder could not be made: {}", path, std::strerror(errno));
-    }
+    if (errno != EEXIST) fail_system(path, "made");
   }
 }
 
-/// Whether `path` names `folder` or something below it, whatever links lead there.
-bool lies_in(const std::string& path, const std::string& folder) {
+/// Whether `path` is `folder` or below it, links resolved.
+bool is_within(const std::string& path, const std::string& folder) {
   if (path.empty()) return false;
   const fs::path way = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
   return !way.empty() && *way.begin() != "..";
-}
-
-/// Whether the run came to its end: one that its --time-limit stopped has a summary, too, and is to
-/// go on.
-bool is_finished(const std::string& folder) {
-  const int64_t steps = summary_count(folder, "steps");
-  return steps >= 0 && steps == summary_count(folder, "total_steps");
 }
 
 }  // namespace
@@ -98,67 +95,22 @@ std::string numbered_run(const std::string& folder, int64_t number) {
   return fmt::format("{}/run-{}", folder, number);
 }
 
-AppendFile::AppendFile(const std::string& path) : path_(path) {
-  descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail_run("{}: could not be opened: {}", path, std::strerror(errno));
-  size_ = lseek(descriptor_, 0, SEEK_END);
-}
-
-AppendFile::~AppendFile() {
-  close(descriptor_);
-}
-
-void AppendFile::line(std::string_view line) {
-  std::string bytes(line);
-  bytes += '\n';
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t wrote = write(descriptor_, bytes.data() + done, bytes.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) fail_run("{}: could not be written: {}", path_, std::strerror(errno));
-    done += static_cast<size_t>(wrote);
-    size_ += wrote;
-  }
-}
-
-void AppendFile::check_holds(int64_t size) const {
-  if (size > size_) {
-    fail_input("{}: holds {} bytes where the checkpoint saw {}; resume from an older checkpoint",
-               path_, size_, size);
-  }
-}
-
-void AppendFile::truncate(int64_t size) {
-  check_holds(size);
-  if (ftruncate(descriptor_, size) != 0) {
-    fail_run("{}: could not be cut back: {}", path_, std::strerror(errno));
-  }
-  size_ = size;
-}
-
-void AppendFile::sync() {
-  if (fsync(descriptor_) != 0 && errno != EINVAL) {
-    fail_run("{}: could not be flushed to the disk: {}", path_, std::strerror(errno));
-  }
-}
-
-std::string RunFolder::create(const NewFolder& asked) {
-  const std::string& out = asked.out;
-  if (out.empty()) return create_numbered(asked);
+std::string RunFolder::create(const std::string& out, bool overwrite, const TaskInfo& info) {
+  if (out.empty()) return create_numbered(info);
   if (fs::exists(out) && !fs::is_directory(out)) {
     fail_input("--out {}: is a file; name a folder", out);
   }
   if (fs::exists(out) && !fs::is_empty(out)) {
-    if (!asked.overwrite) {
+    if (!overwrite) {
       fail_input(
           "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
           "or choose another folder",
           out, out);
     }
-    if (lies_in(asked.weights, out)) {
+    if (is_within(info.weights, out)) {
       fail_input(
           "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
-          out, asked.weights);
+          out, info.weights);
     }
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
     for (int64_t i = 1; fs::is_directory(numbered_run(out, i)); ++i) {
@@ -169,42 +121,60 @@ std::string RunFolder::create(const NewFolder& asked) {
   return out;
 }
 
-RunFolder::RunFolder(const std::string& path)
-    : path_(path),
-      log_(path + "/log.txt"),
-      metrics_(path + "/metrics.csv"),
-      steps_(path + "/steps.jsonl") {
+RunFolder::RunFolder(const std::string& path) : path_(path) {
+  for (const char* name : kGrowingFiles) {
+    const int descriptor =
+        open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor < 0) fail_system(file(name), "opened");
+    files_[name] = {descriptor, lseek(descriptor, 0, SEEK_END)};
+  }
   make_folders(checkpoints());
 }
 
+RunFolder::~RunFolder() {
+  for (const auto& [name, file] : files_) close(file.descriptor);
+}
+
+void RunFolder::append(const std::string& name, const std::string& text) {
+  GrowingFile& growing = files_.at(name);
+  const std::string line = text + '\n';
+  for (size_t done = 0; done < line.size();) {
+    const ssize_t wrote = write(growing.descriptor, line.data() + done, line.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) fail_system(file(name), "written");
+    done += static_cast<size_t>(wrote);
+    growing.size += wrote;
+  }
+}
+
 std::map<std::string, int64_t> RunFolder::sync_offsets() {
-  log_.sync();
-  metrics_.sync();
-  steps_.sync();
-  return {
-      {"log.txt", log_.size()}, {"metrics.csv", metrics_.size()}, {"steps.jsonl", steps_.size()}};
+  std::map<std::string, int64_t> offsets;
+  for (const auto& [name, growing] : files_) {
+    if (fsync(growing.descriptor) != 0 && errno != EINVAL) {
+      fail_system(file(name), "flushed to the disk");
+    }
+    offsets[name] = growing.size;
+  }
+  return offsets;
 }
 
 void RunFolder::check_offsets(const std::map<std::string, int64_t>& offsets) const {
-  log_.check_holds(offsets.at("log.txt"));
-  metrics_.check_holds(offsets.at("metrics.csv"));
-  steps_.check_holds(offsets.at("steps.jsonl"));
-}
-
-void RunFolder::forget_summary_after(int64_t step) {
-  if (summary_count(path_, "steps") <= step) return;
-  std::error_code error;
-  fs::remove(file("summary.json"), error);
-  if (error) {
-    fail_run("{}: could not be removed: {}; make the folder writable and resume again",
-             file("summary.json"), error.message());
+  for (const auto& [name, growing] : files_) {
+    if (offsets.at(name) <= growing.size) continue;
+    fail_input("{}: holds {} bytes, {} when the checkpoint was saved; resume from an older one",
+               file(name), growing.size, offsets.at(name));
   }
 }
 
 void RunFolder::truncate(const std::map<std::string, int64_t>& offsets) {
-  log_.truncate(offsets.at("log.txt"));
-  metrics_.truncate(offsets.at("metrics.csv"));
-  steps_.truncate(offsets.at("steps.jsonl"));
+  for (auto& [name, growing] : files_) {
+    if (ftruncate(growing.descriptor, offsets.at(name)) != 0) fail_system(file(name), "cut back");
+    growing.size = offsets.at(name);
+  }
+}
+
+void RunFolder::forget_summary_after(int64_t step) {
+  if (summary_count(path_, "steps") > step) fs::remove(file("summary.json"));
 }
 
 RunState run_state(const std::string& folder, const std::string& config) {
@@ -212,7 +182,9 @@ RunState run_state(const std::string& folder, const std::string& config) {
   if (fs::exists(found) && binding_options(read_text(found)) != binding_options(config)) {
     fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
   }
-  if (is_finished(folder)) return RunState::kDone;
+  // A run that --time-limit stopped has a summary, too, with fewer steps.
+  const int64_t steps = summary_count(folder, "steps");
+  if (steps >= 0 && steps == summary_count(folder, "total_steps")) return RunState::kDone;
   return fs::exists(folder + "/checkpoints/last") ? RunState::kSaved : RunState::kUnsaved;
 }
 

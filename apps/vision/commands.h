@@ -1,6 +1,6 @@
 #pragma once
-// The verbs of gmlp-vision beside train (run.h). Each takes the arguments after its name, returns
-// the exit status and throws InputError for wrong usage or input.
+// The subcommands of gmlp-vision beside train (train.h). Each takes the arguments after its name,
+// returns the exit status and throws InputError for wrong usage or input.
 
 #include <string>
 #include <vector>

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
-#include "apps/train/metrics.h"
 #include "apps/train/options.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"

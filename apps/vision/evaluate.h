@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/train/training_run.h"
+#include "apps/train/task.h"
 #include "core/arena.h"
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"

@@ -10,8 +10,8 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/train/metrics.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/onnx_model.h"
 #include "apps/vision/weights.h"

@@ -6,9 +6,9 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/train/metrics.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/model_choice.h"
 

@@ -1,37 +1,215 @@
-// What training on images is: a batch forward and backward. The loop around it is
-// apps/train/training_loop.cpp; a run's parts are in run.h.
+// VisionTask: batches of images, a vision gMLP and its loss. The loop around it is
+// apps/train/trainer.cpp.
 
-#include "apps/vision/run.h"
+#include "apps/vision/train.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/format.h"
+#include "apps/train/pictures.h"
+#include "apps/vision/evaluate.h"
+#include "apps/vision/model_choice.h"
+#include "apps/vision/weights.h"
 #include "autograd/ops.h"
-#include "autograd/tape.h"
+#include "core/error.h"
+#include "core/io/file.h"
+#include "data/vision/loader.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
-double VisionRun::accumulate_gradients(int64_t micro_batch) {
-  const Batch batch = loader->next();
-  arena.reset();  // the activations of the batch before are dead
-  Tape tape(arena, execution, true);
-  const Tensor images = in_dtype(arena, batch.images, dtype);
-  const Var logits = model->forward(
-      tape, images, {true, options.drop_path, options.seed, batch_of_run(micro_batch)});
-  // The step's loss is the mean over all its images.
-  const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
-  const Var loss = cross_entropy(tape, logits, batch.targets, share);
-  tape.backward(loss);
-  return tape.value(loss).at(0);
-}
+namespace {
 
-EvalResult VisionRun::validate() {
-  const Evaluation evaluation =
-      evaluate(*model, *data.val, val_transform, options.batch_size, execution, arena, {});
-  if (evaluation.complete) last_evaluation_ = evaluation;
-  return evaluation;
+/// "boot", or of a mixed sample "70% boot 30% bag".
+std::string target_text(const Tensor& targets, int64_t row, const std::vector<std::string>& names) {
+  std::vector<std::pair<double, size_t>> shares;
+  const int64_t classes = targets.shape().cols();
+  for (int64_t c = 0; c < classes; ++c) {
+    shares.emplace_back(targets.at(row * classes + c), static_cast<size_t>(c));
+  }
+  std::stable_sort(shares.begin(), shares.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  // Smoothing gives every class the same share; what exceeds it was mixed in.
+  const double floor = shares.back().first;
+  if (shares.size() < 2 || shares[1].first - floor < 0.02)
+    return printable(names[shares[0].second]);
+  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first,
+                     printable(names[shares[0].second]), 100 * shares[1].first,
+                     printable(names[shares[1].second]));
 }
+class VisionTask : public TrainingTask {
+ public:
+  explicit VisionTask(const VisionOptions& options) : TrainingTask(options), options_(options) {
+    open_data();
+    build_model();
+    build_loader();
+    fill_info();
+  }
 
-int train(const TrainCommand& command, const TrainingRun::Hooks& hooks) {
-  VisionRun run(command);
-  run.hooks = hooks;
-  return train_to_end(run);
+  const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
+  void next_batch(const BatchPosition& position) override {
+    // The loader's own order breaks at a resume, and after an epoch whose last batches do not fill
+    // an accumulated step.
+    if (position.epoch != upcoming_.epoch || position.index != upcoming_.index) {
+      loader_->seek(position.epoch, position.index);
+    }
+    batch_ = loader_->next();
+    position_ = position;
+    const bool last = position.index + 1 == batches_per_epoch();
+    upcoming_.epoch = position.epoch + (last ? 1 : 0);
+    upcoming_.index = last ? 0 : position.index + 1;
+  }
+
+  Var forward(Tape& tape, double scale) override {
+    const Tensor images = in_dtype(tape.arena(), batch_.images, setup.dtype);
+    const Var logits =
+        model_->forward(tape, images, {true, options_.drop_path, options_.seed, position_.count});
+    return cross_entropy(tape, logits, batch_.targets, scale);
+  }
+
+  EvalResult validate(Arena& arena) override {
+    const Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
+                                           setup.execution, arena, {});
+    if (evaluation.complete) last_evaluation_ = evaluation;
+    return evaluation;
+  }
+
+  void describe_model(CheckpointContent& content) const override {
+    content.config = add_preprocessing(
+        vision_config_to_json(config_, data_.train->class_names(), split_json(data_options_)),
+        preprocessing_of(val_transform_));
+  }
+
+  std::string samples(bool colors) const override {
+    std::vector<Thumbnail> pictures;
+    for (int64_t i = 0; i < std::min<int64_t>(3, batch_.images.shape()[0]); ++i) {
+      const Tensor image = batch_.images.rows(i, i + 1).reshaped(
+          {config_.chans, config_.img_height, config_.img_width});
+      pictures.push_back({image, target_text(batch_.targets, i, data_.train->class_names())});
+    }
+    return draw_thumbnails(pictures, colors);
+  }
+
+  std::string text(const EvalResult& result) const override {
+    const double error = 100 * standard_error(result.metric / 100, result.samples);
+    return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", result.loss, result.metric,
+                       error);
+  }
+
+  nlohmann::ordered_json summary(const EvalResult& result) const override {
+    const double error = 100 * standard_error(result.metric / 100, result.samples);
+    return {
+        {"val_top1", result.metric}, {"val_top1_standard_error", error}, {"val_loss", result.loss}};
+  }
+
+  void add_details(nlohmann::ordered_json& summary) const override {
+    if (config_.classes > 5) summary["val_top5"] = last_evaluation_.top5;
+  }
+
+  void draw_figures(const RunFolder& folder) const override {
+    std::vector<Tensor> weights;
+    for (const Parameter* parameter : parameters()) {
+      if (parameter->name.ends_with("gate.proj.weight")) weights.push_back(parameter->value);
+    }
+    write_file_atomic(folder.file("filters.png"),
+                      draw_filters(weights, config_.img_height / config_.patch,
+                                   config_.img_width / config_.patch, config_.class_token ? 1 : 0));
+  }
+
+  std::string next_command(const std::string& checkpoint) const override {
+    return fmt::format("gmlp-vision predict --model {} IMAGE", checkpoint);
+  }
+
+ private:
+  void open_data() {
+    data_options_.seed = options_.seed;
+    data_options_.val_fraction = options_.val_fraction;
+    data_options_.skip_bad = options_.skip_bad;
+    data_options_.max_train_samples = options_.max_train_samples;
+    data_options_.photo_side = photo_side_for(options_);
+    // A resumed run keeps the size of its photographs.
+    if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
+      const std::string path = config_path(setup.checkpoint);
+      data_options_.photo_side = stored_split(read_text(path), path).photo_side;
+    }
+    data_ = open_dataset(options_.data, data_options_);
+    if (data_.train->size() < options_.batch_size) {
+      fail_input("--batch-size {} is more than the {} training images; use {} or fewer",
+                 options_.batch_size, data_.train->size(), data_.train->size());
+    }
+    info.notes = data_.notes;
+  }
+
+  void build_model() {
+    config_ = choose_model(options_, data_);
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_.block());
+    model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
+    // A resumed run's weights come from its checkpoint.
+    if (options_.init.empty() || setup.resumed()) return;
+    for (const std::string& line : initialise_from(*model_, options_.init)) {
+      info.notes.push_back(line);
+    }
+    info.notes.push_back(fmt::format("weights taken from {}", options_.init));
+    info.weights = options_.init;
+  }
+
+  void build_loader() {
+    val_transform_ = evaluation_transform_for(config_, data_);
+    TransformOptions transform = val_transform_;
+    transform.augment = augment_from_name(options_.aug);
+    // A mirrored digit is another sign.
+    transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
+    LoaderOptions loading;
+    loading.batch_size = options_.batch_size;
+    loading.seed = options_.seed;
+    loading.shuffle = !options_.no_shuffle;
+    loading.smoothing = options_.smoothing;
+    loading.mixup = options_.mixup;
+    loading.cutmix = options_.cutmix;
+    loading.switch_prob = options_.mixup_switch_prob;
+    loader_ = std::make_unique<Loader>(data_.train, transform, loading);
+  }
+
+  void fill_info() {
+    info.command = "gmlp-vision train";
+    info.kind = "vision";
+    info.model = config_.name;
+    info.data = data_.name;
+    info.parameters = config_.parameter_count();
+    info.validation_samples = data_.val->size();
+    info.forward_flops = config_.forward_flops();
+    info.figures = ", filters.png";
+    info.banner = {
+        fmt::format("model    {} parameters, {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
+                    "GFLOPs per image",
+                    grouped(info.parameters), config_.depth, config_.tokens(), config_.d_model,
+                    config_.d_ffn, config_.forward_flops() / 1e9),
+        fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
+                    grouped(data_.train->size()), grouped(data_.val->size()), config_.classes,
+                    config_.chans, config_.img_height, config_.img_width)};
+  }
+
+  const VisionOptions options_;
+  DataOptions data_options_;
+  DataSplits data_;
+  VisionConfig config_;
+  TransformOptions val_transform_;
+  std::unique_ptr<VisionModel> model_;
+  std::unique_ptr<Loader> loader_;
+  Batch batch_;
+  BatchPosition position_;  // of the batch
+  BatchPosition upcoming_;  // of the loader's next one
+  Evaluation last_evaluation_;
+};
+// The setup.
+}  // namespace
+
+int train(const TrainCommand& command, const Trainer::Hooks& hooks) {
+  VisionTask task(command.options);
+  return Trainer(command.options, command.config, task, hooks).run();
 }
 
 }  // namespace gmlp

@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose one of kernels, step, infer, peak, ladder, chart"
+wrong "choose kernels, step, infer, peak, ladder or chart"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50

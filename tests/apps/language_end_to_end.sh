@@ -32,7 +32,7 @@ expect_text out.txt "filled"
 run=runs/language/0001-gmlp_lm_tiny_custom-text
 expect_text out.txt "gmlp-language fill --model $run/checkpoints/best"
 for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json results.svg \
-  filters.png filters.svg; do
+  filters.png; do
   [ -s "$run/$file" ] || fail "$file is missing"
 done
 for file in model.safetensors config.json training.safetensors training.json tokenizer.json; do

@@ -165,7 +165,7 @@ expect_text err.txt "no validation of the run was finite"
 
 # From random weights: what the architecture alone gives, and not what the weights give.
 expect_status 0 "$language" finetune "${options[@]}" --from-scratch --out scratch
-expect_text out.txt "the model starts from nothing"
+expect_text out.txt "the model starts from random weights"
 nothing=("${options[@]}")
 nothing[5]=gmlp_lm_tiny
 expect_status 0 "$language" finetune "${nothing[@]}" "${small[@]}" --tokenizer chars.json \

@@ -21,7 +21,7 @@ but() {
 }
 
 wrong "choose tokenizer, pretrain, finetune, eval, fill, generate, predict, ablate or info"
-wrong "frobnicate: no such verb" frobnicate
+wrong "frobnicate: no such subcommand" frobnicate
 wrong "pretrain needs --text" pretrain
 wrong "pretrain needs --tokenizer" pretrain --text text.txt
 wrong "pretrain needs --objective" pretrain --text text.txt --tokenizer bytes

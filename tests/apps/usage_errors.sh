@@ -12,7 +12,7 @@ wrong() {
 }
 
 wrong "choose train, eval, predict, export or info"
-wrong "frobnicate: no such verb" frobnicate
+wrong "frobnicate: no such subcommand" frobnicate
 wrong "--data" train --model gmlp_nano_32
 wrong "--model" train --data shapes
 wrong "--frobnicate" train --frobnicate

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/language/run.h"
+#include "apps/language/pretrain.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
 
@@ -48,7 +48,7 @@ inline std::vector<std::string> tiny_pretraining(const TemporaryFolder& folder,
 
 /// `gmlp-language pretrain`; its exit status.
 inline int pretrain_with(const std::vector<std::string>& arguments,
-                         const TrainingRun::Hooks& hooks = {}) {
+                         const Trainer::Hooks& hooks = {}) {
   return run_without_signal([&] { return pretrain(*parse_pretrain(arguments), hooks); });
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "apps/cli/signals.h"
-#include "apps/train/training_run.h"
+#include "apps/train/trainer.h"
 #include "core/io/file.h"
 
 namespace gmlp::test {
@@ -21,9 +21,9 @@ int run_without_signal(const Run& run) {
 }
 
 /// Hooks that stop a run after `step`, as a signal would.
-inline TrainingRun::Hooks stop_at(int64_t step) {
-  TrainingRun::Hooks hooks;
-  hooks.after_step = [step](TrainingRun& run) {
+inline Trainer::Hooks stop_at(int64_t step) {
+  Trainer::Hooks hooks;
+  hooks.after_step = [step](Trainer& run) {
     if (run.progress.step == step) set_stop_signal(SIGTERM);
   };
   return hooks;

@@ -4,6 +4,7 @@
 
 #include "apps/vision/evaluate.h"
 #include "apps/vision/onnx_model.h"
+#include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"

@@ -57,8 +57,8 @@ void check_folders(const std::string& run) {
 /// Four epochs of five steps, all of one score, so that the first is the best; but that of step 15
 /// is made to be better. Checkpoints: step-10, step-15, last (20) and best (15).
 void make_run(const std::string& run) {
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [](gmlp::TrainingRun& training) {
+  gmlp::Trainer::Hooks hooks;
+  hooks.after_step = [](gmlp::Trainer& training) {
     if (training.progress.step == 15) training.progress.best_metric = -1;
   };
   REQUIRE(train_with(tiny_run(run, {"--epochs", "4", "--lr", "0", "--checkpoint-hist", "2"}),
@@ -70,7 +70,7 @@ void make_run(const std::string& run) {
 
 /// The error of training; empty when there is none.
 std::string error_of(const std::vector<std::string>& arguments,
-                     const gmlp::TrainingRun::Hooks& hooks = {}) {
+                     const gmlp::Trainer::Hooks& hooks = {}) {
   try {
     train_with(arguments, hooks);
   } catch (const std::exception& error) {
@@ -164,8 +164,8 @@ TEST_CASE("a damaged last is replaced by the checkpoint that is resumed from") {
 TEST_CASE("numbers that are not finite survive a resume") {
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [](gmlp::TrainingRun& training) {
+  gmlp::Trainer::Hooks hooks;
+  hooks.after_step = [](gmlp::Trainer& training) {
     if (training.progress.step != 6) return;
     training.progress.epoch_loss_sum = std::numeric_limits<double>::quiet_NaN();
     training.progress.best_metric = kInf;
@@ -173,7 +173,7 @@ TEST_CASE("numbers that are not finite survive a resume") {
     gmlp::set_stop_signal(SIGTERM);
   };
   REQUIRE(train_with(tiny_run(run, {"--epochs", "2"}), hooks) == 128 + SIGTERM);
-  hooks.after_step = [](gmlp::TrainingRun& training) {
+  hooks.after_step = [](gmlp::Trainer& training) {
     if (training.progress.step != 7) return;
     CHECK(std::isnan(training.progress.epoch_loss_sum));
     CHECK(training.progress.best_metric == kInf);
@@ -186,7 +186,7 @@ TEST_CASE("numbers that are not finite survive a resume") {
   Json state = state_of(run + "/checkpoints/last");
   state["best"]["top1"] = nullptr;
   write_state(run + "/checkpoints/last", state);
-  hooks.after_step = [](gmlp::TrainingRun& training) {
+  hooks.after_step = [](gmlp::Trainer& training) {
     if (training.progress.step == 8) CHECK(std::isnan(training.progress.best_metric));
   };
   REQUIRE(train_with({"--resume", run}, hooks) == 0);
@@ -221,8 +221,8 @@ TEST_CASE("weights that are not finite are never saved, and the error says which
     const TemporaryFolder scratch;
     const std::string run = scratch / "run";
     std::string name;
-    gmlp::TrainingRun::Hooks hooks;
-    hooks.after_step = [&](gmlp::TrainingRun& training) {
+    gmlp::Trainer::Hooks hooks;
+    hooks.after_step = [&](gmlp::Trainer& training) {
       if (training.progress.step != 3) return;
       name = training.parameters()[2]->name;
       const gmlp::Tensor weight =
@@ -244,8 +244,8 @@ TEST_CASE("weights that are not finite are never saved, and the error says which
 TEST_CASE("a model whose validation is not finite is never the best") {
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [](gmlp::TrainingRun& training) {
+  gmlp::Trainer::Hooks hooks;
+  hooks.after_step = [](gmlp::Trainer& training) {
     // Finite, but no product of two of them is.
     for (const gmlp::Parameter* parameter : training.parameters()) parameter->value.fill(3e38);
   };
@@ -253,15 +253,6 @@ TEST_CASE("a model whose validation is not finite is never the best") {
   CHECK_FALSE(fs::exists(run + "/checkpoints/best"));
   CHECK(fs::exists(run + "/checkpoints/last"));
   check_folders(run);
-}
-
-TEST_CASE("short epochs do not measure the machine's peak at the end of each") {
-  const TemporaryFolder scratch;
-  int64_t measured = 0;
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [&](gmlp::TrainingRun& run) { measured = run.peaks_measured(); };
-  REQUIRE(train_with(tiny_run(scratch / "run", {"--epochs", "5"}), hooks) == 0);
-  CHECK(measured == 1);
 }
 
 TEST_CASE("options take no number that is not finite, and none that AdamW would divide by as 0") {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/vision/run.h"
+#include "apps/vision/train.h"
 #include "core/io/file.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
@@ -51,8 +51,7 @@ inline std::vector<std::string> tiny_run(const std::string& out,
 }
 
 /// `gmlp-vision train`; its exit status.
-inline int train_with(const std::vector<std::string>& arguments,
-                      const TrainingRun::Hooks& hooks = {}) {
+inline int train_with(const std::vector<std::string>& arguments, const Trainer::Hooks& hooks = {}) {
   return run_without_signal([&] { return train(*parse_train(arguments), hooks); });
 }
 

@@ -60,8 +60,8 @@ TEST_CASE("a run that was killed after steps beyond its last save forgets them")
   const std::string whole = scratch / "whole";
   const std::string killed = scratch / "killed";
   REQUIRE(train_with(tiny_run(whole, kEverything)) == 0);
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [](gmlp::TrainingRun& run) {
+  gmlp::Trainer::Hooks hooks;
+  hooks.after_step = [](gmlp::Trainer& run) {
     if (run.progress.step == 4) throw std::runtime_error("killed");
   };
   std::vector<std::string> more = kEverything;
@@ -80,10 +80,8 @@ TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
   std::vector<std::string> more = kEverything;
   more.insert(more.end(), {"--time-limit", "1e-9"});
   REQUIRE(train_with(tiny_run(limited, more)) == 0);
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.after_step = [](gmlp::TrainingRun& run) {
-    static_cast<gmlp::VisionRun&>(run).options.time_limit = 1e-9;
-  };
+  gmlp::Trainer::Hooks hooks;
+  hooks.after_step = [](gmlp::Trainer& run) { run.options.time_limit = 1e-9; };
   REQUIRE(train_with({"--resume", limited, "--time-limit", "0"}, hooks) == 0);
   REQUIRE(gmlp::read_metrics(limited + "/metrics.csv").size() == 1);  // validated all the same
   REQUIRE(train_with({"--resume", limited, "--time-limit", "0"}) == 0);
@@ -159,8 +157,8 @@ TEST_CASE("a non-finite gradient never reaches the weights") {
   for (double planted : {inf, -inf, nan}) {
     const TemporaryFolder scratch;
     std::string before;
-    gmlp::TrainingRun::Hooks hooks;
-    const auto weights = [](gmlp::TrainingRun& run) {
+    gmlp::Trainer::Hooks hooks;
+    const auto weights = [](gmlp::Trainer& run) {
       std::string bytes;
       for (const gmlp::Parameter* parameter : run.parameters()) {
         bytes.append(static_cast<const char*>(parameter->value.raw()),
@@ -168,12 +166,12 @@ TEST_CASE("a non-finite gradient never reaches the weights") {
       }
       return bytes;
     };
-    hooks.before_update = [&](gmlp::TrainingRun& run) {
+    hooks.before_update = [&](gmlp::Trainer& run) {
       if (run.progress.step != 2) return;
       before = weights(run);
       run.parameters()[3]->grad.data<float>()[0] = static_cast<float>(planted);
     };
-    hooks.after_step = [&](gmlp::TrainingRun& run) {
+    hooks.after_step = [&](gmlp::Trainer& run) {
       if (run.progress.step == 3) REQUIRE(weights(run) == before);
       if (run.progress.step == 4) REQUIRE(weights(run) != before);
     };
@@ -186,8 +184,8 @@ TEST_CASE("a non-finite gradient never reaches the weights") {
 
 TEST_CASE("ten non-finite steps in a row stop the run and keep the last good checkpoint") {
   const TemporaryFolder scratch;
-  gmlp::TrainingRun::Hooks hooks;
-  hooks.before_update = [](gmlp::TrainingRun& run) {
+  gmlp::Trainer::Hooks hooks;
+  hooks.before_update = [](gmlp::Trainer& run) {
     if (run.progress.step < 6) return;
     run.parameters()[1]->grad.fill(std::numeric_limits<double>::infinity());
   };

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "apps/cli/format.h"
 #include "apps/train/metrics.h"
 #include "apps/train/svg.h"
 #include "core/error.h"

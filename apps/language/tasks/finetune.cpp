@@ -1,46 +1,236 @@
-// What finetuning is: a batch of examples forward and backward. The loop around it is
-// apps/train/training_loop.cpp; a run's parts are in finetune_run.h.
+// FinetuneTask: batches of a task's examples, a pretrained model with a new head, and its loss. The
+// loop around it is apps/train/trainer.cpp.
 
-#include "apps/language/tasks/finetune_run.h"
+#include "apps/language/tasks/finetune.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include <fmt/ranges.h>
+
+#include "apps/cli/format.h"
+#include "apps/cli/signals.h"
+#include "apps/language/model_choice.h"
+#include "apps/language/pretrain.h"
+#include "apps/language/tasks/task_files.h"
+#include "apps/language/tasks/task_score.h"
+#include "apps/language/text_format.h"
 #include "autograd/ops.h"
-#include "autograd/tape.h"
+#include "models/checkpoint/load_language.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
-TaskBatch FinetuneRun::next_batch(int64_t micro_batch) {
-  const AddSeconds waiting(wait_);
-  return loader->batch(epoch(), batch_of_epoch(micro_batch));
+namespace {
+
+class FinetuneTask : public TrainingTask {
+ public:
+  explicit FinetuneTask(const FinetuneOptions& options)
+      : TrainingTask(options), options_(options), task_(task_from_name(options.task)) {
+    build_model();
+    open_files();
+    fill_info();
+  }
+
+  const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
+  void next_batch(const BatchPosition& position) override {
+    batch_ = loader_->batch(position.epoch, position.index);
+    position_ = position;
+  }
+  Var forward(Tape& tape, double scale) override {
+    const int64_t count = static_cast<int64_t>(batch_.rows.size());
+    const LanguageContext context = {true, options_.dropout, options_.seed, position_.count};
+    // Classes: logits (B, C), B labels. Spans: (B, N, 2), transposed to (B, 2, N): a choice among N
+    // tokens for the first token and one for the last, with targets (B, 2).
+    const Var logits = is_span_task(task_)
+                           ? transpose_tokens(tape, model_->spans(tape, batch_.ids, count, context))
+                           : model_->classify(tape, batch_.ids, count, context);
+    return cross_entropy_ids(tape, logits, batch_.targets, scale);
+  }
+
+  EvalResult validate(Arena& arena) override {
+    TaskScore score =
+        score_task({*model_, task_, setup.execution, arena, options_.batch_size}, files_.dev);
+    if (!score.complete) return score;
+    std::vector<std::string> texts;
+    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(task_, set));
+    score.details = fmt::format("val loss {:.4f}, {}", score.loss, fmt::join(texts, ", "));
+    last_score_ = score;
+    return score;
+  }
+
+  void describe_model(CheckpointContent& content) const override {
+    content.config = language_config_to_json(config_, task_json(task_, *tokenizer_));
+    content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
+  }
+
+  std::string samples(bool /*colors*/) const override {
+    std::string lines;
+    for (size_t i = 0; i < std::min<size_t>(3, batch_.rows.size()); ++i) {
+      lines += fmt::format("sample   {}\n", sample_text(batch_.rows[i]));
+    }
+    return lines;
+  }
+
+  std::string text(const EvalResult& result) const override {
+    const double error = 100 * standard_error(result.metric / 100, result.samples);
+    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, metric_name(task_),
+                       result.metric, is_span_task(task_) ? "" : fmt::format(" ± {:.2f}", error));
+  }
+
+  nlohmann::ordered_json summary(const EvalResult& result) const override {
+    return {{metric_column(task_), result.metric}, {"val_loss", result.loss}};
+  }
+
+  void add_details(nlohmann::ordered_json& summary) const override {
+    summary["task"] = task_name(task_);
+    for (const TaskSetScore& set : last_score_.sets) {
+      summary["sets"].push_back(task_score_json(task_, set));
+    }
+  }
+
+  std::string next_command(const std::string& checkpoint) const override {
+    return eval_command(task_, options_.data, checkpoint);
+  }
+
+ private:
+  void build_model() {
+    // A resumed run is complete in its checkpoint, and the pretrained model may no longer exist.
+    const bool saved = setup.resumed() && std::filesystem::is_directory(setup.checkpoint);
+    LanguageModelOptions choice = options_.model;
+    if (saved) choice.model = setup.checkpoint;
+    const bool stored = std::filesystem::is_directory(choice.model);
+    config_ = choose_language_model(choice);
+    if (stored) {
+      tokenizer_ = open_stored_tokenizer(choice.model);
+    } else {
+      tokenizer_ = open_tokenizer(options_.tokenizer);
+      config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
+    }
+    check_task_tokens(*tokenizer_);
+    fit_to_task(config_, task_);
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
+    model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
+    if (saved) return;
+    if (stored && !options_.from_scratch) {
+      load_weights_from(choice.model);
+    } else {
+      info.notes.emplace_back("the model starts from random weights; a pretrained one knows words");
+    }
+  }
+
+  /// Loads all but the head, which is new for this task even if the folder has one.
+  void load_weights_from(const std::string& source) {
+    const Checkpoint checkpoint = open_checkpoint(source);
+    std::vector<Parameter*> body;
+    for (Parameter* parameter : parameters()) {
+      if (!parameter->name.starts_with("head.")) body.push_back(parameter);
+    }
+    WeightRules rules;
+    rules.model = config_.name;
+    rules.tokens_remedy =
+        "(length of a window); leave out --seq-len, only Toeplitz gates can be cut, to a shorter "
+        "one";
+    rules.longer_window = true;
+    rules.new_head = true;
+    for (const std::string& line : load_weights(body, checkpoint.model, rules)) {
+      info.notes.push_back(line);
+    }
+    info.notes.push_back(fmt::format("weights taken from {}; the head is new", source));
+    info.weights = source;
+  }
+
+  void open_files() {
+    const TaskEncoding encoding = {*tokenizer_, config_.block.tokens, options_.text,
+                                   throw_if_stopped};
+    files_ = open_task_files(task_, options_.data, encoding, options_.max_train_samples);
+    info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
+    TaskLoaderOptions loading;
+    loading.batch_size = options_.batch_size;
+    loading.seed = options_.seed;
+    loading.shuffle = !options_.no_shuffle;
+    loader_ = std::make_unique<TaskLoader>(files_.train->rows(), loading);
+  }
+
+  void fill_info() {
+    const bool span = is_span_task(task_);
+    info.command = "gmlp-language finetune";
+    info.kind = "language";
+    info.model = config_.name;
+    info.data = task_name(task_);
+    info.samples = span ? "windows" : "examples";
+    info.metric = metric_column(task_);
+    info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
+    info.unit = "tokens";
+    info.units_per_sample = config_.block.tokens;
+    info.parameters = config_.parameter_count();
+    info.validation_samples = files_.dev.front()->size();
+    info.forward_flops = config_.forward_flops();
+    std::vector<std::string> dev;
+    for (const std::unique_ptr<TaskSet>& set : files_.dev) {
+      dev.push_back(fmt::format("{} {}", grouped(set->size()), set->name));
+    }
+    const std::string windows =
+        span ? fmt::format(" in {} windows", grouped(files_.train->rows().size())) : "";
+    info.banner = {
+        language_model_text(config_, info.forward_flops),
+        fmt::format("data     {} training {}{}, {} to validate on; {} ids of {}",
+                    grouped(files_.train->size()), span ? "questions" : "examples", windows,
+                    fmt::join(dev, " and "), grouped(config_.vocab), tokenizer_->kind()),
+        fmt::format("recipe   {} epochs, batch size {}, learning rate {:g}, dropout {:g}",
+                    options_.epochs, options_.batch_size * options_.grad_accum_steps, options_.lr,
+                    options_.dropout)};
+  }
+
+  /// The model's input of a row, and the answer it should give.
+  std::string sample_text(int64_t row) const {
+    const TaskRows& rows = files_.train->rows();
+    std::vector<int64_t> ids(static_cast<size_t>(rows.tokens()));
+    std::vector<int64_t> target(static_cast<size_t>(rows.target_size()));
+    rows.write_ids(row, ids.data());
+    rows.write_target(row, target.data());
+    std::string text;
+    for (const int64_t id : ids) {
+      if (id == tokenizer_->special().pad) break;
+      if (text.size() >= kLineBytes) {
+        text += "…";
+        break;
+      }
+      text += piece_text(*tokenizer_, id);
+    }
+    std::string wanted = "no answer";
+    if (!is_span_task(task_)) {
+      wanted = task_labels(task_)[static_cast<size_t>(target[0])];
+    } else if (target[0] > 0) {
+      wanted = files_.train->windows->text(row, target[0], target[1]);
+    }
+    return one_line(fmt::format("{} → {}", text, wanted));
+  }
+
+  const FinetuneOptions options_;
+  const Task task_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  LanguageConfig config_;
+  std::unique_ptr<LanguageModel> model_;
+  TaskFiles files_;
+  std::unique_ptr<TaskLoader> loader_;
+  TaskBatch batch_;
+  BatchPosition position_;
+  TaskScore last_score_;
+};
+// The setup.
+}  // namespace
+
+std::unique_ptr<TrainingTask> make_finetune_task(const FinetuneOptions& options) {
+  return std::make_unique<FinetuneTask>(options);
 }
 
-double FinetuneRun::accumulate_gradients(int64_t micro_batch) {
-  const TaskBatch batch = next_batch(micro_batch);
-  const int64_t count = static_cast<int64_t>(batch.rows.size());
-  const LanguageContext context = {true, options.dropout, options.seed, batch_of_run(micro_batch)};
-  arena.reset();  // the activations of the batch before are dead
-  Tape tape(arena, execution, true);
-  // The step's loss is the mean over all its examples.
-  const double share = 1.0 / static_cast<double>(options.grad_accum_steps);
-  // Classes: (B, C) and B labels. Spans: (B, N, 2), turned to (B, 2, N), is a choice among the N
-  // tokens for the first and for the last; targets (B, 2) are as many.
-  Var logits = is_span_task(task)
-                   ? transpose_tokens(tape, model->spans(tape, batch.ids, count, context))
-                   : model->classify(tape, batch.ids, count, context);
-  const Var loss = cross_entropy_ids(tape, logits, batch.targets, share);
-  tape.backward(loss);
-  return tape.value(loss).at(0);
-}
-
-EvalResult FinetuneRun::validate() {
-  TaskScore score = score_task({*model, task, execution, arena, options.batch_size}, files.dev);
-  if (score.complete) last_score_ = score;
-  return score;
-}
-
-int finetune(const FinetuneCommand& command, const TrainingRun::Hooks& hooks) {
-  FinetuneRun run(command);
-  run.hooks = hooks;
-  run.begin();
-  return train_to_end(run);
+int finetune(const FinetuneCommand& command) {
+  if (command.options.runs > 1) return finetune_runs(command);
+  FinetuneTask task(command.options);
+  return Trainer(command.options, command.config, task).run();
 }
 
 }  // namespace gmlp

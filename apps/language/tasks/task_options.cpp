@@ -13,10 +13,6 @@ namespace gmlp {
 
 namespace {
 
-// Placeholders for options whose best value depends on the task and the model.
-constexpr int64_t kNoEpochs = 0;
-constexpr double kNoNumber = -1;
-
 constexpr const char* kTaskNames = "sst2, mnli, squad1 or squad2";
 
 CLI::Validator length() {
@@ -32,30 +28,28 @@ void add_window_options(CLI::App& app, WindowOptions& text) {
       ->check(length());
 }
 
-void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
-  app.add_option("--task", options.task, kTaskNames)->type_name("NAME");
+void add_options(CLI::App& app, FinetuneOptions& options) {
+  app.option_defaults()->group("Data");
+  app.add_option("--task", options.task, fmt::format("Task: {}", kTaskNames))->type_name("NAME");
   app.add_option("--data", options.data, "Folder with the official files of the task")
       ->type_name("DIR");
   app.add_option("--tokenizer", options.tokenizer,
-                 "For a --model without weights: bytes, or a tokenizer file")
+                 "Tokenizer for a --model without weights: bytes, or its file")
       ->type_name("FILE|bytes");
+  app.add_option("--max-train-samples", options.max_train_samples,
+                 "Number of training examples to use; 0 = all")
+      ->check(integer_in());
+  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
+  add_window_options(app, options.text);
+  add_language_model_options(app, options.model);
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights");
+  app.option_defaults()->group("Recipe");
   app.add_option("--runs", options.runs,
                  "Number of runs with consecutive seeds; their median is reported")
       ->check(integer_in(1, 1000));
   app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
       ->check(number_in(0.0, 0.99));
-  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training set");
-  app.add_option("--max-train-samples", options.max_train_samples,
-                 "Number of training examples to use, 0 = all")
-      ->check(integer_in());
-  add_window_options(app, options.text);
-}
-
-void add_options(CLI::App& app, FinetuneOptions& options) {
-  add_language_model_options(app, options.model);
-  add_finetune_options(app, options);
 }
 
 void check_complete(const FinetuneOptions& options) {
@@ -81,36 +75,26 @@ void check_complete(const FinetuneOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
-/// `value` as CLI11 writes it to config.toml, so that the run and its file agree.
-double as_written(double value) {
-  return std::stod(fmt::format("{:.3g}", value));
-}
-
-/// Sets the placeholders to the paper's recipe: models of width 512 are finetuned with 1e-5 to
-/// 3e-5, or 5e-5 on SQuAD, for 5 epochs, or for 8000 steps, 3 epochs of SQuAD, after a tenth of
+/// Sets what the user left open to the paper's recipe: models of width 512 are finetuned with 1e-5
+/// to 3e-5, or 5e-5 on SQuAD, for 5 epochs, or for 8000 steps, 3 epochs of SQuAD, after a tenth of
 /// warm-up. Narrower models need larger steps: by the squared ratio of widths, 4.8e-4 for 128.
 /// Random weights are trained as in pretraining.
-void fill_in(FinetuneOptions& options) {
+void fill_in_recipe(CLI::App& app, FinetuneOptions& options) {
   const bool span = is_span_task(task_from_name(options.task));
-  if (options.epochs == kNoEpochs) options.epochs = span ? 3 : 5;
-  if (options.warmup_epochs == kNoNumber) {
-    options.warmup_epochs = as_written(0.1 * static_cast<double>(options.epochs));
-  }
-  if (options.lr != kNoNumber) return;
+  const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
+  options.epochs = static_cast<int64_t>(epochs);
+  options.warmup_epochs = fill_in(app, "--warmup-epochs", options.warmup_epochs, 0.1 * epochs);
   const double ratio =
       512.0 / static_cast<double>(choose_language_model(options.model).block.d_model);
   const bool pretrained =
       std::filesystem::is_directory(options.model.model) && !options.from_scratch;
   const double scaled = std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio);
-  options.lr = pretrained ? as_written(scaled) : 1e-3;
+  options.lr = fill_in(app, "--lr", options.lr, pretrained ? scaled : 1e-3);
 }
 
 }  // namespace
 
 FinetuneOptions::FinetuneOptions() {
-  epochs = kNoEpochs;
-  lr = kNoNumber;
-  warmup_epochs = kNoNumber;
   batch_size = 32;
   min_lr = 0;
   sched = "linear";
@@ -118,14 +102,20 @@ FinetuneOptions::FinetuneOptions() {
 }
 
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
-  const TrainingVerb<FinetuneOptions> verb = {
-      {"gmlp-language finetune", "Finetune a language model on a task",
-       "The defaults of --epochs, --lr and --warmup-epochs follow the paper's recipe, with the "
-       "learning rate scaled to the model's width."},
-      add_options,
-      check_complete,
-      fill_in};
-  return parse_run_command(verb, arguments);
+  FinetuneCommand command;
+  FinetuneOptions& options = command.options;
+  const TrainingSubcommand subcommand = {"gmlp-language finetune",
+                                         "Finetune a language model on a task",
+                                         [&](CLI::App& app) { add_options(app, options); },
+                                         [&](CLI::App& app) {
+                                           check_complete(options);
+                                           fill_in_recipe(app, options);
+                                         },
+                                         {{"--epochs", "5, or 3 for SQuAD"},
+                                          {"--warmup-epochs", "a tenth of --epochs"},
+                                          {"--lr", "the paper's, scaled to the model's width"}}};
+  if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
+  return command;
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {

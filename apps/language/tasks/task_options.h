@@ -27,7 +27,7 @@ struct FinetuneOptions : TrainOptions {
 
 using FinetuneCommand = RunCommand<FinetuneOptions>;
 
-/// The arguments after `finetune`; see parse_run_command.
+/// The arguments after `finetune`; empty when help was printed.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
 
 /// The options of eval and predict. Without `task` they do not concern a finetuned model.

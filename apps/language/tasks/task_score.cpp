@@ -4,6 +4,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include <fmt/format.h>
+
+#include "apps/cli/format.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/file.h"

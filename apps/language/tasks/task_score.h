@@ -9,7 +9,7 @@
 #include "apps/language/model_choice.h"
 #include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_options.h"
-#include "apps/train/training_run.h"
+#include "apps/train/task.h"
 #include "data/tasks/squad_metrics.h"
 
 namespace gmlp {

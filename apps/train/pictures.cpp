@@ -1,0 +1,217 @@
+#include "apps/train/pictures.h"
+
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <stb/stb_image_write.h>
+
+#include "core/error.h"
+
+namespace gmlp {
+
+namespace {
+
+using Color = std::array<double, 3>;  // each in [0, 1]
+
+unsigned char byte_of(double value) {
+  return static_cast<unsigned char>(std::lround(255 * value));
+}
+
+// Thumbnails.
+
+/// The mean color of cell (y, x) when the image is divided into rows x columns.
+Color mean_color(const Tensor& image, int64_t rows, int64_t columns, int64_t y, int64_t x) {
+  const auto& [channels, height, width] =
+      std::array{image.shape()[0], image.shape()[1], image.shape()[2]};
+  const int64_t top = y * height / rows;
+  const int64_t bottom = std::max(top + 1, (y + 1) * height / rows);
+  const int64_t left = x * width / columns;
+  const int64_t right = std::max(left + 1, (x + 1) * width / columns);
+  Color color{};
+  for (int64_t c = 0; c < 3; ++c) {
+    const int64_t plane = std::min(c, channels - 1) * height * width;
+    double sum = 0;
+    for (int64_t i = top; i < bottom; ++i) {
+      for (int64_t j = left; j < right; ++j) sum += image.at(plane + i * width + j);
+    }
+    const double mean = sum / static_cast<double>((bottom - top) * (right - left));
+    color[static_cast<size_t>(c)] = std::clamp(mean / 2 + 0.5, 0.0, 1.0);
+  }
+  return color;
+}
+
+/// One character for two pixels: a half block with the upper one as foreground and the lower one as
+/// background, or a shade of their mean grey.
+std::string character_for(const Color& upper, const Color& lower, bool colors) {
+  if (colors) {
+    return fmt::format("\033[38;2;{};{};{}m\033[48;2;{};{};{}m▀", byte_of(upper[0]),
+                       byte_of(upper[1]), byte_of(upper[2]), byte_of(lower[0]), byte_of(lower[1]),
+                       byte_of(lower[2]));
+  }
+  constexpr std::string_view kShades = " .:-=+*#%@";
+  const auto grey = [](const Color& c) { return 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2]; };
+  const double mean = (grey(upper) + grey(lower)) / 2;
+  const size_t shade = static_cast<size_t>(mean * static_cast<double>(kShades.size()));
+  return {kShades[std::min(shade, kShades.size() - 1)]};
+}
+
+/// `label` in exactly `columns` columns, cut only between characters.
+std::string fit(const std::string& label, int64_t columns) {
+  std::string text;
+  int64_t used = 0;
+  for (const char byte : label) {
+    const bool begins = (static_cast<unsigned char>(byte) & 0xC0) != 0x80;  // of UTF-8
+    if (begins && ++used > columns) return text;
+    text += byte;
+  }
+  return text + std::string(static_cast<size_t>(columns - used), ' ');
+}
+
+// PNG files.
+
+/// `value` in [-1, 1] from blue over white to red.
+Color signed_color(double value) {
+  constexpr Color kPositive = {178 / 255.0, 24 / 255.0, 43 / 255.0};
+  constexpr Color kNegative = {33 / 255.0, 102 / 255.0, 172 / 255.0};
+  const Color& end = value < 0 ? kNegative : kPositive;
+  const double share = std::isfinite(value) ? std::min(std::abs(value), 1.0) : 1.0;
+  Color color;
+  for (size_t c = 0; c < 3; ++c) color[c] = 1 + share * (end[c] - 1);
+  return color;
+}
+
+/// The magnitude that 99 % of the weights do not reach: the largest few would leave the rest pale.
+double color_scale(const Tensor& weight, int64_t skip) {
+  const int64_t n = weight.shape()[0];
+  std::vector<double> magnitudes;
+  for (int64_t i = skip; i < n; ++i) {
+    for (int64_t j = skip; j < n; ++j) magnitudes.push_back(std::abs(weight.at(i * n + j)));
+  }
+  const auto place = magnitudes.begin() + static_cast<int64_t>(magnitudes.size()) * 99 / 100;
+  std::nth_element(magnitudes.begin(), place, magnitudes.end());
+  return *place > 0 ? *place : 1;
+}
+
+/// A part of a layer's weights as a matrix: element (y, x) is at offset + y * stride + x.
+struct Cell {
+  const Tensor* weight;
+  double scale;  // the magnitude of full color
+  int64_t offset;
+  int64_t framed = -1;  // the element with a black frame, y * columns + x
+};
+
+/// A PNG of matrices of rows x columns, `per_line` side by side. An element has at least one pixel
+/// unless the matrix is larger than `most_pixels`.
+std::string draw_cells(const std::vector<Cell>& cells, int64_t per_line, int64_t rows,
+                       int64_t columns, int64_t stride, int64_t most_pixels) {
+  constexpr int64_t kGap = 4;
+  constexpr unsigned char kGapGrey = 90;
+  const int64_t zoom = std::max<int64_t>(1, most_pixels / std::max(rows, columns));
+  const int64_t height = zoom * std::min(rows, most_pixels);
+  const int64_t width = zoom * std::min(columns, most_pixels);
+  const int64_t lines = (static_cast<int64_t>(cells.size()) + per_line - 1) / per_line;
+  const int64_t total_width = per_line * (width + kGap) + kGap;
+  const int64_t total_height = lines * (height + kGap) + kGap;
+  std::vector<unsigned char> rgb(static_cast<size_t>(total_width * total_height * 3), kGapGrey);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const Cell& cell = cells[i];
+    const int64_t top = kGap + static_cast<int64_t>(i) / per_line * (height + kGap);
+    const int64_t left = kGap + static_cast<int64_t>(i) % per_line * (width + kGap);
+    for (int64_t pixel = 0; pixel < height * width; ++pixel) {
+      const int64_t y = pixel / width;
+      const int64_t x = pixel % width;
+      const int64_t row = y * rows / height;
+      const int64_t column = x * columns / width;
+      const bool edge =
+          y % zoom == 0 || x % zoom == 0 || (y + 1) % zoom == 0 || (x + 1) % zoom == 0;
+      const double value = cell.weight->at(cell.offset + row * stride + column) / cell.scale;
+      const Color color =
+          edge && row * columns + column == cell.framed ? Color{} : signed_color(value);
+      std::transform(color.begin(), color.end(),
+                     rgb.begin() + ((top + y) * total_width + left + x) * 3, byte_of);
+    }
+  }
+  std::string png;
+  const auto append = [](void* context, void* data, int size) {
+    static_cast<std::string*>(context)->append(static_cast<const char*>(data),
+                                               static_cast<size_t>(size));
+  };
+  const int done = stbi_write_png_to_func(append, &png, static_cast<int>(total_width),
+                                          static_cast<int>(total_height), 3, rgb.data(),
+                                          static_cast<int>(total_width * 3));
+  if (done == 0) fail_run("filters.png: the picture could not be encoded");
+  return png;
+}
+
+}  // namespace
+
+std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors) {
+  constexpr int64_t kTerminalColumns = 80;
+  constexpr int64_t kMostColumns = 24;  // per picture
+  const std::string gap = "  ";
+  if (pictures.empty()) return "";
+  const int64_t columns =
+      std::min(kMostColumns, kTerminalColumns / static_cast<int64_t>(pictures.size()) - 2);
+  const Shape& shape = pictures.front().image.shape();
+  // A character is about twice as high as wide.
+  const int64_t lines = std::clamp<int64_t>(columns * shape[1] / (2 * shape[2]), 1, columns);
+  std::string text;
+  for (int64_t line = 0; line < lines; ++line) {
+    for (const Thumbnail& picture : pictures) {
+      text += gap;
+      for (int64_t x = 0; x < columns; ++x) {
+        text +=
+            character_for(mean_color(picture.image, 2 * lines, columns, 2 * line, x),
+                          mean_color(picture.image, 2 * lines, columns, 2 * line + 1, x), colors);
+      }
+      if (colors) text += "\033[0m";
+    }
+    text += "\n";
+  }
+  for (const Thumbnail& picture : pictures) text += gap + fit(picture.label, columns);
+  return text + "\n";
+}
+
+std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
+  std::vector<int64_t> chosen;
+  const int64_t count = std::min(n, most);
+  for (int64_t i = 0; i < count; ++i) {
+    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
+  }
+  return chosen;
+}
+
+std::string draw_filters(const std::vector<Tensor>& layers, int64_t grid_height, int64_t grid_width,
+                         int64_t skip) {
+  constexpr int64_t kMostShown = 7;
+  const int64_t n = grid_height * grid_width + skip;
+  const std::vector<int64_t> tokens = spread_indices(n - skip, kMostShown);
+  std::vector<Cell> cells;
+  for (const int64_t layer : spread_indices(static_cast<int64_t>(layers.size()), kMostShown)) {
+    const Tensor& weight = layers[static_cast<size_t>(layer)];
+    require(weight.shape()[0] == n, "draw_filters: weights of another grid");
+    const double scale = color_scale(weight, skip);
+    for (const int64_t token : tokens) {
+      cells.push_back({&weight, scale, (token + skip) * n + skip, token});
+    }
+  }
+  return draw_cells(cells, static_cast<int64_t>(tokens.size()), grid_height, grid_width, grid_width,
+                    84);
+}
+
+std::string draw_heat_maps(const std::vector<Tensor>& layers) {
+  const int64_t n = layers.front().shape()[0];
+  std::vector<Cell> cells;
+  for (const int64_t layer : spread_indices(static_cast<int64_t>(layers.size()), 16)) {
+    const Tensor& weight = layers[static_cast<size_t>(layer)];
+    cells.push_back({&weight, color_scale(weight, 0), 0});
+  }
+  return draw_cells(cells, std::min<int64_t>(static_cast<int64_t>(cells.size()), 4), n, n, n, 192);
+}
+
+}  // namespace gmlp

@@ -1,0 +1,228 @@
+#include "apps/train/reporter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "apps/cli/format.h"
+#include "apps/cli/machine.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "core/parallel.h"
+#include "kernels/kernels.h"
+#include "kernels/peak.h"
+
+namespace gmlp {
+
+namespace {
+
+bool is_terminal() {
+  const char* type = std::getenv("TERM");
+  const bool dumb = type != nullptr && std::string(type) == "dumb";
+  return isatty(STDOUT_FILENO) == 1 && !dumb && std::getenv("NO_COLOR") == nullptr;
+}
+
+size_t terminal_width() {
+  winsize size = {};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+}  // namespace
+
+Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
+                   RunFolder& folder)
+    : options_(options), task_(task), length_(length), folder_(folder), terminal_(is_terminal()) {
+  write_file_atomic(folder_.file("environment.json"), environment_json());
+  measure_peak();
+}
+
+Reporter::~Reporter() {
+  erase_bar();
+}
+
+void Reporter::line(const std::string& text) {
+  print(text + "\n");
+  folder_.append("log.txt", text);
+}
+
+void Reporter::print(const std::string& text) {
+  if (options_.quiet) return;
+  erase_bar();
+  fmt::print("{}", text);
+  std::fflush(stdout);
+}
+
+void Reporter::erase_bar() {
+  if (!bar_drawn_) return;
+  std::fputs("\r\033[K", stdout);  // to the first column, erase the line; throws nothing
+  std::fflush(stdout);
+  bar_drawn_ = false;
+}
+
+void Reporter::banner() {
+  const TaskInfo& info = task_.info;
+  const std::string program = info.command.substr(0, info.command.find(' '));
+  line(fmt::format("{} {}: {} on {}", program, GMLP_VERSION, info.model, info.data));
+  for (const std::string& text : info.banner) line(text);
+  line(fmt::format("machine  {} threads, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
+                   thread_count(), isa_name(), options_.precision,
+                   task_.setup.execution.backend == Backend::kFused ? "fused" : "reference",
+                   peak_gflops_));
+  const int64_t samples = options_.batch_size * options_.grad_accum_steps * length_.steps_per_epoch;
+  line(fmt::format("run      {} steps, {} per epoch of {} {}; in {}", grouped(length_.total_steps),
+                   grouped(length_.steps_per_epoch), samples, info.samples, folder_.path()));
+  for (const std::string& note : info.notes) line("note     " + note);
+}
+
+void Reporter::samples() {
+  print(task_.samples(terminal_));
+}
+
+void Reporter::measure_peak() {
+  constexpr double kSeconds = 0.1;
+  // The highest so far: other processes can only lower it.
+  peak_gflops_ = std::max(
+      peak_gflops_, machine_peak_gflops(thread_count(), kSeconds, task_.setup.execution.precision));
+}
+
+double Reporter::share_of_peak(double samples_per_s) const {
+  // The backward pass computes two products per product of the forward pass.
+  return 3 * task_.info.forward_flops * samples_per_s / (1e9 * peak_gflops_);
+}
+
+/// NaN during the first steps: they touch all memory for the first time and would spoil the
+/// estimate.
+double Reporter::seconds_left(int64_t step) {
+  constexpr int64_t kIgnoredSteps = 5;
+  if (steps_ <= kIgnoredSteps) {
+    timed_from_ = step;
+    timed_since_ = Stopwatch();
+    return NAN;
+  }
+  const double per_step = timed_since_.seconds() / static_cast<double>(step - timed_from_);
+  return per_step * static_cast<double>(length_.total_steps - step);
+}
+
+std::string Reporter::progress_text(const StepRecord& record) {
+  const double units = record.samples_per_s * static_cast<double>(task_.info.units_per_sample);
+  return fmt::format(
+      "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  left {}  {:.0f} {}/s  {:.0f}% of peak  "
+      "lr {:.2e}  wait {:.0f} ms",
+      record.step, length_.total_steps, record.epoch, length_.epochs, record.loss, average_loss_,
+      duration_text(seconds_left(record.step)), units, task_.info.unit,
+      100 * share_of_peak(record.samples_per_s), record.lr, 1e3 * record.data_wait);
+}
+
+void Reporter::draw_bar(int64_t step, const std::string& text) {
+  constexpr double kSecondsBetweenDraws = 0.2;
+  constexpr int64_t kCells = 12;
+  if (bar_drawn_ && last_draw_.seconds() < kSecondsBetweenDraws) return;
+  last_draw_ = Stopwatch();
+  const int64_t full = kCells * step / std::max<int64_t>(length_.total_steps, 1);
+  std::string bar;
+  for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
+  // A wrapped line could not be erased, so the text is cut.
+  const size_t width = terminal_width();
+  const size_t used = kCells + 2;
+  fmt::print("\r\033[K{} {}", bar, text.substr(0, width > used ? width - used : 0));
+  std::fflush(stdout);
+  bar_drawn_ = true;
+}
+
+void Reporter::step(const StepRecord& record) {
+  constexpr double kAverageDecay = 0.98;
+  ++steps_;
+  speed_sum_ += record.samples_per_s;
+  if (std::isfinite(record.loss)) {
+    // A plain mean at first, exponential later, as Adam's bias-corrected moments.
+    const double keep = std::min(kAverageDecay, 1.0 - 1.0 / static_cast<double>(++averaged_));
+    average_loss_ = keep * average_loss_ + (1 - keep) * record.loss;
+  }
+  const bool logged =
+      record.step % options_.log_interval == 0 || record.step == length_.total_steps;
+  // A step faster than the peak: other processes were running when the peak was measured.
+  if (logged && share_of_peak(record.samples_per_s) > 1) measure_peak();
+  if (logged || record.skipped) folder_.append("steps.jsonl", step_line(record));
+  if (record.skipped) {
+    line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
+                     record.loss, record.grad_norm));
+  }
+  const std::string text = progress_text(record);
+  if (terminal_ && !options_.quiet) {
+    draw_bar(record.step, text);
+    if (logged) folder_.append("log.txt", text);
+  } else if (logged) {
+    line(text);
+  }
+}
+
+void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {
+  folder_.append("metrics.csv", metrics_row(record));
+  if (!result.complete) return;
+  if (!result.sample.empty()) line(result.sample);
+  const std::string text = result.details.empty() ? task_.text(result) : result.details;
+  line(fmt::format("epoch {}/{}: train loss {:.4f}, {}{}", record.epoch, length_.epochs,
+                   record.train_loss, text, averaged ? " (averaged weights)" : ""));
+}
+
+void Reporter::write_summary(const Progress& progress, const EvalResult& best,
+                             const EvalResult& last, int64_t skipped_steps, const Arena& arena) {
+  nlohmann::ordered_json json;
+  json["model"] = task_.info.model;
+  json["data"] = task_.info.data;
+  json["parameters"] = task_.info.parameters;
+  json["steps"] = progress.step;
+  json["total_steps"] = length_.total_steps;
+  json["skipped_steps"] = skipped_steps;
+  if (best.complete) {
+    json["best"] = task_.summary(best);
+    json["best"]["epoch"] = progress.best_epoch;
+    json["best"]["step"] = progress.best_step;
+  }
+  if (last.complete) {
+    json["final"] = task_.summary(last);
+    task_.add_details(json["final"]);
+  }
+  json["wall_seconds"] = progress.seconds;
+  json["peak_memory_bytes"] = {{"activations", arena.peak_bytes()},
+                               {"process", peak_resident_bytes()}};
+  json["machine_peak_gflops"] = peak_gflops_;
+  json["share_of_machine_peak"] =
+      steps_ > 0 ? share_of_peak(speed_sum_ / static_cast<double>(steps_)) : 0.0;
+  write_file_atomic(folder_.file("summary.json"), json_text(json));
+}
+
+void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t skipped_steps,
+                       const Arena& arena, const std::string& weights) {
+  const TaskInfo& info = task_.info;
+  const EvalResult best{progress.has_best(), info.validation_samples, progress.best_loss,
+                        progress.best_metric};
+  write_summary(progress, best, last, skipped_steps, arena);
+  std::string files = "summary.json, metrics.csv";
+  if (!options_.no_figures) {
+    write_file_atomic(
+        folder_.file("results.svg"),
+        draw_results(fmt::format("{} on {}", info.model, info.data), info.metric_title,
+                     folder_.file("metrics.csv"), folder_.file("steps.jsonl")));
+    task_.draw_figures(folder_);
+    files += ", results.svg" + info.figures;
+  }
+  if (best.complete) {
+    line(fmt::format("best     {} (epoch {}), after {}", task_.text(best), progress.best_epoch,
+                     duration_text(progress.seconds)));
+  }
+  line(fmt::format("memory   {} MB of activations, {} MB in all", arena.peak_bytes() >> 20,
+                   peak_resident_bytes() >> 20));
+  line(fmt::format("run      {} ({})", folder_.path(), files));
+  line(fmt::format("weights  {}", weights));
+  line("next     " + task_.next_command(weights));
+}
+
+}  // namespace gmlp

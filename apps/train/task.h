@@ -1,0 +1,107 @@
+#pragma once
+// TrainingTask: what is trained. The Trainer (trainer.h) calls it in this order:
+//
+//   next_batch      the next batch of the training data
+//   forward         the model's loss on it; the Trainer runs backward and the optimizer
+//   validate        at an epoch's end
+//   describe_model  at a save
+//
+// The other functions describe the task to the Reporter (reporter.h). VisionTask, PretrainTask and
+// FinetuneTask are the three tasks.
+
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/train/options.h"
+#include "autograd/tape.h"
+#include "core/arena.h"
+#include "models/checkpoint/checkpoint.h"
+
+namespace gmlp {
+
+class RunFolder;
+
+/// How a run computes, and the checkpoint it continues from. Sets the number of threads.
+struct RunSetup {
+  explicit RunSetup(const TrainOptions& options);
+
+  DType dtype = DType::kF32;
+  ExecutionOptions execution;
+  std::string checkpoint;  // the folder; empty for a new run
+  bool resumed() const { return !checkpoint.empty(); }
+};
+
+/// What the run folder and the console call the task, and its units.
+struct TaskInfo {
+  std::string command;  // "gmlp-vision train": --resume DIR continues the run
+  std::string kind;     // the folder below runs/
+  std::string model;
+  std::string data;
+  std::string weights;             // the file or folder of the initial weights, if any
+  std::string samples = "images";  // plural
+  std::string unit = "samples";    // of speed: "samples" or "tokens"
+  int64_t units_per_sample = 1;
+  int64_t parameters = 0;
+  int64_t validation_samples = 0;   // of which the metric is a share
+  double forward_flops = 0;         // per sample
+  std::string metric = "val_top1";  // metrics.csv's column for EvalResult::metric
+  std::string metric_title = "Top-1 accuracy (%)";
+  bool best_by_loss = false;        // the best epoch has the lowest loss, not the highest metric
+  std::string figures;              // ", filters.png": the files of draw_figures
+  std::vector<std::string> banner;  // lines on model and data
+  std::vector<std::string> notes;   // lines below the banner
+};
+
+/// The result of a validation.
+struct EvalResult {
+  bool complete = false;  // false when a signal interrupted it
+  int64_t samples = 0;
+  double loss = 0;           // mean cross-entropy in nats, without smoothing
+  double metric = 0;         // top-1 accuracy or F1 in percent, or perplexity
+  std::string details = {};  // for the console, in place of TrainingTask::text(); may be empty
+  std::string sample = {};   // a line that shows what the model can do by now; may be empty
+};
+
+/// A batch's place in the run.
+struct BatchPosition {
+  int64_t epoch = 0;
+  int64_t index = 0;  // in the epoch
+  int64_t count = 0;  // batches trained on before; seeds dropout and drop path
+};
+
+class TrainingTask {
+ public:
+  explicit TrainingTask(const TrainOptions& options) : setup(options) {}
+  virtual ~TrainingTask() = default;
+  TrainingTask(const TrainingTask&) = delete;
+  TrainingTask& operator=(const TrainingTask&) = delete;
+
+  virtual const std::vector<Parameter*>& parameters() const = 0;
+  virtual int64_t batches_per_epoch() const = 0;
+  virtual void next_batch(const BatchPosition& position) = 0;
+  /// The mean loss of the batch of next_batch(), a scalar, times `scale`.
+  virtual Var forward(Tape& tape, double scale) = 0;
+  virtual EvalResult validate(Arena& arena) = 0;
+  /// Adds config.json and the files beside the weights that make the model usable.
+  virtual void describe_model(CheckpointContent& content) const = 0;
+
+  /// Lines that show samples of the batch of next_batch().
+  virtual std::string samples(bool colors) const = 0;
+  /// "val loss 0.3021, top-1 89.10 ± 0.31 %", from loss, metric and samples alone.
+  virtual std::string text(const EvalResult& result) const = 0;
+  /// The same as summary.json's object.
+  virtual nlohmann::ordered_json summary(const EvalResult& result) const = 0;
+  /// Adds what only the last validation tells.
+  virtual void add_details(nlohmann::ordered_json& /*summary*/) const {}
+  virtual void draw_figures(const RunFolder& /*folder*/) const {}
+  /// The command to run next with the weights in `checkpoint`.
+  virtual std::string next_command(const std::string& checkpoint) const = 0;
+
+  const RunSetup setup;
+  TaskInfo info;
+};
+
+}  // namespace gmlp

@@ -1,0 +1,274 @@
+// The training loop. A TrainingTask defines the batch, the loss and the validation:
+// apps/vision/vision_task.cpp, apps/language/pretrain_task.cpp,
+// apps/language/tasks/finetune_task.cpp.
+//
+//   run         steps and epochs until the run is finished
+//   train_step  forward, backward, clip, AdamW, EMA, log line
+//   end_epoch   validation, metrics.csv, checkpoint
+
+#include "apps/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "apps/cli/options.h"
+#include "apps/cli/signals.h"
+#include "core/error.h"
+#include "core/io/file.h"
+#include "core/parallel.h"
+
+namespace gmlp {
+
+namespace {
+
+/// The factor that limits the gradient's norm to --clip-grad (torch's clip_grad_norm_).
+double clip_scale(double norm, double limit) {
+  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
+}
+
+}  // namespace
+
+int Trainer::run(const std::string& resume_as) {
+  begin();
+  while (true) {
+    // Before the step: a run that was stopped while it validated resumes here.
+    if (epoch_is_complete()) end_epoch();
+    if (is_finished()) break;
+    train_step();
+  }
+  return finish(resume_as);
+}
+
+void Trainer::train_step() {
+  const Stopwatch whole;
+  double loss = 0;
+  double data_wait = 0;
+  // The step's loss is the mean over its micro-batches.
+  const double scale = 1.0 / static_cast<double>(options.grad_accum_steps);
+  for (int64_t micro = 0; micro < options.grad_accum_steps; ++micro) {
+    const Stopwatch waiting;
+    task.next_batch(position(micro));
+    data_wait += waiting.seconds();
+
+    arena.reset();  // frees the activations of the previous batch
+    Tape tape(arena, task.setup.execution, true);
+    const Var batch_loss = task.forward(tape, scale);
+    tape.backward(batch_loss);  // adds to the parameters' gradients
+    loss += tape.value(batch_loss).at(0);
+  }
+  if (hooks.before_update) hooks.before_update(*this);
+
+  const double norm = global_gradient_norm(parameters());
+  const double lr = schedule.at(progress.step);
+  const bool finite = nan_policy.accept(loss, norm, progress.step + 1);
+  if (finite) {
+    optimizer->step(lr, clip_scale(norm, options.clip_grad));
+    if (ema) ema->update();
+    progress.epoch_loss_sum += loss;
+    ++progress.epoch_loss_count;
+  } else {
+    zero_gradients(parameters());
+  }
+
+  const int64_t samples = options.batch_size * options.grad_accum_steps;
+  const double speed = static_cast<double>(samples) / whole.seconds();
+  const int64_t this_epoch = epoch() + 1;
+  ++progress.step;
+  reporter_->step({progress.step, this_epoch, loss, lr, norm, speed, data_wait, !finite});
+  if (hooks.after_step) hooks.after_step(*this);
+  // end_epoch() saves by itself, after validation.
+  const bool due = options.save_interval > 0 && progress.step % options.save_interval == 0;
+  if (due && !epoch_is_complete()) save_last();
+}
+
+void Trainer::end_epoch() {
+  const double training_seconds = epoch_time_.seconds();
+  const int64_t number = progress.epochs_closed + 1;
+  EvalResult result;
+  if (number % options.val_interval == 0 || progress.step == length_.total_steps) {
+    result = validate();
+    if (!result.complete) return;  // a signal: the resumed run validates the epoch again
+  }
+  report_epoch(result, training_seconds);
+  const bool best = update_best(result);
+  ++progress.epochs_closed;
+  progress.epoch_loss_sum = 0;
+  progress.epoch_loss_count = 0;
+  // `best` first: a run killed between the two saves repeats this function and writes the same.
+  const CheckpointBytes bytes = checkpoint_bytes(content());
+  if (best) store_->save_best(bytes);
+  store_->save_last(bytes, progress.step);
+  epoch_time_ = Stopwatch();
+  epoch_first_step_ = progress.step;
+}
+
+EvalResult Trainer::validate() {
+  const EmaScope averaged(ema.get());
+  const EvalResult result = task.validate(arena);
+  if (result.complete) last_result_ = result;
+  return result;
+}
+
+void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
+  EpochRecord record;
+  record.epoch = progress.epochs_closed + 1;
+  record.step = progress.step;
+  if (progress.epoch_loss_count > 0) {
+    record.train_loss = progress.epoch_loss_sum / static_cast<double>(progress.epoch_loss_count);
+  }
+  record.validated = result.complete;
+  record.val_loss = result.loss;
+  record.val_metric = result.metric;
+  record.lr = schedule.at(progress.step - 1);
+  const int64_t steps = progress.step - epoch_first_step_;
+  record.samples_per_s =
+      static_cast<double>(steps * options.batch_size * options.grad_accum_steps) / training_seconds;
+  record.seconds = elapsed();
+  reporter_->epoch(record, result, ema != nullptr);
+}
+
+bool Trainer::update_best(const EvalResult& result) {
+  if (!result.complete || !progress.improved_by(result, task.info.best_by_loss)) return false;
+  progress.best_metric = result.metric;
+  progress.best_loss = result.loss;
+  progress.best_step = progress.step;
+  progress.best_epoch = progress.epochs_closed + 1;
+  return true;
+}
+
+int Trainer::finish(const std::string& resume_as) {
+  if (const int signal = stop_signal(); signal != 0) {
+    save_last();
+    const std::string& path = resume_as.empty() ? folder_->path() : resume_as;
+    reporter_->line(
+        fmt::format("stopped by signal {} at step {}; saved. Continue with\n  {} --resume {}",
+                    signal, progress.step, task.info.command, path));
+    return 128 + signal;
+  }
+  if (progress.step < length_.total_steps) {
+    reporter_->line(
+        fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
+    finish_epoch_early();
+    if (stop_signal() != 0) return 128 + stop_signal();
+  } else if (!last_result_.complete && !validate().complete) {
+    return 128 + stop_signal();  // this process made no step, so it had no final result yet
+  }
+  progress.seconds = elapsed();
+  const std::string weights = progress.has_best() ? store_->best() : store_->last();
+  const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
+  reporter_->summary(progress, last_result_, nan_policy.skipped, arena, weights);
+  return 0;
+}
+
+/// Validates in the middle of an epoch.
+void Trainer::finish_epoch_early() {
+  const bool closed =
+      progress.step > 0 && progress.epochs_closed * length_.steps_per_epoch == progress.step;
+  if (closed) return;
+  // Saved before the epoch's row: a resumed run drops that row, as if it had never stopped.
+  save_last();
+  if (progress.step == 0) return;
+  const double training_seconds = epoch_time_.seconds();
+  const EvalResult result = validate();
+  if (!result.complete) return;
+  report_epoch(result, training_seconds);
+  if (!progress.has_best() && update_best(result)) store_->save_best(checkpoint_bytes(content()));
+}
+
+bool Trainer::epoch_is_complete() const {
+  const int64_t closed = progress.epochs_closed * length_.steps_per_epoch;
+  const int64_t end = std::min(closed + length_.steps_per_epoch, length_.total_steps);
+  return progress.step == end && closed < end;
+}
+
+bool Trainer::is_finished() const {
+  const bool time_is_up = options.time_limit > 0 && run_time_.seconds() >= options.time_limit;
+  return progress.step >= length_.total_steps || stop_signal() != 0 || time_is_up;
+}
+
+/// Batches that do not fill an accumulated step at an epoch's end are skipped.
+BatchPosition Trainer::position(int64_t micro_batch) const {
+  const int64_t accumulated = options.grad_accum_steps;
+  return {epoch(), progress.step % length_.steps_per_epoch * accumulated + micro_batch,
+          progress.step * accumulated + micro_batch};
+}
+
+double Trainer::elapsed() const {
+  return seconds_before_ + run_time_.seconds();
+}
+
+// The setup.
+
+RunSetup::RunSetup(const TrainOptions& options) {
+  set_thread_count(resolve_threads(options.threads));
+  const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
+  dtype = arithmetic.dtype;
+  execution = arithmetic.execution;
+  execution.checkpoint = options.checkpoint_activations;
+  if (!options.resume.empty()) checkpoint = find_resume_point(options.resume).checkpoint;
+}
+
+Trainer::Trainer(const TrainOptions& the_options, const std::string& config, TrainingTask& the_task,
+                 Hooks the_hooks)
+    : options(the_options), task(the_task), hooks(std::move(the_hooks)), config_(config) {
+  AdamWOptions adamw;
+  adamw.beta1 = options.opt_betas.at(0);
+  adamw.beta2 = options.opt_betas.at(1);
+  adamw.eps = options.opt_eps;
+  adamw.weight_decay = options.weight_decay;
+  optimizer = std::make_unique<AdamW>(parameters(), adamw);
+  if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
+  build_schedule();
+}
+
+void Trainer::build_schedule() {
+  const int64_t batches = task.batches_per_epoch();
+  length_.epochs = options.epochs;
+  length_.steps_per_epoch = batches / options.grad_accum_steps;
+  if (length_.steps_per_epoch < 1) {
+    fail_input("--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
+               options.grad_accum_steps, batches);
+  }
+  if (options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch) {
+    fail_input("--epochs {}: the number of steps overflows; use fewer", options.epochs);
+  }
+  length_.total_steps = options.epochs * length_.steps_per_epoch;
+  if (options.max_steps > 0) length_.total_steps = std::min(length_.total_steps, options.max_steps);
+  schedule.decay = decay_from_name(options.sched);
+  schedule.lr = options.lr;
+  schedule.min_lr = std::min(options.min_lr, options.lr);
+  schedule.total_steps = length_.total_steps;
+  // A run shorter than its warm-up would never reach its learning rate.
+  const int64_t most = length_.total_steps / 2;
+  const double warmup = options.warmup_epochs * static_cast<double>(length_.steps_per_epoch);
+  schedule.warmup_steps = options.warmup_steps > 0
+                              ? std::min(options.warmup_steps, most)
+                              : std::llround(std::min(warmup, static_cast<double>(most)));
+}
+
+/// Makes or opens the run folder, restores the checkpoint and prints the banner.
+void Trainer::begin() {
+  if (task.setup.resumed()) {
+    folder_ = std::make_unique<RunFolder>(find_resume_point(options.resume).run);
+    remove_stale_temporaries(folder_->path());
+  } else {
+    folder_ =
+        std::make_unique<RunFolder>(RunFolder::create(options.out, options.overwrite, task.info));
+    write_file_atomic(folder_->file("config.toml"), config_);
+    folder_->append("metrics.csv", metrics_header(task.info.metric));
+  }
+  store_ = std::make_unique<CheckpointStore>(folder_->checkpoints(), options.checkpoint_hist);
+  if (task.setup.resumed()) restore(task.setup.checkpoint);
+  reporter_ = std::make_unique<Reporter>(options, task, length_, *folder_);
+  reporter_->banner();
+  if (!options.quiet && progress.step < length_.total_steps) {
+    task.next_batch(position(0));
+    reporter_->samples();
+  }
+  seconds_before_ = progress.seconds;
+  run_time_ = epoch_time_ = Stopwatch();
+  epoch_first_step_ = progress.step;
+}
+
+}  // namespace gmlp

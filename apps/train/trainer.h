@@ -1,0 +1,93 @@
+#pragma once
+// Trainer: the training loop and its state, the same for every task.
+//
+//   trainer.cpp             the loop: steps, epochs, the end; then the setup
+//   trainer_checkpoint.cpp  the state as a checkpoint, and back
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/train/reporter.h"
+#include "apps/train/run_folder.h"
+#include "apps/train/run_state.h"
+#include "apps/train/task.h"
+#include "autograd/ema.h"
+#include "autograd/optimizer.h"
+#include "autograd/schedule.h"
+#include "models/checkpoint/checkpoint_store.h"
+
+namespace gmlp {
+
+class Trainer {
+ public:
+  /// For tests: to plant a non-finite gradient, or to stop at a chosen step.
+  struct Hooks {
+    std::function<void(Trainer&)> before_update;
+    std::function<void(Trainer&)> after_step;
+  };
+
+  /// Builds optimizer, EMA and schedule and writes nothing. `config` is the text of config.toml.
+  /// Throws InputError for a length or batch size that the data cannot fill.
+  Trainer(const TrainOptions& options, const std::string& config, TrainingTask& task,
+          Hooks hooks = {});
+
+  /// Trains until the last step, a signal or the time limit; from the task's checkpoint when it has
+  /// one. `resume_as` is the folder to resume, if not the run's own. Returns the exit status.
+  int run(const std::string& resume_as = "");
+
+  const std::vector<Parameter*>& parameters() const { return task.parameters(); }
+
+  TrainOptions options;
+  TrainingTask& task;
+  Hooks hooks;
+  Arena arena;  // activations
+  std::unique_ptr<AdamW> optimizer;
+  std::unique_ptr<Ema> ema;  // null without --model-ema
+  Schedule schedule;
+  NanPolicy nan_policy;
+  Progress progress;
+
+ private:
+  // trainer.cpp
+  void train_step();
+  void end_epoch();
+  int finish(const std::string& resume_as);
+  void finish_epoch_early();
+  EvalResult validate();
+  void report_epoch(const EvalResult& result, double training_seconds);
+  bool update_best(const EvalResult& result);
+  bool epoch_is_complete() const;
+  bool is_finished() const;
+  int64_t epoch() const { return progress.step / length_.steps_per_epoch; }
+  BatchPosition position(int64_t micro_batch) const;
+  double elapsed() const;
+  void build_schedule();
+  void begin();
+  // trainer_checkpoint.cpp
+  CheckpointContent content();
+  void check_weights();
+  std::string state_json();
+  void save_last();
+  void restore(const std::string& checkpoint_folder);
+  void restore_from(const std::string& checkpoint_folder);
+  void restore_tensors(const Checkpoint& checkpoint);
+  void rewind_folder(const std::string& checkpoint_folder,
+                     const std::map<std::string, int64_t>& offsets);
+
+  std::string config_;
+  RunLength length_;
+  std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<CheckpointStore> store_;
+  std::unique_ptr<Reporter> reporter_;
+  EvalResult last_result_;     // of this process
+  double seconds_before_ = 0;  // of earlier processes of the run
+  Stopwatch run_time_;         // of this process
+  Stopwatch epoch_time_;
+  int64_t epoch_first_step_ = 0;  // of this process
+};
+
+}  // namespace gmlp

@@ -1,0 +1,226 @@
+// The Trainer's state as a checkpoint, and back. A restored run computes exactly the bytes that the
+// interrupted one would have: batches, random numbers and the schedule all follow from the step.
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "apps/train/trainer.h"
+#include "autograd/dispatch_dtype.h"
+#include "core/error.h"
+#include "core/io/json.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// JSON has no infinity and no NaN, but the state of a diverged run has.
+Json exact(double value) {
+  if (std::isfinite(value)) return value;
+  return fmt::format("{}", value);  // "inf", "-inf", "nan" or "-nan"
+}
+Json exact(int64_t value) {
+  return value;
+}
+void read_exact(const Json& json, double& value) {
+  const std::string text = json.is_string() ? json.get<std::string>() : "";
+  if (json.is_null()) {
+    value = std::numeric_limits<double>::quiet_NaN();  // older versions
+  } else if (text.ends_with("inf") || text.ends_with("nan")) {
+    value = std::stod(text);
+  } else {
+    value = json.get<double>();
+  }
+}
+void read_exact(const Json& json, int64_t& value) {
+  value = json.get<int64_t>();
+}
+
+/// An element that is infinite or NaN; 0 when there is none.
+double not_finite(const Tensor& tensor) {
+  double found = 0;
+  dispatch_dtype(tensor.dtype(), [&]<typename T>() {
+    const T* values = tensor.data<T>();
+    for (int64_t i = 0; i < tensor.elements(); ++i) {
+      if (!std::isfinite(values[i])) found = static_cast<double>(values[i]);
+    }
+  });
+  return found;
+}
+
+/// Throws when config.toml is no longer the one that the checkpoint was saved under.
+void check_options(const Json& saved, const std::string& config, const std::string& folder) {
+  const std::map<std::string, std::string> now = binding_options(config);
+  for (const auto& [name, value] : saved.items()) {
+    const std::string found = now.count(name) != 0 ? utf8_of(now.at(name)) : "nothing";
+    if (found == value.get<std::string>()) continue;
+    fail_input("{}: was saved with {} = {}, and config.toml says {}; restore the run's config.toml",
+               folder, name, value.get<std::string>(), found);
+  }
+  for (const auto& [name, value] : now) {
+    if (saved.contains(name)) continue;
+    fail_input("{}: was saved without {}, which config.toml sets; restore the run's config.toml",
+               folder, name);
+  }
+}
+
+/// Calls visit(name, value) for the numbers of the state that a resume sets.
+template <class Visit>
+void for_each_number(Progress& progress, NanPolicy& nan_policy, const Visit& visit) {
+  visit("/step", progress.step);
+  visit("/epochs_closed", progress.epochs_closed);
+  visit("/epoch_loss_sum", progress.epoch_loss_sum);
+  visit("/epoch_loss_count", progress.epoch_loss_count);
+  visit("/skipped_in_a_row", nan_policy.in_a_row);
+  visit("/skipped", nan_policy.skipped);
+  visit("/best/top1", progress.best_metric);  // of any task
+  visit("/best/loss", progress.best_loss);
+  visit("/best/step", progress.best_step);
+  visit("/best/epoch", progress.best_epoch);
+  visit("/seconds", progress.seconds);
+}
+
+void read_tensor(const SafetensorsFile& file, const std::string& name, const Tensor& into) {
+  const Tensor tensor = file.read(name, into.dtype());
+  if (!(tensor.shape() == into.shape())) {
+    fail_input("{}: tensor {} is {}, the run's is {}; resume from another checkpoint", file.path(),
+               name, tensor.shape().to_string(), into.shape().to_string());
+  }
+  into.copy_from(tensor);
+}
+
+}  // namespace
+
+std::string Trainer::state_json() {
+  const BatchPosition next = position(0);
+  Json state = {{"format", 1},
+                {"epoch", next.epoch},
+                {"batch", next.index},
+                {"seed", options.seed},
+                {"optimizer_steps", optimizer->steps()}};
+  progress.seconds = elapsed();
+  for_each_number(progress, nan_policy, [&](const char* name, auto value) {
+    state[Json::json_pointer(name)] = exact(value);
+  });
+  state["schedule"] = {{"sched", options.sched},
+                       {"lr", schedule.lr},
+                       {"min_lr", schedule.min_lr},
+                       {"warmup_steps", schedule.warmup_steps},
+                       {"total_steps", schedule.total_steps}};
+  state["offsets"] = folder_->sync_offsets();
+  state["options"] = binding_options(config_);
+  return json_line(state);
+}
+
+void Trainer::check_weights() {
+  const std::vector<Parameter*>& all = parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    double found = not_finite(all[i]->value);
+    if (found == 0 && ema) found = not_finite(ema->averages()[i]);
+    if (found == 0) continue;
+    fail_run(
+        "step {}: {} holds {}, which is not finite, so the weights were not saved and the previous "
+        "checkpoint is untouched; start again, or from it with --init, with a smaller --lr, a "
+        "longer --warmup-steps or a smaller --clip-grad",
+        progress.step, all[i]->name, found);
+  }
+}
+
+CheckpointContent Trainer::content() {
+  check_weights();
+  CheckpointContent content;
+  const std::vector<Parameter*>& all = parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string& name = all[i]->name;
+    content.model.push_back({name, ema ? ema->averages()[i] : all[i]->value});
+    content.training.push_back({"m." + name, optimizer->first_moments()[i]});
+    content.training.push_back({"v." + name, optimizer->second_moments()[i]});
+    if (ema) content.training.push_back({"raw." + name, all[i]->value});
+  }
+  task.describe_model(content);
+  content.state = state_json();
+  return content;
+}
+
+void Trainer::save_last() {
+  store_->save_last(checkpoint_bytes(content()), progress.step);
+}
+
+void Trainer::restore_tensors(const Checkpoint& checkpoint) {
+  const std::vector<Parameter*>& all = parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string& name = all[i]->name;
+    read_tensor(checkpoint.model, name, ema ? ema->averages()[i] : all[i]->value);
+    read_tensor(*checkpoint.training, "m." + name, optimizer->first_moments()[i]);
+    read_tensor(*checkpoint.training, "v." + name, optimizer->second_moments()[i]);
+    if (ema) read_tensor(*checkpoint.training, "raw." + name, all[i]->value);
+  }
+}
+
+/// Removes from the run folder what lies after the checkpoint.
+void Trainer::rewind_folder(const std::string& checkpoint_folder,
+                            const std::map<std::string, int64_t>& offsets) {
+  folder_->check_offsets(offsets);  // first: a refused resume changes nothing
+  // The order survives a kill: a summary.json that outlived its `last` would say that the run is
+  // done, and a later `last` cannot be resumed once the logs are shorter.
+  folder_->forget_summary_after(progress.step);
+  store_->forget_after(checkpoint_folder, progress.step);
+  if (progress.has_best() && !store_->restore_best(checkpoint_folder, progress.best_step)) {
+    task.info.notes.push_back(fmt::format(
+        "the best weights, of step {}, no longer exist; the next validation is the best",
+        progress.best_step));
+    progress.forget_best();
+  }
+  if (!progress.has_best()) store_->drop_best();
+  folder_->truncate(offsets);
+}
+
+void Trainer::restore_from(const std::string& checkpoint_folder) {
+  const Checkpoint checkpoint = open_checkpoint(checkpoint_folder);
+  if (checkpoint.state.empty()) {
+    fail_input("{}: has no training.json, so no run can continue from it; use it with --init",
+               checkpoint_folder);
+  }
+  const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
+  check_options(state.at("options"), config_, checkpoint_folder);
+  restore_tensors(checkpoint);
+  optimizer->set_steps(state.at("optimizer_steps"));
+  for_each_number(progress, nan_policy, [&](const char* name, auto& value) {
+    read_exact(state.at(Json::json_pointer(name)), value);
+  });
+  const BatchPosition next = position(0);
+  const int64_t total_steps = state.at("schedule").at("total_steps");
+  const int64_t epoch_then = state.at("epoch");
+  const int64_t batch_then = state.at("batch");
+  if (total_steps != length_.total_steps || epoch_then != next.epoch || batch_then != next.index) {
+    fail_input(
+        "{}: the data set has changed since the run began, it has another number of batches; "
+        "restore the data",
+        checkpoint_folder);
+  }
+  rewind_folder(checkpoint_folder, state.at("offsets").get<std::map<std::string, int64_t>>());
+}
+
+void Trainer::restore(const std::string& checkpoint_folder) {
+  if (!std::filesystem::is_directory(checkpoint_folder)) {
+    fail_input(
+        "--resume: {} does not exist, the run stopped before its first save; start it again with "
+        "--overwrite",
+        checkpoint_folder);
+  }
+  try {
+    restore_from(checkpoint_folder);
+  } catch (const Json::exception& error) {
+    fail_input(
+        "{}/training.json: lacks a part of the run's state ({}); resume from another checkpoint of "
+        "the run, or start a new run with --init {}",
+        checkpoint_folder, error.what(), checkpoint_folder);
+  }
+  task.info.notes.push_back(
+      fmt::format("resumed from {} at step {}", checkpoint_folder, progress.step));
+}
+
+}  // namespace gmlp
