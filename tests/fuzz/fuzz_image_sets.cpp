@@ -54,7 +54,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                            "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}) {
     if (cifar) folder.write(name, all);
   }
-  return gmlp::test::accept_input_errors([&] {
-    use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path));
-  });
+  return gmlp::test::accept_input_errors(
+      [&] { use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path)); });
 }
