@@ -22,7 +22,7 @@ double machine_peak_gflops(int threads, double seconds, fused::Precision precisi
   const Clock::time_point begin = Clock::now();
   double best = 0;
   do {
-    // Twice as many bursts as threads, so that they overlap however they are dealt out.
+    // Twice as many bursts as threads, so that they overlap however they are scheduled.
     const Clock::time_point start = Clock::now();
     const int64_t bursts = 2 * threads;
     std::vector<double> flops(static_cast<size_t>(bursts));

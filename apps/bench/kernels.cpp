@@ -1,6 +1,6 @@
 // gmlp-bench kernels: every kernel at the models' shapes, as a share of the machine's peak and
 // beside other libraries. Contenders alternate (A B C A B C ...), and ratios compare neighbors, so
-// that a disturbance of the machine slows both sides.
+// that other programs on the machine slow both sides.
 
 #include <algorithm>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// config.toml and --config: the options of a verb as a file, in CLI11's form of TOML.
+// config.toml and --config: the options of a subcommand as a file, in CLI11's form of TOML.
 //   name=value            # a comment; strings may be quoted in 'one' or "the other" way
 //   name=[value, value]
 

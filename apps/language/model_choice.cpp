@@ -32,7 +32,7 @@ struct OwnOption {
   const char* owners;
 };
 
-/// Taken and not looked at, an option would let a user believe in a model that was never trained.
+/// An ignored option would let a user believe in a model that was never trained.
 void check_options_fit(const LanguageModelOptions& options, Arch arch) {
   const bool gmlp = arch == Arch::kGmlp;
   const bool mixer = arch == Arch::kMixer;

@@ -53,7 +53,7 @@ struct LanguageOptions : TrainOptions {
 
 using PretrainCommand = RunCommand<LanguageOptions>;
 
-/// Registers --model and its overrides; for every verb that makes a model.
+/// Registers --model and its overrides; for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
 /// The arguments after `pretrain`; empty when help was printed. What is not given is as in

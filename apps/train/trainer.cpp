@@ -1,6 +1,6 @@
 // The training loop. A TrainingTask defines the batch, the loss and the validation:
-// apps/vision/vision_task.cpp, apps/language/pretrain_task.cpp,
-// apps/language/tasks/finetune_task.cpp.
+// apps/vision/train.cpp, apps/language/pretrain.cpp,
+// apps/language/tasks/finetune.cpp.
 //
 //   run         steps and epochs until the run is finished
 //   train_step  forward, backward, clip, AdamW, EMA, log line

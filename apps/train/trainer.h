@@ -22,7 +22,7 @@ namespace gmlp {
 
 class Trainer {
  public:
-  /// For tests: to plant a non-finite gradient, or to stop at a chosen step.
+  /// For tests: to set a non-finite gradient, or to stop at a chosen step.
   struct Hooks {
     std::function<void(Trainer&)> before_update;
     std::function<void(Trainer&)> after_step;

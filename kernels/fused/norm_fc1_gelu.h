@@ -39,7 +39,7 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
     const float* next_end = chunk.x + min(next_row + kMC, chunk.rows) * d;
     int64_t tiles = panels_of(f) * tiles_of(rows);
     const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
-      add_later(plan, next, next_end, tiles--);
+      add_contiguous(plan, next, next_end, tiles--);
       add_rows(plan, z + row * f_stride + col, f_stride);
     };
     gemm_rows(RowMajor<Operand>{x_hat, d_stride}, ws.w1, 0, rows, Triangle::kNone,  // (2)

@@ -11,9 +11,9 @@ static_assert(kLineSteps % kUnroll == 0);
 
 /// Not inlined, so that it has all registers for itself.
 template <typename Operand, bool kPacked, int kRows, int kVectors>
-__attribute__((noinline)) void multiply_tile(Tile& tile, const Operand* a, int64_t stride,
-                                             const float* b, int64_t k_steps,
-                                             const PrefetchPlan& plan) {
+__attribute__((noinline)) void compute_tile(Tile& tile, const Operand* a, int64_t stride,
+                                            const float* b, int64_t k_steps,
+                                            const PrefetchPlan& plan) {
   F32x16 c[kRows * kVectors];
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kVectors; ++i) c[i] = zero();
@@ -83,9 +83,9 @@ GMLP_INLINE void multiply_edge(Tile& tile, const Operand* a, int64_t stride, int
     if (rows != kRows) {
       multiply_edge<Operand, kPacked, kRows - 1>(tile, a, stride, rows, vectors, b, k_steps, plan);
     } else if (vectors == kNRVectors) {
-      multiply_tile<Operand, kPacked, kRows, kNRVectors>(tile, a, stride, b, k_steps, plan);
+      compute_tile<Operand, kPacked, kRows, kNRVectors>(tile, a, stride, b, k_steps, plan);
     } else {
-      multiply_tile<Operand, kPacked, kRows, 1>(tile, a, stride, b, k_steps, plan);
+      compute_tile<Operand, kPacked, kRows, 1>(tile, a, stride, b, k_steps, plan);
     }
   }
 }

@@ -51,8 +51,8 @@ GMLP_INLINE void prefetch_row(const PrefetchPlan::Rows& rows, int64_t row) {
 
 /// Adds a share of [next, end), of which `tiles` tiles are left to prefetch, and advances `next`.
 /// The share gives each of the tile's vectors the same number of lines.
-GMLP_INLINE void add_later(PrefetchPlan& plan, const float*& next, const float* end,
-                           int64_t tiles) {
+GMLP_INLINE void add_contiguous(PrefetchPlan& plan, const float*& next, const float* end,
+                                int64_t tiles) {
   constexpr int64_t kOneLineEach = kMR * kNRVectors * kLineSteps;
   const int64_t share = ceil_div(ceil_div(end - next, tiles), kOneLineEach) * kOneLineEach;
   plan.later = reinterpret_cast<const char*>(next);
@@ -60,7 +60,7 @@ GMLP_INLINE void add_later(PrefetchPlan& plan, const float*& next, const float* 
   plan.later_end = reinterpret_cast<const char*>(next);
 }
 /// Adds the share of tile `i` of `tiles` of the panel after `panel`, if B is cold. It replaces what
-/// add_later added, because B comes from DRAM and the other mostly from a cache.
+/// add_contiguous added, because B comes from DRAM and the other mostly from a cache.
 GMLP_INLINE void add_next_panel(PrefetchPlan& plan, const PackedB& b, int64_t panel, int64_t i,
                                 int64_t tiles) {
   if (!b.cold || panel + 1 == panels_of(b.n)) return;

@@ -40,11 +40,11 @@ make_sst2() {
 # A run that takes seconds: drawn shapes or a short text, a model of a few thousand parameters.
 if [ "$(basename "$program")" = gmlp-language ]; then
   make_text text.txt 60
-  verb=pretrain
+  subcommand=pretrain
   tiny=(--text "$scratch/text.txt" --tokenizer bytes --objective mlm --model gmlp_lm_tiny
         --seq-len 16 --depth 2 --d-model 16 --d-ffn 32 --batch-size 8 --log-interval 1)
 else
-  verb=train
+  subcommand=train
   tiny=(--data shapes --model gmlp_nano_32 --img-size 16 --patch-size 4 --depth 2 --d-model 16
         --d-ffn 32 --max-train-samples 64 --batch-size 8 --log-interval 1)
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every verb refuses a damaged checkpoint, names the file, and leaves with status 2.
+# Every subcommand refuses a damaged checkpoint, names the file, and leaves with status 2.
 . "$(dirname "$0")/common.sh"
 
 expect_status 0 "$vision" train "${tiny[@]}" --max-steps 2 --out run --quiet --no-figures

@@ -10,11 +10,11 @@ loses_output() {
   expect_text err.txt \
     "error: standard output: could not be written: No space left on device; send it to another place"
 }
-case $verb in
+case $subcommand in
   train) loses_output info --model gmlp_nano_32 ;;
   pretrain) loses_output info --model gmlp_lm_tiny ;;
 esac
-loses_output $verb --help  # more than a buffer: lost before the end
+loses_output $subcommand --help  # more than a buffer: lost before the end
 
 [ "$(id -u)" = 0 ] || { echo "SKIPPED: needs root to mount a tmpfs"; exit 77; }
 mkdir disk
@@ -30,13 +30,13 @@ leave_free() {
 
 # 64 KB are less than one checkpoint needs: the run fails at its first save.
 leave_free 64
-expect_status 1 "$program" $verb "${tiny[@]}" --epochs 1 --out disk/first --no-figures
+expect_status 1 "$program" $subcommand "${tiny[@]}" --epochs 1 --out disk/first --no-figures
 expect_text err.txt "No space left"
 [ ! -e disk/first/checkpoints/last ] || fail "half a checkpoint was left"
 rm -rf disk/first disk/filler
 
 # The disk fills while a run saves at every step.
-"$program" $verb "${tiny[@]}" --epochs 100000 --save-interval 1 --val-interval 1000000 \
+"$program" $subcommand "${tiny[@]}" --epochs 100000 --save-interval 1 --val-interval 1000000 \
   --out disk/run --quiet --no-figures 2>err.txt &
 process=$!
 for ((i = 0; i < 1000; ++i)); do
@@ -53,10 +53,10 @@ status=$?
 expect_text err.txt "No space left"
 rm disk/filler
 [ -z "$(find disk/run -name '*.tmp')" ] || fail "a temporary folder was left"
-case $verb in
+case $subcommand in
   train) data=(--data shapes) ;;
   pretrain) data=(--text text.txt) ;;
 esac
 expect_status 0 "$program" eval --model disk/run/checkpoints/last "${data[@]}"
 loses_output eval --model disk/run/checkpoints/last "${data[@]}"
-expect_status 0 "$program" $verb --resume disk/run --time-limit 0.1
+expect_status 0 "$program" $subcommand --resume disk/run --time-limit 0.1

@@ -6,19 +6,19 @@ times=${2:-3}
 
 options=("${tiny[@]}" --epochs 12 --save-interval 3 --model-ema --model-ema-decay 0.9
          --no-figures --quiet)
-case $verb in
+case $subcommand in
   train) options+=(--mixup 0.2) ;;
   pretrain) options+=(--dropout 0.1) ;;
 esac
 SECONDS=0
 start=$(date +%s%N)
-expect_status 0 "$program" $verb "${options[@]}" --out whole
+expect_status 0 "$program" $subcommand "${options[@]}" --out whole
 milliseconds=$((($(date +%s%N) - start) / 1000000))
 
 RANDOM=${GMLP_TEST_SEED:-1}
 for ((i = 1; i <= times; ++i)); do
   rm -rf killed
-  command=($verb "${options[@]}" --out killed)
+  command=($subcommand "${options[@]}" --out killed)
   kills=0
   while true; do
     "$program" "${command[@]}" 2>err.txt &
@@ -36,9 +36,9 @@ for ((i = 1; i <= times; ++i)); do
     [ $status = 137 ] || { cat err.txt >&2; fail "round $i: status $status"; }
     # Before the first save there is nothing to resume.
     if [ -d killed/checkpoints/last ]; then
-      command=($verb --resume killed)
+      command=($subcommand --resume killed)
     else
-      command=($verb "${options[@]}" --out killed --overwrite)
+      command=($subcommand "${options[@]}" --out killed --overwrite)
     fi
   done
   expect_same_run whole killed

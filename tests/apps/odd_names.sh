@@ -6,7 +6,7 @@
 odd=$'[C# "1\\2, a=b \xff]'
 mkdir -p "$odd/data" || exit 1
 
-case $verb in
+case $subcommand in
   train)
     # Pictures: what a first run drew, in two class folders.
     expect_status 0 "$program" train "${tiny[@]}" --max-steps 2 --out first
@@ -24,22 +24,22 @@ case $verb in
     ;;
 esac
 
-expect_status 2 "$program" $verb "${options[@]}" --out $'it\'s "both"'
+expect_status 2 "$program" $subcommand "${options[@]}" --out $'it\'s "both"'
 expect_text err.txt "both kinds of quotes"
-expect_status 2 "$program" $verb "${options[@]}" --out $'two\nlines'
+expect_status 2 "$program" $subcommand "${options[@]}" --out $'two\nlines'
 expect_text err.txt "line break"
-expect_status 0 "$program" $verb "${options[@]}" --epochs 2 --out whole
-expect_status 0 "$program" $verb "${options[@]}" --epochs 2 --out "$odd/run" --time-limit 0.000001
+expect_status 0 "$program" $subcommand "${options[@]}" --epochs 2 --out whole
+expect_status 0 "$program" $subcommand "${options[@]}" --epochs 2 --out "$odd/run" --time-limit 0.000001
 [ -s "$odd/run/summary.json" ] || fail "no summary.json"
-expect_status 0 "$program" $verb --resume "$odd/run" --time-limit 0
+expect_status 0 "$program" $subcommand --resume "$odd/run" --time-limit 0
 expect_same_run whole "$odd/run"
-expect_status 0 "$program" $verb --config "$odd/run/config.toml" --time-limit 0 \
+expect_status 0 "$program" $subcommand --config "$odd/run/config.toml" --time-limit 0 \
   --out again
 expect_same_run whole again
 expect_status 0 "$program" eval --model "$odd/run/checkpoints/best" "${data[@]}" \
   --json "$odd/eval.json"
 iconv -f UTF-8 -t UTF-8 "$odd/eval.json" >copy.json || fail "eval.json is not UTF-8"
-if [ $verb = train ]; then
+if [ $subcommand = train ]; then
   expect_status 0 "$program" predict --model "$odd/run/checkpoints/best" "$odd/data/a/1.png" \
     --json "$odd/predict.json"
   iconv -f UTF-8 -t UTF-8 "$odd/predict.json" >copy.json || fail "predict.json is not UTF-8"

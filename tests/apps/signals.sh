@@ -3,12 +3,12 @@
 . "$(dirname "$0")/common.sh"
 
 options=("${tiny[@]}" --epochs 6 --no-figures)
-expect_status 0 "$program" $verb "${options[@]}" --out whole --quiet
+expect_status 0 "$program" $subcommand "${options[@]}" --out whole --quiet
 
 # Background jobs of a script ignore SIGINT; only a program that sets a handler, as ours, gets it.
 for signal in TERM:143 INT:130; do
   run=run-${signal%:*}
-  "$program" $verb "${options[@]}" --out $run >out.txt 2>&1 &
+  "$program" $subcommand "${options[@]}" --out $run >out.txt 2>&1 &
   process=$!
   for ((i = 0; i < 500; ++i)); do
     [ -s $run/steps.jsonl ] && break
@@ -20,35 +20,35 @@ for signal in TERM:143 INT:130; do
   # A machine so fast that the run was over is no failure of what is tested here.
   [ $status = 0 ] && { expect_same_run whole $run; continue; }
   [ $status = "${signal#*:}" ] || { cat out.txt >&2; fail "status $status after ${signal%:*}"; }
-  expect_text out.txt "$verb --resume $run"
+  expect_text out.txt "$subcommand --resume $run"
   [ -s $run/checkpoints/last/training.json ] || fail "nothing was saved"
-  expect_status 0 "$program" $verb --resume $run --quiet
+  expect_status 0 "$program" $subcommand --resume $run --quiet
   expect_same_run whole $run
 done
 
 # A time limit ends a run in order: status 0, validated, saved.
-expect_status 0 "$program" $verb "${tiny[@]}" --epochs 1000000 --time-limit 0.5 --out limited
+expect_status 0 "$program" $subcommand "${tiny[@]}" --epochs 1000000 --time-limit 0.5 --out limited
 [ -s limited/summary.json ] || fail "no summary after the time limit"
 [ -d limited/checkpoints/best ] || fail "no best checkpoint after the time limit"
 
 # A run that diverges ends in order, too: it resumes, and what is not finite is never kept.
 diverging=("${tiny[@]}" --lr 1e12 --weight-decay 1e12 --clip-grad 0 --warmup-epochs 0
            --sched constant --no-figures)
-case $verb in
+case $subcommand in
   train)
-    expect_status 1 "$program" $verb "${diverging[@]}" --max-steps 2 --out diverged
+    expect_status 1 "$program" $subcommand "${diverging[@]}" --max-steps 2 --out diverged
     expect_text err.txt "which is not finite, so the weights were not saved"
     [ -z "$(ls diverged/checkpoints)" ] || fail "weights that are not finite were saved"
     ;;
   pretrain)
-    expect_status 0 "$program" $verb "${diverging[@]}" --max-steps 1 --out diverged
+    expect_status 0 "$program" $subcommand "${diverging[@]}" --max-steps 1 --out diverged
     expect_text out.txt "weights  diverged/checkpoints/last"
     [ ! -e diverged/checkpoints/best ] || fail "the best loss is no number"
     # A perplexity of infinity in the checkpoint.
-    expect_status 0 "$program" $verb "${tiny[@]}" --lr 20 --clip-grad 0 --warmup-steps 1 \
+    expect_status 0 "$program" $subcommand "${tiny[@]}" --lr 20 --clip-grad 0 --warmup-steps 1 \
       --sched constant --max-steps 8 --val-batches 3 --out large
     expect_text out.txt "perplexity inf"
-    expect_status 0 "$program" $verb --resume large
+    expect_status 0 "$program" $subcommand --resume large
     expect_text out.txt "resumed from large/checkpoints/last at step 8"
     grep -E '="[^"]*(nan|inf)' large/results.svg && fail "a curve has a point at no place"
     true

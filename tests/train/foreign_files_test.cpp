@@ -86,7 +86,7 @@ TEST_CASE("weights with a missing tensor are refused, and the tensor is named") 
                     Catch::Matchers::Contains("norm.bias"));
 }
 
-TEST_CASE("a config.json of a far larger model than its weights is refused before that is made") {
+TEST_CASE("a config.json of a model much larger than its weights is refused before it is built") {
   const TemporaryFolder scratch;
   REQUIRE(train_with(tiny_run(scratch / "run", {"--max-steps", "1"})) == 0);
   const std::string best = scratch / "run" + "/checkpoints/last";

@@ -154,7 +154,7 @@ TEST_CASE("f64 runs train, save and resume") {
 TEST_CASE("a non-finite gradient never reaches the weights") {
   const double inf = std::numeric_limits<double>::infinity();
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  for (double planted : {inf, -inf, nan}) {
+  for (double bad : {inf, -inf, nan}) {
     const TemporaryFolder scratch;
     std::string before;
     gmlp::Trainer::Hooks hooks;
@@ -169,7 +169,7 @@ TEST_CASE("a non-finite gradient never reaches the weights") {
     hooks.before_update = [&](gmlp::Trainer& run) {
       if (run.progress.step != 2) return;
       before = weights(run);
-      run.parameters()[3]->grad.data<float>()[0] = static_cast<float>(planted);
+      run.parameters()[3]->grad.data<float>()[0] = static_cast<float>(bad);
     };
     hooks.after_step = [&](gmlp::Trainer& run) {
       if (run.progress.step == 3) REQUIRE(weights(run) == before);

@@ -9,8 +9,8 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/train/metrics.h"
 #include "apps/train/chart.h"
+#include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
