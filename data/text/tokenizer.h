@@ -29,9 +29,7 @@ struct SpecialIds {
 
 /// A token and its bytes [begin, end) of the text.
 struct Piece {
-  int64_t id = 0;
-  int64_t begin = 0;
-  int64_t end = 0;
+  int64_t id = 0, begin = 0, end = 0;
 };
 
 class Tokenizer {
@@ -62,8 +60,7 @@ class Tokenizer {
 /// Appends `pieces` of a text that begins at byte `shift` of a longer one.
 void append_shifted(const std::vector<Piece>& pieces, int64_t shift, std::vector<Piece>& out);
 
-/// encode(), but each "[MASK]" in the text becomes the mask's id. Throws InputError if the
-/// tokenizer has no mask.
+/// encode(), but each "[MASK]" becomes the mask's id. Throws InputError if there is no mask.
 std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text);
 
 /// Opens `bytes`, a SentencePiece .model, or a tokenizer.json of this program. A SentencePiece

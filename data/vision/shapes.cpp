@@ -85,8 +85,7 @@ Image draw_image(int64_t label, Random random) {
   return image;
 }
 
-/// `split` is 0 for training and 1 for validation. The images do not depend on the run's seed, so
-/// that runs can be compared.
+/// `split` is 0 for training, 1 for validation. Runs of all seeds get the same, to be comparable.
 LabeledImages draw_split(int64_t count, uint64_t split) {
   LabeledImages set{std::vector<Image>(static_cast<size_t>(count)), {}};
   for (int64_t i = 0; i < count; ++i) set.labels.push_back(i % 8);
