@@ -42,8 +42,7 @@ Task task_from_name(const std::string& name);
 
 /// The share of right answers.
 struct Accuracy {
-  int64_t right = 0;
-  int64_t count = 0;
+  int64_t right = 0, count = 0;
 
   double value() const {
     return count == 0 ? 0 : static_cast<double>(right) / static_cast<double>(count);

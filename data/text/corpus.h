@@ -38,8 +38,7 @@ class TokenRow {
 
  private:
   std::shared_ptr<const TokenStorage> storage_;
-  int64_t begin_ = 0;
-  int64_t end_ = 0;
+  int64_t begin_ = 0, end_ = 0;
 };
 
 struct CorpusOptions {
@@ -55,8 +54,7 @@ TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& to
 
 struct TextSplits {
   std::string name;  // short, for the run folder
-  TokenRow train;
-  TokenRow val;
+  TokenRow train, val;
 };
 /// Without `val_text` the last val_fraction of `text` is for validation.
 TextSplits open_corpus(const std::vector<std::string>& text,

@@ -16,11 +16,7 @@ namespace gmlp {
 
 /// The special ids of a tokenizer; -1 for one that it does not have.
 struct SpecialIds {
-  int64_t pad = -1;
-  int64_t unknown = -1;
-  int64_t cls = -1;
-  int64_t sep = -1;
-  int64_t mask = -1;
+  int64_t pad = -1, unknown = -1, cls = -1, sep = -1, mask = -1;
 
   bool contains(int64_t id) const {
     return id == pad || id == unknown || id == cls || id == sep || id == mask;
