@@ -72,8 +72,8 @@ class VisionTask : public TrainingTask {
   }
 
   EvalResult validate(Arena& arena) override {
-    const Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
-                                           setup.execution, arena, {});
+    Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
+                                     setup.execution, arena, {});
     if (evaluation.complete) last_evaluation_ = evaluation;
     return evaluation;
   }
