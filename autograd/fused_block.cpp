@@ -4,11 +4,11 @@
 //              y = x + drop * fc2(u * (t + b + extra))
 //              x, y (B, N, D)   z (B, N, F)   u, v, t (B, N, E)   W (N, N)   b (N)
 //   backward   dx, dextra, and the gradients of the ten parameters, last stage first
-//   saved      z before GELU, t, and the mean and rstd of both norms: R (F + E) numbers in
+//   saved      h (z before GELU), t, and the mean and rstd of both norms: R (F + E) numbers in
 //              `precision` and 4 R in f32, R = B N. With checkpointing none: the backward first
 //              runs the forward again.
 //
-// The stages are in kernels/fused/block.h.
+// kernels/fused/block.cpp runs the three stages.
 
 #include "autograd/fused_block.h"
 

@@ -37,7 +37,7 @@ Var multiply(Tape& tape, Var a, Var b) {
   const Tensor b_value = tape.value(b);
   require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
   const auto product = [&tape](const Tensor& left, const Tensor& right) {
-    const Tensor y = tape.scratch_like(left);
+    Tensor y = tape.scratch_like(left);
     tape.run(y.dtype(), [&]<typename T>() {
       reference::multiply_forward(y.data<T>(), left.data<T>(), right.data<T>(), y.elements());
     });

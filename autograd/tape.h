@@ -111,7 +111,7 @@ class Tape {
 
   bool requires_grad(Var x) const { return nodes_[static_cast<size_t>(x.index)].requires_grad; }
   /// For closures: dx is (part of) the gradient of x. The tape keeps dx, which must not change.
-  /// `exclusive`: no other gradient shares its memory.
+  /// `exclusive`: nobody else holds dx, so a later closure may overwrite it (try_take_grad).
   void accumulate_grad(Var x, const Tensor& dx, bool exclusive = false);
   /// Lets a closure compute dx in dy's memory; then grad() of its output is undefined. Returns
   /// false if dy is shared.

@@ -125,9 +125,9 @@ struct AdamWFactors {
   float grad_scale;
 };
 
-/// The kernels of one instruction set. All arrays are f32 except BlockSaved's h and t. Arguments
-/// are outputs, incoming gradient, inputs, workspace, sizes. dx is written, gradients of weights
-/// are added to. In linear_backward dx, bias and dbias may be nullptr.
+/// The kernels of one instruction set. float* are f32; void* are f32 or bf16, as BlockShape says.
+/// Arguments are outputs, incoming gradient, inputs, workspace, sizes. dx is written, gradients of
+/// weights are added to. In linear_backward dx, bias and dbias may be nullptr.
 struct Kernels {
   const char* isa;
   /// Whether products in bf16 precision multiply bf16. Otherwise they multiply f32, and only what
@@ -171,8 +171,8 @@ struct Kernels {
   // Probes for tests and benchmarks, and for the peak (peak.h).
   void (*vector_exp)(float* y, const float* x, int64_t n);
   /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens. z is
-  /// bf16 if products multiply it. If a row of F is a multiple of 2 KB, rows of z are 64 bytes
-  /// apart more. A first call with z = nullptr packs the weight.
+  /// bf16 if products multiply it. If a row of F is a multiple of 2 KB, each row of z
+  /// has 64 bytes of padding. A first call with z = nullptr packs the weight.
   void (*norm_fc1_gelu)(void* z, const float* x, const BlockWeights<const float*>& weights,
                         void* workspace, const BlockShape& shape);
   int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes

@@ -87,7 +87,7 @@ Case product_case(const ProductSize& size, bool bf16, bool gelu) {
     c.contenders.push_back(norm_fc1_gelu(product.a, ones(k), zeros({k}), transposed(product.b),
                                          product.bias, bf16, 1, 0));
   } else {
-    const Tensor out = zeros({m, n});
+    Tensor out = zeros({m, n});
     const Tensor workspace = workspace_of(fused::kernels().gemm_workspace(m, n, k));
     const auto run = [=] {
       fused::kernels().gemm(floats(out), floats(product.a), floats(product.b), false, false,

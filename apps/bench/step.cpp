@@ -220,8 +220,8 @@ class RunTable {
 
   /// The cached decoding of a text, in f32 whatever --precision says.
   void decode(const std::function<double()>& seconds_per_token) {
-    std::vector<double> ms;
-    for (int i = 0; i < repeat_; ++i) ms.push_back(1e3 * seconds_per_token());
+    std::vector<double> ms(static_cast<size_t>(repeat_));
+    for (double& time : ms) time = 1e3 * seconds_per_token();
     line("decoding", "token_ms", ms, "ms/token");
   }
 

@@ -95,7 +95,8 @@ void export_timm(const ExportOptions& options, const VisionConfig& config) {
   create_folder(temporary);
   try {
     for (const std::string name : {kConfig, kWeights}) {
-      write_file_synced(temporary + "/" + name, read_text(options.model + "/" + name));
+      write_file_synced(fmt::format("{}/{}", temporary, name),
+                        read_text(fmt::format("{}/{}", options.model, name)));
     }
     replace_folder(temporary, options.out);
   } catch (...) {

@@ -39,6 +39,7 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                      printable(names[shares[0].second]), 100 * shares[1].first,
                      printable(names[shares[1].second]));
 }
+
 class VisionTask : public TrainingTask {
  public:
   explicit VisionTask(const VisionOptions& options) : TrainingTask(options), options_(options) {
@@ -51,8 +52,8 @@ class VisionTask : public TrainingTask {
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
-    // The loader's own order breaks at a resume, and after an epoch whose last batches do not fill
-    // an accumulated step.
+    // After a resume, and after an epoch that drops its last batches, the loader's next batch is
+    // another one.
     if (position.epoch != upcoming_.epoch || position.index != upcoming_.index) {
       loader_->seek(position.epoch, position.index);
     }
@@ -71,8 +72,8 @@ class VisionTask : public TrainingTask {
   }
 
   EvalResult validate(Arena& arena) override {
-    const Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
-                                           setup.execution, arena, {});
+    Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
+                                     setup.execution, arena, {});
     if (evaluation.complete) last_evaluation_ = evaluation;
     return evaluation;
   }
@@ -204,7 +205,7 @@ class VisionTask : public TrainingTask {
   BatchPosition upcoming_;  // of the loader's next one
   Evaluation last_evaluation_;
 };
-// The setup.
+
 }  // namespace
 
 int train(const TrainCommand& command, const Trainer::Hooks& hooks) {

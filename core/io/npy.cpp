@@ -164,8 +164,8 @@ std::string_view find_header(std::string_view bytes, const std::string& path) {
   if (!bytes.starts_with(kMagic) || bytes.size() < version + 2) {
     fail_input("{}: does not begin with \\x93NUMPY and a version; is it an .npy file?", path);
   }
-  const int major = bytes[version];
-  const int minor = bytes[version + 1];
+  const int major = static_cast<unsigned char>(bytes[version]);
+  const int minor = static_cast<unsigned char>(bytes[version + 1]);
   if (major < 1 || major > 3 || minor != 0) {
     fail_input("{}: has version {}.{}, not 1.0 to 3.0; save it again", path, major, minor);
   }

@@ -1,7 +1,7 @@
 // One gMLP block, chunk by chunk: three fused kernels forward, and their backwards in reverse.
 //
 //   forward    norm_fc1_gelu -> spatial_gate -> fc2_residual
-//   backward   fc2_residual <- spatial_gate <- norm_fc1_gelu
+//   backward   fc2_residual -> spatial_gate -> norm_fc1_gelu
 //
 // The weights are packed once per call, for all chunks: D F + D E numbers against R (D F + D E)
 // multiply-adds. For one image that is a tenth of the time, so a caller whose weights do not change

@@ -1,12 +1,12 @@
 #pragma once
 // A fused block's data: the shape of its chunks, one chunk of the batch, and its workspaces.
 //
-// A chunk is as many samples as keep the widest activation near kChunkBytes. Within a chunk, tasks
-// are kMC of its rows (the tokens of all its samples), or a sample and kNC channels. All of this
-// follows from the sizes alone.
+// A chunk is as many samples as keep the widest activation near kChunkBytes. A chunk has two kinds
+// of tasks: kMC rows (tokens of all samples) for the channel projections, or kNC channels of one
+// sample for the spatial products. All of this follows from the sizes alone.
 //
-// Products multiply Operand, activations are saved as Saved. Operand is bf16 only in bf16 precision
-// and only if the instruction set multiplies pairs of bf16.
+// Operand is the type of the products' inputs, Saved the type of h and t in memory. Operand is bf16
+// only in bf16 precision and only if the instruction set multiplies pairs of bf16.
 
 #include "kernels/gemm/weight_gradient.h"
 #include "kernels/kernels.h"
@@ -87,8 +87,8 @@ struct Chunk : ChunkShape {
   }
 };
 
-/// What a later load of x as `Stored` returns. The backward recomputes z from the rounded h, so the
-/// forward rounds h before it computes z.
+/// x rounded to the type in which it is stored. The backward recomputes z from the rounded h, so
+/// the forward rounds h before it computes z.
 template <typename Stored>
 GMLP_INLINE F32x16 round_to(F32x16 x) {
   return sizeof(Stored) == sizeof(float) ? x : as_bf16(x);
@@ -127,8 +127,8 @@ struct ForwardWorkspace {
   TiledA<Operand> w = allocate_tiles<Operand>(weights, shape.tokens);                  // W (N,N)
   // (R,D), rounded up to whole row tasks: a thread normalises all of its tasks in one place.
   Operand* x_hat = allocate<Operand>(allocator, row_tasks(shape.rows) * kMC * shape.d_stride);
-  Operand* z = allocate<Operand>(allocator, shape.rows* shape.f_stride);      // (R,F)
-  Operand* gated = allocate<Operand>(allocator, shape.rows* shape.e_stride);  // (R,E)
+  Operand* z = allocate<Operand>(allocator, (shape.rows * shape.f_stride));      // (R,F)
+  Operand* gated = allocate<Operand>(allocator, (shape.rows * shape.e_stride));  // (R,E)
   // v̂ of each spatial task
   float* panels =
       allocate<float>(allocator, spatial_tasks(shape) * spatial_panels_size<Operand>(shape));
@@ -143,31 +143,31 @@ struct BackwardWorkspace {
   PackedB w1 = allocate_b(allocator, k_steps_of<Operand>(shape.d_ffn), shape.d_model);   // (F,D)
   PackedB w2 = allocate_b(allocator, k_steps_of<Operand>(shape.d_model), shape.d_gate);  // (D,E)
   TiledA<Operand> w_transposed = allocate_tiles<Operand>(allocator, shape.tokens);  // Wᵀ (N,N)
-  Operand* dh = allocate<Operand>(allocator, shape.rows* shape.f_stride);           // (R,F)
-  Operand* dt = allocate<Operand>(allocator, shape.rows* shape.e_stride);           // (R,E)
-  Operand* v_hat = allocate<Operand>(allocator, shape.rows* shape.e_stride);        // (R,E)
-  Operand* dv_hat = allocate<Operand>(allocator, shape.rows* shape.e_stride);       // (R,E)
-  Operand* dr = allocate<Operand>(allocator, shape.rows* shape.d_stride);           // (R,D)
-  float* dx_hat = allocate<float>(allocator, shape.rows* shape.d_model);            // (R,D)
+  Operand* dh = allocate<Operand>(allocator, (shape.rows * shape.f_stride));        // (R,F)
+  Operand* dt = allocate<Operand>(allocator, (shape.rows * shape.e_stride));        // (R,E)
+  Operand* v_hat = allocate<Operand>(allocator, (shape.rows * shape.e_stride));     // (R,E)
+  Operand* dv_hat = allocate<Operand>(allocator, (shape.rows * shape.e_stride));    // (R,E)
+  Operand* dr = allocate<Operand>(allocator, (shape.rows * shape.d_stride));        // (R,D)
+  float* dx_hat = allocate<float>(allocator, (shape.rows * shape.d_model));         // (R,D)
   // The packed B of one step at a time: of R rows, of the spatial tasks, or v̂ᵀ of each sample.
   float* panels = allocate<float>(
       allocator,
       max(packed_b_size(k_steps_of<Operand>(shape.rows), max(shape.d_model, shape.d_gate)),
           max(spatial_tasks(shape) * spatial_panels_size<Operand>(shape),
-              shape.samples* packed_b_size(k_steps_of<Operand>(shape.d_gate), shape.tokens))));
+              packed_b_size(k_steps_of<Operand>(shape.d_gate), shape.tokens) * shape.samples)));
   int64_t part_steps = k_steps_of<Operand>(longest_part(shape.rows));
   float* dy_tiles = allocate<float>(allocator, 2 * max(dy_tiles_size(shape.d_ffn, part_steps),
                                                        dy_tiles_size(shape.d_model, part_steps)));
-  // Sums of dgamma and dbeta per row task, and two rows of the gate's norm for each.
+  // Per row task: sums of dgamma and dbeta, and two rows of scratch (v and GELU's slope).
   float* norm_sums =
       allocate<float>(allocator, row_tasks(shape.rows) * max(2 * shape.d_model, 4 * shape.d_gate));
-  // First parts of the gradients that are summed in two (weight_gradient.h); the others have none.
+  // Sums over the first part of the rows, added to the gradient at the end (weight_gradient.h).
   BlockWeights<float*> partial_grad = {
-      .fc1_weight = allocate<float>(allocator, shape.d_ffn* shape.d_model),
+      .fc1_weight = allocate<float>(allocator, (shape.d_ffn * shape.d_model)),
       .fc1_bias = allocate<float>(allocator, shape.d_ffn),
-      .spatial_weight = allocate<float>(allocator, shape.tokens* shape.tokens),
+      .spatial_weight = allocate<float>(allocator, (shape.tokens * shape.tokens)),
       .spatial_bias = allocate<float>(allocator, shape.tokens),
-      .fc2_weight = allocate<float>(allocator, shape.d_model* shape.d_gate),
+      .fc2_weight = allocate<float>(allocator, (shape.d_model * shape.d_gate)),
       .fc2_bias = allocate<float>(allocator, shape.d_model)};
 };
 

@@ -41,8 +41,7 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
                                        const BackwardWorkspace<Operand>& ws,
                                        const BlockWeights<const float*>& w) {
   constexpr int64_t kElements = KStep<Operand>::kElements;
-  // Local copies: a stored vector may change whatever is behind a pointer, as far as the compiler
-  // knows.
+  // Local copies, because the compiler would reload the chunk's fields after every store.
   const int64_t d = chunk.d_model;
   const int64_t d_stride = chunk.d_stride;
   const int64_t e = chunk.d_gate;
@@ -58,7 +57,7 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
   Operand* dt = ws.dt;
   Operand* dr = ws.dr;
   parallel_rows(chunk.rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
-    float biases[kMC];  // of each row's token: this costs one division per row
+    float biases[kMC];  // looked up once per row, so the epilogue does no modulo
     for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial_bias[r % chunk.tokens];
     const float* bias = biases;
     for (int64_t r = r0; r < r1; ++r) {  // "branch * p"

@@ -4,7 +4,7 @@
 //   forward    x̂ = layernorm(x)        h = x̂ W1ᵀ + b1        z = gelu(h)
 //              x (R,D), W1 (F,D), h and z (R,F); R = rows of the chunk
 //              and the statistics of the gate's norm over v, since the rows of z are in the cache
-//   backward   dh comes from spatial_gate.h
+//   backward   fc2_residual.h (u half) and spatial_gate.h (v half) compute dh
 //              dW1 += dhᵀ x̂      db1 += sum_r dh      dx̂ = dh W1
 //              dx = dy + layernorm_backward(dx̂)
 //

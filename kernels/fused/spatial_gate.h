@@ -10,8 +10,8 @@
 //              dv = layernorm_backward(dv̂)      dh_v = dv gelu'(h_v)
 //              not split: dh = (du + dv) gelu'(h)
 //
-// Saved: t without b, because in bf16 1 + t would round a small t away. v̂ and u are recomputed.
-// A causal W is zero above its diagonal: each row tile's product stops at its last row.
+// Saved: t without b, because b starts at 1 and bf16(b + t) would lose a small t. v̂ and u are
+// recomputed. A causal W is zero above its diagonal: rows up to i need only the tokens up to i.
 
 #include "kernels/fused/block.h"
 #include "kernels/fused/gate.h"

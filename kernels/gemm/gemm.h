@@ -8,10 +8,10 @@
 //                   time; or packed tiles, if A is used transposed or often
 //
 // For each panel, for each row tile: multiply, then run the epilogue (bias, GELU, gate, residual).
-// Only weight_gradient.h, whose packed A has to fit into a cache, cuts k. Here a panel that L1
-// cannot hold comes from L2 faster than sums would come back from C. Every element of C is the same
-// chain of operations whatever the tiles and tasks, so bits depend neither on the batch nor on the
-// number of threads.
+// k is not blocked: reading a panel again from L2 costs less than writing and reading partial sums
+// of C. Only weight_gradient.h blocks it, so that its packed A fits into a cache. Every element of
+// C is the same chain of operations for any tiles and tasks, so bits depend neither on the batch
+// nor on the number of threads.
 
 #include "kernels/gemm/microkernel.h"
 

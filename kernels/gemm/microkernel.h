@@ -1,7 +1,7 @@
 #pragma once
 // The register tile: kMR x kNR sums of a product stay in registers over all of its k-steps.
 //
-//   gemm_microkernel             up to a whole tile; an edge costs what it computes
+//   gemm_microkernel             a tile of 1 to kMR rows; a small edge does only its own work
 //   gemm_microkernel_overlapped  a whole tile, interleaved with the epilogue of the previous one
 
 #include "kernels/gemm/prefetch.h"

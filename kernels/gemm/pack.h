@@ -1,8 +1,9 @@
 #pragma once
 // The layouts of the GEMM's operands, and the functions that write them.
 //
-//   k-step      32 bits of an operand: one f32, or two bf16 that are neighbors in k. A product over
-//               k elements has k_steps_of(k) of them. A zero completes an odd last bf16.
+//   k-step      32 bits along k: one f32, or two neighboring bf16. A product over k elements has
+//               k_steps_of(k) of them; if k is odd, the second half of the last pair is zero.
+//               Packed buffers are float* in both cases, one float per k-step.
 //   panel of B  kNR columns, [k-step][kNR], padded with zeros: each row tile reads it in order
 //   tile of A   kMR rows, [k-step][kMR]: for an A that is used transposed, or often
 //
@@ -188,8 +189,8 @@ GMLP_INLINE void pack_b(const PackedB& b, const Source* source, int64_t stride, 
   });
 }
 
-/// Floats from one tile of A to the next. Whole vectors are stored, so each k-step spills into the
-/// next one, which is stored later; the last one spills into the kLanes more.
+/// Floats from one tile of A to the next. A k-step is stored as whole vectors, which overrun its
+/// kMR places. The next store overwrites the overrun, and the last one lands in kLanes of padding.
 GMLP_INLINE int64_t packed_tile_size(int64_t k_steps) {
   return k_steps * kMR + kLanes;
 }

@@ -7,7 +7,7 @@
 namespace gmlp::fused::GMLP_ISA {
 
 constexpr int64_t kLineBytes = 64;
-constexpr int64_t kLineSteps = 16;  // k-steps per cache line
+constexpr int64_t kLineSteps = 16;  // k-steps per cache line of a row of A
 
 struct PrefetchPlan {
   /// The tile's rows of one array that its epilogue reads or writes.
@@ -49,8 +49,8 @@ GMLP_INLINE void prefetch_row(const PrefetchPlan::Rows& rows, int64_t row) {
   }
 }
 
-/// Adds a share of [next, end), of which `tiles` tiles are left to prefetch, and advances `next`.
-/// The share gives each of the tile's vectors the same number of lines.
+/// Spreads the prefetching of [next, end) over the `tiles` tiles that are left: adds this tile's
+/// share and advances `next`. Each vector of the tile gets the same number of lines.
 GMLP_INLINE void add_contiguous(PrefetchPlan& plan, const float*& next, const float* end,
                                 int64_t tiles) {
   constexpr int64_t kOneLineEach = kMR * kNRVectors * kLineSteps;

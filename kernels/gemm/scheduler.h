@@ -13,9 +13,9 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// What a thread knows about a task that it runs. `first` is its first task of this kernel, whose
-/// workspace is in its cache by now. `next` is its next task unless another thread steals it, and
-/// is at least the number of tasks if there is none.
+/// What a thread knows about a task that it runs. `first` is its first task of this kernel. It
+/// numbers a workspace that only this thread uses, and that is in its cache by now. `next` is its
+/// next task unless another thread steals it, and is at least the number of tasks if there is none.
 struct TaskSlot {
   int64_t task;
   int64_t first;

@@ -33,7 +33,7 @@ GMLP_INLINE int64_t dy_tiles_size(int64_t m, int64_t k_steps) {
 }
 
 /// Several gradients of the same m and n, side by side. `dy_tiles` has dy_tiles_size(m, k_steps)
-/// floats for each, with the k_steps of the longest.
+/// floats for each; k_steps is that of the gradient with the most rows.
 template <typename Operand, int kCount>
 GMLP_INLINE void add_weight_gradients(const WeightGradient<Operand> (&gradients)[kCount],
                                       int64_t dw_stride, int64_t dy_stride, float* dy_tiles,
@@ -80,8 +80,8 @@ GMLP_INLINE void add_weight_gradients(const WeightGradient<Operand> (&gradients)
   });
 }
 
-/// The first row of the last part: the first part has half of the row tasks, rounded down, which
-/// are those that parallel_tasks starts on the first of two threads.
+/// The first row of the last part. The first part has half of the row tasks, rounded down, so that
+/// each of two threads reads the rows that it wrote.
 GMLP_INLINE int64_t split_row(int64_t rows) {
   return row_tasks(rows) / 2 * kMC;
 }

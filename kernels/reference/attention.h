@@ -62,11 +62,18 @@ void add_distances(T* dbias, const T* ds, int64_t tokens) {
   }
 }
 
+/// 1 / sqrt(A), A = D / H the width of a head.
+template <typename T>
+T score_scale(const AttentionShape& shape) {
+  const int64_t head_width = shape.width / shape.heads;
+  return T(1) / std::sqrt(static_cast<T>(head_width));
+}
+
 template <typename T>
 void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias,
                             const AttentionShape& shape, bool causal) {
   const int64_t n = shape.tokens;
-  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
+  const T scale = score_scale<T>(shape);
   for_each_head(shape, [&](int64_t b, int64_t h) {
     auto p = matrix(probs + (b * shape.heads + h) * n * n, n, n);
     const auto k = head_columns(qkv, 3, 1, b, h, shape);
@@ -83,7 +90,7 @@ template <typename T>
 void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T* probs,
                              const T* qkv, const AttentionShape& shape) {
   const int64_t n = shape.tokens;
-  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
+  const T scale = score_scale<T>(shape);
   for_each_head(shape, [&](int64_t b, int64_t h) {
     const int64_t offset = (b * shape.heads + h) * n * n;
     const auto p = matrix(probs + offset, n, n);

@@ -19,7 +19,7 @@ constexpr int64_t kMR = 14;
 constexpr int64_t kNRVectors = 2;
 constexpr int64_t kMC = 7 * kMR;
 constexpr int kUnroll = 1;               // 28 multiply-adds hide the loop's own instructions
-constexpr bool kOverlapEpilogue = true;  // it needs no more than the four registers left
+constexpr bool kOverlapEpilogue = true;  // between k-steps those of A and B are free for it
 
 struct F32x16 {
   __m512 v;

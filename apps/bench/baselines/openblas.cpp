@@ -17,7 +17,7 @@ namespace {
 Contender prepare_openblas(const Product& p) {
   if (p.bf16 || p.gelu) return {};
   openblas_set_num_threads(thread_count());
-  const Tensor c = zeros({p.m, p.n});
+  Tensor c = zeros({p.m, p.n});
   const auto run = [p, c, m = static_cast<blasint>(p.m), n = static_cast<blasint>(p.n),
                     k = static_cast<blasint>(p.k)] {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, floats(p.a), k,
