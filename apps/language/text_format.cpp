@@ -36,7 +36,7 @@ bool ends_inside_character(const std::string& text) {
 }  // namespace
 
 std::string piece_text(const Tokenizer& tokenizer, int64_t id) {
-  const std::string name = tokenizer.name(id);
+  std::string name = tokenizer.name(id);
   if (tokenizer.special().contains(id)) return name;
   if (!is_sentencepiece(tokenizer)) return tokenizer.decode({id});
   // Characters outside the vocabulary are spelled in bytes, such as <0xE2>.
@@ -77,9 +77,9 @@ std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int6
     const std::string piece = piece_text(tokenizer, target);
     std::string mark = without_space(piece);
     if (other == tokenizer.special().mask) {
-      mark = "MASK→" + mark;
+      mark.insert(0, "MASK→");
     } else if (other != target) {
-      mark = without_space(piece_text(tokenizer, other)) + (guessed ? "≠" : "→") + mark;
+      mark.insert(0, without_space(piece_text(tokenizer, other)) + (guessed ? "≠" : "→"));
     }
     text += (without_space(piece) != piece ? " [" : "[") + mark + "]";
   }

@@ -105,7 +105,7 @@ void Trainer::end_epoch() {
 
 EvalResult Trainer::validate() {
   const EmaScope averaged(ema.get());
-  const EvalResult result = task.validate(arena);
+  EvalResult result = task.validate(arena);
   if (result.complete) last_result_ = result;
   return result;
 }

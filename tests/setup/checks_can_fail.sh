@@ -86,9 +86,9 @@ case $1 in
     fault dev "http://deb"".debian.org/debian" 'dev:1:'
     ;;
   budget)
-    fault kernels/a.cpp "$(seq 10000)" 'engine (core,kernels,autograd,models): 1000'
-    fault data/a.h "$(seq 4501)" 'data (data): 450'
-    fault apps/vision/a.cpp "$(seq 8001)" 'apps (apps): 800'
+    fault kernels/a.cpp "$(seq 20000)" 'engine (core,kernels,autograd,models): 2000'
+    fault data/a.h "$(seq 9001)" 'data (data): 900'
+    fault apps/vision/a.cpp "$(seq 20001)" 'apps (apps): 2000'
     create
     for i in $(seq 21); do touch "kernels/fused/$i.md"; done
     refused 'kernels/fused: 21 files, more than 20'

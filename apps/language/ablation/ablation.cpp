@@ -79,7 +79,7 @@ double millions(const AblationResult& result) {
 }
 
 std::string with_deviation(const MeanDeviation& value, int digits) {
-  const std::string mean = fmt::format("{:.{}f}", value.mean, digits);
+  std::string mean = fmt::format("{:.{}f}", value.mean, digits);
   if (!std::isfinite(value.deviation)) return mean;
   return fmt::format("{} ± {:.{}f}", mean, value.deviation, digits);
 }

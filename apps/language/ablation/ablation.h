@@ -56,7 +56,7 @@ struct AblationResult {
   std::vector<AblationRun> runs;
 };
 
-struct AblationReport {
+struct AblationReport {         // NOLINT(bugprone-exception-escape): the JSON library's destructor
   std::string markdown;         // both tables, and the order of neighbors between them
   nlohmann::ordered_json json;  // the same numbers, and every run
   std::string chart;  // SVG: perplexity over parameters, as in Figure 5; empty without a point

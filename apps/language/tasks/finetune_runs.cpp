@@ -75,7 +75,7 @@ int make_runs(const FinetuneCommand& all, std::string& folder) {
 }
 
 /// The best epoch of a run.
-struct RunResult {
+struct RunResult {   // NOLINT(bugprone-exception-escape): the JSON library's destructor
   std::string name;  // "run-1"
   uint64_t seed = 0;
   std::string model;
@@ -115,6 +115,7 @@ RunResult read_result(const FinetuneCommand& command, const std::string& folder,
 /// median should be a run whose weights can be used. Of equal ones the first.
 const RunResult& median_of(const std::vector<RunResult>& runs) {
   std::vector<const RunResult*> order;
+  order.reserve(runs.size());
   for (const RunResult& run : runs) order.push_back(&run);
   std::stable_sort(order.begin(), order.end(),
                    [](const RunResult* a, const RunResult* b) { return a->value < b->value; });
