@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "models/checkpoint/weight_files.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

@@ -16,7 +16,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/vision/loader.h"
-#include "models/checkpoint/weight_files.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

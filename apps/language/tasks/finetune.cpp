@@ -18,7 +18,6 @@
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
 #include "models/checkpoint/load_models.h"
-#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
