@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/vision/loader.h"
+#include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {

@@ -17,6 +17,7 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
+#include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
@@ -96,7 +97,7 @@ class FinetuneTask : public TrainingTask {
 
  private:
   void build_model() {
-    // A resumed run is complete in its checkpoint, and the pretrained model may no longer exist.
+    // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
     const bool saved = setup.resumed() && std::filesystem::is_directory(setup.checkpoint);
     LanguageModelOptions choice = options_.model;
     if (saved) choice.model = setup.checkpoint;
@@ -134,9 +135,7 @@ class FinetuneTask : public TrainingTask {
         "one";
     rules.longer_window = true;
     rules.new_head = true;
-    for (const std::string& line : load_weights(body, checkpoint.model, rules)) {
-      info.notes.push_back(line);
-    }
+    info.notes = load_weights(body, checkpoint.model, rules);
     info.notes.push_back(fmt::format("weights taken from {}; the head is new", source));
     info.weights = source;
   }
@@ -183,7 +182,7 @@ class FinetuneTask : public TrainingTask {
                     options_.dropout)};
   }
 
-  /// The model's input of a row, and the answer it should give.
+  /// The model's input of a row, and the correct answer.
   std::string sample_text(int64_t row) const {
     const TaskRows& rows = files_.train->rows();
     std::vector<int64_t> ids(static_cast<size_t>(rows.tokens()));
@@ -199,13 +198,13 @@ class FinetuneTask : public TrainingTask {
       }
       text += piece_text(*tokenizer_, id);
     }
-    std::string wanted = "no answer";
+    std::string answer = "no answer";
     if (!is_span_task(task_)) {
-      wanted = task_labels(task_)[static_cast<size_t>(target[0])];
+      answer = task_labels(task_)[static_cast<size_t>(target[0])];
     } else if (target[0] > 0) {
-      wanted = files_.train->windows->text(row, target[0], target[1]);
+      answer = files_.train->windows->text(row, target[0], target[1]);
     }
-    return one_line(fmt::format("{} → {}", text, wanted));
+    return one_line(fmt::format("{} → {}", text, answer));
   }
 
   const FinetuneOptions options_;
@@ -219,17 +218,11 @@ class FinetuneTask : public TrainingTask {
   BatchPosition position_;
   TaskScore last_score_;
 };
-// The setup.
+
 }  // namespace
 
 std::unique_ptr<TrainingTask> make_finetune_task(const FinetuneOptions& options) {
   return std::make_unique<FinetuneTask>(options);
-}
-
-int finetune(const FinetuneCommand& command) {
-  if (command.options.runs > 1) return finetune_runs(command);
-  FinetuneTask task(command.options);
-  return Trainer(command.options, command.config, task).run();
 }
 
 }  // namespace gmlp

@@ -29,7 +29,7 @@ std::string with_value(std::string config, const std::string& name, const std::s
   return config.replace(begin, config.find('\n', begin) - begin, value);
 }
 
-/// Run `number` of 1 to N as a command of its own; where it lies, the caller says.
+/// The command of run `number`, 1 to N. The caller sets its folder.
 FinetuneCommand command_of(const FinetuneCommand& all, int64_t number) {
   FinetuneCommand one = all;
   one.options.runs = 1;
@@ -42,8 +42,7 @@ FinetuneCommand command_of(const FinetuneCommand& all, int64_t number) {
   return one;
 }
 
-/// Makes the runs that are not finished, each from where it was stopped. Sets `folder` and returns
-/// the exit status.
+/// Trains or resumes every unfinished run. Sets `folder` and returns the exit status.
 int make_runs(const FinetuneCommand& all, std::string& folder) {
   if (!all.options.resume.empty()) {
     folder = find_resume_point(all.options.resume).run;
@@ -172,7 +171,11 @@ void print_runs(const FinetuneCommand& command, const std::string& folder,
 
 }  // namespace
 
-int finetune_runs(const FinetuneCommand& command) {
+int finetune(const FinetuneCommand& command) {
+  if (command.options.runs == 1) {
+    const std::unique_ptr<TrainingTask> task = make_finetune_task(command.options);
+    return Trainer(command.options, command.config, *task).run();
+  }
   std::string folder;
   const int status = make_runs(command, folder);
   if (status != kExitSuccess) return status;
