@@ -76,12 +76,12 @@ class FinetuneTask : public TrainingTask {
 
   std::string text(const EvalResult& result) const override {
     const double error = 100 * standard_error(result.metric / 100, result.samples);
-    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, metric_name(task_),
+    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, task_facts(task_).metric,
                        result.metric, is_span_task(task_) ? "" : fmt::format(" ± {:.2f}", error));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
-    return {{metric_column(task_), result.metric}, {"val_loss", result.loss}};
+    return {{task_facts(task_).metric_column, result.metric}, {"val_loss", result.loss}};
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
@@ -159,7 +159,7 @@ class FinetuneTask : public TrainingTask {
     info.model = config_.name;
     info.data = task_name(task_);
     info.samples = span ? "windows" : "examples";
-    info.metric = metric_column(task_);
+    info.metric = task_facts(task_).metric_column;
     info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
     info.unit = "tokens";
     info.units_per_sample = config_.block.tokens;

@@ -96,7 +96,7 @@ RunResult read_result(const FinetuneCommand& command, const std::string& folder,
   run.total_steps = summary_count(numbered_run(folder, number), "total_steps");
   run.model = summary.value("model", "");
   run.best = summary.value("best", Json::object());
-  const char* column = metric_column(task_from_name(command.options.task));
+  const char* column = task_facts(task_from_name(command.options.task)).metric_column;
   if (run.best.contains(column) && run.best.at(column).is_number()) {
     run.value = run.best.at(column);
     return run;
@@ -128,7 +128,7 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
   Json json = {{"model", median.model},
                {"task", command.options.task},
                {"from_scratch", command.options.from_scratch},
-               {"metric", metric_column(task_from_name(command.options.task))},
+               {"metric", task_facts(task_from_name(command.options.task)).metric_column},
                {"median", median.value},
                {"values", Json::array()},
                {"median_run", median.name},
@@ -157,7 +157,7 @@ void print_runs(const FinetuneCommand& command, const std::string& folder,
   }
   const std::string checkpoint = fmt::format("{}/{}/checkpoints/best", folder, median.name);
   fmt::print("\nmedian   {}{} {:.2f} % of {} runs: {}\n", task == Task::kMnli ? "matched " : "",
-             metric_name(task), median.value, runs.size(), fmt::join(values, ", "));
+             task_facts(task).metric, median.value, runs.size(), fmt::join(values, ", "));
   if (!unfinished.empty()) {
     fmt::print(
         "note     unfinished: {}; so the median is not final. Continue with\n"
