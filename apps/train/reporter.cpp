@@ -129,9 +129,8 @@ void Reporter::draw_bar(int64_t step, const std::string& text) {
   std::string bar;
   for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
   // A wrapped line could not be erased, so the text is cut.
-  const size_t width = terminal_width();
-  const size_t used = kCells + 2;
-  fmt::print("\r\033[K{} {}", bar, text.substr(0, width > used ? width - used : 0));
+  const size_t width = std::max<size_t>(terminal_width(), kCells + 2) - kCells - 2;
+  fmt::print("\r\033[K{} {}", bar, text.substr(0, width));
   std::fflush(stdout);
   bar_drawn_ = true;
 }

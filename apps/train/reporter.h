@@ -1,7 +1,7 @@
 #pragma once
-// Reporter: everything that a run says: the banner, the progress bar and log lines, metrics.csv and
-// steps.jsonl, and at the end summary.json, the pictures and the next command. Every line also goes
-// to log.txt; --quiet silences the screen only.
+// Reporter: all output of a run. This is the banner, the progress bar and log lines, metrics.csv
+// and steps.jsonl, and at the end summary.json, the pictures and the next command. Every line is
+// also written to log.txt, even with --quiet.
 
 #include <cstdint>
 #include <string>

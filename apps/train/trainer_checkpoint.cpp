@@ -18,12 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // JSON has no infinity and no NaN, but the state of a diverged run has.
-Json exact(double value) {
-  if (std::isfinite(value)) return value;
+template <class Number>
+Json exact(Number value) {
+  if (std::isfinite(static_cast<double>(value))) return value;
   return fmt::format("{}", value);  // "inf", "-inf", "nan" or "-nan"
-}
-Json exact(int64_t value) {
-  return value;
 }
 void read_exact(const Json& json, double& value) {
   const std::string text = json.is_string() ? json.get<std::string>() : "";
@@ -160,7 +158,7 @@ void Trainer::restore_tensors(const Checkpoint& checkpoint) {
   }
 }
 
-/// Removes from the run folder what lies after the checkpoint.
+/// Removes from the run folder what was written after the checkpoint.
 void Trainer::rewind_folder(const std::string& checkpoint_folder,
                             const std::map<std::string, int64_t>& offsets) {
   folder_->check_offsets(offsets);  // first: a refused resume changes nothing

@@ -33,12 +33,12 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   // Smoothing gives every class the same share; what exceeds it was mixed in.
   const double floor = shares.back().first;
-  if (shares.size() < 2 || shares[1].first - floor < 0.02)
-    return printable(names[shares[0].second]);
-  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first,
-                     printable(names[shares[0].second]), 100 * shares[1].first,
+  const std::string first = printable(names[shares[0].second]);
+  if (shares.size() < 2 || shares[1].first - floor < 0.02) return first;
+  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first, first, 100 * shares[1].first,
                      printable(names[shares[1].second]));
 }
+
 class VisionTask : public TrainingTask {
  public:
   explicit VisionTask(const VisionOptions& options) : TrainingTask(options), options_(options) {
@@ -94,9 +94,8 @@ class VisionTask : public TrainingTask {
   }
 
   std::string text(const EvalResult& result) const override {
-    const double error = 100 * standard_error(result.metric / 100, result.samples);
     return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", result.loss, result.metric,
-                       error);
+                       100 * standard_error(result.metric / 100, result.samples));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
@@ -131,8 +130,8 @@ class VisionTask : public TrainingTask {
     data_options_.max_train_samples = options_.max_train_samples;
     data_options_.photo_side = photo_side_for(options_);
     // A resumed run keeps the size of its photographs.
-    if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
-      const std::string path = config_path(setup.checkpoint);
+    const std::string path = config_path(setup.checkpoint);
+    if (setup.resumed() && std::filesystem::exists(path)) {
       data_options_.photo_side = stored_split(read_text(path), path).photo_side;
     }
     data_ = open_dataset(options_.data, data_options_);
@@ -204,7 +203,7 @@ class VisionTask : public TrainingTask {
   BatchPosition upcoming_;  // of the loader's next one
   Evaluation last_evaluation_;
 };
-// The setup.
+
 }  // namespace
 
 int train(const TrainCommand& command, const Trainer::Hooks& hooks) {
