@@ -120,10 +120,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
 
 bool Trainer::update_best(const EvalResult& result) {
   if (!result.complete || !progress.improved_by(result, task.info.best_by_loss)) return false;
-  progress.best_metric = result.metric;
-  progress.best_loss = result.loss;
-  progress.best_step = progress.step;
-  progress.best_epoch = progress.epochs_closed + 1;
+  progress.best = {result.metric, result.loss, progress.step, progress.epochs_closed + 1};
   return true;
 }
 
@@ -181,10 +178,6 @@ BatchPosition Trainer::position(int64_t micro_batch) const {
   const int64_t accumulated = options.grad_accum_steps;
   return {epoch(), progress.step % length_.steps_per_epoch * accumulated + micro_batch,
           progress.step * accumulated + micro_batch};
-}
-
-double Trainer::elapsed() const {
-  return seconds_before_ + run_time_.seconds();
 }
 
 // The setup.
