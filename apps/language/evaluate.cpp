@@ -23,6 +23,7 @@
 #include "core/io/json.h"
 #include "core/parallel.h"
 #include "core/softmax.h"
+#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -126,7 +127,8 @@ std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokeniz
 OpenedModel::OpenedModel(const StoredModelOptions& options) {
   set_thread_count(resolve_threads(options.threads));
   loaded = load_language(options.model);
-  execution = stored_language_execution(*loaded.model, options.precision, options.kernels);
+  execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
+  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(loaded.model->config());
 }
 
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,

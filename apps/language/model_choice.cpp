@@ -1,12 +1,11 @@
 #include "apps/language/model_choice.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
@@ -14,17 +13,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void override_if_given(int64_t& field, int64_t value) {
-  if (value > 0) field = value;
-}
-
-/// A switch and its opposite; neither leaves the model's.
+/// Sets `field` by --NAME or --no-NAME, if one is given.
 void override_if_given(bool& field, bool on, bool off, const char* name) {
   if (on && off) fail_input("--{0} and --no-{0} contradict each other; leave one out", name);
   if (on || off) field = on;
 }
 
-/// An option that says something to some architectures only.
+/// An option that applies to some architectures only.
 struct OwnOption {
   const char* name;
   bool given;
@@ -32,7 +27,7 @@ struct OwnOption {
   const char* owners;
 };
 
-/// An ignored option would let a user believe in a model that was never trained.
+/// Throws InputError for an option that the architecture would ignore.
 void check_options_fit(const LanguageModelOptions& options, Arch arch) {
   const bool gmlp = arch == Arch::kGmlp;
   const bool mixer = arch == Arch::kMixer;
@@ -80,26 +75,24 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
   if (!options.arch.empty()) config.arch = arch_from_name(options.arch);
   check_options_fit(options, config.arch);
   if (!options.gate.empty()) config.block.gate = gate_from_name(options.gate);
-  override_if_given(config.vocab, options.vocab_size);
-  override_if_given(config.block.tokens, options.seq_len);
-  override_if_given(config.depth, options.depth);
-  override_if_given(config.block.d_model, options.d_model);
-  override_if_given(config.block.d_ffn, options.d_ffn);
-  override_if_given(config.block.d_attn, options.attn_dim);
-  override_if_given(config.heads, options.heads);
-  override_if_given(config.spatial_ffn, options.spatial_ffn);
+  if (options.vocab_size > 0) config.vocab = options.vocab_size;
+  bool changed = !options.arch.empty() || !options.gate.empty();
+  const std::pair<int64_t&, int64_t> sizes[] = {
+      {config.block.tokens, options.seq_len},   {config.depth, options.depth},
+      {config.block.d_model, options.d_model},  {config.block.d_ffn, options.d_ffn},
+      {config.block.d_attn, options.attn_dim},  {config.heads, options.heads},
+      {config.spatial_ffn, options.spatial_ffn}};
+  for (const auto& [field, value] : sizes) {
+    if (value <= 0) continue;
+    field = value;
+    changed = true;
+  }
   override_if_given(config.block.toeplitz, options.toeplitz, options.no_toeplitz, "toeplitz");
   override_if_given(config.tie_embeddings, options.tie_embeddings, options.no_tie_embeddings,
                     "tie-embeddings");
   if (options.causal) config.block.causal = true;
   // A changed architecture may not pass under the name of another one.
-  const bool changed = options.seq_len + options.depth + options.d_model + options.d_ffn +
-                           options.attn_dim + options.heads + options.spatial_ffn >
-                       0;
-  if ((changed || !options.arch.empty() || !options.gate.empty()) &&
-      !config.name.ends_with("_custom")) {
-    config.name += "_custom";
-  }
+  if (changed && !config.name.ends_with("_custom")) config.name += "_custom";
   config.validate();
   return config;
 }
@@ -134,26 +127,11 @@ LoadedLanguage load_language(const std::string& folder) {
   return loaded;
 }
 
-ExecutionOptions stored_language_execution(const LanguageModel& model, const std::string& precision,
-                                           const std::string& kernels) {
-  const ExecutionOptions execution = stored_execution(model.dtype(), precision, kernels);
-  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(model.config());
-  return execution;
-}
-
 void require_same_tokenizer(const std::string& folder, const Tokenizer& tokenizer,
                             const std::string& option) {
   if (open_stored_tokenizer(folder)->file_bytes() == tokenizer.file_bytes()) return;
   fail_input("{}: its tokenizer is not {}, so its ids mean other words; use {}/{}", folder, option,
              folder, open_stored_tokenizer(folder)->file_name());
-}
-
-std::vector<std::string> initialise_language(LanguageModel& model, const Tokenizer& tokenizer,
-                                             const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
-    require_same_tokenizer(path, tokenizer, "the one of --tokenizer");
-  }
-  return initialize_from(model, path);
 }
 
 }  // namespace gmlp

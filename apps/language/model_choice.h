@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "apps/language/options.h"
 #include "data/text/corpus.h"
@@ -15,11 +14,11 @@ namespace gmlp {
 Objective objective_from_name(const std::string& name);  ///< mlm or causal; or InputError
 const char* objective_name(Objective objective);
 
-/// The same with the overrides. Throws InputError naming the option, the reason and the remedy.
+/// --model with its overrides. Throws InputError naming the option, the reason and the remedy.
 LanguageConfig choose_language_model(const LanguageModelOptions& options);
 
-/// Makes `config` a model of this tokenizer's ids for this objective. Throws InputError, as where
-/// the vocabulary is too small or a masked model's tokenizer has no [MASK].
+/// Sets the vocabulary and the head of `config`. Throws InputError if --vocab-size is below the
+/// tokenizer's, or if a masked model's tokenizer has no [MASK].
 void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Objective objective,
                       int64_t vocab_size);
 
@@ -31,16 +30,7 @@ struct LoadedLanguage : LoadedLanguageModel {
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
 LoadedLanguage load_language(const std::string& folder);
 
-/// How the stored model is to compute.
-ExecutionOptions stored_language_execution(const LanguageModel& model, const std::string& precision,
-                                           const std::string& kernels);
-
-/// --init: weights from a checkpoint folder, of the same tokenizer, or a safetensors file. Returns
-/// lines for the log.
-std::vector<std::string> initialise_language(LanguageModel& model, const Tokenizer& tokenizer,
-                                             const std::string& path);
-
-/// Throws InputError unless the folder's tokenizer is `tokenizer`, which came from `spec`.
+/// Throws InputError unless the folder's tokenizer is `tokenizer`, the one that `option` names.
 void require_same_tokenizer(const std::string& folder, const Tokenizer& tokenizer,
                             const std::string& option);
 

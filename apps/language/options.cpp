@@ -1,15 +1,13 @@
 #include "apps/language/options.h"
 
 #include <CLI/CLI.hpp>
+#include <tuple>
 
 #include "core/error.h"
 
 namespace gmlp {
 
 namespace {
-
-constexpr const char* kName = "gmlp-language pretrain";
-constexpr const char* kDescription = "Train a language model on text";
 
 void add_text_options(CLI::App& app, LanguageOptions& options) {
   app.option_defaults()->group("Data");
@@ -35,7 +33,7 @@ void add_options(CLI::App& app, LanguageOptions& options) {
   app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
       ->type_name("DIR|FILE");
   app.option_defaults()->group("Recipe");
-  // No IsMember: an empty text in config.toml must read back.
+  // No CLI::IsMember, because config.toml may hold an empty value.
   app.add_option("--objective", options.objective,
                  "mlm: predict masked words (15 %, as BERT); causal: predict the next word");
   app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
@@ -65,7 +63,6 @@ void check_complete(const LanguageOptions& options) {
 }  // namespace
 
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
-  const CLI::Validator size = integer_in(0, 1 << 24);
   app.option_defaults()->group("Model");
   app.add_option("--model", options.model,
                  "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint "
@@ -74,19 +71,19 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   app.add_option("--arch", options.arch,
                  "gmlp, or a baseline: transformer, transformer-relpos, relpos-only, mixer; by "
                  "default the model's");
-  app.add_option("--vocab-size", options.vocab_size,
-                 "Rows of the embedding, at least the tokenizer's ids; 0 = as many")
-      ->check(size);
-  app.add_option("--seq-len", options.seq_len, "Tokens per window; 0 = the model's")->check(size);
-  app.add_option("--depth", options.depth, "Number of blocks; 0 = the model's")->check(size);
-  app.add_option("--d-model", options.d_model, "Model width; 0 = the model's")->check(size);
-  app.add_option("--d-ffn", options.d_ffn, "Feed-forward width; 0 = the model's")->check(size);
-  app.add_option("--attn-dim", options.attn_dim, "Width of aMLP's tiny attention; 0 = the model's")
-      ->check(size);
-  app.add_option("--heads", options.heads, "Heads of a Transformer; 0 = the model's")->check(size);
-  app.add_option("--spatial-ffn", options.spatial_ffn,
-                 "Width of a Mixer's token mixing; 0 = the model's")
-      ->check(size);
+  const std::tuple<const char*, int64_t&, const char*> sizes[] = {
+      {"--vocab-size", options.vocab_size,
+       "Rows of the embedding, at least the tokenizer's ids; 0 = as many"},
+      {"--seq-len", options.seq_len, "Tokens per window; 0 = the model's"},
+      {"--depth", options.depth, "Number of blocks; 0 = the model's"},
+      {"--d-model", options.d_model, "Model width; 0 = the model's"},
+      {"--d-ffn", options.d_ffn, "Feed-forward width; 0 = the model's"},
+      {"--attn-dim", options.attn_dim, "Width of aMLP's tiny attention; 0 = the model's"},
+      {"--heads", options.heads, "Heads of a Transformer; 0 = the model's"},
+      {"--spatial-ffn", options.spatial_ffn, "Width of a Mixer's token mixing; 0 = the model's"}};
+  for (const auto& [name, value, help] : sizes) {
+    app.add_option(name, value, help)->check(integer_in(0, 1 << 24));
+  }
   app.add_option("--gate", options.gate,
                  "Gate of Table 3 of the paper: split, multiplicative, additive or linear; by "
                  "default the model's");
@@ -101,24 +98,16 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
 }
 
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const LanguageOptions& defaults) {
+                                              const LanguageOptions& defaults, bool complete) {
   PretrainCommand command{defaults, ""};
   LanguageOptions& options = command.options;
-  const TrainingSubcommand subcommand = {kName, kDescription,
+  const TrainingSubcommand subcommand = {"gmlp-language pretrain", "Train a language model on text",
                                          [&](CLI::App& app) { add_options(app, options); },
-                                         [&](CLI::App&) { check_complete(options); }};
+                                         [&](CLI::App&) {
+                                           if (complete) check_complete(options);
+                                         }};
   if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
   return command;
-}
-
-LanguageOptions parse_pretrain_part(const std::vector<std::string>& arguments,
-                                    const LanguageOptions& defaults) {
-  LanguageOptions options = defaults;
-  std::string config;
-  const TrainingSubcommand subcommand = {kName, kDescription,
-                                         [&](CLI::App& app) { add_options(app, options); }};
-  parse_training(subcommand, arguments, options, config);
-  return options;
 }
 
 }  // namespace gmlp

@@ -1,5 +1,5 @@
 #pragma once
-// What `gmlp-language pretrain` can be told, beside what both trainers can.
+// The options of `gmlp-language pretrain` that vision training does not have.
 
 #include <optional>
 #include <string>
@@ -31,8 +31,8 @@ struct LanguageModelOptions {
 
 struct LanguageOptions : TrainOptions {
   LanguageOptions() {
-    // The paper's for language (appendix): linear decay, weight decay 0.01. A corpus is passed over
-    // few times, so the warm-up is a part of an epoch.
+    // The paper's recipe for language (appendix): linear decay, weight decay 0.01. Training passes
+    // over a corpus few times, so the warm-up is a fraction of an epoch.
     sched = "linear";
     weight_decay = 0.01;
     epochs = 1;
@@ -45,7 +45,7 @@ struct LanguageOptions : TrainOptions {
   std::string tokenizer;      // `bytes`, or a tokenizer's file
   std::string objective;      // mlm or causal
   std::string init;           // a checkpoint folder or FILE.safetensors to take weights from
-  double val_fraction = 0.1;  // the text's end, where there is no validation text
+  double val_fraction = 0.1;  // the end of the text, if there is no validation text
   int64_t val_batches = 0;    // of kValidationBatch windows; 0: all
   bool no_shuffle = false;
   double dropout = 0;
@@ -53,17 +53,13 @@ struct LanguageOptions : TrainOptions {
 
 using PretrainCommand = RunCommand<LanguageOptions>;
 
-/// Registers --model and its overrides; for every subcommand that builds a model.
+/// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
-/// The arguments after `pretrain`; empty when help was printed. What is not given is as in
-/// `defaults`.
+/// Parses the arguments after `pretrain`. Returns nothing if help was printed. Throws InputError
+/// for wrong usage, and if `complete`, for options that a run needs and that are missing.
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const LanguageOptions& defaults = {});
-
-/// What some of pretrain's arguments, and a --config among them, say by themselves; a run may need
-/// more. Throws InputError for wrong usage.
-LanguageOptions parse_pretrain_part(const std::vector<std::string>& arguments,
-                                    const LanguageOptions& defaults);
+                                              const LanguageOptions& defaults = {},
+                                              bool complete = true);
 
 }  // namespace gmlp

@@ -146,9 +146,10 @@ class PretrainTask : public TrainingTask {
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
-    for (const std::string& line : initialise_language(*model_, *tokenizer_, options_.init)) {
-      info.notes.push_back(line);
+    if (std::filesystem::is_directory(options_.init)) {
+      require_same_tokenizer(options_.init, *tokenizer_, "the one of --tokenizer");
     }
+    info.notes = initialize_from(*model_, options_.init);
     info.notes.push_back(fmt::format("weights taken from {}", options_.init));
     info.weights = options_.init;
   }
@@ -235,8 +236,7 @@ class PretrainTask : public TrainingTask {
   BatchPosition position_;
   TextScore last_score_;
 };
-// The setup.
-// The report.
+
 }  // namespace
 
 std::string language_model_text(const LanguageConfig& config, double forward_flops) {

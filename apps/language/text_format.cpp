@@ -87,12 +87,9 @@ std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int6
 }
 
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row) {
-  const size_t tokens = batch.ids.size() / static_cast<size_t>(batch.batch);
-  std::string text;
-  for (size_t i = 0; i < tokens && text.size() < kLineBytes; ++i) {
-    text += piece_text(tokenizer, batch.ids[static_cast<size_t>(row) * tokens + i]);
-  }
-  return one_line(text);
+  TextBatch unscored = batch;
+  unscored.targets.assign(batch.ids.size(), -1);
+  return masked_line(tokenizer, unscored, row, {});
 }
 
 std::vector<int64_t> writable_ids(const Tokenizer& tokenizer) {

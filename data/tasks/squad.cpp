@@ -1,6 +1,5 @@
-// nlohmann's parser calls visit() while it builds the values. visit() consumes each paragraph as
-// soon as it is complete and drops every key that is not part of the format, so that memory is
-// bounded by the texts.
+// nlohmann's parser calls visit() while it builds the values. visit() consumes each complete
+// paragraph and drops every key that is not part of the format: the texts bound the memory.
 #include "data/tasks/squad.h"
 
 #include <algorithm>
@@ -91,24 +90,20 @@ class SquadReader {
     if (question.impossible && !set_.unanswerable) {
       fail("is impossible, which v1.1 does not have; use --task squad2");
     }
-    if (!answered_) {
-      question.impossible = false;
-    } else {
-      if (entry.contains("answers")) {
-        for (const Json& answer : array_of(entry, "answers")) {
-          question.answers.push_back(answer_of(answer));
-        }
-      }
-      if (question.answers.empty() != question.impossible) {
-        fail("{}; correct or remove it",
-             question.impossible ? "is impossible and has an answer" : "has no answer");
+    if (answered_ && entry.contains("answers")) {
+      for (const Json& answer : array_of(entry, "answers")) {
+        question.answers.push_back(answer_of(answer));
       }
     }
+    if (answered_ && question.answers.empty() != question.impossible) {
+      fail("{}; correct or remove it",
+           question.impossible ? "is impossible and has an answer" : "has no answer");
+    }
+    if (!answered_) question.impossible = false;
     set_.questions.push_back(std::move(question));
   }
 
-  /// The answer's bytes in the context, which must have the text there: a shifted position would
-  /// train the model on wrong spans.
+  /// The answer's bytes in the context. A shifted position would train the model on wrong spans.
   SquadAnswer answer_of(const Json& answer) const {
     const std::string& text = text_of(answer, "text");
     const Json& start = member(answer, "answer_start");

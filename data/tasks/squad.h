@@ -20,8 +20,7 @@ namespace gmlp {
 
 /// Bytes [begin, end) of the context. The file counts characters (code points) instead.
 struct SquadAnswer {
-  int64_t begin = 0;
-  int64_t end = 0;
+  int64_t begin = 0, end = 0;
 };
 
 struct SquadQuestion {

@@ -45,8 +45,7 @@ std::u32string lowered(std::string_view text) {
   return points;
 }
 
-/// Replaces articles by spaces. They end at word boundaries, like a regular expression's \b: the
-/// "a" of "a–b" is one, too.
+/// Replaces articles by spaces. They end at word boundaries (regex \b): the "a" of "a–b" is one.
 void remove_articles(std::u32string& points) {
   for (size_t begin = 0; begin < points.size();) {
     size_t end = begin;
@@ -59,8 +58,7 @@ void remove_articles(std::u32string& points) {
 }
 
 struct QuestionScore {
-  double exact = 0;
-  double f1 = 0;
+  double exact = 0, f1 = 0;
 };
 
 /// The best over the annotators' answers. The two official programs differ for an answer of nothing

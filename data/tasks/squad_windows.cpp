@@ -11,8 +11,8 @@
 namespace gmlp {
 namespace {
 
-/// The positions of the `most` largest logits of [begin, end), largest first; `which` is 0 for
-/// first tokens, 1 for last ones.
+/// The positions of the `most` largest logits of [begin, end). `which`: 0 first tokens, 1 last
+/// ones.
 std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
                              int64_t which, int64_t most) {
   std::vector<int64_t> positions(static_cast<size_t>(end - begin));

@@ -8,7 +8,6 @@
 #include "core/random.h"
 
 namespace gmlp {
-
 namespace {
 
 const std::array<TaskFacts, 4> kTaskFacts = {{
@@ -48,10 +47,8 @@ Task task_from_name(const std::string& name) {
 void check_task_tokens(const Tokenizer& tokenizer) {
   const SpecialIds special = tokenizer.special();
   if (special.pad >= 0 && special.cls >= 0 && special.sep >= 0) return;
-  fail_input(
-      "tokenizer {}: has no pad, cls or sep token, which a task needs; train one with "
-      "`gmlp-language tokenizer train`",
-      tokenizer.kind());
+  fail_input("tokenizer {}: has no pad, cls or sep; train one with `gmlp-language tokenizer train`",
+             tokenizer.kind());
 }
 
 TaskLoader::TaskLoader(const TaskRows& rows, const TaskLoaderOptions& options)

@@ -1,6 +1,5 @@
 #pragma once
-// The tasks on which a pretrained model is finetuned: facts about each, and their examples as
-// batches of token ids.
+// The tasks for finetuning: facts about each, and their examples as batches of token ids.
 
 #include <cmath>
 #include <cstdint>
@@ -13,8 +12,7 @@ namespace gmlp {
 
 enum class Task : uint8_t { kSst2, kMnli, kSquad1, kSquad2 };
 
-/// What differs between the tasks. SQuAD has neither columns nor labels: its answer is a span of
-/// the text.
+/// What differs between the tasks. SQuAD has no columns or labels: its answer is a span of text.
 struct TaskFacts {
   struct File {
     const char* set;
@@ -36,12 +34,6 @@ inline const char* task_name(Task task) {
 inline const std::vector<std::string>& task_labels(Task task) {
   return task_facts(task).labels;
 }
-inline const char* metric_name(Task task) {
-  return task_facts(task).metric;
-}
-inline const char* metric_column(Task task) {
-  return task_facts(task).metric_column;
-}
 inline bool is_span_task(Task task) {
   return task_labels(task).empty();
 }
@@ -50,8 +42,7 @@ Task task_from_name(const std::string& name);
 
 /// The share of right answers.
 struct Accuracy {
-  int64_t right = 0;
-  int64_t count = 0;
+  int64_t right = 0, count = 0;
 
   double value() const {
     return count == 0 ? 0 : static_cast<double>(right) / static_cast<double>(count);
@@ -91,8 +82,7 @@ struct TaskLoaderOptions {
   bool shuffle = true;  // only with `train`
 };
 
-/// What a batch holds is a function of (seed, epoch, index) alone, so that a resumed run sees the
-/// batches of an uninterrupted one.
+/// A batch is a function of (seed, epoch, index) alone: a resumed run sees the same batches.
 class TaskLoader {
  public:
   /// `rows` must outlive the loader. Throws InputError if there are too few for a training batch.

@@ -118,11 +118,9 @@ TextSplits open_corpus(const std::vector<std::string>& text,
     fail_input("--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
   }
   const TokenRow all = encode_files(text, tokenizer, options);
-  TextSplits splits;
-  splits.name = short_name(text.front());
+  TextSplits splits{.name = short_name(text.front()), .train = all, .val = {}};
   if (text.size() > 1) splits.name += fmt::format("+{}", text.size() - 1);
   if (!val_text.empty()) {
-    splits.train = all;
     splits.val = encode_files(val_text, tokenizer, options);
     return splits;
   }

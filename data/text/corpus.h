@@ -32,21 +32,18 @@ class TokenRow {
   int64_t size() const { return end_ - begin_; }
   int64_t operator[](int64_t i) const;
   TokenRow slice(int64_t begin, int64_t end) const;
-  /// The number of bytes of text that the ids encode, for bits per byte. Exact for a row that
-  /// begins and ends at a multiple of kTokenBlock or at the end of the text. Other ends count as
-  /// the beginning of their block.
+  /// The number of bytes of text that the ids encode, for bits per byte. Exact at multiples
+  /// of kTokenBlock and at the end of the text. Other ends count as their block's beginning.
   int64_t text_bytes() const;
 
  private:
   std::shared_ptr<const TokenStorage> storage_;
-  int64_t begin_ = 0;
-  int64_t end_ = 0;
+  int64_t begin_ = 0, end_ = 0;
 };
 
 struct CorpusOptions {
   double val_fraction = 0.1;  // the end of the text, if there is no validation text
-  /// Called about once per mebibyte while a text is encoded. Stops it by throwing, e.g. at a
-  /// signal.
+  /// Called about once per mebibyte of encoded text. It may throw, e.g. at a signal.
   std::function<void()> check_stop;
 };
 
@@ -57,8 +54,7 @@ TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& to
 
 struct TextSplits {
   std::string name;  // short, for the run folder
-  TokenRow train;
-  TokenRow val;
+  TokenRow train, val;
 };
 /// Without `val_text` the last val_fraction of `text` is for validation.
 TextSplits open_corpus(const std::vector<std::string>& text,
@@ -87,17 +83,15 @@ struct TextBatch {
   int64_t batch = 0;             // B
 };
 
-/// What a batch holds is a function of (seed, epoch, index) alone. A window is N ids and their
-/// targets. Causal targets are the next ids, so a causal window reads
-/// N + 1 ids. In training, consecutive windows begin at an offset drawn per epoch, come in random
-/// order, and form whole batches only. In evaluation they begin at the start of the row, and the
-/// last window is moved back to end with the row. The ids that it shares with the window before are
-/// not scored again, so that each id is scored once (except the first in a causal model).
-///
-/// Throws InputError if the row is shorter than a window, or if the tokenizer has no mask to train
-/// on.
+/// A batch is a function of (seed, epoch, index) alone. A window is N ids and their targets. Causal
+/// targets are the next ids, so a causal window reads N + 1 ids. In training, consecutive windows
+/// begin at an offset drawn per epoch, come in random order, and form whole batches only. In
+/// evaluation they begin at the start of the row, and the last window is moved back to end with the
+/// row. The ids that it shares with the window before are not scored again, so that each id is
+/// scored once (except the first in a causal model).
 class TextLoader {
  public:
+  /// Throws InputError if the row is shorter than a window, or if the tokenizer lacks the mask.
   TextLoader(const TokenRow& tokens, const TextBatchOptions& options);
   int64_t batches_per_epoch() const;
   TextBatch batch(int64_t epoch, int64_t index) const;

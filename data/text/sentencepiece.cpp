@@ -1,6 +1,5 @@
 // SentencePiece (Kudo and Richardson 2018) through its library. A newline is white space. The
-// library encodes one line at a time, and a very long line in parts that end at spaces, so that its
-// memory is bounded.
+// library encodes one line, or a part of a very long line, at a time: this bounds its memory.
 #include <algorithm>
 #include <array>
 #include <unordered_map>
@@ -177,9 +176,8 @@ class Sentences : public sp::SentenceIterator {
   size_t at_ = 0;
 };
 
-/// Whether SentencePiece can learn from a line. The library ends the process if its own cleaning
-/// leaves no line, so it gets no line without a visible character. It also drops lines with the
-/// block that it reserves, U+2585.
+/// Whether SentencePiece can learn from a line. It ends the process if its cleaning leaves no line,
+/// so each line needs a visible character. It drops lines with the block that it reserves, U+2585.
 bool is_useful(std::string_view line) {
   constexpr char32_t kSpaceBlock = 0x2581;  // the library's space
   constexpr char32_t kReplacement = 0xFFFD;

@@ -145,8 +145,7 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
   return make_chars_tokenizer(characters, name);
 }
 
-/// Returns all characters of the texts, or the most frequent ones (of equally frequent ones the
-/// smaller), in the order of Unicode.
+/// All characters, or the most frequent ones (of equally frequent ones the smaller), sorted.
 std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
   std::map<char32_t, int64_t> counts;
   for (const std::string& path : files) {

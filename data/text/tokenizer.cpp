@@ -56,9 +56,7 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder) {
     const std::filesystem::path path = std::filesystem::path(folder) / name;
     if (std::filesystem::exists(path)) return open_tokenizer(path.string());
   }
-  fail_input(
-      "{}: has no tokenizer.model and no tokenizer.json; is it the checkpoint of a language model?",
-      folder);
+  fail_input("{}: has no tokenizer.model or .json; is it a language model's checkpoint?", folder);
 }
 
 std::string train_tokenizer(const std::vector<std::string>& files,

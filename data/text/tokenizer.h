@@ -16,11 +16,7 @@ namespace gmlp {
 
 /// The special ids of a tokenizer; -1 for one that it does not have.
 struct SpecialIds {
-  int64_t pad = -1;
-  int64_t unknown = -1;
-  int64_t cls = -1;
-  int64_t sep = -1;
-  int64_t mask = -1;
+  int64_t pad = -1, unknown = -1, cls = -1, sep = -1, mask = -1;
 
   bool contains(int64_t id) const {
     return id == pad || id == unknown || id == cls || id == sep || id == mask;
@@ -29,9 +25,7 @@ struct SpecialIds {
 
 /// A token and its bytes [begin, end) of the text.
 struct Piece {
-  int64_t id = 0;
-  int64_t begin = 0;
-  int64_t end = 0;
+  int64_t id = 0, begin = 0, end = 0;
 };
 
 class Tokenizer {
@@ -62,8 +56,7 @@ class Tokenizer {
 /// Appends `pieces` of a text that begins at byte `shift` of a longer one.
 void append_shifted(const std::vector<Piece>& pieces, int64_t shift, std::vector<Piece>& out);
 
-/// encode(), but each "[MASK]" in the text becomes the mask's id. Throws InputError if the
-/// tokenizer has no mask.
+/// encode(), but each "[MASK]" becomes the mask's id. Throws InputError if there is no mask.
 std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text);
 
 /// Opens `bytes`, a SentencePiece .model, or a tokenizer.json of this program. A SentencePiece

@@ -20,8 +20,7 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kPart = size_t{1} << 20;
 constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 
-// zlib decompresses a file that begins like gzip (.dz too, which is gzip with an index), and reads
-// any other file as it is.
+// zlib decompresses a file that begins like gzip (.dz, too), and reads any other file as it is.
 using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
 
 GzipFile open_text(const std::string& path) {
@@ -66,8 +65,7 @@ Utf8Char utf8_at(std::string_view text, int64_t at) {
   const utf8proc_uint8_t* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   utf8proc_int32_t code = 0;
   const int64_t size = utf8proc_iterate(bytes + at, static_cast<int64_t>(text.size()) - at, &code);
-  if (size <= 0) return {};
-  return {static_cast<char32_t>(code), size};
+  return size <= 0 ? Utf8Char{} : Utf8Char{static_cast<char32_t>(code), size};
 }
 
 int64_t valid_utf8_prefix(std::string_view text) {

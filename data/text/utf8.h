@@ -1,6 +1,5 @@
 #pragma once
-// UTF-8 text in memory and in files, by the Unicode standard: no overlong forms, no surrogates,
-// nothing above U+10FFFF.
+// UTF-8 text, by the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
 
 #include <cstdint>
 #include <functional>
@@ -28,8 +27,7 @@ inline bool is_utf8(std::string_view text) {
   return valid_utf8_prefix(text) == static_cast<int64_t>(text.size());
 }
 
-/// Throws InputError unless `text` is valid UTF-8 without NUL. The message names `what` and the
-/// byte, counted from `base`.
+/// Throws InputError, naming `what` and the byte from `base`, unless `text` is UTF-8 without NUL.
 void check_text(std::string_view text, const std::string& what, int64_t base = 0);
 
 /// Reads a file that must be UTF-8 without NUL, without its byte order mark. Throws InputError

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
-#include <vector>
 
 #include "core/error.h"
 #include "data/vision/transform.h"
@@ -162,8 +161,7 @@ double operation_value(Operation operation, double magnitude) {
 /// Drawn as a pair. The magnitude is 0..10.
 struct Step {
   Operation operation;
-  double probability;
-  double magnitude;
+  double probability, magnitude;
 };
 // Table 9 of the paper, pair after pair. It lists some twice: they are drawn twice as often.
 constexpr std::array<Step, 50> kPolicy{

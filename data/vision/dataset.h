@@ -22,11 +22,9 @@ struct Image {
   int64_t elements() const { return height * width * channels; }
   /// An image of zero bytes.
   static Image of_bytes(int64_t height, int64_t width, int64_t channels) {
-    return {height,
-            width,
-            channels,
-            std::vector<uint8_t>(static_cast<size_t>(height * width * channels)),
-            {}};
+    Image image{height, width, channels, {}, {}};
+    image.bytes.resize(static_cast<size_t>(image.elements()));
+    return image;
   }
 };
 

@@ -1,7 +1,6 @@
 // folder:DIR, images sorted into one folder per class:
 //   DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg   two sets, classes matched by name; or
-//   DIR/CLASS/*.jpg                              one set, split here: a fraction of each class, by
-//                                                seed
+//   DIR/CLASS/*.jpg                              one set: the seed draws a fraction of each class
 // Each file is decoded once when the set is opened, so that a damaged one is reported before the
 // first step and not in the third hour. Afterwards images are decoded on demand and cached.
 #include <algorithm>
@@ -212,7 +211,6 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   const auto cache = std::make_shared<PhotoCache>(options.photo_side);
   const auto dataset = [&](const std::vector<Record>& records) {
     std::vector<int64_t> labels;
-    labels.reserve(records.size());
     for (const Record& record : records) labels.push_back(record.label);
     return std::make_shared<ImageDataset>(
         files.names, std::move(labels), [cache, records](int64_t index) {

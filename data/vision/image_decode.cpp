@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +20,16 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_ONLY_BMP
+#define STBI_NO_STDIO
+#define STBI_MAX_DIMENSIONS (1 << 14)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <stb/stb_image.h>
+#pragma GCC diagnostic pop
 
 namespace gmlp {
 namespace {
@@ -286,35 +297,28 @@ class PngDecoder : LibraryDecoder {
   png_infop info_ = nullptr;
 };
 
-// ---- BMP: file header (14 bytes), image header, masks or palette, rows padded to 4 bytes ----
+// ---- BMP: stb_image, which trusts its input, so the file is checked first ----
 
-/// A little-endian number of `bytes` bytes.
-uint32_t read_number(const uint8_t* data, int64_t bytes) {
-  uint32_t value = 0;
-  for (int64_t i = 0; i < bytes; ++i) value |= uint32_t{data[i]} << (8 * i);
+template <typename Integer>
+Integer read_at(const EncodedImage& file, int64_t position) {
+  Integer value = 0;
+  std::memcpy(&value, file.data + position, sizeof(value));  // little-endian, like this machine
   return value;
 }
 
-/// The bits of a pixel under `mask`, repeated until they fill a byte.
-uint8_t channel_of(uint32_t pixel, uint32_t mask) {
-  const int bits = std::popcount(mask);
-  uint32_t value = (pixel & mask) >> std::countr_zero(mask) << (8 - bits);
-  for (int filled = bits; filled < 8; filled *= 2) value |= value >> filled;
-  return static_cast<uint8_t>(value);
-}
-
-Image decode_bmp(const EncodedImage& file) {
+/// File header (14 bytes), image header, masks or palette, rows padded to 4 bytes.
+void check_bmp(const EncodedImage& file) {
   if (file.size < 14 + 40) file.refuse("the file ends inside the BMP header");
-  const int64_t offset = read_number(file.data + 10, 4);
-  const int64_t header_size = read_number(file.data + 14, 4);
-  const int64_t width = static_cast<int32_t>(read_number(file.data + 18, 4));
-  const int64_t stored_height = static_cast<int32_t>(read_number(file.data + 22, 4));
-  const int64_t height = std::abs(stored_height);  // negative if the top row comes first
-  const uint32_t planes = read_number(file.data + 26, 2);
-  const int64_t bits = read_number(file.data + 28, 2);
-  const uint32_t compression = read_number(file.data + 30, 4);
+  const int64_t offset = read_at<uint32_t>(file, 10);
+  const int64_t header_size = read_at<uint32_t>(file, 14);
+  const int64_t width = read_at<int32_t>(file, 18);
+  const int64_t height = std::abs(int64_t{read_at<int32_t>(file, 22)});
+  const uint32_t planes = read_at<uint16_t>(file, 26);
+  const int64_t bits = read_at<uint16_t>(file, 28);
+  const uint32_t compression = read_at<uint32_t>(file, 30);
   const bool palette = bits == 1 || bits == 4 || bits == 8;
   const bool has_masks = compression == 3 && (bits == 16 || bits == 32);
+  // Of OS/2's header of 12 bytes, stb_image miscounts the palette.
   if ((header_size != 40 && header_size != 108 && header_size != 124) || planes != 1 ||
       (!palette && bits != 16 && bits != 24 && bits != 32) || (compression != 0 && !has_masks)) {
     file.refuse("unusual BMP (header of {} bytes, {} planes, {} bits per pixel, compression {})",
@@ -329,30 +333,30 @@ Image decode_bmp(const EncodedImage& file) {
   file.check_size(height, width, 0);  // before the size in bytes, which could overflow
   const int64_t stride = (width * bits + 31) / 32 * 4;
   file.check_size(height, width, offset + stride * height);
-  std::array<uint32_t, 3> masks{0xFF0000, 0xFF00, 0xFF};  // of red, green and blue
-  if (bits == 16) masks = {0x7C00, 0x3E0, 0x1F};
-  for (size_t c = 0; c < 3 && has_masks; ++c) {
-    masks[c] = read_number(file.data + 54 + 4 * c, 4);
-    const uint32_t run = masks[c] == 0 ? 0 : masks[c] >> std::countr_zero(masks[c]);
+  for (int64_t position = 54; has_masks && position < 66; position += 4) {
+    const uint32_t mask = read_at<uint32_t>(file, position);
+    const uint32_t run = mask == 0 ? 0 : mask >> std::countr_zero(mask);
     if (run == 0 || run > 255 || !std::has_single_bit(run + 1)) {
-      file.refuse("BMP channel mask {:#x}, not one run of at most 8 bits", masks[c]);
+      file.refuse("BMP channel mask {:#x}, not one run of at most 8 bits", mask);
     }
   }
+  for (int64_t i = 0; palette && i < height * width; ++i) {
+    const int64_t bit = i % width * bits;
+    const int64_t byte = file.data[offset + i / width * stride + bit / 8];
+    const int64_t index = byte >> (8 - bits - bit % 8) & ((1 << bits) - 1);
+    if (index >= colors) file.refuse("BMP pixel of color {} of {}", index, colors);
+  }
+}
+
+Image decode_bmp(const EncodedImage& file) {
+  check_bmp(file);
+  int width = 0, height = 0, stored = 0;
+  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
+      stbi_load_from_memory(file.data, static_cast<int>(file.size), &width, &height, &stored, 3),
+      &stbi_image_free);
+  if (pixels == nullptr) file.refuse("undecodable BMP ({})", stbi_failure_reason());
   Image image = Image::of_bytes(height, width, 3);
-  uint8_t* out = image.bytes.data();
-  for (int64_t y = 0; y < height; ++y) {
-    const uint8_t* row = file.data + offset + (stored_height < 0 ? y : height - 1 - y) * stride;
-    for (int64_t x = 0; x < width; ++x) {
-      const uint8_t* pixel = row + x * bits / 8;
-      if (palette) {
-        const int64_t index = *pixel >> (8 - bits - x * bits % 8) & ((1 << bits) - 1);
-        if (index >= colors) file.refuse("BMP pixel of color {} of {}", index, colors);
-        pixel = file.data + first + 4 * index;
-      }
-      const uint32_t value = read_number(pixel, palette ? 3 : bits / 8);
-      for (const uint32_t mask : masks) *out++ = channel_of(value, mask);
-    }
-  }
+  std::copy_n(pixels.get(), image.bytes.size(), image.bytes.begin());
   return image;
 }
 

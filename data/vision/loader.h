@@ -40,8 +40,6 @@ class Loader {
   Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptions& transform,
          const LoaderOptions& options);
   ~Loader() { ++generation_; }
-  Loader(const Loader&) = delete;
-  Loader& operator=(const Loader&) = delete;
 
   int64_t batches_per_epoch() const { return batches_; }
   /// The next batch will be `index` of `epoch`.

@@ -20,8 +20,7 @@ constexpr int64_t kSide = 32;
 /// Distance in pixels from (x, y) to the outline of a figure of radius r around the origin: circle,
 /// square, triangle, cross.
 double distance(int64_t figure, double x, double y, double r) {
-  const double ax = std::abs(x);
-  const double ay = std::abs(y);
+  const double ax = std::abs(x), ay = std::abs(y);
   if (figure == 0) return std::hypot(x, y) - r;
   if (figure == 1) return std::max(ax, ay) - 0.85 * r;
   if (figure == 2) return std::max(ax * std::numbers::sqrt3 / 2 - y / 2, y) - 0.6 * r;
@@ -46,11 +45,9 @@ Image draw_image(int64_t label, Random random) {
   const double center_x = random.uniform(0.8 * radius, kSide - 0.8 * radius);
   const double center_y = random.uniform(0.8 * radius, kSide - 0.8 * radius);
   const double angle = random.uniform(-0.5, 0.5);  // a square stays a square, not a diamond
-  const double cosine = std::cos(angle);
-  const double sine = std::sin(angle);
+  const double cosine = std::cos(angle), sine = std::sin(angle);
   const double line_angle = random.uniform(0, std::numbers::pi);
-  const double line_cosine = std::cos(line_angle);
-  const double line_sine = std::sin(line_angle);
+  const double line_cosine = std::cos(line_angle), line_sine = std::sin(line_angle);
   const double line_offset = random.uniform(-20, 20);
   const double noise = random.uniform(10, 60);
   const Color background = draw_color(random);
@@ -85,8 +82,7 @@ Image draw_image(int64_t label, Random random) {
   return image;
 }
 
-/// `split` is 0 for training and 1 for validation. The images do not depend on the run's seed, so
-/// that runs can be compared.
+/// `split` is 0 for training, 1 for validation. Runs of all seeds get the same, to be comparable.
 LabeledImages draw_split(int64_t count, uint64_t split) {
   LabeledImages set{std::vector<Image>(static_cast<size_t>(count)), {}};
   for (int64_t i = 0; i < count; ++i) set.labels.push_back(i % 8);

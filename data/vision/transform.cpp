@@ -1,6 +1,5 @@
 // Training and evaluation both end in a window on an image of bytes. write_window makes floats of
-// it in one pass: shift, mirror, channels and normalization copy nothing. That pass is all there is
-// for images of the input's size.
+// it in one pass, the only one for images of the input's size: shift and mirror copy nothing.
 #include "data/vision/transform.h"
 
 #include <algorithm>
@@ -11,8 +10,7 @@
 namespace gmlp {
 namespace {
 
-// Images this close to the input's size are shifted, not cropped: a crop of a 28 x 28 image would
-// blur and cut what little there is.
+// Images this close to the input's size are shifted: a crop of a 28 x 28 image would blur it.
 constexpr double kNearSize = 1.25;
 constexpr int64_t kShiftDivisor = 8;  // shift by up to 1/8 of the side
 
@@ -53,9 +51,8 @@ CropBox random_box(const Image& image, Random& random) {
   return {(image.height - h) / 2, (image.width - w) / 2, h, w};
 }
 
-/// Evaluation: resizes the shorter side to size / crop_fraction and returns the center. Nothing
-/// else is computed: the longer side of an image of one row would be millions. The roundings are
-/// torchvision's.
+/// Evaluation: the center after a resize of the shorter side to size / crop_fraction. No other
+/// pixel is computed: an image of one row would get millions. The roundings are torchvision's.
 Image resized_center(const Image& image, const TransformOptions& options) {
   const auto before_crop = [&](int64_t size) {
     constexpr double kMax = 1 << 24;  // beyond it the center is less than a pixel
@@ -87,8 +84,7 @@ double channel_value(const std::vector<double>& values, int64_t channel) {
   return values[std::min(static_cast<size_t>(channel), values.size() - 1)];
 }
 
-/// out = (byte / 255 - mean) / std over the window whose corner is (top, left), reflected beyond
-/// the image's edges.
+/// out = (byte / 255 - mean) / std over the window at (top, left), reflected beyond the edges.
 void write_window(const Image& image, const TransformOptions& options, int64_t top, int64_t left,
                   bool mirrored, float* out) {
   const bool to_luma = image.channels == 3 && options.channels == 1;

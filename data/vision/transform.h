@@ -12,8 +12,7 @@
 
 namespace gmlp {
 
-/// kMirror mirrors half of the images. kLight also shifts or crops them, and kAutoAugment also
-/// applies its policy.
+/// kMirror mirrors half of the images, kLight also shifts or crops, kAutoAugment adds its policy.
 enum class Augment : uint8_t { kNone, kMirror, kLight, kAutoAugment };
 Augment augment_from_name(const std::string& name);  ///< throws InputError for an unknown name
 
@@ -36,8 +35,7 @@ void transform_image(const Image& image, const TransformOptions& options, Random
 
 /// A rectangle of an image, in pixels.
 struct CropBox {
-  int64_t top = 0, left = 0;
-  int64_t height = 0, width = 0;  // 0: the whole image
+  int64_t top = 0, left = 0, height = 0, width = 0;  // height 0: the whole image
 };
 
 /// The part of the image in `box`, resized to height x width. No pixel outside of `box` is used.

@@ -111,9 +111,8 @@ PlannedRun plan_run(const AblationRow& row, uint64_t seed, const AblateOptions& 
   arguments.insert(arguments.end(), model.begin(), model.end());
   arguments.insert(arguments.end(),
                    {"--out", folder, "--overwrite", "--seed", std::to_string(seed)});
-  const std::optional<PretrainCommand> command = parse_pretrain(arguments, recipe());
-  if (!command) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
-  PlannedRun run{&row, choose_language_model(command->options.model), *command};
+  const PretrainCommand command = parse_pretrain(arguments, recipe()).value();
+  PlannedRun run{&row, choose_language_model(command.options.model), command};
   run_state(folder, run.command.config);
   const LanguageOptions& chosen = run.command.options;
   const ExecutionOptions execution = arithmetic_from(chosen.precision, chosen.kernels).execution;
@@ -135,7 +134,9 @@ int train_run(const PlannedRun& run, const std::string& title) {
 
 int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
-  const LanguageOptions shared = parse_pretrain_part(options.shared, recipe());
+  const std::optional<PretrainCommand> parsed = parse_pretrain(options.shared, recipe(), false);
+  if (!parsed) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
+  const LanguageOptions& shared = parsed->options;
   check_shared(shared, rows);
   std::vector<PlannedRun> runs;
   for (const AblationRow* row : rows) {

@@ -76,12 +76,12 @@ class FinetuneTask : public TrainingTask {
 
   std::string text(const EvalResult& result) const override {
     const double error = 100 * standard_error(result.metric / 100, result.samples);
-    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, metric_name(task_),
+    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, task_facts(task_).metric,
                        result.metric, is_span_task(task_) ? "" : fmt::format(" ± {:.2f}", error));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
-    return {{metric_column(task_), result.metric}, {"val_loss", result.loss}};
+    return {{task_facts(task_).metric_column, result.metric}, {"val_loss", result.loss}};
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
@@ -97,7 +97,7 @@ class FinetuneTask : public TrainingTask {
 
  private:
   void build_model() {
-    // A resumed run is complete in its checkpoint, and the pretrained model may no longer exist.
+    // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
     const bool saved = setup.resumed() && std::filesystem::is_directory(setup.checkpoint);
     LanguageModelOptions choice = options_.model;
     if (saved) choice.model = setup.checkpoint;
@@ -135,9 +135,7 @@ class FinetuneTask : public TrainingTask {
         "one";
     rules.longer_window = true;
     rules.new_head = true;
-    for (const std::string& line : load_weights(body, checkpoint.model, rules)) {
-      info.notes.push_back(line);
-    }
+    info.notes = load_weights(body, checkpoint.model, rules);
     info.notes.push_back(fmt::format("weights taken from {}; the head is new", source));
     info.weights = source;
   }
@@ -161,7 +159,7 @@ class FinetuneTask : public TrainingTask {
     info.model = config_.name;
     info.data = task_name(task_);
     info.samples = span ? "windows" : "examples";
-    info.metric = metric_column(task_);
+    info.metric = task_facts(task_).metric_column;
     info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
     info.unit = "tokens";
     info.units_per_sample = config_.block.tokens;
@@ -184,7 +182,7 @@ class FinetuneTask : public TrainingTask {
                     options_.dropout)};
   }
 
-  /// The model's input of a row, and the answer it should give.
+  /// The model's input of a row, and the correct answer.
   std::string sample_text(int64_t row) const {
     const TaskRows& rows = files_.train->rows();
     std::vector<int64_t> ids(static_cast<size_t>(rows.tokens()));
@@ -200,13 +198,13 @@ class FinetuneTask : public TrainingTask {
       }
       text += piece_text(*tokenizer_, id);
     }
-    std::string wanted = "no answer";
+    std::string answer = "no answer";
     if (!is_span_task(task_)) {
-      wanted = task_labels(task_)[static_cast<size_t>(target[0])];
+      answer = task_labels(task_)[static_cast<size_t>(target[0])];
     } else if (target[0] > 0) {
-      wanted = files_.train->windows->text(row, target[0], target[1]);
+      answer = files_.train->windows->text(row, target[0], target[1]);
     }
-    return one_line(fmt::format("{} → {}", text, wanted));
+    return one_line(fmt::format("{} → {}", text, answer));
   }
 
   const FinetuneOptions options_;
@@ -220,17 +218,11 @@ class FinetuneTask : public TrainingTask {
   BatchPosition position_;
   TaskScore last_score_;
 };
-// The setup.
+
 }  // namespace
 
 std::unique_ptr<TrainingTask> make_finetune_task(const FinetuneOptions& options) {
   return std::make_unique<FinetuneTask>(options);
-}
-
-int finetune(const FinetuneCommand& command) {
-  if (command.options.runs > 1) return finetune_runs(command);
-  FinetuneTask task(command.options);
-  return Trainer(command.options, command.config, task).run();
 }
 
 }  // namespace gmlp

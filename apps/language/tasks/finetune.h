@@ -11,10 +11,7 @@ namespace gmlp {
 /// A task's examples and a pretrained model with a new head. Checks its input and writes nothing.
 std::unique_ptr<TrainingTask> make_finetune_task(const FinetuneOptions& options);
 
-/// Finetunes once, or --runs times, and returns the exit status.
+/// Finetunes once, or --runs times in one folder, and returns the exit status.
 int finetune(const FinetuneCommand& command);
-
-/// finetune --runs N: N runs in one folder, and their median. Returns the exit status.
-int finetune_runs(const FinetuneCommand& command);
 
 }  // namespace gmlp

@@ -29,7 +29,7 @@ std::string with_value(std::string config, const std::string& name, const std::s
   return config.replace(begin, config.find('\n', begin) - begin, value);
 }
 
-/// Run `number` of 1 to N as a command of its own; where it lies, the caller says.
+/// The command of run `number`, 1 to N. The caller sets its folder.
 FinetuneCommand command_of(const FinetuneCommand& all, int64_t number) {
   FinetuneCommand one = all;
   one.options.runs = 1;
@@ -42,8 +42,7 @@ FinetuneCommand command_of(const FinetuneCommand& all, int64_t number) {
   return one;
 }
 
-/// Makes the runs that are not finished, each from where it was stopped. Sets `folder` and returns
-/// the exit status.
+/// Trains or resumes every unfinished run. Sets `folder` and returns the exit status.
 int make_runs(const FinetuneCommand& all, std::string& folder) {
   if (!all.options.resume.empty()) {
     folder = find_resume_point(all.options.resume).run;
@@ -97,7 +96,7 @@ RunResult read_result(const FinetuneCommand& command, const std::string& folder,
   run.total_steps = summary_count(numbered_run(folder, number), "total_steps");
   run.model = summary.value("model", "");
   run.best = summary.value("best", Json::object());
-  const char* column = metric_column(task_from_name(command.options.task));
+  const char* column = task_facts(task_from_name(command.options.task)).metric_column;
   if (run.best.contains(column) && run.best.at(column).is_number()) {
     run.value = run.best.at(column);
     return run;
@@ -129,7 +128,7 @@ void write_runs_summary(const FinetuneCommand& command, const std::string& folde
   Json json = {{"model", median.model},
                {"task", command.options.task},
                {"from_scratch", command.options.from_scratch},
-               {"metric", metric_column(task_from_name(command.options.task))},
+               {"metric", task_facts(task_from_name(command.options.task)).metric_column},
                {"median", median.value},
                {"values", Json::array()},
                {"median_run", median.name},
@@ -158,7 +157,7 @@ void print_runs(const FinetuneCommand& command, const std::string& folder,
   }
   const std::string checkpoint = fmt::format("{}/{}/checkpoints/best", folder, median.name);
   fmt::print("\nmedian   {}{} {:.2f} % of {} runs: {}\n", task == Task::kMnli ? "matched " : "",
-             metric_name(task), median.value, runs.size(), fmt::join(values, ", "));
+             task_facts(task).metric, median.value, runs.size(), fmt::join(values, ", "));
   if (!unfinished.empty()) {
     fmt::print(
         "note     unfinished: {}; so the median is not final. Continue with\n"
@@ -172,7 +171,11 @@ void print_runs(const FinetuneCommand& command, const std::string& folder,
 
 }  // namespace
 
-int finetune_runs(const FinetuneCommand& command) {
+int finetune(const FinetuneCommand& command) {
+  if (command.options.runs == 1) {
+    const std::unique_ptr<TrainingTask> task = make_finetune_task(command.options);
+    return Trainer(command.options, command.config, *task).run();
+  }
   std::string folder;
   const int status = make_runs(command, folder);
   if (status != kExitSuccess) return status;

@@ -15,17 +15,14 @@ namespace {
 
 constexpr const char* kTaskNames = "sst2, mnli, squad1 or squad2";
 
-CLI::Validator length() {
-  return integer_in(1, int64_t{1} << 24);
-}
-
 void add_window_options(CLI::App& app, WindowOptions& text) {
+  const CLI::Validator length = integer_in(1, int64_t{1} << 24);
   app.add_option("--doc-stride", text.stride,
                  "SQuAD: tokens between the starts of two windows of a long context")
-      ->check(length());
+      ->check(length);
   app.add_option("--max-question-tokens", text.max_question,
                  "SQuAD: length to which questions are cut")
-      ->check(length());
+      ->check(length);
 }
 
 void add_options(CLI::App& app, FinetuneOptions& options) {
@@ -75,10 +72,10 @@ void check_complete(const FinetuneOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
-/// Sets what the user left open to the paper's recipe: models of width 512 are finetuned with 1e-5
-/// to 3e-5, or 5e-5 on SQuAD, for 5 epochs, or for 8000 steps, 3 epochs of SQuAD, after a tenth of
-/// warm-up. Narrower models need larger steps: by the squared ratio of widths, 4.8e-4 for 128.
-/// Random weights are trained as in pretraining.
+/// Fills in the options that the user did not set. The paper finetunes models of width 512 for 5
+/// epochs with a rate of 1e-5 to 3e-5. On SQuAD it uses 5e-5 for 8000 steps, which are 3 epochs.
+/// The first tenth is warm-up. Narrower models need larger steps, by the squared ratio of widths:
+/// 4.8e-4 for 128. Random weights are trained as in pretraining.
 void fill_in_recipe(CLI::App& app, FinetuneOptions& options) {
   const bool span = is_span_task(task_from_name(options.task));
   const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
@@ -93,13 +90,6 @@ void fill_in_recipe(CLI::App& app, FinetuneOptions& options) {
 }
 
 }  // namespace
-
-FinetuneOptions::FinetuneOptions() {
-  batch_size = 32;
-  min_lr = 0;
-  sched = "linear";
-  weight_decay = 0.01;
-}
 
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
   FinetuneCommand command;

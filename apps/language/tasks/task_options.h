@@ -12,7 +12,12 @@
 namespace gmlp {
 
 struct FinetuneOptions : TrainOptions {
-  FinetuneOptions();
+  FinetuneOptions() {
+    batch_size = 32;
+    min_lr = 0;
+    sched = "linear";
+    weight_decay = 0.01;
+  }
   std::string task;
   std::string data;            // the folder with the task's official files
   LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json for random weights
@@ -27,10 +32,10 @@ struct FinetuneOptions : TrainOptions {
 
 using FinetuneCommand = RunCommand<FinetuneOptions>;
 
-/// The arguments after `finetune`; empty when help was printed.
+/// Parses the arguments after `finetune`. Returns nothing if help was printed.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
 
-/// The options of eval and predict. Without `task` they do not concern a finetuned model.
+/// The options of eval and predict. `task` is empty unless the model is a finetuned one.
 struct TaskOptions : StoredModelOptions {
   std::string task;
   WindowOptions text;
