@@ -130,8 +130,8 @@ class VisionTask : public TrainingTask {
     data_options_.max_train_samples = options_.max_train_samples;
     data_options_.photo_side = photo_side_for(options_);
     // A resumed run keeps the size of its photographs.
-    const std::string path = config_path(setup.checkpoint);
-    if (setup.resumed() && std::filesystem::exists(path)) {
+    if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
+      const std::string path = config_path(setup.checkpoint);
       data_options_.photo_side = stored_split(read_text(path), path).photo_side;
     }
     data_ = open_dataset(options_.data, data_options_);
