@@ -8,20 +8,26 @@
 
 namespace gmlp {
 
-Tape::Tape(Arena& arena, const ExecutionOptions& execution, bool recording)
-    : arena_(arena), execution_(execution), recording_(recording) {}
+Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels) {
+  Arithmetic arithmetic;
+  if (kernels != "fused") arithmetic.execution.backend = Backend::kReference;
+  if (precision == "f64") {
+    arithmetic.dtype = DType::kF64;
+    arithmetic.execution.backend = Backend::kReference;
+  } else if (precision == "bf16") {
+    if (arithmetic.execution.backend == Backend::kReference) {
+      fail_input("--precision bf16: the reference kernels have none; use f32 with them");
+    }
+    arithmetic.execution.precision = fused::Precision::kBf16;
+  } else if (precision != "f32") {
+    fail_input("--precision {}: unknown; choose f32, bf16 or f64", precision);
+  }
+  return arithmetic;
+}
 
 Var Tape::push(const char* name, const Tensor& output, Backward backward, bool requires_grad) {
   nodes_.push_back({name, output, Tensor(), std::move(backward), requires_grad});
   return {static_cast<int64_t>(nodes_.size()) - 1};
-}
-
-Var Tape::constant(const Tensor& value) {
-  return push("constant", value, nullptr, false);
-}
-
-Var Tape::leaf(const Tensor& value) {
-  return push("leaf", value, nullptr, recording_);
 }
 
 Var Tape::record(const char* name, const Tensor& output, Backward backward) {

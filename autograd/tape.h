@@ -14,12 +14,38 @@
 #include <string>
 #include <vector>
 
-#include "autograd/execution_options.h"
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/tensor.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
+
+/// Which kernels the ops call: the readable definition, or the hand-written fast path.
+enum class Backend : uint8_t { kReference, kFused };
+
+/// How a tape computes, and what its blocks save.
+struct ExecutionOptions {
+  Backend backend = Backend::kFused;
+  fused::Precision precision = fused::Precision::kF32;  // of the fused blocks
+  bool checkpoint = false;  // blocks save their input alone; the backward runs the forward again
+
+  ExecutionOptions() = default;
+  ExecutionOptions(Backend chosen) : backend(chosen) {}  // NOLINT: a backend alone is enough
+
+  /// The kernels for tensors of `dtype`. The fused kernels are f32 only.
+  Backend backend_for(DType dtype) const {
+    return dtype == DType::kF32 ? backend : Backend::kReference;
+  }
+};
+
+/// The meaning of --precision and --kernels together. Throws InputError for an unknown name and for
+/// bf16 on the reference kernels.
+struct Arithmetic {
+  DType dtype = DType::kF32;  // of the weights
+  ExecutionOptions execution;
+};
+Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels);
 
 /// Calls body.operator()<float>() or <double>(). There is no arithmetic in bf16, only storage.
 template <typename Body>
@@ -54,7 +80,8 @@ class Tape {
 
   /// Activations come from `arena`, which must outlive the tape. Without `recording` only values
   /// are computed, for evaluation.
-  Tape(Arena& arena, const ExecutionOptions& execution, bool recording);
+  Tape(Arena& arena, const ExecutionOptions& execution, bool recording)
+      : arena_(arena), execution_(execution), recording_(recording) {}
 
   Arena& arena() { return arena_; }
   const ExecutionOptions& execution() const { return execution_; }
@@ -62,9 +89,9 @@ class Tape {
   bool use_fused(DType dtype) const { return execution_.backend_for(dtype) == Backend::kFused; }
 
   /// A leaf without a gradient, such as a batch of images.
-  Var constant(const Tensor& value);
+  Var constant(const Tensor& value) { return push("constant", value, nullptr, false); }
   /// A leaf with a gradient, for tests.
-  Var leaf(const Tensor& value);
+  Var leaf(const Tensor& value) { return push("leaf", value, nullptr, recording_); }
 
   /// Records an op. `name` must be in the registry of tests/autograd, which checks its gradient.
   Var record(const char* name, const Tensor& output, Backward backward);

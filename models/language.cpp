@@ -51,21 +51,6 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
   layers_.head = Linear(parameters_, "head.", {config.head_outputs(), d}, Init::kNormal, 0.02);
 }
 
-Var LanguageModel::forward_block(Tape& tape, Var x, size_t i, const LanguageContext& context) {
-  const auto run_branches = [&](auto& block) {
-    for (int branch = 0; branch < block.kBranches; ++branch) {
-      const Var shortcut = x;
-      x = block.forward_branch(tape, shortcut, branch);
-      // Each branch is a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
-      const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
-      if (!drops(context)) continue;
-      x = dropout(tape, x, {context.dropout, context.seed, context.step, site}, shortcut);
-    }
-  };
-  std::visit(run_branches, layers_.blocks[i]);
-  return x;
-}
-
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                             const LanguageContext& context) {
   require(static_cast<int64_t>(ids.size()) == batch * config_.block.tokens,
@@ -76,7 +61,19 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   Var x = embedding(tape, ids, batch, *layers_.embed);
   if (config_.has_positions()) x = add_positions(tape, x, *layers_.positions);
   if (drops(context)) x = dropout(tape, x, {context.dropout, context.seed, context.step, 0});
-  for (size_t i = 0; i < layers_.blocks.size(); ++i) x = forward_block(tape, x, i, context);
+  // Each branch drops at a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
+  for (size_t i = 0; i < layers_.blocks.size(); ++i) {
+    const auto run_branches = [&](auto& block) {
+      for (int branch = 0; branch < block.kBranches; ++branch) {
+        const Var shortcut = x;
+        x = block.forward_branch(tape, shortcut, branch);
+        const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
+        if (!drops(context)) continue;
+        x = dropout(tape, x, {context.dropout, context.seed, context.step, site}, shortcut);
+      }
+    };
+    std::visit(run_branches, layers_.blocks[i]);
+  }
   return layers_.norm(tape, x);
 }
 

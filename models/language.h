@@ -120,8 +120,6 @@ class LanguageModel {
   /// ids -> (B, N, D), after the final norm.
   Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                const LanguageContext& context);
-  /// Block i, with dropout on its branches.
-  Var forward_block(Tape& tape, Var x, size_t i, const LanguageContext& context);
 
   LanguageConfig config_;
   ParameterList parameters_;

@@ -28,7 +28,7 @@
 #include "core/profile.h"
 #include "core/random.h"
 #include "kernels/kernels.h"
-#include "models/checkpoint/weight_files.h"
+#include "models/checkpoint/load_models.h"
 #include "models/decoder.h"
 #include "models/language.h"
 #include "models/vision.h"

@@ -23,7 +23,7 @@
 #include "core/io/json.h"
 #include "core/parallel.h"
 #include "core/softmax.h"
-#include "models/checkpoint/weight_files.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

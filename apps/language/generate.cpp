@@ -1,7 +1,5 @@
 // gmlp-language generate: a causal model continues a prompt.
 
-#include "models/generate.h"
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +13,7 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/text_format.h"
 #include "core/error.h"
+#include "models/decoder.h"
 
 namespace gmlp {
 

@@ -21,7 +21,7 @@
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_models.h"
-#include "models/generate.h"
+#include "models/decoder.h"
 #include "models/language.h"
 
 namespace gmlp {

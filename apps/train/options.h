@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "apps/cli/options.h"
-#include "autograd/execution_options.h"
+#include "autograd/tape.h"
 
 namespace gmlp {
 

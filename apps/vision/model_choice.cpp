@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "models/checkpoint/load_models.h"
-#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 

@@ -16,7 +16,8 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/vision/loader.h"
-#include "models/checkpoint/weight_files.h"
+#include "models/checkpoint/checkpoint.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/io/safetensors.h"
 #include "models/language.h"
 #include "models/vision.h"
 
@@ -38,9 +39,28 @@ struct LoadedLanguageModel {
 LoadedVisionModel load_vision_model(const std::string& folder);
 LoadedLanguageModel load_language_model(const std::string& folder);
 
+/// The config.json of `model`, a folder or FILE.json; empty if it names a size.
+std::string stored_config_path(const std::string& model);
 /// The architecture that `model` names: a size, a folder with a config.json, or a FILE.json.
 VisionConfig named_or_stored_config(const std::string& model);
 LanguageConfig named_or_stored_language_config(const std::string& model);
+
+/// What may differ between a file and a model, and what errors say.
+struct WeightRules {
+  std::string model;           // whose weights they should be
+  std::string tokens_remedy;   // for spatial weights of another number of tokens
+  bool other_head = false;     // a head.* of another shape stays the model's own
+  bool new_head = false;       // as other_head, and the file may have another head or none
+  bool longer_window = false;  // the file's Toeplitz gates may be of more tokens; see load_weights
+};
+
+/// Copies every tensor of `file` into the parameter of its name. Names and shapes must be the
+/// model's own, except for what `rules` allow. Returns lines for the log. Throws InputError that
+/// lists what is missing or left over. A Toeplitz gate of M tokens serves a window of N < M: its
+/// distances -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases those of
+/// the first N tokens.
+std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
+                                      const SafetensorsFile& file, const WeightRules& rules);
 
 /// --init: weights from a checkpoint folder or a safetensors file. A vision head of another number
 /// of classes starts anew. Returns lines for the log.
@@ -50,7 +70,13 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
 /// config.json with `preprocessing` in its pretrained_cfg.
 std::string add_preprocessing(const std::string& config_json, const Preprocessing& preprocessing);
 
-/// Throws InputError if the model has no bf16: only gMLP blocks with even widths do.
+/// How a stored model computes: an f64 one on the reference kernels, whatever `kernels` says.
+ExecutionOptions stored_execution(DType dtype, const std::string& precision,
+                                  const std::string& kernels);
+
+/// Throws InputError if the model has no bf16: only gMLP blocks with even widths do, because the
+/// bf16 kernels load numbers in pairs.
+void require_bf16_fits(const BlockConfig& block);
 void require_bf16_fits(const LanguageConfig& config);
 
 }  // namespace gmlp

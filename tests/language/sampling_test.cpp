@@ -4,7 +4,7 @@
 
 #include "apps/language/text_format.h"
 #include "data/text/utf8.h"
-#include "models/generate.h"
+#include "models/decoder.h"
 #include "tests/support/catch.h"
 
 namespace {

@@ -17,8 +17,8 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
+#include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
-#include "models/checkpoint/weight_files.h"
 
 namespace gmlp {
 
