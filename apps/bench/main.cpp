@@ -12,7 +12,6 @@
 #include <fmt/ranges.h>
 
 #include "apps/bench/options.h"
-#include "apps/cli/config_file.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "core/error.h"

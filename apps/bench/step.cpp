@@ -228,7 +228,7 @@ class RunTable {
   /// The process's peak is what its user pays for, the arena's what the activations need. The rest
   /// is the threads' stacks and the libraries' memory.
   void memory(const Arena& arena) {
-    const int64_t peak = peak_resident_bytes();
+    const int64_t peak = status_bytes("VmHWM");
     const auto megabytes = [](int64_t bytes) { return 1e-6 * static_cast<double>(bytes); };
     fmt::print("  {:<16}{:>10.1f} MB        of activations and workspace\n", "peak, arena",
                megabytes(arena.peak_bytes()));

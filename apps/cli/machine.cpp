@@ -51,8 +51,4 @@ int64_t status_bytes(const std::string& name) {
   return kilobytes.empty() ? 0 : std::stoll(kilobytes) * 1024;
 }
 
-int64_t peak_resident_bytes() {
-  return status_bytes("VmHWM");
-}
-
 }  // namespace gmlp

@@ -1,8 +1,12 @@
 #pragma once
-// Options that several subcommands share, and the checks of their values.
+// Options that several subcommands share, the checks of their values, and configuration files:
+// config.toml and --config hold a subcommand's options in CLI11's form of TOML.
+//   name=value            # a comment; strings may be quoted in 'one' or "the other" way
+//   name=[value, value]
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -23,6 +27,21 @@ CLI::Validator number_in(double low, double high);
 /// A finite number in [low, high).
 CLI::Validator number_below(double low, double high);
 
+/// Adds checked options to a group of --help.
+class OptionGroup {
+ public:
+  OptionGroup(CLI::App& app, const char* name);
+  void integer(const char* name, int64_t& value, const char* text, int64_t low = 0,
+               int64_t high = int64_t{1} << 40);
+  void number(const char* name, double& value, const char* text, double low = 0,
+              double high = 1e12);
+  void choice(const char* name, std::string& value, const char* text,
+              const std::vector<std::string>& choices);
+
+ private:
+  CLI::App& app_;
+};
+
 /// Makes --help print one placeholder per value, the default after the description, and lines of at
 /// most 100 columns.
 void set_help_format(CLI::App& app);
@@ -30,18 +49,26 @@ void set_help_format(CLI::App& app);
 /// The number of threads that --threads N means: 0 is all of this machine.
 int resolve_threads(int threads);
 
-/// The options of every subcommand that loads a checkpoint.
+/// How a subcommand loads a checkpoint and computes.
 struct StoredModelOptions {
   std::string model;
   std::string kernels = "fused";
   std::string precision = "f32";
   int threads = 0;
 };
-/// Registers all of them, and --config.
+/// Adds these options and --config.
 void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
 /// The same without --precision and --kernels.
 void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
 void add_threads_option(CLI::App& app, int& threads);
+
+/// Adds --config FILE to `app`. A name in the file that is no option is an InputError.
+void add_config_option(CLI::App& app, const std::string& description = "Read options from FILE");
+/// Throws the InputError for a --config FILE that CLI11 could not open.
+[[noreturn]] void fail_config_file(const CLI::App& app);
+/// The value of every option of `app`, given or default, as text that --config reads back as the
+/// same. Throws InputError for a value that such a file cannot hold.
+std::string resolved_config(const CLI::App& app);
 
 }  // namespace gmlp

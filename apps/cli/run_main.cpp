@@ -10,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include "apps/cli/config_file.h"
 #include "apps/cli/options.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"

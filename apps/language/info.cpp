@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "apps/cli/config_file.h"
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"

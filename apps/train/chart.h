@@ -32,9 +32,8 @@ struct BarChart {
     double value;  // finite, from 0 up
   };
   std::string title, subtitle;
-  std::string axis;  // what the bars measure; an axis in percent ("%") reaches to 100
-  std::vector<Bar>
-      bars;  // each group's bars are neighbors; the order of series is that of the bars
+  std::string axis;       // what the bars measure; an axis in percent ("%") reaches to 100
+  std::vector<Bar> bars;  // each group's are neighbors; they also set the order of the series
 };
 
 /// The panels side by side under one title, each with axes, ticks and a legend.

@@ -74,10 +74,6 @@ CheckpointStore::CheckpointStore(const std::string& folder, int64_t history)
   }
 }
 
-std::string CheckpointStore::step_folder(int64_t step) const {
-  return fmt::format("{}/step-{}", folder_, step);
-}
-
 std::vector<int64_t> CheckpointStore::kept_steps() const {
   std::vector<int64_t> steps;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {

@@ -32,7 +32,7 @@ class CheckpointStore {
 
  private:
   std::vector<int64_t> kept_steps() const;  // ascending
-  std::string step_folder(int64_t step) const;
+  std::string step_folder(int64_t step) const { return folder_ + "/step-" + std::to_string(step); }
 
   std::string folder_;
   int64_t history_;

@@ -5,7 +5,7 @@
 #include <set>
 #include <sstream>
 
-#include "apps/cli/config_file.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
@@ -20,47 +20,39 @@ const std::set<std::string> kResumableOptions = {
     "checkpoint-hist", "out",        "cache-dir"};  // cache-dir: in runs by earlier versions
 
 void add_recipe_options(CLI::App& app, TrainOptions& options) {
-  const CLI::Validator non_negative = number_in(0, 1e12);
-  app.option_defaults()->group("Recipe");
-  app.add_option("--epochs", options.epochs, "Passes over the training data")->check(integer_in(1));
-  app.add_option("--max-steps", options.max_steps,
-                 "Largest number of optimizer steps; 0 = use --epochs")
-      ->check(integer_in());
-  app.add_option("--batch-size", options.batch_size, "Samples per batch")
-      ->check(integer_in(1, kLargestBatch));
-  app.add_option("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step")
-      ->check(integer_in(1, 1 << 24));
-  app.add_option("--lr", options.lr, "Peak learning rate")->check(non_negative);
-  app.add_option("--min-lr", options.min_lr, "Learning rate at the last step")->check(non_negative);
-  app.add_option("--sched", options.sched, "Decay of the learning rate after warm-up")
-      ->check(CLI::IsMember({"cosine", "linear", "constant"}));
-  app.add_option("--warmup-epochs", options.warmup_epochs,
-                 "Epochs of linear warm-up, at most half of the run")
-      ->check(non_negative);
-  app.add_option("--warmup-steps", options.warmup_steps,
-                 "Steps of linear warm-up; 0 = use --warmup-epochs")
-      ->check(integer_in());
-  app.add_option("--weight-decay", options.weight_decay,
-                 "AdamW's weight decay, for tensors of two or more dimensions")
-      ->check(non_negative);
+  OptionGroup recipe(app, "Recipe");
+  recipe.integer("--epochs", options.epochs, "Passes over the training data", 1);
+  recipe.integer("--max-steps", options.max_steps,
+                 "Largest number of optimizer steps; 0 = use --epochs");
+  recipe.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
+  recipe.integer("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step", 1,
+                 1 << 24);
+  recipe.number("--lr", options.lr, "Peak learning rate");
+  recipe.number("--min-lr", options.min_lr, "Learning rate at the last step");
+  recipe.choice("--sched", options.sched, "Decay of the learning rate after warm-up",
+                {"cosine", "linear", "constant"});
+  recipe.number("--warmup-epochs", options.warmup_epochs,
+                "Epochs of linear warm-up, at most half of the run");
+  recipe.integer("--warmup-steps", options.warmup_steps,
+                 "Steps of linear warm-up; 0 = use --warmup-epochs");
+  recipe.number("--weight-decay", options.weight_decay,
+                "AdamW's weight decay, for tensors of two or more dimensions");
   // An f32 kernel divides by it when a gradient was always 0, so it must not round to 0.
-  app.add_option("--opt-eps", options.opt_eps, "AdamW's epsilon")->check(number_in(1e-30, 1e12));
+  recipe.number("--opt-eps", options.opt_eps, "AdamW's epsilon", 1e-30);
   app.add_option("--opt-betas", options.opt_betas, "AdamW's decay rates of the two moments")
       ->expected(2)
       ->delimiter(',')
       ->check(number_below(0, 1));  // the bias correction divides by 1 - beta
-  app.add_option("--clip-grad", options.clip_grad, "Largest norm of the gradient; 0 = no clipping")
-      ->check(non_negative);
+  recipe.number("--clip-grad", options.clip_grad, "Largest norm of the gradient; 0 = no clipping");
   app.add_flag("--model-ema", options.model_ema,
                "Average the weights over the steps (EMA), and evaluate and save the average");
-  app.add_option("--model-ema-decay", options.model_ema_decay, "Decay rate of that average")
-      ->check(number_in(0, 1));
+  recipe.number("--model-ema-decay", options.model_ema_decay, "Decay rate of that average", 0, 1);
   app.add_option("--precision", options.precision,
                  "Precision of the blocks: f32, bf16 (the weights stay f32), or f64 on the "
                  "reference kernels");
-  app.add_option("--kernels", options.kernels,
-                 "Implementation of the operations: fused, or the readable reference")
-      ->check(CLI::IsMember({"fused", "reference"}));
+  recipe.choice("--kernels", options.kernels,
+                "Implementation of the operations: fused, or the readable reference",
+                {"fused", "reference"});
   app.add_flag("--checkpoint-activations", options.checkpoint_activations,
                "Keep only each block's input and recompute the rest in the backward pass: less "
                "memory, more time");
@@ -68,7 +60,7 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
 }
 
 void add_run_options(CLI::App& app, TrainOptions& options) {
-  app.option_defaults()->group("Run");
+  OptionGroup run(app, "Run");
   app.add_option("--out", options.out,
                  "Run folder, which must be empty; by default the next free number below runs/")
       ->type_name("DIR");
@@ -79,20 +71,15 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
                  "stopped")
       ->type_name("DIR")
       ->configurable(false);
-  app.add_option("--time-limit", options.time_limit,
-                 "Seconds of training after which to validate, save and stop; the learning rate "
-                 "does not depend on it; 0 = none")
-      ->check(number_in(0, 1e12));
-  app.add_option("--val-interval", options.val_interval, "Epochs per validation")
-      ->check(integer_in(1));
-  app.add_option("--log-interval", options.log_interval, "Steps per log line")
-      ->check(integer_in(1));
-  app.add_option("--save-interval", options.save_interval,
-                 "Steps per checkpoint within an epoch; 0 = save at an epoch's end only")
-      ->check(integer_in());
-  app.add_option("--checkpoint-hist", options.checkpoint_hist,
-                 "Number of earlier checkpoints to keep as step-N")
-      ->check(integer_in(0, 1 << 20));
+  run.number("--time-limit", options.time_limit,
+             "Seconds of training after which to validate, save and stop; the learning rate does "
+             "not depend on it; 0 = none");
+  run.integer("--val-interval", options.val_interval, "Epochs per validation", 1);
+  run.integer("--log-interval", options.log_interval, "Steps per log line", 1);
+  run.integer("--save-interval", options.save_interval,
+              "Steps per checkpoint within an epoch; 0 = save at an epoch's end only");
+  run.integer("--checkpoint-hist", options.checkpoint_hist,
+              "Number of earlier checkpoints to keep as step-N", 0, 1 << 20);
   app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
   app.add_flag("--quiet", options.quiet, "Print nothing but errors");
   add_threads_option(app, options.threads);
@@ -115,16 +102,13 @@ void check_resume_arguments(const CLI::App& app, const std::vector<std::string>&
   for (const std::string& argument : arguments) {
     const std::string name = argument.substr(0, argument.find('='));
     if (!name.starts_with("--") || app.get_option_no_throw(name) == nullptr) continue;
-    const std::string option = name.substr(2);
+    if (name == "--resume" || name == "--help") continue;
     // A resumed run stays in its folder.
-    const bool allowed = (kResumableOptions.count(option) != 0 && option != "out") ||
-                         option == "resume" || option == "help";
-    if (!allowed) {
-      fail_input(
-          "{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
-          "start a new run with --init RUN/checkpoints/last",
-          name);
-    }
+    if (kResumableOptions.count(name.substr(2)) != 0 && name != "--out") continue;
+    fail_input(
+        "{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
+        "start a new run with --init RUN/checkpoints/last",
+        name);
   }
 }
 

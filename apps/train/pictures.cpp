@@ -74,6 +74,16 @@ std::string fit(const std::string& label, int64_t columns) {
 
 // PNG files.
 
+/// 0..n-1, or `most` of them, evenly spaced, with both ends.
+std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
+  std::vector<int64_t> chosen;
+  const int64_t count = std::min(n, most);
+  for (int64_t i = 0; i < count; ++i) {
+    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
+  }
+  return chosen;
+}
+
 /// `value` in [-1, 1] from blue over white to red.
 Color signed_color(double value) {
   constexpr Color kPositive = {178 / 255.0, 24 / 255.0, 43 / 255.0};
@@ -175,15 +185,6 @@ std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors)
   }
   for (const Thumbnail& picture : pictures) text += gap + fit(picture.label, columns);
   return text + "\n";
-}
-
-std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
-  std::vector<int64_t> chosen;
-  const int64_t count = std::min(n, most);
-  for (int64_t i = 0; i < count; ++i) {
-    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
-  }
-  return chosen;
 }
 
 std::string draw_filters(const std::vector<Tensor>& layers, int64_t grid_height, int64_t grid_width,

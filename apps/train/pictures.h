@@ -27,7 +27,4 @@ std::string draw_filters(const std::vector<Tensor>& layers, int64_t grid_height,
 /// Figure 9 of the paper: the whole W (N, N) of up to 16 layers, evenly spaced, four per row.
 std::string draw_heat_maps(const std::vector<Tensor>& layers);
 
-/// 0..n-1, or `most` of them, evenly spaced, with both ends.
-std::vector<int64_t> spread_indices(int64_t n, int64_t most);
-
 }  // namespace gmlp

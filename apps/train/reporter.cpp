@@ -43,10 +43,6 @@ Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const 
   measure_peak();
 }
 
-Reporter::~Reporter() {
-  erase_bar();
-}
-
 void Reporter::line(const std::string& text) {
   print(text + "\n");
   folder_.append("log.txt", text);
@@ -79,10 +75,6 @@ void Reporter::banner() {
   line(fmt::format("run      {} steps, {} per epoch of {} {}; in {}", grouped(length_.total_steps),
                    grouped(length_.steps_per_epoch), samples, info.samples, folder_.path()));
   for (const std::string& note : info.notes) line("note     " + note);
-}
-
-void Reporter::samples() {
-  print(task_.samples(terminal_));
 }
 
 void Reporter::measure_peak() {
@@ -129,9 +121,8 @@ void Reporter::draw_bar(int64_t step, const std::string& text) {
   std::string bar;
   for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
   // A wrapped line could not be erased, so the text is cut.
-  const size_t width = terminal_width();
-  const size_t used = kCells + 2;
-  fmt::print("\r\033[K{} {}", bar, text.substr(0, width > used ? width - used : 0));
+  const size_t width = std::max<size_t>(terminal_width(), kCells + 2) - kCells - 2;
+  fmt::print("\r\033[K{} {}", bar, text.substr(0, width));
   std::fflush(stdout);
   bar_drawn_ = true;
 }
@@ -183,8 +174,8 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
   json["skipped_steps"] = skipped_steps;
   if (best.complete) {
     json["best"] = task_.summary(best);
-    json["best"]["epoch"] = progress.best_epoch;
-    json["best"]["step"] = progress.best_step;
+    json["best"]["epoch"] = progress.best.epoch;
+    json["best"]["step"] = progress.best.step;
   }
   if (last.complete) {
     json["final"] = task_.summary(last);
@@ -192,7 +183,7 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
   }
   json["wall_seconds"] = progress.seconds;
   json["peak_memory_bytes"] = {{"activations", arena.peak_bytes()},
-                               {"process", peak_resident_bytes()}};
+                               {"process", status_bytes("VmHWM")}};
   json["machine_peak_gflops"] = peak_gflops_;
   json["share_of_machine_peak"] =
       steps_ > 0 ? share_of_peak(speed_sum_ / static_cast<double>(steps_)) : 0.0;
@@ -202,8 +193,8 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
 void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t skipped_steps,
                        const Arena& arena, const std::string& weights) {
   const TaskInfo& info = task_.info;
-  const EvalResult best{progress.has_best(), info.validation_samples, progress.best_loss,
-                        progress.best_metric};
+  const EvalResult best{progress.has_best(), info.validation_samples, progress.best.loss,
+                        progress.best.metric};
   write_summary(progress, best, last, skipped_steps, arena);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
@@ -215,11 +206,11 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t
     files += ", results.svg" + info.figures;
   }
   if (best.complete) {
-    line(fmt::format("best     {} (epoch {}), after {}", task_.text(best), progress.best_epoch,
+    line(fmt::format("best     {} (epoch {}), after {}", task_.text(best), progress.best.epoch,
                      duration_text(progress.seconds)));
   }
   line(fmt::format("memory   {} MB of activations, {} MB in all", arena.peak_bytes() >> 20,
-                   peak_resident_bytes() >> 20));
+                   status_bytes("VmHWM") >> 20));
   line(fmt::format("run      {} ({})", folder_.path(), files));
   line(fmt::format("weights  {}", weights));
   line("next     " + task_.next_command(weights));

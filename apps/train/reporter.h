@@ -1,7 +1,7 @@
 #pragma once
-// Reporter: everything that a run says: the banner, the progress bar and log lines, metrics.csv and
-// steps.jsonl, and at the end summary.json, the pictures and the next command. Every line also goes
-// to log.txt; --quiet silences the screen only.
+// Reporter: all output of a run. This is the banner, the progress bar and log lines, metrics.csv
+// and steps.jsonl, and at the end summary.json, the pictures and the next command. Every line is
+// also written to log.txt, even with --quiet.
 
 #include <cstdint>
 #include <string>
@@ -19,14 +19,14 @@ class Reporter {
   /// Writes environment.json and measures the machine's peak.
   Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
            RunFolder& folder);
-  ~Reporter();  // erases the progress bar
+  ~Reporter() { erase_bar(); }  // erases the progress bar
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
   void line(const std::string& text);
   void banner();
   /// Shows samples of the task's batch on the screen.
-  void samples();
+  void samples() { print(task_.samples(terminal_)); }
   void step(const StepRecord& record);
   void epoch(const EpochRecord& record, const EvalResult& result, bool averaged);
   /// Writes summary.json and the pictures, then prints the best result and the next command with

@@ -28,24 +28,21 @@ struct Progress {
   int64_t epochs_closed = 0;  // validated and written to metrics.csv
   double epoch_loss_sum = 0;  // over the current epoch's steps, in order
   int64_t epoch_loss_count = 0;
-  double best_metric = -1;
-  double best_loss = 0;
-  int64_t best_step = 0;
-  int64_t best_epoch = 0;  // 0: none yet
-  double seconds = 0;      // of the run, over all its processes
+  struct Best {
+    double metric = -1;
+    double loss = 0;
+    int64_t step = 0;
+    int64_t epoch = 0;  // 0: none yet
+  } best;
+  double seconds = 0;  // of the run, over all its processes
 
-  bool has_best() const { return best_epoch > 0; }
-  void forget_best() {
-    best_metric = -1;
-    best_loss = 0;
-    best_step = best_epoch = 0;
-  }
+  bool has_best() const { return best.epoch > 0; }
   /// Whether `result` is better than the best so far. A diverged model still has the metric of
   /// guessing, so a result that is not finite is never better.
   bool improved_by(const EvalResult& result, bool by_loss) const {
     if (!std::isfinite(result.loss)) return false;
-    if (by_loss) return !has_best() || !(result.loss >= best_loss);
-    return std::isfinite(result.metric) && (!has_best() || !(result.metric <= best_metric));
+    if (by_loss) return !has_best() || !(result.loss >= best.loss);
+    return std::isfinite(result.metric) && (!has_best() || !(result.metric <= best.metric));
   }
 };
 

@@ -1,6 +1,4 @@
-// The training loop. A TrainingTask defines the batch, the loss and the validation:
-// apps/vision/train.cpp, apps/language/pretrain.cpp,
-// apps/language/tasks/finetune.cpp.
+// The training loop. A TrainingTask defines the batch, the loss and the validation (task.h).
 //
 //   run         steps and epochs until the run is finished
 //   train_step  forward, backward, clip, AdamW, EMA, log line
@@ -19,15 +17,6 @@
 #include "core/parallel.h"
 
 namespace gmlp {
-
-namespace {
-
-/// The factor that limits the gradient's norm to --clip-grad (torch's clip_grad_norm_).
-double clip_scale(double norm, double limit) {
-  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
-}
-
-}  // namespace
 
 int Trainer::run(const std::string& resume_as) {
   begin();
@@ -63,7 +52,9 @@ void Trainer::train_step() {
   const double lr = schedule.at(progress.step);
   const bool finite = nan_policy.accept(loss, norm, progress.step + 1);
   if (finite) {
-    optimizer->step(lr, clip_scale(norm, options.clip_grad));
+    // Limits the gradient's norm to --clip-grad, as torch's clip_grad_norm_.
+    const double limit = options.clip_grad;
+    optimizer->step(lr, limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0);
     if (ema) ema->update();
     progress.epoch_loss_sum += loss;
     ++progress.epoch_loss_count;
@@ -73,9 +64,8 @@ void Trainer::train_step() {
 
   const int64_t samples = options.batch_size * options.grad_accum_steps;
   const double speed = static_cast<double>(samples) / whole.seconds();
-  const int64_t this_epoch = epoch() + 1;
+  reporter_->step({progress.step + 1, epoch() + 1, loss, lr, norm, speed, data_wait, !finite});
   ++progress.step;
-  reporter_->step({progress.step, this_epoch, loss, lr, norm, speed, data_wait, !finite});
   if (hooks.after_step) hooks.after_step(*this);
   // end_epoch() saves by itself, after validation.
   const bool due = options.save_interval > 0 && progress.step % options.save_interval == 0;
@@ -130,10 +120,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
 
 bool Trainer::update_best(const EvalResult& result) {
   if (!result.complete || !progress.improved_by(result, task.info.best_by_loss)) return false;
-  progress.best_metric = result.metric;
-  progress.best_loss = result.loss;
-  progress.best_step = progress.step;
-  progress.best_epoch = progress.epochs_closed + 1;
+  progress.best = {result.metric, result.loss, progress.step, progress.epochs_closed + 1};
   return true;
 }
 
@@ -155,17 +142,16 @@ int Trainer::finish(const std::string& resume_as) {
     return 128 + stop_signal();  // this process made no step, so it had no final result yet
   }
   progress.seconds = elapsed();
-  const std::string weights = progress.has_best() ? store_->best() : store_->last();
   const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
-  reporter_->summary(progress, last_result_, nan_policy.skipped, arena, weights);
+  reporter_->summary(progress, last_result_, nan_policy.skipped, arena,
+                     progress.has_best() ? store_->best() : store_->last());
   return 0;
 }
 
 /// Validates in the middle of an epoch.
 void Trainer::finish_epoch_early() {
-  const bool closed =
-      progress.step > 0 && progress.epochs_closed * length_.steps_per_epoch == progress.step;
-  if (closed) return;
+  if (progress.step > 0 && progress.step == progress.epochs_closed * length_.steps_per_epoch)
+    return;
   // Saved before the epoch's row: a resumed run drops that row, as if it had never stopped.
   save_last();
   if (progress.step == 0) return;
@@ -194,10 +180,6 @@ BatchPosition Trainer::position(int64_t micro_batch) const {
           progress.step * accumulated + micro_batch};
 }
 
-double Trainer::elapsed() const {
-  return seconds_before_ + run_time_.seconds();
-}
-
 // The setup.
 
 RunSetup::RunSetup(const TrainOptions& options) {
@@ -212,11 +194,10 @@ RunSetup::RunSetup(const TrainOptions& options) {
 Trainer::Trainer(const TrainOptions& the_options, const std::string& config, TrainingTask& the_task,
                  Hooks the_hooks)
     : options(the_options), task(the_task), hooks(std::move(the_hooks)), config_(config) {
-  AdamWOptions adamw;
-  adamw.beta1 = options.opt_betas.at(0);
-  adamw.beta2 = options.opt_betas.at(1);
-  adamw.eps = options.opt_eps;
-  adamw.weight_decay = options.weight_decay;
+  const AdamWOptions adamw = {.beta1 = options.opt_betas.at(0),
+                              .beta2 = options.opt_betas.at(1),
+                              .eps = options.opt_eps,
+                              .weight_decay = options.weight_decay};
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
   build_schedule();

@@ -62,14 +62,14 @@ class Trainer {
   bool is_finished() const;
   int64_t epoch() const { return progress.step / length_.steps_per_epoch; }
   BatchPosition position(int64_t micro_batch) const;
-  double elapsed() const;
+  double elapsed() const { return seconds_before_ + run_time_.seconds(); }
   void build_schedule();
   void begin();
   // trainer_checkpoint.cpp
   CheckpointContent content();
   void check_weights();
   std::string state_json();
-  void save_last();
+  void save_last() { store_->save_last(checkpoint_bytes(content()), progress.step); }
   void restore(const std::string& checkpoint_folder);
   void restore_from(const std::string& checkpoint_folder);
   void restore_tensors(const Checkpoint& checkpoint);

@@ -18,12 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // JSON has no infinity and no NaN, but the state of a diverged run has.
-Json exact(double value) {
-  if (std::isfinite(value)) return value;
+template <class Number>
+Json exact(Number value) {
+  if (std::isfinite(static_cast<double>(value))) return value;
   return fmt::format("{}", value);  // "inf", "-inf", "nan" or "-nan"
-}
-Json exact(int64_t value) {
-  return value;
 }
 void read_exact(const Json& json, double& value) {
   const std::string text = json.is_string() ? json.get<std::string>() : "";
@@ -76,10 +74,10 @@ void for_each_number(Progress& progress, NanPolicy& nan_policy, const Visit& vis
   visit("/epoch_loss_count", progress.epoch_loss_count);
   visit("/skipped_in_a_row", nan_policy.in_a_row);
   visit("/skipped", nan_policy.skipped);
-  visit("/best/top1", progress.best_metric);  // of any task
-  visit("/best/loss", progress.best_loss);
-  visit("/best/step", progress.best_step);
-  visit("/best/epoch", progress.best_epoch);
+  visit("/best/top1", progress.best.metric);  // of any task
+  visit("/best/loss", progress.best.loss);
+  visit("/best/step", progress.best.step);
+  visit("/best/epoch", progress.best.epoch);
   visit("/seconds", progress.seconds);
 }
 
@@ -145,10 +143,6 @@ CheckpointContent Trainer::content() {
   return content;
 }
 
-void Trainer::save_last() {
-  store_->save_last(checkpoint_bytes(content()), progress.step);
-}
-
 void Trainer::restore_tensors(const Checkpoint& checkpoint) {
   const std::vector<Parameter*>& all = parameters();
   for (size_t i = 0; i < all.size(); ++i) {
@@ -160,7 +154,7 @@ void Trainer::restore_tensors(const Checkpoint& checkpoint) {
   }
 }
 
-/// Removes from the run folder what lies after the checkpoint.
+/// Removes from the run folder what was written after the checkpoint.
 void Trainer::rewind_folder(const std::string& checkpoint_folder,
                             const std::map<std::string, int64_t>& offsets) {
   folder_->check_offsets(offsets);  // first: a refused resume changes nothing
@@ -168,11 +162,11 @@ void Trainer::rewind_folder(const std::string& checkpoint_folder,
   // done, and a later `last` cannot be resumed once the logs are shorter.
   folder_->forget_summary_after(progress.step);
   store_->forget_after(checkpoint_folder, progress.step);
-  if (progress.has_best() && !store_->restore_best(checkpoint_folder, progress.best_step)) {
+  if (progress.has_best() && !store_->restore_best(checkpoint_folder, progress.best.step)) {
     task.info.notes.push_back(fmt::format(
         "the best weights, of step {}, no longer exist; the next validation is the best",
-        progress.best_step));
-    progress.forget_best();
+        progress.best.step));
+    progress.best = {};
   }
   if (!progress.has_best()) store_->drop_best();
   folder_->truncate(offsets);

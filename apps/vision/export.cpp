@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "apps/cli/config_file.h"
 #include "apps/cli/format.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/onnx_model.h"

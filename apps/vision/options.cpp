@@ -9,41 +9,37 @@ namespace gmlp {
 namespace {
 
 void add_data_options(CLI::App& app, VisionOptions& options) {
-  app.option_defaults()->group("Data");
+  OptionGroup data(app, "Data");
   app.add_option("--data", options.data,
                  "Training data: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, "
                  "arrays:DIR, or shapes (drawn, no files)")
       ->type_name("SPEC");
-  app.add_option("--val-fraction", options.val_fraction,
-                 "Share of each class kept for validation if the data has no validation part")
-      ->check(number_in(0, 1));
-  app.add_option("--max-train-samples", options.max_train_samples,
-                 "Number of training images to use; 0 = all")
-      ->check(integer_in());
-  app.add_option("--skip-bad", options.skip_bad,
-                 "Number of undecodable images to leave out before the run is refused")
-      ->check(integer_in());
+  data.number("--val-fraction", options.val_fraction,
+              "Share of each class kept for validation if the data has no validation part", 0, 1);
+  data.integer("--max-train-samples", options.max_train_samples,
+               "Number of training images to use; 0 = all");
+  data.integer("--skip-bad", options.skip_bad,
+               "Number of undecodable images to leave out before the run is refused");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
 }
 
 void add_model_options(CLI::App& app, VisionOptions& options) {
-  const CLI::Validator size = integer_in(0, 1 << 24);
-  app.option_defaults()->group("Model");
+  OptionGroup model(app, "Model");
   app.add_option("--model", options.model,
                  "Architecture: a name (`gmlp-vision info --help` lists them), a checkpoint "
                  "folder or FILE.json")
       ->type_name("NAME|DIR|FILE");
   app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
       ->type_name("DIR|FILE");
-  app.add_option("--img-size", options.img_size, "Side of the input image; 0 = the model's")
-      ->check(size);
-  app.add_option("--patch-size", options.patch_size, "Side of a patch; 0 = the model's")
-      ->check(size);
-  app.add_option("--in-chans", options.in_chans, "Input channels, 1 or 3; 0 = the data's")
-      ->check(size);
-  app.add_option("--depth", options.depth, "Number of blocks; 0 = the model's")->check(size);
-  app.add_option("--d-model", options.d_model, "Model width; 0 = the model's")->check(size);
-  app.add_option("--d-ffn", options.d_ffn, "Feed-forward width; 0 = the model's")->check(size);
+  const auto size = [&](const char* name, int64_t& value, const char* text) {
+    model.integer(name, value, text, 0, 1 << 24);
+  };
+  size("--img-size", options.img_size, "Side of the input image; 0 = the model's");
+  size("--patch-size", options.patch_size, "Side of a patch; 0 = the model's");
+  size("--in-chans", options.in_chans, "Input channels, 1 or 3; 0 = the data's");
+  size("--depth", options.depth, "Number of blocks; 0 = the model's");
+  size("--d-model", options.d_model, "Model width; 0 = the model's");
+  size("--d-ffn", options.d_ffn, "Feed-forward width; 0 = the model's");
   app.add_flag("--class-token", options.class_token,
                "Classify from a class token, as the paper, instead of the mean over tokens");
   // No IsMember: an empty text in config.toml must read back.
@@ -53,20 +49,18 @@ void add_model_options(CLI::App& app, VisionOptions& options) {
 }
 
 void add_augmentation_options(CLI::App& app, VisionOptions& options) {
-  app.option_defaults()->group("Recipe");
-  app.add_option("--aug", options.aug,
-                 "Augmentation; mirror: mirror images; light: also shifts or crops")
-      ->check(CLI::IsMember({"none", "mirror", "light", "autoaugment"}));
+  OptionGroup recipe(app, "Recipe");
+  recipe.choice("--aug", options.aug,
+                "Augmentation; mirror: mirror images; light: also shifts or crops",
+                {"none", "mirror", "light", "autoaugment"});
   app.add_flag("--no-flip", options.no_flip, "No mirror images (never used for mnist's digits)");
-  app.add_option("--smoothing", options.smoothing, "Label smoothing")->check(number_in(0, 1));
-  app.add_option("--mixup", options.mixup, "Alpha of Mixup; 0 = off")->check(number_in(0, 100));
-  app.add_option("--cutmix", options.cutmix, "Alpha of CutMix; 0 = off")->check(number_in(0, 100));
-  app.add_option("--mixup-switch-prob", options.mixup_switch_prob,
-                 "Probability of CutMix when both are enabled")
-      ->check(number_in(0, 1));
-  app.add_option("--drop-path", options.drop_path,
-                 "Stochastic depth: probability of skipping a block")
-      ->check(number_in(0, 0.99));
+  recipe.number("--smoothing", options.smoothing, "Label smoothing", 0, 1);
+  recipe.number("--mixup", options.mixup, "Alpha of Mixup; 0 = off", 0, 100);
+  recipe.number("--cutmix", options.cutmix, "Alpha of CutMix; 0 = off", 0, 100);
+  recipe.number("--mixup-switch-prob", options.mixup_switch_prob,
+                "Probability of CutMix when both are enabled", 0, 1);
+  recipe.number("--drop-path", options.drop_path,
+                "Stochastic depth: probability of skipping a block", 0, 0.99);
 }
 
 void check_complete(const VisionOptions& options) {

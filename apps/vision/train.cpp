@@ -34,10 +34,9 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   // Smoothing gives every class the same share; what exceeds it was mixed in.
   const double floor = shares.back().first;
-  if (shares.size() < 2 || shares[1].first - floor < 0.02)
-    return printable(names[shares[0].second]);
-  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first,
-                     printable(names[shares[0].second]), 100 * shares[1].first,
+  const std::string first = printable(names[shares[0].second]);
+  if (shares.size() < 2 || shares[1].first - floor < 0.02) return first;
+  return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first, first, 100 * shares[1].first,
                      printable(names[shares[1].second]));
 }
 
@@ -96,9 +95,8 @@ class VisionTask : public TrainingTask {
   }
 
   std::string text(const EvalResult& result) const override {
-    const double error = 100 * standard_error(result.metric / 100, result.samples);
     return fmt::format("val loss {:.4f}, top-1 {:.2f} ± {:.2f} %", result.loss, result.metric,
-                       error);
+                       100 * standard_error(result.metric / 100, result.samples));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {

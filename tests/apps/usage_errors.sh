@@ -55,7 +55,7 @@ echo "learning_rate = 3" >unknown.toml
 lists="no option of gmlp-vision train; \`gmlp-vision train --help\` lists them"
 wrong "unknown.toml: learning_rate is $lists" train --config unknown.toml
 echo "resume = unknown" >unknown.toml
-wrong "unknown.toml: resume may not stand in a file" train --config unknown.toml
+wrong "unknown.toml: resume may not be in a file" train --config unknown.toml
 printf '[train]\nlr = 3\n' >unknown.toml
 wrong "unknown.toml: [train] begins a section" train --config unknown.toml
 mkdir folder.toml

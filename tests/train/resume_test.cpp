@@ -59,7 +59,7 @@ void check_folders(const std::string& run) {
 void make_run(const std::string& run) {
   gmlp::Trainer::Hooks hooks;
   hooks.after_step = [](gmlp::Trainer& training) {
-    if (training.progress.step == 15) training.progress.best_metric = -1;
+    if (training.progress.step == 15) training.progress.best.metric = -1;
   };
   REQUIRE(train_with(tiny_run(run, {"--epochs", "4", "--lr", "0", "--checkpoint-hist", "2"}),
                      hooks) == 0);
@@ -168,16 +168,16 @@ TEST_CASE("numbers that are not finite survive a resume") {
   hooks.after_step = [](gmlp::Trainer& training) {
     if (training.progress.step != 6) return;
     training.progress.epoch_loss_sum = std::numeric_limits<double>::quiet_NaN();
-    training.progress.best_metric = kInf;
-    training.progress.best_loss = -kInf;
+    training.progress.best.metric = kInf;
+    training.progress.best.loss = -kInf;
     gmlp::set_stop_signal(SIGTERM);
   };
   REQUIRE(train_with(tiny_run(run, {"--epochs", "2"}), hooks) == 128 + SIGTERM);
   hooks.after_step = [](gmlp::Trainer& training) {
     if (training.progress.step != 7) return;
     CHECK(std::isnan(training.progress.epoch_loss_sum));
-    CHECK(training.progress.best_metric == kInf);
-    CHECK(training.progress.best_loss == -kInf);
+    CHECK(training.progress.best.metric == kInf);
+    CHECK(training.progress.best.loss == -kInf);
     gmlp::set_stop_signal(SIGTERM);
   };
   REQUIRE(train_with({"--resume", run}, hooks) == 128 + SIGTERM);
@@ -187,7 +187,7 @@ TEST_CASE("numbers that are not finite survive a resume") {
   state["best"]["top1"] = nullptr;
   write_state(run + "/checkpoints/last", state);
   hooks.after_step = [](gmlp::Trainer& training) {
-    if (training.progress.step == 8) CHECK(std::isnan(training.progress.best_metric));
+    if (training.progress.step == 8) CHECK(std::isnan(training.progress.best.metric));
   };
   REQUIRE(train_with({"--resume", run}, hooks) == 0);
   // Beside no number, the epoch's end had the better one.
