@@ -33,7 +33,8 @@ struct ExecutionOptions {
   ExecutionOptions() = default;
   ExecutionOptions(Backend chosen) : backend(chosen) {}  // NOLINT: a backend alone is enough
 
-  /// The kernels for tensors of `dtype`. The fused kernels are f32 only.
+  /// The kernels for tensors of `dtype`. Fused kernels take f32 tensors only; bf16 exists inside
+  /// them.
   Backend backend_for(DType dtype) const {
     return dtype == DType::kF32 ? backend : Backend::kReference;
   }
