@@ -46,7 +46,7 @@ LanguageConfig causal(LanguageConfig config) {
   return config;
 }
 
-const std::vector<LanguageConfig>& sizes() {
+const std::vector<LanguageConfig>& language_sizes() {
   static const std::vector<LanguageConfig> all = {
       // The full runs (paper, Tables 5 and 6): L, D, F, N, Toeplitz, A.
       gmlp("gmlp_base", 48, 512, 3072, 512, true),
@@ -138,11 +138,11 @@ const char* arch_name(Arch arch) {
 }
 
 std::vector<std::string> language_config_names() {
-  return names_of(sizes());
+  return names_of(language_sizes());
 }
 
 LanguageConfig language_config(const std::string& name) {
-  return get_size(sizes(), name);
+  return get_size(language_sizes(), name);
 }
 
 int64_t LanguageConfig::head_outputs() const {
@@ -190,7 +190,8 @@ std::string language_config_to_json(const LanguageConfig& config,
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
   const Json json = parse_config(text, path, "gmlp-language");
-  LanguageConfig config = stored_size(json, sizes(), kArchitecture, "a language model", path);
+  LanguageConfig config =
+      stored_size(json, language_sizes(), kArchitecture, "a language model", path);
   read_fields(json, fields_of(config), path);
   in_file(path, [&] { config.validate(); });
   return config;

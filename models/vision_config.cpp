@@ -22,7 +22,7 @@ VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans
   return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
 }
 
-const std::vector<VisionConfig>& sizes() {
+const std::vector<VisionConfig>& vision_sizes() {
   static const std::vector<VisionConfig> all = {
       {.name = "gmlp_ti16_224", .d_model = 128, .d_ffn = 768},  // Table 1, as timm names it
       {.name = "gmlp_s16_224", .d_model = 256, .d_ffn = 1536},
@@ -115,15 +115,15 @@ void read_label_names(const Json& json, const std::string& path,
 }  // namespace
 
 std::vector<std::string> vision_config_names() {
-  return names_of(sizes());
+  return names_of(vision_sizes());
 }
 
 VisionConfig vision_config(const std::string& name) {
-  return get_size(sizes(), name);
+  return get_size(vision_sizes(), name);
 }
 
 bool is_timms(const VisionConfig& config) {
-  const VisionConfig* size = find_size(sizes(), config.name);
+  const VisionConfig* size = find_size(vision_sizes(), config.name);
   if (size == nullptr || !config.name.ends_with("16_224")) return false;
   // timm's entry points fix everything but the image, its channels and the classes.
   VisionConfig named = *size;
@@ -195,13 +195,13 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   const Json json = parse_config(text, path, "timm or gmlp-vision");
   const Json& args = config_object(json, "model_args", path);
   const Json& gmlp = config_object(json, "gmlp", path);
-  VisionConfig config = stored_size(json, sizes(), "custom", "a vision gMLP", path);
+  VisionConfig config = stored_size(json, vision_sizes(), "custom", "a vision gMLP", path);
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);
   if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
     const VisionConfig* size =
-        find_size(sizes(), config.name.substr(0, config.name.find("_custom")));
+        find_size(vision_sizes(), config.name.substr(0, config.name.find("_custom")));
     if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
   }
   check_epsilons(gmlp, config.block(), path);

@@ -34,7 +34,7 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   // Smoothing gives every class the same share; what exceeds it was mixed in.
   const double floor = shares.back().first;
-  const std::string first = printable(names[shares[0].second]);
+  std::string first = printable(names[shares[0].second]);
   if (shares.size() < 2 || shares[1].first - floor < 0.02) return first;
   return fmt::format("{:.0f}% {} {:.0f}% {}", 100 * shares[0].first, first, 100 * shares[1].first,
                      printable(names[shares[1].second]));

@@ -17,8 +17,8 @@
 namespace gmlp {
 namespace {
 
-constexpr int64_t kUnknown = 1;   // of characters
-constexpr int64_t kSpecials = 5;  // of characters: the first ids
+constexpr int64_t kUnknown = 1;       // of characters
+constexpr int64_t kSpecialCount = 5;  // of characters: the first ids
 
 class SymbolTokenizer : public Tokenizer {
  public:
@@ -28,7 +28,7 @@ class SymbolTokenizer : public Tokenizer {
   }
 
   SymbolTokenizer(const std::vector<char32_t>& characters, const std::string& name)
-      : first_(kSpecials), special_{0, kUnknown, 2, 3, 4} {
+      : first_(kSpecialCount), special_{0, kUnknown, 2, 3, 4} {
     if (characters.empty()) fail_input("{}: has no characters; train it again", name);
     for (const char32_t code : characters) {
       if (!ids_.emplace(code, vocab()).second) {
@@ -41,7 +41,7 @@ class SymbolTokenizer : public Tokenizer {
 
   const char* kind() const override { return is_bytes() ? "bytes" : "chars"; }
   int64_t vocab() const override {
-    return static_cast<int64_t>(symbols_.size()) + (is_bytes() ? kSpecials - 1 : kSpecials);
+    return static_cast<int64_t>(symbols_.size()) + (is_bytes() ? kSpecialCount - 1 : kSpecialCount);
   }
   SpecialIds special() const override { return special_; }
 
@@ -161,7 +161,7 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
   for (const std::pair<const char32_t, int64_t>& entry : counts) characters.push_back(entry.first);
   std::stable_sort(characters.begin(), characters.end(),
                    [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
-  const size_t most = static_cast<size_t>(std::max<int64_t>(vocab - kSpecials, 0));
+  const size_t most = static_cast<size_t>(std::max<int64_t>(vocab - kSpecialCount, 0));
   if (vocab > 0 && characters.size() > most) characters.resize(most);
   std::sort(characters.begin(), characters.end());
   return make_chars_tokenizer(characters, files.front())->file_bytes();

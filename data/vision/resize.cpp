@@ -64,7 +64,7 @@ Weights make_weights(int64_t in, int64_t out, int64_t begin, int64_t size) {
   return weights;
 }
 
-uint8_t to_byte(int32_t sum) {
+uint8_t fixed_to_byte(int32_t sum) {
   return static_cast<uint8_t>(std::clamp(sum >> kPrecision, 0, 255));
 }
 
@@ -81,7 +81,7 @@ void resize_rows(const uint8_t* in, int64_t stride, const Weights& weights, Imag
       for (int64_t i = 0; i < weights.count[x]; ++i) {
         for (int32_t& sum : sums) sum += weight[i] * *pixel++;
       }
-      for (const int32_t sum : sums) *out++ = to_byte(sum);
+      for (const int32_t sum : sums) *out++ = fixed_to_byte(sum);
     }
   }
 }
@@ -98,7 +98,7 @@ void resize_columns(const uint8_t* in, const Weights& weights, Image& result) {
     for (int64_t i = 0; i < weights.count[y]; ++i, row += size) {
       for (int64_t k = 0; k < size; ++k) sums[static_cast<size_t>(k)] += weight[i] * row[k];
     }
-    std::transform(sums.begin(), sums.end(), out, to_byte);
+    std::transform(sums.begin(), sums.end(), out, fixed_to_byte);
   }
 }
 

@@ -134,9 +134,9 @@ int64_t block_workspace(const BlockShape& block) {
   return dispatch_precision(block.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
     const ChunkShape shape = chunk_shape<Operand>(block);
     WorkspaceAllocator forward;
-    ForwardWorkspace<Operand>{forward, forward, shape};
+    static_cast<void>(ForwardWorkspace<Operand>{forward, forward, shape});
     WorkspaceAllocator backward;
-    BackwardWorkspace<Operand>{backward, shape};
+    static_cast<void>(BackwardWorkspace<Operand>{backward, shape});
     return max(forward.used, backward.used);
   });
 }
@@ -146,7 +146,7 @@ int64_t block_packed(const BlockShape& block) {
     const ChunkShape shape = chunk_shape<Operand>(block);
     WorkspaceAllocator weights;
     WorkspaceAllocator others;
-    ForwardWorkspace<Operand>{weights, others, shape};
+    static_cast<void>(ForwardWorkspace<Operand>{weights, others, shape});
     return weights.used;
   });
 }

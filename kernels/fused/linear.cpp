@@ -27,7 +27,7 @@ int64_t linear_workspace(const LinearShape& shape) {
   WorkspaceAllocator forward;
   allocate_b(forward, shape.in, shape.out);
   WorkspaceAllocator backward;
-  BackwardWorkspace{backward, shape};
+  static_cast<void>(BackwardWorkspace{backward, shape});
   return max(forward.used, backward.used);
 }
 

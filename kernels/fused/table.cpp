@@ -77,9 +77,9 @@ void copy_operand(Operand* dst, const float* source, int64_t rows, int64_t cols)
 
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
   WorkspaceAllocator f32;
-  GemmWorkspace<float>{f32, m, n, k};
+  static_cast<void>(GemmWorkspace<float>{f32, m, n, k});
   WorkspaceAllocator bf16;
-  GemmWorkspace<Bf16Operand>{bf16, m, n, k};
+  static_cast<void>(GemmWorkspace<Bf16Operand>{bf16, m, n, k});
   return max(f32.used, bf16.used);
 }
 
