@@ -110,6 +110,7 @@ void in_file(const std::string& path, const Check& check) {
 template <typename Config>
 std::vector<std::string> names_of(const std::vector<Config>& sizes) {
   std::vector<std::string> names;
+  names.reserve(sizes.size());
   for (const Config& size : sizes) names.push_back(size.name);
   return names;
 }

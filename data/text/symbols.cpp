@@ -133,6 +133,7 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
         name);
   }
   std::vector<char32_t> characters;
+  characters.reserve(counts.size());
   for (const nlohmann::ordered_json& element : *list) {
     const std::string text = element.is_string() ? element.get<std::string>() : "";
     const Utf8Char first = text.empty() ? Utf8Char{} : utf8_at(text, 0);

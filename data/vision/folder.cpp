@@ -211,6 +211,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   const auto cache = std::make_shared<PhotoCache>(options.photo_side);
   const auto dataset = [&](const std::vector<Record>& records) {
     std::vector<int64_t> labels;
+    labels.reserve(records.size());
     for (const Record& record : records) labels.push_back(record.label);
     return std::make_shared<ImageDataset>(
         files.names, std::move(labels), [cache, records](int64_t index) {
