@@ -133,7 +133,6 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
         name);
   }
   std::vector<char32_t> characters;
-  characters.reserve(counts.size());
   for (const nlohmann::ordered_json& element : *list) {
     const std::string text = element.is_string() ? element.get<std::string>() : "";
     const Utf8Char first = text.empty() ? Utf8Char{} : utf8_at(text, 0);
@@ -159,6 +158,7 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
     });
   }
   std::vector<char32_t> characters;
+  characters.reserve(counts.size());
   for (const std::pair<const char32_t, int64_t>& entry : counts) characters.push_back(entry.first);
   std::stable_sort(characters.begin(), characters.end(),
                    [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
