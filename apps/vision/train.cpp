@@ -159,6 +159,7 @@ class VisionTask : public TrainingTask {
   void build_loader() {
     val_transform_ = evaluation_transform_for(config_, data_);
     TransformOptions transform = val_transform_;
+    transform.photo_side = data_options_.photo_side;
     transform.augment = augment_from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
@@ -166,6 +167,7 @@ class VisionTask : public TrainingTask {
     loading.batch_size = options_.batch_size;
     loading.seed = options_.seed;
     loading.shuffle = !options_.no_shuffle;
+    loading.workers = static_cast<int>(options_.workers);
     loading.smoothing = options_.smoothing;
     loading.mixup = options_.mixup;
     loading.cutmix = options_.cutmix;

@@ -26,8 +26,9 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
-      whole->class_names(), std::move(labels), [whole, indices](int64_t index) {
-        return whole->image(indices[static_cast<size_t>(index)]);
+      whole->class_names(), std::move(labels),
+      [whole, indices](int64_t index, const PhotoForm& form) {
+        return whole->image(indices[static_cast<size_t>(index)], form);
       });
   splits.notes.push_back(fmt::format("{} of {} training images (--max-train-samples)",
                                      options.max_train_samples, size));
@@ -73,10 +74,11 @@ DataSplits make_splits(const std::string& name, const std::string& source,
         source, train_type, val_type);
   }
   const auto dataset = [&](LabeledImages& set) {
-    return std::make_shared<ImageDataset>(class_names, std::move(set.labels),
-                                          [images = std::move(set.images)](int64_t index) {
-                                            return images[static_cast<size_t>(index)];
-                                          });
+    return std::make_shared<ImageDataset>(
+        class_names, std::move(set.labels),
+        [images = std::move(set.images)](int64_t index, const PhotoForm&) {
+          return images[static_cast<size_t>(index)];
+        });
   };
   return {.name = name, .train = dataset(train), .val = dataset(val), .notes = {}};
 }

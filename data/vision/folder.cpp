@@ -36,28 +36,25 @@ struct FolderSplits {
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
 class PhotoCache {
  public:
-  explicit PhotoCache(int64_t side) : side_(side) {}
-
-  /// Shrunk whether it is cached or not, so that pixels do not depend on the order of the calls.
-  Image image(const std::string& path) {
+  Image image(const std::string& path, const PhotoForm& form) {
+    const std::pair<std::string, PhotoForm> key(path, form);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = images_.find(path);
+      const auto found = images_.find(key);
       if (found != images_.end()) return found->second;
     }
-    Image image = shrink_photo(decode_image(path), side_);
+    Image image = shrink_photo(decode_image(path), form);
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (image.elements() <= bytes_left_ && images_.emplace(path, image).second) {
+    if (form.side > 0 && image.elements() <= bytes_left_ && images_.emplace(key, image).second) {
       bytes_left_ -= image.elements();
     }
     return image;
   }
 
  private:
-  const int64_t side_;
   std::mutex mutex_;
   int64_t bytes_left_ = int64_t{1} << 30;
-  std::map<std::string, Image> images_;
+  std::map<std::pair<std::string, PhotoForm>, Image> images_;
 };
 
 /// Compares in lower case.
@@ -208,14 +205,14 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
         "{} has no val/: {} images for training, {} for validation ({:g} of each class, seed {})",
         folder, files.train.size(), files.val.size(), options.val_fraction, options.seed));
   }
-  const auto cache = std::make_shared<PhotoCache>(options.photo_side);
+  const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](const std::vector<Record>& records) {
     std::vector<int64_t> labels;
     labels.reserve(records.size());
     for (const Record& record : records) labels.push_back(record.label);
     return std::make_shared<ImageDataset>(
-        files.names, std::move(labels), [cache, records](int64_t index) {
-          return cache->image(records[static_cast<size_t>(index)].path);
+        files.names, std::move(labels), [cache, records](int64_t index, const PhotoForm& form) {
+          return cache->image(records[static_cast<size_t>(index)].path, form);
         });
   };
   splits.train = dataset(files.train);

@@ -152,15 +152,16 @@ TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {
     for (int x = 0; x < 90; ++x) rows.push_back(static_cast<uint8_t>(2 * x + y));
   }
   folder.write("train/ape/0.png", png_file({png_header(90, 60, 8, 0), png_data(rows)}));
-  DataOptions options;
-  options.photo_side = 20;
-  const DataSplits splits = open_dataset("folder:" + folder.path(), options);
-  CHECK(splits.height == 20);
-  CHECK(splits.width == 30);
-  CHECK(splits.train->image(0).bytes == splits.train->image(0).bytes);
-  // What `predict` does with a file of its own.
+  const DataSplits splits = open_dataset("folder:" + folder.path(), {});
+  CHECK(splits.height == 60);
+  CHECK(splits.width == 90);
   const gmlp::Image photo = gmlp::decode_image(folder / "train/ape/0.png");
-  CHECK(gmlp::shrink_photo(photo, 20).bytes == splits.train->image(0).bytes);
-  CHECK(gmlp::shrink_photo(photo, 0).bytes == photo.bytes);
-  CHECK(gmlp::shrink_photo(photo, 60).bytes == photo.bytes);
+  const gmlp::Image small = splits.train->image(0, {.side = 20});
+  CHECK(small.height == 20);
+  CHECK(small.width == 30);
+  CHECK(small.bytes == gmlp::shrink_photo(photo, {.side = 20}).bytes);
+  CHECK(small.bytes == splits.train->image(0, {.side = 20}).bytes);  // from the cache
+  for (const int64_t side : {0, 60, 100}) {
+    CHECK(splits.train->image(0, {.side = side}).bytes == photo.bytes);
+  }
 }
