@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cctype>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
@@ -361,6 +362,15 @@ Image decode_bmp(const EncodedImage& file) {
 }
 
 }  // namespace
+
+bool is_image_name(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  std::string extension = dot == std::string::npos ? "" : name.substr(dot);
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::string_view kKnown[] = {".png",  ".jpg", ".jpeg", ".jpe",
+                                         ".jfif", ".bmp", ".webp"};
+  return std::find(std::begin(kKnown), std::end(kKnown), extension) != std::end(kKnown);
+}
 
 Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path) {
   const EncodedImage file{data, size, path};
