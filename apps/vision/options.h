@@ -31,6 +31,8 @@ struct VisionOptions : TrainOptions {
   // Augmentation and regularisation.
   std::string aug = "light";
   bool no_flip = false;
+  std::vector<double> scale, ratio;  // of the random crop; empty: by the image size
+  std::string class_weights = "none";
   double smoothing = 0.1;
   double mixup = 0;
   double cutmix = 0;

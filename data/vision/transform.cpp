@@ -30,24 +30,23 @@ bool has_input_size(const Image& image, const TransformOptions& options) {
   return image.height == options.height && image.width == options.width;
 }
 
-/// torchvision's RandomResizedCrop: ten attempts at a box of 0.6-1 of the area and a ratio of
-/// 3/4-4/3, then the largest centered box of an allowed ratio.
-CropBox random_box(const Image& image, Random& random) {
+/// torchvision's RandomResizedCrop: ten attempts at a box of a random area and ratio, then the
+/// largest centered box of an allowed ratio.
+CropBox random_box(const Image& image, const TransformOptions& options, Random& random) {
   const double height = static_cast<double>(image.height);
   const double width = static_cast<double>(image.width);
-  constexpr double kMinArea = 0.6;
-  constexpr double kMaxRatio = 4.0 / 3.0;
+  const auto [min_ratio, max_ratio] = options.ratio;
   for (int attempt = 0; attempt < 10; ++attempt) {
-    const double area = height * width * random.uniform(kMinArea, 1.0);
-    const double ratio = std::exp(random.uniform(-std::log(kMaxRatio), std::log(kMaxRatio)));
+    const double area = height * width * random.uniform(options.scale[0], options.scale[1]);
+    const double ratio = std::exp(random.uniform(-std::log(1 / min_ratio), std::log(max_ratio)));
     const int64_t w = std::llround(std::sqrt(area * ratio));
     const int64_t h = std::llround(std::sqrt(area / ratio));
     if (w < 1 || h < 1 || w > image.width || h > image.height) continue;
     const int64_t top = random.below(image.height - h + 1);
     return {top, random.below(image.width - w + 1), h, w};
   }
-  const int64_t w = std::clamp<int64_t>(std::llround(height * kMaxRatio), 1, image.width);
-  const int64_t h = std::clamp<int64_t>(std::llround(width * kMaxRatio), 1, image.height);
+  const int64_t w = std::clamp<int64_t>(std::llround(height * max_ratio), 1, image.width);
+  const int64_t h = std::clamp<int64_t>(std::llround(width / min_ratio), 1, image.height);
   return {(image.height - h) / 2, (image.width - w) / 2, h, w};
 }
 
@@ -133,7 +132,8 @@ void augment(const Image& image, const TransformOptions& options, Random& random
   int64_t top = 0, left = 0;
   Image changed;
   if (!is_near_size(image.height, options.height) || !is_near_size(image.width, options.width)) {
-    changed = resize_bicubic(image, options.height, options.width, random_box(image, random));
+    changed =
+        resize_bicubic(image, options.height, options.width, random_box(image, options, random));
   } else {
     if (!has_input_size(image, options)) {
       changed = resize_bicubic(image, options.height, options.width);

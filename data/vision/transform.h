@@ -20,6 +20,8 @@ struct TransformOptions {
   int64_t height = 0, width = 0, channels = 0;  // the model's input; 1 or 3 channels
   Augment augment = Augment::kNone;
   bool flip = true;  // whether a mirror image keeps its label (not for digits)
+  /// The random crop's share of the image's area, and its width / height (RandomResizedCrop).
+  std::array<double, 2> scale{0.6, 1}, ratio{3.0 / 4, 4.0 / 3};
   /// Evaluation: the shorter side is resized to size / crop_fraction, then the center is cropped.
   double crop_fraction = 1.0;
   /// Training: larger photographs are first shrunk to this shorter side, once; 0: never.

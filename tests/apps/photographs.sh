@@ -44,7 +44,7 @@ for size in 28 64 224; do
   for channels in 1 3; do
     [ $size$channels != 2241 ] || continue
     run=run-$size-$channels
-    expect_status 0 "$vision" train --data "folder:photos" --model gmlp_nano_28 --img-size $size --patch-size $((size / 7)) \
+    expect_status 0 "$vision" train --data "folder:photos" --model gmlp_nano_28 --img-size $size --patch-size $((size / 4)) \
       --depth 1 --d-model 16 --d-ffn 32 --in-chans $channels --epochs 1 --batch-size 4 --warmup-epochs 0 --workers 2 \
       --quiet --no-figures --threads 1 --out $run
     model=$run/checkpoints/best

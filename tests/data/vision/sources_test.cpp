@@ -118,7 +118,7 @@ TEST_CASE("Fashion-MNIST's records have the checksums of the original") {
   const DataSplits splits = open_dataset("fashion-mnist", {});
   REQUIRE(splits.train->size() == 60000);
   REQUIRE(splits.val->size() == 10000);
-  CHECK(splits.height == 28);
+  CHECK(splits.shorter_side == 28);
   CHECK(splits.channels == 1);
   CHECK(crc_of(*splits.train, 0) == 0xf270beb5);
   CHECK(crc_of(*splits.train, 1) == 0x8679905e);
@@ -228,7 +228,7 @@ TEST_CASE("arrays are read as bytes or floats, unchanged") {
   TemporaryFolder folder;
   write_arrays(folder);
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
-  CHECK(splits.width == 2);
+  CHECK(splits.shorter_side == 2);
   CHECK(splits.channels == 3);
   CHECK(splits.train->class_names().size() == 3);
   CHECK(splits.train->image(1).bytes == Bytes{7, 8, 9, 10, 11, 12});
