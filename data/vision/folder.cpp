@@ -29,9 +29,10 @@ struct Record {
   std::string path;
   int64_t label = 0;
   uint64_t name_hash = 0;
-  // Of the decoded image.
+  // Of the decoded image:
   int64_t shorter_side = 0;
   int64_t channels = 0;
+  bool turned = false;
 };
 
 struct FolderSplits {
@@ -106,9 +107,9 @@ bool have_common_class(const FolderFiles& files, const fs::path& a, const fs::pa
                      [&](const auto& entry) { return in_b.contains(entry.first); });
 }
 
-/// A part is a folder called train, val, ... that has class folders, which hold images. Such folders
-/// are parts if the data folder has images in no other folder, or if train/ and val/ have a class in
-/// common. Otherwise they are classes like the others.
+/// A part is a folder called train, val, ... that has class folders, which hold images. Such
+/// folders are parts if the data folder has images in no other folder, or if train/ and val/ have a
+/// class in common. Otherwise they are classes like the others.
 Layout layout_of(const FolderFiles& files) {
   struct Part {
     std::string folder;
@@ -228,7 +229,7 @@ void check_classes(const FolderFiles& files, const fs::path& root, const Layout&
 /// Decodes each file in parallel and removes the damaged ones, of which `skips_left` are allowed.
 /// Messages and notes have the files' order, whatever the threads did.
 void remove_damaged(std::vector<Record>& records, int64_t& skips_left,
-                    std::vector<std::string>& notes) {
+                    std::vector<std::string>& skipped) {
   std::vector<std::string> reasons(records.size());
   parallel_for(static_cast<int64_t>(records.size()), [&](int64_t i) {
     Record& record = records[static_cast<size_t>(i)];
@@ -236,6 +237,7 @@ void remove_damaged(std::vector<Record>& records, int64_t& skips_left,
       const Image image = decode_image(record.path);
       record.shorter_side = std::min(image.height, image.width);
       record.channels = image.channels;
+      record.turned = image.turned;
     } catch (const InputError& error) {
       reasons[static_cast<size_t>(i)] = error.what();
     }
@@ -247,7 +249,7 @@ void remove_damaged(std::vector<Record>& records, int64_t& skips_left,
     } else if (--skips_left < 0) {
       fail_input("{} (or skip up to N such images: --skip-bad N)", reasons[i]);
     } else {
-      notes.push_back("skipped " + reasons[i]);
+      skipped.push_back("skipped " + reasons[i]);
     }
   }
   records = std::move(good);
@@ -335,11 +337,16 @@ std::shared_ptr<const ImageDataset> dataset_of(const std::vector<std::string>& n
 void describe_images(const std::vector<Record>& train, const std::vector<Record>& val,
                      DataSplits& splits) {
   std::vector<int64_t> sides;
+  int64_t turned = 0;
   for (const std::vector<Record>* records : {&train, &val}) {
     for (const Record& record : *records) {
       sides.push_back(record.shorter_side);
       splits.channels = std::max(splits.channels, record.channels);
+      turned += record.turned ? 1 : 0;
     }
+  }
+  if (turned > 0) {
+    splits.notes.push_back(fmt::format("turned {} images as their EXIF orientation says", turned));
   }
   if (sides.empty()) return;
   const auto middle = sides.begin() + static_cast<int64_t>(sides.size()) / 2;
@@ -367,8 +374,16 @@ DataSplits open_folder(const std::string& folder, const DataOptions& given) {
         "{} is not the folder that the model was trained on: all of it is scored", folder));
   }
   int64_t skips_left = options.skip_bad;
-  remove_damaged(files.train, skips_left, splits.notes);
-  remove_damaged(files.val, skips_left, splits.notes);
+  std::vector<std::string> skipped;
+  remove_damaged(files.train, skips_left, skipped);
+  remove_damaged(files.val, skips_left, skipped);
+  if (!skipped.empty()) {
+    const size_t named = std::min<size_t>(skipped.size(), 3);
+    splits.notes.insert(splits.notes.end(), skipped.begin(),
+                        skipped.begin() + static_cast<int64_t>(named));
+    splits.notes.push_back(fmt::format("left out {} unreadable images (--skip-bad {})",
+                                       skipped.size(), options.skip_bad));
+  }
   note_unused(found, root, layout, splits.notes);
   if (!layout.val && !files.train.empty()) {
     splits.notes.push_back(fmt::format(

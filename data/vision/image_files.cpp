@@ -9,6 +9,7 @@
 #include <utf8proc.h>
 
 #include "core/error.h"
+#include "data/vision/image_decode.h"
 
 namespace gmlp {
 namespace {
@@ -34,12 +35,6 @@ bool is_litter_file(const fs::path& name) {
          kExtensions.contains(lower_case(name.extension().string()));
 }
 
-bool is_image(const fs::path& path) {
-  static const std::set<std::string> kExtensions = {".jpg", ".jpeg", ".jfif", ".jpe",
-                                                    ".png", ".bmp",  ".webp"};
-  return kExtensions.contains(lower_case(path.extension().string()));
-}
-
 void list(const fs::path& root, const fs::path& below, int depth, FolderFiles& files) {
   constexpr int kMaxDepth = 16;
   const fs::path folder = below.empty() ? root : root / below;
@@ -53,7 +48,8 @@ void list(const fs::path& root, const fs::path& below, int depth, FolderFiles& f
       if (is_litter_folder(name)) continue;
       files.folders.push_back(below / name);
       list(root, below / name, depth + 1, files);
-    } else if (is_image(name) && !is_hidden(name) && !entry.is_fifo() && !entry.is_socket()) {
+    } else if (is_image_name(name.string()) && !is_hidden(name) && !entry.is_fifo() &&
+               !entry.is_socket()) {
       files.images.push_back(below / name);  // also a broken link: opening it tells the reason
     } else if (!is_hidden(name) && !is_litter_file(name)) {
       files.others.push_back(below / name);
