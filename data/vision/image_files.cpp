@@ -9,6 +9,7 @@
 #include <utf8proc.h>
 
 #include "core/error.h"
+#include "data/vision/image_decode.h"
 
 namespace gmlp {
 namespace {
@@ -34,41 +35,28 @@ bool is_litter_file(const fs::path& name) {
          kExtensions.contains(lower_case(name.extension().string()));
 }
 
-bool is_image(const fs::path& path) {
-  static const std::set<std::string> kExtensions = {".jpg", ".jpeg", ".jfif", ".jpe",
-                                                    ".png", ".bmp",  ".webp"};
-  return kExtensions.contains(lower_case(path.extension().string()));
-}
-
-void list(const fs::path& root, const fs::path& below, int depth, FolderFiles& files) {
-  constexpr int kMaxDepth = 16;
-  const fs::path folder = below.empty() ? root : root / below;
-  if (depth > kMaxDepth) {
-    fail_input("{}: nested more than {} deep; is a link in it to a folder above?", folder.string(),
-               kMaxDepth);
-  }
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const fs::path name = entry.path().filename();
-    if (entry.is_directory()) {
-      if (is_litter_folder(name)) continue;
-      files.folders.push_back(below / name);
-      list(root, below / name, depth + 1, files);
-    } else if (is_image(name) && !is_hidden(name) && !entry.is_fifo() && !entry.is_socket()) {
-      files.images.push_back(below / name);  // also a broken link: opening it tells the reason
-    } else if (!is_hidden(name) && !is_litter_file(name)) {
-      files.others.push_back(below / name);
-    }
-  }
-}
-
 }  // namespace
 
 FolderFiles list_files(const std::string& folder) {
+  constexpr int kMaxDepth = 16;
   FolderFiles files;
-  list(folder, "", 0, files);
+  using Walk = fs::recursive_directory_iterator;
+  for (Walk at(folder, fs::directory_options::follow_directory_symlink); at != Walk(); ++at) {
+    const fs::path path = at->path().lexically_relative(folder), name = path.filename();
+    if (at->is_directory()) {
+      if (at.depth() > kMaxDepth) {
+        fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
+                   at->path().string(), kMaxDepth);
+      }
+      is_litter_folder(name) ? at.disable_recursion_pending() : files.folders.push_back(path);
+    } else if (is_image_name(name.string()) && !is_hidden(name) && !at->is_fifo()) {
+      files.images.push_back(path);  // also a broken link: opening it tells the reason
+    } else if (!is_hidden(name) && !is_litter_file(name)) {
+      files.others.push_back(path);
+    }
+  }
   std::sort(files.images.begin(), files.images.end());
   std::sort(files.others.begin(), files.others.end());
-  std::sort(files.folders.begin(), files.folders.end());
   return files;
 }
 

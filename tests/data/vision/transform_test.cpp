@@ -277,6 +277,33 @@ TEST_CASE("light augmentation crops large images and never leaves them") {
   }
 }
 
+TEST_CASE("the random crop keeps the share of the area and the ratio that the options say") {
+  // A picture whose pixels tell their place: red is the column, green the row.
+  Bytes bytes;
+  for (int i = 0; i < 200 * 200; ++i) {
+    for (const int value : {i % 200, i / 200, 0}) bytes.push_back(static_cast<uint8_t>(value));
+  }
+  const Image image = make_image(200, 200, 3, bytes);
+  TransformOptions options = options_for(50, 50, 3);
+  options.augment = Augment::kLight;
+  options.flip = false;
+  options.scale = {0.1, 0.3};
+  options.ratio = {2, 3};
+  double smallest = 1, largest = 0;
+  for (uint64_t sample = 0; sample < 300; ++sample) {
+    gmlp::Random random(1, gmlp::Purpose::kAugment, 0, sample);
+    const std::vector<float> out = transform(image, options, &random);
+    // The first and last pixel of a row, which are 49/50 of the box apart.
+    const double width = (out[49] - out[0]) * 50 / 49.0;
+    const double height = (out[2500 + 49 * 50] - out[2500]) * 50 / 49.0;
+    CHECK(width / height == Approx(2.5).margin(0.6));
+    smallest = std::min(smallest, width * height / 40000);
+    largest = std::max(largest, width * height / 40000);
+  }
+  CHECK(smallest == Approx(0.1).margin(0.01));
+  CHECK(largest == Approx(0.3).margin(0.02));
+}
+
 TEST_CASE("AutoAugment's pixel operations have PIL's values") {
   const Image image = make_image(1, 4, 1, {0, 100, 130, 200});
   CHECK(after(Operation::kInvert, 0, image) == Bytes{255, 155, 125, 55});
