@@ -173,7 +173,7 @@ void report(const PredictOptions& options, const LoadedModel& loaded, const Tens
                                    : options.images[static_cast<size_t>(i)];
     json.push_back({{"image", name}, {"top", top_classes(logits, i, loaded, options.topk)}});
     if (array) continue;
-    fmt::print("{}\n", name);
+    fmt::print("{}\n", printable(name, std::string::npos));
     for (const Json& top : json.back().at("top")) {
       fmt::print("  {:6.2f} %  {}\n", 100 * top.at("probability").get<double>(),
                  printable(top.at("label").get_ref<const std::string&>()));

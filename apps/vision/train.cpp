@@ -15,6 +15,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "data/vision/loader.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
@@ -133,7 +134,7 @@ class VisionTask : public TrainingTask {
     // A resumed run keeps the size of its photographs.
     if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
       const std::string path = config_path(setup.checkpoint);
-      data_options_.photo_side = stored_split(read_text(path), path).photo_side;
+      data_options_.photo_side = stored_split(read_text(path, kMaxJsonBytes), path).photo_side;
     }
     data_ = open_dataset(options_.data, data_options_);
     if (data_.train->size() < options_.batch_size) {
