@@ -33,9 +33,7 @@ std::string read_error(const std::string& path) {
 }
 
 std::vector<int64_t> ids_of(const TokenRow& row) {
-  std::vector<int64_t> ids;
-  for (int64_t i = 0; i < row.size(); ++i) ids.push_back(row[i]);
-  return ids;
+  return row.ids(0, row.size());
 }
 
 /// A folder with text files.
@@ -124,19 +122,20 @@ TEST_CASE("a corpus is its files one after the other") {
   CHECK(corpus.tokenizer->decode(ids_of(row)) == "one two\nthree");
   CHECK(row.text_bytes() == 13);
   corpus.tokenizer = gmlp::make_chars_tokenizer({'T', 'e', 'h', 'r'}, "t");
-  CHECK(corpus.open({"a.txt", "b.txt"})[9] == 7);
+  const TokenRow chars = corpus.open({"a.txt", "b.txt"});
+  CHECK(ids_of(chars)[9] == 7);
+  CHECK(chars.unknown_share() == Approx(7.0 / 13));  // o, n, space, t and w
 }
 
 TEST_CASE("large vocabularies use four bytes per id") {
-  gmlp::TokenStorage storage;
-  for (int64_t i = 0; i < 1000; ++i) storage.add(i < 10 ? 65'526 + i : 99'999 - i, 3 * i);
-  storage.text_bytes = 3000;
-  const TokenRow row(std::move(storage));
+  const auto storage = std::make_shared<gmlp::TokenStorage>(100'000);
+  for (int64_t i = 0; i < 1000; ++i) storage->add(i < 10 ? 65'526 + i : 99'999 - i, 3 * i);
+  storage->text_bytes = 3000;
+  const TokenRow row(storage);
   CHECK(row.size() == 1000);
-  CHECK(row[0] == 65'526);
-  CHECK(row[9] == 65'535);
-  CHECK(row[10] == 99'989);
-  CHECK(row[999] == 99'000);
+  CHECK(row.ids(0, 1) == std::vector<int64_t>{65'526});
+  CHECK(row.ids(9, 2) == std::vector<int64_t>{65'535, 99'989});
+  CHECK(row.ids(999, 1) == std::vector<int64_t>{99'000});
   CHECK(row.slice(64, 1000).text_bytes() == 3 * 936);
 }
 
@@ -153,7 +152,8 @@ TEST_CASE("a row knows the bytes of its parts") {
   CHECK(row.slice(0, cut).text_bytes() == cut / 5 * 9);
   CHECK(row.slice(0, cut).text_bytes() + row.slice(cut, 1500).text_bytes() == 2700);
   CHECK(row.slice(10, 20).slice(5, 10).size() == 5);
-  CHECK(row.slice(10, 20).slice(5, 10)[0] == row[15]);
+  CHECK(row.slice(10, 20).slice(5, 10).ids(0, 5) == row.ids(15, 5));
+  CHECK(row.slice(0, 32).text_bytes() == row.slice(0, 64).text_bytes() / 2);
 }
 
 TEST_CASE("the end of a text is for validation unless there is a text for that") {
@@ -170,7 +170,7 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
   CHECK(own.train.text_bytes() == 9600);
   CHECK(own.val.size() == 3200);
   CHECK(own.val.text_bytes() == 3200);
-  CHECK(own.val[0] == 'b');
+  CHECK(own.val.ids(0, 1)[0] == 'b');
   const std::string other = folder / "other.txt";
   const gmlp::TextSplits two = gmlp::open_corpus({novel, other}, {other}, *tokenizer, options);
   CHECK(two.name == "novel+1");
