@@ -6,6 +6,7 @@
 
 #include "core/random.h"
 #include "data/text/utf8.h"
+#include "tests/core/allocation_peak.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
@@ -124,7 +125,7 @@ TEST_CASE("a corpus is its files one after the other") {
   corpus.tokenizer = gmlp::make_chars_tokenizer({'T', 'e', 'h', 'r'}, "t");
   const TokenRow chars = corpus.open({"a.txt", "b.txt"});
   CHECK(ids_of(chars)[9] == 7);
-  CHECK(chars.unknown_share() == Approx(7.0 / 13));  // o, n, space, t and w
+  CHECK(chars.unknown_share() == Approx(8.0 / 13));  // all but e, h and r
 }
 
 TEST_CASE("large vocabularies use four bytes per id") {
@@ -137,6 +138,47 @@ TEST_CASE("large vocabularies use four bytes per id") {
   CHECK(row.ids(9, 2) == std::vector<int64_t>{65'535, 99'989});
   CHECK(row.ids(999, 1) == std::vector<int64_t>{99'000});
   CHECK(row.slice(64, 1000).text_bytes() == 3 * 936);
+}
+
+TEST_CASE("a large text needs little memory, and its ids are those of a small one") {
+  if (!gmlp::test::AllocationPeak::counts()) return;
+  constexpr int64_t kBytes = 150'000'000;
+  Corpus corpus;
+  std::string line;
+  for (int i = 0; i < 997; ++i) line += static_cast<char>('a' + i % 26);
+  line += '\n';
+  std::string text;
+  while (static_cast<int64_t>(text.size()) < kBytes) text += line;
+  corpus.folder.write("t.txt.gz", gzip(bytes_of(text)));
+  text = std::string();
+  const gmlp::test::AllocationPeak peak;
+  const TokenRow row = corpus.open({"t.txt.gz"});
+  CHECK(peak.bytes() < (100 << 20));
+  REQUIRE(row.size() > kBytes);
+  CHECK(row.text_bytes() == row.size());
+  for (const int64_t begin : {int64_t{0}, int64_t{16'500'000}, row.size() / 2, row.size() - 500}) {
+    const std::vector<int64_t> ids = row.ids(begin, 500);
+    for (int64_t i = 0; i < 500; ++i) {
+      REQUIRE(ids[static_cast<size_t>(i)] == line[static_cast<size_t>((begin + i) % 998)]);
+    }
+  }
+}
+
+TEST_CASE("lines that are no text are left out and counted") {
+  Corpus corpus;
+  corpus.folder.write("t.txt", std::string("one\ntw\xFFo\nthree\nfo\0ur\nfive", 25));
+  gmlp::BadRows bad;
+  bad.allowed = 2;
+  CorpusOptions options;
+  options.bad = &bad;
+  CHECK(corpus.tokenizer->decode(ids_of(corpus.open({"t.txt"}, options))) == "one\nthree\nfive");
+  CHECK(bad.count == 2);
+  check_holds(bad.first, "t.txt: byte 6 (0xff) is not UTF-8");
+  bad = {};
+  bad.allowed = 1;
+  const std::string error = input_error([&] { corpus.open({"t.txt"}, options); });
+  check_holds(error, "t.txt: byte 17 is NUL");
+  check_holds(error, "leave out more than 1 such rows with --skip-bad N");
 }
 
 TEST_CASE("a row knows the bytes of its parts") {
@@ -176,6 +218,13 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
   CHECK(two.name == "novel+1");
   CHECK(two.train.size() == 12'803);
   CHECK(two.val.size() == 3);
+  options.val_fraction = 0;
+  CHECK(gmlp::open_corpus({novel}, {}, *tokenizer, options).val.size() == 0);
+  options.val_fraction = 0.1;
+  folder.write("short.txt", std::string(60, 'x'));
+  const gmlp::TextSplits part = gmlp::open_corpus({folder / "short.txt"}, {}, *tokenizer, options);
+  CHECK(part.train.size() == 54);
+  CHECK(part.val.text_bytes() == 6);
   options.val_fraction = 1;
   check_holds(input_error([&] { gmlp::open_corpus({novel}, {}, *tokenizer, options); }),
               "--val-fraction 1");
