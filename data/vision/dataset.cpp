@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/io/file.h"
 #include "core/random.h"
 #include "data/vision/sources.h"
 
@@ -126,8 +127,26 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
   splits.height = first.height;
   splits.width = first.width;
   splits.channels = first.channels;
+  splits.counts =
+      fmt::format("{} training and {} validation images of {} classes", splits.train->size(),
+                  splits.val->size(), splits.train->class_names().size());
   limit_train(splits, options);
   return splits;
+}
+
+uint32_t checksum_of(const DataSplits& splits) {
+  if (splits.file_checksum != 0) return splits.file_checksum;
+  uint32_t crc = 0;
+  for (const ImageDataset* set : {splits.train.get(), splits.val.get()}) {
+    for (int64_t i = 0; i < set->size(); ++i) {
+      const int64_t label = set->label(i);
+      const Image image = set->image(i);
+      crc = crc32_of(&label, sizeof label, crc);
+      crc = crc32_of(image.bytes.data(), std::ssize(image.bytes), crc);
+      crc = crc32_of(image.values.data(), std::ssize(image.values) * 4, crc);
+    }
+  }
+  return crc;
 }
 
 }  // namespace gmlp

@@ -56,6 +56,8 @@ struct DataSplits {
   std::shared_ptr<const ImageDataset> val;
   int64_t height = 0, width = 0, channels = 0;  // of the first training image
   std::vector<std::string> notes;  // lines for the log: skipped images, how the set was split
+  uint32_t file_checksum = 0;      // of a folder's: names and sizes
+  std::string counts = {};         // "32 training and 8 validation images of 2 classes"
 };
 
 struct DataOptions {
@@ -69,5 +71,8 @@ struct DataOptions {
 /// Opens `fashion-mnist`, `mnist:DIR`, `cifar10:DIR`, `cifar100:DIR`, `folder:DIR`, `arrays:DIR` or
 /// `shapes`. Throws InputError naming the thing, the reason and the remedy.
 DataSplits open_dataset(const std::string& spec, const DataOptions& options);
+
+/// Of the names and sizes of a folder's files, and of all other sources' labels and images.
+uint32_t checksum_of(const DataSplits& splits);
 
 }  // namespace gmlp

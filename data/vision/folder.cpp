@@ -12,6 +12,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/io/file.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "data/vision/image_decode.h"
@@ -207,6 +208,13 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
     splits.notes.push_back(fmt::format(
         "{} has no val/: {} images for training, {} for validation ({:g} of each class, seed {})",
         folder, files.train.size(), files.val.size(), options.val_fraction, options.seed));
+  }
+  for (const std::vector<Record>* records : {&files.train, &files.val}) {
+    for (const Record& record : *records) {
+      const fs::path name = fs::path(record.path).lexically_relative(root);
+      const std::string file = fmt::format("{}\n{}\n", name.string(), fs::file_size(record.path));
+      splits.file_checksum = crc32_of(file.data(), std::ssize(file), splits.file_checksum);
+    }
   }
   const auto cache = std::make_shared<PhotoCache>(options.photo_side);
   const auto dataset = [&](const std::vector<Record>& records) {
