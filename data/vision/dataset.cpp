@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/nearest_name.h"
 #include "core/random.h"
 #include "data/vision/sources.h"
 
@@ -44,8 +45,12 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   if (!cifar && kind != "mnist" && kind != "folder" && kind != "arrays") {
     fail_input(
         "--data {}: unknown; choose fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, "
-        "folder:DIR, arrays:DIR or shapes",
-        spec);
+        "folder:DIR, arrays:DIR or shapes{}",
+        spec,
+        std::filesystem::is_directory(spec)
+            ? fmt::format("; did you mean folder:{}?", spec)
+            : did_you_mean(kind, {"fashion-mnist", "mnist", "cifar10", "cifar100", "folder",
+                                  "arrays", "shapes"}));
   }
   if (folder.empty()) fail_input("--data {}: no folder given; write {}:DIR", spec, kind);
   if (!std::filesystem::is_directory(folder)) {
