@@ -21,7 +21,7 @@ wrong "did you mean train?" trian
 wrong "did you mean --epochs?" train "${tiny[@]}" --epoch 3
 wrong "did you mean --epochs?" train "${tiny[@]}" --epoch=3
 wrong "did you mean cosine?" train "${tiny[@]}" --sched cosin
-wrong "put -- before a text that begins with -" predict --model nowhere -1.png
+wrong "put -- before a text that begins with -" predict --model nowhere -cat.png
 wrong "did you mean gmlp_nano_28?" train --data shapes --model gmlp-nano-28
 wrong "did you mean fashion-mnist?" train --data fashion_mnist --model gmlp_nano_28
 wrong "--batch-size" train --batch-size 0
