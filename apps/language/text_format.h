@@ -13,15 +13,15 @@ namespace gmlp {
 
 constexpr size_t kLineBytes = 140;  // a line of sample text ends with the token that reaches this
 
+/// "3.2 % of the tokens are unknown to the tokenizer", and a warning if most are.
+std::string unknown_text(double share);
+
 /// The text of one id, with the space before a word, or the name of a special id. May be only a
 /// part of a character.
 std::string piece_text(const Tokenizer& tokenizer, int64_t id);
 
 /// The same without the space, and with ## before a piece that continues a word.
 std::string word_text(const Tokenizer& tokenizer, int64_t id);
-
-/// `bytes` on one line: ⏎ for a newline, � for other control characters and invalid UTF-8.
-std::string one_line(const std::string& bytes);
 
 /// The beginning of window `row`. A scored token appears as [MASK→target], or as [other→target] if
 /// masking replaced it by another token. With `guesses`, the N ids that a model predicts, it
