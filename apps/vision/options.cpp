@@ -22,6 +22,8 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
                "Number of training images to use; 0 = all");
   data.integer("--skip-bad", options.skip_bad,
                "Number of unreadable images to leave out before the run is refused");
+  data.integer("--workers", options.workers,
+               "Threads that decode and augment images; any number gives the same results", 1, 256);
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
 }
 

@@ -16,6 +16,7 @@ struct VisionOptions : TrainOptions {
   int64_t max_train_samples = 0;  // 0: all
   int64_t skip_bad = 0;
   bool no_shuffle = false;
+  int64_t workers = 1;
   // Model.
   std::string model;     // a name, a checkpoint folder or a FILE.json; the architecture only
   std::string init;      // a checkpoint folder or FILE.safetensors of initial weights

@@ -43,7 +43,7 @@ struct PredictOptions : StoredModelOptions {
 
 void add_options(CLI::App& app, PredictOptions& options) {
   add_stored_model_options(app, options);
-  app.add_option("IMAGE", options.images, "Image files, or folders of them");
+  app.add_option("IMAGE", options.images, "PNG, JPEG, WebP or BMP files, or folders of them");
   app.add_option("--topk", options.topk, "Number of classes per image")
       ->check(integer_in(1, int64_t{1} << 24))
       ->capture_default_str();
@@ -107,8 +107,7 @@ std::vector<std::string> image_paths(const std::vector<std::string>& given) {
 /// Images, prepared as in training and evaluation.
 Inputs file_inputs(const std::vector<std::string>& paths, const LoadedModel& loaded) {
   return {paths, [&, paths](int64_t i, float* out) {
-            const Image photo = decode_image(paths[static_cast<size_t>(i)]);
-            transform_image(shrink_photo(photo, loaded.split.photo_side), loaded.transform, nullptr,
+            transform_image(decode_image(paths[static_cast<size_t>(i)]), loaded.transform, nullptr,
                             out);
           }};
 }

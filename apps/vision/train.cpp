@@ -180,17 +180,20 @@ class VisionTask : public TrainingTask {
   void build_loader() {
     val_transform_ = evaluation_transform_for(config_, data_);
     TransformOptions transform = val_transform_;
+    transform.photo_side = data_options_.photo_side;
     transform.augment = augment_from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
+    // Runs of earlier versions, which split by order, cropped all sizes alike.
     const bool small = std::min(transform.height, transform.width) < kLargeImage;
-    transform.scale = {small ? 0.6 : 0.08, 1};
+    transform.scale = {small || data_options_.split_by_order ? 0.6 : 0.08, 1};
     if (!options_.scale.empty()) transform.scale = {options_.scale[0], options_.scale[1]};
     if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
     LoaderOptions loading;
     loading.batch_size = options_.batch_size;
     loading.seed = options_.seed;
     loading.shuffle = !options_.no_shuffle;
+    loading.workers = static_cast<int>(options_.workers);
     loading.smoothing = options_.smoothing;
     loading.mixup = options_.mixup;
     loading.cutmix = options_.cutmix;

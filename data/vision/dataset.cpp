@@ -28,8 +28,9 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
-      whole->class_names(), std::move(labels), [whole, indices](int64_t index) {
-        return whole->image(indices[static_cast<size_t>(index)]);
+      whole->class_names(), std::move(labels),
+      [whole, indices](int64_t index, const PhotoForm& form) {
+        return whole->image(indices[static_cast<size_t>(index)], form);
       });
   splits.notes.push_back(fmt::format("{} of {} training images (--max-train-samples)",
                                      options.max_train_samples, size));
@@ -46,12 +47,12 @@ void note_absent_classes(DataSplits& splits) {
     }
     if (absent.empty() || set.size() == 0) return;
     splits.notes.push_back(
-        fmt::format("{} of {} classes without {} images ({}){}", absent.size(), names.size(), part,
+        fmt::format("classes without {} images: {} of {} ({}){}", part, absent.size(), names.size(),
                     printable(fmt::format("{}", fmt::join(absent, ", "))), remedy));
   };
   const bool from_one = class_counts(*splits.train)[0] == 0 && names[0] == "0";
   note(*splits.train, "training",
-       from_one ? ": the labels start at 1; subtract 1 to save an output" : "");
+       from_one ? "; the labels start at 1: subtract 1 to save an output" : "");
   note(*splits.val, "validation", "");
 }
 
@@ -95,10 +96,11 @@ DataSplits make_splits(const std::string& name, const std::string& source,
         source, train_type, val_type);
   }
   const auto dataset = [&](LabeledImages& set) {
-    return std::make_shared<ImageDataset>(class_names, std::move(set.labels),
-                                          [images = std::move(set.images)](int64_t index) {
-                                            return images[static_cast<size_t>(index)];
-                                          });
+    return std::make_shared<ImageDataset>(
+        class_names, std::move(set.labels),
+        [images = std::move(set.images)](int64_t index, const PhotoForm&) {
+          return images[static_cast<size_t>(index)];
+        });
   };
   return {.name = name, .train = dataset(train), .val = dataset(val)};
 }
@@ -141,8 +143,9 @@ std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
   for (int64_t i = 0; i < train->size(); ++i) labels.push_back(train->label(i));
   for (int64_t i = 0; i < val->size(); ++i) labels.push_back(val->label(i));
   return std::make_shared<ImageDataset>(
-      train->class_names(), std::move(labels), [train, val](int64_t index) {
-        return index < train->size() ? train->image(index) : val->image(index - train->size());
+      train->class_names(), std::move(labels), [train, val](int64_t index, const PhotoForm& form) {
+        return index < train->size() ? train->image(index, form)
+                                     : val->image(index - train->size(), form);
       });
 }
 

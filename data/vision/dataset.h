@@ -29,12 +29,19 @@ struct Image {
   }
 };
 
+/// What a model needs of a photograph, so that a source can keep that and not all of it.
+struct PhotoForm {
+  int64_t side = 0;   // the shorter side of larger photographs; 0: as stored
+  bool gray = false;  // luma only
+  auto operator<=>(const PhotoForm&) const = default;
+};
+
 class ImageDataset {
  public:
   /// Labels are in [0, class_names.size()). Several threads call `decode`, which returns one image
-  /// or throws InputError naming file (and position).
+  /// or throws InputError naming file (and position). Only photographs get the given form.
   ImageDataset(std::vector<std::string> class_names, std::vector<int64_t> labels,
-               std::function<Image(int64_t index)> decode)
+               std::function<Image(int64_t index, const PhotoForm& form)> decode)
       : class_names_(std::move(class_names)),
         labels_(std::move(labels)),
         decode_(std::move(decode)) {}
@@ -42,12 +49,12 @@ class ImageDataset {
   int64_t size() const { return static_cast<int64_t>(labels_.size()); }
   const std::vector<std::string>& class_names() const { return class_names_; }
   int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
-  Image image(int64_t index) const { return decode_(index); }
+  Image image(int64_t index, const PhotoForm& form = {}) const { return decode_(index, form); }
 
  private:
   std::vector<std::string> class_names_;
   std::vector<int64_t> labels_;
-  std::function<Image(int64_t index)> decode_;
+  std::function<Image(int64_t index, const PhotoForm& form)> decode_;
 };
 
 /// The training and validation sets of one source, with the same class names. One may be empty.
@@ -66,7 +73,7 @@ struct DataOptions {
   double val_fraction = 0.2;      // share of validation images, if the source has none
   int64_t skip_bad = 0;           // how many undecodable images are skipped instead of refused
   int64_t max_train_samples = 0;  // 0: all
-  int64_t photo_side = 256;       // folder: a larger image is shrunk to this shorter side
+  int64_t photo_side = 256;       // TransformOptions::photo_side
   bool split_by_order = false;    // folder: as runs of earlier versions split
   /// Evaluation: one class is enough, and a folder without val/ that has none of the images in
   /// `trained_on` validates whole.

@@ -50,28 +50,25 @@ struct Layout {
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
 class PhotoCache {
  public:
-  explicit PhotoCache(int64_t side) : side_(side) {}
-
-  /// Shrunk whether it is cached or not, so that pixels do not depend on the order of the calls.
-  Image image(const std::string& path) {
+  Image image(const std::string& path, const PhotoForm& form) {
+    const std::pair<std::string, PhotoForm> key(path, form);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = images_.find(path);
+      const auto found = images_.find(key);
       if (found != images_.end()) return found->second;
     }
-    Image image = shrink_photo(decode_image(path), side_);
+    Image image = shrink_photo(decode_image(path), form);
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (image.elements() <= bytes_left_ && images_.emplace(path, image).second) {
+    if (form.side > 0 && image.elements() <= bytes_left_ && images_.emplace(key, image).second) {
       bytes_left_ -= image.elements();
     }
     return image;
   }
 
  private:
-  const int64_t side_;
   std::mutex mutex_;
   int64_t bytes_left_ = int64_t{1} << 30;
-  std::map<std::string, Image> images_;
+  std::map<std::pair<std::string, PhotoForm>, Image> images_;
 };
 
 const std::vector<std::string> kTrainNames = {"train", "training"};
@@ -247,8 +244,8 @@ void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std
     notes.push_back(
         fmt::format(fmt::runtime(text), paths.size(), printable(paths.begin()->string(), 200)));
   };
-  note(unused, "passed over {} files that are no images of a class, such as {}");
-  note(empty, "left out {} class folders without images, such as {}");
+  note(unused, "files passed over, no images of a class: {}, such as {}");
+  note(empty, "class folders without images, left out: {}, such as {}");
 }
 
 /// The median of the shorter sides, and 3 channels if any image has color.
@@ -263,7 +260,7 @@ void describe_images(const Records& train, const Records& val, DataSplits& split
     }
   }
   if (turned > 0) {
-    splits.notes.push_back(fmt::format("turned {} images as their EXIF orientation says", turned));
+    splits.notes.push_back(fmt::format("images turned by their EXIF orientation: {}", turned));
   }
   if (sides.empty()) return;
   const auto middle = sides.begin() + std::ssize(sides) / 2;
@@ -295,7 +292,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   if (!skipped.empty()) {
     const int64_t named = std::min<int64_t>(std::ssize(skipped), 3);
     splits.notes.insert(splits.notes.end(), skipped.begin(), skipped.begin() + named);
-    splits.notes.push_back(fmt::format("left out {} unreadable images (--skip-bad {})",
+    splits.notes.push_back(fmt::format("unreadable images left out: {} (--skip-bad {})",
                                        skipped.size(), options.skip_bad));
   }
   if (!layout.val) splits.trained_on = fingerprints_of(train);
@@ -312,20 +309,20 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   note_unused(files, layout, splits.notes);
   if (!layout.val && !train.empty()) {
     splits.notes.push_back(fmt::format(
-        "{} has no val/: {} images for training, {} for validation (--val-fraction {:g}, by name "
-        "and seed {})",
+        "{} has no val/: {} images for training, {} for validation (--val-fraction {:g}, by {} and "
+        "seed {})",
         (root / layout.train).string(), train.size(), val.size(), options.val_fraction,
-        options.seed));
+        options.split_by_order ? "order" : "name", options.seed));
   }
   describe_images(train, val, splits);
-  const auto cache = std::make_shared<PhotoCache>(options.photo_side);
+  const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](const Records& records) {
     std::vector<int64_t> labels;
     labels.reserve(records.size());
     for (const Record& record : records) labels.push_back(record.label);
     return std::make_shared<ImageDataset>(
-        names, std::move(labels), [cache, records](int64_t index) {
-          return cache->image(records[static_cast<size_t>(index)].path);
+        names, std::move(labels), [cache, records](int64_t index, const PhotoForm& form) {
+          return cache->image(records[static_cast<size_t>(index)].path, form);
         });
   };
   splits.train = dataset(train);

@@ -16,7 +16,7 @@ done
 touch data/a/Thumbs.db data/LICENSE data/a/clip.mov
 small=(--data folder:data "${tiny[@]:2}" --epochs 1 --threads 1 --no-figures)
 expect_status 0 "$vision" train "${small[@]}" --out run
-expect_text out.txt "passed over 1 files that are no images of a class, such as data/a/clip.mov"
+expect_text out.txt "files passed over, no images of a class: 1, such as a/clip.mov"
 expect_text out.txt "for validation (--val-fraction 0.2, by name and seed 42)"
 best=run/checkpoints/best
 
