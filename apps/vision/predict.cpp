@@ -43,7 +43,7 @@ struct PredictOptions : StoredModelOptions {
 
 void add_options(CLI::App& app, PredictOptions& options) {
   add_stored_model_options(app, options);
-  app.add_option("IMAGE", options.images, "PNG, JPEG, WebP or BMP files, or folders of them");
+  app.add_option("IMAGE", options.images, "Image files, or folders of them");
   app.add_option("--topk", options.topk, "Number of classes per image")
       ->check(integer_in(1, int64_t{1} << 24))
       ->capture_default_str();

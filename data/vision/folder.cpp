@@ -59,7 +59,8 @@ class PhotoCache {
     }
     Image image = shrink_photo(decode_image(path), form);
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (form.side > 0 && image.elements() <= bytes_left_ && images_.emplace(key, image).second) {
+    const bool fits = form.side > 0 && image.elements() <= bytes_left_;
+    if (fits && images_.emplace(key, image).second) {
       bytes_left_ -= image.elements();
     }
     return image;

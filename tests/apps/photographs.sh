@@ -44,8 +44,8 @@ for size in 28 64 224; do
   for channels in 1 3; do
     [ $size$channels != 2241 ] || continue
     run=run-$size-$channels
-    expect_status 0 "$vision" train --data "folder:photos" --model gmlp_nano_28 --img-size $size --patch-size $((size / 7)) \
-      --depth 1 --d-model 16 --d-ffn 32 --in-chans $channels --epochs 1 --batch-size 4 --warmup-epochs 0 --workers 2 \
+    expect_status 0 "$vision" train --data "folder:photos" --model gmlp_nano_28 --img-size $size --patch-size $((size / 4)) \
+      --depth 1 --d-model 16 --d-ffn 32 --in-chans $channels --epochs 5 --batch-size 4 --lr 2e-2 --warmup-epochs 0 --workers 2 \
       --quiet --no-figures --threads 1 --out $run
     model=$run/checkpoints/best
     $python pipeline.py $model/config.json || fail "no pipeline from $model/config.json"
@@ -53,9 +53,9 @@ for size in 28 64 224; do
     expect_status 0 "$vision" predict --threads 1 --model $model --input-array inputs.npy --output-array arrays.npy
     $python - <<'P' || fail "$size pixels, $channels channels: not torchvision's pipeline"
 import numpy
-difference = abs(numpy.load("files.npy") - numpy.load("arrays.npy")).max()
-print("logits differ by", difference)
-assert difference < 1e-3
+files, arrays = numpy.load("files.npy"), numpy.load("arrays.npy")
+print("logits differ by", abs(files - arrays).max(), "and spread by", files.std(0).min())
+assert abs(files - arrays).max() < 1e-4 and files.std(0).min() > 1e-2
 P
   done
 done

@@ -16,7 +16,7 @@ namespace gmlp {
 namespace {
 
 constexpr int64_t kMaxFullPixels = int64_t{32} << 20;
-constexpr int64_t kSpareMemory = int64_t{16} << 20;
+constexpr int64_t kSpareMemory = int64_t{32} << 20;
 constexpr int kExifMarker = JPEG_APP0 + 1;
 
 class JpegDecoder : LibraryDecoder {
@@ -31,7 +31,7 @@ class JpegDecoder : LibraryDecoder {
     progress_.progress_monitor = [](j_common_ptr jpeg) {
       // A few bytes of a progressive file can demand much work. Most files have about ten scans.
       const int64_t scans = self(jpeg).jpeg_.input_scan_number;
-      const bool too_much = scans > 12 && scans * self(jpeg).blocks() > 32 << 20;
+      const bool too_much = scans > 12 && scans * self(jpeg).blocks() > 64 << 20;
       if (scans > 100 || too_much) self(jpeg).fail("too many scans");
     };
   }
