@@ -7,6 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/nearest_name.h"
 #include "core/random.h"
 #include "data/vision/sources.h"
 
@@ -66,8 +68,12 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   if (!cifar && kind != "mnist" && kind != "folder" && kind != "arrays") {
     fail_input(
         "--data {}: unknown; choose fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, "
-        "folder:DIR, arrays:DIR or shapes",
-        spec);
+        "folder:DIR, arrays:DIR or shapes{}",
+        spec,
+        std::filesystem::is_directory(spec)
+            ? fmt::format("; did you mean folder:{}?", spec)
+            : did_you_mean(kind, {"fashion-mnist", "mnist", "cifar10", "cifar100", "folder",
+                                  "arrays", "shapes"}));
   }
   if (folder.empty()) fail_input("--data {}: no folder given; write {}:DIR", spec, kind);
   if (!std::filesystem::is_directory(folder)) {
@@ -184,8 +190,26 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
     splits.channels = first.channels;
   }
   if (!options.scoring) note_absent_classes(splits);
+  splits.counts =
+      fmt::format("{} training and {} validation images of {} classes", splits.train->size(),
+                  splits.val->size(), splits.train->class_names().size());
   limit_train(splits, options);
   return splits;
+}
+
+uint32_t checksum_of(const DataSplits& splits) {
+  if (splits.file_checksum != 0) return splits.file_checksum;
+  uint32_t crc = 0;
+  for (const ImageDataset* set : {splits.train.get(), splits.val.get()}) {
+    for (int64_t i = 0; i < set->size(); ++i) {
+      const int64_t label = set->label(i);
+      const Image image = set->image(i);
+      crc = crc32_of(&label, sizeof label, crc);
+      crc = crc32_of(image.bytes.data(), std::ssize(image.bytes), crc);
+      crc = crc32_of(image.values.data(), std::ssize(image.values) * 4, crc);
+    }
+  }
+  return crc;
 }
 
 }  // namespace gmlp

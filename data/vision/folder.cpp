@@ -316,6 +316,13 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
         options.split_by_order ? "order" : "name", options.seed));
   }
   describe_images(train, val, splits);
+  for (const Records* records : {&train, &val}) {
+    for (const Record& record : *records) {
+      const fs::path name = fs::path(record.path).lexically_relative(root);
+      const std::string file = fmt::format("{}\n{}\n", name.string(), fs::file_size(record.path));
+      splits.file_checksum = crc32_of(file.data(), std::ssize(file), splits.file_checksum);
+    }
+  }
   const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](const Records& records) {
     std::vector<int64_t> labels;
