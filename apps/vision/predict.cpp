@@ -238,7 +238,7 @@ bool report(const PredictOptions& options, const LoadedModel& loaded, const Inpu
       continue;
     }
     const Json top = top_classes(outputs.logits, static_cast<int64_t>(i), loaded, options.topk);
-    if (options.input_array.empty()) fmt::print("{}\n", printable(name, 1000));
+    if (options.input_array.empty()) fmt::print("{}\n", printable(name, std::string::npos));
     for (size_t rank = 0; rank < top.size(); ++rank) {
       const std::string& label = top[rank].at("label").get_ref<const std::string&>();
       const double probability = top[rank].at("probability");

@@ -15,6 +15,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "data/vision/loader.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
@@ -157,7 +158,7 @@ class VisionTask : public TrainingTask {
     // A resumed run keeps its split and the size of its photographs.
     if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
       const std::string path = config_path(setup.checkpoint);
-      const DataOptions stored = stored_split(read_text(path), path);
+      const DataOptions stored = stored_split(read_text(path, kMaxJsonBytes), path);
       data_options_.photo_side = stored.photo_side;
       data_options_.split_by_order = stored.split_by_order;
     }
