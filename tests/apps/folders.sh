@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Folders as people have them: litter, a test folder of one's own, one bad file among good ones,
 # and training on every image.
+docs=$(realpath "$(dirname "$0")/../../docs")
 . "$(dirname "$0")/common.sh"
 
 # Two pictures: what two runs drew.
@@ -65,3 +66,7 @@ expect_text out.txt "--batch-size 128 becomes 9"
 for mix in 0 0.5; do
   expect_status 0 "$vision" train "${small[@]}" --class-weights balanced --mixup $mix --out weighed$mix
 done
+
+# The paper's recipe, of which the command line replaces the size.
+expect_status 0 "$vision" train --config "$docs/paper.toml" "${tiny[@]}" --max-steps 1 --out paper
+for line in "mixup=0.8" "scale=[0.08, 1]" "batch-size=8"; do expect_text paper/config.toml "$line"; done
