@@ -117,7 +117,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   if (progress.epoch_loss_count > 0) {
     record.train_loss = progress.epoch_loss_sum / static_cast<double>(progress.epoch_loss_count);
   }
-  record.validated = result.complete;
+  record.validated = result.complete && result.samples > 0;  // 0: nothing to validate on
   record.val_loss = result.loss;
   record.val_metric = result.metric;
   record.lr = schedule.at(progress.step - 1);
