@@ -182,7 +182,7 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
     fail_input("--data {}: {}; check the folder and its permissions", spec, error.what());
   }
   if (splits.train->size() == 0 && !options.scoring) {
-    fail_input("--data {}: no training images; add some", spec);
+    fail_input("--data {}: no training images; add some, or use a smaller --val-fraction", spec);
   }
   if (splits.shorter_side == 0) {  // images of one size
     const Image first = splits.train->image(0);

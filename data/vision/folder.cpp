@@ -249,8 +249,9 @@ void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std
   note(empty, "class folders without images, left out: {}, such as {}");
 }
 
-/// The median of the shorter sides, and 3 channels if any image has color.
-void describe_images(const Records& train, const Records& val, DataSplits& splits) {
+/// The median of the shorter sides (the first image's in runs of earlier versions), and 3 channels
+/// if any image has color.
+void describe_images(const Records& train, const Records& val, bool by_order, DataSplits& splits) {
   std::vector<int64_t> sides;
   int64_t turned = 0;
   for (const Records* records : {&train, &val}) {
@@ -266,7 +267,7 @@ void describe_images(const Records& train, const Records& val, DataSplits& split
   if (sides.empty()) return;
   const auto middle = sides.begin() + std::ssize(sides) / 2;
   std::nth_element(sides.begin(), middle, sides.end());
-  splits.shorter_side = *middle;
+  splits.shorter_side = by_order && !train.empty() ? train[0].shorter_side : *middle;
 }
 
 }  // namespace
@@ -315,7 +316,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
         (root / layout.train).string(), train.size(), val.size(), options.val_fraction,
         options.split_by_order ? "order" : "name", options.seed));
   }
-  describe_images(train, val, splits);
+  describe_images(train, val, options.split_by_order, splits);
   for (const Records* records : {&train, &val}) {
     for (const Record& record : *records) {
       const fs::path name = fs::path(record.path).lexically_relative(root);
