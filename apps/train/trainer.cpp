@@ -191,7 +191,8 @@ bool Trainer::epoch_is_complete() const {
 
 bool Trainer::is_patience_over() const {
   const int64_t waited = progress.epochs_closed - progress.best.epoch;
-  return options.patience > 0 && waited >= options.patience && progress.step < length_.total_steps;
+  return options.patience > 0 && can_validate() && waited >= options.patience &&
+         progress.step < length_.total_steps;
 }
 
 bool Trainer::is_finished() const {
