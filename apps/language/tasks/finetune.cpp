@@ -133,7 +133,7 @@ class FinetuneTask : public TrainingTask {
     rules.tokens_remedy =
         "(length of a window); leave out --seq-len, only Toeplitz gates can be cut, to a shorter "
         "one";
-    rules.longer_window = true;
+    rules.convert = cut_toeplitz_gate;
     rules.new_head = true;
     info.notes = load_weights(body, checkpoint.model, rules);
     info.notes.push_back(fmt::format("weights taken from {}; the head is new", source));
