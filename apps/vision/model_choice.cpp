@@ -68,8 +68,7 @@ TransformOptions evaluation_transform_for(const VisionConfig& config, const Data
   transform.height = config.img_height;
   transform.width = config.img_width;
   transform.channels = config.chans;
-  const bool larger =
-      std::min(data.height, data.width) > std::min(config.img_height, config.img_width);
+  const bool larger = data.shorter_side > std::min(config.img_height, config.img_width);
   transform.crop_fraction = larger ? kLargeImageCrop : 1.0;
   return transform;
 }

@@ -78,9 +78,11 @@ std::string add_preprocessing(const std::string& config_json, const TransformOpt
 }
 
 std::string split_json(const DataOptions& options) {
-  const Json split = {{"seed", options.seed},
-                      {"val_fraction", options.val_fraction},
-                      {"photo_side", options.photo_side}};
+  Json split = {{"seed", options.seed},
+                {"val_fraction", options.val_fraction},
+                {"photo_side", options.photo_side}};
+  if (!options.split_by_order) split["rule"] = "name";
+  if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
   return json_line({{"split", split}});
 }
 
@@ -103,6 +105,10 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
   options.val_fraction = number("val_fraction", options.val_fraction, 1);
   const double side = static_cast<double>(options.photo_side);
   options.photo_side = static_cast<int64_t>(number("photo_side", side, 1 << 24));
+  options.split_by_order = !split.contains("rule");  // runs of earlier versions
+  for (const Json& image : split.value("trained_on", Json::array())) {
+    if (image.is_string()) options.trained_on.push_back(image);
+  }
   return options;
 }
 
