@@ -1,10 +1,32 @@
 #include "core/parallel.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <vector>
+
 #include <omp.h>
+#include <sched.h>
+#include <unistd.h>
 
 namespace gmlp {
 
 namespace {
+
+const int g_initial_threads = omp_get_max_threads();  // before any set_thread_count()
+const bool g_spins_were_set = std::getenv("GOMP_SPINCOUNT") != nullptr;
+
+/// The quota in the files of one control group, in processors.
+double group_quota(const std::filesystem::path& group) {
+  double quota = -1, period = 0;
+  if (std::ifstream both(group / "cpu.max"); !(both >> quota >> period)) {  // v2: "max" or a number
+    std::ifstream(group / "cpu.cfs_quota_us") >> quota;                     // v1: -1 is no limit
+    std::ifstream(group / "cpu.cfs_period_us") >> period;
+  }
+  return quota > 0 && period > 0 ? quota / period : std::numeric_limits<double>::infinity();
+}
 
 bool workers_flush = false;
 
@@ -31,6 +53,54 @@ void set_thread_count(int count) {
   if (!workers_flush) return;
 #pragma omp parallel
   flush_on_this_thread();
+}
+
+int default_thread_count() {
+  if (std::getenv("OMP_NUM_THREADS") != nullptr) return g_initial_threads;
+  // Rounded down: a thread that the quota stops in the middle of a step holds up all others.
+  return static_cast<int>(std::clamp<double>(cpu_quota(), 1, g_initial_threads));
+}
+
+double cpu_quota(const std::string& root) {
+  const std::filesystem::path top(root);
+  double quota = std::numeric_limits<double>::infinity();
+  std::ifstream groups(top / "proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {  // ID:CONTROLLER,...:/PATH
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == line.npos) continue;
+    const std::string controllers = ',' + line.substr(first + 1, second - first - 1) + ',';
+    const bool is_v2 = controllers == ",,";
+    if (!is_v2 && controllers.find(",cpu,") == controllers.npos) continue;
+    const std::filesystem::path mount = top / (is_v2 ? "sys/fs/cgroup" : "sys/fs/cgroup/cpu");
+    // A container may see the path of its host, but its own groups only: missing ones are skipped.
+    for (std::filesystem::path path = line.substr(second + 1);; path = path.parent_path()) {
+      quota = std::min(quota, group_quota(mount / path.relative_path()));
+      if (!path.has_relative_path()) break;
+    }
+  }
+  return quota;
+}
+
+void bound_spinning(char** argv) {
+#if defined(__clang__)  // libomp sleeps after KMP_BLOCKTIME, which it reads at its first use
+  static_cast<void>(argv);
+  setenv("KMP_BLOCKTIME", "0", 0);
+#else
+  constexpr const char* kSpins = "500";  // 10 to 25 us; docs/log/2026-11.md has what others cost
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || g_spins_were_set) return;
+  // OMP_PROC_BIND has bound this thread to the first place, and would find no others again.
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> ids(static_cast<size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, ids.data());
+    for (const int id : ids) CPU_SET(id, &processors);
+  }
+  if (CPU_COUNT(&processors) > 0) sched_setaffinity(0, sizeof processors, &processors);
+  execv("/proc/self/exe", argv);
+  // Without /proc the program runs on with libgomp's own spinning.
+#endif
 }
 
 void flush_denormals() {

@@ -5,12 +5,27 @@
 
 #include <cstdint>
 #include <exception>
+#include <string>
 
 namespace gmlp {
 
 /// The number of threads of the next parallel region, and its setting (>= 1).
 int thread_count();
 void set_thread_count(int count);
+
+/// How many threads this process may keep busy: OMP_NUM_THREADS if it is set, else the processors
+/// of its affinity mask, but no more than the CPU quota of its container.
+int default_thread_count();
+
+/// The CPU quota of this process in processors, or infinity: the smallest of its control groups
+/// (cgroup v1 and v2) and of the groups above them. `root` is where /proc and /sys are.
+double cpu_quota(const std::string& root = "/");
+
+/// Lets threads wait for each other on a machine that other programs use, too: briefly spinning,
+/// then sleeping. libgomp reads its spin count before main() begins. So this sets GOMP_SPINCOUNT
+/// and executes the program again, unless the environment already says how to wait. Call it first
+/// in main().
+void bound_spinning(char** argv);
 
 /// Turns on flush-to-zero (FTZ/DAZ) for this thread and for the workers of every later
 /// set_thread_count(). A moment that decays towards 0 is denormal for a thousand steps, and some

@@ -142,7 +142,7 @@ int run(const BenchCommand& command, const std::vector<std::string>& arguments) 
   if (command.run != run_chart) require_writable("--csv", options.csv);
   require_writable("--svg", options.svg);
   choose_isa(options.isa);
-  if (options.threads > 0) set_thread_count(options.threads);
+  set_thread_count(resolve_threads(options.threads));
   command.run(options);
   return kExitSuccess;
 }

@@ -7,11 +7,11 @@
 #include <memory>
 #include <sstream>
 #include <string_view>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -190,11 +190,12 @@ void set_help_format(CLI::App& app) {
 }
 
 int resolve_threads(int threads) {
-  return threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return threads > 0 ? threads : default_thread_count();
 }
 
 void add_threads_option(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "Number of threads, 0 = all of the machine's")
+  app.add_option("--threads", threads,
+                 "Number of threads, 0 = as many as affinity, OMP_NUM_THREADS and CPU quota allow")
       ->check(integer_in(0, 4096));
 }
 

@@ -80,6 +80,7 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
 
 int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
              int argc, char** argv) {
+  bound_spinning(argv);
   int status = kExitFailedRun;
   std::string message;
   flush_denormals();

@@ -14,10 +14,10 @@ namespace gmlp {
 
 namespace {
 
-/// The options that a resumed run may change.
+/// The options that a resumed run may change; cache-dir is in runs by earlier versions.
 const std::set<std::string> kResumableOptions = {
-    "threads",         "time-limit", "quiet",    "no-figures", "save-interval",
-    "checkpoint-hist", "out",        "cache-dir"};  // cache-dir: in runs by earlier versions
+    "threads",       "workers",         "time-limit", "quiet",    "no-figures",
+    "save-interval", "checkpoint-hist", "out",        "cache-dir"};
 
 void add_recipe_options(CLI::App& app, TrainOptions& options) {
   OptionGroup recipe(app, "Recipe");

@@ -58,6 +58,7 @@ class Trainer {
   EvalResult validate();
   void report_epoch(const EvalResult& result, double training_seconds);
   bool update_best(const EvalResult& result);
+  bool can_validate() const { return task.info.can_validate; }
   bool epoch_is_complete() const;
   bool is_finished() const;
   int64_t epoch() const { return progress.step / length_.steps_per_epoch; }

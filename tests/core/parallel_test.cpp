@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gmlp {
 namespace {
@@ -28,6 +29,30 @@ TEST_CASE("the thread count is what was set and at least one") {
   CHECK(thread_count() == 3);
   set_thread_count(0);
   CHECK(thread_count() == 1);
+}
+
+TEST_CASE("the CPU quota is the smallest of a control group and those above it") {
+  const test::TemporaryFolder folder;
+  const auto quota = [&](const std::string& groups) {
+    folder.write("proc/self/cgroup", groups);
+    return cpu_quota(folder.path());
+  };
+  CHECK(std::isinf(cpu_quota(folder / "none")));
+  folder.write("sys/fs/cgroup/cpu.max", "max 100000\n");
+  folder.write("sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+  folder.write("sys/fs/cgroup/a/b/cpu.max", "400000 100000\n");
+  CHECK(std::isinf(quota("0::/\n")));
+  CHECK(quota("0::/a\n") == 1.5);
+  CHECK(quota("0::/a/b\n") == 1.5);              // the group above allows less
+  CHECK(quota("0::/a/b/hidden/deep\n") == 1.5);  // not visible from inside a container
+  CHECK(std::isinf(quota("nonsense\n1:\n0::\n")));
+
+  folder.write("sys/fs/cgroup/cpu/docker/cpu.cfs_quota_us", "50000\n");
+  folder.write("sys/fs/cgroup/cpu/docker/cpu.cfs_period_us", "100000\n");
+  folder.write("sys/fs/cgroup/cpu/free/cpu.cfs_quota_us", "-1\n");
+  folder.write("sys/fs/cgroup/cpu/free/cpu.cfs_period_us", "100000\n");
+  CHECK(quota("4:cpu,cpuacct:/docker\n2:memory:/a\n") == 0.5);
+  CHECK(std::isinf(quota("4:cpuacct,cpu:/free\n3:cpuset:/docker\n")));
 }
 
 TEST_CASE("parallel_for calls its body once a chunk") {

@@ -50,6 +50,8 @@ void add_options(CLI::App& app, FinetuneOptions& options) {
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights");
   app.option_defaults()->group("Recipe");
+  // Configurations of earlier versions have runs=1.
+  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
   app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
       ->check(number_in(0.0, 0.99));
 }
