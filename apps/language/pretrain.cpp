@@ -47,6 +47,15 @@ std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
   return weights;
 }
 
+uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
+  constexpr int64_t kBlock = 4096;
+  for (int64_t i = 0; i < tokens.size(); i += kBlock) {
+    const std::vector<int64_t> ids = tokens.ids(i, std::min(kBlock, tokens.size() - i));
+    crc = crc32_of(ids.data(), std::ssize(ids) * 8, crc);
+  }
+  return crc;
+}
+
 class PretrainTask : public TrainingTask {
  public:
   explicit PretrainTask(const LanguageOptions& options)
@@ -60,6 +69,12 @@ class PretrainTask : public TrainingTask {
   }
 
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  DataIdentity data_identity() const override {
+    return {
+        token_checksum(data_.val, token_checksum(data_.train, 0)),
+        fmt::format("{} training and {} validation tokens", data_.train.size(), data_.val.size()),
+        "tokens", "--text FILE"};
+  }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
     if (position.count % options_.grad_accum_steps == 0) load_step(position);
@@ -134,11 +149,8 @@ class PretrainTask : public TrainingTask {
 
  private:
   void open_text() {
-    tokenizer_ = open_tokenizer(options_.tokenizer);
-    // Without the folder, the Trainer says that the run stopped before its first save.
-    if (setup.resumed() && std::filesystem::is_directory(setup.checkpoint)) {
-      require_same_tokenizer(setup.checkpoint, *tokenizer_, "--tokenizer " + options_.tokenizer);
-    }
+    tokenizer_ = setup.resumed() ? open_stored_tokenizer(setup.checkpoint)
+                                 : open_tokenizer(options_.tokenizer);
     CorpusOptions corpus;
     corpus.val_fraction = options_.val_fraction;
     corpus.check_stop = throw_if_stopped;
@@ -169,7 +181,10 @@ class PretrainTask : public TrainingTask {
   }
 
   void build_model() {
-    config_ = choose_language_model(options_.model);
+    // A resumed run takes its model from its checkpoint: what --model named may be gone.
+    LanguageModelOptions choice = options_.model;
+    if (setup.resumed()) choice.model = setup.checkpoint;
+    config_ = choose_language_model(choice);
     fit_to_tokenizer(config_, *tokenizer_, objective_, options_.model.vocab_size);
     if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);

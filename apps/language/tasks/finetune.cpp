@@ -17,12 +17,23 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
+#include "core/io/file.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
 namespace {
+
+uint32_t row_checksum(const TaskRows& rows, uint32_t crc) {
+  std::vector<int64_t> row(static_cast<size_t>(rows.tokens() + rows.target_size()));
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    rows.write_ids(i, row.data());
+    rows.write_target(i, row.data() + rows.tokens());
+    crc = crc32_of(row.data(), std::ssize(row) * 8, crc);
+  }
+  return crc;
+}
 
 class FinetuneTask : public TrainingTask {
  public:
@@ -36,6 +47,15 @@ class FinetuneTask : public TrainingTask {
   }
 
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  DataIdentity data_identity() const override {
+    uint32_t crc = row_checksum(files_.train->rows(), 0);
+    std::string counts = fmt::format("{} training", files_.train->size());
+    for (const std::unique_ptr<TaskSet>& set : files_.dev) {
+      crc = row_checksum(set->rows(), crc);
+      counts += fmt::format(" and {} {}", set->size(), set->name);
+    }
+    return {crc, counts + " examples", "tokens or labels", "--data DIR"};
+  }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
     batch_ = loader_->batch(position.epoch, position.index);
@@ -104,9 +124,8 @@ class FinetuneTask : public TrainingTask {
  private:
   void build_model() {
     // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
-    const bool saved = setup.resumed() && std::filesystem::is_directory(setup.checkpoint);
     LanguageModelOptions choice = options_.model;
-    if (saved) choice.model = setup.checkpoint;
+    if (setup.resumed()) choice.model = setup.checkpoint;
     const bool stored = std::filesystem::is_directory(choice.model);
     config_ = choose_language_model(choice);
     if (stored) {
@@ -119,7 +138,7 @@ class FinetuneTask : public TrainingTask {
     fit_to_task(config_, facts_);
     if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
-    if (saved) return;
+    if (setup.resumed()) return;
     if (stored && !options_.from_scratch) {
       load_weights_from(choice.model);
     } else {
