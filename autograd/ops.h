@@ -70,7 +70,9 @@ Var transpose_tokens(Tape& tape, Var x);
 
 /// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the
 /// logits' dtype or f32.
-Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale);
+/// With class weights w, -sum_c w[c] targets[r,c] log softmax(logits)[r,c].
+Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
+                  const std::vector<double>& class_weights = {});
 /// The same with one class per row; rows with a negative id are not scored; mean over the others.
 Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);
 /// cross_entropy_ids(linear(x, table, bias), ids) without the logits in memory; those of rows that

@@ -47,6 +47,32 @@ Var record_loss(Tape& tape, const char* name, Var logits, double factor, const F
   });
 }
 
+/// out[r,c] = w[c] targets[r,c] / sum[r]; returns the rows' sums.
+std::vector<double> weigh_targets(const Tensor& targets, const std::vector<double>& weights,
+                                  const Tensor& out) {
+  const int64_t classes = out.shape().cols();
+  std::vector<double> sums(static_cast<size_t>(out.shape().rows()));
+  const auto weighted = [&](int64_t i) {
+    return weights[static_cast<size_t>(i % classes)] * targets.at(i);
+  };
+  for (int64_t i = 0; i < out.elements(); ++i)
+    sums[static_cast<size_t>(i / classes)] += weighted(i);
+  dispatch_dtype(out.dtype(), [&]<typename T>() {
+    for (int64_t i = 0; i < out.elements(); ++i) {
+      out.data<T>()[i] = static_cast<T>(weighted(i) / sums[static_cast<size_t>(i / classes)]);
+    }
+  });
+  return sums;
+}
+
+/// Row r times factors[r]; nothing without factors.
+template <typename T>
+void multiply_rows(T* rows, const std::vector<double>& factors, int64_t columns) {
+  for (const double factor : factors) {
+    for (int64_t c = 0; c < columns; ++c) *rows++ *= static_cast<T>(factor);
+  }
+}
+
 /// (B, N, D) -> (M, D): the rows of these numbers, next to each other. x serves as the table of an
 /// embedding, and the numbers as its ids.
 Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
@@ -119,7 +145,8 @@ Var record_projected(Tape& tape, Var rows, Parameter& table, Parameter* bias,
 
 }  // namespace
 
-Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale) {
+Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
+                  const std::vector<double>& class_weights) {
   const Tensor z = tape.value(logits);
   const int64_t rows = z.shape().rows();
   const int64_t classes = z.shape().cols();
@@ -129,13 +156,22 @@ Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale) {
     expected = tape.scratch_like(z);
     tape.run([&] { expected.copy_from(targets); });
   }
+  // The kernel's targets sum to 1. Weighted ones are divided by their sums, the rows multiplied.
+  std::vector<double> sums;
+  if (!class_weights.empty()) {
+    require(static_cast<int64_t>(class_weights.size()) == classes, "cross_entropy: class weights");
+    expected = tape.scratch_like(z);
+    tape.run([&] { sums = weigh_targets(targets, class_weights, expected); });
+  }
   return record_loss(
       tape, "cross_entropy", logits, mean_factor(scale, rows),
       [=]<typename T>(T* loss_rows, T* probs, T* x) {
         reference::cross_entropy_forward(loss_rows, probs, x, expected.data<T>(), rows, classes);
+        multiply_rows(loss_rows, sums, 1);
       },
       [=]<typename T>(T* dx, double dloss, T* probs) {
         reference::cross_entropy_backward(dx, dloss, probs, expected.data<T>(), rows, classes);
+        multiply_rows(dx, sums, classes);
       });
 }
 

@@ -1,13 +1,13 @@
 #pragma once
 // Errors name the thing, the reason and the remedy. The two types end a program with different exit
-// statuses (apps/cli/run_main.h). Sizes from files are multiplied and added with overflow checks,
-// and text from files is made printable before it enters a message.
+// statuses (apps/cli/run_main.h). Sizes from files are multiplied and added with overflow checks.
+// Text from files and of the user passes through printable() before anyone sees it.
 
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -25,16 +25,31 @@ class RunError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws InputError with a formatted message.
-template <typename... Args>
-[[noreturn]] void fail_input(fmt::format_string<Args...> format, Args&&... args) {
-  throw InputError(fmt::format(format, std::forward<Args>(args)...));
+/// `text` on one line and safe for a terminal. Control characters, bytes that are not UTF-8, line
+/// separators and marks that change the direction of writing become escapes: \n, \x1b, \u202e. Text
+/// of more than `max_bytes` is cut and ends with "...".
+std::string printable(std::string_view text, size_t max_bytes = 80);
+
+/// An argument of an error's message: numbers as they are, everything else printable.
+template <typename T>
+auto error_argument(const T& arg) {
+  if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, char>) {
+    return arg;
+  } else {
+    return printable(fmt::vformat("{}", fmt::make_format_args(arg)), std::string::npos);
+  }
 }
 
-/// Throws RunError with a formatted message.
+/// Throws InputError with a formatted message, whose text is printable.
 template <typename... Args>
-[[noreturn]] void fail_run(fmt::format_string<Args...> format, Args&&... args) {
-  throw RunError(fmt::format(format, std::forward<Args>(args)...));
+[[noreturn]] void fail_input(fmt::format_string<Args...> format, const Args&... args) {
+  throw InputError(fmt::format(fmt::runtime(format), error_argument(args)...));
+}
+
+/// Throws RunError with a formatted message, whose text is printable.
+template <typename... Args>
+[[noreturn]] void fail_run(fmt::format_string<Args...> format, const Args&... args) {
+  throw RunError(fmt::format(fmt::runtime(format), error_argument(args)...));
 }
 
 /// Checks a condition that only a bug in this program can break; throws std::logic_error.
@@ -46,9 +61,5 @@ inline void require(bool condition, const char* what) {
 /// overflows.
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what);
 int64_t checked_add(int64_t a, int64_t b, std::string_view what);
-
-/// Text from a file, safe to print: each control character becomes '?', so that a hostile file
-/// cannot control the terminal. Text of more than `max_bytes` is cut and ends with "...".
-std::string printable(std::string_view text, size_t max_bytes = 80);
 
 }  // namespace gmlp

@@ -34,6 +34,7 @@ struct Reader {
       if (!value.is_string()) fail_type(key, value, "a string", path);
     }
     *member = value.get<Member>();
+    if constexpr (std::is_same_v<Member, std::string>) *member = printable(*member);
   }
   void operator()(const NamedField& member) const {
     std::string name;

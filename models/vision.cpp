@@ -44,7 +44,7 @@ VisionModel::VisionModel(const VisionConfig& config, DType dtype, uint64_t seed,
   head_ = Linear(parameters_, "head.", {config.classes, d}, Init::kZeros);
 }
 
-Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext& context) {
+Var VisionModel::features(Tape& tape, const Tensor& images, const ForwardContext& context) {
   const Shape& shape = images.shape();
   require(shape == Shape({shape[0], config_.chans, config_.img_height, config_.img_width}),
           "VisionModel: images of another size than the model's");
@@ -54,8 +54,11 @@ Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext&
     x = blocks_[i].forward(tape, x, drop_path_scales(context, shape[0], static_cast<int64_t>(i)));
   }
   x = norm_(tape, x);
-  x = config_.class_token ? pre_head_(tape, select_token(tape, x, 0)) : mean_pool(tape, x);
-  return head_(tape, x);
+  return config_.class_token ? pre_head_(tape, select_token(tape, x, 0)) : mean_pool(tape, x);
+}
+
+Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext& context) {
+  return head_(tape, features(tape, images, context));
 }
 
 void VisionModel::prepack_weights() {

@@ -75,6 +75,9 @@ class VisionModel {
 
   /// images (B, C, H, W), of the model's dtype -> logits (B, classes).
   Var forward(Tape& tape, const Tensor& images, const ForwardContext& context);
+  /// The head's input (B, D): the mean over the tokens, or what became of the class token.
+  Var features(Tape& tape, const Tensor& images, const ForwardContext& context);
+  Var head(Tape& tape, Var features) { return head_(tape, features); }
 
   /// For constant weights: forwards that record nothing keep the blocks' weights packed, in as much
   /// memory again. That saves a tenth of the time of one image.

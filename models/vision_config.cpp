@@ -170,6 +170,7 @@ std::string vision_config_to_json(const VisionConfig& config,
   json["pretrained_cfg"] = {{"num_classes", config.classes},
                             {"input_size", {config.chans, config.img_height, config.img_width}},
                             {"interpolation", "bicubic"},
+                            {"crop_mode", "center"},
                             {"first_conv", "stem.proj"},
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;

@@ -35,7 +35,7 @@ Json report(const std::string& text, const std::vector<std::vector<Guess>>& mask
     }
     json["masks"].push_back(std::move(words));
     // Each mask is predicted independently, so the words need not form a sentence.
-    std::string word = one_line(piece_text(tokenizer, masks[m].front().id));
+    std::string word = printable(piece_text(tokenizer, masks[m].front().id));
     if (word.size() > 1 && word.front() == ' ') word.erase(0, 1);
     filled.replace(filled.find(kMaskText), std::string(kMaskText).size(), word);
   }

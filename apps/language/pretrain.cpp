@@ -230,8 +230,8 @@ class PretrainTask : public TrainingTask {
     Generator generator(*model_, writable_ids(*tokenizer_), prompt, sampling);
     std::vector<int64_t> ids;
     for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
-    return fmt::format("{} | {}", one_line(tokenizer_->decode(prompt)),
-                       one_line(text_after(*tokenizer_, prompt, ids)));
+    return fmt::format("{} | {}", printable(tokenizer_->decode(prompt)),
+                       printable(text_after(*tokenizer_, prompt, ids), std::string::npos));
   }
 
   /// The first validation window, its masks filled by the model.

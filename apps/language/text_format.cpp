@@ -49,16 +49,7 @@ std::string word_text(const Tokenizer& tokenizer, int64_t id) {
   const std::string text = piece_text(tokenizer, id);
   const bool continues =
       is_sentencepiece(tokenizer) && !tokenizer.special().contains(id) && !text.starts_with(' ');
-  return (continues ? "##" : "") + one_line(without_space(text));
-}
-
-std::string one_line(const std::string& bytes) {
-  std::string line;
-  for (const char c : replace_all(replace_invalid_utf8(bytes), "\n", "⏎")) {
-    const unsigned char byte = static_cast<unsigned char>(c);
-    line += byte < 0x20 || byte == 0x7F ? std::string("�") : std::string(1, c);
-  }
-  return line;
+  return (continues ? "##" : "") + printable(without_space(text));
 }
 
 std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
@@ -83,7 +74,7 @@ std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int6
     }
     text += (without_space(piece) != piece ? " [" : "[") + mark + "]";
   }
-  return one_line(text);
+  return printable(text, std::string::npos);
 }
 
 std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row) {

@@ -20,9 +20,6 @@ std::string piece_text(const Tokenizer& tokenizer, int64_t id);
 /// The same without the space, and with ## before a piece that continues a word.
 std::string word_text(const Tokenizer& tokenizer, int64_t id);
 
-/// `bytes` on one line: ⏎ for a newline, � for other control characters and invalid UTF-8.
-std::string one_line(const std::string& bytes);
-
 /// The beginning of window `row`. A scored token appears as [MASK→target], or as [other→target] if
 /// masking replaced it by another token. With `guesses`, the N ids that a model predicts, it
 /// appears as [target] or [guess≠target].

@@ -60,6 +60,7 @@ struct TaskInfo {
   int64_t units_per_sample = 1;
   int64_t parameters = 0;
   int64_t validation_samples = 0;   // of which the metric is a share
+  bool can_validate = true;         // false if nothing is held out
   double forward_flops = 0;         // per sample
   std::string metric = "val_top1";  // metrics.csv's column for EvalResult::metric
   std::string metric_title = "Top-1 accuracy (%)";

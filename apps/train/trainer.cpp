@@ -85,7 +85,8 @@ void Trainer::end_epoch() {
   const double training_seconds = epoch_time_.seconds();
   const int64_t number = progress.epochs_closed + 1;
   EvalResult result;
-  if (number % options.val_interval == 0 || progress.step == length_.total_steps) {
+  const bool due = number % options.val_interval == 0 || progress.step == length_.total_steps;
+  if (due && can_validate()) {
     result = validate();
     if (!result.complete) return;  // a signal: the resumed run validates the epoch again
   }
@@ -154,7 +155,7 @@ int Trainer::finish(const std::string& resume_as) {
         fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
     finish_epoch_early();
     if (stop_signal() != 0) return 128 + stop_signal();
-  } else if (!last_result_.complete && !validate().complete) {
+  } else if (can_validate() && !last_result_.complete && !validate().complete) {
     return 128 + stop_signal();  // this process made no step, so it had no final result yet
   }
   progress.seconds = elapsed();
@@ -172,8 +173,8 @@ void Trainer::finish_epoch_early() {
   save_last();
   if (progress.step == 0) return;
   const double training_seconds = epoch_time_.seconds();
-  const EvalResult result = validate();
-  if (!result.complete) return;
+  const EvalResult result = can_validate() ? validate() : EvalResult();
+  if (!result.complete && can_validate()) return;
   report_epoch(result, training_seconds);
   const int64_t best_step = progress.best.step;
   if (!update_best(result)) return;
@@ -235,6 +236,10 @@ Trainer::Trainer(const TrainOptions& the_options, const std::string& config, Tra
                               .weight_decay = options.weight_decay};
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
+  if (options.patience > 0 && !can_validate()) {
+    fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
+               options.patience);
+  }
   build_schedule();
 }
 

@@ -59,6 +59,7 @@ class Trainer {
   EvalResult validate();
   void report_epoch(const EvalResult& result, double training_seconds);
   bool update_best(const EvalResult& result);
+  bool can_validate() const { return task.info.can_validate; }
   bool epoch_is_complete() const;
   bool is_patience_over() const;
   bool is_finished() const;

@@ -1,7 +1,8 @@
-// gmlp-vision eval: loss and accuracy of a checkpoint on a data set.
+// gmlp-vision eval: loss and accuracy of a checkpoint on a data set, in all and per class.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -9,10 +10,12 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/train/options.h"
+#include "apps/train/pictures.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
+#include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
@@ -21,10 +24,14 @@ namespace gmlp {
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kMostMatrixClasses = 4096;  // a matrix of 128 MB
+
 struct EvalOptions : StoredModelOptions {
   std::string data;
-  std::string split = "val";
-  std::string json;
+  std::string split;
+  std::string json, figure;
   int64_t batch_size = 128;
   int64_t skip_bad = 0;
 };
@@ -32,33 +39,94 @@ struct EvalOptions : StoredModelOptions {
 void add_options(CLI::App& app, EvalOptions& options) {
   add_stored_model_options(app, options);
   app.add_option("--data", options.data, "Data set, as for train")->required()->type_name("SPEC");
-  app.add_option("--split", options.split, "Part of the data set")
-      ->check(CLI::IsMember({"val", "train"}))
-      ->capture_default_str();
+  app.add_option("--split", options.split,
+                 "Part of the data set: val, train or all; by default val, and all of a folder "
+                 "without val/ that the model was not trained on")
+      ->check(CLI::IsMember({"val", "train", "all"}));
   app.add_option("--skip-bad", options.skip_bad, "Number of unreadable images to skip")
       ->check(integer_in());
-  app.add_option("--json", options.json, "File for the result")->type_name("FILE");
+  app.add_option("--json", options.json, "File for the result, with the confusion matrix")
+      ->type_name("FILE");
+  app.add_option("--figure", options.figure,
+                 "Picture of the confusion matrix: a row per class, a column per predicted class, "
+                 "red for many")
+      ->type_name("FILE.png");
   app.add_option("--batch-size", options.batch_size,
                  "Images per batch; with fused kernels every size gives the same result")
       ->check(integer_in(1, kLargestBatch))
       ->capture_default_str();
 }
 
-void report(const EvalOptions& options, const Evaluation& result, bool with_top5) {
+/// The confusion matrix: how many images of a class (row) were taken for another (column).
+struct Confusion {
+  std::vector<std::string> names;
+  Tensor counts;  // (classes, classes) f64, in the model's order
+};
+
+Confusion confusion_of(const Evaluation& result, const LoadedModel& loaded) {
+  const int64_t classes = loaded.model->config().classes;
+  Confusion confusion{loaded.label_names, Tensor::zeros(DType::kF64, {classes, classes})};
+  for (int64_t c = static_cast<int64_t>(confusion.names.size()); c < classes; ++c) {
+    confusion.names.push_back(fmt::format("class {}", c));
+  }
+  for (const auto& [label, predicted] : result.predictions) {
+    ++confusion.counts.data<double>()[label * classes + predicted];
+  }
+  return confusion;
+}
+
+/// Prints each scored class with its accuracy, and the matrix if it fits the screen. Returns the
+/// same as JSON.
+Json report_classes(const Confusion& confusion) {
+  constexpr size_t kMostPrinted = 100;  // classes
+  constexpr size_t kMostColumns = 12;
+  const size_t classes = confusion.names.size();
+  const double* counts = confusion.counts.data<double>();
+  std::string table = fmt::format("{:<24} {:>7} {:>8}", "class", "images", "top-1 %");
+  for (size_t c = 0; c < classes && classes <= kMostColumns; ++c) table += fmt::format(" {:>5}", c);
+  Json json = Json::array(), matrix = Json::array();
+  for (size_t c = 0; c < classes; ++c, counts += classes) {
+    const std::vector<int64_t> row(counts, counts + classes);
+    matrix.push_back(row);
+    const int64_t samples = std::accumulate(row.begin(), row.end(), int64_t{0});
+    if (samples == 0) continue;
+    const double top1 = 100 * static_cast<double>(row[c]) / static_cast<double>(samples);
+    json.push_back({{"class", c}, {"label", confusion.names[c]}, {"samples", samples}});
+    json.back()["top1"] = top1;
+    const std::string name = fmt::format("{} {}", c, printable(confusion.names[c], 20));
+    table += fmt::format("\n{:<24} {:>7} {:>8.2f}", name, samples, top1);
+    for (size_t other = 0; other < classes && classes <= kMostColumns; ++other) {
+      table += fmt::format(" {:>5}", row[other]);
+    }
+  }
+  if (classes <= kMostPrinted) fmt::print("{}\n", table);
+  return {{"classes", json}, {"confusion", matrix}};
+}
+
+void report(const EvalOptions& options, const Evaluation& result, const LoadedModel& loaded) {
   fmt::print("{} of {}: {} images\nloss   {:.6f}\n", options.split, options.data,
              grouped(result.samples), result.loss);
-  nlohmann::ordered_json json = {{"model", options.model},
-                                 {"data", options.data},
-                                 {"split", options.split},
-                                 {"samples", result.samples},
-                                 {"loss", result.loss}};
+  Json json = {{"model", options.model},
+               {"data", options.data},
+               {"split", options.split},
+               {"samples", result.samples},
+               {"loss", result.loss}};
   for (const int k : {1, 5}) {
-    if (k == 5 && !with_top5) continue;
+    if (k == 5 && loaded.model->config().classes <= 5) continue;
     const double percent = k == 1 ? result.metric : result.top5;
     const double error = 100 * standard_error(percent / 100, result.samples);
     fmt::print("top-{}  {:.2f} ± {:.2f} %\n", k, percent, error);
     json[fmt::format("top{}", k)] = percent;
     json[fmt::format("top{}_standard_error", k)] = error;
+  }
+  if (loaded.model->config().classes <= kMostMatrixClasses) {
+    const Confusion confusion = confusion_of(result, loaded);
+    json.update(report_classes(confusion));
+    if (!options.figure.empty()) {
+      write_file_atomic(options.figure, draw_heat_maps({confusion.counts}));
+    }
+  } else {
+    fmt::print("no results per class: the model has more than {}\n", kMostMatrixClasses);
   }
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
 }
@@ -75,18 +143,25 @@ int run_eval(const std::vector<std::string>& arguments) {
   const LoadedModel loaded = load_model(options.model);
   DataOptions data_options = loaded.split;
   data_options.skip_bad = options.skip_bad;
+  data_options.scoring = true;
   const DataSplits data = open_dataset(options.data, data_options);
   for (const std::string& line : data.notes) fmt::print("{}\n", line);
-  const ImageDataset& set = options.split == "val" ? *data.val : *data.train;
+  if (options.split.empty()) options.split = data.train->size() == 0 ? "all" : "val";
+  const std::shared_ptr<const ImageDataset> set = options.split == "all"   ? all_images(data)
+                                                  : options.split == "val" ? data.val
+                                                                           : data.train;
+  if (set->size() == 0) {
+    fail_input("--split {}: {} has no such images; use --split all", options.split, options.data);
+  }
   const std::vector<int64_t> classes =
-      match_classes(set.class_names(), loaded.label_names, loaded.model->config().classes);
+      match_classes(set->class_names(), loaded.label_names, loaded.model->config().classes);
   const ExecutionOptions execution =
       stored_model_execution(*loaded.model, options.precision, options.kernels);
   Arena arena;
-  const Evaluation result =
-      evaluate(*loaded.model, set, loaded.transform, options.batch_size, execution, arena, classes);
+  const Evaluation result = evaluate(*loaded.model, *set, loaded.transform, options.batch_size,
+                                     execution, arena, classes);
   if (!result.complete) return 128 + stop_signal();
-  report(options, result, loaded.model->config().classes > 5);
+  report(options, result, loaded);
   return kExitSuccess;
 }
 

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/io/json.h"
 #include "core/softmax.h"
+#include "data/vision/image_files.h"
 #include "data/vision/loader.h"
 
 namespace gmlp {
@@ -34,6 +35,8 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   }
   sums.loss += log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[own];
   sums.metric += rank == 0 ? 1 : 0;
+  const auto greatest = std::max_element(z.begin(), z.end());
+  sums.predictions.emplace_back(label, rank == 0 ? label : greatest - z.begin());
   sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
 }
@@ -48,9 +51,11 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
 }
 
 Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
-                      Arena& arena) {
+                      Arena& arena, Tensor* features) {
   Tape tape(arena, execution, false);
-  return tape.value(model.forward(tape, in_dtype(arena, images, model.dtype()), {}));
+  const Var pooled = model.features(tape, in_dtype(arena, images, model.dtype()), {});
+  if (features != nullptr) *features = tape.value(pooled);
+  return tape.value(model.head(tape, pooled));
 }
 
 std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
@@ -101,10 +106,11 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
   std::vector<int64_t> map;
   std::vector<std::string> absent;
   for (const std::string& name : dataset_names) {
-    const std::string stored = utf8_of(name);
-    const auto found = std::find(model_names.begin(), model_names.end(), stored);
+    const std::string stored = nfc_name(utf8_of(name));
+    const auto is_it = [&](const std::string& other) { return nfc_name(other) == stored; };
+    const auto found = std::find_if(model_names.begin(), model_names.end(), is_it);
     if (found == model_names.end()) absent.push_back(printable(stored));
-    if (std::count(model_names.begin(), model_names.end(), stored) > 1) {
+    if (std::count_if(model_names.begin(), model_names.end(), is_it) > 1) {
       fail_input("the model has two classes {}; correct the label_names of its config.json",
                  printable(stored));
     }

@@ -15,6 +15,8 @@ namespace gmlp {
 
 struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
+  /// Of each image: its class and the predicted one, as the model numbers them.
+  std::vector<std::pair<int64_t, int64_t>> predictions;
 };
 
 /// `class_map[c]` is the model's class for the set's class c. An empty map is the identity. After a
@@ -32,9 +34,10 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
 /// The images in `dtype`, converted into the arena if necessary.
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
 
-/// Logits (B, classes) of images (B, C, H, W), in the arena.
+/// Logits (B, classes) of images (B, C, H, W), in the arena. Stores the head's input (B, D) in
+/// `features` if it is not null.
 Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
-                      Arena& arena);
+                      Arena& arena, Tensor* features = nullptr);
 
 /// The probabilities of one row.
 std::vector<double> softmax_row(const Tensor& logits, int64_t row);

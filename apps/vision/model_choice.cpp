@@ -5,6 +5,7 @@
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
@@ -26,7 +27,7 @@ int64_t photo_side_for(const VisionOptions& options) {
     return std::max(usual, 2 * options.img_size);
   }
   const VisionConfig config = named_or_stored_config(options.model);
-  const int64_t stored = stored_split(read_text(path), path).photo_side;
+  const int64_t stored = stored_split(read_text(path, kMaxJsonBytes), path).photo_side;
   return stored > 0 ? stored : std::max(usual, 2 * std::max(config.img_height, config.img_width));
 }
 
@@ -67,8 +68,7 @@ TransformOptions evaluation_transform_for(const VisionConfig& config, const Data
   transform.height = config.img_height;
   transform.width = config.img_width;
   transform.channels = config.chans;
-  const bool larger =
-      std::min(data.height, data.width) > std::min(config.img_height, config.img_width);
+  const bool larger = data.shorter_side > std::min(config.img_height, config.img_width);
   transform.crop_fraction = larger ? kLargeImageCrop : 1.0;
   return transform;
 }

@@ -15,11 +15,15 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
                  "arrays:DIR, or shapes (drawn, no files)")
       ->type_name("SPEC");
   data.number("--val-fraction", options.val_fraction,
-              "Share of each class kept for validation if the data has no validation part", 0, 1);
+              "Share of the images kept for validation if the data has no validation part; 0 = "
+              "train on all, validate nothing",
+              0, 0.99);
   data.integer("--max-train-samples", options.max_train_samples,
                "Number of training images to use; 0 = all");
   data.integer("--skip-bad", options.skip_bad,
-               "Number of undecodable images to leave out before the run is refused");
+               "Number of unreadable images to leave out before the run is refused");
+  data.integer("--workers", options.workers,
+               "Threads that decode and augment images; any number gives the same results", 1, 256);
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
 }
 
@@ -53,8 +57,22 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
   recipe.choice("--aug", options.aug,
                 "Augmentation; mirror: mirror images; light: also shifts or crops",
                 {"none", "mirror", "light", "autoaugment"});
+  const auto range = [&](const char* name, std::vector<double>& value, const char* text, double low,
+                         double high) {
+    app.add_option(name, value, text)->expected(2)->delimiter(',')->check(number_in(low, high));
+  };
+  range("--scale", options.scale,
+        "Smallest and largest share of the area that a random crop keeps; by default 0.6 1, from "
+        "128 pixels on timm's 0.08 1",
+        1e-6, 1);
+  range("--ratio", options.ratio,
+        "Smallest and largest width / height of a random crop; by default 3/4 4/3", 1e-3, 1e3);
   app.add_flag("--no-flip", options.no_flip, "No mirror images (never used for mnist's digits)");
   recipe.number("--smoothing", options.smoothing, "Label smoothing", 0, 1);
+  recipe.choice("--class-weights", options.class_weights,
+                "Weights of the classes in the loss; balanced: a rare class counts as much as a "
+                "frequent one",
+                {"none", "balanced"});
   recipe.number("--mixup", options.mixup, "Alpha of Mixup; 0 = off", 0, 100);
   recipe.number("--cutmix", options.cutmix, "Alpha of CutMix; 0 = off", 0, 100);
   recipe.number("--mixup-switch-prob", options.mixup_switch_prob,
@@ -71,6 +89,11 @@ void check_complete(const VisionOptions& options) {
     fail_input("train needs --model; for example --model gmlp_nano_28");
   }
   arithmetic_from(options.precision, options.kernels);
+  for (const std::vector<double>& range : {options.scale, options.ratio}) {
+    if (range.empty() || range[0] <= range[1]) continue;
+    fail_input("--scale, --ratio: {} is more than {}; write the smaller number first", range[0],
+               range[1]);
+  }
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ struct VisionOptions : TrainOptions {
   int64_t max_train_samples = 0;  // 0: all
   int64_t skip_bad = 0;
   bool no_shuffle = false;
+  int64_t workers = 1;
   // Model.
   std::string model;     // a name, a checkpoint folder or a FILE.json; the architecture only
   std::string init;      // a checkpoint folder or FILE.safetensors of initial weights
@@ -30,6 +31,8 @@ struct VisionOptions : TrainOptions {
   // Augmentation and regularisation.
   std::string aug = "light";
   bool no_flip = false;
+  std::vector<double> scale, ratio;  // of the random crop; empty: by the image size
+  std::string class_weights = "none";
   double smoothing = 0.1;
   double mixup = 0;
   double cutmix = 0;

@@ -15,6 +15,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "data/vision/loader.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
@@ -22,6 +23,8 @@
 namespace gmlp {
 
 namespace {
+
+constexpr int64_t kLargeImage = 128;  // from here on random crops have timm's scale
 
 /// "boot", or of a mixed sample "70% boot 30% bag".
 std::string target_text(const Tensor& targets, int64_t row, const std::vector<std::string>& names) {
@@ -56,6 +59,8 @@ class VisionTask : public TrainingTask {
     fill_info();
   }
 
+  /// Those of the command, with the batch size that the data can fill.
+  const VisionOptions& options() const { return options_; }
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
   DataIdentity data_identity() const override {
     const char* of = data_.file_checksum != 0 ? "names or sizes of files" : "images or labels";
@@ -79,7 +84,16 @@ class VisionTask : public TrainingTask {
     const Tensor images = in_dtype(tape.arena(), batch_.images, setup.dtype);
     const Var logits =
         model_->forward(tape, images, {true, options_.drop_path, options_.seed, position_.count});
-    return cross_entropy(tape, logits, batch_.targets, scale);
+    if (class_weights_.empty()) return cross_entropy(tape, logits, batch_.targets, scale);
+    // PyTorch's CrossEntropyLoss(weight): a mean over the labels' weights, or over the samples when
+    // their targets are mixed.
+    const bool mixed = options_.mixup > 0 || options_.cutmix > 0;
+    double sum = 0;
+    for (const int64_t label : batch_.labels) {
+      sum += mixed ? 1 : class_weights_[static_cast<size_t>(label)];
+    }
+    return cross_entropy(tape, logits, batch_.targets,
+                         scale * static_cast<double>(batch_.labels.size()) / sum, class_weights_);
   }
 
   EvalResult validate(Arena& arena) override {
@@ -141,17 +155,25 @@ class VisionTask : public TrainingTask {
     data_options_.skip_bad = options_.skip_bad;
     data_options_.max_train_samples = options_.max_train_samples;
     data_options_.photo_side = photo_side_for(options_);
-    // A resumed run keeps the size of its photographs.
+    // A resumed run keeps its split and the size of its photographs.
     if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
       const std::string path = config_path(setup.checkpoint);
-      data_options_.photo_side = stored_split(read_text(path), path).photo_side;
+      const DataOptions stored = stored_split(read_text(path, kMaxJsonBytes), path);
+      data_options_.photo_side = stored.photo_side;
+      data_options_.split_by_order = stored.split_by_order;
     }
     data_ = open_dataset(options_.data, data_options_);
-    if (data_.train->size() < options_.batch_size) {
-      fail_input("--batch-size {} is more than the {} training images; use {} or fewer",
-                 options_.batch_size, data_.train->size(), data_.train->size());
-    }
+    data_options_.trained_on = data_.trained_on;
     info.notes = data_.notes;
+    if (data_.train->size() < options_.batch_size) {
+      info.notes.push_back(fmt::format("--batch-size {} becomes {}, all training images",
+                                       options_.batch_size, data_.train->size()));
+      options_.batch_size = data_.train->size();
+    }
+    if (data_.val->size() == 0) info.notes.push_back("no validation images: nothing is validated");
+    if (options_.class_weights == "balanced") {
+      class_weights_ = balanced_weights(class_counts(*data_.train));
+    }
   }
 
   void build_model() {
@@ -170,13 +192,19 @@ class VisionTask : public TrainingTask {
   void build_loader() {
     val_transform_ = evaluation_transform_for(config_, data_);
     TransformOptions transform = val_transform_;
+    transform.photo_side = data_options_.photo_side;
     transform.augment = augment_from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
+    const bool small = std::min(transform.height, transform.width) < kLargeImage;
+    transform.scale = {small ? 0.6 : 0.08, 1};
+    if (!options_.scale.empty()) transform.scale = {options_.scale[0], options_.scale[1]};
+    if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
     LoaderOptions loading;
     loading.batch_size = options_.batch_size;
     loading.seed = options_.seed;
     loading.shuffle = !options_.no_shuffle;
+    loading.workers = static_cast<int>(options_.workers);
     loading.smoothing = options_.smoothing;
     loading.mixup = options_.mixup;
     loading.cutmix = options_.cutmix;
@@ -191,6 +219,7 @@ class VisionTask : public TrainingTask {
     info.data = data_.name;
     info.parameters = config_.parameter_count();
     info.validation_samples = data_.val->size();
+    info.can_validate = data_.val->size() > 0;
     info.forward_flops = config_.forward_flops();
     info.figures = ", filters.png";
     info.banner = {
@@ -203,13 +232,14 @@ class VisionTask : public TrainingTask {
                     config_.chans, config_.img_height, config_.img_width)};
   }
 
-  const VisionOptions options_;
+  VisionOptions options_;
   DataOptions data_options_;
   DataSplits data_;
   VisionConfig config_;
   TransformOptions val_transform_;
   std::unique_ptr<VisionModel> model_;
   std::unique_ptr<Loader> loader_;
+  std::vector<double> class_weights_;  // empty: none
   Batch batch_;
   BatchPosition position_;  // of the batch
   BatchPosition upcoming_;  // of the loader's next one
@@ -220,7 +250,7 @@ class VisionTask : public TrainingTask {
 
 int train(const TrainCommand& command, const Trainer::Hooks& hooks) {
   VisionTask task(command.options);
-  return Trainer(command.options, command.config, task, hooks).run();
+  return Trainer(task.options(), command.config, task, hooks).run();
 }
 
 }  // namespace gmlp

@@ -44,9 +44,11 @@ Preprocessing preprocessing_of(const TransformOptions& transform) {
 }
 
 std::string split_json(const DataOptions& options) {
-  const Json split = {{"seed", options.seed},
-                      {"val_fraction", options.val_fraction},
-                      {"photo_side", options.photo_side}};
+  Json split = {{"seed", options.seed},
+                {"val_fraction", options.val_fraction},
+                {"photo_side", options.photo_side}};
+  if (!options.split_by_order) split["rule"] = "name";
+  if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
   return json_line({{"split", split}});
 }
 
@@ -66,6 +68,10 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
   options.val_fraction = number(split, "val_fraction", options.val_fraction, path);
   const double side = static_cast<double>(options.photo_side);
   options.photo_side = static_cast<int64_t>(number(split, "photo_side", side, path));
+  options.split_by_order = !split.contains("rule");  // runs of earlier versions
+  for (const Json& image : split.value("trained_on", Json::array())) {
+    if (image.is_string()) options.trained_on.push_back(image);
+  }
   return options;
 }
 

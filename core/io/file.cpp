@@ -53,17 +53,19 @@ class Descriptor {
       number_ = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
     } while (number_ < 0 && errno == EINTR);  // a signal is no failure
   }
+  explicit Descriptor(int number) : number_(number) {}
   ~Descriptor() { close(); }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
   bool valid() const { return number_ >= 0; }
   int number() const { return number_; }
+  int release() { return std::exchange(number_, -1); }
 
   // The error number, 0 for success. Linux closes the file even if a signal interrupts the call.
   int close() {
     if (number_ < 0) return 0;
-    const int result = ::close(std::exchange(number_, -1));
+    const int result = ::close(release());
     return result == 0 || errno == EINTR ? 0 : errno;
   }
 
@@ -71,25 +73,21 @@ class Descriptor {
   int number_ = -1;
 };
 
+void check_limit(const std::string& path, int64_t size, int64_t limit) {
+  if (size <= limit) return;
+  fail_input("{}: is {} bytes or more, at most {} are accepted; is it the right file?", path, size,
+             limit);
+}
+
 // The body of read_file and read_text. The size from fstat is only a hint: the file may grow or
-// shrink while it is read, and pipes and /proc report none. The end is where read() finds it.
+// shrink while it is read, and /proc reports none. The end is where read() finds it.
 template <typename Bytes>
 Bytes read_all(const std::string& path, int64_t limit) {
-  const Descriptor file(path, O_RDONLY);
+  const Descriptor file(open_input(path, limit));
   struct stat status {};
-  if (!file.valid() || ::fstat(file.number(), &status) != 0) {
-    fail_input("{}: cannot be opened: {}; check the path", path, reason_of(errno));
-  }
-  if (S_ISDIR(status.st_mode)) fail_input("{}: is a folder; name a file", path);
-  const auto check_limit = [&](int64_t size) {
-    if (size > limit) {
-      fail_input("{}: is {} bytes or more, at most {} are accepted; is it the right file?", path,
-                 size, limit);
-    }
-  };
-  check_limit(status.st_size);
+  const int64_t size = ::fstat(file.number(), &status) == 0 ? status.st_size : 0;
   // One byte more than the file has, so that its end shows without a second allocation.
-  Bytes bytes(static_cast<size_t>(std::max<int64_t>(status.st_size, 0)) + 1, '\0');
+  Bytes bytes(static_cast<size_t>(std::max<int64_t>(size, 0)) + 1, '\0');
   size_t filled = 0;
   while (true) {
     const ssize_t got = ::read(file.number(), bytes.data() + filled, bytes.size() - filled);
@@ -97,7 +95,7 @@ Bytes read_all(const std::string& path, int64_t limit) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_input("{}: cannot be read: {}; check the disk", path, reason_of(errno));
     filled += static_cast<size_t>(got);
-    check_limit(static_cast<int64_t>(filled));
+    check_limit(path, static_cast<int64_t>(filled), limit);
     if (filled == bytes.size()) bytes.resize(std::max<size_t>(2 * filled, 4096));
   }
   bytes.resize(filled);
@@ -182,6 +180,23 @@ void write_synced(const std::string& path, const std::string& shown, std::string
 }
 
 }  // namespace
+
+int open_input(const std::string& path, int64_t limit) {
+  // Without O_NONBLOCK the opening of a pipe waits for its writer. Files ignore it.
+  Descriptor file(path, O_RDONLY | O_NONBLOCK);
+  struct stat status {};
+  const bool opened = file.valid() && ::fstat(file.number(), &status) == 0;
+  if (!opened && errno != ENXIO) {
+    fail_input("{}: cannot be opened: {}; check the path", path, reason_of(errno));
+  }
+  if (S_ISDIR(status.st_mode)) fail_input("{}: is a folder; name a file", path);
+  if (!opened || !S_ISREG(status.st_mode)) {  // a socket cannot even be opened
+    fail_input("{}: is not a regular file but a pipe, a socket or a device; copy it to a file",
+               path);
+  }
+  check_limit(path, status.st_size, limit);
+  return file.release();
+}
 
 std::vector<char> read_file(const std::string& path, int64_t limit) {
   return read_all<std::vector<char>>(path, limit);

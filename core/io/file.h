@@ -16,8 +16,12 @@
 
 namespace gmlp {
 
-/// The whole file. Throws InputError that names it (absent, a folder, unreadable, larger than
-/// `limit`). Allocates the file's size and one byte.
+/// A descriptor of the file `path`, open for reading; the caller closes it. Every input file is
+/// opened here. Throws InputError that names `path` if it is absent, unreadable, larger than
+/// `limit` bytes, or no regular file: reading a pipe or a device could wait or go on for ever.
+int open_input(const std::string& path, int64_t limit = INT64_MAX);
+
+/// The whole file, opened by open_input. Allocates the file's size and one byte.
 std::vector<char> read_file(const std::string& path, int64_t limit = INT64_MAX);
 std::string read_text(const std::string& path, int64_t limit = INT64_MAX);
 

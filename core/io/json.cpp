@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
@@ -51,6 +52,10 @@ Json parse_json(std::string_view text, const std::string& what) {
   } catch (const Json::exception& error) {
     fail_input("{}: is not JSON ({}); restore the file", what, json_reason(error));
   }
+}
+
+Json read_json(const std::string& path) {
+  return parse_json(read_text(path, kMaxJsonBytes), path);
 }
 
 std::string json_reason(const std::exception& error) {

@@ -3,12 +3,16 @@
 // formats that are read token by token (safetensors headers and SQuAD). Everything that it writes
 // goes through json_line and json_text.
 
+#include <cstdint>
 #include <exception>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
 namespace gmlp {
+
+/// Of a file of JSON other than a data set: far more than any configuration has.
+constexpr int64_t kMaxJsonBytes = int64_t{16} << 20;
 
 /// Throws InputError that begins with `what`, the file's name, unless `text` is at most 32 levels
 /// deep (destroying or printing a deeper value could overflow the stack), its strings have at most
@@ -18,6 +22,9 @@ void check_json_limits(std::string_view text, const std::string& what);
 /// The value of `text`. Throws InputError that begins with `what` if it is not JSON within those
 /// limits.
 nlohmann::ordered_json parse_json(std::string_view text, const std::string& what);
+
+/// The value in the file `path`, which has at most kMaxJsonBytes.
+nlohmann::ordered_json read_json(const std::string& path);
 
 /// The reason in one of nlohmann's exceptions, without its prefix, fit to print.
 std::string json_reason(const std::exception& error);

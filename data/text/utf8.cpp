@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <memory>
+#include <new>
 #include <system_error>
 
 #include <utf8proc.h>
@@ -24,18 +24,8 @@ constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
 
 GzipFile open_text(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) fail_input("{}: does not exist; check the path", path);
-  if (std::filesystem::is_directory(status)) fail_input("{}: is a folder; name text files", path);
-  if (!std::filesystem::is_regular_file(status)) {
-    fail_input("{}: is not a regular file; store the text in a file first", path);
-  }
-  GzipFile file(gzopen(path.c_str(), "rbe"), gzclose_r);
-  if (file == nullptr) {
-    fail_input("{}: cannot be opened: {}; check its permissions", path,
-               std::generic_category().message(errno));
-  }
+  GzipFile file(gzdopen(open_input(path), "rbe"), gzclose_r);
+  if (file == nullptr) throw std::bad_alloc();
   gzbuffer(file.get(), 1U << 18);
   return file;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/nearest_name.h"
@@ -28,11 +30,32 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
-      whole->class_names(), std::move(labels), [whole, indices](int64_t index) {
-        return whole->image(indices[static_cast<size_t>(index)]);
+      whole->class_names(), std::move(labels),
+      [whole, indices](int64_t index, const PhotoForm& form) {
+        return whole->image(indices[static_cast<size_t>(index)], form);
       });
   splits.notes.push_back(fmt::format("{} of {} training images (--max-train-samples)",
                                      options.max_train_samples, size));
+}
+
+/// Counts the classes that a set lacks.
+void note_absent_classes(DataSplits& splits) {
+  const std::vector<std::string>& names = splits.train->class_names();
+  const auto note = [&](const ImageDataset& set, const char* part, const char* remedy) {
+    std::vector<std::string> absent;
+    const std::vector<int64_t> counts = class_counts(set);
+    for (size_t c = 0; c < names.size(); ++c) {
+      if (counts[c] == 0) absent.push_back(names[c]);
+    }
+    if (absent.empty() || set.size() == 0) return;
+    splits.notes.push_back(
+        fmt::format("{} of {} classes without {} images ({}){}", absent.size(), names.size(), part,
+                    printable(fmt::format("{}", fmt::join(absent, ", "))), remedy));
+  };
+  const bool from_one = class_counts(*splits.train)[0] == 0 && names[0] == "0";
+  note(*splits.train, "training",
+       from_one ? ": the labels start at 1; subtract 1 to save an output" : "");
+  note(*splits.val, "validation", "");
 }
 
 DataSplits open_source(const std::string& spec, const DataOptions& options) {
@@ -80,12 +103,13 @@ DataSplits make_splits(const std::string& name, const std::string& source,
         source, train_type, val_type);
   }
   const auto dataset = [&](LabeledImages& set) {
-    return std::make_shared<ImageDataset>(class_names, std::move(set.labels),
-                                          [images = std::move(set.images)](int64_t index) {
-                                            return images[static_cast<size_t>(index)];
-                                          });
+    return std::make_shared<ImageDataset>(
+        class_names, std::move(set.labels),
+        [images = std::move(set.images)](int64_t index, const PhotoForm&) {
+          return images[static_cast<size_t>(index)];
+        });
   };
-  return {.name = name, .train = dataset(train), .val = dataset(val), .notes = {}};
+  return {.name = name, .train = dataset(train), .val = dataset(val)};
 }
 
 void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
@@ -120,6 +144,37 @@ std::string folder_name(const std::string& folder) {
   return path.filename().string();
 }
 
+std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
+  const auto [train, val] = std::pair(splits.train, splits.val);
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < train->size(); ++i) labels.push_back(train->label(i));
+  for (int64_t i = 0; i < val->size(); ++i) labels.push_back(val->label(i));
+  return std::make_shared<ImageDataset>(
+      train->class_names(), std::move(labels), [train, val](int64_t index, const PhotoForm& form) {
+        return index < train->size() ? train->image(index)
+                                     : val->image(index - train->size(), form);
+      });
+}
+
+std::vector<int64_t> class_counts(const ImageDataset& set) {
+  std::vector<int64_t> counts(set.class_names().size());
+  for (int64_t i = 0; i < set.size(); ++i) ++counts[static_cast<size_t>(set.label(i))];
+  return counts;
+}
+
+std::vector<double> balanced_weights(const std::vector<int64_t>& counts) {
+  double images = 0, classes = 0;
+  for (const int64_t count : counts) {
+    images += static_cast<double>(count);
+    classes += count > 0 ? 1 : 0;
+  }
+  std::vector<double> weights;
+  for (const int64_t count : counts) {
+    weights.push_back(count > 0 ? images / (classes * static_cast<double>(count)) : 1);
+  }
+  return weights;
+}
+
 DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
   DataSplits splits;
   try {
@@ -127,15 +182,18 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
   } catch (const std::filesystem::filesystem_error& error) {
     fail_input("--data {}: {}; check the folder and its permissions", spec, error.what());
   }
-  if (splits.train->size() == 0) fail_input("--data {}: no training images; add some", spec);
-  if (splits.val->size() == 0) fail_input("--data {}: no validation images; add some", spec);
-  const Image first = splits.train->image(0);
-  splits.height = first.height;
-  splits.width = first.width;
-  splits.channels = first.channels;
+  if (splits.train->size() == 0 && !options.scoring) {
+    fail_input("--data {}: no training images; add some", spec);
+  }
+  if (splits.shorter_side == 0) {  // images of one size
+    const Image first = splits.train->image(0);
+    splits.shorter_side = std::min(first.height, first.width);
+    splits.channels = first.channels;
+  }
   splits.counts =
       fmt::format("{} training and {} validation images of {} classes", splits.train->size(),
                   splits.val->size(), splits.train->class_names().size());
+  if (!options.scoring) note_absent_classes(splits);
   limit_train(splits, options);
   return splits;
 }

@@ -17,6 +17,7 @@ struct Image {
   int64_t height = 0, width = 0, channels = 0;
   std::vector<uint8_t> bytes;  // one of the two is empty
   std::vector<float> values;
+  bool turned = false;  // a photograph, turned as its EXIF orientation says
 
   bool is_float() const { return !values.empty(); }
   int64_t elements() const { return height * width * channels; }
@@ -28,12 +29,19 @@ struct Image {
   }
 };
 
+/// What a model needs of a photograph, so that a source can keep that and not all of it.
+struct PhotoForm {
+  int64_t side = 0;   // the shorter side of larger photographs; 0: as stored
+  bool gray = false;  // luma only
+  auto operator<=>(const PhotoForm&) const = default;
+};
+
 class ImageDataset {
  public:
   /// Labels are in [0, class_names.size()). Several threads call `decode`, which returns one image
-  /// or throws InputError naming file (and position).
+  /// or throws InputError naming file (and position). Only photographs get the given form.
   ImageDataset(std::vector<std::string> class_names, std::vector<int64_t> labels,
-               std::function<Image(int64_t index)> decode)
+               std::function<Image(int64_t index, const PhotoForm& form)> decode)
       : class_names_(std::move(class_names)),
         labels_(std::move(labels)),
         decode_(std::move(decode)) {}
@@ -41,31 +49,38 @@ class ImageDataset {
   int64_t size() const { return static_cast<int64_t>(labels_.size()); }
   const std::vector<std::string>& class_names() const { return class_names_; }
   int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
-  Image image(int64_t index) const { return decode_(index); }
+  Image image(int64_t index, const PhotoForm& form = {}) const { return decode_(index, form); }
 
  private:
   std::vector<std::string> class_names_;
   std::vector<int64_t> labels_;
-  std::function<Image(int64_t index)> decode_;
+  std::function<Image(int64_t index, const PhotoForm& form)> decode_;
 };
 
-/// The training and validation sets of one source, with the same class names.
+/// The training and validation sets of one source, with the same class names. One may be empty.
 struct DataSplits {
   std::string name;  // short, for the run folder: "fashion-mnist", or the folder's name
   std::shared_ptr<const ImageDataset> train;
   std::shared_ptr<const ImageDataset> val;
-  int64_t height = 0, width = 0, channels = 0;  // of the first training image
-  std::vector<std::string> notes;  // lines for the log: skipped images, how the set was split
-  uint32_t file_checksum = 0;      // of a folder's: names and sizes
-  std::string counts = {};         // "32 training and 8 validation images of 2 classes"
+  int64_t shorter_side = 0;                  // of the images; their median if they differ
+  int64_t channels = 0;                      // 3 if any image has color
+  std::vector<std::string> notes = {};       // lines for the log, each with a count
+  std::vector<std::string> trained_on = {};  // folder: a few training images, for DataOptions
+  uint32_t file_checksum = 0;                // of a folder's: names and sizes
+  std::string counts = {};                   // "32 training and 8 validation images of 2 classes"
 };
 
 struct DataOptions {
   uint64_t seed = 0;              // of the split, if the source has none
-  double val_fraction = 0.2;      // of each class, if the source has no validation set
+  double val_fraction = 0.2;      // share of validation images, if the source has none
   int64_t skip_bad = 0;           // how many undecodable images are skipped instead of refused
   int64_t max_train_samples = 0;  // 0: all
-  int64_t photo_side = 256;       // folder: a larger image is shrunk to this shorter side
+  int64_t photo_side = 256;       // TransformOptions::photo_side
+  bool split_by_order = false;    // folder: as runs of earlier versions split
+  /// Evaluation: one class is enough, and a folder without val/ that has none of the images in
+  /// `trained_on` validates whole.
+  bool scoring = false;
+  std::vector<std::string> trained_on;
 };
 
 /// Opens `fashion-mnist`, `mnist:DIR`, `cifar10:DIR`, `cifar100:DIR`, `folder:DIR`, `arrays:DIR` or
@@ -74,5 +89,14 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options);
 
 /// Of the names and sizes of a folder's files, and of all other sources' labels and images.
 uint32_t checksum_of(const DataSplits& splits);
+
+/// Both sets after each other.
+std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits);
+
+/// The number of images of each class.
+std::vector<int64_t> class_counts(const ImageDataset& set);
+
+/// n / (K n_c) for K classes that share n images; 1 for a class without images.
+std::vector<double> balanced_weights(const std::vector<int64_t>& counts);
 
 }  // namespace gmlp

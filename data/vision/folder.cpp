@@ -1,14 +1,14 @@
-// folder:DIR, images sorted into one folder per class:
-//   DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg   two sets, classes matched by name; or
-//   DIR/CLASS/*.jpg                              one set: the seed draws a fraction of each class
+// folder:DIR, images sorted into one folder per class, which may hold folders of its own:
+//   DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg   two parts, classes matched by name; or
+//   DIR/CLASS/*.jpg                              one set: each image's name and the seed decide
 // Each file is decoded once when the set is opened, so that a damaged one is reported before the
 // first step and not in the third hour. Afterwards images are decoded on demand and cached.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "core/error.h"
@@ -16,6 +16,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "data/vision/image_decode.h"
+#include "data/vision/image_files.h"
 #include "data/vision/sources.h"
 #include "data/vision/transform.h"
 
@@ -27,207 +28,313 @@ namespace fs = std::filesystem;
 struct Record {
   std::string path;
   int64_t label = 0;
+  uint64_t name_hash = 0;
+  // Of the decoded image:
+  int64_t shorter_side = 0;
+  int64_t channels = 0;
+  bool turned = false;
 };
 
-struct FolderSplits {
-  std::vector<std::string> names;
-  std::vector<Record> train, val;
+using Records = std::vector<Record>;
+
+/// The images of each class, by the class's name.
+using Classes = std::map<std::string, std::vector<fs::path>>;
+
+/// What to read of a folder. Paths are below it; "" is the folder itself.
+struct Layout {
+  fs::path train;
+  std::optional<fs::path> val;
+  Classes train_classes, val_classes;
 };
 
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
 class PhotoCache {
  public:
-  explicit PhotoCache(int64_t side) : side_(side) {}
-
-  /// Shrunk whether it is cached or not, so that pixels do not depend on the order of the calls.
-  Image image(const std::string& path) {
+  Image image(const std::string& path, const PhotoForm& form) {
+    const std::pair<std::string, PhotoForm> key(path, form);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = images_.find(path);
+      const auto found = images_.find(key);
       if (found != images_.end()) return found->second;
     }
-    Image image = shrink_photo(decode_image(path), side_);
+    Image image = shrink_photo(decode_image(path), form);
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (image.elements() <= bytes_left_ && images_.emplace(path, image).second) {
+    const bool fits = form.side > 0 && image.elements() <= bytes_left_;
+    if (fits && images_.emplace(key, image).second) {
       bytes_left_ -= image.elements();
     }
     return image;
   }
 
  private:
-  const int64_t side_;
   std::mutex mutex_;
   int64_t bytes_left_ = int64_t{1} << 30;
-  std::map<std::string, Image> images_;
+  std::map<std::pair<std::string, PhotoForm>, Image> images_;
 };
 
-/// Compares in lower case.
-bool has_extension(const fs::path& path, const std::set<std::string>& extensions) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extensions.contains(extension);
+const std::vector<std::string> kTrainNames = {"train", "training"};
+const std::vector<std::string> kValNames = {"val", "valid", "validation", "test"};
+
+bool is_part_name(const std::string& name) {
+  const auto is_it = [&](const std::string& part) { return part == lower_case(name); };
+  return std::any_of(kTrainNames.begin(), kTrainNames.end(), is_it) ||
+         std::any_of(kValNames.begin(), kValNames.end(), is_it);
 }
 
-/// The entries of a folder, sorted, without hidden files (.DS_Store) and notes beside the images.
-std::set<fs::path> list(const fs::path& folder) {
-  std::set<fs::path> paths;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const bool hidden = entry.path().filename().string().starts_with('.');
-    const bool note = !entry.is_directory() && has_extension(entry.path(), {".txt", ".csv", ".md"});
-    if (!hidden && !note) paths.insert(entry.path());
-  }
-  return paths;
+/// `path` as seen from `part`; both are below the data folder.
+fs::path seen_from(const fs::path& part, const fs::path& path) {
+  return part.empty() ? path : path.lexically_relative(part);
 }
 
-/// The images of each class of a set.
-std::map<std::string, std::set<fs::path>> list_classes(const fs::path& root) {
-  std::map<std::string, std::set<fs::path>> classes;
-  for (const fs::path& folder : list(root)) {
-    if (!fs::is_directory(folder)) {
-      fail_input("{}: a file beside the class folders; move it away", folder.string());
-    }
-    const std::set<fs::path> images = list(folder);
-    for (const fs::path& path : images) {
-      if (fs::is_directory(path)) {
-        fail_input("{}: a folder within a class; move it away, or did you mean folder:{}?",
-                   path.string(), folder.string());
-      }
-      if (!has_extension(path, {".png", ".jpg", ".jpeg", ".bmp"})) {
-        fail_input("{}: not a .png, .jpg, .jpeg or .bmp; convert it or move it away",
-                   path.string());
-      }
-    }
-    if (images.empty()) {
-      fail_input("{}: a class without images; add some or remove the folder", folder.string());
-    }
-    classes[folder.filename().string()] = images;
-  }
-  if (classes.empty()) {
-    fail_input("{}: no class folders; make one per class, with its images", root.string());
+/// The classes below `part`. One name may be spelled in two ways.
+Classes classes_of(const FolderFiles& files, const fs::path& part) {
+  Classes classes;
+  for (const fs::path& path : files.images) {
+    const fs::path name = seen_from(part, path);
+    const std::string first = name.begin()->string();
+    if (first == ".." || name == first) continue;  // outside, or beside the class folders
+    classes[nfc_name(first)].push_back(path);
   }
   return classes;
 }
 
-/// The images of a class for the validation set: val_fraction of them, at least one.
-std::set<int64_t> draw_val(int64_t count, int64_t label, const DataOptions& options,
-                           const fs::path& folder) {
-  if (!(options.val_fraction > 0 && options.val_fraction < 1)) {
-    fail_input("validation fraction {}: must be between 0 and 1", options.val_fraction);
+/// Folders called train, val, ... are the parts of a data set if they have class folders, and if
+/// nothing else has images or both parts have a class in common. Otherwise they are classes.
+Layout layout_of(const FolderFiles& files, const fs::path& root) {
+  Layout whole{"", std::nullopt, classes_of(files, ""), {}};
+  const auto part_of = [&](const std::vector<std::string>& names) {
+    Layout part;  // the first with class folders
+    for (const std::string& name : names) {
+      for (const auto& [folder, images] : whole.train_classes) {
+        if (!part.train_classes.empty() || lower_case(folder) != name) continue;
+        part.train = images[0].begin()->string();
+        part.train_classes = classes_of(files, part.train);
+      }
+    }
+    return part;
+  };
+  const auto is_part = [](const auto& entry) { return is_part_name(entry.first); };
+  const Classes& all = whole.train_classes;
+  const bool only_parts = std::all_of(all.begin(), all.end(), is_part);
+  Layout train = part_of(kTrainNames), val = part_of(kValNames);
+  const auto in_val = [&](const auto& entry) { return val.train_classes.contains(entry.first); };
+  const Classes& ours = train.train_classes;
+  if (!ours.empty() && !val.train_classes.empty() &&
+      (only_parts || std::any_of(ours.begin(), ours.end(), in_val))) {
+    train.val = val.train;
+    train.val_classes = val.train_classes;
+    return train;
   }
-  if (count < 2) {
-    fail_input("{}: one image cannot be split into training and validation; add another",
-               folder.string());
+  if (!only_parts) return whole;
+  if (!ours.empty()) return train;
+  if (train.train.empty() && !val.train_classes.empty()) return val;
+  if (all.empty()) {
+    fail_input("{}: no class folders; make one per class, with its images", root.string());
   }
+  fail_input("{}: {}/ has images that are in no class folder; make one per class in it",
+             root.string(), all.begin()->first);
+}
+
+/// The images of a class for the validation set, as runs of earlier versions drew them: a fraction
+/// of the sorted names, at least one.
+std::set<int64_t> draw_by_order(int64_t count, int64_t label, const DataOptions& options) {
   std::vector<int64_t> order(static_cast<size_t>(count));
   shuffle_indices(order.data(), count, options.seed, Purpose::kSplit, static_cast<uint64_t>(label));
   const int64_t val = std::llround(static_cast<double>(count) * options.val_fraction);
-  return {order.begin(), order.begin() + std::clamp<int64_t>(val, 1, count - 1)};
+  return {order.begin(), order.begin() + std::max<int64_t>(1, std::min(val, count - 1))};
 }
 
-/// The files of both sets. The sorted class names of the training set give the labels.
-FolderSplits list_splits(const fs::path& root, bool two_sets, const DataOptions& options) {
-  const fs::path train_root = two_sets ? root / "train" : root;
-  FolderSplits splits;
+/// FNV-1a (64 bits) of the path below the part, the same on every file system.
+uint64_t name_hash_of(const fs::path& name) {
+  uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : nfc_name(name.generic_string())) {
+    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3;
+  }
+  return hash;
+}
+
+/// Appends the files of both sets. Whether an image validates depends on its name and the seed
+/// alone: adding or removing another one does not move it.
+void list_records(const Layout& layout, const fs::path& root, const DataOptions& options,
+                  Records& train, Records& val) {
   std::map<std::string, int64_t> label_of;
-  for (const auto& [name, paths] : list_classes(train_root)) {
-    const int64_t label = label_of[name] = static_cast<int64_t>(splits.names.size());
-    splits.names.push_back(name);
-    const int64_t count = static_cast<int64_t>(paths.size());
+  for (const auto& [name, paths] : layout.train_classes) {
+    const int64_t label = static_cast<int64_t>(label_of.size());
+    label_of[name] = label;
     std::set<int64_t> in_val;
-    if (!two_sets) in_val = draw_val(count, label, options, train_root / name);
+    if (options.split_by_order) in_val = draw_by_order(std::ssize(paths), label, options);
     int64_t index = 0;
     for (const fs::path& path : paths) {
-      const bool val = in_val.contains(index++);
-      (val ? splits.val : splits.train).push_back({path.string(), label});
+      const uint64_t hash = name_hash_of(seen_from(layout.train, path));
+      Random random(options.seed, Purpose::kSplit, hash >> 32, hash);
+      const bool drawn = options.split_by_order ? in_val.contains(index++)
+                                                : random.uniform() < options.val_fraction;
+      (drawn && !layout.val ? val : train).push_back({(root / path).string(), label, hash});
     }
   }
-  if (!two_sets) {
-    if (splits.names.size() > 1) return splits;
-    fail_input("{}: only one class folder, {}; did you mean folder:{}?", root.string(),
-               splits.names[0], (root / splits.names[0]).string());
-  }
-  for (const auto& [name, paths] : list_classes(root / "val")) {
+  for (const auto& [name, paths] : layout.val_classes) {
     if (!label_of.contains(name)) {  // a class may be missing from val, not from train
-      fail_input("{}: no such class in train/; rename the folder or add images to train/{}",
-                 (root / "val" / name).string(), name);
+      fail_input("{}: no such class in {}/; rename the folder or add images to {}/{}",
+                 (root / paths[0].parent_path()).string(), layout.train.string(),
+                 layout.train.string(), name);
     }
-    for (const fs::path& path : paths) splits.val.push_back({path.string(), label_of[name]});
+    for (const fs::path& path : paths) val.push_back({(root / path).string(), label_of[name]});
   }
-  return splits;
 }
 
 /// Decodes each file in parallel and removes the damaged ones, of which `skips_left` are allowed.
 /// Messages and notes have the files' order, whatever the threads did.
-void remove_damaged(std::vector<Record>& records, int64_t& skips_left,
-                    std::vector<std::string>& notes) {
+void remove_damaged(Records& records, int64_t& skips_left, std::vector<std::string>& skipped) {
   std::vector<std::string> reasons(records.size());
   parallel_for(static_cast<int64_t>(records.size()), [&](int64_t i) {
+    Record& record = records[static_cast<size_t>(i)];
     try {
-      decode_image(records[static_cast<size_t>(i)].path);
+      const Image image = decode_image(record.path);
+      record.shorter_side = std::min(image.height, image.width);
+      record.channels = image.channels;
+      record.turned = image.turned;
     } catch (const InputError& error) {
       reasons[static_cast<size_t>(i)] = error.what();
     }
   });
-  std::vector<Record> good;
+  Records good;
   for (size_t i = 0; i < records.size(); ++i) {
     if (reasons[i].empty()) {
       good.push_back(records[i]);
     } else if (--skips_left < 0) {
       fail_input("{} (or skip up to N such images: --skip-bad N)", reasons[i]);
     } else {
-      notes.push_back("skipped " + reasons[i]);
+      skipped.push_back("skipped " + reasons[i]);
     }
   }
   records = std::move(good);
+}
+
+/// Names and contents of the few images of the lowest hashes: they stay when images are added.
+std::vector<std::string> fingerprints_of(Records records) {
+  constexpr size_t kCount = 8;
+  std::sort(records.begin(), records.end(),
+            [](const Record& a, const Record& b) { return a.name_hash < b.name_hash; });
+  records.resize(std::min(records.size(), kCount));
+  std::vector<std::string> fingerprints;
+  for (const Record& record : records) {
+    const std::vector<char> bytes = read_file(record.path);
+    fingerprints.push_back(
+        fmt::format("{:016x}{:08x}", record.name_hash, crc32_of(bytes.data(), std::ssize(bytes))));
+  }
+  return fingerprints;
+}
+
+/// Counts what is in the folder and is not used.
+void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std::string>& notes) {
+  std::set<fs::path> unused(files.images.begin(), files.images.end());
+  for (const Classes* classes : {&layout.train_classes, &layout.val_classes}) {
+    for (const auto& [name, paths] : *classes) {
+      for (const fs::path& path : paths) unused.erase(path);
+    }
+  }
+  unused.insert(files.others.begin(), files.others.end());
+  std::set<fs::path> empty;  // class folders
+  for (const fs::path& path : files.folders) {
+    const std::string name = path.filename().string();
+    const bool has_images = layout.train_classes.contains(nfc_name(name)) || is_part_name(name);
+    if (path.parent_path() == layout.train && !has_images) empty.insert(path);
+  }
+  const auto note = [&](const std::set<fs::path>& paths, const char* text) {
+    if (paths.empty()) return;
+    notes.push_back(
+        fmt::format(fmt::runtime(text), paths.size(), printable(paths.begin()->string(), 200)));
+  };
+  note(unused, "passed over {} files that are no images of a class, such as {}");
+  note(empty, "left out {} class folders without images, such as {}");
+}
+
+/// The median of the shorter sides, and 3 channels if any image has color.
+void describe_images(const Records& train, const Records& val, DataSplits& splits) {
+  std::vector<int64_t> sides;
+  int64_t turned = 0;
+  for (const Records* records : {&train, &val}) {
+    for (const Record& record : *records) {
+      sides.push_back(record.shorter_side);
+      splits.channels = std::max(splits.channels, record.channels);
+      turned += record.turned ? 1 : 0;
+    }
+  }
+  if (turned > 0) {
+    splits.notes.push_back(fmt::format("turned {} images as their EXIF orientation says", turned));
+  }
+  if (sides.empty()) return;
+  const auto middle = sides.begin() + std::ssize(sides) / 2;
+  std::nth_element(sides.begin(), middle, sides.end());
+  splits.shorter_side = *middle;
 }
 
 }  // namespace
 
 DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   const fs::path root = folder;
-  const bool two_sets = fs::is_directory(root / "train");
-  if (two_sets && !fs::is_directory(root / "val")) {
-    fail_input("{}: train/ but no val/; add it, or use folder:{} to split it", folder,
-               (root / "train").string());
-  }
-  // The split comes first, so that a skipped file does not move others between the sets.
-  FolderSplits files = list_splits(root, two_sets, options);
   DataSplits splits;
   splits.name = folder_name(folder);
+  const FolderFiles files = list_files(folder);
+  const Layout layout = layout_of(files, root);
+  std::vector<std::string> names;
+  for (const auto& [name, paths] : layout.train_classes) names.push_back(name);
+  if (names.size() == 1 && !options.scoring) {
+    fail_input("{}: only one class folder, {}; did you mean folder:{}?", folder, names[0],
+               (root / layout.train / names[0]).string());
+  }
+  // The split comes first, so that a skipped file does not move others between the sets.
+  Records train, val;
+  list_records(layout, root, options, train, val);
   int64_t skips_left = options.skip_bad;
-  remove_damaged(files.train, skips_left, splits.notes);
-  remove_damaged(files.val, skips_left, splits.notes);
-  std::vector<int64_t> usable(files.names.size());
-  for (const Record& record : files.train) ++usable[static_cast<size_t>(record.label)];
-  const auto empty = std::find(usable.begin(), usable.end(), 0);
-  if (empty != usable.end()) {
-    fail_input("{}: class {} has no usable images; add some or remove the folder", folder,
-               files.names[static_cast<size_t>(empty - usable.begin())]);
+  std::vector<std::string> skipped;
+  remove_damaged(train, skips_left, skipped);
+  remove_damaged(val, skips_left, skipped);
+  if (!skipped.empty()) {
+    const int64_t named = std::min<int64_t>(std::ssize(skipped), 3);
+    splits.notes.insert(splits.notes.end(), skipped.begin(), skipped.begin() + named);
+    splits.notes.push_back(fmt::format("left out {} unreadable images (--skip-bad {})",
+                                       skipped.size(), options.skip_bad));
   }
-  if (!two_sets) {
+  if (!layout.val) splits.trained_on = fingerprints_of(train);
+  const auto is_known = [&](const std::string& print) {
+    return std::count(options.trained_on.begin(), options.trained_on.end(), print) > 0;
+  };
+  if (options.scoring && !layout.val && !options.split_by_order &&
+      std::none_of(splits.trained_on.begin(), splits.trained_on.end(), is_known)) {
+    val.insert(val.end(), train.begin(), train.end());
+    train.clear();
     splits.notes.push_back(fmt::format(
-        "{} has no val/: {} images for training, {} for validation ({:g} of each class, seed {})",
-        folder, files.train.size(), files.val.size(), options.val_fraction, options.seed));
+        "{} is not the folder that the model was trained on: all of it is scored", folder));
   }
-  for (const std::vector<Record>* records : {&files.train, &files.val}) {
+  note_unused(files, layout, splits.notes);
+  if (!layout.val && !train.empty()) {
+    splits.notes.push_back(fmt::format(
+        "{} has no val/: {} images for training, {} for validation (--val-fraction {:g}, by name "
+        "and seed {})",
+        (root / layout.train).string(), train.size(), val.size(), options.val_fraction,
+        options.seed));
+  }
+  describe_images(train, val, splits);
+  for (const Records* records : {&train, &val}) {
     for (const Record& record : *records) {
       const fs::path name = fs::path(record.path).lexically_relative(root);
       const std::string file = fmt::format("{}\n{}\n", name.string(), fs::file_size(record.path));
       splits.file_checksum = crc32_of(file.data(), std::ssize(file), splits.file_checksum);
     }
   }
-  const auto cache = std::make_shared<PhotoCache>(options.photo_side);
-  const auto dataset = [&](const std::vector<Record>& records) {
+  const auto cache = std::make_shared<PhotoCache>();
+  const auto dataset = [&](const Records& records) {
     std::vector<int64_t> labels;
     labels.reserve(records.size());
     for (const Record& record : records) labels.push_back(record.label);
     return std::make_shared<ImageDataset>(
-        files.names, std::move(labels), [cache, records](int64_t index) {
-          return cache->image(records[static_cast<size_t>(index)].path);
+        names, std::move(labels), [cache, records](int64_t index, const PhotoForm& form) {
+          return cache->image(records[static_cast<size_t>(index)].path, form);
         });
   };
-  splits.train = dataset(files.train);
-  splits.val = dataset(files.val);
+  splits.train = dataset(train);
+  splits.val = dataset(val);
   return splits;
 }
 

@@ -14,6 +14,10 @@
 
 namespace gmlp {
 
+/// Whether a file's name is that of an image, in upper or lower case: .png, .jpg, .jpeg, .jpe,
+/// .jfif, .bmp or .webp.
+bool is_image_name(const std::string& name);
+
 /// Throws InputError naming the file and the reason. Truncated and damaged files are refused, and
 /// so are files over 256 MiB and images over 16384 pixels per side or 64 megapixels.
 Image decode_image(const std::string& path);

@@ -103,7 +103,8 @@ Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
     // Keyed by the sample, not by its place in the batch.
     Random random(options.seed, Purpose::kAugment, static_cast<uint64_t>(epoch),
                   static_cast<uint64_t>(index));
-    transform_image(dataset.image(index), transform, options.train ? &random : nullptr, out);
+    const Image image = dataset.image(index, photo_form(transform, options.train));
+    transform_image(image, transform, options.train ? &random : nullptr, out);
     out += transform.channels * transform.height * transform.width;
     batch.labels.push_back(dataset.label(index));
   }
@@ -126,6 +127,7 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
 
 Batch Loader::make(int64_t epoch, int64_t index) {
   const int64_t size = static_cast<int64_t>(order_.size());
+  std::unique_lock<std::mutex> lock(order_mutex_);
   if (order_epoch_ != epoch) {
     std::iota(order_.begin(), order_.end(), int64_t{0});
     if (options_.train && options_.shuffle) {
@@ -136,16 +138,19 @@ Batch Loader::make(int64_t epoch, int64_t index) {
   }
   const int64_t begin = index * options_.batch_size;
   const int64_t end = std::min(begin + options_.batch_size, size);
-  return make_batch(*dataset_, transform_, options_, {order_.begin() + begin, order_.begin() + end},
-                    epoch, index);
+  const std::vector<int64_t> indices(order_.begin() + begin, order_.begin() + end);
+  lock.unlock();
+  return make_batch(*dataset_, transform_, options_, indices, epoch, index);
 }
 
-/// Starts tasks until `prefetch` batches are pending. Each task waits for the previous one, so that
-/// one runs at a time. They use no OpenMP, whose threads belong to the computation.
+/// Starts a task per batch to prefetch. Each task waits for the one `workers` batches before, so
+/// that so many run at a time. They use no OpenMP, whose threads belong to the computation.
 void Loader::prefetch() {
-  while (static_cast<int>(pending_.size()) < std::max(1, options_.prefetch)) {
+  const size_t workers = static_cast<size_t>(std::max(1, options_.workers));
+  const size_t most = workers + static_cast<size_t>(std::max(1, options_.prefetch)) - 1;
+  while (pending_.size() < most) {
     std::shared_future<Batch> previous;
-    if (!pending_.empty()) previous = pending_.back();
+    if (pending_.size() >= workers) previous = pending_[pending_.size() - workers];
     const auto task = [this, previous, epoch = epoch_, index = index_,
                        generation = generation_.load()]() mutable {
       if (previous.valid()) previous.wait();

@@ -1,5 +1,5 @@
 #pragma once
-// Shuffled, augmented and mixed batches, prefetched by another thread. A batch is a function of
+// Shuffled, augmented and mixed batches, prefetched by other threads. A batch is a function of
 // (seed, epoch, index) alone: the last two are the loader's whole state.
 
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <deque>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/tensor.h"
@@ -24,7 +25,8 @@ struct LoaderOptions {
   double mixup = 0;      // Beta(a, a) parameters; 0 is off (Zhang et al. 2018, Yun et al. 2019)
   double cutmix = 0;
   double switch_prob = 0.5;  // probability of CutMix when both are enabled
-  int prefetch = 2;          // batches
+  int prefetch = 2;          // batches, and one more per further worker
+  int workers = 1;           // threads that make batches; any number makes the same ones
 };
 
 struct Batch {
@@ -63,7 +65,8 @@ class Loader {
   double waited_ = 0;
   std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
 
-  // Used by the prefetching task only: the samples of an epoch in its order.
+  // The samples of an epoch in its order.
+  std::mutex order_mutex_;
   std::vector<int64_t> order_;
   int64_t order_epoch_ = -1;
   std::deque<std::shared_future<Batch>> pending_;  // destroyed first, which waits for the tasks

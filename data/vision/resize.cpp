@@ -139,10 +139,12 @@ Image resize_bicubic(const Image& image, int64_t height, int64_t width, const Cr
   return result;
 }
 
-Image shrink_photo(Image image, int64_t side) {
+Image shrink_photo(Image image, const PhotoForm& form) {
+  if (form.gray) image = to_gray(std::move(image));
   const int64_t shorter = std::min(image.height, image.width);
-  if (side <= 0 || shorter <= side) return image;
-  return resize_bicubic(image, image.height * side / shorter, image.width * side / shorter);
+  if (form.side <= 0 || shorter <= form.side) return image;
+  return resize_bicubic(image, image.height * form.side / shorter,
+                        image.width * form.side / shorter);
 }
 
 }  // namespace gmlp

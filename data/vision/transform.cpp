@@ -30,36 +30,37 @@ bool has_input_size(const Image& image, const TransformOptions& options) {
   return image.height == options.height && image.width == options.width;
 }
 
-/// torchvision's RandomResizedCrop: ten attempts at a box of 0.6-1 of the area and a ratio of
-/// 3/4-4/3, then the largest centered box of an allowed ratio.
-CropBox random_box(const Image& image, Random& random) {
+/// torchvision's RandomResizedCrop: ten attempts at a box of a random area and ratio, then the
+/// largest centered box of an allowed ratio.
+CropBox random_box(const Image& image, const TransformOptions& options, Random& random) {
   const double height = static_cast<double>(image.height);
   const double width = static_cast<double>(image.width);
-  constexpr double kMinArea = 0.6;
-  constexpr double kMaxRatio = 4.0 / 3.0;
+  const auto [min_ratio, max_ratio] = options.ratio;
   for (int attempt = 0; attempt < 10; ++attempt) {
-    const double area = height * width * random.uniform(kMinArea, 1.0);
-    const double ratio = std::exp(random.uniform(-std::log(kMaxRatio), std::log(kMaxRatio)));
+    const double area = height * width * random.uniform(options.scale[0], options.scale[1]);
+    const double ratio = std::exp(random.uniform(-std::log(1 / min_ratio), std::log(max_ratio)));
     const int64_t w = std::llround(std::sqrt(area * ratio));
     const int64_t h = std::llround(std::sqrt(area / ratio));
     if (w < 1 || h < 1 || w > image.width || h > image.height) continue;
     const int64_t top = random.below(image.height - h + 1);
     return {top, random.below(image.width - w + 1), h, w};
   }
-  const int64_t w = std::clamp<int64_t>(std::llround(height * kMaxRatio), 1, image.width);
-  const int64_t h = std::clamp<int64_t>(std::llround(width * kMaxRatio), 1, image.height);
+  const int64_t w = std::clamp<int64_t>(std::llround(height * max_ratio), 1, image.width);
+  const int64_t h = std::clamp<int64_t>(std::llround(width / min_ratio), 1, image.height);
   return {(image.height - h) / 2, (image.width - w) / 2, h, w};
+}
+
+/// A side of the resized image of which the center is the input.
+int64_t before_crop(int64_t size, const TransformOptions& options) {
+  constexpr double kMax = 1 << 24;  // beyond it the center is less than a pixel
+  return static_cast<int64_t>(std::min(static_cast<double>(size) / options.crop_fraction, kMax));
 }
 
 /// Evaluation: the center after a resize of the shorter side to size / crop_fraction. No other
 /// pixel is computed: an image of one row would get millions. The roundings are torchvision's.
 Image resized_center(const Image& image, const TransformOptions& options) {
-  const auto before_crop = [&](int64_t size) {
-    constexpr double kMax = 1 << 24;  // beyond it the center is less than a pixel
-    return static_cast<int64_t>(std::min(static_cast<double>(size) / options.crop_fraction, kMax));
-  };
-  int64_t height = before_crop(options.height);
-  int64_t width = before_crop(options.width);
+  int64_t height = before_crop(options.height, options);
+  int64_t width = before_crop(options.width, options);
   // The side that is relatively shorter gets its target, the other one keeps the shape.
   if (image.width * height >= image.height * width) {
     width = std::max(width, height * image.width / image.height);
@@ -74,12 +75,6 @@ Image resized_center(const Image& image, const TransformOptions& options) {
                          options.height, options.width});
 }
 
-/// Pillow's integers for 0.299 R + 0.587 G + 0.114 B.
-float luma(const uint8_t* pixel) {
-  const uint32_t sum = 19595U * pixel[0] + 38470U * pixel[1] + 7471U * pixel[2] + 0x8000U;
-  return static_cast<float>(sum >> 16);
-}
-
 double channel_value(const std::vector<double>& values, int64_t channel) {
   return values[std::min(static_cast<size_t>(channel), values.size() - 1)];
 }
@@ -87,7 +82,6 @@ double channel_value(const std::vector<double>& values, int64_t channel) {
 /// out = (byte / 255 - mean) / std over the window at (top, left), reflected beyond the edges.
 void write_window(const Image& image, const TransformOptions& options, int64_t top, int64_t left,
                   bool mirrored, float* out) {
-  const bool to_luma = image.channels == 3 && options.channels == 1;
   const int64_t step = image.channels;
   std::vector<int64_t> columns(static_cast<size_t>(options.width));
   for (int64_t x = 0; x < options.width; ++x) {
@@ -103,9 +97,7 @@ void write_window(const Image& image, const TransformOptions& options, int64_t t
       const uint8_t* row =
           image.bytes.data() + reflect(top + y, image.height) * image.width * step + channel;
       for (int64_t x = 0; x < options.width; ++x, ++out) {
-        const uint8_t* pixel = row + columns[static_cast<size_t>(x)];
-        const float value = to_luma ? luma(pixel) : static_cast<float>(*pixel);
-        *out = value * scale + offset;
+        *out = static_cast<float>(row[columns[static_cast<size_t>(x)]]) * scale + offset;
       }
     }
   }
@@ -140,7 +132,8 @@ void augment(const Image& image, const TransformOptions& options, Random& random
   int64_t top = 0, left = 0;
   Image changed;
   if (!is_near_size(image.height, options.height) || !is_near_size(image.width, options.width)) {
-    changed = resize_bicubic(image, options.height, options.width, random_box(image, random));
+    changed =
+        resize_bicubic(image, options.height, options.width, random_box(image, options, random));
   } else {
     if (!has_input_size(image, options)) {
       changed = resize_bicubic(image, options.height, options.width);
@@ -183,11 +176,32 @@ void transform_image(const Image& image, const TransformOptions& options, Random
           options.width);
     }
     std::copy(image.values.begin(), image.values.end(), out);
+  } else if (image.channels == 3 && options.channels == 1) {
+    transform_image(to_gray(image), options, random, out);
   } else if (random == nullptr || options.augment == Augment::kNone) {
     write_center(image, options, false, out);
   } else {
     augment(image, options, *random, out);
   }
+}
+
+PhotoForm photo_form(const TransformOptions& options, bool train) {
+  const bool gray = options.channels == 1;
+  if (train) return {options.photo_side, gray};
+  // What resized_center makes of a square. Other inputs do not always follow the shorter side.
+  return {options.height == options.width ? before_crop(options.height, options) : 0, gray};
+}
+
+Image to_gray(Image image) {
+  if (image.channels != 3) return image;
+  Image gray = Image::of_bytes(image.height, image.width, 1);
+  const uint8_t* pixel = image.bytes.data();
+  for (uint8_t& out : gray.bytes) {
+    const uint32_t sum = 19595U * pixel[0] + 38470U * pixel[1] + 7471U * pixel[2] + 0x8000U;
+    out = static_cast<uint8_t>(sum >> 16);
+    pixel += 3;
+  }
+  return gray;
 }
 
 }  // namespace gmlp

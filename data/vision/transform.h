@@ -20,8 +20,12 @@ struct TransformOptions {
   int64_t height = 0, width = 0, channels = 0;  // the model's input; 1 or 3 channels
   Augment augment = Augment::kNone;
   bool flip = true;  // whether a mirror image keeps its label (not for digits)
+  /// The random crop's share of the image's area, and its width / height (RandomResizedCrop).
+  std::array<double, 2> scale{0.6, 1}, ratio{3.0 / 4, 4.0 / 3};
   /// Evaluation: the shorter side is resized to size / crop_fraction, then the center is cropped.
   double crop_fraction = 1.0;
+  /// Training: larger photographs are first shrunk to this shorter side, once; 0: never.
+  int64_t photo_side = 0;
   std::vector<double> mean{0.5};  // of values in [0, 1]: one per channel, or one for all
   std::vector<double> std{0.5};
 };
@@ -30,6 +34,13 @@ struct TransformOptions {
 /// for a model of one channel. Evaluation passes no `random`.
 void transform_image(const Image& image, const TransformOptions& options, Random* random,
                      float* out);
+
+/// What transform_image needs of photographs. In evaluation, its result is the same from all of a
+/// photograph.
+PhotoForm photo_form(const TransformOptions& options, bool train);
+
+/// Pillow's integers for 0.299 R + 0.587 G + 0.114 B, in place of three channels of bytes.
+Image to_gray(Image image);
 
 // ---- resize.cpp: antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
 
@@ -44,9 +55,9 @@ struct CropBox {
 Image resize_bicubic(const Image& image, int64_t height, int64_t width, const CropBox& box = {},
                      const CropBox& window = {});
 
-/// Shrinks a photo to a shorter side of at most `side`: 3024 x 3024 pixels are 27 MB, 256 x 256 are
-/// 0.2 MB. Returns the image itself if side = 0.
-Image shrink_photo(Image image, int64_t side);
+/// Shrinks a photo to a shorter side of at most form.side: 3024 x 3024 pixels are 27 MB, 256 x 256
+/// are 0.2 MB.
+Image shrink_photo(Image image, const PhotoForm& form);
 
 // ---- autoaugment.cpp: AutoAugment (Cubuk et al. 2019, arXiv:1805.09501) ----
 

@@ -140,14 +140,14 @@ Checkpoint open_checkpoint(const std::string& folder) {
   checkpoint.folder = folder;
   const std::string state_path = folder + "/" + kStateFile;
   if (fs::exists(state_path)) {
-    checkpoint.state = read_text(state_path);
+    checkpoint.state = read_text(state_path, kMaxJsonBytes);
     const Json state = verify_checksum(checkpoint.state, state_path);
     for (const auto& [name, description] : state.at("files").items()) {
       verify_file(folder, name, description);
     }
     checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
   }
-  checkpoint.config = read_text(config_path(folder));
+  checkpoint.config = read_text(config_path(folder), kMaxJsonBytes);
   checkpoint.model = SafetensorsFile::open(folder + "/" + kModelFile);
   return checkpoint;
 }

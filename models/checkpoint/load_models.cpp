@@ -227,7 +227,7 @@ LoadedVisionModel load_vision_model(const std::string& folder) {
 VisionConfig named_or_stored_config(const std::string& model) {
   const std::string path = stored_config_path(model);
   return path.empty() ? vision_config(model)
-                      : vision_config_from_json(read_text(path), path, nullptr);
+                      : vision_config_from_json(read_text(path, kMaxJsonBytes), path, nullptr);
 }
 
 std::vector<std::string> initialize_from(VisionModel& model, const std::string& path) {
@@ -258,7 +258,8 @@ LoadedLanguageModel load_language_model(const std::string& folder) {
 
 LanguageConfig named_or_stored_language_config(const std::string& model) {
   const std::string path = stored_config_path(model);
-  return path.empty() ? language_config(model) : language_config_from_json(read_text(path), path);
+  return path.empty() ? language_config(model)
+                      : language_config_from_json(read_text(path, kMaxJsonBytes), path);
 }
 
 std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path) {

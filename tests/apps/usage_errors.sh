@@ -34,9 +34,7 @@ wrong "gmlp_s16_224" train --data shapes --model resnet50
 wrong "imagenet" train --data imagenet --model gmlp_nano_32
 wrong "nowhere" train --data folder:nowhere --model gmlp_nano_32
 wrong "multiple of --patch-size" train --data shapes --model gmlp_nano_32 --img-size 30
-wrong "more than the 8 training images" train --data shapes --model gmlp_nano_32 \
-  --max-train-samples 8 --batch-size 9
-wrong "training images" train "${tiny[@]}" --batch-size 65  # the last of two counts
+wrong "0.9 is more than 0.5" train "${tiny[@]}" --scale 0.9 0.5
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
 wrong "--config absent.toml: no such file" train --config absent.toml
@@ -47,6 +45,7 @@ wrong "absent.safetensors" train "${tiny[@]}" --init absent.safetensors
 wrong "nowhere" eval --model nowhere --data shapes
 wrong "--data" eval --model nowhere
 wrong "test" eval --model nowhere --data shapes --split test
+wrong "val,train,all" eval --model nowhere --data shapes --split test
 wrong "--input-array" predict --model nowhere
 wrong "--output-array" predict --model nowhere --input-array x.npy
 wrong "--format" export --model nowhere --out x.onnx

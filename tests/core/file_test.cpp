@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +44,22 @@ TEST_CASE("a file that is absent, a folder or too large is refused by name") {
   CHECK_THAT(message_of<InputError>([&] { read_text(path, 4); }), Contains("at most 4"));
   CHECK_THAT(message_of<InputError>([&] { read_text("/proc/self/status", 10); }),
              Contains("at most 10"));
+}
+
+TEST_CASE("a pipe, a socket or a device is refused by name, without waiting") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string path = folder / "socket";
+  REQUIRE(path.size() < sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  REQUIRE(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  for (const std::string& name : {folder / "pipe", path, std::string("/dev/zero")}) {
+    CHECK_THAT(message_of<InputError>([&] { read_file(name); }),
+               Contains(name + ": is not a regular file"));
+  }
+  ::close(socket);
 }
 
 TEST_CASE("a file is written and replaced atomically, without leftovers") {

@@ -1,4 +1,4 @@
-// PNG, JPEG and BMP.
+// PNG, JPEG, WebP and BMP.
 #include "data/vision/image_decode.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -43,6 +43,13 @@ void add_images(Seeds& seeds) {
   bitmap.insert(bitmap.end(), {0, 0, 1, 0, 24, 0});
   bitmap.resize(70, 0);  // two by two, no compression
   seeds.add("image", bitmap);
+  bitmap[10] = 58;  // one color, run lengths
+  bitmap[28] = 8;
+  bitmap[30] = 1;
+  bitmap.resize(58);
+  gmlp::test::append(bitmap, {2, 0, 0, 0, 0, 2, 0, 0, 0, 1});
+  seeds.add("image", bitmap);
+  seeds.add("image", gmlp::test::tiny_webp());
 
   const Bytes images{0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8};
   const Bytes labels{0, 0, 8, 1, 0, 0, 0, 2, 3, 9};

@@ -145,9 +145,9 @@ TEST_CASE("scored tokens are shown with their target, or with the guess") {
   batch.batch = 1;
   batch.ids = {'a', tokenizer->special().mask, 'c', 'x', '\n'};
   batch.targets = {-100, 'b', -100, 'd', -100};
-  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {}) == "a[MASK→b]c[x→d]⏎");
-  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}) == "a[b]c[y≠d]⏎");
-  CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx⏎");
+  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {}) == "a[MASK→b]c[x→d]\\n");
+  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}) == "a[b]c[y≠d]\\n");
+  CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx\\n");
 }
 
 TEST_CASE("pieces of sentencepiece are shown as text, and so are bytes") {

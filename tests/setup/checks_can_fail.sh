@@ -56,6 +56,8 @@ case $1 in
     fault core/a.h '#include "tensor.h"' 'is not a path from the root'
     fault core/a.h '#include <immintrin.h>' 'intrinsics belong'
     fault kernels/fused/a.cpp '#include <cmath>' 'inline functions'
+    fault data/a.cpp 'std::ifstream file(path);' 'open input files with'
+    fault models/a.cpp 'const auto json = nlohmann::json::parse(text);' 'read JSON with'
     ;;
   readme)
     fault README.md '`core/gone.h`' 'names core/gone.h'

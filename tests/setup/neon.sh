@@ -9,8 +9,8 @@ mkdir -p "$1"
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 packages=(libfmt-dev libfmt9 zlib1g-dev zlib1g catch2 libeigen3-dev libcli11-dev nlohmann-json3-dev
-          libjpeg62-turbo-dev libjpeg62-turbo libpng-dev libpng16-16 libstb-dev libsentencepiece-dev
-          libsentencepiece0 libutf8proc-dev libutf8proc2)
+          libjpeg62-turbo-dev libjpeg62-turbo libpng-dev libpng16-16 libwebp-dev libwebp7 libstb-dev
+          libsentencepiece-dev libsentencepiece0 libutf8proc-dev libutf8proc2)
 cross_root=/usr/aarch64-linux-gnu  # where Debian's cross compiler has the C and C++ libraries
 
 give_up() {

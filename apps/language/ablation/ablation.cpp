@@ -219,7 +219,7 @@ std::vector<std::string> model_arguments(const AblationRow& row) {
 
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t tokens) {
   const std::string path = folder + "/summary.json";
-  const Json summary = parse_json(read_text(path), path);
+  const Json summary = read_json(path);
   if (summary.value("steps", 0) < summary.value("total_steps", 1)) {
     fail_input("{}: the run is not finished; repeat the command to continue it", folder);
   }

@@ -223,7 +223,7 @@ class FinetuneTask : public TrainingTask {
     } else if (target[0] > 0) {
       answer = files_.train->windows->text(row, target[0], target[1]);
     }
-    return one_line(fmt::format("{} → {}", text, answer));
+    return printable(fmt::format("{} → {}", text, answer), std::string::npos);
   }
 
   const FinetuneOptions options_;

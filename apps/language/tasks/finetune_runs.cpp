@@ -91,7 +91,7 @@ RunResult read_result(const FinetuneCommand& command, const std::string& folder,
   run.name = fmt::format("run-{}", number);
   run.seed = command.options.seed + static_cast<uint64_t>(number - 1);
   const std::string path = numbered_run(folder, number) + "/summary.json";
-  const Json summary = parse_json(read_text(path), path);
+  const Json summary = read_json(path);
   run.steps = summary_count(numbered_run(folder, number), "steps");
   run.total_steps = summary_count(numbered_run(folder, number), "total_steps");
   run.model = summary.value("model", "");

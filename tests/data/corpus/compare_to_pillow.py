@@ -1,4 +1,4 @@
-"""Compares the decoder with Pillow: every kind of JPEG and PNG that Pillow writes, or given files.
+"""Compares the decoder with Pillow: every kind of JPEG, PNG, WebP and BMP, or given files.
 
 usage: compare_to_pillow.py DECODE_CORPUS [FOLDER...]
 
@@ -8,6 +8,7 @@ the two disagree. Needs Debian's python3-pil and python3-numpy.
 """
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import warnings
 import zlib
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageOps
 
 SIZES = [(1, 1), (2, 1), (1, 3), (7, 5), (8, 8), (9, 17), (16, 16), (17, 33), (64, 48), (131, 97)]
 
@@ -75,16 +76,100 @@ def write_pngs(folder):
     return number
 
 
+def write_webps(folder):
+    number = 0
+    for size in SIZES:
+        for mode, channels in {"RGB": 3, "RGBA": 4}.items():
+            image = Image.fromarray(picture(*size, channels, number), mode)
+            for options in [{}, {"lossless": True}, {"quality": 20}, {"lossless": True, "exact": True}]:
+                image.save(folder / f"{number:03}-{mode}.webp", **options)
+                number += 1
+    return number
+
+
+def bmp(header, palette, gap, rows):
+    offset = 14 + len(header) + len(palette) + gap
+    return struct.pack("<2sIII", b"BM", offset + len(rows), 0, offset) + header + palette + bytes(gap) + rows
+
+
+def packed_rows(indices, bits):
+    """Rows of palette indices, from below, padded to four bytes."""
+    width = indices.shape[1]
+    shifts = numpy.arange(bits - 1, -1, -1)
+    stream = (indices[::-1, :, None] >> shifts & 1).reshape(len(indices), width * bits)
+    return numpy.packbits(numpy.pad(stream, ((0, 0), (0, -width * bits % 32))), axis=1).tobytes()
+
+
+def run_lengths(indices, bits):
+    """Runs and single pixels in turn."""
+    out = b""
+    for y, row in enumerate(indices[::-1].tolist()):
+        x = 0
+        while x < len(row):
+            part = row[x:x + 4 + 2 * ((x + y) % 3)]  # even, as Pillow reads RLE4
+            x += len(part)
+            packed = part if bits == 8 else [a << 4 | b for a, b in zip(part[::2], (part + [0])[1::2])]
+            if len(part) > 2 and len(part) % 2 == 0 and (x // 2 + y) % 2:
+                out += bytes([0, len(part), *packed]) + bytes(len(packed) % 2)
+            else:
+                out += b"".join(bytes([1, p if bits == 8 else p << 4]) for p in part)
+        out += b"\0\0"
+    return out + b"\0\1"
+
+
+def write_bmps(folder):
+    number = 0
+
+    def write(*parts):
+        nonlocal number
+        (folder / f"{number:03}.bmp").write_bytes(bmp(*parts))
+        number += 1
+
+    for width, height in SIZES:
+        colors = numpy.random.default_rng(number).integers(0, 256, (256, 4), dtype=numpy.uint8)
+        for bits in (1, 4, 8):
+            count = 1 << bits
+            indices = picture(width, height, 1, number) >> (8 - bits)
+            rows = packed_rows(indices, bits)
+            write(struct.pack("<IHHHH", 12, width, height, 1, bits), colors[:count, :3].tobytes(), 0, rows)
+            for size in (40, 64, 108, 124):
+                header = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, 0, 0, 0, 0, count, 0)
+                write(header + bytes(size - 40), colors[:count].tobytes(), 5 * (number % 2), rows)
+            if bits > 1:
+                header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 3 - bits // 4, 0, 0, 0, count, 0)
+                write(header, colors[:count].tobytes(), 0, run_lengths(indices, bits))
+        for bits, compression in [(16, 0), (24, 0), (32, 0), (16, 3), (32, 3)]:
+            masks = struct.pack("<III", *([0xF800, 0x7E0, 0x1F] if bits == 16 else [0xFF0000, 0xFF00, 0xFF]))
+            for sign in (1, -1):
+                header = struct.pack("<IiiHHIIiiII", 40, width, sign * height, 1, bits, compression, 0, 0, 0, 0, 0)
+                stride = (width * bits + 31) // 32 * 4
+                rows = numpy.random.default_rng(number).bytes(stride * height)
+                write(header + masks * (compression == 3), b"", 7 * (number % 2), rows)
+    return number
+
+
+def write_turned(folder):
+    number = 0
+    for orientation in range(10):
+        for name in ("a.jpg", "b.png", "c.webp"):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            Image.fromarray(picture(31, 22, 3, number), "RGB").save(folder / f"{orientation}{name}", exif=exif)
+            number += 1
+    return number
+
+
 def pillow_crc(path):
     """Size and checksum of Pillow's pixels, or its complaint."""
     try:
         image = Image.open(path)
         image.load()
-        if image.format not in ("PNG", "JPEG", "MPO", "BMP"):
-            return "not a PNG, JPEG or BMP"
+        if image.format not in ("PNG", "JPEG", "MPO", "BMP", "WEBP"):
+            return "not a PNG, JPEG, BMP or WebP"
+        image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):  # 16 bits: the high byte; convert() would clip
             pixels = (numpy.asarray(image).astype(numpy.uint32) >> 8).astype(numpy.uint8)
-        elif image.format == "BMP":
+        elif path.read_bytes()[:2] == b"BM":
             pixels = numpy.asarray(image.convert("RGB"))
         else:
             pixels = numpy.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
@@ -126,7 +211,8 @@ def main():
         return
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        print(f"{write_jpegs(folder)} JPEGs, {write_pngs(folder)} PNGs")
+        print(f"{write_jpegs(folder)} JPEGs, {write_pngs(folder)} PNGs, {write_webps(folder)} WebPs")
+        print(f"{write_bmps(folder)} BMPs, {write_turned(folder)} turned")
         sys.exit(1 if compare(program, [folder]) else 0)
 
 

@@ -3,10 +3,11 @@
 // takes more than a second or throws something else than InputError. --verbose prints checksums of
 // the pixels, which compare_to_pillow.py reads.
 //
-// Some damage leaves no trace that libjpeg reports, and Pillow decodes the same pixels from it:
-//   - a run of zeros that leaves its 8 x 8 block (go-fuzz jpeg-4bf9097b)
-//   - bytes between two markers that belong to none, as some cameras write them (go-fuzz
-//     jpeg-b31709b1, behind the pixels; imagetestsuite 4838ece0, between two segments)
+// Bytes between two markers that belong to none are read over, because some cameras write them and
+// no pixel depends on them (go-fuzz jpeg-b31709b1, behind the pixels; imagetestsuite 4838ece0,
+// between two segments). Some damage leaves no trace that libjpeg reports, and Pillow decodes the
+// same pixels from it: a run of zeros that leaves its 8 x 8 block (go-fuzz jpeg-4bf9097b), and
+// wrong arithmetic codes.
 
 #include <chrono>
 #include <cstdio>

@@ -1,5 +1,5 @@
-// PNG, JPEG and BMP: good files decode to the expected bytes, damaged ones are refused with the
-// reason.
+// PNG, JPEG, WebP and BMP: good files decode to the expected bytes, damaged ones are refused with
+// the reason.
 #include "data/vision/image_decode.h"
 
 #include "core/random.h"
@@ -18,6 +18,7 @@ using gmlp::test::png_data;
 using gmlp::test::png_file;
 using gmlp::test::png_header;
 using gmlp::test::TemporaryFolder;
+using gmlp::test::tiny_webp;
 using gmlp::test::TinyJpeg;
 
 namespace {
@@ -38,8 +39,8 @@ bool mentions(const Bytes& bytes, const std::string& words) {
   return found;
 }
 
-Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette,
-          const Bytes& pixels) {
+Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette, const Bytes& pixels,
+          uint32_t compression = 0) {
   Bytes file{'B', 'M'};
   append_le32(file, static_cast<uint32_t>(54 + palette.size() + pixels.size()));
   append_le32(file, 0);
@@ -48,7 +49,8 @@ Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette,
   append_le32(file, width);
   append_le32(file, height);
   append(file, {1, 0, static_cast<uint8_t>(bits), 0});
-  for (int i = 0; i < 6; ++i) append_le32(file, 0);
+  append_le32(file, compression);
+  for (int i = 0; i < 5; ++i) append_le32(file, 0);
   append(file, palette);
   append(file, pixels);
   return file;
@@ -163,11 +165,10 @@ TEST_CASE("a damaged JPEG is refused with its reason") {
   mentions(with([](TinyJpeg& j) { j.frame[11] = 0; }), "sampling factors");
   mentions(with([](TinyJpeg& j) { j.frame[11] = 0x51; }), "sampling factors");
   mentions(with([](TinyJpeg& j) { j.frame[6] = 0; }), "Empty JPEG image");
-  mentions(with([](TinyJpeg& j) { j.frame[5] = 0x60; }), "more than");
+  mentions(with([](TinyJpeg& j) { j.frame[5] = j.frame[7] = 0x60; }), "more than");
   mentions(with([](TinyJpeg& j) { j.frame[5] = j.frame[7] = 8; }), "2056 x 2056 pixels in");
   mentions(with([](TinyJpeg& j) { j.frame[4] = 12; }), "precision 12");
   mentions(with([](TinyJpeg& j) { j.frame[9] = 4; }), "length");
-  mentions(with([](TinyJpeg& j) { j.frame[1] = 0xC9; }), "arithmetic");
   mentions(with([](TinyJpeg& j) { j.frame[1] = 0xC3; }), "SOF type");
   mentions(with([](TinyJpeg& j) { j.quantization[10] = 0; }), "with a 0");
   mentions(with([](TinyJpeg& j) { j.frame[12] = 1; }), "Quantization table");
@@ -203,33 +204,56 @@ TEST_CASE("an over-long or over-full Huffman table is refused") {
   mentions(over_full.file(), "Huffman table");
 }
 
-TEST_CASE("a BMP decodes, rows upside down and padded") {
-  const Image image = decode(bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0}));
-  CHECK(image.bytes == Bytes{4, 5, 6, 1, 2, 3});
-  const Image indexed = decode(bmp(2, 1, 8, {1, 2, 3, 0, 4, 5, 6, 0}, {1, 0, 0, 0}));
-  CHECK(indexed.bytes == Bytes{6, 5, 4, 3, 2, 1});
-  // 1, 15 and 31 of 31 are widened by repeating their bits.
-  CHECK(decode(bmp(1, 1, 16, {}, {0xFF, 0x05, 0, 0})).bytes == Bytes{8, 123, 255});
-  CHECK(decode(bmp(1, 1, 32, {}, {3, 2, 1, 0})).bytes == Bytes{1, 2, 3});
-  const Bytes bits = decode(bmp(3, 1, 1, {1, 1, 1, 0, 9, 9, 9, 0}, {0xA0, 0, 0, 0})).bytes;
-  CHECK(bits == Bytes{9, 9, 9, 1, 1, 1, 9, 9, 9});
+TEST_CASE("an arithmetic-coded JPEG decodes, and a truncated one is refused") {
+  TinyJpeg jpeg;
+  jpeg.frame[1] = 0xC9;
+  jpeg.frame[8] = 16;
+  jpeg.dc = {0xFF, 0xCC, 0, 6, 0, 0x10, 0x10, 5};  // cjpeg -arithmetic
+  jpeg.ac.clear();
+  jpeg.data = {0xD2, 0xC1, 0x10};
+  CHECK(decode(jpeg.file()).bytes == Bytes(128, 128 + 100));
+  jpeg.data.pop_back();
+  jpeg.end.clear();
+  mentions(jpeg.file(), "Premature end");
 }
 
-TEST_CASE("a damaged BMP is refused with its reason") {
-  const Bytes good = bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0});
-  for (size_t size = 0; size < good.size(); ++size) {
-    INFO("cut to " << size);
-    CHECK_FALSE(reason(Bytes(good.begin(), good.begin() + static_cast<int64_t>(size))).empty());
-  }
-  mentions(bmp(2, 1, 8, {1, 2, 3, 0}, {1, 0, 0, 0}), "color 1 of 1");
-  mentions(bmp(1, 1, 13, {}, {0, 0, 0, 0}), "13 bits");
-  mentions(bmp(0x80000000, 1, 24, {}, {}), "pixels");
-  mentions(bmp(100, 100, 24, {}, {}), "100 x 100 pixels in 54 bytes");
+TEST_CASE("padding in front of a JPEG's restart marker is read, the rest of damaged data is not") {
+  const auto with = [](const Bytes& padding) {
+    TinyJpeg jpeg;
+    jpeg.frame[8] = 32;
+    jpeg.scan.insert(jpeg.scan.begin(), {0xFF, 0xDD, 0, 4, 0, 1});  // restart after each block
+    const Bytes block = jpeg.data;
+    for (uint8_t i = 0; i < 3; ++i) {
+      append(jpeg.data, padding);
+      append(jpeg.data, {0xFF, static_cast<uint8_t>(0xD0 + i)});
+      append(jpeg.data, block);
+    }
+    return jpeg.file();
+  };
+  const Bytes flat(8 * 32, 128 + 100);
+  CHECK(decode(with({})).bytes == flat);
+  CHECK(decode(with({0})).bytes == flat);
+  CHECK(decode(with({0, 0, 0})).bytes == flat);
+  CHECK(decode(with({0xFF, 0xFF})).bytes == flat);  // fill bytes are part of the marker
+  mentions(with(Bytes(20, 0x3F)), "extraneous bytes before marker 0xd");
+  Bytes ones(20, 0x3F);
+  append(ones, {0xFF, 0});  // a 0 that is no padding
+  mentions(with(ones), "extraneous bytes before marker 0xd");
+  Bytes spare = with({});
+  spare.insert(spare.end() - 2, {0xFF, 0xD3});
+  CHECK(decode(spare).bytes == flat);
 }
 
-TEST_CASE("random damage to any of the three formats never crashes the decoder") {
+TEST_CASE("a PNG may end its data with an empty chunk") {
+  const Bytes header = png_header(2, 1, 8, 0);
+  const Bytes empty = png_chunk("IDAT", {});
+  CHECK(decode(png_file({header, png_data({0, 1, 2}), empty})).bytes == Bytes{1, 2});
+  CHECK(decode(png_file({header, empty, png_data({0, 1, 2}), empty, empty})).bytes == Bytes{1, 2});
+}
+
+TEST_CASE("random damage to any of the four formats never crashes the decoder") {
   const std::vector<Bytes> seeds{plain_png(4, 1, 2, 3), TinyJpeg().file(),
-                                 bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0})};
+                                 bmp(1, 2, 24, {}, {3, 2, 1, 0, 6, 5, 4, 0}), tiny_webp()};
   int64_t refused = 0;
   for (uint64_t trial = 0; trial < 3000; ++trial) {
     gmlp::Random random(1, gmlp::Purpose::kSample, 0, trial);
@@ -250,5 +274,5 @@ TEST_CASE("an absent, empty or foreign file is named") {
   folder.write("empty.png", "");
   CHECK(input_error([&] { gmlp::decode_image(folder / "empty.png"); }).find("is empty") !=
         std::string::npos);
-  mentions({'G', 'I', 'F', '8', '9', 'a'}, "not a PNG, JPEG or BMP");
+  mentions({'G', 'I', 'F', '8', '9', 'a'}, "not a PNG, JPEG, BMP or WebP");
 }

@@ -42,7 +42,7 @@ LoaderOptions mixing_options() {
 std::shared_ptr<ImageDataset> numbers(int64_t size, int64_t bad = -1) {
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < size; ++i) labels.push_back(i % 3);
-  const auto decode = [bad](int64_t index) {
+  const auto decode = [bad](int64_t index, const gmlp::PhotoForm&) {
     if (index == bad) gmlp::fail_input("image {} is bad", index);
     gmlp::Image image = gmlp::Image::of_bytes(6, 6, 1);
     image.bytes.assign(36, static_cast<uint8_t>(index));
@@ -129,6 +129,18 @@ TEST_CASE("slow consumers and more prefetching see the same bits") {
     check_same(slow.next(), fast.next());
   }
   CHECK(slow.wait_seconds() >= 0);
+}
+
+TEST_CASE("any number of workers makes the same batches in the same order") {
+  LoaderOptions options = mixing_options();
+  Loader one(numbers(25), bytes_transform(), options);
+  options.workers = 5;
+  Loader five(numbers(25), bytes_transform(), options);
+  for (int i = 0; i < 40; ++i) {  // 6 batches per epoch
+    if (i == 20) one.seek(3, 4);
+    if (i == 20) five.seek(3, 4);
+    check_same(one.next(), five.next());
+  }
 }
 
 TEST_CASE("targets sum to one and agree with the mixed pixels") {

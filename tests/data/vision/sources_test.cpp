@@ -118,7 +118,7 @@ TEST_CASE("Fashion-MNIST's records have the checksums of the original") {
   const DataSplits splits = open_dataset("fashion-mnist", {});
   REQUIRE(splits.train->size() == 60000);
   REQUIRE(splits.val->size() == 10000);
-  CHECK(splits.height == 28);
+  CHECK(splits.shorter_side == 28);
   CHECK(splits.channels == 1);
   CHECK(crc_of(*splits.train, 0) == 0xf270beb5);
   CHECK(crc_of(*splits.train, 1) == 0x8679905e);
@@ -224,11 +224,26 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
   check_source_error(spec, "data_batch_5.bin");
 }
 
+TEST_CASE("labels that start at 1 are said, and class 0 is counted as absent") {
+  TemporaryFolder folder;
+  write_arrays(folder);
+  CHECK(open_dataset("arrays:" + folder.path(), {}).notes.size() == 2);
+  folder.write("train_labels.npy", npy("<i4", "(2,)", int32s({1, 2})));
+  const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
+  CHECK(splits.notes[0] ==
+        "1 of 3 classes without training images (0): the labels start at 1; subtract 1 to save an "
+        "output");
+}
+
+TEST_CASE("balanced weights are n / (K n_c)") {
+  CHECK(gmlp::balanced_weights({1, 3, 0, 8}) == std::vector<double>{4, 12.0 / 9, 1, 0.5});
+}
+
 TEST_CASE("arrays are read as bytes or floats, unchanged") {
   TemporaryFolder folder;
   write_arrays(folder);
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
-  CHECK(splits.width == 2);
+  CHECK(splits.shorter_side == 1);
   CHECK(splits.channels == 3);
   CHECK(splits.train->class_names().size() == 3);
   CHECK(splits.train->image(1).bytes == Bytes{7, 8, 9, 10, 11, 12});

@@ -173,6 +173,35 @@ TEST_CASE("a picture of one row or column costs no more than its center") {
   CHECK(seconds.count() < 5);  // it is milliseconds; in whole, seconds and gigabytes
 }
 
+TEST_CASE("evaluation's pixels are the same from a photograph and from what is kept of it") {
+  Image photo = make_image(90, 131, 3, {});
+  for (int64_t i = 0; i < 90 * 131 * 3; ++i) {
+    photo.bytes.push_back(static_cast<uint8_t>(i * i % 253));
+  }
+  for (const int64_t channels : {1, 3}) {
+    for (const auto& [height, width] : {std::pair{28, 28}, {64, 64}, {100, 100}, {24, 48}}) {
+      TransformOptions options = options_for(height, width, channels);
+      options.crop_fraction = 0.875;
+      options.photo_side = 50;  // for training only
+      const gmlp::PhotoForm form = gmlp::photo_form(options, false);
+      CHECK(form.gray == (channels == 1));
+      const Image kept = gmlp::shrink_photo(photo, form);
+      CHECK((transform(kept, options) == transform(photo, options)));
+      if (height == 64) CHECK(kept.height == 73);
+    }
+  }
+  TransformOptions options = options_for(28, 28, 3);
+  options.photo_side = 50;
+  CHECK(gmlp::photo_form(options, true) == gmlp::PhotoForm{50, false});
+}
+
+TEST_CASE("color becomes gray before it is resized, as by Pillow's convert") {
+  const Image color = make_image(1, 2, 3, {255, 0, 0, 0, 0, 255});
+  const Image gray = gmlp::to_gray(color);
+  CHECK(gray.bytes == Bytes{76, 29});
+  CHECK(transform(color, options_for(4, 4, 1)) == transform(gray, options_for(4, 4, 1)));
+}
+
 TEST_CASE("gray is repeated, color is averaged by luma, values are normalized") {
   const Image gray = make_image(1, 1, 1, {51});
   CHECK(transform(gray, options_for(1, 1, 3)) == std::vector<float>{51, 51, 51});
@@ -246,6 +275,33 @@ TEST_CASE("light augmentation crops large images and never leaves them") {
     gmlp::Random random(3, gmlp::Purpose::kAugment, 0, sample);
     for (const float value : transform(image, options, &random)) REQUIRE(value == 77);
   }
+}
+
+TEST_CASE("the random crop keeps the share of the area and the ratio that the options say") {
+  // A picture whose pixels tell their place: red is the column, green the row.
+  Bytes bytes;
+  for (int i = 0; i < 200 * 200; ++i) {
+    for (const int value : {i % 200, i / 200, 0}) bytes.push_back(static_cast<uint8_t>(value));
+  }
+  const Image image = make_image(200, 200, 3, bytes);
+  TransformOptions options = options_for(50, 50, 3);
+  options.augment = Augment::kLight;
+  options.flip = false;
+  options.scale = {0.1, 0.3};
+  options.ratio = {2, 3};
+  double smallest = 1, largest = 0;
+  for (uint64_t sample = 0; sample < 300; ++sample) {
+    gmlp::Random random(1, gmlp::Purpose::kAugment, 0, sample);
+    const std::vector<float> out = transform(image, options, &random);
+    // The first and last pixel of a row, which are 49/50 of the box apart.
+    const double width = (out[49] - out[0]) * 50 / 49.0;
+    const double height = (out[2500 + 49 * 50] - out[2500]) * 50 / 49.0;
+    CHECK(width / height == Approx(2.5).margin(0.6));
+    smallest = std::min(smallest, width * height / 40000);
+    largest = std::max(largest, width * height / 40000);
+  }
+  CHECK(smallest == Approx(0.1).margin(0.01));
+  CHECK(largest == Approx(0.3).margin(0.02));
 }
 
 TEST_CASE("AutoAugment's pixel operations have PIL's values") {

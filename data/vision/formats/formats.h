@@ -1,0 +1,80 @@
+#pragma once
+// What the decoders of the four formats share. image_decode.cpp chooses among them.
+
+#include <array>
+#include <csetjmp>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "data/vision/dataset.h"
+
+namespace gmlp {
+
+constexpr int64_t kMaxImageSide = int64_t{1} << 16;
+
+/// A file in memory.
+struct EncodedImage {
+  const uint8_t* data = nullptr;
+  int64_t size = 0;
+  const std::string& path;  // for messages
+
+  template <typename... Args>
+  [[noreturn]] void refuse(fmt::format_string<Args...> reason, Args&&... args) const {
+    fail_input("{}: {}; save the image again or remove it", path,
+               fmt::format(reason, std::forward<Args>(args)...));
+  }
+  /// Refuses sizes beyond the limits, files of fewer bytes than so many pixels need, and small
+  /// files whose decoding would take much memory.
+  void check_size(int64_t height, int64_t width, int64_t min_bytes, int64_t memory) const;
+};
+
+Image decode_jpeg(const EncodedImage& file);
+Image decode_png(const EncodedImage& file);
+Image decode_bmp(const EncodedImage& file);
+Image decode_webp(const EncodedImage& file);
+
+/// The orientation that an EXIF block notes, 1 to 8. 1 (as stored) if it notes none.
+int exif_orientation(const uint8_t* exif, int64_t size);
+
+/// The pixels as they are to be seen, like Pillow's ImageOps.exif_transpose.
+Image turn(Image image, int orientation);
+
+/// Decodes with a C library whose error handler must not return. The handler calls fail(), which
+/// jumps out of the library back into run(), which throws.
+class LibraryDecoder {
+ protected:
+  LibraryDecoder(const EncodedImage& file, const char* format) : file_(file), format_(format) {}
+  LibraryDecoder(const LibraryDecoder&) = delete;
+  LibraryDecoder& operator=(const LibraryDecoder&) = delete;
+  ~LibraryDecoder() = default;
+
+  /// The jump skips destructors: `body` must have no locals that need one.
+  template <typename Body>
+  void run(const Body& body) {
+    if (!finishes(body)) file_.refuse("damaged {} ({})", format_, reason_.data());
+  }
+  [[noreturn]] void fail(const char* reason) {
+    std::snprintf(reason_.data(), reason_.size(), "%s", reason);
+    std::longjmp(jump_, 1);
+  }
+
+  const EncodedImage& file_;
+
+ private:
+  /// Not inlined, so that the jump restores no register that holds a variable of a caller.
+  template <typename Body>
+  [[gnu::noinline]] bool finishes(const Body& body) {
+    if (setjmp(jump_) != 0) return false;
+    body();
+    return true;
+  }
+
+  const char* format_;
+  std::jmp_buf jump_{};
+  std::array<char, 200> reason_{};
+};
+
+}  // namespace gmlp

@@ -1,0 +1,75 @@
+#include "data/vision/image_files.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <memory>
+#include <set>
+
+#include <utf8proc.h>
+
+#include "core/error.h"
+#include "data/vision/image_decode.h"
+
+namespace gmlp {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_hidden(const fs::path& name) {
+  return name.string().starts_with('.');  // .DS_Store, ._photo.jpg, .ipynb_checkpoints
+}
+
+bool is_litter_folder(const fs::path& name) {
+  static const std::set<std::string> kNames = {"__macosx", "@eadir", "$recycle.bin"};
+  return is_hidden(name) || kNames.contains(lower_case(name.string()));
+}
+
+/// Of a file that is no image.
+bool is_litter_file(const fs::path& name) {
+  static const std::set<std::string> kStems = {"thumbs",  "ehthumbs", "desktop",
+                                               "license", "licence",  "readme",
+                                               "copying", "citation", "notice"};
+  static const std::set<std::string> kExtensions = {".txt", ".csv", ".md"};
+  return kStems.contains(lower_case(name.stem().string())) ||
+         kExtensions.contains(lower_case(name.extension().string()));
+}
+
+}  // namespace
+
+FolderFiles list_files(const std::string& folder) {
+  constexpr int kMaxDepth = 16;
+  FolderFiles files;
+  using Walk = fs::recursive_directory_iterator;
+  for (Walk at(folder, fs::directory_options::follow_directory_symlink); at != Walk(); ++at) {
+    const fs::path path = at->path().lexically_relative(folder), name = path.filename();
+    if (at->is_directory()) {
+      if (at.depth() > kMaxDepth) {
+        fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
+                   at->path().string(), kMaxDepth);
+      }
+      is_litter_folder(name) ? at.disable_recursion_pending() : files.folders.push_back(path);
+    } else if (is_image_name(name.string()) && !is_hidden(name) && !at->is_fifo()) {
+      files.images.push_back(path);  // also a broken link: opening it tells the reason
+    } else if (!is_hidden(name) && !is_litter_file(name)) {
+      files.others.push_back(path);
+    }
+  }
+  std::sort(files.images.begin(), files.images.end());
+  std::sort(files.others.begin(), files.others.end());
+  return files;
+}
+
+std::string nfc_name(const std::string& name) {
+  // A name ends at its first NUL, so it has none.
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> composed(
+      utf8proc_NFC(reinterpret_cast<const utf8proc_uint8_t*>(name.c_str())), &std::free);
+  return composed == nullptr ? name : reinterpret_cast<const char*>(composed.get());
+}
+
+std::string lower_case(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+}  // namespace gmlp

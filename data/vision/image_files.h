@@ -1,0 +1,28 @@
+#pragma once
+// Which files of a folder are images, and which are passed over. docs/training.md has the table.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace gmlp {
+
+/// What lies below a folder at any depth. Paths are relative to the folder and sorted.
+struct FolderFiles {
+  std::vector<std::filesystem::path> images;   // by extension, in any case
+  std::vector<std::filesystem::path> others;   // neither images nor litter
+  std::vector<std::filesystem::path> folders;  // also without images
+};
+
+/// Follows links. Passes over hidden files and folders, and what operating systems, notebooks and
+/// archives leave in folders. Throws InputError for folders nested too deep (a link to a parent).
+FolderFiles list_files(const std::string& folder);
+
+/// A name in Unicode's form NFC: macOS writes an accent as a character of its own, Linux does not.
+/// What is not UTF-8 stays as it is.
+std::string nfc_name(const std::string& name);
+
+/// The name in lower case, ASCII only.
+std::string lower_case(std::string name);
+
+}  // namespace gmlp
