@@ -117,7 +117,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   if (progress.epoch_loss_count > 0) {
     record.train_loss = progress.epoch_loss_sum / static_cast<double>(progress.epoch_loss_count);
   }
-  record.validated = result.complete;
+  record.validated = result.complete && result.samples > 0;  // 0: nothing to validate on
   record.val_loss = result.loss;
   record.val_metric = result.metric;
   record.lr = schedule.at(progress.step - 1);
@@ -191,7 +191,8 @@ bool Trainer::epoch_is_complete() const {
 
 bool Trainer::is_patience_over() const {
   const int64_t waited = progress.epochs_closed - progress.best.epoch;
-  return options.patience > 0 && waited >= options.patience && progress.step < length_.total_steps;
+  return options.patience > 0 && can_validate() && waited >= options.patience &&
+         progress.step < length_.total_steps;
 }
 
 bool Trainer::is_finished() const {

@@ -10,8 +10,8 @@ namespace {
 constexpr const char* kUsage =
     "gmlp-vision trains and runs vision gMLPs.\n\n"
     "  gmlp-vision train   --data SPEC --model NAME|DIR|FILE.json [--out DIR] ...\n"
-    "  gmlp-vision eval    --model DIR --data SPEC [--split val|train] [--json FILE]\n"
-    "  gmlp-vision predict --model DIR IMAGE... [--topk 5] [--json FILE]\n"
+    "  gmlp-vision eval    --model DIR --data SPEC [--split val|train|all] [--json FILE]\n"
+    "  gmlp-vision predict --model DIR IMAGE|FOLDER... [--topk 5] [--json FILE]\n"
     "  gmlp-vision export  --model DIR --format timm|onnx --out PATH\n"
     "  gmlp-vision info    --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-vision train --data shapes --model gmlp_nano_32 --epochs 1\n"

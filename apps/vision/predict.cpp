@@ -227,6 +227,8 @@ std::string quoted(std::string text) {
 /// may hold thousands. Returns whether all images were read.
 bool report(const PredictOptions& options, const LoadedModel& loaded, const Inputs& inputs,
             const Outputs& outputs) {
+  const bool array = !options.input_array.empty();
+  if (array && options.json.empty() && options.csv.empty()) return true;
   Json json = Json::array();
   std::string csv = "image,rank,class,label,probability\n";
   int64_t unreadable = 0;
@@ -234,24 +236,22 @@ bool report(const PredictOptions& options, const LoadedModel& loaded, const Inpu
     const std::string& name = inputs.names[i];
     if (!outputs.errors[i].empty()) {
       ++unreadable;
-      fmt::print(stderr, "gmlp-vision: {}\n", outputs.errors[i]);
+      fmt::print(stderr, "gmlp-vision: {}\n", printable(outputs.errors[i], std::string::npos));
       continue;
     }
     const Json top = top_classes(outputs.logits, static_cast<int64_t>(i), loaded, options.topk);
-    if (options.input_array.empty()) fmt::print("{}\n", printable(name, std::string::npos));
+    if (!array) fmt::print("{}\n", printable(name, std::string::npos));
     for (size_t rank = 0; rank < top.size(); ++rank) {
       const std::string& label = top[rank].at("label").get_ref<const std::string&>();
       const double probability = top[rank].at("probability");
       csv += fmt::format("{},{},{},{},{}\n", quoted(name), rank + 1,
                          top[rank].at("class").get<int>(), quoted(label), probability);
-      if (options.input_array.empty()) {
-        fmt::print("  {:6.2f} %  {}\n", 100 * probability, printable(label));
-      }
+      if (!array) fmt::print("  {:6.2f} %  {}\n", 100 * probability, printable(label));
     }
     json.push_back({{"image", name}, {"top", top}});
   }
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
-  if (!options.csv.empty()) write_file_atomic(options.csv, csv);
+  if (!options.csv.empty()) write_file_atomic(options.csv, utf8_of(csv));
   if (unreadable > 0) {
     fmt::print(stderr, "gmlp-vision: {} of {} images were not read\n", unreadable,
                inputs.names.size());

@@ -49,12 +49,12 @@ void note_absent_classes(DataSplits& splits) {
     }
     if (absent.empty() || set.size() == 0) return;
     splits.notes.push_back(
-        fmt::format("{} of {} classes without {} images ({}){}", absent.size(), names.size(), part,
+        fmt::format("classes without {} images: {} of {} ({}){}", part, absent.size(), names.size(),
                     printable(fmt::format("{}", fmt::join(absent, ", "))), remedy));
   };
   const bool from_one = class_counts(*splits.train)[0] == 0 && names[0] == "0";
   note(*splits.train, "training",
-       from_one ? ": the labels start at 1; subtract 1 to save an output" : "");
+       from_one ? "; the labels start at 1: subtract 1 to save an output" : "");
   note(*splits.val, "validation", "");
 }
 
@@ -151,7 +151,7 @@ std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
   for (int64_t i = 0; i < val->size(); ++i) labels.push_back(val->label(i));
   return std::make_shared<ImageDataset>(
       train->class_names(), std::move(labels), [train, val](int64_t index, const PhotoForm& form) {
-        return index < train->size() ? train->image(index)
+        return index < train->size() ? train->image(index, form)
                                      : val->image(index - train->size(), form);
       });
 }
@@ -183,17 +183,17 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
     fail_input("--data {}: {}; check the folder and its permissions", spec, error.what());
   }
   if (splits.train->size() == 0 && !options.scoring) {
-    fail_input("--data {}: no training images; add some", spec);
+    fail_input("--data {}: no training images; add some, or use a smaller --val-fraction", spec);
   }
   if (splits.shorter_side == 0) {  // images of one size
     const Image first = splits.train->image(0);
     splits.shorter_side = std::min(first.height, first.width);
     splits.channels = first.channels;
   }
+  if (!options.scoring) note_absent_classes(splits);
   splits.counts =
       fmt::format("{} training and {} validation images of {} classes", splits.train->size(),
                   splits.val->size(), splits.train->class_names().size());
-  if (!options.scoring) note_absent_classes(splits);
   limit_train(splits, options);
   return splits;
 }

@@ -87,9 +87,6 @@ struct DataOptions {
 /// `shapes`. Throws InputError naming the thing, the reason and the remedy.
 DataSplits open_dataset(const std::string& spec, const DataOptions& options);
 
-/// Of the names and sizes of a folder's files, and of all other sources' labels and images.
-uint32_t checksum_of(const DataSplits& splits);
-
 /// Both sets after each other.
 std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits);
 
@@ -98,5 +95,8 @@ std::vector<int64_t> class_counts(const ImageDataset& set);
 
 /// n / (K n_c) for K classes that share n images; 1 for a class without images.
 std::vector<double> balanced_weights(const std::vector<int64_t>& counts);
+
+/// Of the names and sizes of a folder's files, and of all other sources' labels and images.
+uint32_t checksum_of(const DataSplits& splits);
 
 }  // namespace gmlp

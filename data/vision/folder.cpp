@@ -245,12 +245,13 @@ void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std
     notes.push_back(
         fmt::format(fmt::runtime(text), paths.size(), printable(paths.begin()->string(), 200)));
   };
-  note(unused, "passed over {} files that are no images of a class, such as {}");
-  note(empty, "left out {} class folders without images, such as {}");
+  note(unused, "files passed over, no images of a class: {}, such as {}");
+  note(empty, "class folders without images, left out: {}, such as {}");
 }
 
-/// The median of the shorter sides, and 3 channels if any image has color.
-void describe_images(const Records& train, const Records& val, DataSplits& splits) {
+/// The median of the shorter sides (the first image's in runs of earlier versions), and 3 channels
+/// if any image has color.
+void describe_images(const Records& train, const Records& val, bool by_order, DataSplits& splits) {
   std::vector<int64_t> sides;
   int64_t turned = 0;
   for (const Records* records : {&train, &val}) {
@@ -261,12 +262,12 @@ void describe_images(const Records& train, const Records& val, DataSplits& split
     }
   }
   if (turned > 0) {
-    splits.notes.push_back(fmt::format("turned {} images as their EXIF orientation says", turned));
+    splits.notes.push_back(fmt::format("images turned by their EXIF orientation: {}", turned));
   }
   if (sides.empty()) return;
   const auto middle = sides.begin() + std::ssize(sides) / 2;
   std::nth_element(sides.begin(), middle, sides.end());
-  splits.shorter_side = *middle;
+  splits.shorter_side = by_order && !train.empty() ? train[0].shorter_side : *middle;
 }
 
 }  // namespace
@@ -293,7 +294,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   if (!skipped.empty()) {
     const int64_t named = std::min<int64_t>(std::ssize(skipped), 3);
     splits.notes.insert(splits.notes.end(), skipped.begin(), skipped.begin() + named);
-    splits.notes.push_back(fmt::format("left out {} unreadable images (--skip-bad {})",
+    splits.notes.push_back(fmt::format("unreadable images left out: {} (--skip-bad {})",
                                        skipped.size(), options.skip_bad));
   }
   if (!layout.val) splits.trained_on = fingerprints_of(train);
@@ -310,12 +311,12 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   note_unused(files, layout, splits.notes);
   if (!layout.val && !train.empty()) {
     splits.notes.push_back(fmt::format(
-        "{} has no val/: {} images for training, {} for validation (--val-fraction {:g}, by name "
-        "and seed {})",
+        "{} has no val/: {} images for training, {} for validation (--val-fraction {:g}, by {} and "
+        "seed {})",
         (root / layout.train).string(), train.size(), val.size(), options.val_fraction,
-        options.seed));
+        options.split_by_order ? "order" : "name", options.seed));
   }
-  describe_images(train, val, splits);
+  describe_images(train, val, options.split_by_order, splits);
   for (const Records* records : {&train, &val}) {
     for (const Record& record : *records) {
       const fs::path name = fs::path(record.path).lexically_relative(root);

@@ -1,6 +1,7 @@
 // Rows of ids from sentences and from questions, batches of them, and answers from logits.
 #include "data/tasks/sentences.h"
 #include "data/tasks/squad.h"
+#include "tests/core/allocation_peak.h"
 #include "tests/data/data_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
@@ -49,6 +50,17 @@ TEST_CASE("the longer of two sentences is cut first") {
   CHECK(encode_sentences(words, "a", "b c d e", 6) == Ids{2, 107, 3, 108, 109, 3});
   CHECK(encode_sentences(words, "a b c", "d e f", 7) == Ids{2, 107, 108, 3, 110, 111, 3});
   CHECK(encode_sentences(words, "a b c", "", 4) == Ids{2, 107, 108, 3});
+}
+
+TEST_CASE("sentences that lose their end, and unknown tokens, are counted") {
+  gmlp::SentenceSet set;
+  for (const char* text : {"a b", "a b c", "a b c d", "x"}) set.examples.push_back({text, ""});
+  WordTokenizer words;
+  words.special_.unknown = 10 + 'x';
+  const gmlp::SentenceRows rows(set, words, 5);
+  CHECK(rows.counts().cut == 1);
+  CHECK(rows.counts().tokens == 10);
+  CHECK(rows.counts().unknown == 1);
 }
 
 TEST_CASE("a tokenizer without marks and a row too short for text are errors") {
@@ -143,6 +155,28 @@ TEST_CASE("a long context becomes overlapping windows, and cut answers are no an
   CHECK(ids == Ids{2, 129, 121, 3, 64, 65, 66, 67, 3, 0});
 }
 
+TEST_CASE("SQuAD's memory is linear in its file, however many windows its questions have") {
+  if (!gmlp::test::AllocationPeak::counts()) return;
+  const gmlp::test::TemporaryFolder folder;
+  std::string text = R"({"data": [{"paragraphs": [{"context": ")";
+  for (int i = 0; i < 450'000; ++i) text += "a ";
+  text += R"(", "qas": [)";
+  for (int i = 0; i < 20'000; ++i) {
+    text += R"({"id": )" + std::to_string(i) + R"(, "question": "b", "x": [[], {}]},)";
+  }
+  text += R"({"id": "last", "question": "b"}]}]}]})";
+  folder.write("dev.json", text);
+  const std::string path = folder / "dev.json";
+  const gmlp::test::AllocationPeak peak;
+  const SquadSet set = gmlp::read_squad(path, {false, false});
+  const SquadWindows windows(set, WordTokenizer(), {128, 2, 64});
+  CHECK(windows.size() > 1'000'000'000);
+  Ids ids(128);
+  windows.write_ids(windows.size() - 1, ids.data());
+  CHECK(windows.question(windows.size() - 1) == 20'000);
+  CHECK(peak.bytes() < (64 << 20) + 2 * static_cast<int64_t>(text.size()));
+}
+
 TEST_CASE("a long question is cut, so that the row has context") {
   SquadSet set = small_set();
   set.questions[0].text = "a b c d e f g h i j";
@@ -150,6 +184,7 @@ TEST_CASE("a long question is cut, so that the row has context") {
   CHECK(windows.context_begin(0) == 7);  // five of ten tokens, two marks
   const SquadWindows shorter(set, WordTokenizer(), {13, 128, 2});
   CHECK(shorter.context_begin(0) == 4);
+  CHECK(shorter.counts().cut == 1);
 }
 
 TEST_CASE("the best span wins over all windows, in order and not too long") {

@@ -135,8 +135,8 @@ TEST_CASE("classes without an image for one of the sets are counted and named") 
   std::filesystem::create_directory(folder / "train/eel");
   const DataSplits splits = open_dataset("folder:" + folder.path(), {});
   CHECK(splits.notes ==
-        std::vector<std::string>{"left out 1 class folders without images, such as eel",
-                                 "1 of 2 classes without validation images (cat)"});
+        std::vector<std::string>{"class folders without images, left out: 1, such as train/eel",
+                                 "classes without validation images: 1 of 2 (cat)"});
 }
 
 TEST_CASE("the parts of a folder are found by what they hold") {
@@ -181,7 +181,7 @@ TEST_CASE("files that are no images are passed over and counted, litter silently
   folder.write("train/loose.png", {1});
   const DataSplits splits = open_dataset("folder:" + folder.path(), {});
   CHECK(splits.train->size() == 5);
-  check_holds(splits.notes[0], "passed over 3 files that are no images of a class, such as");
+  check_holds(splits.notes[0], "files passed over, no images of a class: 3, such as");
   check_holds(splits.notes[0], "clip.gif");
 }
 
@@ -256,7 +256,7 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
   folder.write("train/dog/20.png", {1});
   std::filesystem::create_symlink("nowhere", folder / "train/dog/broken.jpg");
   CHECK(open_dataset("folder:" + folder.path(), options).notes.back() ==
-        "1 of 3 classes without validation images (cat)");
+        "classes without validation images: 1 of 3 (cat)");
 }
 
 TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {

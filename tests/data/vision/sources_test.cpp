@@ -231,7 +231,7 @@ TEST_CASE("labels that start at 1 are said, and class 0 is counted as absent") {
   folder.write("train_labels.npy", npy("<i4", "(2,)", int32s({1, 2})));
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
   CHECK(splits.notes[0] ==
-        "1 of 3 classes without training images (0): the labels start at 1; subtract 1 to save an "
+        "classes without training images: 1 of 3 (0); the labels start at 1: subtract 1 to save an "
         "output");
 }
 
