@@ -237,6 +237,10 @@ Trainer::Trainer(const TrainOptions& the_options, const std::string& config, Tra
                               .weight_decay = options.weight_decay};
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
+  if (options.patience > 0 && !can_validate()) {
+    fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
+               options.patience);
+  }
   build_schedule();
 }
 
