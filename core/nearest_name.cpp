@@ -33,7 +33,7 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   constexpr size_t kLongestName = 100;  // the time is quadratic
   if (name.empty() || name.size() > kLongestName) return "";
   const std::string* nearest = nullptr;
-  size_t least = 1 + std::max<size_t>(1, name.size() / 3);
+  size_t least = 2 + name.size() / 4;
   for (const std::string& candidate : known) {
     const size_t distance = edit_distance(name, candidate);
     if (distance >= least) continue;

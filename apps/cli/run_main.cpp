@@ -62,26 +62,30 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
   return kExitSuccess;
 }
 
-/// "; did you mean X?" for a mistyped option, or for a value that is not one of "{a,b}".
-std::string proposal(const CLI::App& app, const std::string& message) {
+/// The values that "--sched: cosin not in {cosine,linear}" lists, and the one that was meant.
+std::string nearest_choice(const std::string& message) {
+  const size_t value = message.find(": ") + 2;
+  const size_t end = message.find(" not in {");
+  if (end == message.npos) return "";
+  const std::string choices = message.substr(message.find('{', end) + 1);
+  return did_you_mean(message.substr(value, end - value),
+                      CLI::detail::split(choices.substr(0, choices.find('}')), ','));
+}
+
+[[noreturn]] void fail_unexpected(const CLI::App& app) {
   std::vector<std::string> known;
-  const std::string choices = " not in {";
-  if (const size_t at = message.find(choices); at != message.npos) {
-    const size_t begin = at + choices.size();
-    known = CLI::detail::split(message.substr(begin, message.find('}', begin) - begin), ',');
-    const size_t value = message.find(": ") + 2;
-    return did_you_mean(message.substr(value, at - value), known);
+  for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
+  std::string argument;  // the first one; CLI11 lists them from the back
+  for (const std::string& other : app.remaining()) {
+    if (argument.empty() || other.starts_with('-')) argument = other;
   }
-  for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_lnames().empty()) known.push_back("--" + option->get_lnames().front());
+  argument = argument.substr(0, argument.find('='));
+  std::string remedy = did_you_mean(argument, known);
+  if (remedy.empty() && argument.starts_with('-')) {
+    remedy = "; put -- before a text that begins with -";
   }
-  for (const std::string& argument : app.remaining()) {
-    if (!argument.starts_with('-')) continue;
-    const std::string name = argument.substr(0, argument.find('='));
-    const std::string found = did_you_mean(name, known);
-    return found.empty() ? "; put -- before a text that begins with -" : found;
-  }
-  return "";
+  fail_input("{}: not an option of {}; `{} --help` lists them{}", argument, app.get_name(),
+             app.get_name(), remedy);
 }
 
 }  // namespace
@@ -105,9 +109,11 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
     return false;
   } catch (const CLI::FileError&) {
     fail_config_file(app);  // --config is the only file that CLI11 opens
+  } catch (const CLI::ExtrasError&) {
+    fail_unexpected(app);
   } catch (const CLI::ParseError& error) {
     fail_input("{}; `{} --help` lists the options and their values{}", error.what(), app.get_name(),
-               proposal(app, error.what()));
+               nearest_choice(error.what()));
   }
   for (const CLI::Option* option : app.get_options()) {
     const size_t least = static_cast<size_t>(option->get_items_expected_min());

@@ -49,12 +49,9 @@ std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
 
 uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
   constexpr int64_t kBlock = 4096;
-  std::vector<int32_t> ids;
   for (int64_t i = 0; i < tokens.size(); i += kBlock) {
-    ids.clear();
-    const int64_t end = std::min(i + kBlock, tokens.size());
-    for (int64_t j = i; j < end; ++j) ids.push_back(static_cast<int32_t>(tokens[j]));
-    crc = crc32_of(ids.data(), std::ssize(ids) * 4, crc);
+    const std::vector<int64_t> ids = tokens.ids(i, std::min(kBlock, tokens.size() - i));
+    crc = crc32_of(ids.data(), std::ssize(ids) * 8, crc);
   }
   return crc;
 }

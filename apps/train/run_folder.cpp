@@ -233,7 +233,11 @@ ResumePoint find_resume_point(const std::string& path) {
   if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {
     return {run.string(), folder};
   }
-  fail_input("--resume {}: neither a run folder (no config.toml) nor one of its checkpoints", path);
+  fail_input(
+      "--resume {}: neither a run folder (no config.toml) nor one of its checkpoints; name one "
+      "that "
+      "train made, or start a new run",
+      path);
 }
 
 }  // namespace gmlp

@@ -255,7 +255,7 @@ bool Trainer::adopt_length(const Json& state) {
     return before.total_steps == length_.total_steps;
   }
   if (length_.total_steps < progress.step) {
-    fail_input("--epochs {} --max-steps {}: are {} steps, and the run has made {}; use more",
+    fail_input("--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
                options.epochs, options.max_steps, length_.total_steps, progress.step);
   }
   // An epoch that --max-steps had cut short goes on.

@@ -77,7 +77,8 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   }
   if (folder.empty()) fail_input("--data {}: no folder given; write {}:DIR", spec, kind);
   if (!std::filesystem::is_directory(folder)) {
-    fail_input("--data {}: {} is not a folder; check the path", spec, folder);
+    fail_input("--data {}: {} is not a folder; check the path (--resume takes --data anew)", spec,
+               folder);
   }
   if (cifar) return open_cifar(folder, kind == "cifar100");
   if (kind == "folder") return open_folder(folder, options);

@@ -64,6 +64,11 @@ expect_status 0 "$language" fill --model $run/checkpoints/best "the [MASK]at" --
   --json fill.json
 [ "$(grep -c '%' out.txt)" = 3 ] || fail "fill has not printed three words"
 expect_text fill.json '"probability"'
+# The text at any place, also one that looks like a list or an option.
+expect_status 0 "$language" fill "[MASK], a [MASK]" --model $run/checkpoints/best --topk 1
+expect_text out.txt "[MASK] 2"
+expect_status 0 "$language" fill --topk 1 "[MASK, [MASK]]" --model $run/checkpoints/best
+expect_status 0 "$language" fill --model $run/checkpoints/best --topk 1 -- "-[MASK]"
 expect_status 2 "$language" fill --model $run/checkpoints/best "no mask"
 expect_text err.txt "has no [MASK]"
 expect_status 2 "$language" generate --model $run/checkpoints/best --prompt the
