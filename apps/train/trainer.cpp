@@ -59,7 +59,7 @@ void Trainer::train_step() {
     // Limits the gradient's norm to --clip-grad, as torch's clip_grad_norm_.
     const double limit = options.clip_grad;
     optimizer->step(lr, limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0);
-    if (ema) ema->update();
+    if (ema) ema->update(optimizer->steps());
     progress.epoch_loss_sum += loss;
     ++progress.epoch_loss_count;
   } else {
