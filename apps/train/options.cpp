@@ -16,8 +16,7 @@ namespace gmlp {
 
 namespace {
 
-/// The options that change no result, but for the moment at which a run ends;
-/// cache-dir is in runs by earlier versions.
+/// The options that change no result, but for the moment at which a run ends.
 const std::set<std::string> kNeutralOptions = {
     "threads",    "workers",       "time-limit",      "patience", "quiet",
     "no-figures", "save-interval", "checkpoint-hist", "out",      "cache-dir"};

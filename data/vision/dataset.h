@@ -66,7 +66,7 @@ struct DataSplits {
   int64_t channels = 0;                      // 3 if any image has color
   std::vector<std::string> notes = {};       // lines for the log, each with a count
   std::vector<std::string> trained_on = {};  // folder: a few training images, for DataOptions
-  uint32_t file_checksum = 0;                // of a folder's: names and sizes
+  uint32_t file_checksum = 0;                // of a folder's names and sizes
   std::string counts = {};                   // "32 training and 8 validation images of 2 classes"
 };
 

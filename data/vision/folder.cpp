@@ -182,32 +182,52 @@ void list_records(const Layout& layout, const fs::path& root, const DataOptions&
   }
 }
 
-/// Decodes each file in parallel and removes the damaged ones, of which `skips_left` are allowed.
-/// Messages and notes have the files' order, whatever the threads did.
-void remove_damaged(Records& records, int64_t& skips_left, std::vector<std::string>& skipped) {
-  std::vector<std::string> reasons(records.size());
-  parallel_for(static_cast<int64_t>(records.size()), [&](int64_t i) {
-    Record& record = records[static_cast<size_t>(i)];
-    try {
-      const Image image = decode_image(record.path);
-      record.shorter_side = std::min(image.height, image.width);
-      record.channels = image.channels;
-      record.turned = image.turned;
-    } catch (const InputError& error) {
-      reasons[static_cast<size_t>(i)] = error.what();
+/// Decodes each file in parallel and removes the damaged ones, at most `skip_bad`. Messages and
+/// notes have the files' order, whatever the threads did.
+void remove_damaged(Records& train, Records& val, int64_t skip_bad,
+                    std::vector<std::string>& notes) {
+  constexpr int64_t kMostNamed = 3;
+  int64_t skipped = 0;
+  for (Records* records : {&train, &val}) {
+    std::vector<std::string> reasons(records->size());
+    parallel_for(std::ssize(*records), [&](int64_t i) {
+      Record& record = (*records)[static_cast<size_t>(i)];
+      try {
+        const Image image = decode_image(record.path);
+        record.shorter_side = std::min(image.height, image.width);
+        record.channels = image.channels;
+        record.turned = image.turned;
+      } catch (const InputError& error) {
+        reasons[static_cast<size_t>(i)] = error.what();
+      }
+    });
+    for (const std::string& reason : reasons) {
+      if (reason.empty()) continue;
+      if (++skipped > skip_bad) {
+        fail_input("{} (or skip up to N such images: --skip-bad N)", reason);
+      }
+      if (skipped <= kMostNamed) notes.push_back("skipped " + reason);
     }
-  });
-  Records good;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (reasons[i].empty()) {
-      good.push_back(records[i]);
-    } else if (--skips_left < 0) {
-      fail_input("{} (or skip up to N such images: --skip-bad N)", reasons[i]);
-    } else {
-      skipped.push_back("skipped " + reasons[i]);
+    // An image that was decoded has a side.
+    std::erase_if(*records, [](const Record& record) { return record.shorter_side == 0; });
+  }
+  if (skipped > 0) {
+    notes.push_back(
+        fmt::format("unreadable images left out: {} (--skip-bad {})", skipped, skip_bad));
+  }
+}
+
+/// Of the files' names and sizes.
+uint32_t checksum_of_files(const Records& train, const Records& val, const fs::path& root) {
+  uint32_t checksum = 0;
+  for (const Records* records : {&train, &val}) {
+    for (const Record& record : *records) {
+      const fs::path name = fs::path(record.path).lexically_relative(root);
+      const std::string file = fmt::format("{}\n{}\n", name.string(), fs::file_size(record.path));
+      checksum = crc32_of(file.data(), std::ssize(file), checksum);
     }
   }
-  records = std::move(good);
+  return checksum;
 }
 
 /// Names and contents of the few images of the lowest hashes: they stay when images are added.
@@ -287,16 +307,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   // The split comes first, so that a skipped file does not move others between the sets.
   Records train, val;
   list_records(layout, root, options, train, val);
-  int64_t skips_left = options.skip_bad;
-  std::vector<std::string> skipped;
-  remove_damaged(train, skips_left, skipped);
-  remove_damaged(val, skips_left, skipped);
-  if (!skipped.empty()) {
-    const int64_t named = std::min<int64_t>(std::ssize(skipped), 3);
-    splits.notes.insert(splits.notes.end(), skipped.begin(), skipped.begin() + named);
-    splits.notes.push_back(fmt::format("unreadable images left out: {} (--skip-bad {})",
-                                       skipped.size(), options.skip_bad));
-  }
+  remove_damaged(train, val, options.skip_bad, splits.notes);
   if (!layout.val) splits.trained_on = fingerprints_of(train);
   const auto is_known = [&](const std::string& print) {
     return std::count(options.trained_on.begin(), options.trained_on.end(), print) > 0;
@@ -317,13 +328,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
         options.split_by_order ? "order" : "name", options.seed));
   }
   describe_images(train, val, options.split_by_order, splits);
-  for (const Records* records : {&train, &val}) {
-    for (const Record& record : *records) {
-      const fs::path name = fs::path(record.path).lexically_relative(root);
-      const std::string file = fmt::format("{}\n{}\n", name.string(), fs::file_size(record.path));
-      splits.file_checksum = crc32_of(file.data(), std::ssize(file), splits.file_checksum);
-    }
-  }
+  splits.file_checksum = checksum_of_files(train, val, root);
   const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](const Records& records) {
     std::vector<int64_t> labels;

@@ -35,7 +35,6 @@ wrong "imagenet" train --data imagenet --model gmlp_nano_32
 wrong "nowhere" train --data folder:nowhere --model gmlp_nano_32
 wrong "multiple of --patch-size" train --data shapes --model gmlp_nano_32 --img-size 30
 wrong "0.9 is more than 0.5" train "${tiny[@]}" --scale 0.9 0.5
-wrong "multiple of --patch-size" train "${tiny[@]}" --img-size 30  # the last of two counts
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
 wrong "--config absent.toml: no such file" train --config absent.toml
