@@ -97,7 +97,7 @@ std::vector<std::string> image_paths(const std::vector<std::string>& given) {
     }
     const FolderFiles files = list_files(path);
     if (files.images.empty()) fail_input("{}: no images in this folder; check the path", path);
-    for (const std::filesystem::path& image : files.images) {
+    for (const std::string& image : files.images) {
       paths.push_back((std::filesystem::path(path) / image).string());
     }
   }
