@@ -127,17 +127,18 @@ Ema::Ema(const std::vector<Parameter*>& parameters, double decay)
   }
 }
 
-void Ema::update() {
+void Ema::update(int64_t steps) {
+  const double t = static_cast<double>(steps);
+  const double decay = std::min(decay_, (1 + t) / (10 + t));
   constexpr int64_t kRange = 1 << 15;  // elements per task: fixed, so threads change no bit
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& value = parameters_[i]->value;
     dispatch_dtype(value.dtype(), [&]<typename T>() {
       const T* from = value.data<T>();
       T* average = averages_[i].data<T>();
-      const T keep = static_cast<T>(decay_);
-      const T add = static_cast<T>(1 - decay_);
+      const T share = static_cast<T>(1 - decay);
       parallel_ranges(value.elements(), kRange, [&](int64_t begin, int64_t end) {
-        for (int64_t j = begin; j < end; ++j) average[j] = keep * average[j] + add * from[j];
+        for (int64_t j = begin; j < end; ++j) average[j] += share * (from[j] - average[j]);
       });
     });
   }

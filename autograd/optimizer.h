@@ -72,8 +72,9 @@ class Ema {
   /// Starts as a copy of the parameters' values. `decay` in [0, 1).
   Ema(const std::vector<Parameter*>& parameters, double decay);
 
-  /// average = decay * average + (1 - decay) * value, element by element.
-  void update();
+  /// average += (1 - d) (value - average), element by element, after update `steps` of the run. The
+  /// warm-up d = min(decay, (1 + steps) / (10 + steps)) forgets the initial weights in short runs.
+  void update(int64_t steps);
   /// Exchanges averages and values; twice is no change. See EmaScope.
   void swap();
   /// In the parameters' order, to be saved and restored.

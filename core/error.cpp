@@ -44,14 +44,6 @@ int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {
   return product;
 }
 
-int64_t checked_add(int64_t a, int64_t b, std::string_view what) {
-  int64_t sum = 0;
-  if (a < 0 || b < 0 || __builtin_add_overflow(a, b, &sum)) {
-    fail_input("{}: a size of {} + {} overflows; the file is damaged", what, a, b);
-  }
-  return sum;
-}
-
 std::string printable(std::string_view text, size_t max_bytes) {
   std::string result;
   for (size_t at = 0; at < text.size();) {

@@ -1,6 +1,6 @@
 #pragma once
 // Errors name the thing, the reason and the remedy. The two types end a program with different exit
-// statuses (apps/cli/run_main.h). Sizes from files are multiplied and added with overflow checks.
+// statuses (apps/cli/run_main.h). Sizes from files are multiplied with overflow checks.
 // Text from files and of the user passes through printable() before anyone sees it.
 
 #include <cstdint>
@@ -57,9 +57,7 @@ inline void require(bool condition, const char* what) {
   if (!condition) throw std::logic_error(std::string("internal error: ") + what);
 }
 
-/// a * b and a + b. Throw InputError naming `what` if an operand is negative or the result
-/// overflows.
+/// a * b. Throws InputError naming `what` if an operand is negative or the product overflows.
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what);
-int64_t checked_add(int64_t a, int64_t b, std::string_view what);
 
 }  // namespace gmlp

@@ -64,9 +64,10 @@ void check_complete(const LanguageOptions& options) {
 
 }  // namespace
 
-void add_skip_bad(CLI::App& app, int64_t& skip_bad) {
-  app.add_option("--skip-bad", skip_bad,
-                 "Number of bad lines, rows or questions to leave out of a file")
+CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad) {
+  return app
+      .add_option("--skip-bad", skip_bad,
+                  "Number of bad lines, rows or questions to leave out of a file")
       ->check(integer_in());
 }
 

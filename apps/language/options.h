@@ -7,6 +7,10 @@
 
 #include "apps/train/options.h"
 
+namespace CLI {
+class Option;
+}
+
 namespace gmlp {
 
 /// --model and what overrides it.
@@ -55,7 +59,7 @@ struct LanguageOptions : TrainOptions {
 using PretrainCommand = RunCommand<LanguageOptions>;
 
 /// Registers --skip-bad.
-void add_skip_bad(CLI::App& app, int64_t& skip_bad);
+CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad);
 
 /// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);

@@ -59,7 +59,7 @@ void Trainer::train_step() {
     // Limits the gradient's norm to --clip-grad, as torch's clip_grad_norm_.
     const double limit = options.clip_grad;
     optimizer->step(lr, limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0);
-    if (ema) ema->update();
+    if (ema) ema->update(optimizer->steps());
     progress.epoch_loss_sum += loss;
     ++progress.epoch_loss_count;
   } else {
@@ -237,6 +237,10 @@ Trainer::Trainer(const TrainOptions& the_options, const std::string& config, Tra
                               .weight_decay = options.weight_decay};
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
+  if (options.patience > 0 && !can_validate()) {
+    fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
+               options.patience);
+  }
   build_schedule();
 }
 

@@ -34,6 +34,11 @@ void read_exact(const Json& json, double& value) {
   }
 }
 void read_exact(const Json& json, int64_t& value) {
+  constexpr int64_t kMost = int64_t{1} << 48;  // so that sums of counts stay far below 2^63
+  if (!json.is_number_integer() || json < 0 || json > kMost) {
+    fail_input("training.json: {} is no count of steps or epochs; resume from another checkpoint",
+               json.dump());
+  }
   value = json.get<int64_t>();
 }
 
@@ -148,16 +153,16 @@ void Trainer::check_weights() {
   for (size_t i = 0; i < all.size(); ++i) {
     double found = not_finite(all[i]->value);
     if (found == 0 && ema) found = not_finite(ema->averages()[i]);
-    const bool weight = found != 0;
-    // An infinite second moment would freeze its weight for ever.
-    if (!weight) found = not_finite(optimizer->second_moments()[i]);
+    // The square of a large gradient; no later step would move the weight.
+    const bool finite_weights = found == 0;
+    if (finite_weights) found = not_finite(optimizer->second_moments()[i]);
     if (found == 0) continue;
     fail_run(
         "step {}: {}{} holds {}, which is not finite, so the weights were not saved and the "
         "previous "
         "checkpoint is untouched; start again, or from it with --init, with a smaller --lr, a "
         "longer --warmup-steps or a smaller --clip-grad",
-        progress.step, weight ? "" : "AdamW's second moment of ", all[i]->name, found);
+        progress.step, finite_weights ? "AdamW's second moment of " : "", all[i]->name, found);
   }
 }
 
@@ -226,7 +231,9 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
   const std::string note = check_data(state, data_, checkpoint_folder);
   if (!note.empty()) task.info.notes.push_back(note);
   restore_tensors(checkpoint);
-  optimizer->set_steps(state.at("optimizer_steps"));
+  int64_t optimizer_steps = 0;
+  read_exact(state.at("optimizer_steps"), optimizer_steps);
+  optimizer->set_steps(optimizer_steps);
   for_each_number(progress, nan_policy, [&](const char* name, auto& value) {
     read_exact(state.at(Json::json_pointer(name)), value);
   });

@@ -1,5 +1,10 @@
 // gmlp-vision: trains and runs vision gMLPs.
 
+#include <cstdlib>
+#if defined(__GLIBC__)
+#  include <malloc.h>
+#endif
+
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/vision/commands.h"
@@ -25,6 +30,11 @@ int run_train(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#if defined(__GLIBC__)
+  // Else each image's memory would go back to the system, and be cleared anew for the next one.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
   gmlp::install_stop_signals();
   return gmlp::run_main("gmlp-vision", kUsage,
                         {{"train", run_train},

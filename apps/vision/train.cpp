@@ -106,7 +106,7 @@ class VisionTask : public TrainingTask {
   void describe_model(CheckpointContent& content) const override {
     content.config = add_preprocessing(
         vision_config_to_json(config_, data_.train->class_names(), split_json(data_options_)),
-        preprocessing_of(val_transform_));
+        val_transform_);
   }
 
   std::string samples(bool colors) const override {

@@ -2,6 +2,7 @@
 // Checkpoints as the vision app needs them: models/checkpoint's, with data/'s options.
 
 #include <string>
+#include <vector>
 
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"
@@ -11,14 +12,21 @@ namespace gmlp {
 
 /// A model as a checkpoint folder holds it, ready to predict.
 struct LoadedModel : LoadedVisionModel {
-  TransformOptions transform;  // `preprocessing`, for data/
+  TransformOptions transform;  // how images become inputs
   DataOptions split;           // how training split and shrank a set of files
 };
 
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
 LoadedModel load_model(const std::string& folder);
 
-Preprocessing preprocessing_of(const TransformOptions& transform);
+/// config.json with `transform` in its "pretrained_cfg", where timm looks for it.
+std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform);
+
+/// --init: weights from a checkpoint folder or a safetensors file. They may be of other images and
+/// classes: a head of another number of classes starts anew, and convert_weights.cpp converts a
+/// stem of other channels and the spatial weights of another number of patches. Returns lines for
+/// the log.
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path);
 
 /// The "split" of config.json's "gmlp" object: evaluation must not meet images that were trained
 /// on.

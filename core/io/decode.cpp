@@ -3,6 +3,7 @@
 // twice on its way to bf16.
 #include "core/io/decode.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.h"
@@ -131,8 +132,8 @@ std::string_view sized_text(std::string_view bytes, size_t length_bytes, uint64_
 int64_t array_size(const std::vector<int64_t>& shape, int64_t element_size,
                    const std::string& what) {
   int64_t size = element_size;  // first, so that the whole product is checked for overflow
-  for (const int64_t dim : shape) size = checked_mul(size, dim, what);
-  return size;
+  for (const int64_t dim : shape) size = checked_mul(size, dim == 0 ? 1 : dim, what);
+  return std::count(shape.begin(), shape.end(), 0) > 0 ? 0 : size;
 }
 
 int64_t safetensors_type_size(std::string_view name) {

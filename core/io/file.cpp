@@ -292,4 +292,8 @@ uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before) {
       ::crc32_z(before, static_cast<const Bytef*>(bytes), static_cast<z_size_t>(size)));
 }
 
+std::string hex_crc32(const void* bytes, int64_t size) {
+  return fmt::format("{:08x}", crc32_of(bytes, size));
+}
+
 }  // namespace gmlp

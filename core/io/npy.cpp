@@ -1,14 +1,14 @@
-// The header of an .npy file is Python source, which NumPy evaluates as a literal. A small parser
-// reads the one form that NumPy writes and refuses everything else.
+// The header of an .npy file is Python source, which NumPy evaluates as a literal. Three keys of
+// plain values differ little from JSON, so it is rewritten and parsed as that.
 //
 //   \x93NUMPY | major minor | length (2 bytes in version 1, else 4) | {'descr': ...}  \n | data
 //
 // The sizes are checked against the file's before the data is read.
 #include "core/io/npy.h"
 
-#include <charconv>
+#include <algorithm>
 #include <cstring>
-#include <set>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/io/decode.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -33,110 +34,43 @@ struct Header {
   std::vector<int64_t> shape;
 };
 
-// Parses {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }: the part of Python's grammar
-// that NumPy writes, and no more. Keys come in any order, each once.
-class HeaderParser {
- public:
-  HeaderParser(std::string_view text, const std::string& path)
-      : text_(text), rest_(text), path_(path) {}
-
-  Header parse() {
-    Header header;
-    std::set<std::string> keys;
-    bool comma = true;
-    expect("{");
-    while (!accept("}")) {
-      if (!comma) fail("no ',' between two keys");
-      const std::string key = parse_string();
-      expect(":");
-      if (!keys.insert(key).second) fail("a repeated key");
-      if (key == "descr") {
-        header.descr = parse_descr();
-      } else if (key == "fortran_order") {
-        header.fortran_order = accept("True");
-        if (!header.fortran_order) expect("False");
-      } else if (key == "shape") {
-        header.shape = parse_shape();
-      } else {
-        fail("an unknown key");
-      }
-      comma = accept(",");
+// {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3L), } as JSON: other quotes, brackets and
+// small letters, without a last comma and Python 2's L.
+std::string json_of(std::string_view python) {
+  std::string json;
+  for (size_t i = 0; i < python.size(); ++i) {
+    const char c = python[i];
+    if (c == ',' || c == 'L') {
+      const size_t next = python.find_first_not_of(" \n", i + 1);
+      const bool last = next != python.npos && (python[next] == ')' || python[next] == '}');
+      if (last && !json.ends_with('[')) continue;
+      if (c == 'L' && next != python.npos && python[next] == ',') continue;
     }
-    skip_space();
-    if (!rest_.empty()) fail("text after the closing brace");
-    if (keys.size() != 3) fail("no descr, fortran_order or shape");
-    return header;
+    const size_t known = std::string_view("'()TF").find(c);
+    json += known == std::string_view::npos ? c : "\"[]tf"[known];
   }
+  return json;
+}
 
- private:
-  [[noreturn]] void fail(std::string_view reason) const {
-    fail_input("{}: its header has {} at byte {}; save it again with numpy.save", path_, reason,
-               text_.size() - rest_.size());
+Header parse_header(std::string_view text, const std::string& path) {
+  if (text.find("[(") != std::string_view::npos) {
+    fail_input("{}: is a structured array; save one field: numpy.save(path, array['field'])", path);
   }
-
-  void skip_space() {
-    while (rest_.starts_with(' ') || rest_.starts_with('\n')) rest_.remove_prefix(1);
+  Header header;
+  try {
+    const nlohmann::ordered_json json = parse_json(json_of(text), path);
+    const nlohmann::ordered_json& shape = json.at("shape");
+    header.descr = json.at("descr").get<std::string>();
+    header.fortran_order = json.at("fortran_order").get<bool>();
+    for (const nlohmann::ordered_json& size : shape) header.shape.push_back(size.get<int64_t>());
+    const bool sizes = std::all_of(shape.begin(), shape.end(),
+                                   [](const auto& size) { return size.is_number_unsigned(); });
+    const bool three_keys = std::count(text.begin(), text.end(), ':') == 3;  // none twice
+    if (sizes && shape.is_array() && shape.size() <= kNumpyMaxRank && three_keys) return header;
+  } catch (const std::exception&) {  // no JSON, a key that is missing, a value of another type
   }
-
-  // Skips blanks, then `token` if it comes next.
-  bool accept(std::string_view token) {
-    skip_space();
-    if (!rest_.starts_with(token)) return false;
-    rest_.remove_prefix(token.size());
-    return true;
-  }
-
-  void expect(std::string_view token) {
-    if (!accept(token)) fail(fmt::format("no '{}'", token));
-  }
-
-  // Without escapes: descr and the keys need none.
-  std::string parse_string() {
-    const char quote = accept("\"") ? '"' : '\'';
-    if (quote == '\'') expect("'");
-    std::string content(rest_.substr(0, rest_.find_first_of(std::string{quote, '\\'})));
-    rest_.remove_prefix(content.size());
-    if (!rest_.starts_with(quote)) fail("a string without end, or an escape");
-    rest_.remove_prefix(1);
-    return content;
-  }
-
-  // A plain type is a string, a structured one a list of (name, type).
-  std::string parse_descr() {
-    if (!accept("[") && !accept("(")) return parse_string();
-    fail_input("{}: is a structured array; save one field: numpy.save(path, array['field'])",
-               path_);
-  }
-
-  int64_t parse_size() {
-    skip_space();
-    int64_t value = -1;
-    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-    if (error != std::errc() || value < 0) fail("no size (an integer from 0) in its shape");
-    rest_.remove_prefix(static_cast<size_t>(end - rest_.data()));
-    if (rest_.starts_with('L')) rest_.remove_prefix(1);  // Python 2 wrote 3L
-    return value;
-  }
-
-  // (), (3,), (3, 4) or (3, 4,); in Python (3) is no tuple.
-  std::vector<int64_t> parse_shape() {
-    std::vector<int64_t> shape;
-    bool comma = true;
-    expect("(");
-    while (!accept(")")) {
-      if (!comma) fail("no ',' between two sizes");
-      if (shape.size() == kNumpyMaxRank) fail("more than 32 dimensions");
-      shape.push_back(parse_size());
-      comma = accept(",");
-    }
-    if (shape.size() == 1 && !comma) fail("a shape (n) that is no tuple");
-    return shape;
-  }
-
-  std::string_view text_;
-  std::string_view rest_;  // of the text, from the parser's position
-  const std::string& path_;
-};
+  fail_input("{}: its header is not NumPy's; save it again with numpy.save", path);
+}
 
 // Checks a descr such as "<f4" and returns it without the byte order.
 std::string checked_type(const std::string& descr, const std::string& path) {
@@ -190,12 +124,16 @@ NpyArray read_npy(const std::string& path) {
   NpyArray array;
   array.bytes = read_file(path);
   const std::string_view text = find_header({array.bytes.data(), array.bytes.size()}, path);
-  Header header = HeaderParser(text, path).parse();
+  Header header = parse_header(text, path);
   array.dtype = checked_type(header.descr, path);
   array.shape = std::move(header.shape);
   // Transposing here would hide a second copy of the array; NumPy does it in one call.
   if (header.fortran_order) {
     fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
+  }
+  if (std::count(array.shape.begin(), array.shape.end(), 0) > 0) {
+    fail_input("{}: has no elements, its shape is ({}); save an array that has some", path,
+               fmt::join(array.shape, ", "));
   }
   const int64_t expected = array_size(array.shape, numpy_type_size(array.dtype), path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();

@@ -9,6 +9,7 @@
 #include "core/io/safetensors.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -29,6 +30,7 @@ constexpr size_t kLengthBytes = 8;                 // the header's length, befor
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 constexpr size_t kDataAlignment = 8;               // of the data in the files that we write
 constexpr std::string_view kMetadata = "__metadata__";
+constexpr const char* kChecksum = "crc32.";  // and a tensor's name: a key of the metadata
 
 // No real file comes near these limits. They bound the memory of a hostile header.
 constexpr size_t kMaxTensors = 100'000;
@@ -151,7 +153,11 @@ class HeaderReader {
 std::string header_of(const std::vector<NamedTensor>& tensors,
                       const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
+  nlohmann::ordered_json texts = metadata;
+  for (const auto& [name, tensor] : tensors) {
+    texts[kChecksum + name] = hex_crc32(tensor.raw(), tensor.bytes());
+  }
+  if (!texts.empty()) header[std::string(kMetadata)] = std::move(texts);
   int64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const int64_t end = offset + tensor.bytes();
@@ -164,14 +170,28 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
   return json_line(header);
 }
 
+// PyTorch's own files are ZIP archives, or pickles in its first versions.
+void refuse_pytorch(std::string_view bytes, const std::string& path) {
+  if (!bytes.starts_with("PK\x03\x04") && !bytes.starts_with("\x80\x02")) return;
+  if (bytes.size() > kLengthBytes && bytes[kLengthBytes] == '{') return;  // a length, by chance
+  fail_input(
+      "{0}: is a PyTorch file; convert it and name the result: python3 -c \"import torch; from "
+      "safetensors.torch import save_file; d = torch.load('{0}', 'cpu', weights_only=True); d = "
+      "d.get('state_dict', "
+      "d); save_file({{k: v.clone() for k, v in d.items()}}, '{0}.safetensors')\"",
+      path);
+}
+
 }  // namespace
 
 SafetensorsFile SafetensorsFile::open(const std::string& path) {
+  if (path.ends_with(".index.json")) return open_index(path);
   SafetensorsFile file;
   file.path_ = path;
   file.bytes_ = read_file(path);
-  const std::string_view json =
-      sized_text({file.bytes_.data(), file.bytes_.size()}, kLengthBytes, kMaxHeaderBytes, path);
+  const std::string_view bytes(file.bytes_.data(), file.bytes_.size());
+  refuse_pytorch(bytes, path);
+  const std::string_view json = sized_text(bytes, kLengthBytes, kMaxHeaderBytes, path);
   if (!json.starts_with('{')) {
     fail_input("{}: the header does not begin with '{{'; is it a safetensors file?", path);
   }
@@ -182,13 +202,65 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
   file.check_offsets();
-  for (size_t i = 0; i < file.entries_.size(); ++i) {
-    const std::string& name = file.entries_[i].name;
-    if (!file.index_.emplace(name, i).second) {
-      fail_input("{}: appears twice in the header; the file is damaged", described(path, name));
+  file.verify_checksums();
+  file.index_names();
+  return file;
+}
+
+// The data of all files, one behind the other, as if it were one file's.
+SafetensorsFile SafetensorsFile::open_index(const std::string& path) {
+  const nlohmann::ordered_json index = read_json(path);
+  if (!index.is_object() || !index.contains("weight_map") || index.at("weight_map").empty()) {
+    fail_input("{}: has no \"weight_map\" of tensors to files; download it again", path);
+  }
+  std::set<std::string> names;
+  for (const nlohmann::ordered_json& name : index.at("weight_map")) {
+    names.insert(name.is_string() ? name.get<std::string>() : name.dump());
+  }
+  SafetensorsFile all;
+  all.path_ = path;
+  for (const std::string& name : names) {
+    if (!name.ends_with(".safetensors") || name.find('/') != std::string::npos) {
+      fail_input("{}: '{}' is no file beside it; download it again", path, printable(name));
+    }
+    SafetensorsFile part = open(std::filesystem::path(path).replace_filename(name).string());
+    const int64_t before = static_cast<int64_t>(all.bytes_.size());
+    all.bytes_.insert(all.bytes_.end(), part.bytes_.begin() + part.data_offset_, part.bytes_.end());
+    for (Entry& entry : part.entries_) {
+      entry.begin += before;
+      entry.end += before;
+      all.entries_.push_back(std::move(entry));
     }
   }
-  return file;
+  all.index_names();
+  return all;
+}
+
+void SafetensorsFile::index_names() {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    std::string& name = entries_[i].name;
+    for (const std::string_view prefix : {"module.", "_orig_mod.", "module."}) {
+      if (name.starts_with(prefix)) name.erase(0, prefix.size());
+    }
+    if (!index_.emplace(name, i).second) {
+      fail_input("{}: appears twice in the header; the file is damaged", described(path_, name));
+    }
+  }
+}
+
+// Other programs write no checksums. If there is one, every tensor has its own.
+void SafetensorsFile::verify_checksums() {
+  const auto is_checksum = [](const auto& text) { return text.first.starts_with(kChecksum); };
+  if (std::none_of(metadata_.begin(), metadata_.end(), is_checksum)) return;
+  for (const Entry& entry : entries_) {
+    const auto found = metadata_.find(kChecksum + entry.name);
+    if (found == metadata_.end() ||
+        found->second != hex_crc32(data_of(entry), entry.end - entry.begin)) {
+      fail_input("{}: does not match its checksum; the file is damaged, copy it again",
+                 described(path_, entry.name));
+    }
+  }
+  std::erase_if(metadata_, is_checksum);
 }
 
 // Entries are in the order of their offsets, so each must begin where the previous one ends, and
@@ -246,14 +318,6 @@ Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
 std::vector<int64_t> SafetensorsFile::read_integers(const std::string& name) const {
   const Entry& entry = find_or_fail(name);
   return decode_integers(data_of(entry), entry.dtype, entry.shape, described(path_, name));
-}
-
-uint32_t SafetensorsFile::checksum(const Entry& entry) const {
-  return crc32_of(data_of(entry), entry.end - entry.begin);
-}
-
-uint32_t SafetensorsFile::header_checksum() const {
-  return crc32_of(bytes_.data(), data_offset_);
 }
 
 std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,

@@ -5,7 +5,9 @@
 //
 // Reading is strict: names are unique, the offsets cover the buffer without holes or overlaps, and
 // sizes are compared with the file's before anything is allocated. Tensors may have any order in
-// the JSON, and odd addresses.
+// the JSON, and odd addresses. Writing adds a CRC-32 per tensor to the JSON's metadata, which other
+// programs ignore: "__metadata__": {"crc32.NAME": "1a2b3c4d", ...}. Reading compares them if the
+// file has them.
 // Format: https://github.com/huggingface/safetensors#format
 
 #include <cstdint>
@@ -27,8 +29,10 @@ class SafetensorsFile {
     int64_t end = 0;
   };
 
-  /// Reads and checks the whole file. Throws InputError naming the file (and tensor) if it is not
-  /// readable, truncated or malformed. Memory: the file's size and about 300 bytes per tensor.
+  /// Reads and checks the whole file, or all files that an index (model.safetensors.index.json)
+  /// names. Throws InputError naming the file (and tensor) if it is not readable, truncated,
+  /// malformed or damaged. Memory: the file's size and about 300 bytes per tensor. PyTorch's
+  /// wrappers of a model put "module." or "_orig_mod." in front of names; that is removed.
   static SafetensorsFile open(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -42,13 +46,12 @@ class SafetensorsFile {
   /// An integer or bool tensor's values, row-major. Throws InputError if it is absent or of another
   /// type.
   std::vector<int64_t> read_integers(const std::string& name) const;
-  /// CRC-32 of the tensor's bytes in the file.
-  uint32_t checksum(const Entry& entry) const;
-  /// CRC-32 of everything before the data: length and JSON.
-  uint32_t header_checksum() const;
 
  private:
+  static SafetensorsFile open_index(const std::string& path);
   void check_offsets() const;
+  void verify_checksums();
+  void index_names();
   const Entry& find_or_fail(const std::string& name) const;
   const char* data_of(const Entry& entry) const;
 
@@ -66,8 +69,9 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-/// The file's bytes: header padded with spaces to a multiple of 8, tensors in the given order. A
-/// duplicate name, or "__metadata__", is a std::logic_error. Invalid UTF-8 is replaced.
+/// The file's bytes, with checksums: header padded with spaces to a multiple of 8, tensors in the
+/// given order. A duplicate name, or "__metadata__", is a std::logic_error. Invalid UTF-8 is
+/// replaced.
 std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
                                  const std::map<std::string, std::string>& metadata);
 

@@ -11,6 +11,8 @@
 namespace gmlp {
 namespace {
 
+constexpr int64_t kMostWindows = 8 << 20;
+
 /// The positions of the `most` largest logits of [begin, end). `which`: 0 first tokens, 1 last
 /// ones.
 std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
@@ -64,6 +66,9 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
     const auto [width, stride] = width_and_stride(questions_.back());
     const int64_t more = std::max<int64_t>(std::ssize(tokens_of(question)) - width, 0);
     rows_ += 1 + (more + stride - 1) / stride;
+    if (rows_ <= kMostWindows) continue;
+    fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
+               set.path, kMostWindows);
   }
 }
 

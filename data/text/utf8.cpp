@@ -25,8 +25,7 @@ constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
 
 GzipFile open_text(const std::string& path) {
-  if (path == "-") return {gzdopen(dup(STDIN_FILENO), "rb"), gzclose_r};
-  GzipFile file(gzdopen(open_input(path), "rbe"), gzclose_r);
+  GzipFile file(gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
   if (file == nullptr) throw std::bad_alloc();
   gzbuffer(file.get(), 1U << 18);
   return file;

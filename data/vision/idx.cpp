@@ -80,9 +80,9 @@ Idx read_idx(const std::string& folder, const std::string& name, size_t rank) {
     idx.dims.push_back(number(i));
     size = checked_mul(size, number(i), idx.path);
   }
-  size = checked_add(size, static_cast<int64_t>(header_size), idx.path);
-  if (static_cast<int64_t>(file.size()) != size) {
-    fail_input("{}: {} bytes, its header announces {}; copy it again", idx.path, file.size(), size);
+  if (file.size() - header_size != static_cast<uint64_t>(size)) {
+    fail_input("{}: {} bytes, its header announces {}; copy it again", idx.path, file.size(),
+               static_cast<uint64_t>(size) + header_size);
   }
   idx.bytes.assign(data + header_size, data + file.size());
   return idx;

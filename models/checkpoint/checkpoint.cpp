@@ -1,6 +1,5 @@
 #include "models/checkpoint/checkpoint.h"
 
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -23,49 +22,15 @@ constexpr const char* kTrainingFile = "training.safetensors";
 constexpr const char* kRemedy =
     "use another checkpoint of the run (best, last or step-N), or copy it again";
 
-std::string hex(uint32_t value) {
-  return fmt::format("{:08x}", value);
+std::string checksum(std::string_view bytes) {
+  return hex_crc32(bytes.data(), static_cast<int64_t>(bytes.size()));
 }
 
-std::string hex_crc32(std::string_view bytes) {
-  return hex(crc32_of(bytes.data(), static_cast<int64_t>(bytes.size())));
-}
-
-/// An entry of "files": {"bytes", "crc32"}.
-Json describe_file(const std::string& bytes) {
-  return {{"bytes", bytes.size()}, {"crc32", hex_crc32(bytes)}};
-}
-
-/// The same for a safetensors file, with {"header_crc32", "tensors": {NAME: crc32}}.
-Json describe_tensors(const std::string& bytes, const std::vector<NamedTensor>& tensors) {
-  Json description = describe_file(bytes);
-  uint64_t header = 0;  // the first 8 bytes, little-endian: the length of the JSON after them
-  std::memcpy(&header, bytes.data(), sizeof header);
-  description["header_crc32"] =
-      hex_crc32(std::string_view(bytes).substr(0, sizeof header + header));
-  Json& sums = description["tensors"] = Json::object();
-  for (const NamedTensor& named : tensors) {
-    sums[named.name] = hex(crc32_of(named.tensor.raw(), named.tensor.bytes()));
-  }
-  return description;
-}
-
-/// The first tensor of the file whose checksum differs; empty if it is the header, or none.
-std::string damaged_tensor(const std::string& path, const Json& description) {
-  const SafetensorsFile file = SafetensorsFile::open(path);  // throws if the header is broken
-  if (hex(file.header_checksum()) != description.value("header_crc32", "")) return "";
-  const Json tensors = description.value("tensors", Json::object());
-  for (const SafetensorsFile::Entry& entry : file.entries()) {
-    if (hex(file.checksum(entry)) != tensors.value(entry.name, "")) return entry.name;
-  }
-  return "";
-}
-
-/// Compares FOLDER/NAME with its description. Throws InputError naming the file, and the damaged
-/// tensor if there is one.
+/// Compares FOLDER/NAME with its entry of "files": {"bytes", "crc32"}. Throws InputError naming the
+/// file, and the damaged tensor if there is one.
 void verify_file(const std::string& folder, const std::string& name, const Json& description) {
   const std::string path = folder + "/" + name;
-  if (!fs::is_regular_file(path)) {
+  if (!fs::exists(path)) {
     fail_input("{}: missing, though training.json beside it names it; {}", path, kRemedy);
   }
   const std::string bytes = read_text(path);
@@ -74,11 +39,17 @@ void verify_file(const std::string& folder, const std::string& name, const Json&
     fail_input("{}: damaged, it holds {} bytes and should hold {}; {}", path, bytes.size(),
                expected, kRemedy);
   }
-  if (hex_crc32(bytes) == description.value("crc32", "")) return;
-  const std::string tensor =
-      description.contains("tensors") ? damaged_tensor(path, description) : std::string();
-  fail_input("{}: damaged, {} does not match its checksum; {}", path,
-             tensor.empty() ? "its text or header" : "tensor " + tensor, kRemedy);
+  if (checksum(bytes) == description.value("crc32", "")) return;
+  if (name.ends_with(".safetensors")) SafetensorsFile::open(path);  // names the tensor
+  fail_input("{}: damaged, its text or header does not match its checksum; {}", path, kRemedy);
+}
+
+/// The weights in a folder, by our name or by another program's.
+std::string weights_path(const std::string& folder) {
+  for (const char* name : {kModelFile, "model.safetensors.index.json", "pytorch_model.bin"}) {
+    if (fs::exists(folder + "/" + name)) return folder + "/" + name;
+  }
+  return folder + "/" + kModelFile;
 }
 
 }  // namespace
@@ -87,19 +58,18 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
   CheckpointBytes bytes;
   Json state = parse_json(content.state, kStateFile);
   state["files"] = Json::object();
+  const auto add = [&](const std::string& name, std::string file) {
+    state["files"][name] = {{"bytes", file.size()}, {"crc32", checksum(file)}};
+    bytes.files.push_back({name, std::move(file)});
+  };
   const auto add_tensors = [&](const char* name, const std::vector<NamedTensor>& tensors) {
     const std::vector<char> file = to_safetensors(tensors, {{"format", "pt"}});
-    bytes.files.push_back({name, {file.begin(), file.end()}});
-    state["files"][name] = describe_tensors(bytes.files.back().bytes, tensors);
+    add(name, {file.begin(), file.end()});
   };
   add_tensors(kModelFile, content.model);
   add_tensors(kTrainingFile, content.training);
-  std::vector<CheckpointBytes::File> others = content.others;
-  others.insert(others.begin(), {kConfigFile, content.config});
-  for (CheckpointBytes::File& file : others) {
-    state["files"][file.name] = describe_file(file.bytes);
-    bytes.files.push_back(std::move(file));
-  }
+  add(kConfigFile, content.config);
+  for (const CheckpointBytes::File& file : content.others) add(file.name, file.bytes);
   bytes.files.push_back({kStateFile, add_checksum(state)});
   return bytes;
 }
@@ -142,13 +112,15 @@ Checkpoint open_checkpoint(const std::string& folder) {
   if (fs::exists(state_path)) {
     checkpoint.state = read_text(state_path, kMaxJsonBytes);
     const Json state = verify_checksum(checkpoint.state, state_path);
-    for (const auto& [name, description] : state.at("files").items()) {
-      verify_file(folder, name, description);
+    try {
+      for (const auto& [name, file] : state.at("files").items()) verify_file(folder, name, file);
+    } catch (const Json::exception&) {
+      fail_input("{}: its \"files\" does not describe files; {}", state_path, kRemedy);
     }
     checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
   }
   checkpoint.config = read_text(config_path(folder), kMaxJsonBytes);
-  checkpoint.model = SafetensorsFile::open(folder + "/" + kModelFile);
+  checkpoint.model = SafetensorsFile::open(weights_path(folder));
   return checkpoint;
 }
 
@@ -165,13 +137,13 @@ std::string config_path(const std::string& folder) {
 std::string add_checksum(const Json& body) {
   // The checksum covers bytes, not values: a flipped bit in a blank is damage, too.
   const std::string rest = json_text(body).substr(1);
-  return fmt::format("{{\"crc32\":\"{}\",{}", hex_crc32(rest), rest);
+  return fmt::format("{{\"crc32\":\"{}\",{}", checksum(rest), rest);
 }
 
 Json verify_checksum(const std::string& text, const std::string& path) {
   const size_t first = std::string("{\"crc32\":\"01234567\",").size();
   const std::string rest = text.size() < first ? "" : text.substr(first);
-  const std::string expected = fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest));
+  const std::string expected = fmt::format("{{\"crc32\":\"{}\",", checksum(rest));
   if (text.compare(0, first, expected) != 0) {
     fail_input("{}: damaged, its checksum does not match; {}", path, kRemedy);
   }

@@ -6,7 +6,7 @@
 //   (tokenizer file)      language: as Tokenizer::file_name() calls it
 //   training.safetensors  m.NAME, v.NAME: AdamW's moments; raw.NAME: the weights behind an average
 //   training.json         {"crc32":"1a2b3c4d",   CRC-32 of all the bytes after this line
-//                          "files": {...},       bytes and CRC-32 of each file and each tensor
+//                          "files": {...},       bytes and CRC-32 of each file
 //                          ...}                  the state of the run
 //
 // Saving prepares the folder beside its place, flushes it to the disk, and then exchanges the two

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include <fmt/ranges.h>
@@ -17,8 +16,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 bool is_head(const std::string& name) {
   return name.starts_with("head.");
 }
@@ -30,15 +27,6 @@ std::string some_names(const std::vector<std::string>& names) {
   const auto end = names.begin() + static_cast<int64_t>(std::min(names.size(), kShown));
   const std::string text = fmt::format("{}", fmt::join(names.begin(), end, ", "));
   return end == names.end() ? text : fmt::format("{} and {} more", text, names.end() - end);
-}
-
-/// The row at which the model's shorter window begins in a stored Toeplitz gate of more tokens; -1
-/// if the tensor is not of one.
-int64_t shorter_window_begin(const std::string& name, const Shape& shape,
-                             const std::vector<int64_t>& stored) {
-  if (shape.rank() != 1 || stored.size() != 1 || stored[0] <= shape[0]) return -1;
-  if (name.ends_with("gate.proj.weight")) return (stored[0] - shape[0]) / 2;
-  return name.ends_with("gate.proj.bias") ? 0 : -1;
 }
 
 void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFile& file,
@@ -101,12 +89,11 @@ std::unique_ptr<Model> load_model(const Config& config, const Checkpoint& checkp
   return model;
 }
 
-WeightRules rules_for(const VisionConfig& config, bool other_head) {
+WeightRules rules_for(const VisionConfig& config) {
   return {.model = config.name,
           .tokens_remedy =
-              "(image or patch size); weights cannot be carried over between numbers of tokens, "
-              "use the --img-size and --patch-size that they were trained with",
-          .other_head = other_head};
+              "(image or patch size); use the --img-size and --patch-size that they were trained "
+              "with"};
 }
 
 WeightRules rules_for(const LanguageConfig& config) {
@@ -114,47 +101,7 @@ WeightRules rules_for(const LanguageConfig& config) {
           .tokens_remedy =
               "(length of a window); only Toeplitz gates can be cut, to a shorter one; use the "
               "--seq-len that they were trained with",
-          .longer_window = true};
-}
-
-/// A number, or a list of them, from pretrained_cfg.
-std::vector<double> numbers(const Json& object, const char* key, double fallback,
-                            const std::string& path) {
-  if (!object.contains(key)) return {fallback};
-  const Json& value = object.at(key);
-  std::vector<double> result;
-  for (const Json& number : value.is_array() ? value : Json::array({value})) {
-    if (!number.is_number()) {
-      fail_input("{}: \"{}\" is not a number or a list of them; correct the file", path, key);
-    }
-    result.push_back(number.get<double>());
-  }
-  if (result.empty()) fail_input("{}: \"{}\" is empty; correct the file", path, key);
-  return result;
-}
-
-Preprocessing read_preprocessing(const VisionConfig& config, const std::string& text,
-                                 const std::string& path) {
-  const Json json = parse_json(text, path);
-  const Json pretrained = json.contains("pretrained_cfg") && json.at("pretrained_cfg").is_object()
-                              ? json.at("pretrained_cfg")
-                              : Json::object();
-  Preprocessing result{.height = config.img_height,
-                       .width = config.img_width,
-                       .channels = config.chans,
-                       .mean = numbers(pretrained, "mean", 0.5, path),
-                       .std = numbers(pretrained, "std", 0.5, path),
-                       .crop_fraction = numbers(pretrained, "crop_pct", 0.875, path)[0]};
-  for (std::vector<double>* values : {&result.mean, &result.std}) {
-    // The first of timm's three values is enough for a grayscale model.
-    if (static_cast<int64_t>(values->size()) != config.chans) values->resize(1);
-  }
-  const bool positive =
-      std::all_of(result.std.begin(), result.std.end(), [](double value) { return value > 0; });
-  if (!positive || !(result.crop_fraction > 0 && result.crop_fraction <= 1)) {
-    fail_input("{}: std must be positive and crop_pct in (0, 1]; correct the file", path);
-  }
-  return result;
+          .convert = cut_toeplitz_gate};
 }
 
 }  // namespace
@@ -171,23 +118,31 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
       notes.push_back(fmt::format("init: {} is not in the file; it starts anew", name));
       continue;
     }
-    const int64_t begin = shorter_window_begin(name, value.shape(), entry->shape);
-    if (entry->shape == value.shape().to_vector()) {
-      value.copy_from(file.read(name, value.dtype()));
-    } else if (rules.longer_window && begin >= 0) {
-      value.copy_from(file.read(name, value.dtype()).rows(begin, begin + value.shape()[0]));
-    } else if ((rules.other_head || rules.new_head) && is_head(name)) {
-      notes.push_back(fmt::format("init: {} is [{}] in the file and {} here; it starts anew", name,
-                                  fmt::join(entry->shape, ", "), value.shape().to_string()));
-    } else {
+    const Tensor stored = file.read(name, value.dtype());
+    if (stored.shape() == value.shape()) {
+      value.copy_from(stored);
+    } else if (rules.new_head && is_head(name)) {
+      notes.push_back(fmt::format("init: {} is {} in the file and {} here; it starts anew", name,
+                                  stored.shape().to_string(), value.shape().to_string()));
+    } else if (!rules.convert || !rules.convert(name, stored, value)) {
       const bool spatial = name.find("gate.proj") != std::string::npos;
-      fail_input("{}: tensor {} is [{}], the model's is {}{}", file.path(), name,
-                 fmt::join(entry->shape, ", "), value.shape().to_string(),
+      fail_input("{}: tensor {} is {}, the model's is {}{}", file.path(), name,
+                 stored.shape().to_string(), value.shape().to_string(),
                  spatial ? ": another number of tokens " + rules.tokens_remedy
                          : "; choose the --model that these weights were trained with");
     }
   }
   return notes;
+}
+
+bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into) {
+  const bool weight = name.ends_with("gate.proj.weight");
+  const int64_t spare = stored.elements() - into.elements();
+  const bool vectors = stored.shape().rank() == 1 && into.shape().rank() == 1;
+  if (!vectors || spare < 0 || (!weight && !name.ends_with("gate.proj.bias"))) return false;
+  const int64_t begin = weight ? spare / 2 : 0;
+  into.copy_from(stored.rows(begin, begin + into.elements()));
+  return true;
 }
 
 std::string stored_config_path(const std::string& model) {
@@ -219,8 +174,7 @@ LoadedVisionModel load_vision_model(const std::string& folder) {
     fail_input("{}: {} label_names for {} classes; correct the file", path,
                loaded.label_names.size(), config.classes);
   }
-  loaded.preprocessing = read_preprocessing(config, checkpoint.config, path);
-  loaded.model = load_model<VisionModel>(config, checkpoint, path, rules_for(config, false));
+  loaded.model = load_model<VisionModel>(config, checkpoint, path, rules_for(config));
   return loaded;
 }
 
@@ -230,22 +184,12 @@ VisionConfig named_or_stored_config(const std::string& model) {
                       : vision_config_from_json(read_text(path, kMaxJsonBytes), path, nullptr);
 }
 
-std::vector<std::string> initialize_from(VisionModel& model, const std::string& path) {
-  return load_weights(model.parameters(), open_weights(path), rules_for(model.config(), true));
-}
-
-std::string add_preprocessing(const std::string& config_json, const Preprocessing& preprocessing) {
-  Json json = parse_json(config_json, "config.json");
-  Json& pretrained = json["pretrained_cfg"];
-  // timm expects one value per channel.
-  const auto per_channel = [&](const std::vector<double>& values) {
-    const size_t channels = static_cast<size_t>(preprocessing.channels);
-    return values.size() == channels ? values : std::vector<double>(channels, values.front());
-  };
-  pretrained["mean"] = per_channel(preprocessing.mean);
-  pretrained["std"] = per_channel(preprocessing.std);
-  pretrained["crop_pct"] = preprocessing.crop_fraction;
-  return json_text(json);
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path,
+                                         const WeightRules::Convert& convert) {
+  WeightRules rules = rules_for(model.config());
+  rules.new_head = true;
+  rules.convert = convert;
+  return load_weights(model.parameters(), open_weights(path), rules);
 }
 
 LoadedLanguageModel load_language_model(const std::string& folder) {

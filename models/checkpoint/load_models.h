@@ -2,6 +2,7 @@
 // Models from checkpoint folders and weight files, ready to run. Every function throws InputError
 // that names the file, and the tensor if one is at fault.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,22 +13,10 @@
 
 namespace gmlp {
 
-/// How an image becomes a model's input, as "pretrained_cfg" of config.json has it: timm's resize
-/// and central crop of `crop_fraction`, then (x - mean) / std per channel.
-struct Preprocessing {
-  int64_t height = 0;
-  int64_t width = 0;
-  int64_t channels = 0;
-  std::vector<double> mean;  // one value for all channels, or one per channel
-  std::vector<double> std;
-  double crop_fraction = 0.875;
-};
-
 struct LoadedVisionModel {
   std::unique_ptr<VisionModel> model;    // with prepacked weights
   std::vector<std::string> label_names;  // empty if the checkpoint has none
-  Preprocessing preprocessing;
-  std::string config;  // config.json
+  std::string config;                    // config.json
 };
 
 struct LoadedLanguageModel {
@@ -47,28 +36,31 @@ LanguageConfig named_or_stored_language_config(const std::string& model);
 
 /// What may differ between a file and a model, and what errors say.
 struct WeightRules {
-  std::string model;           // whose weights they should be
-  std::string tokens_remedy;   // for spatial weights of another number of tokens
-  bool other_head = false;     // a head.* of another shape stays the model's own
-  bool new_head = false;       // as other_head, and the file may have another head or none
-  bool longer_window = false;  // the file's Toeplitz gates may be of more tokens; see load_weights
+  std::string model;          // whose weights they should be
+  std::string tokens_remedy;  // for spatial weights of another number of tokens
+  bool new_head = false;      // the file may have another head or none; the model's stays as it is
+  /// Fills `into` from a tensor of another shape; returns whether it can.
+  using Convert =
+      std::function<bool(const std::string& name, const Tensor& stored, const Tensor& into)>;
+  Convert convert = {};
 };
 
 /// Copies every tensor of `file` into the parameter of its name. Names and shapes must be the
 /// model's own, except for what `rules` allow. Returns lines for the log. Throws InputError that
-/// lists what is missing or left over. A Toeplitz gate of M tokens serves a window of N < M: its
-/// distances -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases those of
-/// the first N tokens.
+/// lists what is missing or left over.
 std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                                       const SafetensorsFile& file, const WeightRules& rules);
 
+/// WeightRules::convert of language models. A Toeplitz gate of M tokens serves a window of N < M:
+/// its distances -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases those
+/// of the first N tokens.
+bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into);
+
 /// --init: weights from a checkpoint folder or a safetensors file. A vision head of another number
 /// of classes starts anew. Returns lines for the log.
-std::vector<std::string> initialize_from(VisionModel& model, const std::string& path);
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path,
+                                         const WeightRules::Convert& convert);
 std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path);
-
-/// config.json with `preprocessing` in its pretrained_cfg.
-std::string add_preprocessing(const std::string& config_json, const Preprocessing& preprocessing);
 
 /// How a stored model computes: an f64 one on the reference kernels, whatever `kernels` says.
 ExecutionOptions stored_execution(DType dtype, const std::string& precision,

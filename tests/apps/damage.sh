@@ -28,7 +28,15 @@ damaged config.json
 printf '\x55\x55\x55' | dd of=$best/model.safetensors bs=1 conv=notrunc status=none \
   seek=$(($(stat -c %s $best/model.safetensors) - 3))
 expect_status 2 "$vision" eval --model $best --data shapes
-expect_text err.txt "tensor head."
+expect_text err.txt "tensor 'head."
+
+# An exported folder has no training.json: the file's own checksums find the damage.
+cp -r kept exported && rm exported/training.*
+expect_status 0 "$vision" eval --model exported --data shapes
+printf '\x55\x55\x55' | dd of=exported/model.safetensors bs=1 conv=notrunc status=none \
+  seek=$(($(stat -c %s exported/model.safetensors) - 3))
+expect_status 2 "$vision" eval --model exported --data shapes
+expect_text err.txt "exported/model.safetensors: tensor 'head."
 
 # A resume refuses, too, and names the other checkpoints as the remedy.
 truncate -s -1 run/checkpoints/last/training.safetensors

@@ -30,6 +30,9 @@ expect_status 2 "$vision" train --resume run
 expect_text err.txt "other names or sizes of files"
 mv moved/a/new.png moved/a/1.png
 
+expect_status 2 "$vision" train "${options[@]}" --data folder:moved --val-fraction 0 --patience 2
+expect_text err.txt "nothing is held out to validate on"
+
 "$vision" train --resume run --time-limit 0 &
 process=$!
 for ((i = 0; i < 500; ++i)); do
@@ -41,5 +44,5 @@ expect_text err.txt "run: process $process is writing this run; wait for its end
 expect_status 2 "$vision" train "${options[@]}" --data folder:moved --out run --overwrite
 expect_text err.txt "process $process"
 kill -KILL $process
-wait $process
+wait $process 2>/dev/null
 expect_status 0 "$vision" train --resume run --time-limit 0.1  # the lock ended with the process

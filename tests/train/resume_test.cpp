@@ -178,6 +178,43 @@ TEST_CASE("a training.json that lacks something is refused and named, with a rem
   REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
 }
 
+TEST_CASE("a sealed training.json whose counts are beyond reason is refused, and the count named") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "4"}), stop_at(2)) == 128 + SIGTERM);
+  const std::string last = run + "/checkpoints/last";
+  const Json whole = state_of(last);
+  for (const char* name : {"/step", "/optimizer_steps", "/epochs_closed", "/best/step"}) {
+    for (const Json& count : {Json(-5), Json(INT64_MAX), Json(UINT64_MAX), Json(1e300)}) {
+      Json state = whole;
+      state[Json::json_pointer(name)] = count;
+      write_state(last, state);
+      INFO(name << " " << count);
+      REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
+      CHECK(error_of({"--resume", run}).find(count.dump() + " is no count") != std::string::npos);
+    }
+  }
+  for (const Json& files : {Json(1), Json({{"config.json", 1}}),
+                            Json({{"config.json", {{"bytes", "many"}}}})}) {
+    Json state = whole;
+    state["files"] = files;
+    write_state(last, state);
+    CHECK_THROWS_AS(gmlp::open_checkpoint(last), gmlp::InputError);
+  }
+}
+
+TEST_CASE("a second moment that is infinite ends the run as infinite weights do") {
+  const TemporaryFolder scratch;
+  gmlp::Trainer::Hooks hooks;
+  hooks.before_update = [](gmlp::Trainer& training) {
+    training.parameters()[2]->grad.data<float>()[0] = 1e25F;  // its square is infinite in f32
+  };
+  const std::string error =
+      error_of(tiny_run(scratch / "run", {"--max-steps", "2", "--clip-grad", "0"}), hooks);
+  CHECK(error.find("AdamW's second moment of ") != std::string::npos);
+  CHECK(error.find("holds inf") != std::string::npos);
+}
+
 TEST_CASE("weights that are not finite are never saved, and the error says which and when") {
   for (const bool averaged : {false, true}) {
     const TemporaryFolder scratch;

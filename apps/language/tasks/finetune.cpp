@@ -158,7 +158,7 @@ class FinetuneTask : public TrainingTask {
     rules.tokens_remedy =
         "(length of a window); leave out --seq-len, only Toeplitz gates can be cut, to a shorter "
         "one";
-    rules.longer_window = true;
+    rules.convert = cut_toeplitz_gate;
     rules.new_head = true;
     const std::vector<std::string> notes = load_weights(body, checkpoint.model, rules);
     info.notes.insert(info.notes.end(), notes.begin(), notes.end());

@@ -15,21 +15,19 @@ namespace {
 
 constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
-void add_reading_options(CLI::App& app, TaskReading& reading) {
-  const CLI::Validator length = integer_in(0, int64_t{1} << 24);
+void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
+  const CLI::Validator length = integer_in(more.empty() ? 1 : 0, int64_t{1} << 24);
   app.add_option("--doc-stride", reading.stride,
-                 "SQuAD: tokens between the starts of two windows of a long context; 0 = as in "
-                 "finetuning, or 128")
+                 "SQuAD: tokens between the starts of two windows of a long context" + more)
       ->check(length);
   app.add_option("--max-question-tokens", reading.max_question,
-                 "SQuAD: length to which questions are cut; 0 = as in finetuning, or 64")
+                 "SQuAD: length to which questions are cut" + more)
       ->check(length);
   app.add_option("--text-columns", reading.text_columns,
                  "classify: one or two columns of text; by default guessed from their names")
       ->type_name("NAME...");
   app.add_option("--label-column", reading.label_column, "classify: the label's column")
       ->type_name("NAME");
-  add_skip_bad(app, reading.skip_bad);
 }
 
 void add_options(CLI::App& app, FinetuneOptions& options) {
@@ -47,10 +45,13 @@ void add_options(CLI::App& app, FinetuneOptions& options) {
       ->check(integer_in());
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
   add_reading_options(app, options.reading);
+  add_skip_bad(app, options.reading.skip_bad);
   add_language_model_options(app, options.model);
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights");
   app.option_defaults()->group("Recipe");
+  // Configurations of earlier versions have runs=1.
+  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
   app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
       ->check(number_in(0.0, 0.99));
 }
@@ -115,10 +116,11 @@ std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& ar
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {
+  add_skip_bad(app, options.reading.skip_bad)->group("Options");
   app.option_defaults()->group(kTaskGroup)->always_capture_default();
   app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
       ->type_name("NAME");
-  add_reading_options(app, options.reading);
+  add_reading_options(app, options.reading, "; 0 = as in finetuning");
   app.add_option("--null-threshold", options.answers.null_threshold,
                  "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
 }

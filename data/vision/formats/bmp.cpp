@@ -113,28 +113,26 @@ class BmpDecoder {
       if (at >= file_.size) file_.refuse("the file ends early; it is truncated");
       return file_.data[at++];
     };
-    for (uint8_t code = 0; y * width_ + x < width_ * height_ && code != 1;) {
-      const uint8_t run = next();
-      code = run == 0 ? next() : 3;
-      if (code == 0) {
+    while (y * width_ + x < width_ * height_) {
+      const uint8_t run = next(), code = next();
+      if (run == 0 && code == 1) file_.refuse("BMP runs that end in row {}", y);
+      if (run == 0 && code == 0) {
         x = 0;
         ++y;
-      } else if (code == 2) {
+      } else if (run == 0 && code == 2) {
         x += next();
         y += next();
-      } else if (code > 2) {
+      } else {
         const int64_t pixels = run > 0 ? run : code;
-        if (x + pixels > width_ || y >= height_) file_.refuse("a BMP run leaves its row");
-        const int64_t begin = at;
-        uint8_t byte = next();
+        if (x + pixels > width_) file_.refuse("a BMP run leaves its row");
+        uint8_t byte = code;
         for (int64_t i = 0; i < pixels; ++i, ++x) {
-          if (run == 0 && i > 0 && i * bits_ % 8 == 0) byte = next();
+          if (run == 0 && i * bits_ % 8 == 0) byte = next();
           unpacked_[static_cast<size_t>(y * width_ + x)] = index_at(&byte, i % (8 / bits_));
         }
-        if ((at - begin) % 2 == 1 && run == 0) next();  // padding
+        if (run == 0 && (pixels * bits_ + 7) / 8 % 2 == 1) next();  // padding
       }
     }
-    if (y * width_ + x < width_ * height_) file_.refuse("BMP runs that end in row {}", y);
     rows_ = unpacked_.data();
     stride_ = width_;
     bits_ = 8;

@@ -155,7 +155,7 @@ TEST_CASE("a long context becomes overlapping windows, and cut answers are no an
   CHECK(ids == Ids{2, 129, 121, 3, 64, 65, 66, 67, 3, 0});
 }
 
-TEST_CASE("SQuAD's memory is linear in its file, however many windows its questions have") {
+TEST_CASE("SQuAD's memory is linear in its file, and too many windows are refused") {
   if (!gmlp::test::AllocationPeak::counts()) return;
   const gmlp::test::TemporaryFolder folder;
   std::string text = R"({"data": [{"paragraphs": [{"context": ")";
@@ -169,11 +169,16 @@ TEST_CASE("SQuAD's memory is linear in its file, however many windows its questi
   const std::string path = folder / "dev.json";
   const gmlp::test::AllocationPeak peak;
   const SquadSet set = gmlp::read_squad(path, {false, false});
-  const SquadWindows windows(set, WordTokenizer(), {128, 2, 64});
-  CHECK(windows.size() > 1'000'000'000);
-  Ids ids(128);
+  CHECK(set.questions.size() == 20'001);
+  const std::string error = input_error([&] { SquadWindows(set, WordTokenizer(), {128, 64, 64}); });
+  CHECK(error.find("more than 8388608 windows; use a longer --doc-stride") != std::string::npos);
+  const SquadWindows windows(set, WordTokenizer(), {32'000, 16'000, 64});
+  CHECK(windows.size() == 20'001 * 28);
+  Ids ids(32'000);
   windows.write_ids(windows.size() - 1, ids.data());
   CHECK(windows.question(windows.size() - 1) == 20'000);
+  TaskLoader loader(windows, {8, 7, true, true});
+  CHECK(loader.batch(0, 0).rows.size() == 8);
   CHECK(peak.bytes() < (64 << 20) + 2 * static_cast<int64_t>(text.size()));
 }
 
