@@ -66,4 +66,22 @@ few=(--data folder:photos --model gmlp_nano_28 --depth 1 --d-model 16 --d-ffn 32
 expect_status 0 "$vision" train "${few[@]}" --out one
 expect_status 0 "$vision" train "${few[@]}" --workers 3 --out three
 cmp one/checkpoints/last/model.safetensors three/checkpoints/last/model.safetensors || fail "workers change the weights"
+
+# 108 megapixels are read at a reduced scale. A small file may not ask for hundreds of megabytes.
+$python - "$vision" $model <<'P' || fail "large photographs"
+import resource, subprocess, sys
+from PIL import Image
+def predict(name):
+    return subprocess.run([sys.argv[1], "predict", "--threads", "1", "--model", sys.argv[2], name],
+                          capture_output=True, text=True)
+large = Image.new("RGB", (12000, 9000), (200, 100, 50))
+large.save("large.jpg")
+assert predict("large.jpg").returncode == 0
+large.crop((0, 0, 8192, 8192)).save("scans.jpg", progressive=True, subsampling=0)
+result = predict("scans.jpg")
+assert result.returncode != 0 and "GMLP_MAX_PIXELS=67108864" in result.stderr + result.stdout, result
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print("peak memory", peak, "KiB")
+assert peak < 300 * 1024
+P
 echo "photographs: all as expected"
