@@ -41,7 +41,7 @@ using Records = std::vector<Record>;
 using Classes = std::map<std::string, std::vector<std::string>>;
 
 /// What to read of a folder. Paths are below it; "" is the folder itself.
-struct Layout {
+struct FolderLayout {
   std::string train;
   std::optional<std::string> val;
   Classes train_classes, val_classes;
@@ -101,10 +101,10 @@ Classes classes_of(const FolderFiles& files, const std::string& part) {
 
 /// Folders called train, val, ... are the parts of a data set if they have class folders, and if
 /// nothing else has images or both parts have a class in common. Otherwise they are classes.
-Layout layout_of(const FolderFiles& files, const fs::path& root) {
-  Layout whole{"", std::nullopt, classes_of(files, ""), {}};
+FolderLayout layout_of(const FolderFiles& files, const fs::path& root) {
+  FolderLayout whole{"", std::nullopt, classes_of(files, ""), {}};
   const auto part_of = [&](const std::vector<std::string>& names) {
-    Layout part;  // the first with class folders
+    FolderLayout part;  // the first with class folders
     for (const std::string& name : names) {
       for (const auto& [folder, images] : whole.train_classes) {
         if (!part.train_classes.empty() || lower_case(folder) != name) continue;
@@ -117,7 +117,7 @@ Layout layout_of(const FolderFiles& files, const fs::path& root) {
   const auto is_part = [](const auto& entry) { return is_part_name(entry.first); };
   const Classes& all = whole.train_classes;
   const bool only_parts = std::all_of(all.begin(), all.end(), is_part);
-  Layout train = part_of(kTrainNames), val = part_of(kValNames);
+  FolderLayout train = part_of(kTrainNames), val = part_of(kValNames);
   const auto in_val = [&](const auto& entry) { return val.train_classes.contains(entry.first); };
   const Classes& ours = train.train_classes;
   if (!ours.empty() && !val.train_classes.empty() &&
@@ -156,7 +156,7 @@ uint64_t name_hash_of(const std::string& name) {
 
 /// Appends the files of both sets. Whether an image validates depends on its name and the seed
 /// alone: adding or removing another one does not move it.
-void list_records(const Layout& layout, const fs::path& root, const DataOptions& options,
+void list_records(const FolderLayout& layout, const fs::path& root, const DataOptions& options,
                   Records& train, Records& val) {
   std::map<std::string, int64_t> label_of;
   for (const auto& [name, paths] : layout.train_classes) {
@@ -246,7 +246,8 @@ std::vector<std::string> fingerprints_of(Records records) {
 }
 
 /// Counts what is in the folder and is not used.
-void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std::string>& notes) {
+void note_unused(const FolderFiles& files, const FolderLayout& layout,
+                 std::vector<std::string>& notes) {
   std::vector<std::string> unused = files.others, empty;
   for (const std::string& path : files.images) {
     const bool validates = layout.val && !name_in(*layout.val, path).empty();
@@ -295,7 +296,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   DataSplits splits;
   splits.name = folder_name(folder);
   const FolderFiles files = list_files(folder);
-  const Layout layout = layout_of(files, root);
+  const FolderLayout layout = layout_of(files, root);
   std::vector<std::string> names;
   for (const auto& [name, paths] : layout.train_classes) names.push_back(name);
   if (names.size() == 1 && !options.scoring) {
