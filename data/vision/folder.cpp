@@ -230,18 +230,20 @@ uint32_t checksum_of_files(const Records& train, const Records& val, const fs::p
   return checksum;
 }
 
-/// Names and contents of the few images of the lowest hashes: they stay when images are added.
+/// An image's name and contents.
+std::string fingerprint_of(const Record& record) {
+  const std::vector<char> bytes = read_file(record.path);
+  return fmt::format("{:016x}{:08x}", record.name_hash, crc32_of(bytes.data(), std::ssize(bytes)));
+}
+
+/// Of the few images of the lowest hashes.
 std::vector<std::string> fingerprints_of(Records records) {
   constexpr size_t kCount = 8;
   std::sort(records.begin(), records.end(),
             [](const Record& a, const Record& b) { return a.name_hash < b.name_hash; });
   records.resize(std::min(records.size(), kCount));
   std::vector<std::string> fingerprints;
-  for (const Record& record : records) {
-    const std::vector<char> bytes = read_file(record.path);
-    fingerprints.push_back(
-        fmt::format("{:016x}{:08x}", record.name_hash, crc32_of(bytes.data(), std::ssize(bytes))));
-  }
+  for (const Record& record : records) fingerprints.push_back(fingerprint_of(record));
   return fingerprints;
 }
 
@@ -308,11 +310,15 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   list_records(layout, root, options, train, val);
   remove_damaged(train, val, options.skip_bad, splits.notes);
   if (!layout.val) splits.trained_on = fingerprints_of(train);
-  const auto is_known = [&](const std::string& print) {
-    return std::count(options.trained_on.begin(), options.trained_on.end(), print) > 0;
+  const auto is_known = [&](const Record& record) {
+    const std::string hash = fmt::format("{:016x}", record.name_hash);
+    const auto is_it = [&](const std::string& text) {
+      return text.starts_with(hash) && text == fingerprint_of(record);
+    };
+    return std::any_of(options.trained_on.begin(), options.trained_on.end(), is_it);
   };
   if (options.scoring && !layout.val && !options.split_by_order &&
-      std::none_of(splits.trained_on.begin(), splits.trained_on.end(), is_known)) {
+      std::none_of(train.begin(), train.end(), is_known)) {
     val.insert(val.end(), train.begin(), train.end());
     train.clear();
     splits.notes.push_back(fmt::format(
