@@ -19,9 +19,6 @@ namespace gmlp {
 
 struct TaskInfo;
 
-/// FOLDER/run-NUMBER: one of several runs under the same options, counted from 1.
-std::string numbered_run(const std::string& folder, int64_t number);
-
 /// Keeps other processes out of a run as long as it lives. The system removes the lock of a process
 /// that was killed.
 class RunLock {
@@ -46,7 +43,7 @@ class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
   /// below runs/KIND/. An `out` that holds files is refused (InputError) unless `overwrite`, which
-  /// removes what one run, or the runs of finetune --runs, write there, and nothing else. A folder
+  /// removes what a run writes there, and nothing else. A folder
   /// that holds the initial weights is never overwritten.
   static std::string create(const std::string& out, bool overwrite, const TaskInfo& info);
 
