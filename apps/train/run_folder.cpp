@@ -82,8 +82,7 @@ bool is_within(const std::string& path, const std::string& folder) {
   return !way.empty() && *way.begin() != "..";
 }
 
-}  // namespace
-
+/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
@@ -92,9 +91,7 @@ int64_t summary_count(const std::string& folder, const char* name) {
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
 
-std::string numbered_run(const std::string& folder, int64_t number) {
-  return fmt::format("{}/run-{}", folder, number);
-}
+}  // namespace
 
 RunLock::RunLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
@@ -133,15 +130,8 @@ std::string RunFolder::create(const std::string& out, bool overwrite, const Task
           "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
           out, info.weights);
     }
-    std::vector<std::unique_ptr<RunLock>> locks;  // first: a run in use loses nothing
-    locks.push_back(std::make_unique<RunLock>(out));
-    for (int64_t i = 1; fs::is_directory(numbered_run(out, i)); ++i) {
-      locks.push_back(std::make_unique<RunLock>(numbered_run(out, i)));
-    }
+    const RunLock lock(out);  // a run in use loses nothing
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
-    for (size_t i = 1; i < locks.size(); ++i) {
-      fs::remove_all(numbered_run(out, static_cast<int64_t>(i)));
-    }
   }
   make_folders(out);
   return out;

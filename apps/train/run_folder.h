@@ -19,9 +19,6 @@ namespace gmlp {
 
 struct TaskInfo;
 
-/// FOLDER/run-NUMBER: one of several runs under the same options, counted from 1.
-std::string numbered_run(const std::string& folder, int64_t number);
-
 /// Keeps other processes out of a run as long as it lives. The system removes the lock of a process
 /// that was killed.
 class RunLock {
@@ -46,8 +43,8 @@ class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
   /// below runs/KIND/. An `out` that holds files is refused (InputError) unless `overwrite`, which
-  /// removes what one run, or the runs of finetune --runs, write there, and nothing else. A folder
-  /// that holds the initial weights is never overwritten.
+  /// removes what a run writes there, and nothing else. A folder that holds the initial weights is
+  /// never overwritten.
   static std::string create(const std::string& out, bool overwrite, const TaskInfo& info);
 
   /// Opens the files of `path` that grow, under `lock` or one of its own. Throws RunError.
@@ -80,9 +77,6 @@ class RunFolder {
   std::shared_ptr<const RunLock> lock_;
   std::map<std::string, GrowingFile> files_;
 };
-
-/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
-int64_t summary_count(const std::string& folder, const char* name);
 
 /// Whether the run in a folder saved nothing, a checkpoint, or its last step.
 enum class RunState : uint8_t { kUnsaved, kSaved, kDone };

@@ -22,7 +22,7 @@
 
 namespace gmlp {
 
-int Trainer::run(const std::string& resume_as) {
+int Trainer::run() {
   begin();
   while (true) {
     // Before the step: a run that was stopped while it validated resumes here.
@@ -30,7 +30,7 @@ int Trainer::run(const std::string& resume_as) {
     if (is_finished()) break;
     train_step();
   }
-  return finish(resume_as);
+  return finish();
 }
 
 void Trainer::train_step() {
@@ -134,13 +134,13 @@ bool Trainer::update_best(const EvalResult& result) {
   return true;
 }
 
-int Trainer::finish(const std::string& resume_as) {
+int Trainer::finish() {
   if (const int signal = stop_signal(); signal != 0) {
     save_last();
     const std::string text = fmt::format(
         "stopped by {} at step {}; saved. Continue with\n  {} --resume {}",
         signal == SIGPIPE ? "a closed standard output" : fmt::format("signal {}", signal),
-        progress.step, task.info.command, resume_as.empty() ? folder_->path() : resume_as);
+        progress.step, task.info.command, folder_->path());
     reporter_->line(text);
     if (signal == SIGPIPE) std::fputs((text + "\n").c_str(), stderr);
     return 128 + signal;

@@ -35,8 +35,8 @@ class Trainer {
           Hooks hooks = {});
 
   /// Trains until the last step, a signal or the time limit; from the task's checkpoint when it has
-  /// one. `resume_as` is the folder to resume, if not the run's own. Returns the exit status.
-  int run(const std::string& resume_as = "");
+  /// one. Returns the exit status.
+  int run();
 
   const std::vector<Parameter*>& parameters() const { return task.parameters(); }
 
@@ -54,7 +54,7 @@ class Trainer {
   // trainer.cpp
   void train_step();
   void end_epoch();
-  int finish(const std::string& resume_as);
+  int finish();
   void finish_epoch_early();
   EvalResult validate();
   void report_epoch(const EvalResult& result, double training_seconds);
