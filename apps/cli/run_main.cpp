@@ -143,8 +143,9 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
   } catch (const std::bad_alloc&) {
     message = "out of memory; use a smaller --batch-size, model or data set";
   } catch (const std::system_error& error) {
-    if (error.code().value() == EPIPE) status = 128 + SIGPIPE;  // `info | head -1`: not a word
-    if (status == kExitSuccess) status = kExitFailedRun;
+    if (status == kExitSuccess) status = kExitFailedRun;  // not that of a signal
+    // `info | head -1` ends without a word.
+    if (status == kExitFailedRun && error.code().value() == EPIPE) status = 128 + SIGPIPE;
     message = message_of(error);
   } catch (const std::exception& error) {
     message = error.what();

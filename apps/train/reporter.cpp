@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/machine.h"
 #include "apps/cli/signals.h"
+#include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
@@ -45,8 +47,12 @@ Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const 
 }
 
 void Reporter::line(const std::string& text) {
-  print(text + "\n");
-  folder_.append("log.txt", text);
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part);) {
+    part = printable(part, std::string::npos);  // it may have names of files and classes
+    print(part + "\n");
+    folder_.append("log.txt", part);
+  }
 }
 
 void Reporter::print(const std::string& text) {

@@ -2,8 +2,10 @@
 
 #include "apps/train/run_folder.h"
 
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
+#include <thread>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -136,7 +138,7 @@ TEST_CASE("a second process is kept out of a run, by name") {
   REQUIRE(train_with({"--resume", run}) == 0);
 }
 
-TEST_CASE("--patience ends a run whose validation no longer improves; a resume may wait longer") {
+TEST_CASE("patience ends a run whose validation no longer improves; a resume may wait longer") {
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--epochs", "9", "--lr", "0", "--patience", "2"})) == 0);
@@ -176,4 +178,18 @@ TEST_CASE("of equal metrics the lower loss is the better result") {
   CHECK_FALSE(improves(99, 0.1));
   progress.best.metric = 90;
   CHECK(improves(99, 9.0));
+}
+
+TEST_CASE("the rate on a log line is that of the steps since the line before") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run";
+  gmlp::Trainer::Hooks hooks;
+  hooks.before_update = [](gmlp::Trainer& training) {
+    if (training.progress.step == 2) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  };
+  REQUIRE(train_with(tiny_run(run, {"--epochs", "1", "--log-interval", "5"}), hooks) == 0);
+  const nlohmann::ordered_json line =
+      nlohmann::ordered_json::parse(gmlp::read_text(run + "/steps.jsonl"));
+  CHECK(line.at("step") == 5);
+  CHECK(line.at("samples_per_s").get<double>() < 5 * 8 / 0.2);
 }
