@@ -21,6 +21,16 @@ extern "C" void on_stop_signal(int signal) {
   if (g_signal.exchange(signal) != 0 && signal != SIGHUP) _exit(128 + signal);
 }
 
+/// `restart`: SA_RESTART, or 0 to end a read() or write() on a signal.
+void set_restart(int restart) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction action = {};
+    sigaction(signal, nullptr, &action);
+    action.sa_flags = (action.sa_flags & ~SA_RESTART) | restart;
+    sigaction(signal, &action, nullptr);
+  }
+}
+
 }  // namespace
 
 void install_stop_signals() {
@@ -46,6 +56,14 @@ void protect_standard_streams() {
 
 int stop_signal() {
   return g_signal.load();
+}
+
+InterruptibleInput::InterruptibleInput() {
+  set_restart(0);
+}
+
+InterruptibleInput::~InterruptibleInput() {
+  set_restart(SA_RESTART);
 }
 
 void throw_if_stopped() {

@@ -23,6 +23,13 @@ void protect_standard_streams();
 int stop_signal();
 /// Throws Stopped after a signal.
 void throw_if_stopped();
+
+/// While it lives, a stop signal ends a wait for standard input.
+struct InterruptibleInput {
+  InterruptibleInput();
+  ~InterruptibleInput();
+};
+
 /// Sets the flag without a signal, or clears it with 0.
 void set_stop_signal(int signal);
 

@@ -45,6 +45,7 @@ Json eval_text(const EvalOptions& options) {
   OpenedModel opened(options);
   LanguageModel& model = *opened.loaded.model;
   const Tokenizer& tokenizer = *opened.loaded.tokenizer;
+  const InterruptibleInput interruptible;
   BadRows bad;
   bad.allowed = options.reading.skip_bad;
   CorpusOptions corpus = options.corpus;

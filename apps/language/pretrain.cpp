@@ -154,6 +154,7 @@ class PretrainTask : public TrainingTask {
     CorpusOptions corpus;
     corpus.val_fraction = options_.val_fraction;
     corpus.check_stop = throw_if_stopped;
+    const InterruptibleInput interruptible;
     BadRows bad;
     bad.allowed = options_.skip_bad;
     corpus.bad = &bad;

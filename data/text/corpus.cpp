@@ -206,7 +206,11 @@ TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& to
     tokens->text_bytes += static_cast<int64_t>(text.size());
   };
   for (const std::string& path : files) read_text_parts(path, encode, options.bad);
-  if (tokens->size() == 0) fail_input("{}: has no text (0 tokens); use another file", files[0]);
+  if (options.check_stop) options.check_stop();
+  if (tokens->size() == 0) {
+    fail_input("{}: has no text (0 tokens); use another file",
+               files[0] == "-" ? "standard input" : files[0]);
+  }
   return TokenRow(tokens);
 }
 

@@ -42,6 +42,7 @@ bool read_more(gzFile file, const std::string& path, int64_t position, std::stri
   // For a truncated stream gzread returns its last bytes and then 0. Only gzerror reports it.
   int error = Z_OK;
   const char* reason = gzerror(file, &error);
+  if (error == Z_ERRNO && errno == EINTR) return false;  // a signal, on which the caller ends
   if (error != Z_OK && error != Z_STREAM_END) {
     fail_input("{}: cannot be read after byte {} of the text: {}; copy the file again", path,
                position + static_cast<int64_t>(buffer.size()),

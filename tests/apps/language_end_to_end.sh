@@ -101,6 +101,16 @@ cat text.txt | "$language" pretrain "${tiny[@]}" --text - --val-fraction 0 --max
   --out all >out.txt 2>err.txt || fail "no training on standard input: $(cat err.txt)"
 expect_text out.txt "no validation text"
 expect_text out.txt "weights  all/checkpoints/last"
+mkfifo slow
+sleep 20 >slow &
+sleeper=$!
+"$language" eval --model causal/checkpoints/best --text - <slow >out.txt 2>err.txt &
+process=$!
+sleep 1
+kill -TERM $process
+wait $process
+[ $? = 143 ] || fail "a signal did not end the wait for standard input: $(cat err.txt)"
+kill $sleeper
 { head -20 text.txt; printf 'b\xffd\n'; echo "日本語日本語日本語日本語日本語"; } >odd.txt
 expect_status 2 "$language" eval --model all/checkpoints/last --text odd.txt
 expect_text err.txt "such rows with --skip-bad"

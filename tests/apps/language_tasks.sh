@@ -165,6 +165,15 @@ expect_status 0 "$language" predict --task classify --model stars/checkpoints/be
 expect_status 2 "$language" predict --task classify --model stars/checkpoints/best \
   --input sst2/dev.tsv --out no.tsv
 expect_text err.txt "no column 'review', only sentence, label"
+expect_status 2 "$language" predict --task classify --model stars/checkpoints/best \
+  --input new.jsonl --out no.tsv --text-columns a b c
+expect_text err.txt "name one or two"
+expect_status 2 "$language" predict --task classify --model stars/checkpoints/best \
+  --input new.jsonl --out no.tsv --text-columns a b
+expect_text err.txt "names 2, and the model reads 1 texts"
+expect_status 2 "$language" eval --task squad1 --data squad --model squad1/checkpoints/best \
+  --text-columns a
+expect_text err.txt "has columns of its own"
 
 # Wrong usage and input.
 expect_status 2 "$language" finetune --task sst3 --data sst2 --model $pretrained

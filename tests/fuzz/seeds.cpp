@@ -83,6 +83,13 @@ void add_texts(Seeds& seeds) {
   seeds.add("text_file", gmlp::test::gzip(Bytes(text.begin(), text.end())));
   seeds.add("tsv", std::string_view("sentence\tlabel\na good film \t1\nbad \t0\n"));
   seeds.add("tsv", std::string_view("sentence1\tsentence2\tgold_label\nA b.\tC.\tneutral\n"));
+  seeds.add("tsv", std::string_view("text,label\n\"a, \"\"b\"\"\nc\",x\r\n\r\nd,y\n"));
+  seeds.add("tsv", std::string_view("text;label\na;1\nb;2"));
+  seeds.add("tsv", std::string_view(
+                       "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\", \"label\": \"c\"}\n"));
+  seeds.add("squad", std::string_view(R"({"data":[{"paragraphs":[{"qas":[{"id":7,"question":"q",)"
+                                      R"("answers":[{"text":"a","answer_start":0}]},{"id":8}],)"
+                                      R"("context":"a b"}]}]})"));
   seeds.add(
       "squad",
       std::string_view(

@@ -92,13 +92,22 @@ void shorten(std::vector<Example>& examples, int64_t count) {
 
 }  // namespace
 
+void check_columns(const TaskFacts& facts, const TaskReading& reading) {
+  const size_t texts = reading.text_columns.size();
+  if (facts.task != Task::kClassify && (texts > 0 || !reading.label_column.empty())) {
+    fail_input("--task {}: has columns of its own; leave out --text-columns and --label-column",
+               facts.name);
+  }
+  if (texts > 2) fail_input("--text-columns: names {} columns; name one or two", texts);
+}
+
 TaskFacts describe_task(const std::string& task, const std::string& data,
                         const TaskReading& reading, std::vector<std::string>& notes) {
   TaskFacts facts = task_facts(task);
+  check_columns(facts, reading);
   if (facts.task != Task::kClassify) return facts;
   const std::string path = file_of(facts, facts.files.front(), data);
   facts.columns = reading.text_columns;
-  if (facts.columns.size() > 2) fail_input("--text-columns: name one or two");
   if (facts.columns.empty() || reading.label_column.empty()) {
     const std::vector<std::string> guessed = guess_columns(path);
     if (facts.columns.empty()) facts.columns = {guessed.begin(), guessed.end() - 1};

@@ -31,6 +31,9 @@ struct TaskEncoding {
   std::function<void()> check_stop;  // may throw
 };
 
+/// Throws InputError for columns that the task does not let one choose.
+void check_columns(const TaskFacts& facts, const TaskReading& reading);
+
 /// The task's facts. Those of classify come from its training table: columns as `reading` names
 /// them, or guessed, and all labels. Adds a note about a guess.
 TaskFacts describe_task(const std::string& task, const std::string& data,

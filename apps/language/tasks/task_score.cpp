@@ -133,28 +133,28 @@ void OpenedTask::read_config(const TaskOptions& options) {
                options.model, printable(task.get<std::string>()), facts.name);
   }
   TaskReading& reading = encoding.reading;
+  const bool classify = facts.task == Task::kClassify;
+  check_columns(facts, reading);
   try {
     // Earlier versions did not store the two numbers.
-    if (reading.stride == 0) reading.stride = stored.value("doc_stride", 0);
-    if (reading.max_question == 0) reading.max_question = stored.value("max_question_tokens", 0);
-    if (facts.task == Task::kClassify) {
-      facts.labels = stored.at("labels").get<std::vector<std::string>>();
-      facts.columns = stored.at("columns").get<std::vector<std::string>>();
-    }
+    if (reading.stride == 0) reading.stride = stored.value("doc_stride", int64_t{0});
+    if (reading.max_question == 0)
+      reading.max_question = stored.value("max_question_tokens", int64_t{0});
+    if (classify) facts.labels = stored.at("labels").get<std::vector<std::string>>();
+    if (classify) facts.columns = stored.at("columns").get<std::vector<std::string>>();
   } catch (const Json::exception& error) {
     fail_input("{}: {}; restore the file", path, json_reason(error));
   }
-  const bool two = reading.text_columns.size() == 2;
-  const bool given = !reading.text_columns.empty();
-  if (facts.task == Task::kClassify && (facts.columns.size() < 2 || facts.columns.size() > 3)) {
+  if (classify && (facts.columns.size() < 2 || facts.columns.size() > 3)) {
     fail_input("{}: \"columns\" are not one or two texts and a label; restore the file", path);
   }
-  if (given && two != (facts.columns.size() == 3)) {
-    fail_input("--text-columns: the model reads {} per row; name as many",
-               two ? "one text" : "two texts");
+  if (const size_t given = reading.text_columns.size(); given > 0) {
+    if (given + 1 != facts.columns.size()) {
+      fail_input("--text-columns: names {}, and the model reads {} texts; name as many", given,
+                 facts.columns.size() - 1);
+    }
+    std::copy_n(reading.text_columns.begin(), given, facts.columns.begin());
   }
-  if (given)
-    std::copy(reading.text_columns.begin(), reading.text_columns.end(), facts.columns.begin());
   if (!reading.label_column.empty()) facts.columns.back() = reading.label_column;
   LanguageConfig expected = loaded.model->config();
   set_head(expected, facts);
