@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/nearest_name.h"
 #include "models/gmlp_block.h"
 
 namespace gmlp {
@@ -124,8 +125,9 @@ const Config* find_size(const std::vector<Config>& sizes, const std::string& nam
 template <typename Config>
 const Config& get_size(const std::vector<Config>& sizes, const std::string& name) {
   if (const Config* size = find_size(sizes, name)) return *size;
-  fail_input("--model {}: no such model, folder or file; the named ones are {}", name,
-             fmt::join(names_of(sizes), ", "));
+  const std::vector<std::string> names = names_of(sizes);
+  fail_input("--model {}: no such model, folder or file; the named ones are {}{}", name,
+             fmt::join(names, ", "), did_you_mean(name, names));
 }
 /// The size that "architecture" names, of which the file's fields are changes. `custom` names none.
 template <typename Config>

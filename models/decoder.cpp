@@ -186,9 +186,11 @@ int64_t sample(const std::vector<double>& logits, const std::vector<int64_t>& al
 Generator::Generator(const LanguageModel& model, const std::vector<int64_t>& allowed,
                      const std::vector<int64_t>& prompt, const SamplingOptions& options)
     : decoder_(model), window_(model.config().block.tokens), allowed_(allowed), options_(options) {
-  // A long prompt is cut to what the window holds beside the first tokens of the answer.
-  const size_t most = static_cast<size_t>(std::max<int64_t>(1, window_ - window_ / 2));
-  const size_t skipped = prompt.size() > most ? prompt.size() - most : 0;
+  // A prompt that is longer than the window is cut to what that holds beside the first tokens of
+  // the answer.
+  const int64_t most = std::max<int64_t>(1, window_ - window_ / 2);
+  const int64_t length = std::ssize(prompt);
+  const size_t skipped = length > window_ ? static_cast<size_t>(length - most) : 0;
   ids_.assign(prompt.begin(), prompt.begin() + static_cast<int64_t>(skipped));
   for (size_t i = skipped; i < prompt.size(); ++i) logits_ = &feed(prompt[i]);
 }

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/nearest_name.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -110,8 +111,10 @@ void check_names(const CLI::App& app, const std::vector<CLI::ConfigItem>& items)
     }
     const CLI::Option* option = item.parents.empty() ? find_option(app, item.name) : nullptr;
     if (option == nullptr) {
-      fail_input("{}: {} is no option of {}; `{} --help` lists them", path, item.fullname(),
-                 app.get_name(), app.get_name());
+      std::vector<std::string> known;
+      for (const CLI::Option* other : app.get_options()) known.push_back(other->get_single_name());
+      fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
+                 app.get_name(), app.get_name(), did_you_mean(item.name, known));
     }
     if (!option->get_configurable()) {
       fail_input("{}: {} may not be in a file; pass it on the command line", path, item.name);
@@ -127,11 +130,18 @@ class ConfigFile : public CLI::ConfigTOML {
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
     std::stringstream lines;
     std::string line;
-    while (std::getline(input, line)) lines << without_comment(line) << '\n';
+    while (std::getline(input, line)) {
+      if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
+      lines << without_comment(line) << '\n';
+    }
     std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
     // config.toml of a run by an earlier version may have this option, which changed no result.
     std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
     check_names(app_, read);
+    for (CLI::ConfigItem& item : read) {
+      if (find_option(app_, item.name)->get_delimiter() != '\0') continue;  // a list of numbers
+      for (std::string& value : item.inputs) hide_bracket(value, 0);
+    }
     return read;
   }
 
@@ -185,6 +195,20 @@ void OptionGroup::number(const char* name, double& value, const char* text, doub
 void OptionGroup::choice(const char* name, std::string& value, const char* text,
                          const std::vector<std::string>& choices) {
   app_.add_option(name, value, text)->check(CLI::IsMember(choices));
+}
+
+constexpr char kHiddenBracket = '\x01';
+
+void hide_bracket(std::string& argument, size_t position) {
+  if (position < argument.size() && argument[position] == '[') argument[position] = kHiddenBracket;
+}
+
+void restore_bracket(CLI::Option& option) {
+  const auto restore = [](std::string& value) {
+    if (value.starts_with(kHiddenBracket)) value.front() = '[';
+    return std::string();
+  };
+  option.transform(CLI::Validator(restore, ""));
 }
 
 void set_help_format(CLI::App& app) {

@@ -10,6 +10,7 @@
 
 namespace CLI {
 class App;
+class Option;
 class Validator;
 }  // namespace CLI
 
@@ -45,6 +46,12 @@ class OptionGroup {
 /// Makes --help print one placeholder per value, the default after the description, and lines of at
 /// most 100 columns.
 void set_help_format(CLI::App& app);
+
+/// CLI11 takes every "[a, b]" for a list. Before it parses, hide_bracket() puts a mark in place of
+/// a
+/// '[' at `position`; after it, an option with restore_bracket() turns the mark back.
+void hide_bracket(std::string& argument, size_t position);
+void restore_bracket(CLI::Option& option);
 
 /// The number of threads that --threads N means: 0 is all of this machine.
 int resolve_threads(int threads);

@@ -9,44 +9,45 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"
+#include "core/nearest_name.h"
 #include "core/parallel.h"
 
 namespace gmlp {
 
 namespace {
 
-std::string lost_output(const std::string& reason) {
-  return fmt::format("standard output: could not be written: {}; send it to another place", reason);
-}
+/// What fmt::print throws, too. Standard output is the only file that it prints to.
+constexpr const char* kCannotWrite = "cannot write to file";
 
-/// Why not all that was printed has arrived; empty when it has.
-std::string output_failure() {
+/// Throws if not all that was printed has arrived.
+void check_output() {
   errno = 0;
-  const bool flushed = std::fflush(stdout) == 0;
-  const int error = errno;
-  if (flushed && std::ferror(stdout) == 0) return "";
-  return lost_output(flushed ? "an earlier write failed" : std::generic_category().message(error));
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  throw std::system_error(errno, std::generic_category(), kCannotWrite);
 }
 
-/// fmt::print's exception says only "cannot write to file", and standard output is the only file
-/// that it prints to.
 std::string message_of(const std::system_error& error) {
   const std::string text = error.what();
-  return text.starts_with("cannot write to file") ? lost_output(error.code().message()) : text;
+  if (!text.starts_with(kCannotWrite)) return text;
+  return fmt::format("standard output: could not be written: {}; send it to another place",
+                     error.code() ? error.code().message() : "an earlier write failed");
 }
 
 int dispatch(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
              const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
   std::string names;
+  std::vector<std::string> known;
   for (const Subcommand& subcommand : subcommands) {
     if (name == subcommand.name) return subcommand.run({arguments.begin() + 1, arguments.end()});
     const bool last = &subcommand == &subcommands.back();
     names += fmt::format("{}{}", names.empty() ? "" : last ? " or " : ", ", subcommand.name);
+    known.emplace_back(subcommand.name);
   }
   if (name == "--help" || name == "-h" || name == "help") {
     fmt::print("{}", usage);
@@ -55,15 +56,51 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
   } else if (name.empty()) {
     fail_input("a subcommand is missing; choose {} (--help)", names);
   } else {
-    fail_input("{}: no such subcommand; choose {} (--help)", name, names);
+    fail_input("{}: no such subcommand; choose {} (--help){}", name, names,
+               did_you_mean(name, known));
   }
   return kExitSuccess;
+}
+
+/// The values that "--sched: cosin not in {cosine,linear}" lists, and the one that was meant.
+std::string nearest_choice(const std::string& message) {
+  const size_t value = message.find(": ") + 2;
+  const size_t end = message.find(" not in {");
+  if (end == message.npos) return "";
+  const std::string choices = message.substr(message.find('{', end) + 1);
+  return did_you_mean(message.substr(value, end - value),
+                      CLI::detail::split(choices.substr(0, choices.find('}')), ','));
+}
+
+[[noreturn]] void fail_unexpected(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
+  std::string argument;  // the first one; CLI11 lists them from the back
+  for (const std::string& other : app.remaining()) {
+    if (argument.empty() || other.starts_with('-')) argument = other;
+  }
+  argument = argument.substr(0, argument.find('='));
+  std::string remedy = did_you_mean(argument, known);
+  if (remedy.empty() && argument.starts_with('-')) {
+    remedy = "; put -- before a text that begins with -";
+  }
+  fail_input("{}: not an option of {}; `{} --help` lists them{}", argument, app.get_name(),
+             app.get_name(), remedy);
 }
 
 }  // namespace
 
 bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  for (std::string& argument : arguments) {
+    hide_bracket(argument, argument.starts_with("--") ? argument.find('=') + 1 : 0);
+  }
+  for (CLI::Option* option : app.get_options()) {
+    restore_bracket(*option);
+    // The last of two values counts.
+    const bool list = option->get_items_expected_max() >= CLI::detail::expected_max_vector_size;
+    if (!list) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
   set_help_format(app);
   try {
     app.parse(arguments);
@@ -72,8 +109,16 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
     return false;
   } catch (const CLI::FileError&) {
     fail_config_file(app);  // --config is the only file that CLI11 opens
+  } catch (const CLI::ExtrasError&) {
+    fail_unexpected(app);
   } catch (const CLI::ParseError& error) {
-    fail_input("{}; `{} --help` lists the options and their values", error.what(), app.get_name());
+    fail_input("{}; `{} --help` lists the options and their values{}", error.what(), app.get_name(),
+               nearest_choice(error.what()));
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    const size_t least = static_cast<size_t>(option->get_items_expected_min());
+    if (option->count() == 0 || option->count() >= least) continue;
+    fail_input("{}: needs {} values, not {}", option->get_name(), least, option->count());
   }
   return true;
 }
@@ -83,12 +128,12 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
   bound_spinning(argv);
   int status = kExitFailedRun;
   std::string message;
+  protect_standard_streams();
   flush_denormals();
   try {
     status = dispatch(program, usage, subcommands, {argv + (argc > 0 ? 1 : 0), argv + argc});
-    message = output_failure();
-    if (message.empty()) return status;
-    if (status == kExitSuccess) status = kExitFailedRun;
+    check_output();
+    return status;
   } catch (const Stopped& stopped) {
     status = 128 + stop_signal();
     message = stopped.what();
@@ -98,12 +143,17 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
   } catch (const std::bad_alloc&) {
     message = "out of memory; use a smaller --batch-size, model or data set";
   } catch (const std::system_error& error) {
+    if (status == kExitSuccess) status = kExitFailedRun;  // not that of a signal
+    // `info | head -1` ends without a word.
+    if (status == kExitFailedRun && error.code().value() == EPIPE) status = 128 + SIGPIPE;
     message = message_of(error);
   } catch (const std::exception& error) {
     message = error.what();
   }
   std::fflush(stdout);
-  fmt::print(stderr, "{}: error: {}\n", program, message);
+  if (status == 128 + SIGPIPE) return status;
+  // Not fmt::print, which throws when nobody can be told.
+  std::fputs(fmt::format("{}: error: {}\n", program, message).c_str(), stderr);
   return status;
 }
 

@@ -1,7 +1,10 @@
 #include "apps/cli/signals.h"
 
 #include <atomic>
+#include <cerrno>
+#include <cstdio>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -12,9 +15,10 @@ namespace {
 std::atomic<int> g_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may not take a lock");
 
-// Only async-signal-safe calls in here: an exchange, _exit.
+// Only async-signal-safe calls in here: an exchange, _exit. A lost terminal may send SIGHUP twice,
+// once by the kernel and once by the shell.
 extern "C" void on_stop_signal(int signal) {
-  if (g_signal.exchange(signal) != 0) _exit(128 + signal);
+  if (g_signal.exchange(signal) != 0 && signal != SIGHUP) _exit(128 + signal);
 }
 
 }  // namespace
@@ -26,6 +30,18 @@ void install_stop_signals() {
   action.sa_flags = SA_RESTART;  // a write of a checkpoint must not fail with EINTR
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before = {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+}
+
+void protect_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    // open() returns the lowest free number, which is `stream`.
+    if (fcntl(stream, F_GETFD) < 0) static_cast<void>(open("/dev/null", O_RDWR));
+  }
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 int stop_signal() {
@@ -38,6 +54,11 @@ void throw_if_stopped() {
 
 void set_stop_signal(int signal) {
   g_signal.store(signal);
+}
+
+void print_or_stop(const std::string& text) {
+  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  if (!written && errno == EPIPE && stop_signal() == 0) set_stop_signal(SIGPIPE);
 }
 
 }  // namespace gmlp

@@ -18,6 +18,7 @@
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/tasks/task_score.h"
+#include "apps/language/text_format.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -44,7 +45,12 @@ Json eval_text(const EvalOptions& options) {
   OpenedModel opened(options);
   LanguageModel& model = *opened.loaded.model;
   const Tokenizer& tokenizer = *opened.loaded.tokenizer;
-  const TokenRow tokens = encode_files(options.files, tokenizer, options.corpus);
+  BadRows bad;
+  bad.allowed = options.reading.skip_bad;
+  CorpusOptions corpus = options.corpus;
+  corpus.bad = &bad;
+  const TokenRow tokens = encode_files(options.files, tokenizer, corpus);
+  if (bad.count > 0) fmt::print("{}\n", bad.note());
   const TextLoader loader =
       validation_loader(tokens, tokenizer, model.config(), opened.loaded.objective);
   const TextScore score =
@@ -56,30 +62,34 @@ Json eval_text(const EvalOptions& options) {
              grouped(tokens.size()), grouped(tokens.text_bytes()), grouped(score.samples));
   fmt::print("loss           {:.6f}{} nats per token\n", score.loss,
              has_error ? fmt::format(" ± {:.6f}", error) : "");
-  fmt::print("perplexity     {:.3f}{}\n", score.perplexity,
-             has_error ? fmt::format(" ± {:.3f}", score.perplexity * error) : "");
-  fmt::print("bits per byte  {:.4f}\n", score.bits_per_byte);
+  fmt::print("perplexity     {:.3f}{}\n", score.metric,
+             has_error ? fmt::format(" ± {:.3f}", score.metric * error) : "");
+  const double unknown = tokens.unknown_share();
+  if (unknown > 0) fmt::print("unknown        {}\n", unknown_text(unknown));
   Json json = {{"model", options.model},       {"text", options.files},   {"tokens", tokens.size()},
                {"bytes", tokens.text_bytes()}, {"scored", score.samples}, {"loss", score.loss}};
   if (has_error) json["loss_standard_error"] = error;
-  json["perplexity"] = score.perplexity;
-  json["bits_per_byte"] = score.bits_per_byte;
+  json["perplexity"] = score.metric;
+  json["unknown_share"] = unknown;
+  if (opened.loaded.objective == Objective::kMasked) return json;
+  json["bits_per_byte"] = bits_per_byte(score.loss, tokens);
+  fmt::print("bits per byte  {:.4f}\n", json["bits_per_byte"].get<double>());
   return json;
 }
 
 Json eval_task(const EvalOptions& options) {
   const OpenedTask opened(options);
-  const TaskFiles files = open_task_files(opened.task, options.data, opened.encoding, -1);
+  const TaskFiles files = open_task_files(opened.facts, options.data, opened.encoding, -1);
   for (const std::string& line : files.notes) fmt::print("{}\n", line);
   const TaskScore score = score_task(opened.model, files.dev);
   if (!score.complete) throw Stopped();
   Json sets = Json::array();
   for (const TaskSetScore& set : score.sets) {
-    sets.push_back(task_score_json(opened.task, set));
+    sets.push_back(task_score_json(opened.facts, set));
     fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size),
-               is_span_task(opened.task) ? "questions" : "examples", set.loss,
-               task_score_text(opened.task, set));
-    if (opened.task != Task::kSquad2) continue;
+               opened.facts.is_span() ? "questions" : "examples", set.loss,
+               task_score_text(opened.facts, set));
+    if (opened.facts.task != Task::kSquad2) continue;
     const SquadScore& answerable = set.squad.answerable;
     const SquadScore& unanswerable = set.squad.unanswerable;
     fmt::print("answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n",
@@ -157,8 +167,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   for (int64_t i = 0; i < count; ++i) {
     if (stop_signal() != 0) return score;
     const TextBatch batch = loader.batch(0, i);
-    const int64_t scored = std::count_if(batch.targets.begin(), batch.targets.end(),
-                                         [](int64_t target) { return target >= 0; });
+    const int64_t scored = scored_tokens(batch);
     if (scored == 0) continue;
     arena.reset();
     Tape tape(arena, execution, false);
@@ -181,8 +190,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   const double n = static_cast<double>(batches.size());
   score.standard_error =
       n < 2 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(squares * n / (n - 1)) / scored;
-  score.metric = score.perplexity = std::exp(score.loss);
-  score.bits_per_byte = bits_per_byte(score.loss, tokens);
+  score.metric = std::exp(score.loss);
   score.complete = true;
   return score;
 }
@@ -192,11 +200,16 @@ double bits_per_byte(double loss, const TokenRow& tokens) {
   return loss / std::log(2.0) * static_cast<double>(tokens.size()) / bytes;
 }
 
-std::string text_score_text(const TextScore& score) {
-  const std::string error =
-      std::isfinite(score.standard_error) ? fmt::format(" ± {:.4f}", score.standard_error) : "";
-  return fmt::format("loss {:.4f}{}, perplexity {:.2f}, {:.3f} bits per byte", score.loss, error,
-                     score.perplexity, score.bits_per_byte);
+std::string text_score_text(double loss, double error, const TokenRow& tokens,
+                            Objective objective) {
+  std::string text =
+      fmt::format("loss {:.4f}{}, perplexity {:.2f}", loss,
+                  std::isfinite(error) ? fmt::format(" ± {:.4f}", error) : "", std::exp(loss));
+  if (objective == Objective::kCausal) {
+    text += fmt::format(", {:.3f} bits per byte", bits_per_byte(loss, tokens));
+  }
+  const double unknown = tokens.unknown_share();
+  return unknown > 0.5 ? fmt::format("{} ({})", text, unknown_text(unknown)) : text;
 }
 
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
@@ -244,16 +257,21 @@ int language_eval(const std::vector<std::string>& arguments) {
   options.corpus.check_stop = throw_if_stopped;
   CLI::App app("Evaluate a checkpoint on text, or a finetuned checkpoint on its task",
                "gmlp-language eval");
+  options.reading.split = "all";
   add_stored_model_options(app, options);
   app.add_option("--json", options.json, "Also write the result to FILE")->type_name("FILE");
   app.option_defaults()->group("Text");
-  app.add_option("--text", options.files, "UTF-8 text, plain or gzipped")->type_name("FILE...");
+  app.add_option("--text", options.files, "UTF-8 text, plain or gzipped; - is standard input")
+      ->type_name("FILE...");
   app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
       ->check(integer_in());
   add_task_options(app, options);
   add_batch_size(app, options);
-  app.add_option("--data", options.data, "Folder with the official files of the task")
-      ->type_name("DIR");
+  app.add_option("--data", options.data, "Folder with the files of the task, or one table")
+      ->type_name("DIR|FILE");
+  app.add_option("--split", options.reading.split,
+                 "Rows of a table: all, or val, the tenth that finetuning held out")
+      ->check(CLI::IsMember({"all", "val"}));
   separate_groups(app, "Text");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   if (options.task.empty() ? options.files.empty() : options.data.empty()) {

@@ -31,8 +31,6 @@ constexpr int64_t kValidationBatch = 16;
 /// `samples` counts scored tokens, `metric` is the perplexity.
 struct TextScore : EvalResult {
   double standard_error = 0;  // of the loss, from the spread of the batches; NaN for one batch
-  double bits_per_byte = 0;   // loss / ln 2 * tokens per byte of text
-  double perplexity = 0;      // exp(loss)
 };
 
 /// Batches of `tokens` with fixed windows and masks.
@@ -44,11 +42,13 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
                         int64_t max_batches, const ExecutionOptions& execution, Arena& arena);
 
-/// A loss in nats per token as bits per byte of the text of `tokens`.
+/// A causal model's loss in nats per token as bits per byte of the text of `tokens`. A masked model
+/// does not encode the text that it sees, so its loss is no code length.
 double bits_per_byte(double loss, const TokenRow& tokens);
 
-/// "loss 1.2345 ± 0.0067, perplexity 3.44, 1.781 bits per byte"
-std::string text_score_text(const TextScore& score);
+/// "loss 1.2345 ± 0.0067, perplexity 3.44, 1.781 bits per byte", without an error that is NaN.
+/// Warns if the tokenizer does not know most of the text.
+std::string text_score_text(double loss, double error, const TokenRow& tokens, Objective objective);
 
 struct Guess {
   int64_t id = 0;

@@ -11,12 +11,13 @@ namespace {
 
 void add_text_options(CLI::App& app, LanguageOptions& options) {
   app.option_defaults()->group("Data");
-  app.add_option("--text", options.text, "Training text: UTF-8, plain or gzip'd")
+  app.add_option("--text", options.text,
+                 "Training text: UTF-8, plain or gzip'd; - is standard input")
       ->type_name("FILE...");
   app.add_option("--val-text", options.val_text, "Validation text; by default the end of --text")
       ->type_name("FILE...");
   app.add_option("--val-fraction", options.val_fraction,
-                 "Share of --text kept for validation without --val-text")
+                 "Share of --text kept for validation without --val-text; 0 = none")
       ->check(number_in(0, 1));
   app.add_option("--val-batches", options.val_batches,
                  "Number of batches of 16 windows to validate on; 0 = all")
@@ -25,6 +26,7 @@ void add_text_options(CLI::App& app, LanguageOptions& options) {
                  "bytes, or a file: a SentencePiece .model or a tokenizer.json")
       ->type_name("FILE|bytes");
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
+  add_skip_bad(app, options.skip_bad);
 }
 
 void add_options(CLI::App& app, LanguageOptions& options) {
@@ -61,6 +63,13 @@ void check_complete(const LanguageOptions& options) {
 }
 
 }  // namespace
+
+CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad) {
+  return app
+      .add_option("--skip-bad", skip_bad,
+                  "Number of bad lines, rows or questions to leave out of a file")
+      ->check(integer_in());
+}
 
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   app.option_defaults()->group("Model");

@@ -7,6 +7,10 @@
 
 #include "apps/train/options.h"
 
+namespace CLI {
+class Option;
+}
+
 namespace gmlp {
 
 /// --model and what overrides it.
@@ -47,11 +51,15 @@ struct LanguageOptions : TrainOptions {
   std::string init;           // a checkpoint folder or FILE.safetensors to take weights from
   double val_fraction = 0.1;  // the end of the text, if there is no validation text
   int64_t val_batches = 0;    // of kValidationBatch windows; 0: all
+  int64_t skip_bad = 0;       // lines of text to leave out
   bool no_shuffle = false;
   double dropout = 0;
 };
 
 using PretrainCommand = RunCommand<LanguageOptions>;
+
+/// Registers --skip-bad.
+CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad);
 
 /// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);

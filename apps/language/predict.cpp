@@ -73,14 +73,15 @@ void predict_array(const PredictOptions& options) {
 }
 
 /// One line per example: its index, the most likely label and the probability of each label.
-std::string predict_labels(const TaskModel& model, const SentenceRows& rows) {
-  const std::vector<std::string>& labels = task_labels(model.task);
+std::string predict_labels(const TaskModel& model, const TaskSet& set) {
+  const std::vector<std::string>& labels = model.facts.labels;
   std::string table =
       fmt::format("index\tlabel\tprobability_{}\n", fmt::join(labels, "\tprobability_"));
-  for_each_row(model, rows, [&](int64_t row, std::vector<double> p) {
+  for_each_row(model, set.rows(), [&](int64_t row, std::vector<double> p) {
     const auto best = std::max_element(p.begin(), p.end()) - p.begin();
     softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
-    table += fmt::format("{}\t{}", row, labels[static_cast<size_t>(best)]);
+    table += fmt::format("{}\t{}", set.sentences.examples[static_cast<size_t>(row)].row,
+                         labels[static_cast<size_t>(best)]);
     for (const double probability : p) table += fmt::format("\t{:.6f}", probability);
     table += '\n';
   });
@@ -88,22 +89,24 @@ std::string predict_labels(const TaskModel& model, const SentenceRows& rows) {
 }
 
 void predict_task(const PredictOptions& options) {
-  if (!options.null_scores.empty() && !is_span_task(task_from_name(options.task))) {
+  if (!options.null_scores.empty() && !task_facts(options.task).is_span()) {
     fail_input("--null-scores {}: {} has no unanswerable questions; leave it out",
                options.null_scores, options.task);
   }
   const OpenedTask opened(options);
-  const std::unique_ptr<TaskSet> set = open_task_input(opened.task, options.input, opened.encoding);
-  if (set->sentence_rows) {
-    write_file_atomic(options.out, predict_labels(opened.model, *set->sentence_rows));
+  const TaskFiles files = open_task_input(opened.facts, options.input, opened.encoding);
+  for (const std::string& line : files.notes) fmt::print("{}\n", line);
+  const TaskSet& set = *files.dev.front();
+  if (set.sentence_rows) {
+    write_file_atomic(options.out, predict_labels(opened.model, set));
     return;
   }
   // The official formats: {"id": "answer", ...} and {"id": score of no answer, ...}.
   Json texts = Json::object();
   Json null_scores = Json::object();
   size_t i = 0;
-  for (const QuestionAnswer& answer : answer_questions(opened.model, *set->windows, nullptr)) {
-    const std::string& id = set->squad.questions[i++].id;
+  for (const QuestionAnswer& answer : answer_questions(opened.model, *set.windows, nullptr)) {
+    const std::string& id = set.squad.questions[i++].id;
     texts[id] = answer.text;
     null_scores[id] = answer.null_score;
   }
@@ -125,7 +128,8 @@ int language_predict(const std::vector<std::string>& arguments) {
       ->type_name("FILE.npy");
   app.add_option("--output-array", options.output_array, "Logits (B, N, V)")->type_name("FILE.npy");
   add_task_options(app, options);
-  app.add_option("--input", options.input, "Examples in tsv, or questions in SQuAD's JSON")
+  app.add_option("--input", options.input,
+                 "Examples in tsv, csv or jsonl, or questions in SQuAD's JSON")
       ->type_name("FILE");
   app.add_option("--out", options.out, "Predictions in tsv, or in SQuAD's JSON")->type_name("FILE");
   app.add_option("--null-scores", options.null_scores, "SQuAD: also write the scores of no answer")

@@ -47,6 +47,15 @@ std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
   return weights;
 }
 
+uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
+  constexpr int64_t kBlock = 4096;
+  for (int64_t i = 0; i < tokens.size(); i += kBlock) {
+    const std::vector<int64_t> ids = tokens.ids(i, std::min(kBlock, tokens.size() - i));
+    crc = crc32_of(ids.data(), std::ssize(ids) * 8, crc);
+  }
+  return crc;
+}
+
 class PretrainTask : public TrainingTask {
  public:
   explicit PretrainTask(const LanguageOptions& options)
@@ -60,20 +69,29 @@ class PretrainTask : public TrainingTask {
   }
 
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  DataIdentity data_identity() const override {
+    return {
+        token_checksum(data_.val, token_checksum(data_.train, 0)),
+        fmt::format("{} training and {} validation tokens", data_.train.size(), data_.val.size()),
+        "tokens", "--text FILE"};
+  }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
-    batch_ = loader_->batch(position.epoch, position.index);
+    if (position.count % options_.grad_accum_steps == 0) load_step(position);
+    batch_ = step_batches_[static_cast<size_t>(position.count % options_.grad_accum_steps)];
     position_ = position;
   }
   Var forward(Tape& tape, double scale) override {
-    return model_->loss(tape, batch_.ids, batch_.targets, batch_.batch, scale,
+    return model_->loss(tape, batch_.ids, batch_.targets, batch_.batch, scale * weight_of(batch_),
                         {true, options_.dropout, options_.seed, position_.count});
   }
   EvalResult validate(Arena& arena) override {
+    if (!val_loader_) return {true, 0, NAN, NAN, "no validation text"};
     TextScore score = evaluate_text(*model_, *val_loader_, data_.val, options_.val_batches,
                                     setup.execution, arena);
     if (!score.complete) return score;
-    score.details = "val " + text_score_text(score);
+    score.details =
+        "val " + text_score_text(score.loss, score.standard_error, data_.val, objective_);
     score.sample = objective_ == Objective::kMasked ? "filled   " + filled_sample(arena) + "…"
                                                     : "written  " + written_sample();
     last_score_ = score;
@@ -99,14 +117,17 @@ class PretrainTask : public TrainingTask {
   }
 
   std::string text(const EvalResult& result) const override {
-    return fmt::format("val loss {:.4f}, perplexity {:.2f}, {:.3f} bits per byte", result.loss,
-                       std::exp(result.loss), bits_per_byte(result.loss, data_.val));
+    return "val " + text_score_text(result.loss, NAN, data_.val, objective_);
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
-    return {{"val_loss", result.loss},
-            {"val_perplexity", std::exp(result.loss)},
-            {"val_bits_per_byte", bits_per_byte(result.loss, data_.val)}};
+    if (!val_loader_) return nlohmann::ordered_json::object();
+    nlohmann::ordered_json json = {{"val_loss", result.loss},
+                                   {"val_perplexity", std::exp(result.loss)}};
+    if (objective_ == Objective::kCausal) {
+      json["val_bits_per_byte"] = bits_per_byte(result.loss, data_.val);
+    }
+    return json;
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
@@ -128,19 +149,42 @@ class PretrainTask : public TrainingTask {
 
  private:
   void open_text() {
-    tokenizer_ = open_tokenizer(options_.tokenizer);
-    // Without the folder, the Trainer says that the run stopped before its first save.
-    if (setup.resumed() && std::filesystem::is_directory(setup.checkpoint)) {
-      require_same_tokenizer(setup.checkpoint, *tokenizer_, "--tokenizer " + options_.tokenizer);
-    }
+    tokenizer_ = setup.resumed() ? open_stored_tokenizer(setup.checkpoint)
+                                 : open_tokenizer(options_.tokenizer);
     CorpusOptions corpus;
     corpus.val_fraction = options_.val_fraction;
     corpus.check_stop = throw_if_stopped;
+    BadRows bad;
+    bad.allowed = options_.skip_bad;
+    corpus.bad = &bad;
     data_ = open_corpus(options_.text, options_.val_text, *tokenizer_, corpus);
+    if (bad.count > 0) info.notes.push_back(bad.note());
+    const double unknown = data_.train.unknown_share();
+    if (unknown > 0) info.notes.push_back(unknown_text(unknown));
+  }
+
+  /// Loads the batches of an optimizer step, because their weights depend on each other.
+  void load_step(const BatchPosition& first) {
+    step_batches_.clear();
+    scored_ = 0;
+    for (int64_t i = 0; i < options_.grad_accum_steps; ++i) {
+      step_batches_.push_back(loader_->batch(first.epoch, first.index + i));
+      scored_ += scored_tokens(step_batches_.back());
+    }
+  }
+
+  /// The mean over a step's scored tokens is not the mean of its batches' means: a batch counts by
+  /// its share of them. 1 if all batches have as many, as in a causal model.
+  double weight_of(const TextBatch& batch) const {
+    return static_cast<double>(scored_tokens(batch) * options_.grad_accum_steps) /
+           static_cast<double>(scored_);
   }
 
   void build_model() {
-    config_ = choose_language_model(options_.model);
+    // A resumed run takes its model from its checkpoint: what --model named may be gone.
+    LanguageModelOptions choice = options_.model;
+    if (setup.resumed()) choice.model = setup.checkpoint;
+    config_ = choose_language_model(choice);
     fit_to_tokenizer(config_, *tokenizer_, objective_, options_.model.vocab_size);
     if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
@@ -149,7 +193,9 @@ class PretrainTask : public TrainingTask {
     if (std::filesystem::is_directory(options_.init)) {
       require_same_tokenizer(options_.init, *tokenizer_, "the one of --tokenizer");
     }
-    info.notes = initialize_from(*model_, options_.init);
+    for (const std::string& note : initialize_from(*model_, options_.init)) {
+      info.notes.push_back(note);
+    }
     info.notes.push_back(fmt::format("weights taken from {}", options_.init));
     info.weights = options_.init;
   }
@@ -170,6 +216,11 @@ class PretrainTask : public TrainingTask {
           "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
           "more text or a shorter --seq-len",
           options_.batch_size, data_.train.size(), windows, config_.block.tokens);
+    }
+    if (data_.val.size() == 0) {
+      if (options_.patience > 0)
+        fail_input("--patience: there is no validation text; leave it out");
+      return;
     }
     val_loader_ = std::make_unique<TextLoader>(
         validation_loader(data_.val, *tokenizer_, config_, objective_));
@@ -232,6 +283,8 @@ class PretrainTask : public TrainingTask {
   std::unique_ptr<LanguageModel> model_;
   std::unique_ptr<TextLoader> loader_;
   std::unique_ptr<TextLoader> val_loader_;
+  std::vector<TextBatch> step_batches_;
+  int64_t scored_ = 0;  // tokens of step_batches_
   TextBatch batch_;
   BatchPosition position_;
   TextScore last_score_;

@@ -35,6 +35,11 @@ bool ends_inside_character(const std::string& text) {
 
 }  // namespace
 
+std::string unknown_text(double share) {
+  return fmt::format("{:.3g} % of the tokens are unknown to the tokenizer{}", 100 * share,
+                     share > 0.5 ? "; warning: scores of unknown tokens say little" : "");
+}
+
 std::string piece_text(const Tokenizer& tokenizer, int64_t id) {
   std::string name = tokenizer.name(id);
   if (tokenizer.special().contains(id)) return name;

@@ -13,6 +13,9 @@ namespace gmlp {
 
 constexpr size_t kLineBytes = 140;  // a line of sample text ends with the token that reaches this
 
+/// "3.2 % of the tokens are unknown to the tokenizer", and a warning if most are.
+std::string unknown_text(double share);
+
 /// The text of one id, with the space before a word, or the name of a special id. May be only a
 /// part of a character.
 std::string piece_text(const Tokenizer& tokenizer, int64_t id);

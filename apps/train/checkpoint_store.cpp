@@ -123,6 +123,10 @@ bool CheckpointStore::restore_best(const std::string& from, int64_t step) {
   return false;
 }
 
+void CheckpointStore::keep_best(int64_t step) {
+  if (step_of(best()) == step) copy_checkpoint(best(), step_folder(step));
+}
+
 void CheckpointStore::drop_best() {
   drop_checkpoint(best());
 }

@@ -29,6 +29,8 @@ class CheckpointStore {
   /// none has.
   bool restore_best(const std::string& from, int64_t step);
   void drop_best();
+  /// Keeps `best`, if it is of `step`, as step-N, for a run that restarts from before a better one.
+  void keep_best(int64_t step);
 
  private:
   std::vector<int64_t> kept_steps() const;  // ascending

@@ -15,8 +15,9 @@ struct StepRecord {
   double loss = 0;
   double lr = 0;
   double grad_norm = 0;
-  double samples_per_s = 0;
-  double data_wait = 0;  // seconds
+  double seconds = 0;        // of the step
+  double samples_per_s = 0;  // the mean since the line before
+  double data_wait = 0;      // seconds per step; on a line the mean, too
   bool skipped = false;
 };
 /// One line of steps.jsonl. A number that is not finite becomes null: JSON has no NaN.
@@ -37,11 +38,11 @@ struct EpochRecord {
 std::string metrics_header(const std::string& metric);
 /// One row of metrics.csv; the val columns are empty if the epoch was not validated.
 std::string metrics_row(const EpochRecord& record);
-/// Reads metrics.csv, its columns up to val_metric. Throws InputError naming `path` and line.
+/// Reads metrics.csv, its columns up to val_metric, without lines that are no epoch.
 std::vector<EpochRecord> read_metrics(const std::string& path);
 
-/// results.svg: training and validation loss, and the metric, by optimizer steps. Throws InputError
-/// naming the damaged file.
+/// results.svg: training and validation loss, and the metric, by optimizer steps, from what
+/// is left of the two files.
 std::string draw_results(const std::string& title, const std::string& metric_title,
                          const std::string& metrics_path, const std::string& steps_path);
 

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
@@ -9,15 +10,21 @@
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
 namespace {
 
-/// The options that a resumed run may change; cache-dir is in runs by earlier versions.
-const std::set<std::string> kResumableOptions = {
-    "threads",       "workers",         "time-limit", "quiet",    "no-figures",
-    "save-interval", "checkpoint-hist", "out",        "cache-dir"};
+/// The options that change no result, but for the moment at which a run ends.
+const std::set<std::string> kNeutralOptions = {
+    "threads",    "workers",       "time-limit",      "patience", "quiet",
+    "no-figures", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
+
+const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
+const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
+/// More options whose values may be paths.
+const std::set<std::string> kModelPathOptions = {"model", "init", "tokenizer"};
 
 void add_recipe_options(CLI::App& app, TrainOptions& options) {
   OptionGroup recipe(app, "Recipe");
@@ -74,6 +81,8 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   run.number("--time-limit", options.time_limit,
              "Seconds of training after which to validate, save and stop; the learning rate does "
              "not depend on it; 0 = none");
+  run.integer("--patience", options.patience,
+              "Epochs without a better validation after which to stop; 0 = no limit");
   run.integer("--val-interval", options.val_interval, "Epochs per validation", 1);
   run.integer("--log-interval", options.log_interval, "Steps per log line", 1);
   run.integer("--save-interval", options.save_interval,
@@ -104,7 +113,8 @@ void check_resume_arguments(const CLI::App& app, const std::vector<std::string>&
     if (!name.starts_with("--") || app.get_option_no_throw(name) == nullptr) continue;
     if (name == "--resume" || name == "--help") continue;
     // A resumed run stays in its folder.
-    if (kResumableOptions.count(name.substr(2)) != 0 && name != "--out") continue;
+    if (kNeutralOptions.count(name.substr(2)) != 0 && name != "--out") continue;
+    if (is_changeable(name.substr(2))) continue;
     fail_input(
         "{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
         "start a new run with --init RUN/checkpoints/last",
@@ -112,18 +122,72 @@ void check_resume_arguments(const CLI::App& app, const std::vector<std::string>&
   }
 }
 
-}  // namespace
-
-std::map<std::string, std::string> binding_options(const std::string& config) {
+/// The lines of a config.toml by name.
+std::map<std::string, std::string> options_of(const std::string& config) {
   std::map<std::string, std::string> options;
   std::istringstream lines(config);
   for (std::string line; std::getline(lines, line);) {
     const size_t equals = line.find('=');
     if (equals == std::string::npos || line.front() == '#') continue;
-    const std::string name = line.substr(0, equals);
-    if (kResumableOptions.count(name) == 0) options[name] = line.substr(equals + 1);
+    options[line.substr(0, equals)] = line.substr(equals + 1);
   }
   return options;
+}
+
+/// What names a file or folder, "folder:DIR" too, as an absolute path; any other value as it is.
+std::string with_absolute_path(const std::string& option, const std::string& value) {
+  namespace fs = std::filesystem;
+  const bool architecture = option == "model" && !value.ends_with(".json");
+  for (const size_t begin : {size_t{0}, value.find(':') + 1}) {
+    const fs::path path = value.substr(begin);
+    const bool there = architecture ? fs::is_directory(path) : fs::exists(path);
+    const bool name = value == "bytes" || value == "shapes" || value == "fashion-mnist";
+    if (there && !name) return value.substr(0, begin) + fs::absolute(path).string();
+  }
+  return value;
+}
+
+/// Sets the options that may hold paths to absolute ones. Of a resumed run only those given anew:
+/// the others are as the checkpoint has them.
+void make_paths_absolute(CLI::App& app, const std::vector<std::string>& arguments, bool resumed) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_single_name();
+    if (kDataOptions.count(name) + kModelPathOptions.count(name) == 0) continue;
+    const auto is_this = [&](const std::string& text) {
+      return text.substr(0, text.find('=')) == "--" + name;
+    };
+    if (resumed && std::none_of(arguments.begin(), arguments.end(), is_this)) continue;
+    CLI::results_t values = option->reduced_results();
+    for (std::string& value : values) value = with_absolute_path(name, value);
+    option->clear();
+    option->add_result(values);
+  }
+}
+
+/// `config` with the lines of `before` for the options that change no result: what one resume says
+/// of them, such as --quiet, is not for the next.
+std::string with_neutral_options(const std::string& config, const std::string& before) {
+  const std::map<std::string, std::string> old = options_of(before);
+  std::string merged;
+  std::istringstream lines(config);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find('='));
+    const bool keep = kNeutralOptions.count(name) != 0 && old.count(name) != 0;
+    merged += (keep ? name + "=" + old.at(name) : line) + "\n";
+  }
+  return merged;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> binding_options(const std::string& config) {
+  std::map<std::string, std::string> options = options_of(config);
+  for (const std::string& name : kNeutralOptions) options.erase(name);
+  return options;
+}
+
+bool is_changeable(const std::string& option) {
+  return kDataOptions.count(option) + kLengthOptions.count(option) > 0;
 }
 
 double fill_in(CLI::App& app, const std::string& option, double given, double value) {
@@ -143,14 +207,17 @@ bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   add_run_options(app, options);
   for (const auto& [name, text] : subcommand.defaults) app.get_option(name)->default_str(text);
   const std::string resume = resume_argument(arguments);
+  std::string saved;
   if (!resume.empty()) {
     check_resume_arguments(app, arguments);
-    const std::string saved = find_resume_point(resume).run + "/config.toml";
-    arguments.insert(arguments.begin(), {"--config", saved});
+    const std::string path = find_resume_point(resume).run + "/config.toml";
+    saved = read_text(path);
+    arguments.insert(arguments.begin(), {"--config", path});
   }
   if (!parse_arguments(app, arguments)) return false;
   if (resume.empty()) subcommand.check(app);
-  config = resolved_config(app);
+  make_paths_absolute(app, arguments, !resume.empty());
+  config = with_neutral_options(resolved_config(app), saved);
   return true;
 }
 

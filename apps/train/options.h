@@ -42,15 +42,18 @@ struct TrainOptions {
   bool no_figures = false;
   int threads = 0;            // 0: all of the machine's
   double time_limit = 0;      // seconds of this process; 0: none
+  int64_t patience = 0;       // epochs without a better validation before the end; 0: no limit
   int64_t val_interval = 1;   // epochs
   int64_t log_interval = 10;  // steps
   int64_t save_interval = 0;  // steps; 0: only at an epoch's end
   int64_t checkpoint_hist = 1;
 };
 
-/// The lines of a config.toml by name, but for the options that a resumed run may change: those
-/// change no byte of its results.
+/// The lines of a config.toml by name, but for the options that change no byte of a run's results.
 std::map<std::string, std::string> binding_options(const std::string& config);
+/// Whether a resumed run may have another value of an option: its data may have moved (a checksum
+/// tells whether they are the same), and its length may change.
+bool is_changeable(const std::string& option);
 
 /// The options of one run, and the text of its config.toml.
 template <class Options>
@@ -72,8 +75,9 @@ struct TrainingSubcommand {
 };
 
 /// Parses `arguments` into `options`, whose values are the defaults, and into `config`, which
-/// --config reads back as the same options. --resume DIR reads the run's config.toml; arguments
-/// then may only set options that change no result. False when help was printed. Throws InputError.
+/// --config reads back as the same options, from any folder: paths are absolute in it. --resume DIR
+/// reads the run's config.toml; arguments then may only set options that change no result or are
+/// changeable. False when help was printed. Throws InputError.
 bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
                     TrainOptions& options, std::string& config);
 

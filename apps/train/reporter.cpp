@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,8 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/machine.h"
+#include "apps/cli/signals.h"
+#include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
@@ -44,21 +47,23 @@ Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const 
 }
 
 void Reporter::line(const std::string& text) {
-  print(text + "\n");
-  folder_.append("log.txt", text);
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part);) {
+    part = printable(part, std::string::npos);  // it may have names of files and classes
+    print(part + "\n");
+    folder_.append("log.txt", part);
+  }
 }
 
 void Reporter::print(const std::string& text) {
   if (options_.quiet) return;
   erase_bar();
-  fmt::print("{}", text);
-  std::fflush(stdout);
+  print_or_stop(text);
 }
 
 void Reporter::erase_bar() {
   if (!bar_drawn_) return;
-  std::fputs("\r\033[K", stdout);  // to the first column, erase the line; throws nothing
-  std::fflush(stdout);
+  print_or_stop("\r\033[K");  // to the first column, erase the line
   bar_drawn_ = false;
 }
 
@@ -67,13 +72,14 @@ void Reporter::banner() {
   const std::string program = info.command.substr(0, info.command.find(' '));
   line(fmt::format("{} {}: {} on {}", program, GMLP_VERSION, info.model, info.data));
   for (const std::string& text : info.banner) line(text);
-  line(fmt::format("machine  {} threads, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
-                   thread_count(), isa_name(), options_.precision,
+  line(fmt::format("machine  {} thread{}, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
+                   thread_count(), thread_count() == 1 ? "" : "s", isa_name(), options_.precision,
                    task_.setup.execution.backend == Backend::kFused ? "fused" : "reference",
                    peak_gflops_));
-  const int64_t samples = options_.batch_size * options_.grad_accum_steps * length_.steps_per_epoch;
-  line(fmt::format("run      {} steps, {} per epoch of {} {}; in {}", grouped(length_.total_steps),
-                   grouped(length_.steps_per_epoch), samples, info.samples, folder_.path()));
+  const double samples = samples_per_step() * static_cast<double>(length_.steps_per_epoch);
+  line(fmt::format("run      {} steps, {} per epoch of {:.0f} {}; in {}",
+                   grouped(length_.total_steps), grouped(length_.steps_per_epoch), samples,
+                   info.samples, folder_.path()));
   for (const std::string& note : info.notes) line("note     " + note);
 }
 
@@ -84,9 +90,13 @@ void Reporter::measure_peak() {
       peak_gflops_, machine_peak_gflops(thread_count(), kSeconds, task_.setup.execution.precision));
 }
 
-double Reporter::share_of_peak(double samples_per_s) const {
+/// Above 1, other processes were running when the peak was measured: it is measured anew. NaN if
+/// that does not help.
+double Reporter::share_of_peak(double samples_per_s) {
   // The backward pass computes two products per product of the forward pass.
-  return 3 * task_.info.forward_flops * samples_per_s / (1e9 * peak_gflops_);
+  const double gflops = 3e-9 * task_.info.forward_flops * samples_per_s;
+  if (gflops > peak_gflops_) measure_peak();
+  return gflops <= peak_gflops_ ? gflops / peak_gflops_ : NAN;
 }
 
 /// NaN during the first steps: they touch all memory for the first time and would spoil the
@@ -104,12 +114,14 @@ double Reporter::seconds_left(int64_t step) {
 
 std::string Reporter::progress_text(const StepRecord& record) {
   const double units = record.samples_per_s * static_cast<double>(task_.info.units_per_sample);
+  const double share = share_of_peak(record.samples_per_s);
   return fmt::format(
-      "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  left {}  {:.0f} {}/s  {:.0f}% of peak  "
-      "lr {:.2e}  wait {:.0f} ms",
+      "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  left {}  {:.0f} {}/s  {}lr {:.2e}  "
+      "wait {:.0f} ms",
       record.step, length_.total_steps, record.epoch, length_.epochs, record.loss, average_loss_,
       duration_text(seconds_left(record.step)), units, task_.info.unit,
-      100 * share_of_peak(record.samples_per_s), record.lr, 1e3 * record.data_wait);
+      std::isnan(share) ? "" : fmt::format("{:.0f}% of peak  ", 100 * share), record.lr,
+      1e3 * record.data_wait);
 }
 
 void Reporter::draw_bar(int64_t step, const std::string& text) {
@@ -122,15 +134,19 @@ void Reporter::draw_bar(int64_t step, const std::string& text) {
   for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
   // A wrapped line could not be erased, so the text is cut.
   const size_t width = std::max<size_t>(terminal_width(), kCells + 2) - kCells - 2;
-  fmt::print("\r\033[K{} {}", bar, text.substr(0, width));
-  std::fflush(stdout);
+  print_or_stop(fmt::format("\r\033[K{} {}", bar, text.substr(0, width)));
   bar_drawn_ = true;
 }
 
-void Reporter::step(const StepRecord& record) {
+void Reporter::step(StepRecord record) {
   constexpr double kAverageDecay = 0.98;
   ++steps_;
-  speed_sum_ += record.samples_per_s;
+  seconds_ += record.seconds;
+  interval_seconds_ += record.seconds;
+  interval_wait_ += record.data_wait;
+  const double steps = static_cast<double>(++interval_steps_);
+  record.samples_per_s = steps * samples_per_step() / interval_seconds_;
+  record.data_wait = interval_wait_ / steps;
   if (std::isfinite(record.loss)) {
     // A plain mean at first, exponential later, as Adam's bias-corrected moments.
     const double keep = std::min(kAverageDecay, 1.0 - 1.0 / static_cast<double>(++averaged_));
@@ -138,20 +154,23 @@ void Reporter::step(const StepRecord& record) {
   }
   const bool logged =
       record.step % options_.log_interval == 0 || record.step == length_.total_steps;
-  // A step faster than the peak: other processes were running when the peak was measured.
-  if (logged && share_of_peak(record.samples_per_s) > 1) measure_peak();
   if (logged || record.skipped) folder_.append("steps.jsonl", step_line(record));
   if (record.skipped) {
     line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
                      record.loss, record.grad_norm));
   }
+  const bool bar = terminal_ && !options_.quiet;
+  if (!bar && !logged) return;
   const std::string text = progress_text(record);
-  if (terminal_ && !options_.quiet) {
-    draw_bar(record.step, text);
-    if (logged) folder_.append("log.txt", text);
-  } else if (logged) {
+  if (bar) draw_bar(record.step, text);
+  if (!logged) return;
+  if (bar) {
+    folder_.append("log.txt", text);
+  } else {
     line(text);
   }
+  interval_steps_ = 0;
+  interval_seconds_ = interval_wait_ = 0;
 }
 
 void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {
@@ -164,7 +183,8 @@ void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool a
 }
 
 void Reporter::write_summary(const Progress& progress, const EvalResult& best,
-                             const EvalResult& last, int64_t skipped_steps, const Arena& arena) {
+                             const EvalResult& last, int64_t skipped_steps, bool stopped_early,
+                             const Arena& arena) {
   nlohmann::ordered_json json;
   json["model"] = task_.info.model;
   json["data"] = task_.info.data;
@@ -172,6 +192,7 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
   json["steps"] = progress.step;
   json["total_steps"] = length_.total_steps;
   json["skipped_steps"] = skipped_steps;
+  if (stopped_early) json["stopped_early_at_epoch"] = progress.epochs_closed;
   if (best.complete) {
     json["best"] = task_.summary(best);
     json["best"]["epoch"] = progress.best.epoch;
@@ -184,18 +205,18 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
   json["wall_seconds"] = progress.seconds;
   json["peak_memory_bytes"] = {{"activations", arena.peak_bytes()},
                                {"process", status_bytes("VmHWM")}};
+  const double speed = static_cast<double>(steps_) * samples_per_step() / seconds_;
+  json["share_of_machine_peak"] = steps_ > 0 ? share_of_peak(speed) : 0.0;  // NaN becomes null
   json["machine_peak_gflops"] = peak_gflops_;
-  json["share_of_machine_peak"] =
-      steps_ > 0 ? share_of_peak(speed_sum_ / static_cast<double>(steps_)) : 0.0;
   write_file_atomic(folder_.file("summary.json"), json_text(json));
 }
 
 void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t skipped_steps,
-                       const Arena& arena, const std::string& weights) {
+                       bool stopped_early, const Arena& arena, const std::string& weights) {
   const TaskInfo& info = task_.info;
   const EvalResult best{progress.has_best(), info.validation_samples, progress.best.loss,
                         progress.best.metric};
-  write_summary(progress, best, last, skipped_steps, arena);
+  write_summary(progress, best, last, skipped_steps, stopped_early, arena);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
     write_file_atomic(

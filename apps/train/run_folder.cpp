@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,8 +92,24 @@ int64_t summary_count(const std::string& folder, const char* name) {
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
 
-std::string numbered_run(const std::string& folder, int64_t number) {
-  return fmt::format("{}/run-{}", folder, number);
+RunLock::RunLock(const std::string& folder) {
+  const std::string path = folder + "/.lock";
+  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_system(path, "opened");
+  // A file system without locks: as before there were any.
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    char owner[32] = {};
+    if (pread(descriptor_, owner, sizeof owner - 1, 0) < 0) owner[0] = 0;
+    close(descriptor_);
+    fail_input("{}: process {} is writing this run; wait for its end, or stop it: kill {}", folder,
+               std::atoi(owner), std::atoi(owner));
+  }
+  const std::string owner = fmt::format("{:<10}\n", getpid());
+  if (pwrite(descriptor_, owner.data(), owner.size(), 0) < 0) fail_system(path, "written");
+}
+
+RunLock::~RunLock() {
+  close(descriptor_);
 }
 
 std::string RunFolder::create(const std::string& out, bool overwrite, const TaskInfo& info) {
@@ -112,21 +129,20 @@ std::string RunFolder::create(const std::string& out, bool overwrite, const Task
           "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
           out, info.weights);
     }
+    const RunLock lock(out);  // a run in use loses nothing
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
-    for (int64_t i = 1; fs::is_directory(numbered_run(out, i)); ++i) {
-      fs::remove_all(numbered_run(out, i));
-    }
   }
   make_folders(out);
   return out;
 }
 
-RunFolder::RunFolder(const std::string& path) : path_(path) {
+RunFolder::RunFolder(const std::string& path, std::shared_ptr<const RunLock> lock)
+    : path_(path), lock_(lock ? std::move(lock) : std::make_shared<const RunLock>(path)) {
   for (const char* name : kGrowingFiles) {
     const int descriptor =
         open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (descriptor < 0) fail_system(file(name), "opened");
-    files_[name] = {descriptor, lseek(descriptor, 0, SEEK_END)};
+    files_[name] = {descriptor, {}};
   }
   make_folders(checkpoints());
 }
@@ -142,35 +158,37 @@ void RunFolder::append(const std::string& name, const std::string& text) {
     const ssize_t wrote = write(growing.descriptor, line.data() + done, line.size() - done);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) fail_system(file(name), "written");
+    growing.end.crc = crc32_of(line.data() + done, wrote, growing.end.crc);
+    growing.end.size += wrote;
     done += static_cast<size_t>(wrote);
-    growing.size += wrote;
   }
 }
 
-std::map<std::string, int64_t> RunFolder::sync_offsets() {
-  std::map<std::string, int64_t> offsets;
+std::map<std::string, LogPosition> RunFolder::sync_logs() {
+  std::map<std::string, LogPosition> ends;
   for (const auto& [name, growing] : files_) {
     if (fsync(growing.descriptor) != 0 && errno != EINVAL) {
       fail_system(file(name), "flushed to the disk");
     }
-    offsets[name] = growing.size;
+    ends[name] = growing.end;
   }
-  return offsets;
+  return ends;
 }
 
-void RunFolder::check_offsets(const std::map<std::string, int64_t>& offsets) const {
-  for (const auto& [name, growing] : files_) {
-    if (offsets.at(name) <= growing.size) continue;
-    fail_input("{}: holds {} bytes, {} when the checkpoint was saved; resume from an older one",
-               file(name), growing.size, offsets.at(name));
-  }
-}
-
-void RunFolder::truncate(const std::map<std::string, int64_t>& offsets) {
+std::vector<std::string> RunFolder::rewind_logs(const std::map<std::string, LogPosition>& ends) {
+  std::vector<std::string> changed;
   for (auto& [name, growing] : files_) {
-    if (ftruncate(growing.descriptor, offsets.at(name)) != 0) fail_system(file(name), "cut back");
-    growing.size = offsets.at(name);
+    const auto [size, crc] = ends.at(name);
+    const std::string text = read_text(file(name));
+    const bool longer = static_cast<int64_t>(text.size()) >= size;
+    growing.end = {size, longer ? crc32_of(text.data(), size) : 0};
+    if (!longer || (growing.end.crc != crc && crc != 0)) {
+      growing.end = {};
+      changed.push_back(name);
+    }
+    if (ftruncate(growing.descriptor, growing.end.size) != 0) fail_system(file(name), "cut back");
   }
+  return changed;
 }
 
 void RunFolder::forget_summary_after(int64_t step) {
@@ -184,8 +202,12 @@ RunState run_state(const std::string& folder, const std::string& config) {
   }
   // A run that --time-limit stopped has a summary, too, with fewer steps.
   const int64_t steps = summary_count(folder, "steps");
-  if (steps >= 0 && steps == summary_count(folder, "total_steps")) return RunState::kDone;
-  return fs::exists(folder + "/checkpoints/last") ? RunState::kSaved : RunState::kUnsaved;
+  const bool complete = steps >= 0 && steps == summary_count(folder, "total_steps");
+  if (complete || summary_count(folder, "stopped_early_at_epoch") > 0) return RunState::kDone;
+  // A save that was killed between its two renames left last.old.
+  const std::string last = folder + "/checkpoints/last";
+  const bool saved = fs::exists(last) || fs::exists(last + ".old");
+  return saved ? RunState::kSaved : RunState::kUnsaved;
 }
 
 ResumePoint find_resume_point(const std::string& path) {
@@ -200,7 +222,11 @@ ResumePoint find_resume_point(const std::string& path) {
   if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {
     return {run.string(), folder};
   }
-  fail_input("--resume {}: neither a run folder (no config.toml) nor one of its checkpoints", path);
+  fail_input(
+      "--resume {}: neither a run folder (no config.toml) nor one of its checkpoints; name one "
+      "that "
+      "train made, or start a new run",
+      path);
 }
 
 }  // namespace gmlp

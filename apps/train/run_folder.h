@@ -7,28 +7,48 @@
 //   metrics.csv       one row per epoch         steps.jsonl   one line per logged step
 //   summary.json, results.svg, filters.png, filters.svg (language)    at the end
 //   checkpoints/      best, last, step-N
+//   .lock             the process that writes the run
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace gmlp {
 
 struct TaskInfo;
 
-/// FOLDER/run-NUMBER: one of several runs under the same options, counted from 1.
-std::string numbered_run(const std::string& folder, int64_t number);
+/// Keeps other processes out of a run as long as it lives. The system removes the lock of a process
+/// that was killed.
+class RunLock {
+ public:
+  /// Throws InputError if another process has the lock of the run in `folder`.
+  explicit RunLock(const std::string& folder);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// The end of a growing file at a save: its size, and the CRC-32 of all bytes up to there.
+struct LogPosition {
+  int64_t size = 0;
+  uint32_t crc = 0;  // of no bytes, or unknown: earlier versions did not store it
+};
 
 class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
   /// below runs/KIND/. An `out` that holds files is refused (InputError) unless `overwrite`, which
-  /// removes what one run, or the runs of finetune --runs, write there, and nothing else. A folder
+  /// removes what a run writes there, and nothing else. A folder
   /// that holds the initial weights is never overwritten.
   static std::string create(const std::string& out, bool overwrite, const TaskInfo& info);
 
-  /// Opens the files of `path` that grow. Throws RunError.
-  explicit RunFolder(const std::string& path);
+  /// Opens the files of `path` that grow, under `lock` or one of its own. Throws RunError.
+  explicit RunFolder(const std::string& path, std::shared_ptr<const RunLock> lock = nullptr);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -40,21 +60,21 @@ class RunFolder {
   /// Appends `text` and a newline to log.txt, metrics.csv or steps.jsonl. Throws RunError (a full
   /// disk).
   void append(const std::string& name, const std::string& text);
-  /// The sizes of these three, flushed to the disk; a checkpoint stores them.
-  std::map<std::string, int64_t> sync_offsets();
-  /// Throws InputError when a file is shorter than its offset.
-  void check_offsets(const std::map<std::string, int64_t>& offsets) const;
-  /// Cuts the files back to `offsets`. Throws RunError.
-  void truncate(const std::map<std::string, int64_t>& offsets);
+  /// The ends of these three, flushed to the disk; a checkpoint stores them.
+  std::map<std::string, LogPosition> sync_logs();
+  /// Cuts the files back to their `ends` at a save. A file that was removed or edited since then
+  /// begins anew. Returns the names of those. Throws RunError.
+  std::vector<std::string> rewind_logs(const std::map<std::string, LogPosition>& ends);
   /// Removes a summary.json that reports more than `step` steps.
   void forget_summary_after(int64_t step);
 
  private:
   struct GrowingFile {
     int descriptor;
-    int64_t size;
+    LogPosition end;
   };
   std::string path_;
+  std::shared_ptr<const RunLock> lock_;
   std::map<std::string, GrowingFile> files_;
 };
 
@@ -63,7 +83,8 @@ int64_t summary_count(const std::string& folder, const char* name);
 
 /// Whether the run in a folder saved nothing, a checkpoint, or its last step.
 enum class RunState : uint8_t { kUnsaved, kSaved, kDone };
-/// Throws InputError if the folder's run has other options than the config.toml `config`.
+/// Throws InputError if the folder's run has other options than the config.toml `config`. Ended by
+/// --patience, a run is done, too.
 RunState run_state(const std::string& folder, const std::string& config);
 
 /// The run that --resume names, and the checkpoint to start from.
@@ -71,8 +92,8 @@ struct ResumePoint {
   std::string run;
   std::string checkpoint;
 };
-/// `path` is a run folder, which means its checkpoints/last, or a checkpoint in one. Throws
-/// InputError.
+/// `path` is a run folder, which means its checkpoints/last (absent if the run never saved), or a
+/// checkpoint in one. Throws InputError.
 ResumePoint find_resume_point(const std::string& path);
 
 }  // namespace gmlp

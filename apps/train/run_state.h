@@ -37,11 +37,12 @@ struct Progress {
   double seconds = 0;  // of the run, over all its processes
 
   bool has_best() const { return best.epoch > 0; }
-  /// Whether `result` is better than the best so far. A diverged model still has the metric of
-  /// guessing, so a result that is not finite is never better.
+  /// Whether `result` is better than the best so far; of equal metrics the lower loss is. A
+  /// diverged model still has the metric of guessing, so a result that is not finite is never
+  /// better.
   bool improved_by(const EvalResult& result, bool by_loss) const {
     if (!std::isfinite(result.loss)) return false;
-    if (by_loss) return !has_best() || !(result.loss >= best.loss);
+    if (by_loss || result.metric == best.metric) return !has_best() || !(result.loss >= best.loss);
     return std::isfinite(result.metric) && (!has_best() || !(result.metric <= best.metric));
   }
 };

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -24,14 +25,27 @@ namespace gmlp {
 
 class RunFolder;
 
-/// How a run computes, and the checkpoint it continues from. Sets the number of threads.
+class RunLock;
+
+/// How a run computes, and what it continues from. Sets the number of threads. With --resume it
+/// locks the run and repairs what a killed save left, before a task reads the checkpoint.
 struct RunSetup {
   explicit RunSetup(const TrainOptions& options);
 
   DType dtype = DType::kF32;
   ExecutionOptions execution;
-  std::string checkpoint;  // the folder; empty for a new run
+  std::string run;         // the folder to continue; empty for a new run
+  std::string checkpoint;  // the one to continue from; empty if nothing was saved
+  std::shared_ptr<const RunLock> lock;
   bool resumed() const { return !checkpoint.empty(); }
+};
+
+/// What a run trains and validates on. A checkpoint stores it, and --resume compares.
+struct DataIdentity {
+  uint32_t checksum = 0;
+  std::string counts;  // "32 training and 8 validation images of 2 classes"
+  std::string of;      // what the checksum covers: "names and sizes of the files", "tokens"
+  std::string option;  // that names the data: "--data SPEC"
 };
 
 /// What the run folder and the console call the task, and its units.
@@ -81,6 +95,7 @@ class TrainingTask {
   TrainingTask& operator=(const TrainingTask&) = delete;
 
   virtual const std::vector<Parameter*>& parameters() const = 0;
+  virtual DataIdentity data_identity() const = 0;
   virtual int64_t batches_per_epoch() const = 0;
   virtual void next_batch(const BatchPosition& position) = 0;
   /// The mean loss of the batch of next_batch(), a scalar, times `scale`.

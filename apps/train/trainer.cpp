@@ -8,7 +8,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <filesystem>
 #include <limits>
+
+#include <signal.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/signals.h"
@@ -18,7 +22,7 @@
 
 namespace gmlp {
 
-int Trainer::run(const std::string& resume_as) {
+int Trainer::run() {
   begin();
   while (true) {
     // Before the step: a run that was stopped while it validated resumes here.
@@ -26,7 +30,7 @@ int Trainer::run(const std::string& resume_as) {
     if (is_finished()) break;
     train_step();
   }
-  return finish(resume_as);
+  return finish();
 }
 
 void Trainer::train_step() {
@@ -62,9 +66,14 @@ void Trainer::train_step() {
     zero_gradients(parameters());
   }
 
-  const int64_t samples = options.batch_size * options.grad_accum_steps;
-  const double speed = static_cast<double>(samples) / whole.seconds();
-  reporter_->step({progress.step + 1, epoch() + 1, loss, lr, norm, speed, data_wait, !finite});
+  reporter_->step({.step = progress.step + 1,
+                   .epoch = epoch() + 1,
+                   .loss = loss,
+                   .lr = lr,
+                   .grad_norm = norm,
+                   .seconds = whole.seconds(),
+                   .data_wait = data_wait,
+                   .skipped = !finite});
   ++progress.step;
   if (hooks.after_step) hooks.after_step(*this);
   // end_epoch() saves by itself, after validation.
@@ -108,7 +117,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   if (progress.epoch_loss_count > 0) {
     record.train_loss = progress.epoch_loss_sum / static_cast<double>(progress.epoch_loss_count);
   }
-  record.validated = result.complete;
+  record.validated = result.complete && result.samples > 0;  // 0: nothing to validate on
   record.val_loss = result.loss;
   record.val_metric = result.metric;
   record.lr = schedule.at(progress.step - 1);
@@ -125,16 +134,23 @@ bool Trainer::update_best(const EvalResult& result) {
   return true;
 }
 
-int Trainer::finish(const std::string& resume_as) {
+int Trainer::finish() {
   if (const int signal = stop_signal(); signal != 0) {
     save_last();
-    const std::string& path = resume_as.empty() ? folder_->path() : resume_as;
-    reporter_->line(
-        fmt::format("stopped by signal {} at step {}; saved. Continue with\n  {} --resume {}",
-                    signal, progress.step, task.info.command, path));
+    const std::string text = fmt::format(
+        "stopped by {} at step {}; saved. Continue with\n  {} --resume {}",
+        signal == SIGPIPE ? "a closed standard output" : fmt::format("signal {}", signal),
+        progress.step, task.info.command, folder_->path());
+    reporter_->line(text);
+    if (signal == SIGPIPE) std::fputs((text + "\n").c_str(), stderr);
     return 128 + signal;
   }
-  if (progress.step < length_.total_steps) {
+  if (is_patience_over()) {
+    reporter_->line(
+        fmt::format("stopped early: {} epochs without a better validation than epoch {}",
+                    options.patience, progress.best.epoch));
+    if (!last_result_.complete && !validate().complete) return 128 + stop_signal();
+  } else if (progress.step < length_.total_steps) {
     reporter_->line(
         fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
     finish_epoch_early();
@@ -144,7 +160,7 @@ int Trainer::finish(const std::string& resume_as) {
   }
   progress.seconds = elapsed();
   const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
-  reporter_->summary(progress, last_result_, nan_policy.skipped, arena,
+  reporter_->summary(progress, last_result_, nan_policy.skipped, is_patience_over(), arena,
                      progress.has_best() ? store_->best() : store_->last());
   return 0;
 }
@@ -160,7 +176,11 @@ void Trainer::finish_epoch_early() {
   const EvalResult result = can_validate() ? validate() : EvalResult();
   if (!result.complete && can_validate()) return;
   report_epoch(result, training_seconds);
-  if (!progress.has_best() && update_best(result)) store_->save_best(checkpoint_bytes(content()));
+  const int64_t best_step = progress.best.step;
+  if (!update_best(result)) return;
+  // `last`, which a resumed run starts from, has the previous best.
+  store_->keep_best(best_step);
+  store_->save_best(checkpoint_bytes(content()));
 }
 
 bool Trainer::epoch_is_complete() const {
@@ -169,9 +189,16 @@ bool Trainer::epoch_is_complete() const {
   return progress.step == end && closed < end;
 }
 
+bool Trainer::is_patience_over() const {
+  const int64_t waited = progress.epochs_closed - progress.best.epoch;
+  return options.patience > 0 && can_validate() && waited >= options.patience &&
+         progress.step < length_.total_steps;
+}
+
 bool Trainer::is_finished() const {
   const bool time_is_up = options.time_limit > 0 && run_time_.seconds() >= options.time_limit;
-  return progress.step >= length_.total_steps || stop_signal() != 0 || time_is_up;
+  return progress.step >= length_.total_steps || stop_signal() != 0 || time_is_up ||
+         is_patience_over();
 }
 
 /// Batches that do not fill an accumulated step at an epoch's end are skipped.
@@ -189,24 +216,36 @@ RunSetup::RunSetup(const TrainOptions& options) {
   dtype = arithmetic.dtype;
   execution = arithmetic.execution;
   execution.checkpoint = options.checkpoint_activations;
-  if (!options.resume.empty()) checkpoint = find_resume_point(options.resume).checkpoint;
+  if (options.resume.empty()) return;
+  const ResumePoint point = find_resume_point(options.resume);
+  run = point.run;
+  lock = std::make_shared<const RunLock>(run);
+  recover_folder(point.checkpoint);
+  if (std::filesystem::is_directory(point.checkpoint)) checkpoint = point.checkpoint;
 }
 
 Trainer::Trainer(const TrainOptions& the_options, const std::string& config, TrainingTask& the_task,
                  Hooks the_hooks)
-    : options(the_options), task(the_task), hooks(std::move(the_hooks)), config_(config) {
+    : options(the_options),
+      task(the_task),
+      hooks(std::move(the_hooks)),
+      config_(config),
+      data_(the_task.data_identity()) {
   const AdamWOptions adamw = {.beta1 = options.opt_betas.at(0),
                               .beta2 = options.opt_betas.at(1),
                               .eps = options.opt_eps,
                               .weight_decay = options.weight_decay};
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
+  if (options.patience > 0 && !can_validate()) {
+    fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
+               options.patience);
+  }
   build_schedule();
 }
 
 void Trainer::build_schedule() {
   const int64_t batches = task.batches_per_epoch();
-  length_.epochs = options.epochs;
   length_.steps_per_epoch = batches / options.grad_accum_steps;
   if (length_.steps_per_epoch < 1) {
     fail_input("--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
@@ -217,31 +256,40 @@ void Trainer::build_schedule() {
   }
   length_.total_steps = options.epochs * length_.steps_per_epoch;
   if (options.max_steps > 0) length_.total_steps = std::min(length_.total_steps, options.max_steps);
+  length_.epochs = 1 + (length_.total_steps - 1) / length_.steps_per_epoch;
   schedule.decay = decay_from_name(options.sched);
   schedule.lr = options.lr;
   schedule.min_lr = std::min(options.min_lr, options.lr);
   schedule.total_steps = length_.total_steps;
   // A run shorter than its warm-up would never reach its learning rate.
   const int64_t most = length_.total_steps / 2;
-  const double warmup = options.warmup_epochs * static_cast<double>(length_.steps_per_epoch);
-  schedule.warmup_steps = options.warmup_steps > 0
-                              ? std::min(options.warmup_steps, most)
-                              : std::llround(std::min(warmup, static_cast<double>(most)));
+  const double epochs = options.warmup_epochs * static_cast<double>(length_.steps_per_epoch);
+  const double warmup =
+      options.warmup_steps > 0 ? static_cast<double>(options.warmup_steps) : epochs;
+  schedule.warmup_steps = std::llround(std::min(warmup, static_cast<double>(most)));
+  if (warmup > static_cast<double>(most)) {
+    task.info.notes.push_back(
+        fmt::format("a warm-up of {:.0f} steps is more than half of the run, so it is cut to {}",
+                    warmup, most));
+  }
 }
 
 /// Makes or opens the run folder, restores the checkpoint and prints the banner.
 void Trainer::begin() {
-  if (task.setup.resumed()) {
-    folder_ = std::make_unique<RunFolder>(find_resume_point(options.resume).run);
-    remove_stale_temporaries(folder_->path());
-  } else {
-    folder_ =
-        std::make_unique<RunFolder>(RunFolder::create(options.out, options.overwrite, task.info));
-    write_file_atomic(folder_->file("config.toml"), config_);
-    folder_->append("metrics.csv", metrics_header(task.info.metric));
-  }
+  const bool resume = !task.setup.run.empty();
+  const std::string path =
+      resume ? task.setup.run : RunFolder::create(options.out, options.overwrite, task.info);
+  folder_ = std::make_unique<RunFolder>(path, task.setup.lock);
+  if (resume) remove_stale_temporaries(path);
   store_ = std::make_unique<CheckpointStore>(folder_->checkpoints(), options.checkpoint_hist);
-  if (task.setup.resumed()) restore(task.setup.checkpoint);
+  if (task.setup.resumed()) {
+    restore(task.setup.checkpoint);
+  } else {
+    if (resume) task.info.notes.push_back(path + ": nothing had been saved; starts at step 0");
+    store_->drop_best();  // of a run that was killed between its first two saves
+    rewind_logs({{"log.txt", {}}, {"metrics.csv", {}}, {"steps.jsonl", {}}});
+  }
+  write_file_atomic(folder_->file("config.toml"), config_);
   reporter_ = std::make_unique<Reporter>(options, task, length_, *folder_);
   reporter_->banner();
   if (!options.quiet && progress.step < length_.total_steps) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,8 @@ class Trainer {
           Hooks hooks = {});
 
   /// Trains until the last step, a signal or the time limit; from the task's checkpoint when it has
-  /// one. `resume_as` is the folder to resume, if not the run's own. Returns the exit status.
-  int run(const std::string& resume_as = "");
+  /// one. Returns the exit status.
+  int run();
 
   const std::vector<Parameter*>& parameters() const { return task.parameters(); }
 
@@ -53,13 +54,14 @@ class Trainer {
   // trainer.cpp
   void train_step();
   void end_epoch();
-  int finish(const std::string& resume_as);
+  int finish();
   void finish_epoch_early();
   EvalResult validate();
   void report_epoch(const EvalResult& result, double training_seconds);
   bool update_best(const EvalResult& result);
   bool can_validate() const { return task.info.can_validate; }
   bool epoch_is_complete() const;
+  bool is_patience_over() const;
   bool is_finished() const;
   int64_t epoch() const { return progress.step / length_.steps_per_epoch; }
   BatchPosition position(int64_t micro_batch) const;
@@ -74,10 +76,13 @@ class Trainer {
   void restore(const std::string& checkpoint_folder);
   void restore_from(const std::string& checkpoint_folder);
   void restore_tensors(const Checkpoint& checkpoint);
+  bool adopt_length(const nlohmann::ordered_json& state);
   void rewind_folder(const std::string& checkpoint_folder,
-                     const std::map<std::string, int64_t>& offsets);
+                     const std::map<std::string, LogPosition>& ends);
+  void rewind_logs(const std::map<std::string, LogPosition>& ends);
 
   std::string config_;
+  DataIdentity data_;
   RunLength length_;
   std::unique_ptr<RunFolder> folder_;
   std::unique_ptr<CheckpointStore> store_;

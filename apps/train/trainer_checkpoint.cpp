@@ -59,15 +59,41 @@ void check_options(const Json& saved, const std::string& config, const std::stri
   const std::map<std::string, std::string> now = binding_options(config);
   for (const auto& [name, value] : saved.items()) {
     const std::string found = now.count(name) != 0 ? utf8_of(now.at(name)) : "nothing";
-    if (found == value.get<std::string>()) continue;
+    if (is_changeable(name) || found == value.get<std::string>()) continue;
     fail_input("{}: was saved with {} = {}, and config.toml says {}; restore the run's config.toml",
                folder, name, value.get<std::string>(), found);
   }
-  for (const auto& [name, value] : now) {
-    if (saved.contains(name)) continue;
-    fail_input("{}: was saved without {}, which config.toml sets; restore the run's config.toml",
-               folder, name);
+}
+
+Json data_json(const DataIdentity& data) {
+  return {{"crc32", data.checksum}, {"counts", data.counts}};
+}
+
+/// Throws when the data are not those of the run. Returns a note if that is unknown.
+std::string check_data(const Json& state, const DataIdentity& data, const std::string& folder) {
+  if (!state.contains("data")) {
+    return "begun by an earlier version without a checksum of the data, so nobody has checked that "
+           "they are the same";
   }
+  const Json& saved = state.at("data");
+  if (saved == data_json(data)) return "";
+  const std::string then = saved.at("counts");
+  const std::string difference = then == data.counts
+                                     ? fmt::format("the same counts, but other {}", data.of)
+                                     : fmt::format("{} then, {} now", then, data.counts);
+  fail_input(
+      "{}: the data have changed since it was saved: {}; restore them, say where they are now with "
+      "{}, or start a new run with --init {}",
+      folder, difference, data.option, folder);
+}
+
+std::map<std::string, LogPosition> log_ends(const Json& state) {
+  std::map<std::string, LogPosition> ends;
+  for (const auto& [name, size] : state.at("offsets").items()) {
+    ends[name] = {size.get<int64_t>(), 0};
+    if (state.contains("log_crc32")) ends[name].crc = state.at("log_crc32").at(name);
+  }
+  return ends;
 }
 
 /// Calls visit(name, value) for the numbers of the state that a resume sets.
@@ -113,7 +139,11 @@ std::string Trainer::state_json() {
                        {"min_lr", schedule.min_lr},
                        {"warmup_steps", schedule.warmup_steps},
                        {"total_steps", schedule.total_steps}};
-  state["offsets"] = folder_->sync_offsets();
+  for (const auto& [name, end] : folder_->sync_logs()) {
+    state["offsets"][name] = end.size;
+    state["log_crc32"][name] = end.crc;
+  }
+  state["data"] = data_json(data_);
   state["options"] = binding_options(config_);
   return json_line(state);
 }
@@ -165,10 +195,9 @@ void Trainer::restore_tensors(const Checkpoint& checkpoint) {
 
 /// Removes from the run folder what was written after the checkpoint.
 void Trainer::rewind_folder(const std::string& checkpoint_folder,
-                            const std::map<std::string, int64_t>& offsets) {
-  folder_->check_offsets(offsets);  // first: a refused resume changes nothing
+                            const std::map<std::string, LogPosition>& ends) {
   // The order survives a kill: a summary.json that outlived its `last` would say that the run is
-  // done, and a later `last` cannot be resumed once the logs are shorter.
+  // done, and a later `last` would begin the shorter logs anew.
   folder_->forget_summary_after(progress.step);
   store_->forget_after(checkpoint_folder, progress.step);
   if (progress.has_best() && !store_->restore_best(checkpoint_folder, progress.best.step)) {
@@ -178,7 +207,17 @@ void Trainer::rewind_folder(const std::string& checkpoint_folder,
     progress.best = {};
   }
   if (!progress.has_best()) store_->drop_best();
-  folder_->truncate(offsets);
+  rewind_logs(ends);
+}
+
+void Trainer::rewind_logs(const std::map<std::string, LogPosition>& ends) {
+  for (const std::string& name : folder_->rewind_logs(ends)) {
+    task.info.notes.push_back(
+        fmt::format("{} was removed or edited since the last save, so it begins anew", name));
+  }
+  if (std::filesystem::is_empty(folder_->file("metrics.csv"))) {
+    folder_->append("metrics.csv", metrics_header(task.info.metric));
+  }
 }
 
 void Trainer::restore_from(const std::string& checkpoint_folder) {
@@ -189,6 +228,8 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
   }
   const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
   check_options(state.at("options"), config_, checkpoint_folder);
+  const std::string note = check_data(state, data_, checkpoint_folder);
+  if (!note.empty()) task.info.notes.push_back(note);
   restore_tensors(checkpoint);
   int64_t optimizer_steps = 0;
   read_exact(state.at("optimizer_steps"), optimizer_steps);
@@ -197,25 +238,47 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
     read_exact(state.at(Json::json_pointer(name)), value);
   });
   const BatchPosition next = position(0);
-  const int64_t total_steps = state.at("schedule").at("total_steps");
   const int64_t epoch_then = state.at("epoch");
   const int64_t batch_then = state.at("batch");
-  if (total_steps != length_.total_steps || epoch_then != next.epoch || batch_then != next.index) {
+  const bool same_length = adopt_length(state);
+  if (!same_length || epoch_then != next.epoch || batch_then != next.index) {
     fail_input(
         "{}: the data set has changed since the run began, it has another number of batches; "
         "restore the data",
         checkpoint_folder);
   }
-  rewind_folder(checkpoint_folder, state.at("offsets").get<std::map<std::string, int64_t>>());
+  rewind_folder(checkpoint_folder, log_ends(state));
+}
+
+/// Says what another --epochs or --max-steps does to the run. False if its length is another one
+/// under the same options.
+bool Trainer::adopt_length(const Json& state) {
+  Schedule before = schedule;
+  before.total_steps = state.at("schedule").at("total_steps");
+  before.warmup_steps = state.at("schedule").at("warmup_steps");
+  const std::map<std::string, std::string> now = binding_options(config_);
+  const Json& saved = state.at("options");
+  if (saved.at("epochs") == now.at("epochs") && saved.at("max-steps") == now.at("max-steps")) {
+    return before.total_steps == length_.total_steps;
+  }
+  if (length_.total_steps < progress.step) {
+    fail_input("--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
+               options.epochs, options.max_steps, length_.total_steps, progress.step);
+  }
+  // An epoch that --max-steps had cut short goes on.
+  progress.epochs_closed = std::min(progress.epochs_closed, epoch());
+  const bool unchanged = before.total_steps == length_.total_steps;
+  task.info.notes.push_back(
+      fmt::format("{} steps, {} before{}; from here the learning rate follows the new length: "
+                  "{:.2e} at the next "
+                  "step, not {:.2e}",
+                  length_.total_steps, before.total_steps,
+                  unchanged ? " (the smaller of --epochs and --max-steps decides)" : "",
+                  schedule.at(progress.step), before.at(progress.step)));
+  return true;
 }
 
 void Trainer::restore(const std::string& checkpoint_folder) {
-  if (!std::filesystem::is_directory(checkpoint_folder)) {
-    fail_input(
-        "--resume: {} does not exist, the run stopped before its first save; start it again with "
-        "--overwrite",
-        checkpoint_folder);
-  }
   try {
     restore_from(checkpoint_folder);
   } catch (const Json::exception& error) {

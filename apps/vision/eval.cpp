@@ -57,50 +57,41 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->capture_default_str();
 }
 
-/// The confusion matrix: how many images of a class (row) were taken for another (column).
-struct Confusion {
-  std::vector<std::string> names;
-  Tensor counts;  // (classes, classes) f64, in the model's order
-};
-
-Confusion confusion_of(const Evaluation& result, const LoadedModel& loaded) {
-  const int64_t classes = loaded.model->config().classes;
-  Confusion confusion{loaded.label_names, Tensor::zeros(DType::kF64, {classes, classes})};
-  for (int64_t c = static_cast<int64_t>(confusion.names.size()); c < classes; ++c) {
-    confusion.names.push_back(fmt::format("class {}", c));
-  }
-  for (const auto& [label, predicted] : result.predictions) {
-    ++confusion.counts.data<double>()[label * classes + predicted];
-  }
-  return confusion;
-}
-
-/// Prints each scored class with its accuracy, and the matrix if it fits the screen. Returns the
-/// same as JSON.
-Json report_classes(const Confusion& confusion) {
+/// Prints the accuracy of each scored class, and the confusion matrix (a row per class, a column
+/// per predicted class) if it fits the screen. Draws the matrix into the file `figure` unless it is
+/// empty. Returns both as JSON.
+Json report_classes(const Evaluation& result, const LoadedModel& loaded,
+                    const std::string& figure) {
   constexpr size_t kMostPrinted = 100;  // classes
   constexpr size_t kMostColumns = 12;
-  const size_t classes = confusion.names.size();
-  const double* counts = confusion.counts.data<double>();
+  const int64_t side = loaded.model->config().classes;
+  const size_t classes = static_cast<size_t>(side);
+  const Tensor counts = Tensor::zeros(DType::kF64, {side, side});
+  for (const auto& [label, predicted] : result.predictions) {
+    ++counts.data<double>()[label * side + predicted];
+  }
+  const size_t columns = classes <= kMostColumns ? classes : 0;
   std::string table = fmt::format("{:<24} {:>7} {:>8}", "class", "images", "top-1 %");
-  for (size_t c = 0; c < classes && classes <= kMostColumns; ++c) table += fmt::format(" {:>5}", c);
-  Json json = Json::array(), matrix = Json::array();
-  for (size_t c = 0; c < classes; ++c, counts += classes) {
-    const std::vector<int64_t> row(counts, counts + classes);
-    matrix.push_back(row);
+  for (size_t c = 0; c < columns; ++c) table += fmt::format(" {:>5}", c);
+  Json json = {{"classes", Json::array()}, {"confusion", Json::array()}};
+  for (size_t c = 0; c < classes; ++c) {
+    const double* first = counts.data<double>() + c * classes;
+    const std::vector<int64_t> row(first, first + classes);
+    json["confusion"].push_back(row);
     const int64_t samples = std::accumulate(row.begin(), row.end(), int64_t{0});
     if (samples == 0) continue;
     const double top1 = 100 * static_cast<double>(row[c]) / static_cast<double>(samples);
-    json.push_back({{"class", c}, {"label", confusion.names[c]}, {"samples", samples}});
-    json.back()["top1"] = top1;
-    const std::string name = fmt::format("{} {}", c, printable(confusion.names[c], 20));
+    const std::string label =
+        loaded.label_names.empty() ? fmt::format("class {}", c) : loaded.label_names[c];
+    json["classes"].push_back(
+        {{"class", c}, {"label", label}, {"samples", samples}, {"top1", top1}});
+    const std::string name = fmt::format("{} {}", c, printable(label, 20));
     table += fmt::format("\n{:<24} {:>7} {:>8.2f}", name, samples, top1);
-    for (size_t other = 0; other < classes && classes <= kMostColumns; ++other) {
-      table += fmt::format(" {:>5}", row[other]);
-    }
+    for (size_t other = 0; other < columns; ++other) table += fmt::format(" {:>5}", row[other]);
   }
   if (classes <= kMostPrinted) fmt::print("{}\n", table);
-  return {{"classes", json}, {"confusion", matrix}};
+  if (!figure.empty()) write_file_atomic(figure, draw_heat_maps({counts}));
+  return json;
 }
 
 void report(const EvalOptions& options, const Evaluation& result, const LoadedModel& loaded) {
@@ -120,11 +111,7 @@ void report(const EvalOptions& options, const Evaluation& result, const LoadedMo
     json[fmt::format("top{}_standard_error", k)] = error;
   }
   if (loaded.model->config().classes <= kMostMatrixClasses) {
-    const Confusion confusion = confusion_of(result, loaded);
-    json.update(report_classes(confusion));
-    if (!options.figure.empty()) {
-      write_file_atomic(options.figure, draw_heat_maps({confusion.counts}));
-    }
+    json.update(report_classes(result, loaded, options.figure));
   } else {
     fmt::print("no results per class: the model has more than {}\n", kMostMatrixClasses);
   }

@@ -1,5 +1,10 @@
 // gmlp-vision: trains and runs vision gMLPs.
 
+#include <cstdlib>
+#if defined(__GLIBC__)
+#  include <malloc.h>
+#endif
+
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/vision/commands.h"
@@ -10,8 +15,8 @@ namespace {
 constexpr const char* kUsage =
     "gmlp-vision trains and runs vision gMLPs.\n\n"
     "  gmlp-vision train   --data SPEC --model NAME|DIR|FILE.json [--out DIR] ...\n"
-    "  gmlp-vision eval    --model DIR --data SPEC [--split val|train] [--json FILE]\n"
-    "  gmlp-vision predict --model DIR IMAGE... [--topk 5] [--json FILE]\n"
+    "  gmlp-vision eval    --model DIR --data SPEC [--split val|train|all] [--json FILE]\n"
+    "  gmlp-vision predict --model DIR IMAGE|FOLDER... [--topk 5] [--json FILE]\n"
     "  gmlp-vision export  --model DIR --format timm|onnx --out PATH\n"
     "  gmlp-vision info    --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-vision train --data shapes --model gmlp_nano_32 --epochs 1\n"
@@ -25,6 +30,11 @@ int run_train(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#if defined(__GLIBC__)
+  // Else each image's memory would go back to the system, and be cleared anew for the next one.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
   gmlp::install_stop_signals();
   return gmlp::run_main("gmlp-vision", kUsage,
                         {{"train", run_train},

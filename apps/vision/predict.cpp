@@ -97,7 +97,7 @@ std::vector<std::string> image_paths(const std::vector<std::string>& given) {
     }
     const FolderFiles files = list_files(path);
     if (files.images.empty()) fail_input("{}: no images in this folder; check the path", path);
-    for (const std::filesystem::path& image : files.images) {
+    for (const std::string& image : files.images) {
       paths.push_back((std::filesystem::path(path) / image).string());
     }
   }
@@ -217,7 +217,7 @@ Json top_classes(const Tensor& logits, int64_t row, const LoadedModel& loaded, i
 }
 
 /// A field of a CSV file (RFC 4180).
-std::string quoted(std::string text) {
+std::string csv_field(std::string text) {
   for (size_t at = 0; (at = text.find('"', at)) != std::string::npos; at += 2)
     text.insert(at, 1, '"');
   return '"' + text + '"';
@@ -227,6 +227,8 @@ std::string quoted(std::string text) {
 /// may hold thousands. Returns whether all images were read.
 bool report(const PredictOptions& options, const LoadedModel& loaded, const Inputs& inputs,
             const Outputs& outputs) {
+  const bool array = !options.input_array.empty();
+  if (array && options.json.empty() && options.csv.empty()) return true;
   Json json = Json::array();
   std::string csv = "image,rank,class,label,probability\n";
   int64_t unreadable = 0;
@@ -234,24 +236,22 @@ bool report(const PredictOptions& options, const LoadedModel& loaded, const Inpu
     const std::string& name = inputs.names[i];
     if (!outputs.errors[i].empty()) {
       ++unreadable;
-      fmt::print(stderr, "gmlp-vision: {}\n", outputs.errors[i]);
+      fmt::print(stderr, "gmlp-vision: {}\n", printable(outputs.errors[i], std::string::npos));
       continue;
     }
     const Json top = top_classes(outputs.logits, static_cast<int64_t>(i), loaded, options.topk);
-    if (options.input_array.empty()) fmt::print("{}\n", printable(name, std::string::npos));
+    if (!array) fmt::print("{}\n", printable(name, std::string::npos));
     for (size_t rank = 0; rank < top.size(); ++rank) {
       const std::string& label = top[rank].at("label").get_ref<const std::string&>();
       const double probability = top[rank].at("probability");
-      csv += fmt::format("{},{},{},{},{}\n", quoted(name), rank + 1,
-                         top[rank].at("class").get<int>(), quoted(label), probability);
-      if (options.input_array.empty()) {
-        fmt::print("  {:6.2f} %  {}\n", 100 * probability, printable(label));
-      }
+      csv += fmt::format("{},{},{},{},{}\n", csv_field(name), rank + 1,
+                         top[rank].at("class").get<int>(), csv_field(label), probability);
+      if (!array) fmt::print("  {:6.2f} %  {}\n", 100 * probability, printable(label));
     }
     json.push_back({{"image", name}, {"top", top}});
   }
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
-  if (!options.csv.empty()) write_file_atomic(options.csv, csv);
+  if (!options.csv.empty()) write_file_atomic(options.csv, utf8_of(csv));
   if (unreadable > 0) {
     fmt::print(stderr, "gmlp-vision: {} of {} images were not read\n", unreadable,
                inputs.names.size());

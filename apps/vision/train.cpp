@@ -43,9 +43,16 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                      printable(names[shares[1].second]));
 }
 
+/// A resumed run takes its model from its checkpoint: what --model named may be gone.
+VisionOptions with_saved_model(VisionOptions options, const RunSetup& setup) {
+  if (setup.resumed()) options.model = setup.checkpoint;
+  return options;
+}
+
 class VisionTask : public TrainingTask {
  public:
-  explicit VisionTask(const VisionOptions& options) : TrainingTask(options), options_(options) {
+  explicit VisionTask(const VisionOptions& options)
+      : TrainingTask(options), options_(with_saved_model(options, setup)) {
     open_data();
     build_model();
     build_loader();
@@ -55,6 +62,10 @@ class VisionTask : public TrainingTask {
   /// Those of the command, with the batch size that the data can fill.
   const VisionOptions& options() const { return options_; }
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  DataIdentity data_identity() const override {
+    const char* of = data_.file_checksum != 0 ? "names or sizes of files" : "images or labels";
+    return {checksum_of(data_), data_.counts, of, "--data SPEC"};
+  }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
     // After a resume, and after an epoch that drops its last batches, the loader's next batch is
@@ -185,8 +196,9 @@ class VisionTask : public TrainingTask {
     transform.augment = augment_from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
+    // Runs of earlier versions, which split by order, cropped all sizes alike.
     const bool small = std::min(transform.height, transform.width) < kLargeImage;
-    transform.scale = {small ? 0.6 : 0.08, 1};
+    transform.scale = {small || data_options_.split_by_order ? 0.6 : 0.08, 1};
     if (!options_.scale.empty()) transform.scale = {options_.scale[0], options_.scale[1]};
     if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
     LoaderOptions loading;

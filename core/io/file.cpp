@@ -286,10 +286,10 @@ bool recover_folder(const std::string& path) {
   return interrupted;
 }
 
-uint32_t crc32_of(const void* bytes, int64_t size) {
+uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before) {
   // crc32_z takes a size_t; plain crc32 has a 32-bit size and would cut a large tensor short.
   return static_cast<uint32_t>(
-      ::crc32_z(0, static_cast<const Bytef*>(bytes), static_cast<z_size_t>(size)));
+      ::crc32_z(before, static_cast<const Bytef*>(bytes), static_cast<z_size_t>(size)));
 }
 
 std::string hex_crc32(const void* bytes, int64_t size) {

@@ -53,8 +53,8 @@ void replace_folder(const std::string& temporary, const std::string& path,
 /// whether it renamed a folder back.
 bool recover_folder(const std::string& path);
 
-/// zlib's CRC-32 of any number of bytes.
-uint32_t crc32_of(const void* bytes, int64_t size);
+/// zlib's CRC-32 of any number of bytes; of those that follow bytes whose CRC-32 is `before`.
+uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before = 0);
 /// The same as eight hexadecimal digits.
 std::string hex_crc32(const void* bytes, int64_t size);
 

@@ -1,120 +1,143 @@
 #include "data/tasks/sentences.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
+#include <unordered_map>
+
+#include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "data/tasks/table.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {
 
-using Fields = std::vector<std::string_view>;
+using Names = std::vector<std::string>;
 
-Fields split(std::string_view text, char separator) {
-  Fields fields;
-  for (size_t begin = 0;;) {
-    const size_t end = text.find(separator, begin);
-    fields.push_back(text.substr(begin, end - begin));
-    if (end == std::string_view::npos) return fields;
-    begin = end + 1;
+/// Calls `use` with the fields of `columns` of each row. It throws InputError for a row that cannot
+/// be used, which is then left out.
+void for_each_row(
+    const std::string& path, const Names& columns, BadRows& bad,
+    const std::function<void(Names& fields, const std::string& place, int64_t row)>& use) {
+  TableReader table(path);
+  table.select(columns);
+  Names fields;
+  bool more = true;
+  for (int64_t row = 0; more; ++row) {
+    try {
+      more = table.next(fields);
+      if (more) use(fields, table.place(), row);
+    } catch (const InputError& error) {
+      bad.leave_out(error.what());
+    }
   }
 }
 
-/// Returns the indices of `columns` in the header.
-std::vector<size_t> find_columns(const Fields& header, const std::vector<std::string>& columns,
-                                 const std::string& path) {
-  for (auto it = header.begin(); it != header.end(); ++it) {
-    if (it->empty()) {
-      fail_input("{}: line 1: column {} has no name; name every column in the first line", path,
-                 it - header.begin() + 1);
-    }
-    if (std::find(header.begin(), it, *it) != it) {
-      fail_input("{}: line 1: two columns are called '{}'; remove one", path, printable(*it));
+/// The first of `wanted` that is among the names, whatever its case; or "".
+std::string find_name(const Names& names, const Names& wanted) {
+  for (const std::string& want : wanted) {
+    for (const std::string& name : names) {
+      const auto same = [](char a, char b) { return std::tolower(a) == b; };
+      if (std::equal(name.begin(), name.end(), want.begin(), want.end(), same)) return name;
     }
   }
-  std::vector<size_t> indices;
-  for (const std::string& column : columns) {
-    const auto found = std::find(header.begin(), header.end(), column);
-    if (found == header.end()) {
-      fail_input("{}: line 1: no column '{}', only {}; is this the right task's file?", path,
-                 column, printable(fmt::format("{}", fmt::join(header, ", "))));
-    }
-    indices.push_back(static_cast<size_t>(found - header.begin()));
-  }
-  return indices;
+  return "";
 }
 
-/// Calls `use` with each line's fields of `columns`, in this order, and the line's number (from 2).
-/// The file must be UTF-8 without NUL, all its lines end alike (\n or \r\n), and none is empty.
-/// There is no quoting: a quotation mark is an ordinary character.
-void read_tsv(const std::string& path, const std::vector<std::string>& columns,
-              const std::function<void(const Fields& fields, int64_t line)>& use) {
-  const std::string text = read_utf8(path);
-  if (text.empty()) fail_input("{}: the file is empty; its first line names the columns", path);
-  const Fields lines = split(text, '\n');
-  const bool crlf = lines[0].ends_with('\r');
-  size_t width = 0;
-  std::vector<size_t> indices;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    std::string_view line = lines[i];
-    const bool ended = i + 1 < lines.size();  // the last line may lack its end
-    if (!ended && line.empty()) break;
-    const int64_t number = static_cast<int64_t>(i) + 1;
-    const bool returns = line.ends_with('\r');
-    if (returns != crlf && (ended || returns)) {
-      fail_input("{}: line {} ends with {}, the first line with {}; use one of them throughout",
-                 path, number, returns ? "CR LF" : "LF", returns ? "LF" : "CR LF");
-    }
-    if (returns) line.remove_suffix(1);
-    if (line.empty()) fail_input("{}: line {} is empty; remove it", path, number);
-    const Fields fields = split(line, '\t');
-    if (number == 1) {
-      width = fields.size();
-      indices = find_columns(fields, columns, path);
-      continue;
-    }
-    if (fields.size() != width) {
-      fail_input("{}: line {} has {} fields, the first line {}; a tab is missing or too many", path,
-                 number, fields.size(), width);
-    }
-    Fields chosen;
-    for (const size_t index : indices) chosen.push_back(fields[index]);
-    use(chosen, number);
-  }
+void check_label(const std::string& label, const std::string& place) {
+  constexpr size_t kMostBytes = 200;
+  if (!trimmed(label).empty() && label == printable(label, kMostBytes)) return;
+  fail_input("{}: the label '{}' is empty, long or has control characters; correct it", place,
+             printable(label));
 }
 
 }  // namespace
 
-SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
-  std::vector<std::string> columns = task_facts(task).columns;
+Names guess_columns(const std::string& path) {
+  static const std::array<Names, 5> kPairs = {{{"sentence1", "sentence2"},
+                                               {"premise", "hypothesis"},
+                                               {"question1", "question2"},
+                                               {"text1", "text2"},
+                                               {"text_a", "text_b"}}};
+  const Names names = TableReader(path).columns();
+  std::string label = find_name(names, {"label", "labels", "gold_label", "class", "category",
+                                        "target", "sentiment", "intent", "topic", "y"});
+  Names texts;
+  for (const Names& pair : kPairs) {
+    texts = {find_name(names, {pair[0]}), find_name(names, {pair[1]})};
+    if (!texts[0].empty() && !texts[1].empty()) break;
+    texts = {find_name(names, {"text", "sentence", "content", "review", "comment", "tweet",
+                               "message", "body", "document", "question", "title"})};
+  }
+  if (names.size() == 2 && texts[0].empty() != label.empty()) {
+    std::string& missing = label.empty() ? label : texts[0];
+    missing = names[0] == texts[0] || names[0] == label ? names[1] : names[0];
+  }
+  if (texts[0].empty() || label.empty()) {
+    fail_input(
+        "{}: which of its columns have the text and the label? They are called {}; choose with "
+        "--text-columns and --label-column",
+        path, printable(fmt::format("{}", fmt::join(names, ", "))));
+  }
+  texts.push_back(label);
+  return texts;
+}
+
+Names find_labels(const std::string& path, const std::string& column) {
+  constexpr size_t kMost = 1000;
+  std::set<std::string> labels;
+  BadRows ignored;  // read_sentences counts them
+  ignored.allowed = INT64_MAX;
+  for_each_row(path, {column}, ignored,
+               [&](const Names& fields, const std::string& place, int64_t) {
+                 check_label(fields[0], place);
+                 if (labels.size() <= kMost) labels.insert(fields[0]);
+               });
+  if (labels.size() < 2 || labels.size() > kMost) {
+    fail_input("{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column",
+               path, printable(column),
+               labels.size() > kMost ? "too many" : std::to_string(labels.size()), kMost);
+  }
+  return {labels.begin(), labels.end()};
+}
+
+SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool labeled,
+                           int64_t skip_bad) {
+  Names columns = facts.columns;
   const size_t sentences = columns.size() - 1;
-  const bool pairs = sentences == 2;
   if (!labeled) columns.pop_back();
-  const std::vector<std::string>& labels = task_labels(task);
+  std::unordered_map<std::string, int64_t> labels;
+  for (const std::string& label : facts.labels) labels.emplace(label, labels.size());
   SentenceSet set;
-  read_tsv(path, columns, [&](const Fields& fields, int64_t line) {
-    if (labeled && pairs && fields.back() == "-") {
+  set.bad.allowed = skip_bad;
+  const auto add = [&](Names& fields, const std::string& place, int64_t row) {
+    SentenceExample example;
+    example.row = row;
+    if (labeled && facts.task == Task::kMnli && fields.back() == "-") {
       ++set.skipped;
       return;
     }
     for (size_t i = 0; i < sentences; ++i) {
       if (!trimmed(fields[i]).empty()) continue;
-      fail_input("{}: line {}: column '{}' is empty; add its text or remove the line", path, line,
-                 columns[i]);
+      fail_input("{}: column '{}' is empty; add its text or remove the line", place,
+                 printable(columns[i]));
     }
-    SentenceExample example;
-    example.first = fields[0];
-    if (pairs) example.second = fields[1];
+    example.first = std::move(fields[0]);
+    if (sentences == 2) example.second = std::move(fields[1]);
     if (labeled) {
-      const auto label = std::find(labels.begin(), labels.end(), fields.back());
+      const auto label = labels.find(fields.back());
       if (label == labels.end()) {
-        fail_input("{}: line {}: label '{}' is none of {}; is this a file of {}?", path, line,
-                   printable(fields.back()), fmt::join(labels, ", "), task_name(task));
+        fail_input("{}: label '{}' is none of {}; is this a file of {}?", place,
+                   printable(fields.back()),
+                   printable(fmt::format("{}", fmt::join(facts.labels, ", "))), facts.name);
       }
-      example.label = label - labels.begin();
+      example.label = label->second;
     }
     set.examples.push_back(std::move(example));
-  });
+  };
+  for_each_row(path, columns, set.bad, add);
   if (set.examples.empty()) {
     fail_input("{}: no {}examples; is the download complete?", path, labeled ? "labeled " : "");
   }
@@ -122,7 +145,7 @@ SentenceSet read_sentences(Task task, const std::string& path, bool labeled) {
 }
 
 std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens) {
+                                      std::string_view second, int64_t tokens, TextCounts& counts) {
   check_task_tokens(tokenizer);
   const bool pair = !second.empty();
   const int64_t marks = pair ? 3 : 2;
@@ -130,12 +153,15 @@ std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_vi
     fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
                marks + 1);
   }
+  const SpecialIds special = tokenizer.special();
   std::vector<int64_t> a = tokenizer.encode_ids(first);
   std::vector<int64_t> b = tokenizer.encode_ids(second);
-  while (static_cast<int64_t>(a.size() + b.size()) > tokens - marks) {
-    (a.size() > b.size() ? a : b).pop_back();
-  }
-  const SpecialIds special = tokenizer.special();
+  const size_t most = static_cast<size_t>(tokens - marks);
+  counts.tokens += std::ssize(a) + std::ssize(b);
+  counts.unknown += std::count(a.begin(), a.end(), special.unknown) +
+                    std::count(b.begin(), b.end(), special.unknown);
+  if (a.size() + b.size() > most) ++counts.cut;
+  while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
   std::vector<int64_t> ids = {special.cls};
   ids.insert(ids.end(), a.begin(), a.end());
   ids.push_back(special.sep);
@@ -150,7 +176,8 @@ SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, i
     : tokens_(tokens), pad_(tokenizer.special().pad) {
   for (const SentenceExample& example : set.examples) {
     if (check_stop) check_stop();
-    std::vector<int64_t> ids = encode_sentences(tokenizer, example.first, example.second, tokens);
+    std::vector<int64_t> ids =
+        encode_sentences(tokenizer, example.first, example.second, tokens, counts_);
     while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
     rows_.push_back({{ids.begin(), ids.end()}, example.label});
   }

@@ -1,5 +1,6 @@
 #pragma once
-// SST-2 and MNLI from GLUE's files: one sentence, or two, and a label, as rows of token ids.
+// One sentence, or two, and a label, as rows of token ids: SST-2 and MNLI from GLUE's files, and
+// any table of texts and labels.
 //
 //   one sentence   <cls> A <sep>            pads up to N
 //   two            <cls> A <sep> B <sep>    pads up to N
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "data/tasks/task.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
@@ -20,21 +22,32 @@ struct SentenceExample {
   std::string first;
   std::string second;  // empty for a task with single sentences
   int64_t label = -1;  // -1: none
+  int64_t row = 0;     // of the file, from 0
 };
 
 struct SentenceSet {
   std::vector<SentenceExample> examples;
   int64_t skipped = 0;  // MNLI pairs with "-": no three of five annotators agreed
+  BadRows bad;
 };
 
-/// Reads one file. With `labeled` every line must have a label. Without it labels are ignored, so
-/// that test files are accepted. Throws InputError naming file, line, reason and remedy.
-SentenceSet read_sentences(Task task, const std::string& path, bool labeled);
+/// The columns of texts and, last, of the label, guessed from their names. Throws InputError that
+/// lists the columns.
+std::vector<std::string> guess_columns(const std::string& path);
+/// The different labels in a column of a table, sorted. Throws InputError unless there are 2 to
+/// 1000.
+std::vector<std::string> find_labels(const std::string& path, const std::string& column);
+
+/// Reads one table. With `labeled` every row must have a label. Without it labels are ignored, so
+/// that test files are accepted. Leaves out up to `skip_bad` rows. Throws InputError naming file,
+/// line, reason and remedy.
+SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool labeled,
+                           int64_t skip_bad = 0);
 
 /// Returns N ids. If A and B do not fit, the longer one loses its last token until they do (B, if
-/// they are equally long). An empty `second` has no second <sep> either.
+/// they are equally long). Adds to `counts`. An empty `second` has no second <sep> either.
 std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens);
+                                      std::string_view second, int64_t tokens, TextCounts& counts);
 
 /// Sentences, encoded once and stored without their pads.
 class SentenceRows : public TaskRows {

@@ -1,11 +1,10 @@
-// nlohmann's parser calls visit() while it builds the values. visit() consumes each complete
-// paragraph and drops every key that is not part of the format: the texts bound the memory.
+// nlohmann's parser calls SquadReader for each value, so memory holds the texts and no tree of the
+// file. A bad question is known as such at once, and is left out with its paragraph's others read.
 #include "data/tasks/squad.h"
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <unordered_set>
 
 #include "core/error.h"
@@ -16,7 +15,29 @@ namespace gmlp {
 namespace {
 
 using Json = nlohmann::json;
-using Event = Json::parse_event_t;
+using Type = Json::value_t;
+
+/// The file's objects are nested: file, article, paragraph, question, answer.
+constexpr int kParagraph = 2;
+constexpr int kQuestion = 3;
+constexpr int kAnswer = 4;
+
+struct Member {
+  int level;  // of the object that has it
+  const char* key;
+  Type type;
+  bool required = true;
+};
+constexpr std::array<Member, 10> kMembers = {{{0, "data", Type::array},
+                                              {1, "paragraphs", Type::array},
+                                              {kParagraph, "context", Type::string},
+                                              {kParagraph, "qas", Type::array},
+                                              {kQuestion, "id", Type::string},
+                                              {kQuestion, "question", Type::string},
+                                              {kQuestion, "is_impossible", Type::boolean, false},
+                                              {kQuestion, "answers", Type::array, false},
+                                              {kAnswer, "text", Type::string},
+                                              {kAnswer, "answer_start", Type::number_unsigned}}};
 
 /// The byte at which each character begins. check_json_limits bounds a text to 8 MB.
 std::vector<uint32_t> character_begins(const std::string& text) {
@@ -27,142 +48,194 @@ std::vector<uint32_t> character_begins(const std::string& text) {
   return begins;
 }
 
-class SquadReader {
+class SquadReader : public nlohmann::json_sax<Json> {
  public:
   SquadReader(const std::string& path, const SquadReading& reading)
-      : answered_(reading.answered), set_{path, reading.unanswerable, {}, {}} {}
+      : reading_(reading), set_{path, reading.unanswerable, {}, {}, {reading.skip_bad, 0, {}}} {}
 
   SquadSet read(std::string_view text) {
-    Json rest;  // the file without its paragraphs
-    try {
-      rest = Json::parse(text, [this](int depth, Event event, Json& value) {
-        return visit(static_cast<size_t>(depth), event, value);
-      });
-    } catch (const Json::exception& error) {
-      fail_input("{}: not JSON: {}; download it again", set_.path, json_reason(error));
-    }
-    for (const Json& article : array_of(rest, "data")) {
-      for (const Json& paragraph : array_of(article, "paragraphs")) check_object(paragraph);
-    }
+    Json::sax_parse(text, this);
     return std::move(set_);
   }
 
+  bool null() override { return scalar(nullptr); }
+  bool boolean(bool value) override { return scalar(value); }
+  bool number_integer(int64_t value) override { return scalar(value); }
+  bool number_unsigned(uint64_t value) override { return scalar(value); }
+  bool number_float(double value, const std::string& /*text*/) override { return scalar(value); }
+  bool string(std::string& value) override { return scalar(std::move(value)); }
+  bool binary(Json::binary_t& /*value*/) override { return true; }  // not in JSON text
+  bool start_array(size_t /*size*/) override {
+    if (accept(Type::array)) in_array_ = true;
+    return true;
+  }
+  bool start_object(size_t /*size*/) override {
+    if (!accept(Type::object)) return true;
+    in_array_ = false;
+    seen_[static_cast<size_t>(++level_)] = 0;
+    if (level_ == kQuestion) questions_.emplace_back();
+    if (level_ == kAnswer) questions_.back().answers.emplace_back();
+    return true;
+  }
+  bool key(std::string& key) override {
+    if (skipping_ > 0) return true;
+    const auto* const found = std::find_if(kMembers.begin(), kMembers.end(), [&](const Member& m) {
+      return m.level == level_ && m.key == key;
+    });
+    const bool unknown = found == kMembers.end() || (key == "answers" && !reading_.answered);
+    member_ = unknown ? nullptr : found;
+    if (unknown) return true;
+    uint32_t& seen = seen_[static_cast<size_t>(level_)];
+    const uint32_t bit = 1U << (found - kMembers.begin());
+    if ((seen & bit) != 0) fail("has '{}' twice; remove one", key);
+    seen |= bit;
+    return true;
+  }
+  bool end_array() override {
+    if (!skipped_end()) in_array_ = false;
+    return true;
+  }
+  bool end_object() override {
+    if (skipped_end()) return true;
+    for (size_t i = 0; i < kMembers.size(); ++i) {
+      const Member& member = kMembers[i];
+      const bool seen = (seen_[static_cast<size_t>(level_)] >> i & 1) != 0;
+      if (seen || member.level != level_ || !member.required) continue;
+      fail("has no '{}'; is this a SQuAD file?", member.key);
+    }
+    if (level_ == kParagraph) add_paragraph();
+    --level_;
+    in_array_ = level_ >= 0;
+    return true;
+  }
+  bool parse_error(size_t /*at*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& error) override {
+    fail_input("{}: not JSON: {}; download it again", set_.path, json_reason(error));
+  }
+
  private:
-  /// Returns whether the parser shall keep the value of this event.
-  bool visit(size_t depth, Event event, Json& value) {
-    constexpr size_t kParagraph = 4;  // file, data, article, paragraphs, paragraph
-    static constexpr std::array<std::string_view, 10> kKeys = {
-        "data",     "paragraphs",    "context", "qas",  "id",
-        "question", "is_impossible", "answers", "text", "answer_start"};
-    if (event == Event::object_start) {
-      keys_.resize(std::max(keys_.size(), depth + 1));
-      keys_[depth].clear();
-    } else if (event == Event::key) {
-      const std::string& key = value.get_ref<const std::string&>();
-      if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) return false;
-      if (!keys_[depth - 1].insert(key).second) fail("has '{}' twice; remove one", key);
-    } else if (event == Event::object_end && depth == kParagraph) {
-      add_paragraph(value);
-      return false;
+  struct Answer {
+    std::string text;
+    uint64_t character = 0;
+  };
+  struct Question {
+    SquadQuestion question;
+    std::vector<Answer> answers;
+    std::string bad;  // why it is of no use; empty: it is not
+  };
+
+  /// Whether the file's layout has a value of this type here. Skips one that is not part of it.
+  bool accept(Type type) {
+    const bool container = type == Type::array || type == Type::object;
+    bool used = skipping_ == 0 && (level_ < 0 || in_array_ || member_ != nullptr);
+    if (used && (level_ < 0 || in_array_) && type != Type::object) {
+      fail("has a value of type {} where an object belongs; is this a SQuAD file?",
+           Json(type).type_name());
+      used = false;
+    } else if (used && level_ >= 0 && !in_array_ && type != member_->type) {
+      const std::string_view key = member_->key;
+      const bool number = type == Type::number_unsigned || type == Type::number_integer;
+      used = key == "id" && number;
+      if (!used && key == "answer_start") {
+        fail("'answer_start' must be a whole number of at least 0");
+      } else if (!used) {
+        fail("'{}' is of type {}, not {}; download the file again", key, Json(type).type_name(),
+             Json(member_->type).type_name());
+      }
+    }
+    if (!used && container) ++skipping_;
+    return used;
+  }
+
+  bool skipped_end() { return skipping_ > 0 && skipping_-- > 0; }
+
+  bool scalar(Json value) {
+    if (!accept(value.type())) return true;
+    const std::string_view key = member_->key;
+    std::string text = value.is_string() ? std::move(value.get_ref<std::string&>()) : value.dump();
+    if (text.find('\0') != std::string::npos) fail("'{}' has a NUL; remove it", key);
+    if (trimmed(text).empty()) fail("'{}' is empty; add its text or remove its entry", key);
+    if (key == "context") {
+      context_ = std::move(text);
+    } else if (key == "id") {
+      questions_.back().question.id = std::move(text);
+    } else if (key == "question") {
+      questions_.back().question.text = std::move(text);
+    } else if (key == "is_impossible") {
+      questions_.back().question.impossible = value.get<bool>();
+    } else if (key == "text") {
+      questions_.back().answers.back().text = std::move(text);
+    } else {
+      questions_.back().answers.back().character = value.get<uint64_t>();
     }
     return true;
   }
 
-  void add_paragraph(const Json& paragraph) {
-    context_ = text_of(paragraph, "context");
-    begins_ = character_begins(context_);
-    for (const Json& entry : array_of(paragraph, "qas")) {
-      add_question(entry);
-      question_.clear();
-    }
-    set_.contexts.push_back(std::move(context_));
-  }
-
-  void add_question(const Json& entry) {
-    SquadQuestion question;
-    question.id = question_ = text_of(entry, "id");
-    question.text = text_of(entry, "question");
-    question.context = static_cast<int64_t>(set_.contexts.size());
-    if (!ids_.insert(question.id).second) fail("another question has this id; ids must differ");
-    if (entry.contains("is_impossible")) {
-      question.impossible = member(entry, "is_impossible", Json::value_t::boolean).get<bool>();
-    }
-    if (question.impossible && !set_.unanswerable) {
-      fail("is impossible, which v1.1 does not have; use --task squad2");
-    }
-    if (answered_ && entry.contains("answers")) {
-      for (const Json& answer : array_of(entry, "answers")) {
-        question.answers.push_back(answer_of(answer));
+  void add_paragraph() {
+    const std::vector<uint32_t> begins = character_begins(context_);
+    for (Question& entry : questions_) {
+      SquadQuestion& question = entry.question;
+      question.context = std::ssize(set_.contexts);
+      if (entry.bad.empty()) entry.bad = find_answers(entry, begins);
+      if (entry.bad.empty() && !ids_.insert(question.id).second) {
+        entry.bad = "another question has this id; ids must differ";
+      }
+      if (!reading_.answered) question.impossible = false;
+      if (entry.bad.empty()) {
+        set_.questions.push_back(std::move(question));
+      } else {
+        set_.bad.leave_out(
+            fmt::format("{}: question '{}': {}", set_.path, printable(question.id), entry.bad));
       }
     }
-    if (answered_ && question.answers.empty() != question.impossible) {
-      fail("{}; correct or remove it",
-           question.impossible ? "is impossible and has an answer" : "has no answer");
+    questions_.clear();
+    set_.contexts.push_back(std::exchange(context_, {}));
+  }
+
+  /// Sets the answers' bytes in the context. Returns what is wrong with them: a shifted position
+  /// would train the model on wrong spans.
+  std::string find_answers(Question& entry, const std::vector<uint32_t>& begins) const {
+    SquadQuestion& question = entry.question;
+    if (question.impossible && !set_.unanswerable) {
+      return "is impossible, which v1.1 does not have; use --task squad2";
     }
-    if (!answered_) question.impossible = false;
-    set_.questions.push_back(std::move(question));
-  }
-
-  /// The answer's bytes in the context. A shifted position would train the model on wrong spans.
-  SquadAnswer answer_of(const Json& answer) const {
-    const std::string& text = text_of(answer, "text");
-    const Json& start = member(answer, "answer_start");
-    if (!start.is_number_unsigned()) fail("'answer_start' must be a whole number of at least 0");
-    const uint64_t character = start.get<uint64_t>();
-    const size_t begin = character < begins_.size() ? begins_[character] : context_.size();
-    if (context_.compare(begin, text.size(), text) != 0) {
-      fail("the context does not have its answer '{}' at character {}; correct answer_start",
-           printable(text), character);
+    if (reading_.answered && entry.answers.empty() != question.impossible) {
+      return fmt::format("{}; correct or remove it",
+                         question.impossible ? "is impossible and has an answer" : "has no answer");
     }
-    return {static_cast<int64_t>(begin), static_cast<int64_t>(begin + text.size())};
+    for (const Answer& answer : entry.answers) {
+      const size_t begin =
+          answer.character < begins.size() ? begins[answer.character] : context_.size();
+      if (context_.compare(begin, answer.text.size(), answer.text) != 0) {
+        return fmt::format(
+            "the context does not have its answer '{}' at character {}; correct answer_start",
+            printable(answer.text), answer.character);
+      }
+      question.answers.push_back(
+          {static_cast<int64_t>(begin), static_cast<int64_t>(begin + answer.text.size())});
+    }
+    return "";
   }
 
-  void check_object(const Json& value) const {
-    if (value.is_object()) return;
-    fail("has a value of type {} where an object belongs; is this a SQuAD file?",
-         value.type_name());
-  }
-
-  const Json& member(const Json& object, const char* key) const {
-    check_object(object);
-    const auto found = object.find(key);
-    if (found == object.end()) fail("has no '{}'; is this a SQuAD file?", key);
-    return *found;
-  }
-
-  const Json& member(const Json& object, const char* key, Json::value_t type) const {
-    const Json& value = member(object, key);
-    if (value.type() == type) return value;
-    fail("'{}' is of type {}, not {}; download the file again", key, value.type_name(),
-         Json(type).type_name());
-  }
-
-  const Json& array_of(const Json& object, const char* key) const {
-    return member(object, key, Json::value_t::array);
-  }
-
-  const std::string& text_of(const Json& object, const char* key) const {
-    const Json& value = member(object, key, Json::value_t::string);
-    const std::string& text = value.get_ref<const std::string&>();
-    if (text.find('\0') != std::string::npos) fail("'{}' has a NUL; remove it", key);
-    if (trimmed(text).empty()) fail("'{}' is empty; add its text or remove its entry", key);
-    return text;
-  }
-
+  /// Notes the first fault of a question. Throws InputError for the layout around it.
   template <typename... Args>
-  [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    const std::string place = question_.empty()
-                                  ? fmt::format("paragraph {}", set_.contexts.size() + 1)
-                                  : fmt::format("question '{}'", printable(question_));
-    fail_input("{}: {}: {}", set_.path, place, fmt::format(format, std::forward<Args>(args)...));
+  void fail(fmt::format_string<Args...> format, Args&&... args) {
+    const std::string reason = fmt::format(format, std::forward<Args>(args)...);
+    if (level_ < kQuestion) {
+      fail_input("{}: paragraph {}: {}", set_.path, set_.contexts.size() + 1, reason);
+    }
+    if (questions_.back().bad.empty()) questions_.back().bad = reason;
   }
 
-  bool answered_;
+  SquadReading reading_;
   SquadSet set_;
-  std::vector<std::set<std::string>> keys_;  // of the current object at each depth
-  std::string question_;                     // the id of the current question, or ""
-  std::string context_;                      // of the current paragraph
-  std::vector<uint32_t> begins_;             // of its characters
+  int level_ = -1;         // of the open object
+  bool in_array_ = false;  // directly, among its elements
+  int skipping_ = 0;       // open arrays and objects of a value that is not part of the layout
+  const Member* member_ = nullptr;     // whose value comes next; null: one to skip
+  std::array<uint32_t, 5> seen_ = {};  // bits of kMembers, by level
+  std::string context_;                // of the current paragraph
+  std::vector<Question> questions_;
   std::unordered_set<std::string> ids_;
 };
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "data/tasks/task.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
@@ -36,6 +37,7 @@ struct SquadSet {
   bool unanswerable = false;  // v2.0
   std::vector<std::string> contexts;
   std::vector<SquadQuestion> questions;
+  BadRows bad;
 
   const std::string& context(const SquadQuestion& question) const {
     return contexts[static_cast<size_t>(question.context)];
@@ -49,11 +51,12 @@ struct SquadSet {
 struct SquadReading {
   bool unanswerable = false;  // v2.0: is_impossible may be true, and then there are no answers
   bool answered = true;       // false: ignore answers, for files to predict for
+  int64_t skip_bad = 0;       // questions to leave out because of what is wrong with them
 };
 
-/// Skips keys that are not in the layout above. Throws InputError naming the question or the
-/// paragraph, e.g. if an answer differs from the context at its position, two questions have the
-/// same id, or a question has no answer.
+/// Skips keys that are not in the layout above; an id may be a number. Throws InputError naming the
+/// question or the paragraph, e.g. if an answer differs from the context at its position, two
+/// questions have the same id, or a question has no answer.
 SquadSet read_squad(const std::string& path, const SquadReading& reading);
 
 // SQuAD's two scores (squad_metrics.cpp), by the rules of its official programs (Rajpurkar et al.
@@ -115,7 +118,7 @@ class SquadWindows : public TaskRows {
   SquadWindows(const SquadSet& set, const Tokenizer& tokenizer, const WindowOptions& options,
                const std::function<void()>& check_stop = {});
 
-  int64_t size() const override { return static_cast<int64_t>(windows_.size()); }
+  int64_t size() const override { return rows_; }
   int64_t tokens() const override { return options_.tokens; }
   int64_t target_size() const override { return 2; }
   void write_ids(int64_t row, int64_t* ids) const override;
@@ -132,26 +135,37 @@ class SquadWindows : public TaskRows {
   std::string text(int64_t row, int64_t first, int64_t last) const;
 
  private:
+  /// A piece in half the memory.
+  struct Token {
+    int32_t id;
+    uint32_t begin, end;
+  };
+  struct Question {
+    std::vector<int32_t> ids;
+    int64_t first_row = 0;  // of its windows
+  };
   struct Window {
     int64_t question = 0;
-    int64_t begin = 0;  // of the context's pieces
+    int64_t begin = 0;  // of the context's tokens
     int64_t end = 0;
-    int64_t offset = 0;  // the position of piece `begin` in the row
+    int64_t offset = 0;  // the position of token `begin` in the row
   };
-  const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
+  Window window(int64_t row) const;
   const SquadQuestion& question_of(const Window& window) const {
     return set_.questions[static_cast<size_t>(window.question)];
   }
-  const std::vector<Piece>& pieces_of(const Window& window) const {
-    return contexts_[static_cast<size_t>(question_of(window).context)];
+  const std::vector<Token>& tokens_of(const SquadQuestion& question) const {
+    return contexts_[static_cast<size_t>(question.context)];
   }
+  /// Tokens of context in a window of the question, and between the starts of two windows.
+  std::pair<int64_t, int64_t> width_and_stride(const Question& question) const;
 
   const SquadSet& set_;
   WindowOptions options_;
   SpecialIds special_;
-  std::vector<std::vector<Piece>> contexts_;
-  std::vector<std::vector<int64_t>> questions_;
-  std::vector<Window> windows_;  // in the order of the questions
+  std::vector<std::vector<Token>> contexts_;
+  std::vector<Question> questions_;  // windows are computed: long contexts have many per question
+  int64_t rows_ = 0;
 };
 
 struct AnswerOptions {

@@ -11,6 +11,8 @@
 namespace gmlp {
 namespace {
 
+constexpr int64_t kMostWindows = 8 << 20;
+
 /// The positions of the `most` largest logits of [begin, end). `which`: 0 first tokens, 1 last
 /// ones.
 std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
@@ -40,33 +42,60 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
   }
   for (const std::string& context : set.contexts) {
     if (check_stop) check_stop();
-    contexts_.push_back(tokenizer.encode(context));
+    std::vector<Piece> pieces;
+    std::vector<Token>& tokens = contexts_.emplace_back();
+    for (size_t begin = 0; begin < context.size(); pieces.clear()) {
+      begin = tokenizer.encode_part(context, begin, pieces);
+      for (const Piece& piece : pieces) {
+        tokens.push_back({static_cast<int32_t>(piece.id), static_cast<uint32_t>(piece.begin),
+                          static_cast<uint32_t>(piece.end)});
+        if (piece.id == special_.unknown) ++counts_.unknown;
+      }
+    }
+    tokens.shrink_to_fit();
+    counts_.tokens += std::ssize(tokens);
   }
   for (const SquadQuestion& question : set.questions) {
     if (check_stop) check_stop();
-    std::vector<int64_t> ids = tokenizer.encode_ids(question.text);
+    const std::vector<int64_t> ids = tokenizer.encode_ids(question.text);
     // At most half of the row is question, so that a small model reads context, too.
     const size_t most = static_cast<size_t>(std::min(options.max_question, free / 2));
-    if (ids.size() > most) ids.resize(most);
-    Window window;
-    window.question = static_cast<int64_t>(questions_.size());
-    window.offset = static_cast<int64_t>(ids.size()) + 2;
-    const int64_t width = free - static_cast<int64_t>(ids.size());
-    const int64_t stride = std::min(options.stride, (width + 1) / 2);
-    const int64_t length = static_cast<int64_t>(pieces_of(window).size());
-    questions_.push_back(std::move(ids));
-    for (;; window.begin += stride) {
-      window.end = std::min(window.begin + width, length);
-      windows_.push_back(window);
-      if (window.end == length) break;
-    }
+    if (ids.size() > most) ++counts_.cut;
+    const auto end = ids.begin() + static_cast<int64_t>(std::min(ids.size(), most));
+    questions_.push_back({{ids.begin(), end}, rows_});
+    const auto [width, stride] = width_and_stride(questions_.back());
+    const int64_t more = std::max<int64_t>(std::ssize(tokens_of(question)) - width, 0);
+    rows_ += 1 + (more + stride - 1) / stride;
+    if (rows_ <= kMostWindows) continue;
+    fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
+               set.path, kMostWindows);
   }
 }
 
+std::pair<int64_t, int64_t> SquadWindows::width_and_stride(const Question& question) const {
+  const int64_t width = options_.tokens - 3 - std::ssize(question.ids);
+  return {width, std::min(options_.stride, (width + 1) / 2)};
+}
+
+SquadWindows::Window SquadWindows::window(int64_t row) const {
+  const auto after = std::upper_bound(
+      questions_.begin(), questions_.end(), row,
+      [](int64_t at, const Question& question) { return at < question.first_row; });
+  const Question& question = *(after - 1);
+  const auto [width, stride] = width_and_stride(question);
+  Window window;
+  window.question = after - 1 - questions_.begin();
+  window.begin = (row - question.first_row) * stride;
+  window.offset = std::ssize(question.ids) + 2;
+  const int64_t length = std::ssize(tokens_of(question_of(window)));
+  window.end = std::min(window.begin + width, length);
+  return window;
+}
+
 void SquadWindows::write_ids(int64_t row, int64_t* ids) const {
-  const Window& window = this->window(row);
-  const std::vector<int64_t>& question = questions_[static_cast<size_t>(window.question)];
-  const std::vector<Piece>& context = pieces_of(window);
+  const Window window = this->window(row);
+  const std::vector<int32_t>& question = questions_[static_cast<size_t>(window.question)].ids;
+  const std::vector<Token>& context = tokens_of(question_of(window));
   int64_t* next = ids;
   *next++ = special_.cls;
   next = std::copy(question.begin(), question.end(), next);
@@ -77,15 +106,16 @@ void SquadWindows::write_ids(int64_t row, int64_t* ids) const {
 }
 
 void SquadWindows::write_target(int64_t row, int64_t* target) const {
-  const Window& window = this->window(row);
+  const Window window = this->window(row);
   const SquadQuestion& question = question_of(window);
   target[0] = target[1] = 0;
   if (question.answers.empty()) return;
   // Training files have one answer per question. Of several, as in dev files, the first is as good.
   const SquadAnswer& answer = question.answers.front();
-  const std::vector<Piece>& pieces = pieces_of(window);
-  const auto overlaps = [&](const Piece& piece) {
-    return piece.begin != piece.end && piece.end > answer.begin && piece.begin < answer.end;
+  const std::vector<Token>& pieces = tokens_of(question);
+  const auto overlaps = [&](const Token& piece) {
+    return piece.begin != piece.end && int64_t{piece.end} > answer.begin &&
+           int64_t{piece.begin} < answer.end;
   };
   const int64_t first = std::find_if(pieces.begin(), pieces.end(), overlaps) - pieces.begin();
   const int64_t end = pieces.rend() - std::find_if(pieces.rbegin(), pieces.rend(), overlaps);
@@ -95,8 +125,8 @@ void SquadWindows::write_target(int64_t row, int64_t* target) const {
 }
 
 std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
-  const Window& window = this->window(row);
-  const std::vector<Piece>& context = pieces_of(window);
+  const Window window = this->window(row);
+  const std::vector<Token>& context = tokens_of(question_of(window));
   const int64_t shift = window.begin - window.offset;
   size_t begin = static_cast<size_t>(context[static_cast<size_t>(first + shift)].begin);
   size_t end = static_cast<size_t>(context[static_cast<size_t>(last + shift)].end);

@@ -10,25 +10,30 @@
 namespace gmlp {
 namespace {
 
-const std::array<TaskFacts, 4> kTaskFacts = {{
-    {.name = "sst2",
+const std::array<TaskFacts, 5> kTaskFacts = {{
+    {.task = Task::kSst2,
+     .name = "sst2",
      .files = {{"train", "train.tsv"}, {"dev", "dev.tsv"}},
      .columns = {"sentence", "label"},
      .labels = {"0", "1"}},  // negative, positive
-    {.name = "mnli",
+    {.task = Task::kMnli,
+     .name = "mnli",
      .files = {{"train", "train.tsv"},
                {"matched", "dev_matched.tsv"},
                {"mismatched", "dev_mismatched.tsv"}},
      .columns = {"sentence1", "sentence2", "gold_label"},
      .labels = {"entailment", "neutral", "contradiction"}},
-    {.name = "squad1",
+    {.task = Task::kSquad1,
+     .name = "squad1",
      .files = {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}},
      .metric = "F1",
      .metric_column = "val_f1"},
-    {.name = "squad2",
+    {.task = Task::kSquad2,
+     .name = "squad2",
      .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}},
      .metric = "F1",
      .metric_column = "val_f1"},
+    {.task = Task::kClassify, .name = "classify", .files = {{"train", "train"}, {"val", "val"}}},
 }};
 
 }  // namespace
@@ -37,11 +42,11 @@ const TaskFacts& task_facts(Task task) {
   return kTaskFacts[static_cast<size_t>(task)];
 }
 
-Task task_from_name(const std::string& name) {
-  for (size_t i = 0; i < kTaskFacts.size(); ++i) {
-    if (name == kTaskFacts[i].name) return static_cast<Task>(i);
+const TaskFacts& task_facts(const std::string& name) {
+  for (const TaskFacts& facts : kTaskFacts) {
+    if (name == facts.name) return facts;
   }
-  fail_input("--task {}: no such task; choose sst2, mnli, squad1 or squad2", name);
+  fail_input("--task {}: no such task; choose sst2, mnli, squad1, squad2 or classify", name);
 }
 
 void check_task_tokens(const Tokenizer& tokenizer) {

@@ -10,35 +10,28 @@
 
 namespace gmlp {
 
-enum class Task : uint8_t { kSst2, kMnli, kSquad1, kSquad2 };
+enum class Task : uint8_t { kSst2, kMnli, kSquad1, kSquad2, kClassify };
 
 /// What differs between the tasks. SQuAD has no columns or labels: its answer is a span of text.
+/// Those of `classify` come from its data and are stored in the checkpoint.
 struct TaskFacts {
   struct File {
     const char* set;
     const char* name;
   };
+  Task task;
   const char* name;
   std::vector<File> files;                // the official ones: the training set, then the dev sets
-  std::vector<std::string> columns = {};  // of a tsv file: one or two sentences, then the label
-  std::vector<std::string> labels = {};   // as GLUE's files spell them, in the order of GLUE's ids
+  std::vector<std::string> columns = {};  // of a table: one or two texts, then the label
+  std::vector<std::string> labels = {};   // in the order of the model's classes, which is GLUE's
   const char* metric = "accuracy";
   const char* metric_column = "val_accuracy";  // in metrics.csv
+
+  bool is_span() const { return task == Task::kSquad1 || task == Task::kSquad2; }
 };
 const TaskFacts& task_facts(Task task);
-
-inline const char* task_name(Task task) {
-  return task_facts(task).name;
-}
-/// The labels in the order of a model's classes.
-inline const std::vector<std::string>& task_labels(Task task) {
-  return task_facts(task).labels;
-}
-inline bool is_span_task(Task task) {
-  return task_labels(task).empty();
-}
 /// Throws InputError that lists the tasks.
-Task task_from_name(const std::string& name);
+const TaskFacts& task_facts(const std::string& name);
 
 /// The share of right answers.
 struct Accuracy {
@@ -56,6 +49,13 @@ struct Accuracy {
 /// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.
 void check_task_tokens(const Tokenizer& tokenizer);
 
+/// What a line of the log tells about encoded texts.
+struct TextCounts {
+  int64_t tokens = 0;
+  int64_t unknown = 0;  // tokens of text that the tokenizer does not know
+  int64_t cut = 0;      // sentences or questions that lost their end
+};
+
 /// Examples as rows of N ids. The model's answer is at <cls> (paper, section 4.2), the first id. It
 /// has neither segment ids nor a mask on pads.
 class TaskRows {
@@ -67,6 +67,10 @@ class TaskRows {
   virtual int64_t target_size() const = 0;
   virtual void write_ids(int64_t row, int64_t* ids) const = 0;
   virtual void write_target(int64_t row, int64_t* target) const = 0;
+  const TextCounts& counts() const { return counts_; }
+
+ protected:
+  TextCounts counts_;
 };
 
 struct TaskBatch {

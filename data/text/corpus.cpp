@@ -1,8 +1,17 @@
 #include "data/text/corpus.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <numeric>
+#include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -13,6 +22,7 @@ namespace {
 
 /// "novels" of "/data/novels.txt.gz".
 std::string short_name(const std::string& path) {
+  if (path == "-") return "stdin";
   std::string name = std::filesystem::path(path).filename().string();
   for (const std::string_view extension : {".gz", ".dz", ".txt", ".dict"}) {
     const bool longer = name.size() > extension.size();
@@ -24,9 +34,9 @@ std::string short_name(const std::string& path) {
 constexpr int64_t kNotScored = -100;
 
 // An epoch's offset and order and a window's masks come from Philox under (seed, epoch, window). So
-// neither a shuffled list nor a generator's state has to be kept or saved.
+// neither a list of millions of windows nor a generator's state has to be kept or saved.
 
-/// Entry `index` of an epoch's permutation of n windows, without a list. Four Feistel rounds
+/// Entry `index` of an epoch's permutation of many windows, without a list. Four Feistel rounds
 /// permute the numbers of 2h bits, the smallest such set that contains n (at most four times as
 /// many). A result that is not below n is permuted again until it is (cycle walking).
 int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
@@ -49,25 +59,106 @@ int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
   return static_cast<int64_t>(value);
 }
 
-}  // namespace
-
-void TokenStorage::add(int64_t id, int64_t position) {
-  if (low.size() % kTokenBlock == 0) positions.push_back(position);
-  if (id > UINT16_MAX || !high.empty()) {
-    high.resize(low.size());
-    high.push_back(static_cast<uint16_t>(id >> 16));
+/// Entries [begin, end) of an epoch's permutation of n windows. Four rounds on the few bits of a
+/// small n would prefer some orders, so a small n is shuffled as a list.
+std::vector<int64_t> shuffled_windows(int64_t begin, int64_t end, int64_t n, uint64_t seed,
+                                      int64_t epoch) {
+  constexpr int64_t kFew = 1024;
+  std::vector<int64_t> windows;
+  if (n > kFew) {
+    for (int64_t i = begin; i < end; ++i) windows.push_back(permuted(i, n, seed, epoch));
+    return windows;
   }
-  low.push_back(static_cast<uint16_t>(id));
+  windows.resize(static_cast<size_t>(n));
+  std::iota(windows.begin(), windows.end(), int64_t{0});
+  shuffle_indices(windows.data(), n, seed, Purpose::kShuffle, static_cast<uint64_t>(epoch));
+  return {windows.begin() + begin, windows.begin() + end};
 }
 
-TokenRow::TokenRow(TokenStorage storage)
-    : storage_(std::make_shared<TokenStorage>(std::move(storage))),
-      end_(static_cast<int64_t>(storage_->low.size())) {}
+}  // namespace
 
-int64_t TokenRow::operator[](int64_t i) const {
-  const size_t at = static_cast<size_t>(begin_ + i);
-  const int64_t high = storage_->high.empty() ? 0 : storage_->high[at];
-  return high << 16 | storage_->low[at];
+TokenStorage::~TokenStorage() {
+  if (file_ >= 0) close(file_);
+}
+
+int64_t TokenStorage::block_bytes() const {
+  return static_cast<int64_t>(sizeof(int64_t)) + kTokenBlock * width_;
+}
+
+void TokenStorage::add(int64_t id, int64_t position) {
+  constexpr size_t kMemory = size_t{32} << 20;
+  if (size_ % kTokenBlock == 0) {
+    if (memory_.size() >= kMemory) spill();
+    memory_.append(reinterpret_cast<const char*>(&position), sizeof position);
+  }
+  memory_.append(reinterpret_cast<const char*>(&id), static_cast<size_t>(width_));  // low bytes
+  ++size_;
+}
+
+void TokenStorage::spill() {
+  const char* folder = std::getenv("TMPDIR");
+  std::string path = folder != nullptr && *folder != '\0' ? folder : "/var/tmp";
+  const auto check = [&](bool done) {
+    if (done) return;
+    fail_run("{}: the ids of the text cannot be stored there: {}; name another folder in TMPDIR",
+             path, std::generic_category().message(errno));
+  };
+  if (file_ < 0) {
+    path += "/gmlp-XXXXXX";
+    file_ = mkostemp(path.data(), O_CLOEXEC);
+    check(file_ >= 0);
+    unlink(path.c_str());
+  }
+  for (size_t done = 0; done < memory_.size();) {
+    const ssize_t wrote = write(file_, memory_.data() + done, memory_.size() - done);
+    check(wrote >= 0 || errno == EINTR);
+    done += static_cast<size_t>(std::max<ssize_t>(wrote, 0));
+  }
+  file_bytes_ += static_cast<int64_t>(memory_.size());
+  memory_.clear();
+}
+
+void TokenStorage::copy(int64_t block, int64_t begin, int64_t count, void* bytes) const {
+  const int64_t at = block * block_bytes() + begin;
+  if (at >= file_bytes_) {
+    std::memcpy(bytes, memory_.data() + (at - file_bytes_), static_cast<size_t>(count));
+  } else if (pread(file_, bytes, static_cast<size_t>(count), at) != count) {
+    fail_run("the temporary file of the text's ids cannot be read; start again");
+  }
+}
+
+void TokenStorage::read(int64_t begin, int64_t count, int64_t* ids) const {
+  std::array<char, kTokenBlock * sizeof(uint32_t)> bytes;
+  for (const int64_t end = begin + count; begin < end;) {
+    const int64_t first = begin % kTokenBlock;
+    const int64_t part = std::min(kTokenBlock - first, end - begin);
+    copy(begin / kTokenBlock, static_cast<int64_t>(sizeof(int64_t)) + first * width_, part * width_,
+         bytes.data());
+    for (int64_t i = 0; i < part; ++i) {
+      uint32_t id = 0;
+      std::memcpy(&id, bytes.data() + i * width_, static_cast<size_t>(width_));
+      *ids++ = id;
+    }
+    begin += part;
+  }
+}
+
+int64_t TokenStorage::position(int64_t block) const {
+  if (block * kTokenBlock >= size_) return text_bytes;
+  if (block == 0) return 0;  // white space before the first token counts, too
+  int64_t position = 0;
+  copy(block, 0, sizeof position, &position);
+  return position;
+}
+
+TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
+    : storage_(std::move(storage)), end_(storage_->size()) {}
+
+std::vector<int64_t> TokenRow::ids(int64_t begin, int64_t count) const {
+  require(begin >= 0 && begin + count <= size(), "ids outside of the row");
+  std::vector<int64_t> ids(static_cast<size_t>(count));
+  if (count > 0) storage_->read(begin_ + begin, count, ids.data());
+  return ids;
 }
 
 TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
@@ -81,34 +172,42 @@ TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
 int64_t TokenRow::text_bytes() const {
   if (size() == 0) return 0;
   const auto position = [&](int64_t i) {
-    if (i == 0) return int64_t{0};  // white space before the first token counts, too
-    if (i == static_cast<int64_t>(storage_->low.size())) return storage_->text_bytes;
-    return storage_->positions[static_cast<size_t>(i / kTokenBlock)];
+    const int64_t block = i / kTokenBlock;
+    const int64_t begin = storage_->position(block);
+    const int64_t ids = std::min(kTokenBlock, storage_->size() - block * kTokenBlock);
+    if (ids <= 0) return begin;
+    return begin + (storage_->position(block + 1) - begin) * (i % kTokenBlock) / ids;
   };
   return position(end_) - position(begin_);
 }
 
+double TokenRow::unknown_share() const {
+  if (storage_ == nullptr) return 0;
+  return static_cast<double>(storage_->unknown) / static_cast<double>(storage_->size());
+}
+
 TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
                       const CorpusOptions& options) {
-  // Each byte of text may cost two bytes or more, and gzip can inflate a file a thousandfold.
-  constexpr int64_t kMaxText = int64_t{8} << 30;
   if (files.empty()) fail_input("--text: no file is given");
-  TokenStorage tokens;
-  for (const std::string& path : files) {
-    read_text_parts(path, [&](std::string_view part) {
-      if (options.check_stop) options.check_stop();
-      for (const Piece& piece : tokenizer.encode(part)) {
+  const auto tokens = std::make_shared<TokenStorage>(tokenizer.vocab());
+  const int64_t unknown = tokenizer.special().unknown;
+  std::vector<Piece> pieces;
+  const auto encode = [&](std::string_view text) {
+    if (options.check_stop) options.check_stop();
+    for (size_t begin = 0; begin < text.size();) {
+      pieces.clear();
+      begin = tokenizer.encode_part(text, begin, pieces);
+      for (const Piece& piece : pieces) {
         require(piece.id >= 0 && piece.id < tokenizer.vocab(), "an id beyond the vocabulary");
-        tokens.add(piece.id, tokens.text_bytes + piece.begin);
+        tokens->add(piece.id, tokens->text_bytes + piece.begin);
+        if (piece.id == unknown) ++tokens->unknown;
       }
-      tokens.text_bytes += static_cast<int64_t>(part.size());
-      if (tokens.text_bytes > kMaxText) {
-        fail_input("{}: with it the text exceeds {} GiB; use less text", path, kMaxText >> 30);
-      }
-    });
-  }
-  if (tokens.low.empty()) fail_input("{}: has no text (0 tokens); use another file", files.front());
-  return TokenRow(std::move(tokens));
+    }
+    tokens->text_bytes += static_cast<int64_t>(text.size());
+  };
+  for (const std::string& path : files) read_text_parts(path, encode, options.bad);
+  if (tokens->size() == 0) fail_input("{}: has no text (0 tokens); use another file", files[0]);
+  return TokenRow(tokens);
 }
 
 TextSplits open_corpus(const std::vector<std::string>& text,
@@ -126,11 +225,17 @@ TextSplits open_corpus(const std::vector<std::string>& text,
   }
   // The cut is at the beginning of a block, where the bytes of both parts are known.
   const double share = static_cast<double>(all.size()) * (1 - options.val_fraction);
-  int64_t cut = static_cast<int64_t>(share) / kTokenBlock * kTokenBlock;
+  int64_t cut = static_cast<int64_t>(share);
+  if (cut >= kTokenBlock) cut = cut / kTokenBlock * kTokenBlock;
   if (options.val_fraction == 0) cut = all.size();
   splits.train = all.slice(0, cut);
   splits.val = all.slice(cut, all.size());
   return splits;
+}
+
+int64_t scored_tokens(const TextBatch& batch) {
+  return std::count_if(batch.targets.begin(), batch.targets.end(),
+                       [](int64_t target) { return target >= 0; });
 }
 
 TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
@@ -184,9 +289,12 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   batch.batch = std::min(batch_size_, windows_ - first);
   batch.ids.reserve(static_cast<size_t>(batch.batch * n));
   batch.targets.reserve(static_cast<size_t>(batch.batch * n));
-  for (int64_t i = first; i < first + batch.batch; ++i) {
-    const int64_t window =
-        shuffled && windows_ > 1 ? permuted(i, windows_, options_.seed, epoch) : i;
+  std::vector<int64_t> order(static_cast<size_t>(batch.batch));
+  std::iota(order.begin(), order.end(), first);
+  if (shuffled) {
+    order = shuffled_windows(first, first + batch.batch, windows_, options_.seed, epoch);
+  }
+  for (const int64_t window : order) {
     // Only evaluation's last window can exceed the row. It moves back, and its first ids are not
     // fresh: an earlier window has scored them.
     const int64_t begin = std::min(window * n + offset, spare);
@@ -195,10 +303,10 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
       append_masked(begin, fresh, epoch, window, batch);
       continue;
     }
-    for (int64_t j = 0; j < n; ++j) {
-      batch.ids.push_back(tokens_[begin + j]);
-      batch.targets.push_back(j < fresh ? kNotScored : tokens_[begin + j + 1]);
-    }
+    const std::vector<int64_t> ids = tokens_.ids(begin, span_);
+    batch.ids.insert(batch.ids.end(), ids.begin(), ids.end() - 1);
+    batch.targets.insert(batch.targets.end(), ids.begin() + 1, ids.end());
+    std::fill_n(batch.targets.end() - n, fresh, kNotScored);
   }
   return batch;
 }
@@ -223,9 +331,10 @@ void TextLoader::append_masked(int64_t begin, int64_t fresh, int64_t epoch, int6
     }
     any = true;
   };
+  const std::vector<int64_t> ids = tokens_.ids(begin, span_);
+  batch.ids.insert(batch.ids.end(), ids.begin(), ids.end());
+  batch.targets.resize(batch.ids.size(), kNotScored);
   for (int64_t i = 0; i < options_.tokens; ++i) {
-    batch.ids.push_back(tokens_[begin + i]);
-    batch.targets.push_back(kNotScored);
     if (i >= fresh && random.uniform() < options_.mask_share) choose(i);
   }
   if (!any) choose(fallback);

@@ -1,5 +1,6 @@
 #pragma once
-// A corpus: text files as one row of token ids in memory, and windows of N ids as batches.
+// A corpus: text files as one row of token ids, and windows of N ids as batches. Memory does not
+// grow with the text: beyond 32 MiB the ids are in a temporary file.
 
 #include <cstdint>
 #include <functional>
@@ -8,33 +9,64 @@
 #include <vector>
 
 #include "data/text/tokenizer.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
 constexpr int64_t kTokenBlock = 64;  // ids between two known positions in the text
 
-/// The ids of a text, in two bytes each, or four for a vocabulary above 65,536.
-struct TokenStorage {
-  void add(int64_t id, int64_t position);
+/// The ids of a text, in blocks of 64:
+///
+///   8 bytes            the byte of the text at which the block begins
+///   64 x 2 or 4 bytes  the ids, two bytes each for a vocabulary of up to 65,536
+///
+/// Blocks are appended to memory. When that has 32 MiB, they move to a file without a name in
+/// $TMPDIR (default /var/tmp), which the system removes with the process, and memory is used anew.
+class TokenStorage {
+ public:
+  explicit TokenStorage(int64_t vocab) : width_(vocab <= 65'536 ? 2 : 4) {}
+  ~TokenStorage();
+  TokenStorage(const TokenStorage&) = delete;
+  TokenStorage& operator=(const TokenStorage&) = delete;
 
-  std::vector<uint16_t> low;
-  std::vector<uint16_t> high;      // empty until an id needs it
-  std::vector<int64_t> positions;  // the bytes of the text at which ids 0, 64, 128, ... begin
+  /// Appends an id that begins at byte `position`. Throws RunError (a full disk).
+  void add(int64_t id, int64_t position);
+  int64_t size() const { return size_; }
+  void read(int64_t begin, int64_t count, int64_t* ids) const;
+  /// The byte at which id `block` * 64 begins.
+  int64_t position(int64_t block) const;
+
   int64_t text_bytes = 0;
+  int64_t unknown = 0;  // ids of text that the tokenizer does not know
+
+ private:
+  int64_t block_bytes() const;
+  void spill();
+  /// Copies bytes of block number `block`, from the file or from memory.
+  void copy(int64_t block, int64_t begin, int64_t count, void* bytes) const;
+
+  int64_t width_;  // bytes per id
+  int64_t size_ = 0;
+  std::string memory_;
+  int64_t file_bytes_ = 0;  // before memory_
+  int file_ = -1;
 };
 
 /// A read-only row of ids. Copies share the storage.
 class TokenRow {
  public:
   TokenRow() = default;
-  explicit TokenRow(TokenStorage storage);
+  explicit TokenRow(std::shared_ptr<const TokenStorage> storage);
 
   int64_t size() const { return end_ - begin_; }
-  int64_t operator[](int64_t i) const;
+  /// The ids [begin, begin + count).
+  std::vector<int64_t> ids(int64_t begin, int64_t count) const;
   TokenRow slice(int64_t begin, int64_t end) const;
-  /// The number of bytes of text that the ids encode, for bits per byte. Exact at multiples
-  /// of kTokenBlock and at the end of the text. Other ends count as their block's beginning.
+  /// The number of bytes of text that the ids encode, for bits per byte. Exact at multiples of
+  /// kTokenBlock and at the end of the text, interpolated between them.
   int64_t text_bytes() const;
+  /// The share of the whole text's ids that are the id of unknown text.
+  double unknown_share() const;
 
  private:
   std::shared_ptr<const TokenStorage> storage_;
@@ -42,13 +74,14 @@ class TokenRow {
 };
 
 struct CorpusOptions {
-  double val_fraction = 0.1;  // the end of the text, if there is no validation text
+  double val_fraction = 0.1;  // the end of the text, if there is no validation text; 0: none
+  BadRows* bad = nullptr;     // where to count lines that are no text; null: they are errors
   /// Called about once per mebibyte of encoded text. It may throw, e.g. at a signal.
   std::function<void()> check_stop;
 };
 
-/// Encodes `files` one after the other, plain or gzip'd (.gz, .dz). Throws InputError for text that
-/// is not UTF-8, naming file and byte, and if there is no text.
+/// Encodes `files` one after the other, plain or gzip'd (.gz, .dz), or "-", standard input. Throws
+/// InputError for text that is not UTF-8, naming file and byte, and if there is no text.
 TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
                       const CorpusOptions& options);
 
@@ -56,7 +89,8 @@ struct TextSplits {
   std::string name;  // short, for the run folder
   TokenRow train, val;
 };
-/// Without `val_text` the last val_fraction of `text` is for validation.
+/// Without `val_text` the last val_fraction of `text` is for validation, from a multiple of
+/// kTokenBlock on if there are that many ids.
 TextSplits open_corpus(const std::vector<std::string>& text,
                        const std::vector<std::string>& val_text, const Tokenizer& tokenizer,
                        const CorpusOptions& options);
@@ -82,6 +116,8 @@ struct TextBatch {
   std::vector<int64_t> targets;  // (B, N); -100: not scored
   int64_t batch = 0;             // B
 };
+/// The number of targets that are scored.
+int64_t scored_tokens(const TextBatch& batch);
 
 /// A batch is a function of (seed, epoch, index) alone. A window is N ids and their targets. Causal
 /// targets are the next ids, so a causal window reads N + 1 ids. In training, consecutive windows

@@ -77,15 +77,10 @@ class SentencePieceTokenizer : public Tokenizer {
   int64_t vocab() const override { return model_pieces_ + static_cast<int64_t>(added_.size()); }
   SpecialIds special() const override { return special_; }
 
-  std::vector<Piece> encode(std::string_view text) const override {
-    check_text(text, "the text");
-    std::vector<Piece> out;
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t end = part_end(text, begin);
-      encode_part(processor_, text.substr(begin, end - begin), begin, out);
-      begin = end < text.size() && (text[end] == '\n' || text[end] == ' ') ? end + 1 : end;
-    }
-    return out;
+  size_t encode_part(std::string_view text, size_t begin, std::vector<Piece>& out) const override {
+    const size_t end = part_end(text, begin);
+    append_pieces(processor_, text.substr(begin, end - begin), begin, out);
+    return end < text.size() && (text[end] == '\n' || text[end] == ' ') ? end + 1 : end;
   }
 
   std::vector<Piece> encode_continued(std::string_view text) const override {
@@ -96,7 +91,7 @@ class SentencePieceTokenizer : public Tokenizer {
     sp::SentencePieceProcessor processor;
     load(bytes_ + std::string("\x1A\x02\x18\x00", 4), processor);
     std::vector<Piece> out;
-    encode_part(processor, text.substr(0, end), 0, out);
+    append_pieces(processor, text.substr(0, end), 0, out);
     append_shifted(encode(text.substr(end)), static_cast<int64_t>(end), out);
     return out;
   }
@@ -139,8 +134,8 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
   /// Appends the pieces of `part`, which begins at byte `base` of the text.
-  void encode_part(const sp::SentencePieceProcessor& processor, std::string_view part, size_t base,
-                   std::vector<Piece>& out) const {
+  void append_pieces(const sp::SentencePieceProcessor& processor, std::string_view part,
+                     size_t base, std::vector<Piece>& out) const {
     sp::ImmutableSentencePieceText result;
     const sp::util::Status status = processor.Encode(part, result.mutable_proto());
     if (!status.ok()) {

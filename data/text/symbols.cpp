@@ -45,20 +45,20 @@ class SymbolTokenizer : public Tokenizer {
   }
   SpecialIds special() const override { return special_; }
 
-  std::vector<Piece> encode(std::string_view text) const override {
-    if (!is_bytes()) check_text(text, "the text");
-    std::vector<Piece> pieces;
-    pieces.reserve(text.size());
-    for (int64_t at = 0; at < static_cast<int64_t>(text.size()); at = pieces.back().end) {
+  size_t encode_part(std::string_view text, size_t begin, std::vector<Piece>& out) const override {
+    constexpr size_t kPartBytes = 1 << 16;
+    const int64_t end = static_cast<int64_t>(std::min(text.size(), begin + kPartBytes));
+    int64_t at = static_cast<int64_t>(begin);
+    for (; at < end; at = out.back().end) {
       if (is_bytes()) {
-        pieces.push_back({static_cast<unsigned char>(text[static_cast<size_t>(at)]), at, at + 1});
+        out.push_back({static_cast<unsigned char>(text[static_cast<size_t>(at)]), at, at + 1});
         continue;
       }
       const Utf8Char character = utf8_at(text, at);
       const auto found = ids_.find(character.code);
-      pieces.push_back({found == ids_.end() ? kUnknown : found->second, at, at + character.size});
+      out.push_back({found == ids_.end() ? kUnknown : found->second, at, at + character.size});
     }
-    return pieces;
+    return static_cast<size_t>(at);
   }
 
   /// The bytes of a part of a text need not be UTF-8: it may end inside a character.

@@ -5,8 +5,16 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
+
+std::vector<Piece> Tokenizer::encode(std::string_view text) const {
+  if (std::string_view(kind()) != "bytes") check_text(text, "the text");
+  std::vector<Piece> pieces;
+  for (size_t begin = 0; begin < text.size();) begin = encode_part(text, begin, pieces);
+  return pieces;
+}
 
 std::vector<int64_t> Tokenizer::encode_ids(std::string_view text) const {
   std::vector<int64_t> ids;

@@ -39,7 +39,11 @@ class Tokenizer {
   /// `text` must be valid UTF-8 without NUL; bytes accepts any text. Text never becomes a special
   /// id, except the id of unknown text. encode(a + "\n" + b) begins with encode(a). Throws
   /// InputError naming the position of an invalid byte.
-  virtual std::vector<Piece> encode(std::string_view text) const = 0;
+  std::vector<Piece> encode(std::string_view text) const;
+  /// One step of encode(), whose memory does not grow with the text: appends the pieces of a part
+  /// that begins at byte `begin`, and returns where the next part begins. Does not check the text.
+  virtual size_t encode_part(std::string_view text, size_t begin,
+                             std::vector<Piece>& out) const = 0;
   /// encode() for text that directly follows another token: sentencepiece adds no space before it.
   virtual std::vector<Piece> encode_continued(std::string_view text) const { return encode(text); }
   /// Special ids become nothing, unknown ones U+FFFD.

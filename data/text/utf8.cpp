@@ -7,6 +7,7 @@
 #include <new>
 #include <system_error>
 
+#include <unistd.h>
 #include <utf8proc.h>
 #include <zlib.h>
 
@@ -24,7 +25,7 @@ constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
 
 GzipFile open_text(const std::string& path) {
-  GzipFile file(gzdopen(open_input(path), "rbe"), gzclose_r);
+  GzipFile file(gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
   if (file == nullptr) throw std::bad_alloc();
   gzbuffer(file.get(), 1U << 18);
   return file;
@@ -49,7 +50,36 @@ bool read_more(gzFile file, const std::string& path, int64_t position, std::stri
   return false;
 }
 
+/// `part` without the lines that are not UTF-8 text; it begins at byte `position` of the file.
+std::string good_lines(std::string_view part, const std::string& name, int64_t position,
+                       BadRows& bad) {
+  std::string good;
+  while (!part.empty()) {
+    const std::string_view line = part.substr(0, std::min(part.find('\n'), part.size() - 1) + 1);
+    try {
+      check_text(line, name, position);
+      good += line;
+    } catch (const InputError& error) {
+      bad.leave_out(error.what());
+    }
+    position += static_cast<int64_t>(line.size());
+    part.remove_prefix(line.size());
+  }
+  return good;
+}
+
 }  // namespace
+
+void BadRows::leave_out(const std::string& error) {
+  if (count++ == 0) first = error;
+  if (count <= allowed) return;
+  fail_input("{}, or leave out {} with --skip-bad N", error,
+             allowed == 0 ? "such rows" : fmt::format("more than {} such rows", allowed));
+}
+
+std::string BadRows::note() const {
+  return count == 0 ? "" : fmt::format("{} bad rows left out; the first: {}", count, first);
+}
 
 Utf8Char utf8_at(std::string_view text, int64_t at) {
   const utf8proc_uint8_t* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
@@ -137,18 +167,22 @@ size_t best_cut(std::string_view text) {
   return utf8_at(text, static_cast<int64_t>(begin)).size > 0 ? text.size() : begin;
 }
 
-void read_text_parts(const std::string& path,
-                     const std::function<void(std::string_view part)>& use) {
+void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
+                     BadRows* bad) {
   const GzipFile file = open_text(path);
+  const std::string name = path == "-" ? "standard input" : path;
   std::string buffer;
   int64_t position = 0;  // of the buffer's first byte in the text
   for (bool more = true; more;) {
-    more = read_more(file.get(), path, position, buffer);
+    more = read_more(file.get(), name, position, buffer);
     const bool whole = buffer.find('\n') != std::string::npos || buffer.size() >= kLongestLine;
     if (more && !whole) continue;
     const size_t size = more ? best_cut(buffer) : buffer.size();
     std::string_view part = std::string_view(buffer).substr(0, size);
-    check_text(part, path, position);
+    const bool clean = is_utf8(part) && part.find('\0') == std::string_view::npos;
+    if (!clean && bad == nullptr) check_text(part, name, position);
+    const std::string good = clean ? "" : good_lines(part, name, position, *bad);
+    if (!clean) part = good;
     if (position == 0 && part.starts_with(kByteOrderMark)) {
       part.remove_prefix(kByteOrderMark.size());
     }

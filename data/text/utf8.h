@@ -44,12 +44,25 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 /// `text` without the ASCII white space at its ends. A no-break space is text.
 std::string_view trimmed(std::string_view text);
 
+/// Counts what is left out of a file because it cannot be used: lines of text, rows or questions.
+struct BadRows {
+  int64_t allowed = 0;  // --skip-bad
+  int64_t count = 0;
+  std::string first;  // the error of the first one
+
+  /// Throws InputError with `error` once more than `allowed` are left out.
+  void leave_out(const std::string& error);
+  /// "3 bad rows left out; the first: ...", or empty.
+  std::string note() const;
+};
+
 /// Calls `use` with each part of a text file, in order: about a mebibyte, so that memory does not
-/// grow with the file. The file is plain or gzip'd. A part is UTF-8 without NUL. It ends after a
-/// newline, or within a line of more than 16 MiB after a space or a character. The concatenated
-/// parts are the text as stored, without a byte order mark. Throws InputError naming file and byte.
-void read_text_parts(const std::string& path,
-                     const std::function<void(std::string_view part)>& use);
+/// grow with the file. The file is plain or gzip'd; "-" is standard input. A part is UTF-8 without
+/// NUL. It ends after a newline, or within a line of more than 16 MiB after a space or a character.
+/// The concatenated parts are the text as stored, without a byte order mark. Throws InputError
+/// naming file and byte, unless `bad` can leave out the line.
+void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
+                     BadRows* bad = nullptr);
 
 /// The best place to cut the text: after its last newline, else after its last space, else before a
 /// last character that is incomplete, else text.size().

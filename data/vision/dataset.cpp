@@ -7,6 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/nearest_name.h"
 #include "core/random.h"
 #include "data/vision/sources.h"
 
@@ -47,12 +49,12 @@ void note_absent_classes(DataSplits& splits) {
     }
     if (absent.empty() || set.size() == 0) return;
     splits.notes.push_back(
-        fmt::format("{} of {} classes without {} images ({}){}", absent.size(), names.size(), part,
+        fmt::format("classes without {} images: {} of {} ({}){}", part, absent.size(), names.size(),
                     printable(fmt::format("{}", fmt::join(absent, ", "))), remedy));
   };
   const bool from_one = class_counts(*splits.train)[0] == 0 && names[0] == "0";
   note(*splits.train, "training",
-       from_one ? ": the labels start at 1; subtract 1 to save an output" : "");
+       from_one ? "; the labels start at 1: subtract 1 to save an output" : "");
   note(*splits.val, "validation", "");
 }
 
@@ -66,16 +68,21 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   if (!cifar && kind != "mnist" && kind != "folder" && kind != "arrays") {
     fail_input(
         "--data {}: unknown; choose fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, "
-        "folder:DIR, arrays:DIR or shapes",
-        spec);
+        "folder:DIR, arrays:DIR or shapes{}",
+        spec,
+        std::filesystem::is_directory(spec)
+            ? fmt::format("; did you mean folder:{}?", spec)
+            : did_you_mean(kind, {"fashion-mnist", "mnist", "cifar10", "cifar100", "folder",
+                                  "arrays", "shapes"}));
   }
   if (folder.empty()) fail_input("--data {}: no folder given; write {}:DIR", spec, kind);
   if (!std::filesystem::is_directory(folder)) {
-    fail_input("--data {}: {} is not a folder; check the path", spec, folder);
+    fail_input("--data {}: {} is not a folder; check the path (--resume takes --data anew)", spec,
+               folder);
   }
   if (cifar) return open_cifar(folder, kind == "cifar100");
   if (kind == "folder") return open_folder(folder, options);
-  return kind == "mnist" ? open_idx(folder) : open_arrays(folder);
+  return kind == "mnist" ? open_idx(folder) : open_arrays(folder, options);
 }
 
 }  // namespace
@@ -144,7 +151,7 @@ std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
   for (int64_t i = 0; i < val->size(); ++i) labels.push_back(val->label(i));
   return std::make_shared<ImageDataset>(
       train->class_names(), std::move(labels), [train, val](int64_t index, const PhotoForm& form) {
-        return index < train->size() ? train->image(index)
+        return index < train->size() ? train->image(index, form)
                                      : val->image(index - train->size(), form);
       });
 }
@@ -176,7 +183,7 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
     fail_input("--data {}: {}; check the folder and its permissions", spec, error.what());
   }
   if (splits.train->size() == 0 && !options.scoring) {
-    fail_input("--data {}: no training images; add some", spec);
+    fail_input("--data {}: no training images; add some, or use a smaller --val-fraction", spec);
   }
   if (splits.shorter_side == 0) {  // images of one size
     const Image first = splits.train->image(0);
@@ -184,8 +191,26 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
     splits.channels = first.channels;
   }
   if (!options.scoring) note_absent_classes(splits);
+  splits.counts =
+      fmt::format("{} training and {} validation images of {} classes", splits.train->size(),
+                  splits.val->size(), splits.train->class_names().size());
   limit_train(splits, options);
   return splits;
+}
+
+uint32_t checksum_of(const DataSplits& splits) {
+  if (splits.file_checksum != 0) return splits.file_checksum;
+  uint32_t crc = 0;
+  for (const ImageDataset* set : {splits.train.get(), splits.val.get()}) {
+    for (int64_t i = 0; i < set->size(); ++i) {
+      const int64_t label = set->label(i);
+      const Image image = set->image(i);
+      crc = crc32_of(&label, sizeof label, crc);
+      crc = crc32_of(image.bytes.data(), std::ssize(image.bytes), crc);
+      crc = crc32_of(image.values.data(), std::ssize(image.values) * 4, crc);
+    }
+  }
+  return crc;
 }
 
 }  // namespace gmlp

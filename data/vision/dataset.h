@@ -66,6 +66,8 @@ struct DataSplits {
   int64_t channels = 0;                      // 3 if any image has color
   std::vector<std::string> notes = {};       // lines for the log, each with a count
   std::vector<std::string> trained_on = {};  // folder: a few training images, for DataOptions
+  uint32_t file_checksum = 0;                // of a folder's names and sizes
+  std::string counts = {};                   // "32 training and 8 validation images of 2 classes"
 };
 
 struct DataOptions {
@@ -93,5 +95,8 @@ std::vector<int64_t> class_counts(const ImageDataset& set);
 
 /// n / (K n_c) for K classes that share n images; 1 for a class without images.
 std::vector<double> balanced_weights(const std::vector<int64_t>& counts);
+
+/// Of the names and sizes of a folder's files, and of all other sources' labels and images.
+uint32_t checksum_of(const DataSplits& splits);
 
 }  // namespace gmlp

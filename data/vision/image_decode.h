@@ -1,11 +1,11 @@
 #pragma once
-// From a PNG, JPEG or BMP file to the bytes that Pillow's convert("L") or convert("RGB") returns:
-// one channel for gray images, three for all others.
+// From a PNG, JPEG, WebP or BMP file to the bytes that Pillow's convert("L") or convert("RGB")
+// returns: one channel for gray images, three for all others.
 //   alpha     ignored, like a transparent color (tRNS): a pixel keeps the color under it
 //   palette   looked up
 //   16 bits   the high byte (Pillow clips 16-bit gray to 255, which loses the image)
 //   CMYK      255 - c - k (1 - c), with Adobe's inverted values
-//   EXIF      ignored: the pixels are not rotated
+//   EXIF      a photograph is turned as its orientation says
 
 #include <cstdint>
 #include <string>
@@ -18,8 +18,9 @@ namespace gmlp {
 /// .jfif, .bmp or .webp.
 bool is_image_name(const std::string& name);
 
-/// Throws InputError naming the file and the reason. Truncated and damaged files are refused, and
-/// so are files over 256 MiB and images over 16384 pixels per side or 64 megapixels.
+/// Throws InputError naming the file and the reason: truncated, damaged, or too large (256 MiB,
+/// 65536 pixels per side, 200 megapixels or $GMLP_MAX_PIXELS). JPEGs of more than 32 Mi pixels are
+/// decoded at a reduced scale. At most 8 bytes per pixel are allocated.
 Image decode_image(const std::string& path);
 
 /// The same from memory. `path` is only for messages.

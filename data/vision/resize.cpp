@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "data/vision/transform.h"
@@ -64,43 +65,78 @@ Weights make_weights(int64_t in, int64_t out, int64_t begin, int64_t size) {
   return weights;
 }
 
-uint8_t fixed_to_byte(int32_t sum) {
-  return static_cast<uint8_t>(std::clamp(sum >> kPrecision, 0, 255));
+constexpr int64_t kLanes = 16;  // sums at once, for which compilers use vectors
+
+/// The weighted sums of `count` groups of kLanes bytes that are `stride` apart.
+[[gnu::always_inline]] inline void weigh(const uint8_t* in, int64_t stride, const int32_t* weights,
+                                         int64_t count, uint8_t* out) {
+  int32_t sums[kLanes];
+  for (int32_t& sum : sums) sum = kHalf;
+  for (int64_t i = 0; i < count; ++i, in += stride) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += weights[i] * in[lane];
+  }
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    out[lane] = static_cast<uint8_t>(std::clamp(sums[lane] >> kPrecision, 0, 255));
+  }
 }
 
-/// Input rows are `stride` bytes apart. With a constant kChannels, the sums stay in registers.
-template <int64_t kChannels>
-void resize_rows(const uint8_t* in, int64_t stride, const Weights& weights, Image& result) {
-  uint8_t* out = result.bytes.data();
-  for (int64_t y = 0; y < result.height; ++y, in += stride) {
-    for (size_t x = 0; x < weights.first.size(); ++x) {
-      const int32_t* weight = &weights.values[x * weights.taps];
-      const uint8_t* pixel = in + weights.first[x] * kChannels;
-      std::array<int32_t, kChannels> sums;
-      sums.fill(kHalf);
-      for (int64_t i = 0; i < weights.count[x]; ++i) {
-        for (int32_t& sum : sums) sum += weight[i] * *pixel++;
-      }
-      for (const int32_t sum : sums) *out++ = fixed_to_byte(sum);
+/// kLanes rows at once. Input rows are `stride` bytes apart.
+[[gnu::always_inline]] inline void resize_rows(const uint8_t* in, int64_t stride,
+                                               const Weights& weights, Image& result) {
+  const int64_t channels = result.channels;
+  const int64_t used = (weights.first.back() + weights.count.back()) * channels;
+  std::vector<uint8_t> columns(static_cast<size_t>(used * kLanes));
+  uint8_t outputs[kLanes];
+  for (int64_t y = 0; y < result.height; y += kLanes) {
+    const int64_t rows = std::min(kLanes, result.height - y);
+    for (int64_t r = 0; r < rows; ++r, in += stride) {
+      for (int64_t k = 0; k < used; ++k) columns[static_cast<size_t>(k * kLanes + r)] = in[k];
+    }
+    uint8_t* out = result.bytes.data() + y * result.width * channels;
+    for (int64_t k = 0; k < result.width * channels; ++k, ++out) {
+      const size_t x = static_cast<size_t>(k / channels);
+      const int64_t first = weights.first[x] * channels + k % channels;
+      weigh(&columns[static_cast<size_t>(first * kLanes)], channels * kLanes,
+            &weights.values[x * weights.taps], weights.count[x], outputs);
+      uint8_t* below = out;
+      for (int64_t r = 0; r < rows; ++r, below += result.width * channels) *below = outputs[r];
     }
   }
 }
 
-/// Sums whole rows, so that memory is read in order.
-void resize_columns(const uint8_t* in, const Weights& weights, Image& result) {
+/// kLanes columns at once. Behind the input are as many more bytes.
+[[gnu::always_inline]] inline void resize_columns(const uint8_t* in, const Weights& weights,
+                                                  Image& result) {
   const int64_t size = result.width * result.channels;
-  std::vector<int32_t> sums(static_cast<size_t>(size));
+  uint8_t outputs[kLanes];
   uint8_t* out = result.bytes.data();
   for (size_t y = 0; y < weights.first.size(); ++y, out += size) {
-    const int32_t* weight = &weights.values[y * weights.taps];
     const uint8_t* row = in + weights.first[y] * size;
-    std::fill(sums.begin(), sums.end(), kHalf);
-    for (int64_t i = 0; i < weights.count[y]; ++i, row += size) {
-      for (int64_t k = 0; k < size; ++k) sums[static_cast<size_t>(k)] += weight[i] * row[k];
+    for (int64_t k = 0; k < size; k += kLanes) {
+      const bool whole = k + kLanes <= size;
+      weigh(row + k, size, &weights.values[y * weights.taps], weights.count[y],
+            whole ? out + k : outputs);
+      if (!whole) std::copy_n(outputs, size - k, out + k);
     }
-    std::transform(sums.begin(), sums.end(), out, fixed_to_byte);
   }
 }
+
+/// Both passes: `wide` has the input's rows and the output's columns.
+[[gnu::always_inline]] inline void resize_image(const uint8_t* in, int64_t stride,
+                                                const Weights& across, const Weights& down,
+                                                Image& wide, Image& result) {
+  resize_rows(in, stride, across, wide);
+  wide.bytes.resize(wide.bytes.size() + kLanes);
+  resize_columns(wide.bytes.data(), down, result);
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void resize_image_avx2(const uint8_t* in, int64_t stride,
+                                               const Weights& across, const Weights& down,
+                                               Image& wide, Image& result) {
+  resize_image(in, stride, across, down, wide, result);
+}
+#endif
 
 /// `box`, or all of an image of that size if it is empty.
 CropBox checked_box(CropBox box, int64_t height, int64_t width) {
@@ -131,11 +167,15 @@ Image resize_bicubic(const Image& image, int64_t height, int64_t width, const Cr
   const uint8_t* corner =
       image.bytes.data() + ((in.top + first) * image.width + in.left) * image.channels;
   Image wide = Image::of_bytes(rows, out.width, image.channels);
-  const int64_t stride = image.width * image.channels;
-  image.channels == 1 ? resize_rows<1>(corner, stride, across, wide)
-                      : resize_rows<3>(corner, stride, across, wide);
   Image result = Image::of_bytes(out.height, out.width, image.channels);
-  resize_columns(wide.bytes.data(), down, result);
+  const int64_t stride = image.width * image.channels;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) {
+    resize_image_avx2(corner, stride, across, down, wide, result);
+    return result;
+  }
+#endif
+  resize_image(corner, stride, across, down, wide, result);
   return result;
 }
 

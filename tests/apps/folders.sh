@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Folders as people have them: litter, a test folder of one's own, one bad file among good ones,
 # and training on every image.
+docs=$(realpath "$(dirname "$0")/../../docs")
 . "$(dirname "$0")/common.sh"
 
 # Two pictures: what two runs drew.
@@ -16,7 +17,7 @@ done
 touch data/a/Thumbs.db data/LICENSE data/a/clip.mov
 small=(--data folder:data "${tiny[@]:2}" --epochs 1 --threads 1 --no-figures)
 expect_status 0 "$vision" train "${small[@]}" --out run
-expect_text out.txt "passed over 1 files that are no images of a class, such as data/a/clip.mov"
+expect_text out.txt "files passed over, no images of a class: 1, such as a/clip.mov"
 expect_text out.txt "for validation (--val-fraction 0.2, by name and seed 42)"
 best=run/checkpoints/best
 
@@ -65,3 +66,7 @@ expect_text out.txt "--batch-size 128 becomes 9"
 for mix in 0 0.5; do
   expect_status 0 "$vision" train "${small[@]}" --class-weights balanced --mixup $mix --out weighed$mix
 done
+
+# The paper's recipe, of which the command line replaces the size.
+expect_status 0 "$vision" train --config "$docs/paper.toml" "${tiny[@]}" --max-steps 1 --out paper
+for line in "mixup=0.8" "scale=[0.08, 1]" "batch-size=8"; do expect_text paper/config.toml "$line"; done

@@ -15,6 +15,11 @@ case $subcommand in
   pretrain) loses_output info --model gmlp_lm_tiny ;;
 esac
 loses_output $subcommand --help  # more than a buffer: lost before the end
+# A run writes its files all the same.
+"$program" $subcommand "${tiny[@]}" --epochs 1 --no-figures --out lost >/dev/full 2>err.txt
+[ $? = 1 ] || fail "a run whose output was lost has not status 1"
+expect_text err.txt "standard output: could not be written"
+[ -s lost/summary.json ] || fail "a run whose output was lost did not end in order"
 
 [ "$(id -u)" = 0 ] || { echo "SKIPPED: needs root to mount a tmpfs"; exit 77; }
 mkdir disk

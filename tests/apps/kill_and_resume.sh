@@ -34,8 +34,8 @@ for ((i = 1; i <= times; ++i)); do
     status=$?
     [ $status = 0 ] && break
     [ $status = 137 ] || { cat err.txt >&2; fail "round $i: status $status"; }
-    # Before the first save there is nothing to resume.
-    if [ -d killed/checkpoints/last ]; then
+    # Before the first save a run resumes from its configuration.
+    if [ -s killed/config.toml ]; then
       command=($subcommand --resume killed)
     else
       command=($subcommand "${options[@]}" --out killed --overwrite)

@@ -124,6 +124,48 @@ for version in 1 2; do
 done
 expect_text eval.json '"NoAns_f1"'
 
+# The checkpoint remembers how contexts are cut, so that eval repeats what the run printed.
+expect_status 0 "$language" finetune --task squad1 --data squad --model gmlp_lm_tiny \
+  --tokenizer bytes --seq-len 24 --depth 1 --d-model 32 --d-ffn 64 "${tuning[@]}" --epochs 2 \
+  --doc-stride 2 --max-question-tokens 3 --out strided
+printed=$(grep -o 'exact match .*F1.*' out.txt | tail -1)
+sh -c "$(sed -n 's/^next     gmlp-language/"$language"/p' out.txt | sed "s|\"\$language\"|$language|")" \
+  >again.txt || fail "the next command failed"
+grep -qF "$printed" again.txt || fail "the run printed $printed, eval $(cat again.txt)"
+
+# Labels of one's own: csv with quoted fields, a single table, jsonl to predict for.
+mkdir own
+awk 'BEGIN {
+  print "id,\"review\",stars"
+  for (i = 0; i < 300; ++i) {
+    print i ",\"It is " (i % 3 == 0 ? "good" : i % 3 == 1 ? "bad" : "so, so") ", no. " i "\"," \
+      (i % 3 == 0 ? "five" : i % 3 == 1 ? "one" : "three")
+  }
+}' >own/reviews.csv
+echo '300,"no stars"' >>own/reviews.csv
+expect_status 2 "$language" finetune --task classify --data own/reviews.csv --model $pretrained
+expect_text err.txt "--label-column"
+own=(--task classify --data own/reviews.csv --model $pretrained "${tuning[@]}" --epochs 6
+     --text-columns review --label-column stars --skip-bad 1 --out stars)
+expect_status 0 "$language" finetune "${own[@]}"
+expect_text out.txt "own/reviews.csv: 1 bad rows left out; the first: own/reviews.csv: line 302"
+expect_text stars/checkpoints/best/config.json '"three"'
+printed=$(grep -o 'accuracy [0-9.]* ± [0-9.]* %' out.txt | tail -1)
+next=$(sed -n 's/^next     gmlp-language //p' out.txt)
+expect_status 0 "$language" $next
+expect_text out.txt "$printed"
+expect_status 0 "$language" eval --task classify --data own/reviews.csv --skip-bad 1 \
+  --model stars/checkpoints/best
+expect_text out.txt "val: 300 examples"
+printf '{"review": "It is good, no. 7"}\n{"review": 3}\n\n{"other": 1}\n{"review": "bad"}\n' >new.jsonl
+expect_status 0 "$language" predict --task classify --model stars/checkpoints/best \
+  --input new.jsonl --out labels.tsv --skip-bad 1
+[ "$(head -1 labels.tsv | cut -f1-3)" = "index	label	probability_five" ] || fail "columns differ"
+[ "$(cut -f1 labels.tsv | tr '\n' ' ')" = "index 0 1 3 " ] || fail "rows are not numbered as read"
+expect_status 2 "$language" predict --task classify --model stars/checkpoints/best \
+  --input sst2/dev.tsv --out no.tsv
+expect_text err.txt "no column 'review', only sentence, label"
+
 # Wrong usage and input.
 expect_status 2 "$language" finetune --task sst3 --data sst2 --model $pretrained
 expect_text err.txt "sst3"

@@ -47,7 +47,9 @@ but --batch-size 100000
 wrong "use a smaller one" pretrain "${changed[@]}"
 but --seq-len 100000
 wrong "--seq-len" pretrain "${changed[@]}"
-wrong "validation" pretrain "${tiny[@]}" --val-fraction 0
+head -c 60 text.txt >short.txt
+but --text short.txt
+wrong "the 54 training tokens are only 2 windows" pretrain "${changed[@]}"
 printf 'good \xff bad' >broken.txt
 cat text.txt >>broken.txt
 printf '{"type":"chars","characters":["a"," "]}' >chars.json

@@ -17,6 +17,13 @@ wrong "--data" train --model gmlp_nano_32
 wrong "--model" train --data shapes
 wrong "--frobnicate" train --frobnicate
 wrong "--help" train --frobnicate
+wrong "did you mean train?" trian
+wrong "did you mean --epochs?" train "${tiny[@]}" --epoch 3
+wrong "did you mean --epochs?" train "${tiny[@]}" --epoch=3
+wrong "did you mean cosine?" train "${tiny[@]}" --sched cosin
+wrong "put -- before a text that begins with -" predict --model nowhere -cat.png
+wrong "did you mean gmlp_nano_28?" train --data shapes --model gmlp-nano-28
+wrong "did you mean fashion-mnist?" train --data fashion_mnist --model gmlp_nano_28
 wrong "--batch-size" train --batch-size 0
 wrong "--batch-size" train --batch-size many
 wrong "--sched" train --sched step
@@ -28,7 +35,6 @@ wrong "imagenet" train --data imagenet --model gmlp_nano_32
 wrong "nowhere" train --data folder:nowhere --model gmlp_nano_32
 wrong "multiple of --patch-size" train --data shapes --model gmlp_nano_32 --img-size 30
 wrong "0.9 is more than 0.5" train "${tiny[@]}" --scale 0.9 0.5
-wrong "--batch-size" train "${tiny[@]}" --batch-size 65  # given twice
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
 wrong "--config absent.toml: no such file" train --config absent.toml
@@ -54,6 +60,8 @@ wrong "resnet50" info --model resnet50
 echo "learning_rate = 3" >unknown.toml
 lists="no option of gmlp-vision train; \`gmlp-vision train --help\` lists them"
 wrong "unknown.toml: learning_rate is $lists" train --config unknown.toml
+echo "epoch = 3" >unknown.toml
+wrong "did you mean epochs?" train --config unknown.toml
 echo "resume = unknown" >unknown.toml
 wrong "unknown.toml: resume may not be in a file" train --config unknown.toml
 printf '[train]\nlr = 3\n' >unknown.toml

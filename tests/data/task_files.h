@@ -16,17 +16,14 @@ class WordTokenizer : public gmlp::Tokenizer {
   const char* kind() const override { return "words"; }
   int64_t vocab() const override { return 266; }
   gmlp::SpecialIds special() const override { return special_; }
-  std::vector<gmlp::Piece> encode(std::string_view text) const override {
-    std::vector<gmlp::Piece> pieces;
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t end = std::min(text.find(' ', begin), text.size());
-      if (end > begin) {
-        pieces.push_back({10 + static_cast<uint8_t>(text[begin]), static_cast<int64_t>(begin),
-                          static_cast<int64_t>(end)});
-      }
-      begin = end + 1;
+  size_t encode_part(std::string_view text, size_t begin,
+                     std::vector<gmlp::Piece>& out) const override {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    if (end > begin) {
+      out.push_back({10 + static_cast<uint8_t>(text[begin]), static_cast<int64_t>(begin),
+                     static_cast<int64_t>(end)});
     }
-    return pieces;
+    return end + 1;
   }
   std::string decode(const std::vector<int64_t>& /*ids*/) const override { return ""; }
   std::string name(int64_t id) const override { return std::to_string(id); }

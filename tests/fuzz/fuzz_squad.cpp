@@ -7,7 +7,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const bool unanswerable : {false, true}) {
     for (const bool answered : {true, false}) {
       gmlp::test::accept_input_errors([&] {
-        const gmlp::SquadSet set = gmlp::read_squad(path, {unanswerable, answered});
+        const gmlp::SquadSet set = gmlp::read_squad(path, {unanswerable, answered, 2});
         for (const gmlp::SquadQuestion& question : set.questions) {
           for (const gmlp::SquadAnswer& answer : question.answers)
             set.answer_text(question, answer);

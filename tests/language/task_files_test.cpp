@@ -19,7 +19,7 @@ constexpr const char* kMnli =
 
 TaskFiles open(Task task, const std::string& folder, int64_t max_train) {
   const auto tokenizer = gmlp::open_tokenizer("bytes");
-  return open_task_files(task, folder, {*tokenizer, 32, {}, {}}, max_train);
+  return open_task_files(gmlp::task_facts(task), folder, {*tokenizer, 32, {}, {}}, max_train);
 }
 
 std::string error_of(const std::string& folder) {

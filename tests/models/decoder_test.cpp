@@ -3,6 +3,7 @@
 #include "models/decoder.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
 #include "tests/models/perturb.h"
@@ -84,6 +85,22 @@ TEST_CASE("a decoder gives the logits of the whole window for causal Transformer
   for (const Arch arch : {Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly}) {
     INFO(arch_name(arch));
     expect_in_all_precisions(causal(arch, Gate::kSplit, false, 0));
+  }
+}
+
+TEST_CASE("a prompt that fits the window is read whole", "[decoder]") {
+  const LanguageModel model(causal(Arch::kGmlp, Gate::kSplit, false, 0), DType::kF32, 1);
+  std::vector<int64_t> prompt;
+  for (int64_t t = 0; t < kWindow; ++t) prompt.push_back(t * 7 % 11);
+  Decoder decoder(model);
+  std::vector<double> logits;
+  for (const int64_t id : prompt) logits = decoder.feed(id);
+  std::vector<int64_t> allowed(11);
+  std::iota(allowed.begin(), allowed.end(), int64_t{0});
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const SamplingOptions sampling = {.temperature = 1, .seed = seed};
+    Generator generator(model, allowed, prompt, sampling);
+    CHECK(generator.next() == sample(logits, allowed, sampling, 0));
   }
 }
 

@@ -9,16 +9,22 @@
 
 #include <fmt/format.h>
 
+#include "apps/train/metrics.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "models/checkpoint/checkpoint.h"
 #include "tests/support/catch.h"
-#include "tests/train/run_helpers.h"
+#include "tests/train/resume_helpers.h"
 
+using gmlp::test::check_folders;
+using gmlp::test::error_of;
+using gmlp::test::make_run;
+using gmlp::test::state_of;
 using gmlp::test::stop_at;
 using gmlp::test::TemporaryFolder;
 using gmlp::test::tiny_run;
 using gmlp::test::train_with;
+using gmlp::test::write_state;
 
 namespace {
 
@@ -27,58 +33,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
-
-Json state_of(const std::string& checkpoint) {
-  const std::string path = checkpoint + "/training.json";
-  return gmlp::verify_checksum(gmlp::read_text(path), path);
-}
-
-/// Another training.json, with the checksum that belongs to it.
-void write_state(const std::string& checkpoint, Json state) {
-  state.erase("crc32");
-  gmlp::write_file_atomic(checkpoint + "/training.json", gmlp::add_checksum(state));
-}
-
-/// Every step-N is a whole checkpoint of step N, and `best` is of the step that summary.json says.
-void check_folders(const std::string& run) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(run + "/checkpoints")) {
-    const std::string name = entry.path().filename().string();
-    INFO(name);
-    REQUIRE_NOTHROW(gmlp::open_checkpoint(entry.path().string()));
-    if (!name.starts_with("step-")) continue;
-    CHECK(state_of(entry.path().string()).at("step") == std::stoll(name.substr(5)));
-  }
-  const std::string best = run + "/checkpoints/best";
-  const Json summary = Json::parse(gmlp::read_text(run + "/summary.json"));
-  REQUIRE(fs::exists(best) == summary.contains("best"));
-  if (fs::exists(best)) CHECK(state_of(best).at("step") == summary.at("best").at("step"));
-}
-
-/// Four epochs of five steps, all of one score, so that the first is the best; but that of step 15
-/// is made to be better. Checkpoints: step-10, step-15, last (20) and best (15).
-void make_run(const std::string& run) {
-  gmlp::Trainer::Hooks hooks;
-  hooks.after_step = [](gmlp::Trainer& training) {
-    if (training.progress.step == 15) training.progress.best.metric = -1;
-  };
-  REQUIRE(train_with(tiny_run(run, {"--epochs", "4", "--lr", "0", "--checkpoint-hist", "2"}),
-                     hooks) == 0);
-  REQUIRE(state_of(run + "/checkpoints/best").at("step") == 15);
-  REQUIRE(state_of(run + "/checkpoints/step-10").at("best").at("step") == 5);
-  check_folders(run);
-}
-
-/// The error of training; empty when there is none.
-std::string error_of(const std::vector<std::string>& arguments,
-                     const gmlp::Trainer::Hooks& hooks = {}) {
-  try {
-    train_with(arguments, hooks);
-  } catch (const std::exception& error) {
-    gmlp::set_stop_signal(0);
-    return error.what();
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -144,12 +98,20 @@ TEST_CASE("a resume that is refused takes nothing back") {
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
   make_run(run);
-  fs::resize_file(run + "/steps.jsonl", 10);
-  CHECK(error_of({"--resume", run + "/checkpoints/step-10"}).find("steps.jsonl: holds 10 bytes") !=
-        std::string::npos);
+  const std::string from = run + "/checkpoints/step-10";
+  Json state = state_of(from);
+  state["data"]["crc32"] = 1;
+  write_state(from, state);
+  CHECK_THAT(error_of({"--resume", from}),
+             Catch::Matchers::Contains("the same counts, but other images or labels"));
+  state["data"]["counts"] = "9 training and 8 validation images of 3 classes";
+  write_state(from, state);
+  CHECK_THAT(error_of({"--resume", from}),
+             Catch::Matchers::Contains("9 training and 8 validation images of 3 classes then, "));
   CHECK(state_of(run + "/checkpoints/last").at("step") == 20);
   CHECK(state_of(run + "/checkpoints/best").at("step") == 15);
   CHECK(fs::exists(run + "/checkpoints/step-15"));
+  CHECK(gmlp::read_metrics(run + "/metrics.csv").size() == 4);
 }
 
 TEST_CASE("a damaged last is replaced by the checkpoint that is resumed from") {

@@ -219,14 +219,8 @@ TEST_CASE("a model overfits eight samples") {
                                          "0",
                                          "--min-lr",
                                          "2e-3"};
-  std::vector<std::string> arguments = tiny_run(run);
-  // The later of two values counts, so the tiny run's own are replaced.
-  for (const char* name : {"--max-train-samples", "--aug"}) {
-    const auto at = std::find(arguments.begin(), arguments.end(), name);
-    arguments.erase(at, at + 2);
-  }
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  REQUIRE(train_with(arguments) == 0);
+  // The later of two values counts.
+  REQUIRE(train_with(tiny_run(run, more)) == 0);
   const std::vector<gmlp::EpochRecord> rows = gmlp::read_metrics(run + "/metrics.csv");
   REQUIRE(rows.front().train_loss > 1.5);
   REQUIRE(rows.back().train_loss < 0.01);
@@ -296,4 +290,43 @@ TEST_CASE("a configuration's comments end no value in quotes") {
   CHECK(out_of("out = 'say \"#\"'#") == "say \"#\"");
   CHECK(out_of("out=it's # \"not\" this") == "it's");
   CHECK(out_of("out=\"[x, y] it's\"") == "[x, y] it's");
+}
+
+TEST_CASE("the last of two equal options counts, and a value may look like a list or an option") {
+  const TemporaryFolder scratch;
+  const auto options = [&](const std::vector<std::string>& more) {
+    return gmlp::parse_train(tiny_run(scratch / "run", more))->options;
+  };
+  CHECK(options({"--batch-size", "65", "--batch-size=9"}).batch_size == 9);
+  CHECK(options({"--out", "[a, \"b\", -c]"}).out == "[a, \"b\", -c]");
+  CHECK(options({"--out=[a]"}).out == "[a]");
+  CHECK(options({"--out", "--lr"}).out == "--lr");
+  CHECK(options({"--opt-betas", "0.5", "0.6"}).opt_betas == std::vector<double>{0.5, 0.6});
+}
+
+TEST_CASE("a configuration may begin with a byte order mark and end its lines with CR LF") {
+  const TemporaryFolder scratch;
+  gmlp::write_file_atomic(scratch / "config.toml",
+                          "\xEF\xBB\xBF"
+                          "data=\"shapes\"\r\nmodel=gmlp_nano_32\r\nlr=0.5\r\n");
+  const auto command = gmlp::parse_train({"--config", scratch / "config.toml"});
+  CHECK(command->options.data == "shapes");
+  CHECK(command->options.lr == 0.5);
+  gmlp::write_file_atomic(scratch / "config.toml", "data=shapes\nmodel=x\nopt-betas=0.9\n");
+  REQUIRE_THROWS_WITH(gmlp::parse_train({"--config", scratch / "config.toml"}),
+                      Catch::Matchers::Contains("--opt-betas: needs 2 values, not 1"));
+}
+
+TEST_CASE("a saved configuration names files by absolute paths") {
+  const TemporaryFolder scratch;
+  scratch.write("model.json", "{}");
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(scratch / "");
+  const std::string config =
+      gmlp::parse_train({"--data", "folder:.", "--model", "model.json", "--init", "absent"})
+          ->config;
+  std::filesystem::current_path(before);
+  CHECK_THAT(config, Catch::Matchers::Contains("data=\"folder:/"));
+  CHECK_THAT(config, Catch::Matchers::Contains("model=\"" + scratch / "model.json"));
+  CHECK_THAT(config, Catch::Matchers::Contains("init=\"absent\""));
 }

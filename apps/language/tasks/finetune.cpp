@@ -17,6 +17,7 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
+#include "core/io/file.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
 
@@ -24,16 +25,37 @@ namespace gmlp {
 
 namespace {
 
+uint32_t row_checksum(const TaskRows& rows, uint32_t crc) {
+  std::vector<int64_t> row(static_cast<size_t>(rows.tokens() + rows.target_size()));
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    rows.write_ids(i, row.data());
+    rows.write_target(i, row.data() + rows.tokens());
+    crc = crc32_of(row.data(), std::ssize(row) * 8, crc);
+  }
+  return crc;
+}
+
 class FinetuneTask : public TrainingTask {
  public:
   explicit FinetuneTask(const FinetuneOptions& options)
-      : TrainingTask(options), options_(options), task_(task_from_name(options.task)) {
+      : TrainingTask(options),
+        options_(options),
+        facts_(describe_task(options.task, options.data, options.reading, info.notes)) {
     build_model();
     open_files();
     fill_info();
   }
 
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  DataIdentity data_identity() const override {
+    uint32_t crc = row_checksum(files_.train->rows(), 0);
+    std::string counts = fmt::format("{} training", files_.train->size());
+    for (const std::unique_ptr<TaskSet>& set : files_.dev) {
+      crc = row_checksum(set->rows(), crc);
+      counts += fmt::format(" and {} {}", set->size(), set->name);
+    }
+    return {crc, counts + " examples", "tokens or labels", "--data DIR"};
+  }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
     batch_ = loader_->batch(position.epoch, position.index);
@@ -44,7 +66,7 @@ class FinetuneTask : public TrainingTask {
     const LanguageContext context = {true, options_.dropout, options_.seed, position_.count};
     // Classes: logits (B, C), B labels. Spans: (B, N, 2), transposed to (B, 2, N): a choice among N
     // tokens for the first token and one for the last, with targets (B, 2).
-    const Var logits = is_span_task(task_)
+    const Var logits = facts_.is_span()
                            ? transpose_tokens(tape, model_->spans(tape, batch_.ids, count, context))
                            : model_->classify(tape, batch_.ids, count, context);
     return cross_entropy_ids(tape, logits, batch_.targets, scale);
@@ -52,17 +74,17 @@ class FinetuneTask : public TrainingTask {
 
   EvalResult validate(Arena& arena) override {
     TaskScore score =
-        score_task({*model_, task_, setup.execution, arena, options_.batch_size}, files_.dev);
+        score_task({*model_, facts_, setup.execution, arena, options_.batch_size}, files_.dev);
     if (!score.complete) return score;
     std::vector<std::string> texts;
-    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(task_, set));
+    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(facts_, set));
     score.details = fmt::format("val loss {:.4f}, {}", score.loss, fmt::join(texts, ", "));
     last_score_ = score;
     return score;
   }
 
   void describe_model(CheckpointContent& content) const override {
-    content.config = language_config_to_json(config_, task_json(task_, *tokenizer_));
+    content.config = language_config_to_json(config_, task_json(facts_, encoding()));
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
   }
 
@@ -76,31 +98,34 @@ class FinetuneTask : public TrainingTask {
 
   std::string text(const EvalResult& result) const override {
     const double error = 100 * standard_error(result.metric / 100, result.samples);
-    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, task_facts(task_).metric,
-                       result.metric, is_span_task(task_) ? "" : fmt::format(" ± {:.2f}", error));
+    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, facts_.metric, result.metric,
+                       facts_.is_span() ? "" : fmt::format(" ± {:.2f}", error));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
-    return {{task_facts(task_).metric_column, result.metric}, {"val_loss", result.loss}};
+    return {{facts_.metric_column, result.metric}, {"val_loss", result.loss}};
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
-    summary["task"] = task_name(task_);
+    summary["task"] = facts_.name;
     for (const TaskSetScore& set : last_score_.sets) {
-      summary["sets"].push_back(task_score_json(task_, set));
+      summary["sets"].push_back(task_score_json(facts_, set));
     }
   }
 
   std::string next_command(const std::string& checkpoint) const override {
-    return eval_command(task_, options_.data, checkpoint);
+    const bool table = !std::filesystem::is_directory(options_.data);
+    const int64_t skip_bad = options_.reading.skip_bad;
+    return fmt::format("gmlp-language eval --task {} --data {} --model {}{}{}", facts_.name,
+                       options_.data, checkpoint, table ? " --split val" : "",
+                       skip_bad > 0 ? fmt::format(" --skip-bad {}", skip_bad) : "");
   }
 
  private:
   void build_model() {
     // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
-    const bool saved = setup.resumed() && std::filesystem::is_directory(setup.checkpoint);
     LanguageModelOptions choice = options_.model;
-    if (saved) choice.model = setup.checkpoint;
+    if (setup.resumed()) choice.model = setup.checkpoint;
     const bool stored = std::filesystem::is_directory(choice.model);
     config_ = choose_language_model(choice);
     if (stored) {
@@ -110,10 +135,10 @@ class FinetuneTask : public TrainingTask {
       config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
     }
     check_task_tokens(*tokenizer_);
-    fit_to_task(config_, task_);
+    fit_to_task(config_, facts_);
     if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
-    if (saved) return;
+    if (setup.resumed()) return;
     if (stored && !options_.from_scratch) {
       load_weights_from(choice.model);
     } else {
@@ -135,15 +160,18 @@ class FinetuneTask : public TrainingTask {
         "one";
     rules.convert = cut_toeplitz_gate;
     rules.new_head = true;
-    info.notes = load_weights(body, checkpoint.model, rules);
+    const std::vector<std::string> notes = load_weights(body, checkpoint.model, rules);
+    info.notes.insert(info.notes.end(), notes.begin(), notes.end());
     info.notes.push_back(fmt::format("weights taken from {}; the head is new", source));
     info.weights = source;
   }
 
+  TaskEncoding encoding() const {
+    return {*tokenizer_, config_.block.tokens, options_.reading, throw_if_stopped};
+  }
+
   void open_files() {
-    const TaskEncoding encoding = {*tokenizer_, config_.block.tokens, options_.text,
-                                   throw_if_stopped};
-    files_ = open_task_files(task_, options_.data, encoding, options_.max_train_samples);
+    files_ = open_task_files(facts_, options_.data, encoding(), options_.max_train_samples);
     info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
     TaskLoaderOptions loading;
     loading.batch_size = options_.batch_size;
@@ -153,13 +181,13 @@ class FinetuneTask : public TrainingTask {
   }
 
   void fill_info() {
-    const bool span = is_span_task(task_);
+    const bool span = facts_.is_span();
     info.command = "gmlp-language finetune";
     info.kind = "language";
     info.model = config_.name;
-    info.data = task_name(task_);
+    info.data = facts_.name;
     info.samples = span ? "windows" : "examples";
-    info.metric = task_facts(task_).metric_column;
+    info.metric = facts_.metric_column;
     info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
     info.unit = "tokens";
     info.units_per_sample = config_.block.tokens;
@@ -199,8 +227,8 @@ class FinetuneTask : public TrainingTask {
       text += piece_text(*tokenizer_, id);
     }
     std::string answer = "no answer";
-    if (!is_span_task(task_)) {
-      answer = task_labels(task_)[static_cast<size_t>(target[0])];
+    if (!facts_.is_span()) {
+      answer = facts_.labels[static_cast<size_t>(target[0])];
     } else if (target[0] > 0) {
       answer = files_.train->windows->text(row, target[0], target[1]);
     }
@@ -208,7 +236,7 @@ class FinetuneTask : public TrainingTask {
   }
 
   const FinetuneOptions options_;
-  const Task task_;
+  const TaskFacts facts_;
   std::unique_ptr<Tokenizer> tokenizer_;
   LanguageConfig config_;
   std::unique_ptr<LanguageModel> model_;
@@ -221,8 +249,9 @@ class FinetuneTask : public TrainingTask {
 
 }  // namespace
 
-std::unique_ptr<TrainingTask> make_finetune_task(const FinetuneOptions& options) {
-  return std::make_unique<FinetuneTask>(options);
+int finetune(const FinetuneCommand& command) {
+  FinetuneTask task(command.options);
+  return Trainer(command.options, command.config, task).run();
 }
 
 }  // namespace gmlp

@@ -3,34 +3,86 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <fmt/ranges.h>
+
+#include "apps/cli/format.h"
+#include "apps/language/text_format.h"
 #include "core/error.h"
+#include "core/io/file.h"
 
 namespace gmlp {
 
 namespace {
 
-std::unique_ptr<TaskSet> read_set(Task task, const std::string& name, const std::string& path,
-                                  bool labeled) {
+namespace fs = std::filesystem;
+
+std::unique_ptr<TaskSet> read_set(const TaskFacts& facts, const std::string& name,
+                                  const std::string& path, bool labeled,
+                                  const TaskEncoding& encoding, TaskFiles& files) {
   auto set = std::make_unique<TaskSet>();
   set->name = name;
-  if (is_span_task(task)) {
-    set->squad = read_squad(path, {task == Task::kSquad2, labeled});
+  const int64_t skip_bad = encoding.reading.skip_bad;
+  if (facts.is_span()) {
+    set->squad = read_squad(path, {facts.task == Task::kSquad2, labeled, skip_bad});
   } else {
-    set->sentences = read_sentences(task, path, labeled);
+    set->sentences = read_sentences(facts, path, labeled, skip_bad);
+  }
+  const BadRows& bad = facts.is_span() ? set->squad.bad : set->sentences.bad;
+  if (bad.count > 0) files.notes.push_back(fmt::format("{}: {}", path, bad.note()));
+  if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
+    files.notes.push_back(
+        fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));
   }
   return set;
 }
 
-void encode(TaskSet& set, Task task, const TaskEncoding& encoding) {
-  if (is_span_task(task)) {
-    WindowOptions windows = encoding.windows;
+void encode(TaskSet& set, const TaskFacts& facts, const TaskEncoding& encoding, TaskFiles& files) {
+  if (facts.is_span()) {
+    WindowOptions windows;
     windows.tokens = encoding.tokens;
+    if (encoding.reading.stride > 0) windows.stride = encoding.reading.stride;
+    if (encoding.reading.max_question > 0) windows.max_question = encoding.reading.max_question;
     set.windows =
         std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, encoding.check_stop);
   } else {
     set.sentence_rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer,
                                                        encoding.tokens, encoding.check_stop);
   }
+  const TextCounts& counts = set.rows().counts();
+  if (counts.cut > 0) {
+    files.notes.push_back(fmt::format("{}: {} of {} {} are too long and lose their end", set.name,
+                                      grouped(counts.cut), grouped(set.size()),
+                                      facts.is_span() ? "questions" : "examples"));
+  }
+  const double unknown = static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens);
+  if (counts.unknown > 0) files.notes.push_back(set.name + ": " + unknown_text(unknown));
+}
+
+/// The table NAME.tsv, .csv or .jsonl of a folder, for the first of the names that has one.
+std::string find_table(const std::string& folder, const std::vector<const char*>& names) {
+  for (const char* name : names) {
+    for (const char* ending : {".tsv", ".csv", ".jsonl"}) {
+      const fs::path path = fs::path(folder) / (std::string(name) + ending);
+      if (fs::exists(path)) return path.string();
+    }
+  }
+  fail_input("--data {}: has no {} in .tsv, .csv or .jsonl; add it, or name one such file", folder,
+             fmt::join(names, ", "));
+}
+
+std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const std::string& data) {
+  if (facts.task != Task::kClassify) return (fs::path(data) / file.name).string();
+  if (fs::is_regular_file(data)) return data;
+  if (std::string_view(file.set) == "train") return find_table(data, {"train"});
+  return find_table(data, {"val", "valid", "validation", "dev", "test"});
+}
+
+/// Keeps the held out tenth of a table, or the rest.
+void keep(std::vector<SentenceExample>& examples, bool held_out) {
+  std::erase_if(examples, [&](const SentenceExample& example) {
+    const std::string text = example.first + example.second;
+    return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) != held_out;
+  });
 }
 
 template <class Example>
@@ -40,26 +92,50 @@ void shorten(std::vector<Example>& examples, int64_t count) {
 
 }  // namespace
 
-TaskFiles open_task_files(Task task, const std::string& folder, const TaskEncoding& encoding,
-                          int64_t max_train) {
-  if (!std::filesystem::is_directory(folder)) {
-    fail_input("--data {}: no such folder; name the folder with the official files of {}", folder,
-               task_name(task));
+TaskFacts describe_task(const std::string& task, const std::string& data,
+                        const TaskReading& reading, std::vector<std::string>& notes) {
+  TaskFacts facts = task_facts(task);
+  if (facts.task != Task::kClassify) return facts;
+  const std::string path = file_of(facts, facts.files.front(), data);
+  facts.columns = reading.text_columns;
+  if (facts.columns.size() > 2) fail_input("--text-columns: name one or two");
+  if (facts.columns.empty() || reading.label_column.empty()) {
+    const std::vector<std::string> guessed = guess_columns(path);
+    if (facts.columns.empty()) facts.columns = {guessed.begin(), guessed.end() - 1};
+    facts.columns.push_back(reading.label_column.empty() ? guessed.back() : reading.label_column);
+    notes.push_back(fmt::format(
+        "{}: guessed that '{}' is text and '{}' the label; --text-columns and --label-column "
+        "choose others",
+        path, fmt::join(facts.columns.begin(), facts.columns.end() - 1, "', '"),
+        facts.columns.back()));
+  } else {
+    facts.columns.push_back(reading.label_column);
+  }
+  facts.labels = find_labels(path, facts.columns.back());
+  return facts;
+}
+
+TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
+                          const TaskEncoding& encoding, int64_t max_train) {
+  const bool table = facts.task == Task::kClassify && fs::is_regular_file(data);
+  if (!table && !fs::is_directory(data)) {
+    fail_input("--data {}: no such folder; name the folder with the files of {}", data, facts.name);
   }
   TaskFiles files;
-  for (const TaskFacts::File& file : task_facts(task).files) {
+  for (const TaskFacts::File& file : facts.files) {
     const bool train = std::string_view(file.set) == "train";
     if (train && max_train < 0) continue;
-    const std::string path = (std::filesystem::path(folder) / file.name).string();
-    if (!files.dev.empty() && !std::filesystem::exists(path)) {  // MNLI's second dev set
-      files.notes.push_back(fmt::format("{}: no {}, so only the {} set is scored", folder,
-                                        file.name, files.dev.front()->name));
+    const std::string path = file_of(facts, file, data);
+    if (!files.dev.empty() && !fs::exists(path)) {  // MNLI's second dev set
+      files.notes.push_back(fmt::format("{}: no {}, so only the {} set is scored", data, file.name,
+                                        files.dev.front()->name));
       continue;
     }
-    std::unique_ptr<TaskSet> set = read_set(task, file.set, path, true);
-    if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
-      files.notes.push_back(
-          fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));
+    std::unique_ptr<TaskSet> set = read_set(facts, file.set, path, true, encoding, files);
+    if (table && encoding.reading.split == "val") keep(set->sentences.examples, !train);
+    if (table && set->size() == 0) {
+      fail_input("--data {}: too few rows to hold out a tenth; use a folder with train and val",
+                 data);
     }
     (train ? files.train : files.dev.emplace_back()) = std::move(set);
   }
@@ -67,16 +143,17 @@ TaskFiles open_task_files(Task task, const std::string& folder, const TaskEncodi
     shorten(files.train->sentences.examples, max_train);
     shorten(files.train->squad.questions, max_train);
   }
-  if (files.train) encode(*files.train, task, encoding);
-  for (const std::unique_ptr<TaskSet>& set : files.dev) encode(*set, task, encoding);
+  if (files.train) encode(*files.train, facts, encoding, files);
+  for (const std::unique_ptr<TaskSet>& set : files.dev) encode(*set, facts, encoding, files);
   return files;
 }
 
-std::unique_ptr<TaskSet> open_task_input(Task task, const std::string& path,
-                                         const TaskEncoding& encoding) {
-  std::unique_ptr<TaskSet> set = read_set(task, "input", path, false);
-  encode(*set, task, encoding);
-  return set;
+TaskFiles open_task_input(const TaskFacts& facts, const std::string& path,
+                          const TaskEncoding& encoding) {
+  TaskFiles files;
+  files.dev.push_back(read_set(facts, "input", path, false, encoding, files));
+  encode(*files.dev.front(), facts, encoding, files);
+  return files;
 }
 
 }  // namespace gmlp

@@ -1,5 +1,5 @@
 #pragma once
-// A task's official files as rows of token ids.
+// A task's files as rows of token ids.
 
 #include <functional>
 #include <memory>
@@ -13,13 +13,28 @@
 
 namespace gmlp {
 
+/// How a task's files are read. What is 0 or empty is as it was in finetuning.
+struct TaskReading {
+  int64_t stride = 0;                     // WindowOptions::stride
+  int64_t max_question = 0;               // and max_question
+  std::vector<std::string> text_columns;  // of classify, as the next
+  std::string label_column;
+  int64_t skip_bad = 0;       // rows or questions to leave out, per file
+  std::string split = "val";  // of a single table: val, the tenth that is held out, or all
+};
+
 /// How examples become rows.
 struct TaskEncoding {
   const Tokenizer& tokenizer;
-  int64_t tokens = 128;              // N of the model
-  WindowOptions windows;             // of SQuAD; its `tokens` is not used
+  int64_t tokens = 128;  // N of the model
+  TaskReading reading;
   std::function<void()> check_stop;  // may throw
 };
+
+/// The task's facts. Those of classify come from its training table: columns as `reading` names
+/// them, or guessed, and all labels. Adds a note about a guess.
+TaskFacts describe_task(const std::string& task, const std::string& data,
+                        const TaskReading& reading, std::vector<std::string>& notes);
 
 /// One file: sentences or questions, and their rows.
 struct TaskSet {
@@ -45,14 +60,15 @@ struct TaskFiles {
   std::vector<std::string> notes;
 };
 
-/// Opens the files in `folder` under their official names, with the first `max_train` training
-/// examples: 0 = all, negative = no training set. Throws InputError naming file, position, reason
-/// and remedy.
-TaskFiles open_task_files(Task task, const std::string& folder, const TaskEncoding& encoding,
-                          int64_t max_train);
+/// Opens the files in the folder `data` under their official names, with the first `max_train`
+/// training examples: 0 = all, negative = no training set. `data` of classify may be one table. Its
+/// rows whose texts' CRC-32 is a multiple of ten are held out, so other rows never move one. Throws
+/// InputError naming file, position, reason and remedy.
+TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
+                          const TaskEncoding& encoding, int64_t max_train);
 
 /// Opens one file whose labels or answers are ignored.
-std::unique_ptr<TaskSet> open_task_input(Task task, const std::string& path,
-                                         const TaskEncoding& encoding);
+TaskFiles open_task_input(const TaskFacts& facts, const std::string& path,
+                          const TaskEncoding& encoding);
 
 }  // namespace gmlp

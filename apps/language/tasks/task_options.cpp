@@ -13,23 +13,30 @@ namespace gmlp {
 
 namespace {
 
-constexpr const char* kTaskNames = "sst2, mnli, squad1 or squad2";
+constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
-void add_window_options(CLI::App& app, WindowOptions& text) {
-  const CLI::Validator length = integer_in(1, int64_t{1} << 24);
-  app.add_option("--doc-stride", text.stride,
-                 "SQuAD: tokens between the starts of two windows of a long context")
+void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
+  const CLI::Validator length = integer_in(more.empty() ? 1 : 0, int64_t{1} << 24);
+  app.add_option("--doc-stride", reading.stride,
+                 "SQuAD: tokens between the starts of two windows of a long context" + more)
       ->check(length);
-  app.add_option("--max-question-tokens", text.max_question,
-                 "SQuAD: length to which questions are cut")
+  app.add_option("--max-question-tokens", reading.max_question,
+                 "SQuAD: length to which questions are cut" + more)
       ->check(length);
+  app.add_option("--text-columns", reading.text_columns,
+                 "classify: one or two columns of text; by default guessed from their names")
+      ->type_name("NAME...");
+  app.add_option("--label-column", reading.label_column, "classify: the label's column")
+      ->type_name("NAME");
 }
 
 void add_options(CLI::App& app, FinetuneOptions& options) {
   app.option_defaults()->group("Data");
   app.add_option("--task", options.task, fmt::format("Task: {}", kTaskNames))->type_name("NAME");
-  app.add_option("--data", options.data, "Folder with the official files of the task")
-      ->type_name("DIR");
+  app.add_option("--data", options.data,
+                 "Folder with the official files of the task; of classify with train and val in "
+                 "tsv, csv or jsonl, or one such file")
+      ->type_name("DIR|FILE");
   app.add_option("--tokenizer", options.tokenizer,
                  "Tokenizer for a --model without weights: bytes, or its file")
       ->type_name("FILE|bytes");
@@ -37,23 +44,23 @@ void add_options(CLI::App& app, FinetuneOptions& options) {
                  "Number of training examples to use; 0 = all")
       ->check(integer_in());
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
-  add_window_options(app, options.text);
+  add_reading_options(app, options.reading);
+  add_skip_bad(app, options.reading.skip_bad);
   add_language_model_options(app, options.model);
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights");
   app.option_defaults()->group("Recipe");
-  app.add_option("--runs", options.runs,
-                 "Number of runs with consecutive seeds; their median is reported")
-      ->check(integer_in(1, 1000));
+  // Configurations of earlier versions have runs=1.
+  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
   app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
       ->check(number_in(0.0, 0.99));
 }
 
 void check_complete(const FinetuneOptions& options) {
   if (options.task.empty()) fail_input("finetune needs --task; choose {}", kTaskNames);
-  task_from_name(options.task);
+  task_facts(options.task);
   if (options.data.empty()) {
-    fail_input("finetune needs --data DIR, the folder with the files of {}", options.task);
+    fail_input("finetune needs --data, the folder with the files of {}", options.task);
   }
   if (options.model.model.empty()) {
     fail_input("finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
@@ -77,7 +84,7 @@ void check_complete(const FinetuneOptions& options) {
 /// The first tenth is warm-up. Narrower models need larger steps, by the squared ratio of widths:
 /// 4.8e-4 for 128. Random weights are trained as in pretraining.
 void fill_in_recipe(CLI::App& app, FinetuneOptions& options) {
-  const bool span = is_span_task(task_from_name(options.task));
+  const bool span = task_facts(options.task).is_span();
   const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
   options.epochs = static_cast<int64_t>(epochs);
   options.warmup_epochs = fill_in(app, "--warmup-epochs", options.warmup_epochs, 0.1 * epochs);
@@ -109,10 +116,11 @@ std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& ar
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {
+  add_skip_bad(app, options.reading.skip_bad)->group("Options");
   app.option_defaults()->group(kTaskGroup)->always_capture_default();
   app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
       ->type_name("NAME");
-  add_window_options(app, options.text);
+  add_reading_options(app, options.reading, "; 0 = as in finetuning");
   app.add_option("--null-threshold", options.answers.null_threshold,
                  "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
 }

@@ -17,14 +17,15 @@ struct FinetuneOptions : TrainOptions {
     min_lr = 0;
     sched = "linear";
     weight_decay = 0.01;
+    reading.stride = WindowOptions().stride;
+    reading.max_question = WindowOptions().max_question;
   }
   std::string task;
-  std::string data;            // the folder with the task's official files
+  std::string data;            // the folder with the task's official files, or a table
   LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json for random weights
   std::string tokenizer;       // if `model` has none
-  WindowOptions text;
+  TaskReading reading;
   bool from_scratch = false;  // use only the architecture and the tokenizer of --model
-  int64_t runs = 1;           // with seeds seed, seed + 1, ...
   double dropout = 0.1;
   bool no_shuffle = false;
   int64_t max_train_samples = 0;  // 0: all
@@ -35,10 +36,11 @@ using FinetuneCommand = RunCommand<FinetuneOptions>;
 /// Parses the arguments after `finetune`. Returns nothing if help was printed.
 std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
 
-/// The options of eval and predict. `task` is empty unless the model is a finetuned one.
+/// The options of eval and predict. `task` is empty unless the model is a finetuned one. What is
+/// not given of `reading` is as it was in finetuning.
 struct TaskOptions : StoredModelOptions {
   std::string task;
-  WindowOptions text;
+  TaskReading reading;
   AnswerOptions answers;
   int64_t batch_size = 16;
 };

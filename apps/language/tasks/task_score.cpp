@@ -19,30 +19,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void set_head(LanguageConfig& config, Task task) {
-  config.head = is_span_task(task) ? LanguageHead::kSpan : LanguageHead::kClassify;
-  config.classes = static_cast<int64_t>(task_labels(task).size());
-}
-
-/// Throws InputError unless the model in `folder` was finetuned on the task.
-void require_finetuned(const LoadedLanguage& loaded, Task task, const std::string& folder) {
-  const std::string path = config_path(folder);
-  const Json stored = parse_json(loaded.config, path).at("gmlp").value("task", Json());
-  const std::string name = stored.is_string() ? stored.get<std::string>() : "";
-  if (name.empty()) {
-    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
-               task_name(task));
-  }
-  if (name != task_name(task)) {
-    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
-               name, task_name(task));
-  }
-  const LanguageConfig& config = loaded.model->config();
-  LanguageConfig expected = config;
-  set_head(expected, task);
-  if (config.head != expected.head || config.classes != expected.classes) {
-    fail_input("{}: its head is not that of {}; restore the file", path, name);
-  }
+void set_head(LanguageConfig& config, const TaskFacts& facts) {
+  config.head = facts.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
+  config.classes = std::ssize(facts.labels);
 }
 
 /// -log softmax(z)[target] for z = logits[first], logits[first + step], ...
@@ -95,44 +74,94 @@ struct Metric {
   double error = 0;
 };
 
-std::vector<Metric> metrics_of(Task task, const TaskSetScore& score) {
-  if (is_span_task(task)) {
+std::vector<Metric> metrics_of(const TaskFacts& facts, const TaskSetScore& score) {
+  if (facts.is_span()) {
     const SquadScore& all = score.squad.all;
     return {{"exact", "exact match", all.exact, all.exact_error},
             {"f1", "F1", all.f1, all.f1_error}};
   }
-  return {{"accuracy", task == Task::kMnli ? score.name : "accuracy", 100 * score.accuracy.value(),
-           100 * score.accuracy.standard_error()}};
+  return {{"accuracy", facts.task == Task::kMnli ? score.name : "accuracy",
+           100 * score.accuracy.value(), 100 * score.accuracy.standard_error()}};
 }
 
 }  // namespace
 
-void fit_to_task(LanguageConfig& config, Task task) {
+void fit_to_task(LanguageConfig& config, const TaskFacts& facts) {
   if (config.block.causal) {
     fail_input(
         "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
         "with --objective mlm",
         config.name);
   }
-  set_head(config, task);
+  set_head(config, facts);
   config.validate();
 }
 
-std::string task_json(Task task, const Tokenizer& tokenizer) {
+std::string task_json(const TaskFacts& facts, const TaskEncoding& encoding) {
   Json extra = {{"objective", objective_name(Objective::kMasked)},
-                {"tokenizer", tokenizer.kind()},
-                {"task", task_name(task)}};
-  if (!is_span_task(task)) extra["labels"] = task_labels(task);
+                {"tokenizer", encoding.tokenizer.kind()},
+                {"task", facts.name}};
+  if (facts.is_span()) {
+    extra["doc_stride"] = encoding.reading.stride;
+    extra["max_question_tokens"] = encoding.reading.max_question;
+  } else {
+    extra["labels"] = facts.labels;
+  }
+  if (facts.task == Task::kClassify) extra["columns"] = facts.columns;
   return json_line(extra);
 }
 
 OpenedTask::OpenedTask(const TaskOptions& options)
     : OpenedModel(options),
-      task(task_from_name(options.task)),
-      model{*loaded.model, task, execution, arena, options.batch_size, options.answers},
-      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.text,
+      facts(task_facts(options.task)),
+      model{*loaded.model, facts, execution, arena, options.batch_size, options.answers},
+      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading,
                throw_if_stopped} {
-  require_finetuned(loaded, task, options.model);
+  read_config(options);
+}
+
+void OpenedTask::read_config(const TaskOptions& options) {
+  const std::string path = config_path(options.model);
+  const Json stored = parse_json(loaded.config, path).at("gmlp");
+  const Json task = stored.value("task", Json());
+  if (!task.is_string()) {
+    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first",
+               options.model, facts.name);
+  }
+  if (task != facts.name) {
+    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}",
+               options.model, printable(task.get<std::string>()), facts.name);
+  }
+  TaskReading& reading = encoding.reading;
+  try {
+    // Earlier versions did not store the two numbers.
+    if (reading.stride == 0) reading.stride = stored.value("doc_stride", 0);
+    if (reading.max_question == 0) reading.max_question = stored.value("max_question_tokens", 0);
+    if (facts.task == Task::kClassify) {
+      facts.labels = stored.at("labels").get<std::vector<std::string>>();
+      facts.columns = stored.at("columns").get<std::vector<std::string>>();
+    }
+  } catch (const Json::exception& error) {
+    fail_input("{}: {}; restore the file", path, json_reason(error));
+  }
+  const bool two = reading.text_columns.size() == 2;
+  const bool given = !reading.text_columns.empty();
+  if (facts.task == Task::kClassify && (facts.columns.size() < 2 || facts.columns.size() > 3)) {
+    fail_input("{}: \"columns\" are not one or two texts and a label; restore the file", path);
+  }
+  if (given && two != (facts.columns.size() == 3)) {
+    fail_input("--text-columns: the model reads {} per row; name as many",
+               two ? "one text" : "two texts");
+  }
+  if (given)
+    std::copy(reading.text_columns.begin(), reading.text_columns.end(), facts.columns.begin());
+  if (!reading.label_column.empty()) facts.columns.back() = reading.label_column;
+  LanguageConfig expected = loaded.model->config();
+  set_head(expected, facts);
+  const LanguageConfig& config = loaded.model->config();
+  if (config.head != expected.head || config.classes != expected.classes) {
+    fail_input("{}: its head is not that of {}; restore the file", path, facts.name);
+  }
 }
 
 void for_each_row(const TaskModel& model, const TaskRows& rows,
@@ -147,8 +176,8 @@ void for_each_row(const TaskModel& model, const TaskRows& rows,
     const int64_t count = static_cast<int64_t>(batch.rows.size());
     model.arena.reset();
     Tape tape(model.arena, model.execution, false);
-    const Var out = is_span_task(model.task) ? model.model.spans(tape, batch.ids, count)
-                                             : model.model.classify(tape, batch.ids, count);
+    const Var out = model.facts.is_span() ? model.model.spans(tape, batch.ids, count)
+                                          : model.model.classify(tape, batch.ids, count);
     const Tensor& values = tape.value(out);
     const int64_t width = values.elements() / count;
     for (int64_t i = 0; i < count; ++i) {
@@ -198,32 +227,27 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
   const TaskSetScore& first = result.sets.front();
   result.samples = first.size;
   result.loss = first.loss;
-  result.metric = metrics_of(model.task, first).back().percent;
+  result.metric = metrics_of(model.facts, first).back().percent;
   result.complete = true;
   return result;
 }
 
-std::string eval_command(Task task, const std::string& data, const std::string& checkpoint) {
-  return fmt::format("gmlp-language eval --task {} --data {} --model {}", task_name(task), data,
-                     checkpoint);
-}
-
-std::string task_score_text(Task task, const TaskSetScore& score) {
+std::string task_score_text(const TaskFacts& facts, const TaskSetScore& score) {
   std::string text;
-  for (const Metric& metric : metrics_of(task, score)) {
+  for (const Metric& metric : metrics_of(facts, score)) {
     text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", metric.name,
                         metric.percent, metric.error);
   }
   return text;
 }
 
-Json task_score_json(Task task, const TaskSetScore& score) {
+Json task_score_json(const TaskFacts& facts, const TaskSetScore& score) {
   Json json = {{"set", score.name}, {"samples", score.size}, {"loss", score.loss}};
-  for (const Metric& metric : metrics_of(task, score)) {
+  for (const Metric& metric : metrics_of(facts, score)) {
     json[metric.key] = metric.percent;
     json[metric.key + "_standard_error"] = metric.error;
   }
-  if (task == Task::kSquad2) {
+  if (facts.task == Task::kSquad2) {
     // The names of the official evaluation script.
     json.update({{"HasAns_exact", score.squad.answerable.exact},
                  {"HasAns_f1", score.squad.answerable.f1},

@@ -16,29 +16,32 @@ namespace gmlp {
 
 /// Sets the head of `config` to the task's: class logits from <cls>, or two logits per token.
 /// Throws InputError for a causal model, whose <cls> at the front sees no other token.
-void fit_to_task(LanguageConfig& config, Task task);
+void fit_to_task(LanguageConfig& config, const TaskFacts& facts);
 
 /// The members that a finetuned checkpoint adds to config.json's "gmlp" object.
-std::string task_json(Task task, const Tokenizer& tokenizer);
+std::string task_json(const TaskFacts& facts, const TaskEncoding& encoding);
 
 /// A model and what its forward pass on a task depends on.
 struct TaskModel {
   LanguageModel& model;
-  Task task;
+  const TaskFacts& facts;
   ExecutionOptions execution;
   Arena& arena;
   int64_t batch_size = 32;  // does not change the logits
   AnswerOptions answers = {};
 };
 
-/// A finetuned checkpoint, opened by the options of eval or predict. Throws InputError if the model
-/// was not finetuned on the task.
+/// A finetuned checkpoint, opened by the options of eval or predict, which take from it what they
+/// do not say. Throws InputError if the model was not finetuned on the task.
 struct OpenedTask : OpenedModel {
   explicit OpenedTask(const TaskOptions& options);
 
-  Task task;
+  TaskFacts facts;
   TaskModel model;
   TaskEncoding encoding;
+
+ private:
+  void read_config(const TaskOptions& options);
 };
 
 /// Calls `use` with the logits of each row: one per class, or (N, 2) of a span. Throws Stopped
@@ -67,11 +70,8 @@ struct TaskScore : EvalResult {
 /// Incomplete after a signal.
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets);
 
-/// The command that evaluates a finetuned checkpoint.
-std::string eval_command(Task task, const std::string& data, const std::string& checkpoint);
-
 /// "accuracy 81.23 ± 1.32 %", "matched 61.00 ± 0.49 %" or "exact match ..., F1 ...".
-std::string task_score_text(Task task, const TaskSetScore& score);
-nlohmann::ordered_json task_score_json(Task task, const TaskSetScore& score);
+std::string task_score_text(const TaskFacts& facts, const TaskSetScore& score);
+nlohmann::ordered_json task_score_json(const TaskFacts& facts, const TaskSetScore& score);
 
 }  // namespace gmlp

@@ -67,10 +67,11 @@ class BmpDecoder {
     if (offset_ < first_ || offset_ > file_.size) {
       file_.refuse("BMP pixels at byte {}, after a header of {} bytes", offset_, first_);
     }
-    file_.check_size(height_, width_, 0, 4 * height_ * width_);
+    file_.check_size(height_, width_, 0, 0);  // before products of them, which could overflow
     stride_ = (width_ * bits_ + 31) / 32 * 4;
     rows_ = file_.data + offset_;
-    if (!run_lengths_) file_.check_size(height_, width_, offset_ + stride_ * height_, 0);
+    const int64_t min_bytes = run_lengths_ ? 0 : offset_ + stride_ * height_;
+    file_.check_size(height_, width_, min_bytes, 4 * height_ * width_);
     const int64_t used = header >= 40 ? read<uint32_t>(46) : 0;
     color_bytes_ = os2 ? 3 : 4;
     colors_ = std::min(used > 0 ? used : 1 << std::min<int64_t>(bits_, 8),
@@ -113,28 +114,26 @@ class BmpDecoder {
       if (at >= file_.size) file_.refuse("the file ends early; it is truncated");
       return file_.data[at++];
     };
-    for (uint8_t code = 0; y * width_ + x < width_ * height_ && code != 1;) {
-      const uint8_t run = next();
-      code = run == 0 ? next() : 3;
-      if (code == 0) {
+    while (y * width_ + x < width_ * height_) {
+      const uint8_t run = next(), code = next();
+      if (run == 0 && code == 1) file_.refuse("BMP runs that end in row {}", y);
+      if (run == 0 && code == 0) {
         x = 0;
         ++y;
-      } else if (code == 2) {
+      } else if (run == 0 && code == 2) {
         x += next();
         y += next();
-      } else if (code > 2) {
+      } else {
         const int64_t pixels = run > 0 ? run : code;
-        if (x + pixels > width_ || y >= height_) file_.refuse("a BMP run leaves its row");
-        const int64_t begin = at;
-        uint8_t byte = next();
+        if (x + pixels > width_) file_.refuse("a BMP run leaves its row");
+        uint8_t byte = code;
         for (int64_t i = 0; i < pixels; ++i, ++x) {
-          if (run == 0 && i > 0 && i * bits_ % 8 == 0) byte = next();
+          if (run == 0 && i * bits_ % 8 == 0) byte = next();
           unpacked_[static_cast<size_t>(y * width_ + x)] = index_at(&byte, i % (8 / bits_));
         }
-        if ((at - begin) % 2 == 1 && run == 0) next();  // padding
+        if (run == 0 && (pixels * bits_ + 7) / 8 % 2 == 1) next();  // padding
       }
     }
-    if (y * width_ + x < width_ * height_) file_.refuse("BMP runs that end in row {}", y);
     rows_ = unpacked_.data();
     stride_ = width_;
     bits_ = 8;

@@ -6,6 +6,7 @@
 
 #include "core/random.h"
 #include "data/text/utf8.h"
+#include "tests/core/allocation_peak.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
@@ -33,9 +34,7 @@ std::string read_error(const std::string& path) {
 }
 
 std::vector<int64_t> ids_of(const TokenRow& row) {
-  std::vector<int64_t> ids;
-  for (int64_t i = 0; i < row.size(); ++i) ids.push_back(row[i]);
-  return ids;
+  return row.ids(0, row.size());
 }
 
 /// A folder with text files.
@@ -94,7 +93,7 @@ TEST_CASE("text that is not UTF-8 is refused by file and byte") {
   check_holds(read_error(folder / "marked.txt"), "marked.txt: byte 4 ");
   folder.write("cut.txt", "x\xC3");
   check_holds(read_error(folder / "cut.txt"), "cut.txt: byte 1 ");
-  check_holds(read_error(folder / "none.txt"), "none.txt: does not exist");
+  check_holds(read_error(folder / "none.txt"), "none.txt: cannot be opened");
   check_holds(read_error(folder.path()), "is a folder");
   check_holds(read_error("/dev/null"), "/dev/null: is not a regular file");
 }
@@ -124,20 +123,62 @@ TEST_CASE("a corpus is its files one after the other") {
   CHECK(corpus.tokenizer->decode(ids_of(row)) == "one two\nthree");
   CHECK(row.text_bytes() == 13);
   corpus.tokenizer = gmlp::make_chars_tokenizer({'T', 'e', 'h', 'r'}, "t");
-  CHECK(corpus.open({"a.txt", "b.txt"})[9] == 7);
+  const TokenRow chars = corpus.open({"a.txt", "b.txt"});
+  CHECK(ids_of(chars)[9] == 7);
+  CHECK(chars.unknown_share() == Approx(8.0 / 13));  // all but e, h and r
 }
 
 TEST_CASE("large vocabularies use four bytes per id") {
-  gmlp::TokenStorage storage;
-  for (int64_t i = 0; i < 1000; ++i) storage.add(i < 10 ? 65'526 + i : 99'999 - i, 3 * i);
-  storage.text_bytes = 3000;
-  const TokenRow row(std::move(storage));
+  const auto storage = std::make_shared<gmlp::TokenStorage>(100'000);
+  for (int64_t i = 0; i < 1000; ++i) storage->add(i < 10 ? 65'526 + i : 99'999 - i, 3 * i);
+  storage->text_bytes = 3000;
+  const TokenRow row(storage);
   CHECK(row.size() == 1000);
-  CHECK(row[0] == 65'526);
-  CHECK(row[9] == 65'535);
-  CHECK(row[10] == 99'989);
-  CHECK(row[999] == 99'000);
+  CHECK(row.ids(0, 1) == std::vector<int64_t>{65'526});
+  CHECK(row.ids(9, 2) == std::vector<int64_t>{65'535, 99'989});
+  CHECK(row.ids(999, 1) == std::vector<int64_t>{99'000});
   CHECK(row.slice(64, 1000).text_bytes() == 3 * 936);
+}
+
+TEST_CASE("a large text needs little memory, and its ids are those of a small one") {
+  if (!gmlp::test::AllocationPeak::counts()) return;
+  constexpr int64_t kBytes = 150'000'000;
+  Corpus corpus;
+  std::string line;
+  for (int i = 0; i < 997; ++i) line += static_cast<char>('a' + i % 26);
+  line += '\n';
+  std::string text;
+  while (static_cast<int64_t>(text.size()) < kBytes) text += line;
+  corpus.folder.write("t.txt.gz", gzip(bytes_of(text)));
+  text = std::string();
+  const gmlp::test::AllocationPeak peak;
+  const TokenRow row = corpus.open({"t.txt.gz"});
+  CHECK(peak.bytes() < (100 << 20));
+  REQUIRE(row.size() > kBytes);
+  CHECK(row.text_bytes() == row.size());
+  for (const int64_t begin : {int64_t{0}, int64_t{16'500'000}, row.size() / 2, row.size() - 500}) {
+    const std::vector<int64_t> ids = row.ids(begin, 500);
+    for (int64_t i = 0; i < 500; ++i) {
+      REQUIRE(ids[static_cast<size_t>(i)] == line[static_cast<size_t>((begin + i) % 998)]);
+    }
+  }
+}
+
+TEST_CASE("lines that are no text are left out and counted") {
+  Corpus corpus;
+  corpus.folder.write("t.txt", std::string("one\ntw\xFFo\nthree\nfo\0ur\nfive", 25));
+  gmlp::BadRows bad;
+  bad.allowed = 2;
+  CorpusOptions options;
+  options.bad = &bad;
+  CHECK(corpus.tokenizer->decode(ids_of(corpus.open({"t.txt"}, options))) == "one\nthree\nfive");
+  CHECK(bad.count == 2);
+  check_holds(bad.first, "t.txt: byte 6 (0xff) is not UTF-8");
+  bad = {};
+  bad.allowed = 1;
+  const std::string error = input_error([&] { corpus.open({"t.txt"}, options); });
+  check_holds(error, "t.txt: byte 17 is NUL");
+  check_holds(error, "leave out more than 1 such rows with --skip-bad N");
 }
 
 TEST_CASE("a row knows the bytes of its parts") {
@@ -153,7 +194,8 @@ TEST_CASE("a row knows the bytes of its parts") {
   CHECK(row.slice(0, cut).text_bytes() == cut / 5 * 9);
   CHECK(row.slice(0, cut).text_bytes() + row.slice(cut, 1500).text_bytes() == 2700);
   CHECK(row.slice(10, 20).slice(5, 10).size() == 5);
-  CHECK(row.slice(10, 20).slice(5, 10)[0] == row[15]);
+  CHECK(row.slice(10, 20).slice(5, 10).ids(0, 5) == row.ids(15, 5));
+  CHECK(row.slice(0, 32).text_bytes() == row.slice(0, 64).text_bytes() / 2);
 }
 
 TEST_CASE("the end of a text is for validation unless there is a text for that") {
@@ -170,12 +212,19 @@ TEST_CASE("the end of a text is for validation unless there is a text for that")
   CHECK(own.train.text_bytes() == 9600);
   CHECK(own.val.size() == 3200);
   CHECK(own.val.text_bytes() == 3200);
-  CHECK(own.val[0] == 'b');
+  CHECK(own.val.ids(0, 1)[0] == 'b');
   const std::string other = folder / "other.txt";
   const gmlp::TextSplits two = gmlp::open_corpus({novel, other}, {other}, *tokenizer, options);
   CHECK(two.name == "novel+1");
   CHECK(two.train.size() == 12'803);
   CHECK(two.val.size() == 3);
+  options.val_fraction = 0;
+  CHECK(gmlp::open_corpus({novel}, {}, *tokenizer, options).val.size() == 0);
+  options.val_fraction = 0.1;
+  folder.write("short.txt", std::string(60, 'x'));
+  const gmlp::TextSplits part = gmlp::open_corpus({folder / "short.txt"}, {}, *tokenizer, options);
+  CHECK(part.train.size() == 54);
+  CHECK(part.val.text_bytes() == 6);
   options.val_fraction = 1;
   check_holds(input_error([&] { gmlp::open_corpus({novel}, {}, *tokenizer, options); }),
               "--val-fraction 1");

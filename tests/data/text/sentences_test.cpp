@@ -19,7 +19,7 @@ namespace {
 SentenceSet read_sst2(const std::string& text) {
   const TemporaryFolder folder;
   folder.write("dev.tsv", text);
-  return read_sentences(Task::kSst2, folder / "dev.tsv", true);
+  return read_sentences(gmlp::task_facts(Task::kSst2), folder / "dev.tsv", true);
 }
 
 void check_sst2_error(const std::string& text, const std::string& words) {
@@ -45,9 +45,10 @@ TEST_CASE("SST-2 is read as it is, quotation marks and all") {
   CHECK(set.examples[1].label == 0);
 }
 
-TEST_CASE("a byte order mark, CR LF throughout and a missing last line end change nothing") {
+TEST_CASE("a byte order mark, CR LF and a missing last line end change nothing") {
   for (const char* text : {"\xEF\xBB\xBFsentence\tlabel\ngood\t1\n", "sentence\tlabel\ngood\t1",
-                           "sentence\tlabel\r\ngood\t1\r\n", "sentence\tlabel\r\ngood\t1"}) {
+                           "sentence\tlabel\r\ngood\t1\r\n", "sentence\tlabel\r\ngood\t1",
+                           "sentence\tlabel\r\ngood\t1\n"}) {
     const SentenceSet set = read_sst2(text);
     REQUIRE(set.examples.size() == 1);
     CHECK(set.examples[0].first == "good");
@@ -58,7 +59,7 @@ TEST_CASE("a byte order mark, CR LF throughout and a missing last line end chang
 TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are counted") {
   const TemporaryFolder folder;
   folder.write("train.tsv", kMnli);
-  const SentenceSet set = read_sentences(Task::kMnli, folder / "train.tsv", true);
+  const SentenceSet set = read_sentences(gmlp::task_facts(Task::kMnli), folder / "train.tsv", true);
   REQUIRE(set.examples.size() == 2);
   CHECK(set.skipped == 1);
   CHECK(set.examples[1].first == "A three");
@@ -69,7 +70,7 @@ TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are 
 TEST_CASE("a test file without labels is read when none are needed") {
   const TemporaryFolder folder;
   folder.write("test.tsv", "index\tsentence\n0\tgood\n");
-  const SentenceSet set = read_sentences(Task::kSst2, folder / "test.tsv", false);
+  const SentenceSet set = read_sentences(gmlp::task_facts(Task::kSst2), folder / "test.tsv", false);
   CHECK(set.examples.at(0).first == "good");
   CHECK(set.examples.at(0).label == -1);
 }
@@ -87,24 +88,21 @@ TEST_CASE("malformed tsv files are errors that name line, reason and remedy") {
   check_sst2_error("sentence\tlabel\n  \t1\n", "line 2: column 'sentence' is empty");
   check_sst2_error("sentence\tlabel\n\t1\n", "line 2: column 'sentence' is empty");
   check_sst2_error("sentence\tlabel\tlabel\ngood\t1\t1\n", "two columns are called 'label'");
-  check_sst2_error("sentence\t\ngood\t1\n", "column 2 has no name");
   check_sst2_error("text\tlabel\ngood\t1\n", "no column 'sentence', only text, label");
-  check_sst2_error("sentence\tlabel\ngood\t1\r\n", "line 2 ends with CR LF");
-  check_sst2_error("sentence\tlabel\r\ngood\t1\n", "line 2 ends with LF");
   check_sst2_error("sentence\tlabel\ngo\xFFod\t1\n", "line 2: byte 17 (0xff) is not UTF-8");
   check_sst2_error("sentence\tlabel\ngood\t1\nb\xC3\t0\n", "line 3");
   check_sst2_error(std::string("sentence\tlabel\ngo\0od\t1\n", 23), "line 2: byte 17 is NUL");
 }
 
 TEST_CASE("a task that does not exist is named") {
-  CHECK(input_error([] { gmlp::task_from_name("sst3"); }).find("sst3") != std::string::npos);
+  CHECK(input_error([] { gmlp::task_facts("sst3"); }).find("sst3") != std::string::npos);
 }
 
 TEST_CASE("the real SST-2 and MNLI files are read whole") {
   const std::string data = shared_file("");
   if (data.empty()) return;
   const auto read = [&](Task task, const std::string& file) {
-    return read_sentences(task, data + file, true).examples;
+    return read_sentences(gmlp::task_facts(task), data + file, true).examples;
   };
   CHECK(read(Task::kSst2, "SST-2/train.tsv").size() == 67349);
   const std::vector<gmlp::SentenceExample> dev = read(Task::kSst2, "SST-2/dev.tsv");

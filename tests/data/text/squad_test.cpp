@@ -84,6 +84,24 @@ TEST_CASE("questions to predict for need no answers") {
   CHECK(set.questions.at(0).answers.empty());
 }
 
+TEST_CASE("an id may be a number, and a bad question is left out alone") {
+  const auto entry = [](const std::string& id, int start) {
+    return R"({"answers": [{"text": "In", "answer_start": )" + std::to_string(start) +
+           R"(}], "question": "Which word?", "id": )" + id + "}";
+  };
+  const std::string text =
+      squad_file(entry("7", 0) + "," + entry("8", 1) + "," + entry("9", 0) +
+                 R"(,{"id": 10, "question": "?", "answers": [[1], {"x": 2}]})");
+  const SquadSet set = read(text, {false, true, 2});
+  REQUIRE(set.questions.size() == 2);
+  CHECK(set.questions[0].id == "7");
+  CHECK(set.questions[1].id == "9");
+  CHECK(set.bad.count == 2);
+  check_holds(set.bad.first, "question '8': the context does not have its answer 'In'");
+  check_squad_error(text, "leave out such rows with --skip-bad N");
+  check_squad_error(text, "more than 1 such rows", {false, true, 1});
+}
+
 TEST_CASE("malformed SQuAD files are errors that name the question or the paragraph") {
   const auto question = [](const std::string& rest) {
     return squad_file(R"({"id": "q7", "question": "Where?")" + rest + "}");

@@ -1,6 +1,7 @@
 // Rows of ids from sentences and from questions, batches of them, and answers from logits.
 #include "data/tasks/sentences.h"
 #include "data/tasks/squad.h"
+#include "tests/core/allocation_peak.h"
 #include "tests/data/data_files.h"
 #include "tests/data/task_files.h"
 #include "tests/support/catch.h"
@@ -17,6 +18,12 @@ using gmlp::test::WordTokenizer;
 namespace {
 
 using Ids = std::vector<int64_t>;
+
+Ids encode(const gmlp::Tokenizer& tokenizer, const char* first, const char* second,
+           int64_t tokens) {
+  gmlp::TextCounts counts;
+  return encode_sentences(tokenizer, first, second, tokens, counts);
+}
 
 /// One question of two words on a context of ten, w0 ... w9; the answer is "w4 w5".
 SquadSet small_set() {
@@ -39,25 +46,34 @@ std::vector<double> quiet(int64_t tokens) {
 
 TEST_CASE("sentences become cls A sep, pairs cls A sep B sep, and pads") {
   const WordTokenizer words;
-  CHECK(encode_sentences(words, "a b", "", 6) == Ids{2, 107, 108, 3, 0, 0});
-  CHECK(encode_sentences(words, "a b", "c", 8) == Ids{2, 107, 108, 3, 109, 3, 0, 0});
+  CHECK(encode(words, "a b", "", 6) == Ids{2, 107, 108, 3, 0, 0});
+  CHECK(encode(words, "a b", "c", 8) == Ids{2, 107, 108, 3, 109, 3, 0, 0});
 }
 
 TEST_CASE("the longer of two sentences is cut first") {
   const WordTokenizer words;
-  CHECK(encode_sentences(words, "a b c d", "e", 6) == Ids{2, 107, 108, 3, 111, 3});
-  CHECK(encode_sentences(words, "a", "b c d e", 6) == Ids{2, 107, 3, 108, 109, 3});
-  CHECK(encode_sentences(words, "a b c", "d e f", 7) == Ids{2, 107, 108, 3, 110, 111, 3});
-  CHECK(encode_sentences(words, "a b c", "", 4) == Ids{2, 107, 108, 3});
+  CHECK(encode(words, "a b c d", "e", 6) == Ids{2, 107, 108, 3, 111, 3});
+  CHECK(encode(words, "a", "b c d e", 6) == Ids{2, 107, 3, 108, 109, 3});
+  CHECK(encode(words, "a b c", "d e f", 7) == Ids{2, 107, 108, 3, 110, 111, 3});
+  CHECK(encode(words, "a b c", "", 4) == Ids{2, 107, 108, 3});
+}
+
+TEST_CASE("sentences that lose their end, and unknown tokens, are counted") {
+  gmlp::SentenceSet set;
+  for (const char* text : {"a b", "a b c", "a b c d", "x"}) set.examples.push_back({text, ""});
+  WordTokenizer words;
+  words.special_.unknown = 10 + 'x';
+  const gmlp::SentenceRows rows(set, words, 5);
+  CHECK(rows.counts().cut == 1);
+  CHECK(rows.counts().tokens == 10);
+  CHECK(rows.counts().unknown == 1);
 }
 
 TEST_CASE("a tokenizer without marks and a row too short for text are errors") {
   WordTokenizer words;
-  CHECK(input_error([&] { encode_sentences(words, "a", "b", 3); }).find("3 tokens") !=
-        std::string::npos);
+  CHECK(input_error([&] { encode(words, "a", "b", 3); }).find("3 tokens") != std::string::npos);
   words.special_.sep = -1;
-  CHECK(input_error([&] { encode_sentences(words, "a", "b", 9); }).find("words") !=
-        std::string::npos);
+  CHECK(input_error([&] { encode(words, "a", "b", 9); }).find("words") != std::string::npos);
 }
 
 TEST_CASE(
@@ -143,6 +159,33 @@ TEST_CASE("a long context becomes overlapping windows, and cut answers are no an
   CHECK(ids == Ids{2, 129, 121, 3, 64, 65, 66, 67, 3, 0});
 }
 
+TEST_CASE("SQuAD's memory is linear in its file, and too many windows are refused") {
+  if (!gmlp::test::AllocationPeak::counts()) return;
+  const gmlp::test::TemporaryFolder folder;
+  std::string text = R"({"data": [{"paragraphs": [{"context": ")";
+  for (int i = 0; i < 450'000; ++i) text += "a ";
+  text += R"(", "qas": [)";
+  for (int i = 0; i < 20'000; ++i) {
+    text += R"({"id": )" + std::to_string(i) + R"(, "question": "b", "x": [[], {}]},)";
+  }
+  text += R"({"id": "last", "question": "b"}]}]}]})";
+  folder.write("dev.json", text);
+  const std::string path = folder / "dev.json";
+  const gmlp::test::AllocationPeak peak;
+  const SquadSet set = gmlp::read_squad(path, {false, false});
+  CHECK(set.questions.size() == 20'001);
+  const std::string error = input_error([&] { SquadWindows(set, WordTokenizer(), {128, 64, 64}); });
+  CHECK(error.find("more than 8388608 windows; use a longer --doc-stride") != std::string::npos);
+  const SquadWindows windows(set, WordTokenizer(), {32'000, 16'000, 64});
+  CHECK(windows.size() == 20'001 * 28);
+  Ids ids(32'000);
+  windows.write_ids(windows.size() - 1, ids.data());
+  CHECK(windows.question(windows.size() - 1) == 20'000);
+  TaskLoader loader(windows, {8, 7, true, true});
+  CHECK(loader.batch(0, 0).rows.size() == 8);
+  CHECK(peak.bytes() < (64 << 20) + 2 * static_cast<int64_t>(text.size()));
+}
+
 TEST_CASE("a long question is cut, so that the row has context") {
   SquadSet set = small_set();
   set.questions[0].text = "a b c d e f g h i j";
@@ -150,6 +193,7 @@ TEST_CASE("a long question is cut, so that the row has context") {
   CHECK(windows.context_begin(0) == 7);  // five of ten tokens, two marks
   const SquadWindows shorter(set, WordTokenizer(), {13, 128, 2});
   CHECK(shorter.context_begin(0) == 4);
+  CHECK(shorter.counts().cut == 1);
 }
 
 TEST_CASE("the best span wins over all windows, in order and not too long") {

@@ -22,9 +22,9 @@ constexpr int64_t kMask = 4;
 
 /// Ids 5, 6, 7, ...: each tells its position in the row.
 TokenRow counting_row(int64_t size) {
-  gmlp::TokenStorage storage;
-  for (int64_t i = 0; i < size; ++i) storage.add(5 + i, i);
-  return TokenRow(std::move(storage));
+  const auto storage = std::make_shared<gmlp::TokenStorage>(kVocab);
+  for (int64_t i = 0; i < size; ++i) storage->add(5 + i, i);
+  return TokenRow(storage);
 }
 
 TextBatchOptions options_of(Objective objective, bool train) {
@@ -85,6 +85,29 @@ TEST_CASE("an epoch of training has each window once, in an order and from a sta
     }
     CHECK(static_cast<int64_t>(phases.size()) >= std::min<int64_t>(size - 16, 8));
     if (size > 100) CHECK(orders.size() == 20);
+  }
+}
+
+TEST_CASE("every order of few windows is as likely as any other") {
+  TextBatchOptions options = options_of(Objective::kCausal, true);
+  for (const int64_t windows : {3, 4}) {
+    std::map<std::vector<int64_t>, int64_t> counts;
+    options.batch_size = windows;
+    const TextLoader loader(counting_row(windows * 16 + 16), options);
+    const int64_t orders = windows == 3 ? 6 : 24;
+    constexpr int64_t kEach = 200;
+    for (int64_t epoch = 0; epoch < orders * kEach; ++epoch) {
+      std::vector<int64_t> order = starts_of(loader, epoch, 16);
+      for (int64_t& start : order) start /= 16;
+      ++counts[order];
+    }
+    CHECK(static_cast<int64_t>(counts.size()) == orders);
+    double chi_square = 0;
+    for (const auto& [order, count] : counts) {
+      const double difference = static_cast<double>(count - kEach);
+      chi_square += difference * difference / kEach;
+    }
+    CHECK(chi_square < (windows == 3 ? 20.5 : 49.7));  // exceeded once in a thousand
   }
 }
 

@@ -135,8 +135,8 @@ TEST_CASE("classes without an image for one of the sets are counted and named") 
   std::filesystem::create_directory(folder / "train/eel");
   const DataSplits splits = open_dataset("folder:" + folder.path(), {});
   CHECK(splits.notes ==
-        std::vector<std::string>{"left out 1 class folders without images, such as eel",
-                                 "1 of 2 classes without validation images (cat)"});
+        std::vector<std::string>{"class folders without images, left out: 1, such as train/eel",
+                                 "classes without validation images: 1 of 2 (cat)"});
 }
 
 TEST_CASE("the parts of a folder are found by what they hold") {
@@ -181,7 +181,7 @@ TEST_CASE("files that are no images are passed over and counted, litter silently
   folder.write("train/loose.png", {1});
   const DataSplits splits = open_dataset("folder:" + folder.path(), {});
   CHECK(splits.train->size() == 5);
-  check_holds(splits.notes[0], "passed over 3 files that are no images of a class, such as");
+  check_holds(splits.notes[0], "files passed over, no images of a class: 3, such as");
   check_holds(splits.notes[0], "clip.gif");
 }
 
@@ -209,10 +209,10 @@ TEST_CASE("a folder of one's own is scored whole, the one trained on by its spli
   CHECK(own.val->size() == 20);
   CHECK(own.train->size() == 0);
   CHECK(gmlp::all_images(own)->size() == 20);
-  write_images(ours, "a", 50, 10);
+  for (const std::string place : {"a", "b", "b/more"}) write_images(ours, place, 50, 150);
   const DataSplits again = open_dataset("folder:" + ours.path(), options);
   CHECK(again.train->size() > trained.train->size());
-  CHECK(gmlp::all_images(again)->size() == 50);
+  CHECK(gmlp::all_images(again)->size() == 490);
 }
 
 TEST_CASE("everything wrong with a folder of images is an error with its remedy") {
@@ -256,7 +256,7 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
   folder.write("train/dog/20.png", {1});
   std::filesystem::create_symlink("nowhere", folder / "train/dog/broken.jpg");
   CHECK(open_dataset("folder:" + folder.path(), options).notes.back() ==
-        "1 of 3 classes without validation images (cat)");
+        "classes without validation images: 1 of 3 (cat)");
 }
 
 TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# A run knows its data: it resumes from any folder and with data that moved, but not with others, and
+# not while another process writes it.
+. "$(dirname "$0")/common.sh"
+
+expect_status 0 "$vision" train "${tiny[@]}" --max-steps 2 --threads 1 --out first
+expect_text out.txt "machine  1 thread, "
+expect_text out.txt "step 2/2  epoch 1/1  loss "
+expect_text out.txt "a warm-up of 8 steps is more than half of the run, so it is cut to 1"
+for class in a b; do
+  mkdir -p data/$class
+  for i in {1..20}; do cp first/filters.png data/$class/$i.png; done
+done
+options=(--data folder:data "${tiny[@]:2}" --epochs 300 --no-figures --quiet)
+expect_status 0 "$vision" train "${options[@]}" --time-limit 0.1 --out run
+expect_text run/config.toml "data=\"folder:$scratch/data\""
+(cd / && "$vision" train --resume "$scratch/run") || fail "it does not resume from another folder"
+
+mv data moved
+expect_status 2 "$vision" train --resume run
+expect_text err.txt "folder:$scratch/data"
+expect_status 0 "$vision" train --resume run --data folder:moved --threads 2
+expect_text run/config.toml "data=\"folder:$scratch/moved\""
+expect_text run/config.toml "threads=0"
+expect_status 0 "$vision" train --resume run
+
+cp moved/a/1.png moved/a/new.png
+expect_status 2 "$vision" train --resume run
+expect_text err.txt "the data have changed since it was saved: "
+rm moved/a/new.png
+mv moved/a/1.png moved/a/new.png
+expect_status 2 "$vision" train --resume run
+expect_text err.txt "other names or sizes of files"
+mv moved/a/new.png moved/a/1.png
+
+expect_status 2 "$vision" train "${options[@]}" --data folder:moved --val-fraction 0 --patience 2
+expect_text err.txt "nothing is held out to validate on"
+
+"$vision" train --resume run --time-limit 0 &
+process=$!
+for ((i = 0; i < 500; ++i)); do
+  [ "$(cat run/.lock)" = "$(printf '%-10s' $process)" ] && break
+  sleep 0.01
+done
+expect_status 2 "$vision" train --resume run
+expect_text err.txt "run: process $process is writing this run; wait for its end, or stop it"
+expect_status 2 "$vision" train "${options[@]}" --data folder:moved --out run --overwrite
+expect_text err.txt "process $process"
+kill -KILL $process
+wait $process 2>/dev/null
+expect_status 0 "$vision" train --resume run --time-limit 0.1  # the lock ended with the process
