@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/signals.h"
@@ -88,6 +89,18 @@ std::string nearest_choice(const std::string& message) {
              app.get_name(), remedy);
 }
 
+/// Memory may run out where no exception may pass: a JSON value's destructor allocates.
+[[noreturn]] void end_program() {
+  try {
+    std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    std::fputs("error: out of memory; checkpoints are untouched\n", stderr);
+    _exit(kExitFailedRun);
+  } catch (...) {
+    std::abort();
+  }
+}
+
 }  // namespace
 
 bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
@@ -126,6 +139,7 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
 int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
              int argc, char** argv) {
   bound_spinning(argv);
+  std::set_terminate(end_program);
   int status = kExitFailedRun;
   std::string message;
   protect_standard_streams();

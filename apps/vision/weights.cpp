@@ -39,6 +39,13 @@ TransformOptions stored_transform(const VisionConfig& config, const std::string&
   const Json pretrained = json.contains("pretrained_cfg") && json.at("pretrained_cfg").is_object()
                               ? json.at("pretrained_cfg")
                               : Json::object();
+  for (const auto& [key, known] :
+       {std::pair{"interpolation", "bicubic"}, {"crop_mode", "center"}}) {
+    if (pretrained.contains(key) && pretrained.at(key) != known) {
+      fail_input("{}: \"{}\" is not \"{}\", which alone is read; correct the file", path, key,
+                 known);
+    }
+  }
   TransformOptions transform;
   transform.height = config.img_height;
   transform.width = config.img_width;

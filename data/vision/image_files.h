@@ -6,7 +6,8 @@
 
 namespace gmlp {
 
-/// What lies below a folder at any depth. Paths are relative to the folder ("cat/1.jpg") and sorted.
+/// What lies below a folder at any depth. Paths are relative to the folder ("cat/1.jpg") and
+/// sorted.
 struct FolderFiles {
   std::vector<std::string> images;   // by extension, in any case
   std::vector<std::string> others;   // neither images nor litter

@@ -18,3 +18,15 @@ endforeach()
 add_test(NAME "apps| bench"
          COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/bench.sh $<TARGET_FILE:gmlp-bench>)
 set_tests_properties("apps| bench" PROPERTIES LABELS apps TIMEOUT 300)
+
+# Faults of the system: strace makes calls fail, and a library to preload allocations.
+if(NOT GMLP_SANITIZE)  # whose allocator is not to be replaced
+  add_library(fail_allocation SHARED support/fail_allocation.cpp)
+  foreach(program gmlp-vision gmlp-language)
+    add_test(NAME "apps| ${program} survives faults"
+             COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/faults.sh $<TARGET_FILE:${program}>
+                     $<TARGET_FILE:fail_allocation>)
+    set_tests_properties("apps| ${program} survives faults" PROPERTIES LABELS apps TIMEOUT 300
+                         SKIP_RETURN_CODE 77)
+  endforeach()
+endif()

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# faults.sh PROGRAM [FAULTS]: fails one system call of a run, chosen at random, FAULTS times over. Whatever fails, the
-# program ends with status 0, 1 or 2, or 141 when nobody reads its output, and the last checkpoint loads and resumes to
-# the bytes of a run without faults. The choice depends on GMLP_TEST_SEED.
+# faults.sh PROGRAM LIBRARY [FAULTS]: fails one system call of a run, or one allocation (by preloading the LIBRARY of
+# tests/support/fail_allocation.cpp), chosen at random, FAULTS times over. Whatever fails, the program ends with status
+# 0, 1 or 2, or 141 when nobody reads its output, and the last checkpoint loads and resumes to the bytes of a run
+# without faults. The choice depends on GMLP_TEST_SEED.
+library=$(realpath "$2")
 . "$(dirname "$0")/common.sh"
-faults=${2:-24}
+faults=${3:-16}
 command -v strace >/dev/null || { echo "SKIPPED: strace is not installed"; exit 77; }
 strace -f --seccomp-bpf -qq -o /dev/null true 2>/dev/null || { echo "SKIPPED: strace may not trace here"; exit 77; }
 
@@ -17,17 +19,23 @@ esac
 # Each system call with the errors that it may end with.
 calls=(write:ENOSPC write:EIO write:EPIPE fsync:EIO rename:EIO renameat2:EIO openat:EMFILE openat:EACCES
        mmap:ENOMEM mkdir:ENOSPC unlinkat:EROFS unlink:EROFS read:EIO getdents64:EIO ftruncate:EIO
-       flock:ENOLCK)
+       flock:ENOLCK allocation: allocation: allocation: allocation:)
 
 # traced CALL WHEN ERROR COMMAND...: runs it with that error at the WHEN-th call (0: without), and counts the calls.
 traced() {
   local call=$1 when=$2 error=$3
   shift 3
+  if [ $call = allocation ]; then
+    env GMLP_COUNT_ALLOCATIONS=calls.txt GMLP_FAIL_ALLOCATION=$when LD_PRELOAD="$library" "$@" >out.txt 2>err.txt
+    return
+  fi
   local inject=()
   ((when == 0)) || inject=(-e "inject=$call:error=$error:when=$when")
   strace -f --seccomp-bpf -qq -o calls.txt -e "trace=$call" ${inject[@]+"${inject[@]}"} "$@" >out.txt 2>err.txt
 }
-count() { grep -cE "^[0-9]+ +$1\\(" calls.txt; }
+count() {
+  if [ $1 = allocation ]; then cat calls.txt; else grep -cE "^[0-9]+ +$1\\(" calls.txt; fi
+}
 
 # subject NAME: the command to be disturbed, in a folder that it may change. Sets `command`.
 prepare() {
@@ -63,7 +71,7 @@ for ((i = 1; i <= faults; ++i)); do
   fi
   loader=${total[loader $call]} all=${total[$subject $call]}
   ((all > loader)) || continue
-  when=$((loader + 1 + RANDOM % (all - loader)))
+  when=$((loader + 1 + (RANDOM * 32768 + RANDOM) % (all - loader)))
   traced "$call" $when "$error" "$program" "${command[@]}"
   status=$?
   case $status in

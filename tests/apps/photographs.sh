@@ -60,6 +60,12 @@ P
   done
 done
 
+# A pipeline that is not ours is refused.
+cp -r $model other && rm -f other/training.*
+sed -i 's/"bicubic"/"nearest"/' other/config.json
+expect_status 2 "$vision" predict --threads 1 --model other photos/a/* --output-array files.npy
+expect_text err.txt '"interpolation" is not "bicubic"'
+
 # Any number of workers gives the same bits, also when it changes on the way.
 few=(--data folder:photos --model gmlp_nano_28 --depth 1 --d-model 16 --d-ffn 32 --epochs 3 --batch-size 4 --warmup-epochs 0
      --mixup 0.5 --quiet --no-figures --threads 1)

@@ -1,5 +1,6 @@
-// A library to preload: the N-th allocation of the process fails (GMLP_FAIL_ALLOCATION=N). At the end it writes the
-// number of allocations to the file GMLP_COUNT_ALLOCATIONS. Forwards to the names by which glibc exports its own.
+// A library to preload: the N-th allocation of the process fails (GMLP_FAIL_ALLOCATION=N). At the
+// end it writes the number of allocations to the file GMLP_COUNT_ALLOCATIONS. It calls glibc's
+// functions by their internal names.
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
