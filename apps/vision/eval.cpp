@@ -132,7 +132,9 @@ int run_eval(const std::vector<std::string>& arguments) {
   data_options.skip_bad = options.skip_bad;
   data_options.scoring = true;
   const DataSplits data = open_dataset(options.data, data_options);
-  for (const std::string& line : data.notes) fmt::print("{}\n", line);
+  for (const std::string& line : data.notes) {
+    fmt::print("{}\n", printable(line, std::string::npos));
+  }
   if (options.split.empty()) options.split = data.train->size() == 0 ? "all" : "val";
   const std::shared_ptr<const ImageDataset> set = options.split == "all"   ? all_images(data)
                                                   : options.split == "val" ? data.val
