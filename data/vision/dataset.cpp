@@ -145,20 +145,19 @@ std::string folder_name(const std::string& folder) {
 }
 
 std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
-  const auto [train, val] = std::pair(splits.train, splits.val);
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < train->size(); ++i) labels.push_back(train->label(i));
-  for (int64_t i = 0; i < val->size(); ++i) labels.push_back(val->label(i));
+  std::vector<int64_t> labels = splits.train->labels();
+  labels.insert(labels.end(), splits.val->labels().begin(), splits.val->labels().end());
   return std::make_shared<ImageDataset>(
-      train->class_names(), std::move(labels), [train, val](int64_t index, const PhotoForm& form) {
-        return index < train->size() ? train->image(index, form)
-                                     : val->image(index - train->size(), form);
+      splits.train->class_names(), std::move(labels),
+      [train = splits.train, val = splits.val](int64_t index, const PhotoForm& form) {
+        const int64_t first = train->size();
+        return index < first ? train->image(index, form) : val->image(index - first, form);
       });
 }
 
 std::vector<int64_t> class_counts(const ImageDataset& set) {
   std::vector<int64_t> counts(set.class_names().size());
-  for (int64_t i = 0; i < set.size(); ++i) ++counts[static_cast<size_t>(set.label(i))];
+  for (const int64_t label : set.labels()) ++counts[static_cast<size_t>(label)];
   return counts;
 }
 

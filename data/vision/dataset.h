@@ -48,6 +48,7 @@ class ImageDataset {
 
   int64_t size() const { return static_cast<int64_t>(labels_.size()); }
   const std::vector<std::string>& class_names() const { return class_names_; }
+  const std::vector<int64_t>& labels() const { return labels_; }
   int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
   Image image(int64_t index, const PhotoForm& form = {}) const { return decode_(index, form); }
 
