@@ -38,14 +38,14 @@ struct Record {
 using Records = std::vector<Record>;
 
 /// A folder of class folders, and the images of each class. All paths are below the data folder.
-struct Part {
+struct FolderPart {
   std::string folder;  // "" is the data folder itself
   std::map<std::string, std::vector<std::string>> classes;
 };
 
 /// What to read of a folder. If `val` has no classes, `train` is split.
-struct Layout {
-  Part train, val;
+struct FolderLayout {
+  FolderPart train, val;
   bool is_split() const { return val.classes.empty(); }
 };
 
@@ -89,8 +89,8 @@ std::string name_in(const std::string& part, const std::string& path) {
 }
 
 /// One name may be spelled in two ways.
-Part part_at(const FolderFiles& files, const std::string& folder) {
-  Part part{folder, {}};
+FolderPart part_at(const FolderFiles& files, const std::string& folder) {
+  FolderPart part{folder, {}};
   for (const std::string& path : files.images) {
     const std::string name = name_in(folder, path);
     if (!name.empty()) part.classes[nfc_name(name.substr(0, name.find('/')))].push_back(path);
@@ -100,10 +100,10 @@ Part part_at(const FolderFiles& files, const std::string& folder) {
 
 /// Folders called train, val, ... are the parts of a data set if they have class folders, and if
 /// nothing else has images or both parts have a class in common. Otherwise they are classes.
-Layout layout_of(const FolderFiles& files, const fs::path& root) {
-  const Part whole = part_at(files, "");
+FolderLayout layout_of(const FolderFiles& files, const fs::path& root) {
+  const FolderPart whole = part_at(files, "");
   const auto find_part = [&](std::span<const std::string_view> names) {
-    Part part;  // the first with class folders
+    FolderPart part;  // the first with class folders
     for (const std::string_view name : names) {
       for (const auto& [folder, images] : whole.classes) {
         if (part.classes.empty() && lower_case(folder) == name) part = part_at(files, folder);
@@ -111,7 +111,7 @@ Layout layout_of(const FolderFiles& files, const fs::path& root) {
     }
     return part;
   };
-  const Part train = find_part(kTrainNames), val = find_part(kValNames);
+  const FolderPart train = find_part(kTrainNames), val = find_part(kValNames);
   const bool only_parts = std::ranges::all_of(
       whole.classes, [](const auto& entry) { return is_part_name(entry.first); });
   const bool share_a_class = std::ranges::any_of(
@@ -139,10 +139,10 @@ uint64_t name_hash_of(const std::string& name) {
 
 /// Whether an image validates depends on its name and the seed alone: adding or removing another
 /// one does not move it. A class may be missing from val, not from train.
-Records list_records(const Layout& layout, const fs::path& root,
+Records list_records(const FolderLayout& layout, const fs::path& root,
                      const std::vector<std::string>& names, const DataOptions& options) {
   Records records;
-  for (const Part* part : {&layout.train, &layout.val}) {
+  for (const FolderPart* part : {&layout.train, &layout.val}) {
     for (const auto& [name, paths] : part->classes) {
       const auto at = std::ranges::lower_bound(names, name);
       if (at == names.end() || *at != name) {
@@ -195,8 +195,9 @@ void decode_records(Records& records, const fs::path& root, int64_t skip_bad,
 }
 
 /// Counts what is in the folder and is not used.
-void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std::string>& notes) {
-  const Part& train = layout.train;
+void note_unused(const FolderFiles& files, const FolderLayout& layout,
+                 std::vector<std::string>& notes) {
+  const FolderPart& train = layout.train;
   std::vector<std::string> unused = files.others, empty;
   for (const std::string& path : files.images) {
     const bool validates = !layout.is_split() && !name_in(layout.val.folder, path).empty();
@@ -279,7 +280,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   DataSplits splits;
   splits.name = folder_name(folder);
   const FolderFiles files = list_files(folder);
-  const Layout layout = layout_of(files, root);
+  const FolderLayout layout = layout_of(files, root);
   std::vector<std::string> names;
   for (const auto& [name, paths] : layout.train.classes) names.push_back(name);
   if (names.size() == 1 && !options.scoring) {
