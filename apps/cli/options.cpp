@@ -9,8 +9,10 @@
 #include <string_view>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "core/error.h"
+#include "core/io/file.h"
 #include "core/nearest_name.h"
 #include "core/parallel.h"
 
@@ -240,7 +242,13 @@ void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
 }
 
 void add_config_option(CLI::App& app, const std::string& description) {
-  app.set_config("--config", "", description)->type_name("FILE");
+  // CLI11 opens the file itself and would wait for a pipe.
+  const auto refuse_pipes = [](const std::string& path) {
+    const bool there = std::filesystem::exists(path) && !std::filesystem::is_directory(path);
+    if (there) ::close(open_input(path, 1 << 20));
+    return std::string();
+  };
+  app.set_config("--config", "", description)->check(refuse_pipes)->type_name("FILE");
   app.config_formatter(std::make_shared<ConfigFile>(app));
   app.allow_config_extras(CLI::config_extras_mode::error);
 }

@@ -217,7 +217,11 @@ class PretrainTask : public TrainingTask {
           "more text or a shorter --seq-len",
           options_.batch_size, data_.train.size(), windows, config_.block.tokens);
     }
-    if (data_.val.size() == 0) return;
+    if (data_.val.size() == 0) {
+      if (options_.patience > 0)
+        fail_input("--patience: there is no validation text; leave it out");
+      return;
+    }
     val_loader_ = std::make_unique<TextLoader>(
         validation_loader(data_.val, *tokenizer_, config_, objective_));
   }

@@ -43,8 +43,8 @@ class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
   /// below runs/KIND/. An `out` that holds files is refused (InputError) unless `overwrite`, which
-  /// removes what a run writes there, and nothing else. A folder that holds the initial weights is
-  /// never overwritten.
+  /// removes what a run writes there, and nothing else. A folder
+  /// that holds the initial weights is never overwritten.
   static std::string create(const std::string& out, bool overwrite, const TaskInfo& info);
 
   /// Opens the files of `path` that grow, under `lock` or one of its own. Throws RunError.
@@ -77,6 +77,9 @@ class RunFolder {
   std::shared_ptr<const RunLock> lock_;
   std::map<std::string, GrowingFile> files_;
 };
+
+/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
+int64_t summary_count(const std::string& folder, const char* name);
 
 /// Whether the run in a folder saved nothing, a checkpoint, or its last step.
 enum class RunState : uint8_t { kUnsaved, kSaved, kDone };

@@ -34,7 +34,7 @@ void read_exact(const Json& json, double& value) {
   }
 }
 void read_exact(const Json& json, int64_t& value) {
-  constexpr int64_t kMost = int64_t{1} << 48;  // so that sums of counts stay far below 2^63
+  constexpr int64_t kMost = int64_t{1} << 48;  // sums of counts stay below 2^63
   if (!json.is_number_integer() || json < 0 || json > kMost) {
     fail_input("training.json: {} is no count of steps or epochs; resume from another checkpoint",
                json.dump());

@@ -97,7 +97,7 @@ std::vector<std::string> image_paths(const std::vector<std::string>& given) {
     }
     const FolderFiles files = list_files(path);
     if (files.images.empty()) fail_input("{}: no images in this folder; check the path", path);
-    for (const std::filesystem::path& image : files.images) {
+    for (const std::string& image : files.images) {
       paths.push_back((std::filesystem::path(path) / image).string());
     }
   }
@@ -217,7 +217,7 @@ Json top_classes(const Tensor& logits, int64_t row, const LoadedModel& loaded, i
 }
 
 /// A field of a CSV file (RFC 4180).
-std::string quoted(std::string text) {
+std::string csv_field(std::string text) {
   for (size_t at = 0; (at = text.find('"', at)) != std::string::npos; at += 2)
     text.insert(at, 1, '"');
   return '"' + text + '"';
@@ -244,8 +244,8 @@ bool report(const PredictOptions& options, const LoadedModel& loaded, const Inpu
     for (size_t rank = 0; rank < top.size(); ++rank) {
       const std::string& label = top[rank].at("label").get_ref<const std::string&>();
       const double probability = top[rank].at("probability");
-      csv += fmt::format("{},{},{},{},{}\n", quoted(name), rank + 1,
-                         top[rank].at("class").get<int>(), quoted(label), probability);
+      csv += fmt::format("{},{},{},{},{}\n", csv_field(name), rank + 1,
+                         top[rank].at("class").get<int>(), csv_field(label), probability);
       if (!array) fmt::print("  {:6.2f} %  {}\n", 100 * probability, printable(label));
     }
     json.push_back({{"image", name}, {"top", top}});

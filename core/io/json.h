@@ -11,7 +11,7 @@
 
 namespace gmlp {
 
-/// Of a file of JSON other than a data set: far more than any configuration has.
+/// Of a file of JSON that is no data set; a configuration has less than a thousandth.
 constexpr int64_t kMaxJsonBytes = int64_t{16} << 20;
 
 /// Throws InputError that begins with `what`, the file's name, unless `text` is at most 32 levels

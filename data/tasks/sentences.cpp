@@ -53,34 +53,6 @@ void check_label(const std::string& label, const std::string& place) {
              printable(label));
 }
 
-/// encode_sentences, and what there is to count.
-std::vector<int64_t> encode_counted(const Tokenizer& tokenizer, std::string_view first,
-                                    std::string_view second, int64_t tokens, TextCounts& counts) {
-  check_task_tokens(tokenizer);
-  const bool pair = !second.empty();
-  const int64_t marks = pair ? 3 : 2;
-  if (tokens <= marks) {
-    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
-               marks + 1);
-  }
-  const SpecialIds special = tokenizer.special();
-  std::vector<int64_t> a = tokenizer.encode_ids(first);
-  std::vector<int64_t> b = tokenizer.encode_ids(second);
-  const size_t most = static_cast<size_t>(tokens - marks);
-  counts.tokens += std::ssize(a) + std::ssize(b);
-  counts.unknown += std::count(a.begin(), a.end(), special.unknown) +
-                    std::count(b.begin(), b.end(), special.unknown);
-  if (a.size() + b.size() > most) ++counts.cut;
-  while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
-  std::vector<int64_t> ids = {special.cls};
-  ids.insert(ids.end(), a.begin(), a.end());
-  ids.push_back(special.sep);
-  ids.insert(ids.end(), b.begin(), b.end());
-  if (pair) ids.push_back(special.sep);
-  ids.resize(static_cast<size_t>(tokens), special.pad);
-  return ids;
-}
-
 }  // namespace
 
 Names guess_columns(const std::string& path) {
@@ -173,9 +145,30 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
 }
 
 std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens) {
-  TextCounts counts;
-  return encode_counted(tokenizer, first, second, tokens, counts);
+                                      std::string_view second, int64_t tokens, TextCounts& counts) {
+  check_task_tokens(tokenizer);
+  const bool pair = !second.empty();
+  const int64_t marks = pair ? 3 : 2;
+  if (tokens <= marks) {
+    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
+               marks + 1);
+  }
+  const SpecialIds special = tokenizer.special();
+  std::vector<int64_t> a = tokenizer.encode_ids(first);
+  std::vector<int64_t> b = tokenizer.encode_ids(second);
+  const size_t most = static_cast<size_t>(tokens - marks);
+  counts.tokens += std::ssize(a) + std::ssize(b);
+  counts.unknown += std::count(a.begin(), a.end(), special.unknown) +
+                    std::count(b.begin(), b.end(), special.unknown);
+  if (a.size() + b.size() > most) ++counts.cut;
+  while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
+  std::vector<int64_t> ids = {special.cls};
+  ids.insert(ids.end(), a.begin(), a.end());
+  ids.push_back(special.sep);
+  ids.insert(ids.end(), b.begin(), b.end());
+  if (pair) ids.push_back(special.sep);
+  ids.resize(static_cast<size_t>(tokens), special.pad);
+  return ids;
 }
 
 SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
@@ -184,7 +177,7 @@ SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, i
   for (const SentenceExample& example : set.examples) {
     if (check_stop) check_stop();
     std::vector<int64_t> ids =
-        encode_counted(tokenizer, example.first, example.second, tokens, counts_);
+        encode_sentences(tokenizer, example.first, example.second, tokens, counts_);
     while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
     rows_.push_back({{ids.begin(), ids.end()}, example.label});
   }

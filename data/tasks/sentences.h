@@ -45,9 +45,9 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
                            int64_t skip_bad = 0);
 
 /// Returns N ids. If A and B do not fit, the longer one loses its last token until they do (B, if
-/// they are equally long). An empty `second` has no second <sep> either.
+/// they are equally long). Adds to `counts`. An empty `second` has no second <sep> either.
 std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens);
+                                      std::string_view second, int64_t tokens, TextCounts& counts);
 
 /// Sentences, encoded once and stored without their pads.
 class SentenceRows : public TaskRows {

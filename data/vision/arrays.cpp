@@ -16,7 +16,6 @@ std::string shape_text(const NpyArray& array) {
   return fmt::format("({})", fmt::join(array.shape, ", "));
 }
 
-/// Floats must be finite, because one NaN would reach each weight.
 std::vector<Image> read_images(const std::string& path) {
   const NpyArray array = read_npy(path);
   const bool floats = array.dtype == "f4";
@@ -39,19 +38,15 @@ std::vector<Image> read_images(const std::string& path) {
     const char* data = array.bytes.data() + i * image.elements() * (floats ? 4 : 1);
     floats ? fill(reinterpret_cast<const float*>(data), image.values)
            : fill(reinterpret_cast<const uint8_t*>(data), image.bytes);
-    for (const float value : image.values) {
-      if (!std::isfinite(value)) {
-        fail_input("{}: image {} holds {}; remove it from the array", path, i, value);
-      }
-    }
     images.push_back(image);
   }
   return images;
 }
 
-/// Reads "train" or "val". Each label must be below `classes`.
+/// Reads "train" or "val". Refuses labels from `classes` on, and floats that are not finite,
+/// because one NaN would reach each weight; `skips_left` such images are left out.
 LabeledImages read_part(const std::filesystem::path& folder, const std::string& part,
-                        int64_t classes) {
+                        int64_t classes, int64_t& skips_left) {
   const std::string image_path = (folder / (part + "_images.npy")).string();
   const std::string label_path = (folder / (part + "_labels.npy")).string();
   LabeledImages set{read_images(image_path), {}};
@@ -62,19 +57,43 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
   // Compared before the labels are converted to eight bytes each.
   check_counts(image_path, static_cast<int64_t>(set.images.size()), label_path, labels.shape[0]);
   set.labels = labels.to_integers(label_path);
-  check_labels(set.labels, classes, label_path);
-  return set;
+  LabeledImages good;
+  for (size_t i = 0; i < set.images.size(); ++i) {
+    const std::vector<float>& values = set.images[i].values;
+    const auto bad =
+        std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    const bool has_class = set.labels[i] >= 0 && set.labels[i] < classes;
+    if (bad == values.end() && has_class) {
+      good.images.push_back(std::move(set.images[i]));
+      good.labels.push_back(set.labels[i]);
+    } else if (--skips_left < 0) {
+      if (!has_class) check_labels(set.labels, classes, label_path);
+      fail_input(
+          "{}: image {} holds {}; remove it from the array, or skip up to N such images: "
+          "--skip-bad N",
+          image_path, i, *bad);
+    }
+  }
+  if (good.images.empty()) fail_input("{}: no usable images; save it again", image_path);
+  return good;
 }
 
 }  // namespace
 
-DataSplits open_arrays(const std::string& folder) {
+DataSplits open_arrays(const std::string& folder, const DataOptions& options) {
   // A label also sets the number of the model's outputs: a stray 2^31 must not make one.
   constexpr int64_t kMaxClasses = 1 << 20;
-  LabeledImages train = read_part(folder, "train", kMaxClasses);
+  int64_t skips_left = options.skip_bad;
+  LabeledImages train = read_part(folder, "train", kMaxClasses, skips_left);
   const int64_t classes = *std::max_element(train.labels.begin(), train.labels.end()) + 1;
-  return make_splits(folder_name(folder), folder, numbered_classes(classes), std::move(train),
-                     read_part(folder, "val", classes));
+  LabeledImages val = read_part(folder, "val", classes, skips_left);
+  DataSplits splits = make_splits(folder_name(folder), folder, numbered_classes(classes),
+                                  std::move(train), std::move(val));
+  if (skips_left < options.skip_bad) {
+    splits.notes.push_back(fmt::format("unusable images left out: {} (--skip-bad {})",
+                                       options.skip_bad - skips_left, options.skip_bad));
+  }
+  return splits;
 }
 
 }  // namespace gmlp

@@ -82,7 +82,7 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   }
   if (cifar) return open_cifar(folder, kind == "cifar100");
   if (kind == "folder") return open_folder(folder, options);
-  return kind == "mnist" ? open_idx(folder) : open_arrays(folder);
+  return kind == "mnist" ? open_idx(folder) : open_arrays(folder, options);
 }
 
 }  // namespace

@@ -38,12 +38,12 @@ struct Record {
 using Records = std::vector<Record>;
 
 /// The images of each class, by the class's name.
-using Classes = std::map<std::string, std::vector<fs::path>>;
+using Classes = std::map<std::string, std::vector<std::string>>;
 
 /// What to read of a folder. Paths are below it; "" is the folder itself.
-struct Layout {
-  fs::path train;
-  std::optional<fs::path> val;
+struct FolderLayout {
+  std::string train;
+  std::optional<std::string> val;
   Classes train_classes, val_classes;
 };
 
@@ -81,33 +81,34 @@ bool is_part_name(const std::string& name) {
          std::any_of(kValNames.begin(), kValNames.end(), is_it);
 }
 
-/// `path` as seen from `part`; both are below the data folder.
-fs::path seen_from(const fs::path& part, const fs::path& path) {
-  return part.empty() ? path : path.lexically_relative(part);
+/// "cat/1.jpg" of train/cat/1.jpg in the part train; empty if the image is not below a class folder
+/// of the part.
+std::string name_in(const std::string& part, const std::string& path) {
+  const size_t begin = part.empty() ? 0 : part.size() + 1;
+  const bool inside = part.empty() || path.starts_with(part + "/");
+  return inside && path.find('/', begin) != path.npos ? path.substr(begin) : "";
 }
 
 /// The classes below `part`. One name may be spelled in two ways.
-Classes classes_of(const FolderFiles& files, const fs::path& part) {
+Classes classes_of(const FolderFiles& files, const std::string& part) {
   Classes classes;
-  for (const fs::path& path : files.images) {
-    const fs::path name = seen_from(part, path);
-    const std::string first = name.begin()->string();
-    if (first == ".." || name == first) continue;  // outside, or beside the class folders
-    classes[nfc_name(first)].push_back(path);
+  for (const std::string& path : files.images) {
+    const std::string name = name_in(part, path);
+    if (!name.empty()) classes[nfc_name(name.substr(0, name.find('/')))].push_back(path);
   }
   return classes;
 }
 
 /// Folders called train, val, ... are the parts of a data set if they have class folders, and if
 /// nothing else has images or both parts have a class in common. Otherwise they are classes.
-Layout layout_of(const FolderFiles& files, const fs::path& root) {
-  Layout whole{"", std::nullopt, classes_of(files, ""), {}};
+FolderLayout layout_of(const FolderFiles& files, const fs::path& root) {
+  FolderLayout whole{"", std::nullopt, classes_of(files, ""), {}};
   const auto part_of = [&](const std::vector<std::string>& names) {
-    Layout part;  // the first with class folders
+    FolderLayout part;  // the first with class folders
     for (const std::string& name : names) {
       for (const auto& [folder, images] : whole.train_classes) {
         if (!part.train_classes.empty() || lower_case(folder) != name) continue;
-        part.train = images[0].begin()->string();
+        part.train = images[0].substr(0, images[0].find('/'));
         part.train_classes = classes_of(files, part.train);
       }
     }
@@ -116,7 +117,7 @@ Layout layout_of(const FolderFiles& files, const fs::path& root) {
   const auto is_part = [](const auto& entry) { return is_part_name(entry.first); };
   const Classes& all = whole.train_classes;
   const bool only_parts = std::all_of(all.begin(), all.end(), is_part);
-  Layout train = part_of(kTrainNames), val = part_of(kValNames);
+  FolderLayout train = part_of(kTrainNames), val = part_of(kValNames);
   const auto in_val = [&](const auto& entry) { return val.train_classes.contains(entry.first); };
   const Classes& ours = train.train_classes;
   if (!ours.empty() && !val.train_classes.empty() &&
@@ -145,9 +146,9 @@ std::set<int64_t> draw_by_order(int64_t count, int64_t label, const DataOptions&
 }
 
 /// FNV-1a (64 bits) of the path below the part, the same on every file system.
-uint64_t name_hash_of(const fs::path& name) {
+uint64_t name_hash_of(const std::string& name) {
   uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : nfc_name(name.generic_string())) {
+  for (const char c : nfc_name(name)) {
     hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3;
   }
   return hash;
@@ -155,7 +156,7 @@ uint64_t name_hash_of(const fs::path& name) {
 
 /// Appends the files of both sets. Whether an image validates depends on its name and the seed
 /// alone: adding or removing another one does not move it.
-void list_records(const Layout& layout, const fs::path& root, const DataOptions& options,
+void list_records(const FolderLayout& layout, const fs::path& root, const DataOptions& options,
                   Records& train, Records& val) {
   std::map<std::string, int64_t> label_of;
   for (const auto& [name, paths] : layout.train_classes) {
@@ -164,8 +165,8 @@ void list_records(const Layout& layout, const fs::path& root, const DataOptions&
     std::set<int64_t> in_val;
     if (options.split_by_order) in_val = draw_by_order(std::ssize(paths), label, options);
     int64_t index = 0;
-    for (const fs::path& path : paths) {
-      const uint64_t hash = name_hash_of(seen_from(layout.train, path));
+    for (const std::string& path : paths) {
+      const uint64_t hash = name_hash_of(name_in(layout.train, path));
       Random random(options.seed, Purpose::kSplit, hash >> 32, hash);
       const bool drawn = options.split_by_order ? in_val.contains(index++)
                                                 : random.uniform() < options.val_fraction;
@@ -175,10 +176,9 @@ void list_records(const Layout& layout, const fs::path& root, const DataOptions&
   for (const auto& [name, paths] : layout.val_classes) {
     if (!label_of.contains(name)) {  // a class may be missing from val, not from train
       fail_input("{}: no such class in {}/; rename the folder or add images to {}/{}",
-                 (root / paths[0].parent_path()).string(), layout.train.string(),
-                 layout.train.string(), name);
+                 (root / *layout.val / name).string(), layout.train, layout.train, name);
     }
-    for (const fs::path& path : paths) val.push_back({(root / path).string(), label_of[name]});
+    for (const std::string& path : paths) val.push_back({(root / path).string(), label_of[name]});
   }
 }
 
@@ -230,43 +230,44 @@ uint32_t checksum_of_files(const Records& train, const Records& val, const fs::p
   return checksum;
 }
 
-/// Names and contents of the few images of the lowest hashes: they stay when images are added.
+/// An image's name and contents.
+std::string fingerprint_of(const Record& record) {
+  const std::vector<char> bytes = read_file(record.path);
+  return fmt::format("{:016x}{:08x}", record.name_hash, crc32_of(bytes.data(), std::ssize(bytes)));
+}
+
+/// Of the few images of the lowest hashes.
 std::vector<std::string> fingerprints_of(Records records) {
   constexpr size_t kCount = 8;
   std::sort(records.begin(), records.end(),
             [](const Record& a, const Record& b) { return a.name_hash < b.name_hash; });
   records.resize(std::min(records.size(), kCount));
   std::vector<std::string> fingerprints;
-  for (const Record& record : records) {
-    const std::vector<char> bytes = read_file(record.path);
-    fingerprints.push_back(
-        fmt::format("{:016x}{:08x}", record.name_hash, crc32_of(bytes.data(), std::ssize(bytes))));
-  }
+  for (const Record& record : records) fingerprints.push_back(fingerprint_of(record));
   return fingerprints;
 }
 
 /// Counts what is in the folder and is not used.
-void note_unused(const FolderFiles& files, const Layout& layout, std::vector<std::string>& notes) {
-  std::set<fs::path> unused(files.images.begin(), files.images.end());
-  for (const Classes* classes : {&layout.train_classes, &layout.val_classes}) {
-    for (const auto& [name, paths] : *classes) {
-      for (const fs::path& path : paths) unused.erase(path);
-    }
+void note_unused(const FolderFiles& files, const FolderLayout& layout,
+                 std::vector<std::string>& notes) {
+  std::vector<std::string> unused = files.others, empty;
+  for (const std::string& path : files.images) {
+    const bool validates = layout.val && !name_in(*layout.val, path).empty();
+    if (name_in(layout.train, path).empty() && !validates) unused.push_back(path);
   }
-  unused.insert(files.others.begin(), files.others.end());
-  std::set<fs::path> empty;  // class folders
-  for (const fs::path& path : files.folders) {
-    const std::string name = path.filename().string();
+  for (const std::string& path : files.folders) {
+    const std::string name = path.substr(layout.train.empty() ? 0 : path.find('/') + 1);
+    const bool is_class = layout.train.empty() || path == layout.train + "/" + name;
     const bool has_images = layout.train_classes.contains(nfc_name(name)) || is_part_name(name);
-    if (path.parent_path() == layout.train && !has_images) empty.insert(path);
+    if (is_class && name.find('/') == name.npos && !has_images) empty.push_back(path);
   }
-  const auto note = [&](const std::set<fs::path>& paths, const char* text) {
+  const auto note = [&](const char* text, const std::vector<std::string>& paths) {
     if (paths.empty()) return;
     notes.push_back(
-        fmt::format(fmt::runtime(text), paths.size(), printable(paths.begin()->string(), 200)));
+        fmt::format("{}: {}, such as {}", text, paths.size(), printable(paths[0], 200)));
   };
-  note(unused, "files passed over, no images of a class: {}, such as {}");
-  note(empty, "class folders without images, left out: {}, such as {}");
+  note("files passed over, no images of a class", unused);
+  note("class folders without images, left out", empty);
 }
 
 /// The median of the shorter sides (the first image's in runs of earlier versions), and 3 channels
@@ -297,7 +298,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   DataSplits splits;
   splits.name = folder_name(folder);
   const FolderFiles files = list_files(folder);
-  const Layout layout = layout_of(files, root);
+  const FolderLayout layout = layout_of(files, root);
   std::vector<std::string> names;
   for (const auto& [name, paths] : layout.train_classes) names.push_back(name);
   if (names.size() == 1 && !options.scoring) {
@@ -309,11 +310,15 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   list_records(layout, root, options, train, val);
   remove_damaged(train, val, options.skip_bad, splits.notes);
   if (!layout.val) splits.trained_on = fingerprints_of(train);
-  const auto is_known = [&](const std::string& print) {
-    return std::count(options.trained_on.begin(), options.trained_on.end(), print) > 0;
+  const auto is_known = [&](const Record& record) {
+    const std::string hash = fmt::format("{:016x}", record.name_hash);
+    const auto is_it = [&](const std::string& text) {
+      return text.starts_with(hash) && text == fingerprint_of(record);
+    };
+    return std::any_of(options.trained_on.begin(), options.trained_on.end(), is_it);
   };
   if (options.scoring && !layout.val && !options.split_by_order &&
-      std::none_of(splits.trained_on.begin(), splits.trained_on.end(), is_known)) {
+      std::none_of(train.begin(), train.end(), is_known)) {
     val.insert(val.end(), train.begin(), train.end());
     train.clear();
     splits.notes.push_back(fmt::format(

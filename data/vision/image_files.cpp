@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <set>
 
@@ -42,7 +43,8 @@ FolderFiles list_files(const std::string& folder) {
   FolderFiles files;
   using Walk = fs::recursive_directory_iterator;
   for (Walk at(folder, fs::directory_options::follow_directory_symlink); at != Walk(); ++at) {
-    const fs::path path = at->path().lexically_relative(folder), name = path.filename();
+    const std::string path = at->path().lexically_relative(folder).generic_string();
+    const fs::path name = at->path().filename();
     if (at->is_directory()) {
       if (at.depth() > kMaxDepth) {
         fail_input("{}: nested more than {} deep; is a link in it to a folder above?",

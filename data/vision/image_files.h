@@ -1,17 +1,16 @@
 #pragma once
 // Which files of a folder are images, and which are passed over. docs/training.md has the table.
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
 namespace gmlp {
 
-/// What lies below a folder at any depth. Paths are relative to the folder and sorted.
+/// What lies below a folder at any depth. Paths are relative to the folder ("cat/1.jpg") and sorted.
 struct FolderFiles {
-  std::vector<std::filesystem::path> images;   // by extension, in any case
-  std::vector<std::filesystem::path> others;   // neither images nor litter
-  std::vector<std::filesystem::path> folders;  // also without images
+  std::vector<std::string> images;   // by extension, in any case
+  std::vector<std::string> others;   // neither images nor litter
+  std::vector<std::string> folders;  // also without images
 };
 
 /// Follows links. Passes over hidden files and folders, and what operating systems, notebooks and

@@ -12,7 +12,7 @@ namespace gmlp {
 DataSplits open_idx(const std::string& folder);                                 // idx.cpp
 DataSplits open_cifar(const std::string& folder, bool hundred);                 // cifar.cpp
 DataSplits open_folder(const std::string& folder, const DataOptions& options);  // folder.cpp
-DataSplits open_arrays(const std::string& folder);                              // arrays.cpp
+DataSplits open_arrays(const std::string& folder, const DataOptions& options);  // arrays.cpp
 DataSplits open_shapes();                                                       // shapes.cpp
 
 /// Images in memory, all of one size, and their labels.

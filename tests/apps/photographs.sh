@@ -66,4 +66,20 @@ few=(--data folder:photos --model gmlp_nano_28 --depth 1 --d-model 16 --d-ffn 32
 expect_status 0 "$vision" train "${few[@]}" --out one
 expect_status 0 "$vision" train "${few[@]}" --workers 3 --out three
 cmp one/checkpoints/last/model.safetensors three/checkpoints/last/model.safetensors || fail "workers change the weights"
+
+# 108 megapixels are read at a reduced scale. A small file may not ask for hundreds of megabytes.
+$python - <<'P' || fail "the large photographs were not written"
+from PIL import Image
+large = Image.new("RGB", (12000, 9000), (200, 100, 50))
+large.save("large.jpg")
+large.crop((0, 0, 8192, 8192)).save("scans.jpg", progressive=True, subsampling=0)
+P
+expect_status 0 $python -c 'import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print("peak KiB", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)' "$vision" predict --threads 1 --model $model large.jpg
+peak=$(sed -n 's/^peak KiB //p' out.txt)
+[ "$peak" -lt $((300 * 1024)) ] || fail "108 megapixels take $peak KiB"
+"$vision" predict --threads 1 --model $model scans.jpg >out.txt 2>&1 && fail "788 kB may take hundreds of megabytes"
+expect_text out.txt GMLP_MAX_PIXELS=67108864
 echo "photographs: all as expected"

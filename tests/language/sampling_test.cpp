@@ -158,6 +158,6 @@ TEST_CASE("pieces of sentencepiece are shown as text, and so are bytes") {
   CHECK(gmlp::plain_line(*tokenizer, batch, 0) == " one \u2603 word");
   CHECK(tokenizer->name(batch.ids[2]) == "<0xE2>");
   CHECK(gmlp::word_text(*tokenizer, batch.ids.front()) == "one");
-  CHECK(gmlp::word_text(*tokenizer, batch.ids[2]) == "##\uFFFD");
+  CHECK(gmlp::word_text(*tokenizer, batch.ids[2]) == "##\\xe2");
   CHECK(gmlp::word_text(*tokenizer, tokenizer->special().mask) == "[MASK]");
 }

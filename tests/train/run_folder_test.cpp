@@ -138,7 +138,7 @@ TEST_CASE("a second process is kept out of a run, by name") {
   REQUIRE(train_with({"--resume", run}) == 0);
 }
 
-TEST_CASE("--patience ends a run whose validation no longer improves; a resume may wait longer") {
+TEST_CASE("patience ends a run whose validation no longer improves; a resume may wait longer") {
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--epochs", "9", "--lr", "0", "--patience", "2"})) == 0);

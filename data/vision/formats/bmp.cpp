@@ -67,10 +67,11 @@ class BmpDecoder {
     if (offset_ < first_ || offset_ > file_.size) {
       file_.refuse("BMP pixels at byte {}, after a header of {} bytes", offset_, first_);
     }
-    file_.check_size(height_, width_, 0, 4 * height_ * width_);
+    file_.check_size(height_, width_, 0, 0);  // before products of them, which could overflow
     stride_ = (width_ * bits_ + 31) / 32 * 4;
     rows_ = file_.data + offset_;
-    if (!run_lengths_) file_.check_size(height_, width_, offset_ + stride_ * height_, 0);
+    const int64_t min_bytes = run_lengths_ ? 0 : offset_ + stride_ * height_;
+    file_.check_size(height_, width_, min_bytes, 4 * height_ * width_);
     const int64_t used = header >= 40 ? read<uint32_t>(46) : 0;
     color_bytes_ = os2 ? 3 : 4;
     colors_ = std::min(used > 0 ? used : 1 << std::min<int64_t>(bits_, 8),

@@ -23,24 +23,26 @@ class PngDecoder : LibraryDecoder {
     const int64_t stored_bytes = height * static_cast<int64_t>(png_get_rowbytes(png_, info_));
     file_.check_size(height, width, stored_bytes / 1032,  // DEFLATE's best ratio
                      3 * height * width);
-    const bool colored = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0;
-    Image image = Image::of_bytes(height, width, colored ? 3 : 1);
+    const int color = png_get_color_type(png_, info_);
+    const bool palette = color == PNG_COLOR_TYPE_PALETTE;
+    Image image = Image::of_bytes(height, width, (color & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1);
+    // Palette indices are decoded to the last third of the image and expanded in place.
+    const int64_t row_bytes = palette ? width : width * image.channels;
+    uint8_t* end = image.bytes.data() + image.bytes.size();
     std::vector<uint8_t*> rows;
-    for (int64_t y = 0; y < height; ++y) {
-      rows.push_back(image.bytes.data() + y * width * image.channels);
-    }
+    for (int64_t y = height; y > 0; --y) rows.push_back(end - y * row_bytes);
     run([&] {
-      // One byte per sample, and no alpha.
+      // One byte per sample or palette index, and no alpha.
       png_set_strip_16(png_);
       png_set_strip_alpha(png_);
-      png_set_expand(png_);
+      palette ? png_set_packing(png_) : png_set_expand_gray_1_2_4_to_8(png_);
       png_set_interlace_handling(png_);
       png_read_update_info(png_, info_);
-      const int64_t row_bytes = static_cast<int64_t>(png_get_rowbytes(png_, info_));
-      if (row_bytes != width * image.channels) fail("wrong row size");
+      if (static_cast<int64_t>(png_get_rowbytes(png_, info_)) != row_bytes) fail("wrong row size");
       png_read_image(png_, rows.data());
       png_read_end(png_, info_);
     });
+    if (palette) expand_palette(image);
     return turn(std::move(image), stored_orientation());
   }
 
@@ -72,6 +74,20 @@ class PngDecoder : LibraryDecoder {
     png_unknown_chunkp chunk = nullptr;
     const int count = png_get_unknown_chunks(png_, info_, &chunk);
     return count < 1 ? 1 : exif_orientation(chunk->data, static_cast<int64_t>(chunk->size));
+  }
+
+  void expand_palette(Image& image) const {
+    png_colorp colors = nullptr;
+    int count = 0;
+    png_get_PLTE(png_, info_, &colors, &count);
+    const size_t pixels = image.bytes.size() / 3;
+    for (size_t i = 0; i < pixels; ++i) {
+      const int index = image.bytes[2 * pixels + i];
+      if (index >= count) file_.refuse("damaged PNG (color {} of {})", index, count);
+      image.bytes[3 * i] = colors[index].red;
+      image.bytes[3 * i + 1] = colors[index].green;
+      image.bytes[3 * i + 2] = colors[index].blue;
+    }
   }
 
   int64_t position_ = 0;

@@ -93,7 +93,7 @@ TEST_CASE("text that is not UTF-8 is refused by file and byte") {
   check_holds(read_error(folder / "marked.txt"), "marked.txt: byte 4 ");
   folder.write("cut.txt", "x\xC3");
   check_holds(read_error(folder / "cut.txt"), "cut.txt: byte 1 ");
-  check_holds(read_error(folder / "none.txt"), "none.txt: does not exist");
+  check_holds(read_error(folder / "none.txt"), "none.txt: cannot be opened");
   check_holds(read_error(folder.path()), "is a folder");
   check_holds(read_error("/dev/null"), "/dev/null: is not a regular file");
 }

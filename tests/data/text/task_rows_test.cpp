@@ -19,6 +19,12 @@ namespace {
 
 using Ids = std::vector<int64_t>;
 
+Ids encode(const gmlp::Tokenizer& tokenizer, const char* first, const char* second,
+           int64_t tokens) {
+  gmlp::TextCounts counts;
+  return encode_sentences(tokenizer, first, second, tokens, counts);
+}
+
 /// One question of two words on a context of ten, w0 ... w9; the answer is "w4 w5".
 SquadSet small_set() {
   SquadSet set;
@@ -40,16 +46,16 @@ std::vector<double> quiet(int64_t tokens) {
 
 TEST_CASE("sentences become cls A sep, pairs cls A sep B sep, and pads") {
   const WordTokenizer words;
-  CHECK(encode_sentences(words, "a b", "", 6) == Ids{2, 107, 108, 3, 0, 0});
-  CHECK(encode_sentences(words, "a b", "c", 8) == Ids{2, 107, 108, 3, 109, 3, 0, 0});
+  CHECK(encode(words, "a b", "", 6) == Ids{2, 107, 108, 3, 0, 0});
+  CHECK(encode(words, "a b", "c", 8) == Ids{2, 107, 108, 3, 109, 3, 0, 0});
 }
 
 TEST_CASE("the longer of two sentences is cut first") {
   const WordTokenizer words;
-  CHECK(encode_sentences(words, "a b c d", "e", 6) == Ids{2, 107, 108, 3, 111, 3});
-  CHECK(encode_sentences(words, "a", "b c d e", 6) == Ids{2, 107, 3, 108, 109, 3});
-  CHECK(encode_sentences(words, "a b c", "d e f", 7) == Ids{2, 107, 108, 3, 110, 111, 3});
-  CHECK(encode_sentences(words, "a b c", "", 4) == Ids{2, 107, 108, 3});
+  CHECK(encode(words, "a b c d", "e", 6) == Ids{2, 107, 108, 3, 111, 3});
+  CHECK(encode(words, "a", "b c d e", 6) == Ids{2, 107, 3, 108, 109, 3});
+  CHECK(encode(words, "a b c", "d e f", 7) == Ids{2, 107, 108, 3, 110, 111, 3});
+  CHECK(encode(words, "a b c", "", 4) == Ids{2, 107, 108, 3});
 }
 
 TEST_CASE("sentences that lose their end, and unknown tokens, are counted") {
@@ -65,11 +71,9 @@ TEST_CASE("sentences that lose their end, and unknown tokens, are counted") {
 
 TEST_CASE("a tokenizer without marks and a row too short for text are errors") {
   WordTokenizer words;
-  CHECK(input_error([&] { encode_sentences(words, "a", "b", 3); }).find("3 tokens") !=
-        std::string::npos);
+  CHECK(input_error([&] { encode(words, "a", "b", 3); }).find("3 tokens") != std::string::npos);
   words.special_.sep = -1;
-  CHECK(input_error([&] { encode_sentences(words, "a", "b", 9); }).find("words") !=
-        std::string::npos);
+  CHECK(input_error([&] { encode(words, "a", "b", 9); }).find("words") != std::string::npos);
 }
 
 TEST_CASE(

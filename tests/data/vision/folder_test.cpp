@@ -209,10 +209,10 @@ TEST_CASE("a folder of one's own is scored whole, the one trained on by its spli
   CHECK(own.val->size() == 20);
   CHECK(own.train->size() == 0);
   CHECK(gmlp::all_images(own)->size() == 20);
-  write_images(ours, "a", 50, 10);
+  for (const std::string place : {"a", "b", "b/more"}) write_images(ours, place, 50, 150);
   const DataSplits again = open_dataset("folder:" + ours.path(), options);
   CHECK(again.train->size() > trained.train->size());
-  CHECK(gmlp::all_images(again)->size() == 50);
+  CHECK(gmlp::all_images(again)->size() == 490);
 }
 
 TEST_CASE("everything wrong with a folder of images is an error with its remedy") {

@@ -123,7 +123,7 @@ TEST_CASE("a damaged PNG is refused with its reason") {
   mentions(png_file({png_header(100000, 100000, 8, 0), data}), "exceeds user limit");
   mentions(png_file({png_header(8000, 8000, 8, 0), data}), "8000 x 8000 pixels in");
   mentions(png_file({png_header(2, 1, 8, 3), data}), "Missing PLTE");
-  mentions(png_file({png_header(2, 1, 8, 3), png_chunk("PLTE", {1, 2, 3}), data}), "palette index");
+  mentions(png_file({png_header(2, 1, 8, 3), png_chunk("PLTE", {1, 2, 3}), data}), "color 1 of 1");
   mentions(png_file({header, data, png_chunk("tEXt", {}), data}), "IDAT");
 }
 

@@ -231,5 +231,6 @@ TEST_CASE("a damaged BMP is refused with its reason") {
   mentions(bmp(1, 1, 13, {}, {0, 0, 0, 0}), "13 bits");
   mentions(bmp(1, 1, 24, {}, {0, 0, 0, 0}, 1), "compression 1");
   mentions(bmp(0x80000000, 1, 24, {}, {}), "pixels");
+  mentions(bmp(0x80000001, 0x7FFFFFFF, 24, {}, {}), "pixels");  // found by the fuzzer
   mentions(bmp(100, 100, 24, {}, {}), "100 x 100 pixels in 54 bytes");
 }

@@ -235,6 +235,19 @@ TEST_CASE("labels that start at 1 are said, and class 0 is counted as absent") {
         "output");
 }
 
+TEST_CASE("rows of arrays that cannot be used are left out up to the number allowed, and counted") {
+  TemporaryFolder folder;
+  write_arrays(folder);
+  folder.write("train_labels.npy", npy("<i4", "(2,)", int32s({0xFFFFFFFF, 1})));
+  gmlp::DataOptions options;
+  check_source_error("arrays:" + folder.path(), "label -1 of image 0");
+  options.skip_bad = 1;
+  const DataSplits splits = open_dataset("arrays:" + folder.path(), options);
+  CHECK(splits.train->size() == 1);
+  CHECK(splits.train->image(0).bytes == Bytes{7, 8, 9, 10, 11, 12});
+  CHECK(splits.notes[0] == "unusable images left out: 1 (--skip-bad 1)");
+}
+
 TEST_CASE("balanced weights are n / (K n_c)") {
   CHECK(gmlp::balanced_weights({1, 3, 0, 8}) == std::vector<double>{4, 12.0 / 9, 1, 0.5});
 }
