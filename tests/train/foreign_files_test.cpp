@@ -184,6 +184,19 @@ TEST_CASE("resized spatial weights keep the sums over tokens, and a class token 
   }
 }
 
+TEST_CASE("spatial weights that are no square of patches are refused, with the sizes") {
+  const TemporaryFolder scratch;
+  const auto stored = small_model(8, 3, false);
+  for (const gmlp::Shape& shape : {gmlp::Shape{4, 1}, gmlp::Shape{4, 2}, gmlp::Shape{5, 5},
+                                   gmlp::Shape{1, 4}, gmlp::Shape{0, 4}, gmlp::Shape{4}}) {
+    parameter(*stored, kGate + "weight").value = gmlp::Tensor::zeros(gmlp::DType::kF32, shape);
+    const auto model = small_model(12, 3, false);
+    CHECK_THROWS_WITH(
+        gmlp::initialize_from(*model, write_weights(*stored, scratch / "w.safetensors")),
+        Catch::Matchers::Contains(shape.to_string() + ", the model's is [9, 9]: another number"));
+  }
+}
+
 TEST_CASE("a stem for color is summed for gray images, and a gray one divided for color") {
   const TemporaryFolder scratch;
   const auto color = small_model(8, 3, false);
