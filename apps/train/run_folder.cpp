@@ -92,8 +92,6 @@ int64_t summary_count(const std::string& folder, const char* name) {
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
 
-}  // namespace
-
 RunLock::RunLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
   descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
