@@ -8,6 +8,7 @@
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/json.h"
+#include "core/parallel.h"
 #include "core/softmax.h"
 #include "data/vision/image_files.h"
 #include "data/vision/loader.h"
@@ -36,12 +37,22 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   sums.loss += log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[own];
   sums.metric += rank == 0 ? 1 : 0;
   const auto greatest = std::max_element(z.begin(), z.end());
-  sums.predictions.emplace_back(label, rank == 0 ? label : greatest - z.begin());
+  sums.predictions.emplace_back(own, rank == 0 ? own : static_cast<size_t>(greatest - z.begin()));
   sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
 }
 
 }  // namespace
+
+OpenedModel open_model(const StoredModelOptions& options) {
+  set_thread_count(resolve_threads(options.threads));
+  OpenedModel opened{load_model(options.model), {}};
+  opened.execution = stored_execution(opened.model->dtype(), options.precision, options.kernels);
+  if (opened.execution.precision == fused::Precision::kBf16) {
+    require_bf16_fits(opened.model->config().block());
+  }
+  return opened;
+}
 
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   if (images.dtype() == dtype) return images;

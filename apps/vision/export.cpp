@@ -17,6 +17,7 @@
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
 
@@ -24,7 +25,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kConfig = "config.json";
 constexpr const char* kWeights = "model.safetensors";
 
 struct ExportOptions {
@@ -54,7 +54,7 @@ void check_out(const std::string& out, bool overwrite, bool onnx) {
   refuse(!overwrite, "is not empty; choose another folder, or add --overwrite");
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
-    refuse(name != kConfig && name != kWeights,
+    refuse(name != kConfigFile && name != kWeights,
            "contains " + name + ", which no export wrote; choose another folder");
   }
 }
@@ -69,7 +69,7 @@ void create_folder(const fs::path& path) {
 }
 
 void print_timm_usage(const std::string& out, const VisionConfig& config) {
-  fmt::print("written  {}: {}, {}\n", out, kConfig, kWeights);
+  fmt::print("written  {}: {}, {}\n", out, kConfigFile, kWeights);
   if (is_timms(config)) {
     fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", out);
     return;
@@ -91,25 +91,17 @@ void export_timm(const ExportOptions& options, const VisionConfig& config) {
                config.class_token ? "class token" : gate_name(config.gate) + std::string(" gate"),
                config.name);
   }
-  const std::string temporary = temporary_for(options.out);
-  create_folder(temporary);
-  try {
-    for (const std::string name : {kConfig, kWeights}) {
-      write_file_synced(fmt::format("{}/{}", temporary, name),
-                        read_text(fmt::format("{}/{}", options.model, name)));
-    }
-    replace_folder(temporary, options.out);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
+  CheckpointBytes files;
+  for (const std::string name : {kConfigFile, kWeights}) {
+    files.files.push_back({name, read_text(options.model + "/" + name)});
   }
+  save_checkpoint(files, options.out);
   print_timm_usage(options.out, config);
 }
 
 void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
   const VisionConfig& config = loaded.model->config();
-  const std::string bytes = onnx_model(*loaded.model, read_text(options.model + "/" + kConfig));
+  const std::string bytes = onnx_model(*loaded.model, read_text(options.model + "/" + kConfigFile));
   write_file_atomic(options.out, bytes);
   fmt::print("written  {}: {} bytes\n", options.out, grouped(static_cast<int64_t>(bytes.size())));
   fmt::print(

@@ -14,10 +14,6 @@ namespace {
 
 constexpr double kLargeImageCrop = 0.875;  // timm's crop_pct of gMLP
 
-void override_if_given(int64_t& field, int64_t value) {
-  if (value > 0) field = value;
-}
-
 }  // namespace
 
 int64_t photo_side_for(const VisionOptions& options) {
@@ -35,13 +31,15 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   VisionConfig config = named_or_stored_config(options.model);
   if (stored_config_path(options.model).empty()) config.chans = data.channels;
   config.classes = static_cast<int64_t>(data.train->class_names().size());
-  override_if_given(config.img_height, options.img_size);
-  override_if_given(config.img_width, options.img_size);
-  override_if_given(config.patch, options.patch_size);
-  override_if_given(config.chans, options.in_chans);
-  override_if_given(config.depth, options.depth);
-  override_if_given(config.d_model, options.d_model);
-  override_if_given(config.d_ffn, options.d_ffn);
+  for (const auto& [size, given] : {std::pair{&config.img_height, options.img_size},
+                                    {&config.img_width, options.img_size},
+                                    {&config.patch, options.patch_size},
+                                    {&config.chans, options.in_chans},
+                                    {&config.depth, options.depth},
+                                    {&config.d_model, options.d_model},
+                                    {&config.d_ffn, options.d_ffn}}) {
+    if (given > 0) *size = given;
+  }
   const VisionConfig before = config;
   if (options.class_token) config.class_token = true;
   if (!options.gate.empty()) config.gate = gate_from_name(options.gate);
@@ -54,13 +52,6 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   if (changed && !config.name.ends_with("_custom")) config.name += "_custom";
   config.validate();
   return config;
-}
-
-ExecutionOptions stored_model_execution(const VisionModel& model, const std::string& precision,
-                                        const std::string& kernels) {
-  const ExecutionOptions execution = stored_execution(model.dtype(), precision, kernels);
-  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(model.config().block());
-  return execution;
 }
 
 TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data) {

@@ -18,10 +18,6 @@ int64_t photo_side_for(const VisionOptions& options);
 /// given). Throws InputError naming the option, the reason and the remedy.
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
 
-/// How a stored model is to compute: an f64 one on the reference kernels whatever `kernels` says.
-ExecutionOptions stored_model_execution(const VisionModel& model, const std::string& precision,
-                                        const std::string& kernels);
-
 /// How a validation image becomes the model's input: timm's 0.5/0.5 normalisation; the central 7/8
 /// of pictures larger than the input, all of smaller ones.
 TransformOptions evaluation_transform_for(const VisionConfig& config, const DataSplits& data);

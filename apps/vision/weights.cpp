@@ -62,6 +62,10 @@ TransformOptions stored_transform(const VisionConfig& config, const std::string&
 
 }  // namespace
 
+std::string LoadedModel::label(size_t c) const {
+  return label_names.empty() ? fmt::format("class {}", c) : label_names[c];
+}
+
 LoadedModel load_model(const std::string& folder) {
   LoadedModel loaded{load_vision_model(folder), {}, {}};
   const std::string path = config_path(folder);

@@ -14,6 +14,9 @@ namespace gmlp {
 struct LoadedModel : LoadedVisionModel {
   TransformOptions transform;  // how images become inputs
   DataOptions split;           // how training split and shrank a set of files
+
+  /// The name of class `c`; "class 3" if the checkpoint has none.
+  std::string label(size_t c) const;
 };
 
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
