@@ -56,11 +56,11 @@ void add_options(CLI::App& app, EvalOptions& options) {
 /// Prints the accuracy of each scored class, and the confusion matrix (a row per class, a column
 /// per predicted class) if it fits the screen. Draws the matrix into the file `figure` unless it is
 /// empty. Returns both as JSON.
-Json report_classes(const Evaluation& result, const OpenedModel& opened,
+Json report_classes(const Evaluation& result, const LoadedModel& loaded,
                     const std::string& figure) {
   constexpr size_t kMostPrinted = 100;  // classes
   constexpr size_t kMostColumns = 12;
-  const int64_t side = opened.model->config().classes;
+  const int64_t side = loaded.model->config().classes;
   const size_t classes = static_cast<size_t>(side);
   std::vector<std::vector<int64_t>> confusion(classes, std::vector<int64_t>(classes));
   for (const auto& [label, predicted] : result.predictions) ++confusion[label][predicted];
@@ -74,7 +74,7 @@ Json report_classes(const Evaluation& result, const OpenedModel& opened,
     const int64_t samples = std::accumulate(row.begin(), row.end(), int64_t{0});
     if (samples == 0) continue;
     const double top1 = 100 * static_cast<double>(row[c]) / static_cast<double>(samples);
-    const std::string label = opened.label(c);
+    const std::string label = loaded.label(c);
     json["classes"].push_back(
         {{"class", c}, {"label", label}, {"samples", samples}, {"top1", top1}});
     const std::string name = fmt::format("{} {}", c, printable(label, 20));
@@ -86,7 +86,7 @@ Json report_classes(const Evaluation& result, const OpenedModel& opened,
   return json;
 }
 
-void report(const EvalOptions& options, const Evaluation& result, const OpenedModel& opened) {
+void report(const EvalOptions& options, const Evaluation& result, const LoadedModel& loaded) {
   fmt::print("{} of {}: {} images\nloss   {:.6f}\n", options.split, options.data,
              grouped(result.samples), result.loss);
   Json json = {{"model", options.model},
@@ -95,15 +95,15 @@ void report(const EvalOptions& options, const Evaluation& result, const OpenedMo
                {"samples", result.samples},
                {"loss", result.loss}};
   for (const int k : {1, 5}) {
-    if (k == 5 && opened.model->config().classes <= 5) continue;
+    if (k == 5 && loaded.model->config().classes <= 5) continue;
     const double percent = k == 1 ? result.metric : result.top5;
     const double error = 100 * standard_error(percent / 100, result.samples);
     fmt::print("top-{}  {:.2f} ± {:.2f} %\n", k, percent, error);
     json[fmt::format("top{}", k)] = percent;
     json[fmt::format("top{}_standard_error", k)] = error;
   }
-  if (opened.model->config().classes <= kMostMatrixClasses) {
-    json.update(report_classes(result, opened, options.figure));
+  if (loaded.model->config().classes <= kMostMatrixClasses) {
+    json.update(report_classes(result, loaded, options.figure));
   } else {
     fmt::print("no results per class: the model has more than {}\n", kMostMatrixClasses);
   }
@@ -118,8 +118,8 @@ int run_eval(const std::vector<std::string>& arguments) {
   add_options(app, options);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
 
-  const OpenedModel opened = open_model(options);
-  DataOptions data_options = opened.split;
+  const LoadedModel loaded = load_model(options);
+  DataOptions data_options = loaded.split;
   data_options.skip_bad = options.skip_bad;
   data_options.scoring = true;
   const DataSplits data = open_dataset(options.data, data_options);
@@ -132,12 +132,12 @@ int run_eval(const std::vector<std::string>& arguments) {
     fail_input("--split {}: {} has no such images; use --split all", options.split, options.data);
   }
   const std::vector<int64_t> classes =
-      match_classes(set->class_names(), opened.label_names, opened.model->config().classes);
+      match_classes(set->class_names(), loaded.label_names, loaded.model->config().classes);
   Arena arena;
-  const Evaluation result = evaluate(*opened.model, *set, opened.transform, options.batch_size,
-                                     opened.execution, arena, classes);
+  const Evaluation result = evaluate(*loaded.model, *set, loaded.transform, options.batch_size,
+                                     loaded.execution, arena, classes);
   if (!result.complete) return 128 + stop_signal();
-  report(options, result, opened);
+  report(options, result, loaded);
   return kExitSuccess;
 }
 

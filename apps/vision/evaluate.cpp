@@ -8,7 +8,6 @@
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/json.h"
-#include "core/parallel.h"
 #include "core/softmax.h"
 #include "data/vision/image_files.h"
 #include "data/vision/loader.h"
@@ -44,16 +43,6 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
 
 }  // namespace
 
-OpenedModel open_model(const StoredModelOptions& options) {
-  set_thread_count(resolve_threads(options.threads));
-  OpenedModel opened{load_model(options.model), {}};
-  opened.execution = stored_execution(opened.model->dtype(), options.precision, options.kernels);
-  if (opened.execution.precision == fused::Precision::kBf16) {
-    require_bf16_fits(opened.model->config().block());
-  }
-  return opened;
-}
-
 Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   if (images.dtype() == dtype) return images;
   Tensor converted = arena.allocate(dtype, images.shape());
@@ -79,9 +68,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
                     const ExecutionOptions& execution, Arena& arena,
                     const std::vector<int64_t>& class_map) {
-  LoaderOptions options;
-  options.batch_size = batch_size;
-  options.train = options.shuffle = false;
+  const LoaderOptions options{.batch_size = batch_size, .train = false, .shuffle = false};
   Evaluation result;
   const int64_t n = dataset.size();
   for (int64_t begin = 0; begin < n; begin += batch_size) {

@@ -5,19 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "apps/cli/options.h"
 #include "apps/train/task.h"
 #include "apps/vision/weights.h"
 #include "core/arena.h"
 
 namespace gmlp {
-
-/// A checkpoint that a subcommand's options opened.
-struct OpenedModel : LoadedModel {
-  ExecutionOptions execution;
-};
-/// Also sets the number of threads.
-OpenedModel open_model(const StoredModelOptions& options);
 
 struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes

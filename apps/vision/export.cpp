@@ -68,47 +68,39 @@ void create_folder(const fs::path& path) {
   }
 }
 
-void print_timm_usage(const std::string& out, const VisionConfig& config) {
-  fmt::print("written  {}: {}, {}\n", out, kConfigFile, kWeights);
-  if (is_timms(config)) {
-    fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", out);
-    return;
-  }
-  // create_model knows only the paper's three sizes; its class accepts any.
-  fmt::print(
-      "next     import json, safetensors.torch\n"
-      "         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"
-      "         args = json.load(open('{0}/config.json'))['model_args']\n"
-      "         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)\n"
-      "         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))\n",
-      out, config.classes);
-}
-
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
-void export_timm(const ExportOptions& options, const VisionConfig& config) {
+void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
+  const VisionConfig& config = loaded.model->config();
   if (config.class_token || config.gate != Gate::kSplit) {
     fail_input("--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
                config.class_token ? "class token" : gate_name(config.gate) + std::string(" gate"),
                config.name);
   }
-  CheckpointBytes files;
-  for (const std::string name : {kConfigFile, kWeights}) {
-    files.files.push_back({name, read_text(options.model + "/" + name)});
-  }
-  save_checkpoint(files, options.out);
-  print_timm_usage(options.out, config);
+  const std::string weights = read_text(options.model + "/" + kWeights);
+  save_checkpoint({{{kConfigFile, loaded.config}, {kWeights, weights}}}, options.out);
+  fmt::print("written  {}: {}, {}\n", options.out, kConfigFile, kWeights);
+  // create_model knows only the paper's three sizes; its class accepts any.
+  constexpr const char* kByName = "next     timm.create_model('local-dir:{0}', pretrained=True)\n";
+  constexpr const char* kByClass = R"(next     import json, safetensors.torch
+         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock
+         args = json.load(open('{0}/config.json'))['model_args']
+         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)
+         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))
+)";
+  fmt::print(fmt::runtime(is_timms(config) ? kByName : kByClass), options.out, config.classes);
 }
 
 void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
   const VisionConfig& config = loaded.model->config();
-  const std::string bytes = onnx_model(*loaded.model, read_text(options.model + "/" + kConfigFile));
+  const std::string bytes = onnx_model(*loaded.model, loaded.config);
   write_file_atomic(options.out, bytes);
-  fmt::print("written  {}: {} bytes\n", options.out, grouped(static_cast<int64_t>(bytes.size())));
   fmt::print(
-      "input    images (batch, {}, {}, {}), float32: (pixels of 0 to 1 - mean {}) / std {}\n",
-      config.chans, config.img_height, config.img_width, fmt::join(loaded.transform.mean, " "),
-      fmt::join(loaded.transform.std, " "));
-  fmt::print("output   logits (batch, {})\n", config.classes);
+      "written  {}: {} bytes\n"
+      "input    images (batch, {}, {}, {}), float32: (pixels of 0 to 1 - mean {}) / std {}\n"
+      "output   logits (batch, {})\n",
+      options.out, grouped(static_cast<int64_t>(bytes.size())), config.chans, config.img_height,
+      config.img_width, fmt::join(loaded.transform.mean, " "), fmt::join(loaded.transform.std, " "),
+      config.classes);
 }
 
 }  // namespace
@@ -132,7 +124,7 @@ int run_export(const std::vector<std::string>& arguments) {
   create_folder(fs::path(options.out).parent_path());
   fmt::print("model    {}, {} parameters\n", loaded.model->config().name,
              grouped(loaded.model->config().parameter_count()));
-  onnx ? export_onnx(options, loaded) : export_timm(options, loaded.model->config());
+  onnx ? export_onnx(options, loaded) : export_timm(options, loaded);
   return kExitSuccess;
 }
 

@@ -9,7 +9,7 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/model_choice.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 

@@ -99,8 +99,8 @@ class Graph {
     for (const Parameter* weight : weights) weights_[weight->name] = weight->value;
   }
 
-  /// Nodes, one per line: "output... = Operator input... attribute=JSON...". An input that is a
-  /// weight's name is stored, in float32; with ".transposed" behind it, as its transpose.
+  /// Nodes, one per line: "output... = Operator input... attribute=JSON...". An input may be a
+  /// weight's name.
   void add(const std::string& text) {
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
@@ -130,24 +130,15 @@ class Graph {
   Message message;
 
  private:
+  /// Stores the weight in float32, if `name` is one.
   void add_weight(const std::string& name) {
     static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
-    const size_t suffix = name.find(".transposed");
-    const auto found = weights_.find(name.substr(0, suffix));
-    if (found == weights_.end()) return;
-    const Tensor& weight = found->second;
-    Ints dims = weight.shape().to_vector();
-    const int64_t rows = weight.shape().rows(), cols = weight.shape().cols();
-    const bool turned = suffix != name.npos;
-    if (turned) std::swap(dims[0], dims[1]);
-    if (name.ends_with(".gate.proj.bias")) dims.push_back(1);  // one for each row
-    const Tensor values = Tensor::zeros(DType::kF32, weight.shape());
-    for (int64_t i = 0; i < weight.elements(); ++i) {
-      const int64_t place = turned ? i % cols * rows + i / cols : i;
-      values.data<float>()[place] = static_cast<float>(weight.at(i));
-    }
+    const auto weight = weights_.find(name);
+    if (weight == weights_.end()) return;
+    const Tensor values = Tensor::zeros(DType::kF32, weight->second.shape());
+    values.copy_from(weight->second);
     Message tensor;
-    for (const int64_t dim : dims) tensor.add(1, dim);
+    for (const int64_t dim : values.shape().to_vector()) tensor.add(1, dim);
     tensor.add(2, kTypeFloat).add(8, name);
     message.add(5, tensor.add(9, bytes_of(values.data<float>(), values.elements())));
   }
@@ -156,12 +147,13 @@ class Graph {
 };
 
 // VisionModel::forward and GmlpBlock::forward_composed as nodes. Weights have timm's names, and
-// nodes those of timm's modules. MatMul's right operands are stored transposed.
+// nodes those of timm's modules. Runtimes compute once what depends on weights alone.
 
 constexpr const char* kModel = R"(
 sqrt(2) = Constant value_float={sqrt_2}
 1 = Constant value_float=1.0
 1/2 = Constant value_float=0.5
+column = Constant value_ints=[-1,1]
 stem.proj = Conv images stem.proj.weight stem.proj.bias kernel_shape={patch} strides={patch}
 stem.shape = Constant value_ints=[0,{d_model},-1]
 stem.flat = Reshape stem.proj stem.shape
@@ -192,7 +184,8 @@ constexpr const char* kMeanPool = "pool = ReduceMean norm axes=[1] keepdims=0";
 /// spatial weight multiplies from the left.
 constexpr const char* kBlock = R"(
 {name}.norm = LayerNormalization {x} {name}.norm.weight {name}.norm.bias axis=-1 epsilon={eps}
-{mlp}.fc1.product = MatMul {name}.norm {mlp}.fc1.weight.transposed
+{mlp}.fc1.transposed = Transpose {mlp}.fc1.weight perm=[1,0]
+{mlp}.fc1.product = MatMul {name}.norm {mlp}.fc1.transposed
 {mlp}.fc1 = Add {mlp}.fc1.product {mlp}.fc1.bias
 {mlp}.act.scaled = Div {mlp}.fc1 sqrt(2)
 {mlp}.act.erf = Erf {mlp}.act.scaled
@@ -202,9 +195,11 @@ constexpr const char* kBlock = R"(
 {split}
 {gate}.norm = LayerNormalization {v} {gate}.norm.weight {gate}.norm.bias axis=-1 epsilon={gate_eps}
 {gate}.proj.product = MatMul {gate}.proj.weight {gate}.norm
-{gate}.proj = Add {gate}.proj.product {gate}.proj.bias
+{gate}.proj.column = Reshape {gate}.proj.bias column
+{gate}.proj = Add {gate}.proj.product {gate}.proj.column
 {gate} = {combine} {gate}.proj
-{mlp}.fc2.product = MatMul {gate} {mlp}.fc2.weight.transposed
+{mlp}.fc2.transposed = Transpose {mlp}.fc2.weight perm=[1,0]
+{mlp}.fc2.product = MatMul {gate} {mlp}.fc2.transposed
 {mlp}.fc2 = Add {mlp}.fc2.product {mlp}.fc2.bias
 {name} = Add {x} {mlp}.fc2
 )";

@@ -36,7 +36,6 @@ struct PredictOptions : StoredModelOptions {
   std::vector<std::string> images;
   int64_t topk = 5;
   std::string json, csv, input_array, output_array, features;
-  int64_t batch_size = 64;
 };
 
 void add_options(CLI::App& app, PredictOptions& options) {
@@ -57,10 +56,6 @@ void add_options(CLI::App& app, PredictOptions& options) {
        "File for the logits, a row per input; NaN for an unreadable image");
   file("--features", options.features, "FILE.npy",
        "File for the pooled features (the head's input), a row per input");
-  app.add_option("--batch-size", options.batch_size,
-                 "Images per batch; with fused kernels every size gives the same result")
-      ->check(integer_in(1, kLargestBatch))
-      ->capture_default_str();
 }
 
 void check_usage(const PredictOptions& options) {
@@ -106,17 +101,18 @@ struct Outputs {
   std::vector<std::string> errors;  // empty where there is none
 };
 
-Outputs compute(const OpenedModel& opened, const Inputs& inputs, int64_t batch_size) {
-  const VisionConfig& config = opened.model->config();
-  const DType dtype = opened.model->dtype();
+Outputs compute(const LoadedModel& loaded, const Inputs& inputs) {
+  constexpr int64_t kBatch = 64;
+  const VisionConfig& config = loaded.model->config();
+  const DType dtype = loaded.model->dtype();
   const int64_t count = static_cast<int64_t>(inputs.names.size());
   Outputs outputs{Tensor::zeros(dtype, {count, config.classes}),
                   Tensor::zeros(dtype, {count, config.d_model}),
                   std::vector<std::string>(inputs.names.size())};
   Arena arena;
-  for (int64_t begin = 0; begin < count; begin += batch_size) {
+  for (int64_t begin = 0; begin < count; begin += kBatch) {
     throw_if_stopped();
-    const int64_t n = std::min(count - begin, batch_size);
+    const int64_t n = std::min(count - begin, kBatch);
     arena.reset();
     const Tensor batch =
         arena.allocate(DType::kF32, {n, config.chans, config.img_height, config.img_width});
@@ -125,7 +121,7 @@ Outputs compute(const OpenedModel& opened, const Inputs& inputs, int64_t batch_s
       const Tensor input = batch.rows(row, row + 1);
       try {
         const Image image = inputs.array.empty() ? decode_image(inputs.names[i]) : inputs.array[i];
-        transform_image(image, opened.transform, nullptr, input.data<float>());
+        transform_image(image, loaded.transform, nullptr, input.data<float>());
       } catch (const InputError& error) {
         if (!inputs.array.empty()) fail_input("{}: {}", inputs.names[i], error.what());
         outputs.errors[i] = error.what();
@@ -133,7 +129,7 @@ Outputs compute(const OpenedModel& opened, const Inputs& inputs, int64_t batch_s
       }
     });
     Tensor features;
-    const Tensor logits = predict_logits(*opened.model, batch, opened.execution, arena, &features);
+    const Tensor logits = predict_logits(*loaded.model, batch, loaded.execution, arena, &features);
     outputs.logits.rows(begin, begin + n).copy_from(logits);
     outputs.features.rows(begin, begin + n).copy_from(features);
   }
@@ -151,7 +147,7 @@ std::vector<size_t> top_classes(const std::vector<double>& p, int64_t topk) {
 
 /// Prints the classes of every image and writes --json and --csv (RFC 4180). An array's are not
 /// printed, as it may hold thousands. Returns whether all images were read.
-bool report(const PredictOptions& options, const OpenedModel& opened, const Inputs& inputs,
+bool report(const PredictOptions& options, const LoadedModel& loaded, const Inputs& inputs,
             const Outputs& outputs) {
   const bool array = !options.input_array.empty();
   Json json = Json::array();
@@ -167,7 +163,7 @@ bool report(const PredictOptions& options, const OpenedModel& opened, const Inpu
     if (!array) fmt::print("{}\n", printable(name, std::string::npos));
     Json top = Json::array();
     for (const size_t c : top_classes(p, options.topk)) {
-      const std::string label = opened.label(c);
+      const std::string label = loaded.label(c);
       top.push_back({{"class", c}, {"label", label}, {"probability", p[c]}});
       csv << std::quoted(name, '"', '"') << fmt::format(",{},{},", top.size(), c)
           << std::quoted(label, '"', '"') << fmt::format(",{}\n", p[c]);
@@ -192,12 +188,12 @@ int run_predict(const std::vector<std::string>& arguments) {
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   check_usage(options);
 
-  const OpenedModel opened = open_model(options);
+  const LoadedModel loaded = load_model(options);
   const Inputs inputs = open_inputs(options);
-  const Outputs outputs = compute(opened, inputs, options.batch_size);
+  const Outputs outputs = compute(loaded, inputs);
   if (!options.output_array.empty()) write_npy(options.output_array, outputs.logits);
   if (!options.features.empty()) write_npy(options.features, outputs.features);
-  return report(options, opened, inputs, outputs) ? kExitSuccess : kExitFailedRun;
+  return report(options, loaded, inputs, outputs) ? kExitSuccess : kExitFailedRun;
 }
 
 }  // namespace gmlp

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/options.h"
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"
 #include "models/checkpoint/load_models.h"
@@ -14,6 +15,7 @@ namespace gmlp {
 struct LoadedModel : LoadedVisionModel {
   TransformOptions transform;  // how images become inputs
   DataOptions split;           // how training split and shrank a set of files
+  ExecutionOptions execution;
 
   /// The name of class `c`; "class 3" if the checkpoint has none.
   std::string label(size_t c) const;
@@ -21,12 +23,14 @@ struct LoadedModel : LoadedVisionModel {
 
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
 LoadedModel load_model(const std::string& folder);
+/// The same as a subcommand's options say; also sets the number of threads.
+LoadedModel load_model(const StoredModelOptions& options);
 
 /// config.json with `transform` in its "pretrained_cfg", where timm looks for it.
 std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform);
 
 /// --init: weights from a checkpoint folder or a safetensors file. They may be of other images and
-/// classes: a head of another number of classes starts anew, and convert_weights.cpp converts a
+/// classes: a head of another number of classes starts anew, and weights.cpp converts a
 /// stem of other channels and the spatial weights of another number of patches. Returns lines for
 /// the log.
 std::vector<std::string> initialize_from(VisionModel& model, const std::string& path);
