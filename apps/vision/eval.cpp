@@ -25,9 +25,7 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kMostMatrixClasses = 4096;  // a matrix of 128 MB
 
 struct EvalOptions : StoredModelOptions {
-  std::string data;
-  std::string split;
-  std::string json, figure;
+  std::string data, split, json, figure;
   int64_t batch_size = 128;
   int64_t skip_bad = 0;
 };

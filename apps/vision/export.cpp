@@ -12,6 +12,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/train/run_folder.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/onnx_model.h"
 #include "apps/vision/weights.h"
@@ -28,9 +29,7 @@ namespace {
 constexpr const char* kWeights = "model.safetensors";
 
 struct ExportOptions {
-  std::string model;
-  std::string format;
-  std::string out;
+  std::string model, format, out;
   bool overwrite = false;
 };
 
@@ -56,15 +55,6 @@ void check_out(const std::string& out, bool overwrite, bool onnx) {
     const std::string name = entry.path().filename().string();
     refuse(name != kConfigFile && name != kWeights,
            "contains " + name + ", which no export wrote; choose another folder");
-  }
-}
-
-void create_folder(const fs::path& path) {
-  std::error_code error;
-  if (!path.empty()) fs::create_directories(path, error);
-  if (error) {
-    fail_run("{}: the folder could not be created: {}; choose another --out", path.string(),
-             error.message());
   }
 }
 
@@ -121,7 +111,7 @@ int run_export(const std::vector<std::string>& arguments) {
   check_out(options.out, options.overwrite, onnx);
 
   const LoadedModel loaded = load_model(options.model);
-  create_folder(fs::path(options.out).parent_path());
+  make_folders(fs::absolute(options.out).parent_path().string());
   fmt::print("model    {}, {} parameters\n", loaded.model->config().name,
              grouped(loaded.model->config().parameter_count()));
   onnx ? export_onnx(options, loaded) : export_timm(options, loaded);

@@ -109,9 +109,11 @@ std::optional<TrainCommand> parse_train(const std::vector<std::string>& argument
     add_model_options(app, options);
     add_augmentation_options(app, options);
   };
-  const TrainingSubcommand subcommand = {"gmlp-vision train", "Train a vision gMLP", add,
-                                         [&](CLI::App&) { check_complete(options); }};
-  if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
+  const auto check = [&](CLI::App&) { check_complete(options); };
+  if (!parse_training({"gmlp-vision train", "Train a vision gMLP", add, check}, arguments, options,
+                      command.config)) {
+    return std::nullopt;
+  }
   return command;
 }
 

@@ -91,9 +91,8 @@ class VisionTask : public TrainingTask {
   }
 
   void describe_model(CheckpointContent& content) const override {
-    content.config = add_preprocessing(
-        vision_config_to_json(config_, data_.train->class_names(), split_json(data_options_)),
-        val_transform_);
+    content.config =
+        config_json(config_, data_.train->class_names(), val_transform_, data_options_);
   }
 
   std::string samples(bool colors) const override {

@@ -18,14 +18,10 @@ struct VisionOptions : TrainOptions {
   DataOptions source;  // how it is split
   bool no_shuffle = false;
   // Model.
-  std::string model;     // a name, a checkpoint folder or a FILE.json; the architecture only
-  std::string init;      // a checkpoint folder or FILE.safetensors of initial weights
-  int64_t img_size = 0;  // 0: the model's, here and below
-  int64_t patch_size = 0;
-  int64_t in_chans = 0;
-  int64_t depth = 0;
-  int64_t d_model = 0;
-  int64_t d_ffn = 0;
+  std::string model;  // a name, a checkpoint folder or a FILE.json; the architecture only
+  std::string init;   // a checkpoint folder or FILE.safetensors of initial weights
+  // 0: the model's
+  int64_t img_size = 0, patch_size = 0, in_chans = 0, depth = 0, d_model = 0, d_ffn = 0;
   bool class_token = false;
   std::string gate;
   // Augmentation and regularisation.

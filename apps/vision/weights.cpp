@@ -159,27 +159,24 @@ LoadedModel load_model(const StoredModelOptions& options) {
   return loaded;
 }
 
-std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {
-  Json json = parse_json(config_json, "config.json");
-  Json& pretrained = json["pretrained_cfg"];
-  // timm expects one value per channel.
-  const auto per_channel = [&](const std::vector<double>& values) {
-    const size_t channels = static_cast<size_t>(transform.channels);
-    return values.size() == channels ? values : std::vector<double>(channels, values.front());
-  };
-  pretrained["mean"] = per_channel(transform.mean);
-  pretrained["std"] = per_channel(transform.std);
-  pretrained["crop_pct"] = transform.crop_fraction;
-  return json_text(json);
-}
-
-std::string split_json(const DataOptions& options) {
+std::string config_json(const VisionConfig& config, const std::vector<std::string>& label_names,
+                        const TransformOptions& transform, const DataOptions& options) {
   Json split = {{"seed", options.seed},
                 {"val_fraction", options.val_fraction},
                 {"photo_side", options.photo_side}};
   if (!options.split_by_order) split["rule"] = "name";
   if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
-  return json_line({{"split", split}});
+  Json json = parse_json(vision_config_to_json(config, label_names, json_line({{"split", split}})),
+                         "config.json");
+  // timm expects one value per channel.
+  const auto per_channel = [&](const std::vector<double>& values) {
+    const size_t channels = static_cast<size_t>(transform.channels);
+    return values.size() == channels ? values : std::vector<double>(channels, values.front());
+  };
+  json["pretrained_cfg"].update({{"mean", per_channel(transform.mean)},
+                                 {"std", per_channel(transform.std)},
+                                 {"crop_pct", transform.crop_fraction}});
+  return json_text(json);
 }
 
 DataOptions stored_split(const std::string& text, const std::string& path) {
