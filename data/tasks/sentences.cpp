@@ -14,27 +14,6 @@
 namespace gmlp {
 namespace {
 
-using Names = std::vector<std::string>;
-
-/// Calls `use` with the fields of `columns` of each row. It throws InputError for a row that cannot
-/// be used, which is then left out.
-void for_each_row(
-    const std::string& path, const Names& columns, BadRows& bad,
-    const std::function<void(Names& fields, const std::string& place, int64_t row)>& use) {
-  TableReader table(path);
-  table.select(columns);
-  Names fields;
-  bool more = true;
-  for (int64_t row = 0; more; ++row) {
-    try {
-      more = table.next(fields);
-      if (more) use(fields, table.place(), row);
-    } catch (const InputError& error) {
-      bad.leave_out(error.what());
-    }
-  }
-}
-
 /// The first of `wanted` that is among the names, whatever its case; or "".
 std::string find_name(const Names& names, const Names& wanted) {
   for (const std::string& want : wanted) {
@@ -61,7 +40,7 @@ Names guess_columns(const std::string& path) {
                                                {"question1", "question2"},
                                                {"text1", "text2"},
                                                {"text_a", "text_b"}}};
-  const Names names = TableReader(path).columns();
+  const Names names = table_columns(path);
   std::string label = find_name(names, {"label", "labels", "gold_label", "class", "category",
                                         "target", "sentiment", "intent", "topic", "y"});
   Names texts;
@@ -90,11 +69,10 @@ Names find_labels(const std::string& path, const std::string& column) {
   std::set<std::string> labels;
   BadRows ignored;  // read_sentences counts them
   ignored.allowed = INT64_MAX;
-  for_each_row(path, {column}, ignored,
-               [&](const Names& fields, const std::string& place, int64_t) {
-                 check_label(fields[0], place);
-                 if (labels.size() <= kMost) labels.insert(fields[0]);
-               });
+  read_table(path, {column}, ignored, [&](const Names& fields, const std::string& place, int64_t) {
+    check_label(fields[0], place);
+    if (labels.size() <= kMost) labels.insert(fields[0]);
+  });
   if (labels.size() < 2 || labels.size() > kMost) {
     fail_input("{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column",
                path, printable(column),
@@ -137,7 +115,7 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
     }
     set.examples.push_back(std::move(example));
   };
-  for_each_row(path, columns, set.bad, add);
+  read_table(path, columns, set.bad, add);
   if (set.examples.empty()) {
     fail_input("{}: no {}examples; is the download complete?", path, labeled ? "labeled " : "");
   }

@@ -37,6 +37,7 @@ struct SquadSet {
   bool unanswerable = false;  // v2.0
   std::vector<std::string> contexts;
   std::vector<SquadQuestion> questions;
+  int64_t moved = 0;  // answers that were not at their answer_start
   BadRows bad;
 
   const std::string& context(const SquadQuestion& question) const {
@@ -54,9 +55,10 @@ struct SquadReading {
   int64_t skip_bad = 0;       // questions to leave out because of what is wrong with them
 };
 
-/// Skips keys that are not in the layout above; an id may be a number. Throws InputError naming the
-/// question or the paragraph, e.g. if an answer differs from the context at its position, two
-/// questions have the same id, or a question has no answer.
+/// Skips keys that are not in the layout above. An id may be a number. An answer that is not at its
+/// answer_start moves to the nearest place in the context that has its text. Throws InputError
+/// naming the question or the paragraph, e.g. if the context does not have an answer, two questions
+/// have the same id, or a question has no answer.
 SquadSet read_squad(const std::string& path, const SquadReading& reading);
 
 // SQuAD's two scores (squad_metrics.cpp), by the rules of its official programs (Rajpurkar et al.

@@ -1,11 +1,9 @@
 #include "data/text/corpus.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <numeric>
 #include <system_error>
@@ -15,7 +13,6 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {
@@ -81,18 +78,13 @@ TokenStorage::~TokenStorage() {
   if (file_ >= 0) close(file_);
 }
 
-int64_t TokenStorage::block_bytes() const {
-  return static_cast<int64_t>(sizeof(int64_t)) + kTokenBlock * width_;
-}
-
 void TokenStorage::add(int64_t id, int64_t position) {
-  constexpr size_t kMemory = size_t{32} << 20;
+  constexpr size_t kMemory = (size_t{32} << 20) / sizeof(Block);
   if (size_ % kTokenBlock == 0) {
     if (memory_.size() >= kMemory) spill();
-    memory_.append(reinterpret_cast<const char*>(&position), sizeof position);
+    memory_.push_back({position, {}});
   }
-  memory_.append(reinterpret_cast<const char*>(&id), static_cast<size_t>(width_));  // low bytes
-  ++size_;
+  memory_.back().ids[static_cast<size_t>(size_++ % kTokenBlock)] = static_cast<uint32_t>(id);
 }
 
 void TokenStorage::spill() {
@@ -109,46 +101,39 @@ void TokenStorage::spill() {
     check(file_ >= 0);
     unlink(path.c_str());
   }
-  for (size_t done = 0; done < memory_.size();) {
-    const ssize_t wrote = write(file_, memory_.data() + done, memory_.size() - done);
+  const char* bytes = reinterpret_cast<const char*>(memory_.data());
+  const char* end = bytes + memory_.size() * sizeof(Block);
+  while (bytes < end) {
+    const ssize_t wrote = write(file_, bytes, static_cast<size_t>(end - bytes));
     check(wrote >= 0 || errno == EINTR);
-    done += static_cast<size_t>(std::max<ssize_t>(wrote, 0));
+    bytes += std::max<ssize_t>(wrote, 0);
   }
-  file_bytes_ += static_cast<int64_t>(memory_.size());
+  spilled_ += std::ssize(memory_);
   memory_.clear();
 }
 
-void TokenStorage::copy(int64_t block, int64_t begin, int64_t count, void* bytes) const {
-  const int64_t at = block * block_bytes() + begin;
-  if (at >= file_bytes_) {
-    std::memcpy(bytes, memory_.data() + (at - file_bytes_), static_cast<size_t>(count));
-  } else if (pread(file_, bytes, static_cast<size_t>(count), at) != count) {
-    fail_run("the temporary file of the text's ids cannot be read; start again");
-  }
+TokenStorage::Block TokenStorage::block(int64_t index) const {
+  if (index >= spilled_) return memory_[static_cast<size_t>(index - spilled_)];
+  Block block;
+  constexpr int64_t kBytes = sizeof block;
+  if (pread(file_, &block, sizeof block, index * kBytes) == kBytes) return block;
+  fail_run("the temporary file of the text's ids cannot be read; start again");
 }
 
 void TokenStorage::read(int64_t begin, int64_t count, int64_t* ids) const {
-  std::array<char, kTokenBlock * sizeof(uint32_t)> bytes;
   for (const int64_t end = begin + count; begin < end;) {
+    const Block block = this->block(begin / kTokenBlock);
     const int64_t first = begin % kTokenBlock;
     const int64_t part = std::min(kTokenBlock - first, end - begin);
-    copy(begin / kTokenBlock, static_cast<int64_t>(sizeof(int64_t)) + first * width_, part * width_,
-         bytes.data());
-    for (int64_t i = 0; i < part; ++i) {
-      uint32_t id = 0;
-      std::memcpy(&id, bytes.data() + i * width_, static_cast<size_t>(width_));
-      *ids++ = id;
-    }
+    ids = std::copy_n(block.ids.begin() + first, part, ids);
     begin += part;
   }
 }
 
 int64_t TokenStorage::position(int64_t block) const {
   if (block * kTokenBlock >= size_) return text_bytes;
-  if (block == 0) return 0;  // white space before the first token counts, too
-  int64_t position = 0;
-  copy(block, 0, sizeof position, &position);
-  return position;
+  // White space before the first token counts, too.
+  return block == 0 ? 0 : this->block(block).position;
 }
 
 TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
@@ -189,7 +174,7 @@ double TokenRow::unknown_share() const {
 TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
                       const CorpusOptions& options) {
   if (files.empty()) fail_input("--text: no file is given");
-  const auto tokens = std::make_shared<TokenStorage>(tokenizer.vocab());
+  const auto tokens = std::make_shared<TokenStorage>();
   const int64_t unknown = tokenizer.special().unknown;
   std::vector<Piece> pieces;
   const auto encode = [&](std::string_view text) {

@@ -2,6 +2,7 @@
 // A corpus: text files as one row of token ids, and windows of N ids as batches. Memory does not
 // grow with the text: beyond 32 MiB the ids are in a temporary file.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,16 +16,11 @@ namespace gmlp {
 
 constexpr int64_t kTokenBlock = 64;  // ids between two known positions in the text
 
-/// The ids of a text, in blocks of 64:
-///
-///   8 bytes            the byte of the text at which the block begins
-///   64 x 2 or 4 bytes  the ids, two bytes each for a vocabulary of up to 65,536
-///
-/// Blocks are appended to memory. When that has 32 MiB, they move to a file without a name in
+/// The ids of a text, in memory. When that has 32 MiB, they move to a file without a name in
 /// $TMPDIR (default /var/tmp), which the system removes with the process, and memory is used anew.
 class TokenStorage {
  public:
-  explicit TokenStorage(int64_t vocab) : width_(vocab <= 65'536 ? 2 : 4) {}
+  TokenStorage() = default;
   ~TokenStorage();
   TokenStorage(const TokenStorage&) = delete;
   TokenStorage& operator=(const TokenStorage&) = delete;
@@ -40,15 +36,16 @@ class TokenStorage {
   int64_t unknown = 0;  // ids of text that the tokenizer does not know
 
  private:
-  int64_t block_bytes() const;
+  struct Block {
+    int64_t position;  // the byte of the text at which it begins
+    std::array<uint32_t, kTokenBlock> ids;
+  };
   void spill();
-  /// Copies bytes of block number `block`, from the file or from memory.
-  void copy(int64_t block, int64_t begin, int64_t count, void* bytes) const;
+  Block block(int64_t index) const;
 
-  int64_t width_;  // bytes per id
   int64_t size_ = 0;
-  std::string memory_;
-  int64_t file_bytes_ = 0;  // before memory_
+  std::vector<Block> memory_;
+  int64_t spilled_ = 0;  // blocks in the file, before memory_
   int file_ = -1;
 };
 

@@ -57,12 +57,10 @@ std::string good_lines(std::string_view part, const std::string& name, int64_t p
   std::string good;
   while (!part.empty()) {
     const std::string_view line = part.substr(0, std::min(part.find('\n'), part.size() - 1) + 1);
-    try {
+    bad.attempt([&] {
       check_text(line, name, position);
       good += line;
-    } catch (const InputError& error) {
-      bad.leave_out(error.what());
-    }
+    });
     position += static_cast<int64_t>(line.size());
     part.remove_prefix(line.size());
   }
@@ -71,11 +69,15 @@ std::string good_lines(std::string_view part, const std::string& name, int64_t p
 
 }  // namespace
 
-void BadRows::leave_out(const std::string& error) {
-  if (count++ == 0) first = error;
-  if (count <= allowed) return;
-  fail_input("{}, or leave out {} with --skip-bad N", error,
-             allowed == 0 ? "such rows" : fmt::format("more than {} such rows", allowed));
+void BadRows::attempt(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const InputError& error) {
+    if (count++ == 0) first = error.what();
+    if (count <= allowed) return;
+    fail_input("{}, or leave out {} with --skip-bad N", error.what(),
+               allowed == 0 ? "such rows" : fmt::format("more than {} such rows", allowed));
+  }
 }
 
 std::string BadRows::note() const {

@@ -50,8 +50,9 @@ struct BadRows {
   int64_t count = 0;
   std::string first;  // the error of the first one
 
-  /// Throws InputError with `error` once more than `allowed` are left out.
-  void leave_out(const std::string& error);
+  /// Calls `read`, which reads a row and throws InputError if the row is to be left out. Throws
+  /// that error once more than `allowed` are left out.
+  void attempt(const std::function<void()>& read);
   /// "3 bad rows left out; the first: ...", or empty.
   std::string note() const;
 };
