@@ -6,14 +6,14 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {
 
-// Not ordered_json, whose objects of many keys are slow.
-using Json = nlohmann::json;
+using Json = nlohmann::json;  // objects of many keys are slow in an ordered_json
 
 /// `object[key]`, a value of this type. Errors begin with `place`.
 const Json& member(const Json& object, const char* key, std::string_view type,
@@ -84,39 +84,34 @@ class SquadReader {
     if (question.impossible && !set_.unanswerable) {
       fail_input("{}: is impossible, which v1.1 does not have; use --task squad2", place);
     }
-    int64_t moved = 0;
-    for (const Json& answer :
-         entry.contains("answers") ? member(entry, "answers", "array", place) : Json::array()) {
-      const std::string text = text_of(answer, "text", place);
-      const double start = member(answer, "answer_start", "number", place).get<double>();
-      const int64_t begin = find_nearest(text, start, moved);
-      if (begin < 0) {
+    if (entry.contains("answers")) {
+      for (const Json& answer : member(entry, "answers", "array", place)) {
+        question.answers.push_back(find_answer(answer, place));
+      }
+    }
+    if (question.answers.empty() == question.impossible) return;
+    fail_input("{}: {}; correct or remove it", place,
+               question.impossible ? "is impossible and has an answer" : "has no answer");
+  }
+
+  /// The answer at its answer_start, or nearest to it.
+  SquadAnswer find_answer(const Json& answer, const std::string& place) {
+    const std::string text = text_of(answer, "text", place);
+    const double start = member(answer, "answer_start", "number", place).get<double>();
+    const double last = static_cast<double>(begins_.size() - 1);
+    size_t at = begins_[static_cast<size_t>(std::clamp(start, 0.0, last))];
+    if (context_.compare(at, text.size(), text) != 0) {
+      const size_t before = context_.rfind(text, at);
+      const size_t after = context_.find(text, at);
+      if (before == after) {  // neither is there
         fail_input("{}: the context does not have its answer '{}'; correct or remove it", place,
                    printable(text));
       }
-      question.answers.push_back({begin, begin + std::ssize(text)});
+      // An absent one is std::string::npos, the largest number.
+      at = before != context_.npos && at - before <= after - at ? before : after;
+      ++set_.moved;
     }
-    if (question.answers.empty() != question.impossible) {
-      fail_input("{}: {}; correct or remove it", place,
-                 question.impossible ? "is impossible and has an answer" : "has no answer");
-    }
-    set_.moved += moved;
-  }
-
-  /// The byte of the context at which `text` begins, at character `start` or nearest to it; -1 if
-  /// it is nowhere. Counts the answers that are not at `start`.
-  int64_t find_nearest(const std::string& text, double start, int64_t& moved) const {
-    const double end = static_cast<double>(begins_.size());
-    const size_t character = static_cast<size_t>(std::clamp(start, 0.0, end));
-    const size_t at = character < begins_.size() ? begins_[character] : context_.size();
-    if (context_.compare(at, text.size(), text) == 0) return static_cast<int64_t>(at);
-    ++moved;
-    const size_t before = context_.rfind(text, at);
-    const size_t after = context_.find(text, at);
-    if (before == context_.npos && after == context_.npos) return -1;
-    const bool later =
-        before == context_.npos || (after != context_.npos && after - at < at - before);
-    return static_cast<int64_t>(later ? after : before);
+    return {static_cast<int64_t>(at), static_cast<int64_t>(at + text.size())};
   }
 
   SquadReading reading_;
@@ -129,7 +124,7 @@ class SquadReader {
 }  // namespace
 
 SquadSet read_squad(const std::string& path, const SquadReading& reading) {
-  const std::string text = read_utf8(path);
+  const std::string text = read_text(path);
   check_json_limits(text, path);
   Json file;
   try {

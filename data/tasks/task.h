@@ -1,7 +1,6 @@
 #pragma once
 // The tasks for finetuning: facts about each, and their examples as batches of token ids.
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,19 +31,6 @@ struct TaskFacts {
 const TaskFacts& task_facts(Task task);
 /// Throws InputError that lists the tasks.
 const TaskFacts& task_facts(const std::string& name);
-
-/// The share of right answers.
-struct Accuracy {
-  int64_t right = 0, count = 0;
-
-  double value() const {
-    return count == 0 ? 0 : static_cast<double>(right) / static_cast<double>(count);
-  }
-  /// sqrt(p (1 - p) / n)
-  double standard_error() const {
-    return count == 0 ? 0 : std::sqrt(value() * (1 - value()) / static_cast<double>(count));
-  }
-};
 
 /// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.
 void check_task_tokens(const Tokenizer& tokenizer);

@@ -17,17 +17,6 @@
 namespace gmlp {
 namespace {
 
-/// "novels" of "/data/novels.txt.gz".
-std::string short_name(const std::string& path) {
-  if (path == "-") return "stdin";
-  std::string name = std::filesystem::path(path).filename().string();
-  for (const std::string_view extension : {".gz", ".dz", ".txt", ".dict"}) {
-    const bool longer = name.size() > extension.size();
-    if (longer && name.ends_with(extension)) name.resize(name.size() - extension.size());
-  }
-  return name;
-}
-
 constexpr int64_t kNotScored = -100;
 
 // An epoch's offset and order and a window's masks come from Philox under (seed, epoch, window). So
@@ -130,10 +119,16 @@ void TokenStorage::read(int64_t begin, int64_t count, int64_t* ids) const {
   }
 }
 
-int64_t TokenStorage::position(int64_t block) const {
-  if (block * kTokenBlock >= size_) return text_bytes;
-  // White space before the first token counts, too.
-  return block == 0 ? 0 : this->block(block).position;
+int64_t TokenStorage::position(int64_t index) const {
+  const auto block_begin = [&](int64_t block) {
+    if (block * kTokenBlock >= size_) return text_bytes;
+    // White space before the first token counts, too.
+    return block == 0 ? 0 : this->block(block).position;
+  };
+  const int64_t block = index / kTokenBlock;
+  const int64_t begin = block_begin(block);
+  const int64_t ids = std::clamp<int64_t>(size_ - block * kTokenBlock, 1, kTokenBlock);
+  return begin + (block_begin(block + 1) - begin) * (index % kTokenBlock) / ids;
 }
 
 TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
@@ -155,15 +150,7 @@ TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
 }
 
 int64_t TokenRow::text_bytes() const {
-  if (size() == 0) return 0;
-  const auto position = [&](int64_t i) {
-    const int64_t block = i / kTokenBlock;
-    const int64_t begin = storage_->position(block);
-    const int64_t ids = std::min(kTokenBlock, storage_->size() - block * kTokenBlock);
-    if (ids <= 0) return begin;
-    return begin + (storage_->position(block + 1) - begin) * (i % kTokenBlock) / ids;
-  };
-  return position(end_) - position(begin_);
+  return size() == 0 ? 0 : storage_->position(end_) - storage_->position(begin_);
 }
 
 double TokenRow::unknown_share() const {
@@ -206,17 +193,17 @@ TextSplits open_corpus(const std::vector<std::string>& text,
     fail_input("--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
   }
   const TokenRow all = encode_files(text, tokenizer, options);
-  TextSplits splits{.name = short_name(text.front()), .train = all, .val = {}};
+  const std::string file = std::filesystem::path(text.front()).filename().string();
+  TextSplits splits{
+      .name = file == "-" ? "stdin" : file.substr(0, file.find('.', 1)), .train = all, .val = {}};
   if (text.size() > 1) splits.name += fmt::format("+{}", text.size() - 1);
   if (!val_text.empty()) {
     splits.val = encode_files(val_text, tokenizer, options);
     return splits;
   }
   // The cut is at the beginning of a block, where the bytes of both parts are known.
-  const double share = static_cast<double>(all.size()) * (1 - options.val_fraction);
-  int64_t cut = static_cast<int64_t>(share);
-  if (cut >= kTokenBlock) cut = cut / kTokenBlock * kTokenBlock;
-  if (options.val_fraction == 0) cut = all.size();
+  int64_t cut = static_cast<int64_t>(static_cast<double>(all.size()) * (1 - options.val_fraction));
+  if (cut >= kTokenBlock && cut < all.size()) cut -= cut % kTokenBlock;
   splits.train = all.slice(0, cut);
   splits.val = all.slice(cut, all.size());
   return splits;
@@ -229,8 +216,7 @@ int64_t scored_tokens(const TextBatch& batch) {
 
 TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
     : tokens_(tokens), options_(options) {
-  if (options.tokens < 1) fail_input("--seq-len {}: must be at least 1", options.tokens);
-  if (options.batch_size < 1) fail_input("--batch-size {}: must be at least 1", options.batch_size);
+  require(options.tokens >= 1 && options.batch_size >= 1, "an empty batch of text");
   const bool causal = options.objective == Objective::kCausal;
   span_ = options.tokens + (causal ? 1 : 0);
   const int64_t spare = tokens.size() - span_;
@@ -243,9 +229,6 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
   if (!causal) {
     if (options.special.mask < 0) {
       fail_input("the tokenizer has no [MASK]; use another one or --objective causal");
-    }
-    if (!(options.mask_share > 0 && options.mask_share <= 1)) {
-      fail_input("a share of {} masked tokens: must be above 0 and at most 1", options.mask_share);
     }
     // A masked id can become any but the five special ones.
     require(options.vocab > 5, "a vocabulary of special tokens only");

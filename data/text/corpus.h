@@ -29,8 +29,9 @@ class TokenStorage {
   void add(int64_t id, int64_t position);
   int64_t size() const { return size_; }
   void read(int64_t begin, int64_t count, int64_t* ids) const;
-  /// The byte at which id `block` * 64 begins.
-  int64_t position(int64_t block) const;
+  /// The byte of the text at which id `index` begins: exact at multiples of kTokenBlock and at the
+  /// end of the text, interpolated between them.
+  int64_t position(int64_t index) const;
 
   int64_t text_bytes = 0;
   int64_t unknown = 0;  // ids of text that the tokenizer does not know
@@ -59,8 +60,7 @@ class TokenRow {
   /// The ids [begin, begin + count).
   std::vector<int64_t> ids(int64_t begin, int64_t count) const;
   TokenRow slice(int64_t begin, int64_t end) const;
-  /// The number of bytes of text that the ids encode, for bits per byte. Exact at multiples of
-  /// kTokenBlock and at the end of the text, interpolated between them.
+  /// The number of bytes of text that the ids encode, for bits per byte.
   int64_t text_bytes() const;
   /// The share of the whole text's ids that are the id of unknown text.
   double unknown_share() const;
@@ -117,11 +117,10 @@ struct TextBatch {
 int64_t scored_tokens(const TextBatch& batch);
 
 /// A batch is a function of (seed, epoch, index) alone. A window is N ids and their targets. Causal
-/// targets are the next ids, so a causal window reads N + 1 ids. In training, consecutive windows
-/// begin at an offset drawn per epoch, come in random order, and form whole batches only. In
-/// evaluation they begin at the start of the row, and the last window is moved back to end with the
-/// row. The ids that it shares with the window before are not scored again, so that each id is
-/// scored once (except the first in a causal model).
+/// targets are the next ids, so a causal window reads N + 1 ids. In training, windows begin at an
+/// offset drawn per epoch, come in random order, and form whole batches only. In evaluation the
+/// last window is moved back to end with the row, and ids that an earlier one has scored are not
+/// scored again.
 class TextLoader {
  public:
   /// Throws InputError if the row is shorter than a window, or if the tokenizer lacks the mask.

@@ -115,16 +115,6 @@ void check_text(std::string_view text, const std::string& what, int64_t base) {
              byte, static_cast<unsigned char>(text[at]));
 }
 
-std::string read_utf8(const std::string& path) {
-  std::string text = read_text(path);
-  const size_t valid = static_cast<size_t>(valid_utf8_prefix(text));
-  const std::string_view good = std::string_view(text).substr(0, std::min(valid, text.find('\0')));
-  const int64_t line = 1 + std::count(good.begin(), good.end(), '\n');
-  if (good.size() < text.size()) check_text(text, fmt::format("{}: line {}", path, line));
-  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
-  return text;
-}
-
 void append_utf8(std::string& text, char32_t code) {
   utf8proc_uint8_t bytes[4];
   const int64_t size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), bytes);
@@ -162,12 +152,9 @@ size_t best_cut(std::string_view text) {
     const size_t found = text.rfind(mark);
     if (found != std::string_view::npos) return found + 1;
   }
-  // A character has at most three continuation bytes.
-  size_t begin = text.size();
-  while (begin > 0 && text.size() - begin < 4 && is_continuation(text[begin - 1])) --begin;
-  if (begin <= 1) return text.size();
-  --begin;
-  return utf8_at(text, static_cast<int64_t>(begin)).size > 0 ? text.size() : begin;
+  // A character has at most four bytes.
+  const size_t valid = static_cast<size_t>(valid_utf8_prefix(text));
+  return valid > 0 && text.size() - valid < 4 ? valid : text.size();
 }
 
 void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
@@ -182,10 +169,12 @@ void read_text_parts(const std::string& path, const std::function<void(std::stri
     if (more && !whole) continue;
     const size_t size = more ? best_cut(buffer) : buffer.size();
     std::string_view part = std::string_view(buffer).substr(0, size);
-    const bool clean = is_utf8(part) && part.find('\0') == std::string_view::npos;
-    if (!clean && bad == nullptr) check_text(part, name, position);
-    const std::string good = clean ? "" : good_lines(part, name, position, *bad);
-    if (!clean) part = good;
+    std::string good;
+    if (bad == nullptr) {
+      check_text(part, name, position);
+    } else {
+      part = good = good_lines(part, name, position, *bad);
+    }
     if (position == 0 && part.starts_with(kByteOrderMark)) {
       part.remove_prefix(kByteOrderMark.size());
     }

@@ -155,7 +155,7 @@ TEST_CASE("malformed SQuAD files are errors that name the question or the paragr
   check_squad_error(R"({"data": 3})", "'data' is of type number, not array");
   check_squad_error(squad_file(kGood) + "x", "not JSON");
   check_squad_error(squad_file(kGood).substr(0, 200), "not JSON");
-  check_squad_error("{\"data\": [\xFF]}", "is not UTF-8");
+  check_squad_error("{\"data\": [\"\xFF\"]}", "ill-formed UTF-8 byte");
   check_squad_error("", "not JSON");
   check_squad_error(R"({"x": )" + std::string(100000, '[') + std::string(100000, ']') + "}",
                     "levels deep");
