@@ -127,8 +127,6 @@ class SquadWindows : public TaskRows {
     int32_t question;
     int32_t begin, end;  // of the context's tokens
     int32_t offset;      // the position of token `begin` in the row
-
-    int32_t offset_end() const { return offset + end - begin; }
   };
   const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
   /// The context's text at positions [first, last], which must be context; without space around it.
@@ -146,7 +144,6 @@ class SquadWindows : public TaskRows {
   const std::vector<Token>& tokens_of(const SquadQuestion& question) const {
     return contexts_[static_cast<size_t>(question.context)];
   }
-  void add_windows(int64_t question_tokens, int64_t context_tokens);
 
   const SquadSet& set_;
   WindowOptions options_;

@@ -116,11 +116,11 @@ std::string normalized_answer(std::string_view text) {
 }
 
 double answer_f1(std::string_view prediction, std::string_view gold) {
-  const auto words_of = [](std::string_view text) {
+  const auto bag_of = [](std::string_view text) {
     std::istringstream stream(normalized_answer(text));
     return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
   };
-  const auto a = words_of(prediction), b = words_of(gold);
+  const auto a = bag_of(prediction), b = bag_of(gold);
   if (a.empty() || b.empty()) return a == b ? 1 : 0;
   std::vector<std::string> shared;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));

@@ -55,23 +55,23 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
     const int64_t most = std::min(options.max_question, free / 2);
     if (std::ssize(ids) > most) ++counts_.cut;
     const int64_t kept = std::min(std::ssize(ids), most);
+    Window window{.question = static_cast<int32_t>(std::ssize(questions_)),
+                  .begin = 0,
+                  .end = 0,
+                  .offset = static_cast<int32_t>(kept + 2)};
     questions_.emplace_back(ids.begin(), ids.begin() + kept);
-    add_windows(kept, std::ssize(tokens_of(question)));
-  }
-}
-
-void SquadWindows::add_windows(int64_t question_tokens, int64_t context_tokens) {
-  const int64_t width = options_.tokens - 3 - question_tokens;
-  const int64_t stride = std::min(options_.stride, (width + 1) / 2);
-  for (int64_t begin = 0, end = 0; begin == 0 || end < context_tokens; begin += stride) {
-    if (size() == kMostWindows) {
-      fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
-                 set_.path, kMostWindows);
+    const int64_t length = std::ssize(tokens_of(question));
+    const int64_t width = free - kept;
+    const int64_t stride = std::min(options.stride, (width + 1) / 2);
+    for (int64_t begin = 0; begin == 0 || window.end < length; begin += stride) {
+      if (size() == kMostWindows) {
+        fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
+                   set.path, kMostWindows);
+      }
+      window.begin = static_cast<int32_t>(begin);
+      window.end = static_cast<int32_t>(std::min(begin + width, length));
+      windows_.push_back(window);
     }
-    end = std::min(begin + width, context_tokens);
-    windows_.push_back({static_cast<int32_t>(std::ssize(questions_) - 1),
-                        static_cast<int32_t>(begin), static_cast<int32_t>(end),
-                        static_cast<int32_t>(question_tokens + 2)});
   }
 }
 

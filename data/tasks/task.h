@@ -23,10 +23,10 @@ struct TaskFacts {
   std::vector<File> files;                // the official ones: the training set, then the dev sets
   std::vector<std::string> columns = {};  // of a table: one or two texts, then the label
   std::vector<std::string> labels = {};   // in the order of the model's classes, which is GLUE's
-  const char* metric = "accuracy";
-  const char* metric_column = "val_accuracy";  // in metrics.csv
 
   bool is_span() const { return task == Task::kSquad1 || task == Task::kSquad2; }
+  const char* metric() const { return is_span() ? "F1" : "accuracy"; }
+  const char* metric_column() const { return is_span() ? "val_f1" : "val_accuracy"; }
 };
 const TaskFacts& task_facts(Task task);
 /// Throws InputError that lists the tasks.

@@ -233,8 +233,8 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
     // A masked id can become any but the five special ones.
     require(options.vocab > 5, "a vocabulary of special tokens only");
   }
-  // Evaluation uses all whole windows and one more for the rest. Training uses as many as fit after
-  // the latest offset, so that every epoch has the same number.
+  // Evaluation has one more window for the rest. Training uses as many as fit after the latest
+  // offset, so that every epoch has the same number.
   windows_ = options.train ? std::max<int64_t>(1, (spare + 1) / options.tokens)
                            : (spare + options.tokens - 1) / options.tokens + 1;
   batch_size_ = std::min(options.batch_size, windows_);

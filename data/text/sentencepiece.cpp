@@ -183,17 +183,16 @@ class Sentences : public sp::SentenceIterator {
 /// Whether SentencePiece can learn from a line. It ends the process if its cleaning leaves no line,
 /// so each line needs a visible character. It drops lines with the block that it reserves, U+2585.
 bool is_useful(std::string_view line) {
-  constexpr char32_t kSpaceBlock = 0x2581;  // the library's space
-  constexpr char32_t kReplacement = 0xFFFD;
   if (line.find("\u2585") != std::string_view::npos) return false;
-  for (int64_t at = 0; at < static_cast<int64_t>(line.size());) {
+  for (int64_t at = 0; at < std::ssize(line);) {
     const Utf8Char character = utf8_at(line, at);
     at += character.size;
-    const bool placeholder = character.code == kSpaceBlock || character.code == kReplacement;
+    // Not the library's space, U+2581, and not the replacement of what is no character.
+    if (character.code == U'\u2581' || character.code == U'\uFFFD') continue;
     const int category = utf8proc_category(static_cast<utf8proc_int32_t>(character.code));
     const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
     const bool visible = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_SO;
-    if (visible && !mark && !placeholder) return true;
+    if (visible && !mark) return true;
   }
   return false;
 }
@@ -217,17 +216,15 @@ void for_each_line(const std::vector<std::string>& files,
 
 /// The lines to train on. From a text that is too large, Philox draws a sample.
 std::vector<std::string> sample_lines(const std::vector<std::string>& files) {
-  constexpr int64_t kMaxBytes = int64_t{32} << 20;
-  int64_t total = 0;
-  for_each_line(files, [&](std::string_view line) { total += static_cast<int64_t>(line.size()); });
-  const double share =
-      static_cast<double>(kMaxBytes) / static_cast<double>(std::max<int64_t>(total, 1));
+  constexpr double kMaxBytes = 32 << 20;
+  double bytes = 0;
+  for_each_line(files, [&](std::string_view line) { bytes += static_cast<double>(line.size()); });
+  const double share = kMaxBytes / std::max(bytes, 1.0);
   std::vector<std::string> lines;
   uint64_t number = 0;
   for_each_line(files, [&](std::string_view line) {
-    const bool drawn = share >= 1 || Random(0, Purpose::kSample, 0, number).uniform() < share;
-    if (drawn) lines.emplace_back(line);
-    ++number;
+    const double draw = Random(0, Purpose::kSample, 0, number++).uniform();
+    if (draw < share) lines.emplace_back(line);
   });
   return lines;
 }

@@ -21,16 +21,6 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kPart = size_t{1} << 20;
 constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 
-// zlib decompresses a file that begins like gzip (.dz, too), and reads any other file as it is.
-using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
-
-GzipFile open_text(const std::string& path) {
-  GzipFile file(gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
-  if (file == nullptr) throw std::bad_alloc();
-  gzbuffer(file.get(), 1U << 18);
-  return file;
-}
-
 /// Appends up to kPart bytes to `buffer`, which begins at byte `position` of the text. Returns
 /// false at the end of the file.
 bool read_more(gzFile file, const std::string& path, int64_t position, std::string& buffer) {
@@ -159,7 +149,11 @@ size_t best_cut(std::string_view text) {
 
 void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
                      BadRows* bad) {
-  const GzipFile file = open_text(path);
+  // zlib decompresses a file that begins like gzip (.dz, too), and reads any other file as it is.
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(
+      gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
+  if (file == nullptr) throw std::bad_alloc();
+  gzbuffer(file.get(), 1U << 18);
   const std::string name = path == "-" ? "standard input" : path;
   std::string buffer;
   int64_t position = 0;  // of the buffer's first byte in the text

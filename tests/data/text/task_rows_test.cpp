@@ -156,7 +156,9 @@ TEST_CASE("a long context becomes overlapping windows, and cut answers are no an
   CHECK(windows.text(1, 5, 6) == "4 5");
   windows.write_target(2, target.data());
   CHECK(target == Ids{0, 0});
-  CHECK(windows.window(2).offset_end() == 8);
+  CHECK(windows.window(2).begin == 6);
+  CHECK(windows.window(2).end == 10);
+  CHECK(windows.window(2).offset == 4);
   Ids ids(10);
   windows.write_ids(2, ids.data());
   CHECK(ids == Ids{2, 129, 121, 3, 64, 65, 66, 67, 3, 0});
