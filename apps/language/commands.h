@@ -1,7 +1,6 @@
 #pragma once
-// The subcommands of gmlp-language, except pretrain (pretrain.h) and finetune (tasks/finetune.h).
-// Each takes the arguments after its name and returns the exit status. All throw InputError for
-// wrong usage or input.
+// The subcommands of gmlp-language. Each takes the arguments after its name and returns the exit
+// status. All throw InputError for wrong usage or input.
 
 #include <string>
 #include <vector>
@@ -9,6 +8,8 @@
 namespace gmlp {
 
 int language_tokenizer(const std::vector<std::string>& arguments);
+int language_pretrain(const std::vector<std::string>& arguments);
+int language_finetune(const std::vector<std::string>& arguments);
 int language_eval(const std::vector<std::string>& arguments);
 int language_fill(const std::vector<std::string>& arguments);
 int language_generate(const std::vector<std::string>& arguments);

@@ -87,9 +87,8 @@ Json eval_task(const EvalOptions& options) {
   Json sets = Json::array();
   for (const TaskSetScore& set : score.sets) {
     sets.push_back(task_score_json(opened.facts, set));
-    fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size),
-               opened.facts.is_span() ? "questions" : "examples", set.loss,
-               task_score_text(opened.facts, set));
+    fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size), opened.facts.examples(),
+               set.loss, task_score_text(opened.facts, set));
     if (opened.facts.task != Task::kSquad2) continue;
     const SquadScore& answerable = set.squad.answerable;
     const SquadScore& unanswerable = set.squad.unanswerable;
@@ -267,7 +266,7 @@ int language_eval(const std::vector<std::string>& arguments) {
   app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
       ->check(integer_in());
   add_task_options(app, options);
-  add_batch_size(app, options);
+  app.get_option("--batch-size")->group(kTaskGroup);
   app.add_option("--data", options.data, "Folder with the files of the task, or one table")
       ->type_name("DIR|FILE");
   app.add_option("--split", options.reading.split,

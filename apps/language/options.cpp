@@ -9,50 +9,38 @@ namespace gmlp {
 
 namespace {
 
-void add_text_options(CLI::App& app, LanguageOptions& options) {
-  app.option_defaults()->group("Data");
+void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
+  OptionGroup data(app, "Data");
   app.add_option("--text", options.text,
                  "Training text: UTF-8, plain or gzip'd; - is standard input")
       ->type_name("FILE...");
   app.add_option("--val-text", options.val_text, "Validation text; by default the end of --text")
       ->type_name("FILE...");
-  app.add_option("--val-fraction", options.val_fraction,
-                 "Share of --text kept for validation without --val-text; 0 = none")
-      ->check(number_in(0, 1));
-  app.add_option("--val-batches", options.val_batches,
-                 "Number of batches of 16 windows to validate on; 0 = all")
-      ->check(integer_in());
-  app.add_option("--tokenizer", options.tokenizer,
-                 "bytes, or a file: a SentencePiece .model or a tokenizer.json")
-      ->type_name("FILE|bytes");
-  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
+  data.number("--val-fraction", options.val_fraction,
+              "Share of --text kept for validation without --val-text; 0 = none", 0, 1);
+  data.integer("--val-batches", options.val_batches,
+               "Number of batches of 16 windows to validate on; 0 = all");
   add_skip_bad(app, options.skip_bad);
-}
-
-void add_options(CLI::App& app, LanguageOptions& options) {
-  add_text_options(app, options);
-  add_language_model_options(app, options.model);
-  app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
-      ->type_name("DIR|FILE");
-  app.option_defaults()->group("Recipe");
+  add_language_options(app, options,
+                       "bytes, or a file: a SentencePiece .model or a tokenizer.json");
   // No CLI::IsMember, because config.toml may hold an empty value.
   app.add_option("--objective", options.objective,
                  "mlm: predict masked words (15 %, as BERT); causal: predict the next word");
-  app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
-      ->check(number_in(0, 0.99));
+  app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
+      ->group("Model")
+      ->type_name("DIR|FILE");
 }
 
-void check_complete(const LanguageOptions& options) {
-  if (options.text.empty()) fail_input("pretrain needs --text FILE; name one or more text files");
-  if (options.tokenizer.empty()) {
-    fail_input(
-        "pretrain needs --tokenizer: a file (gmlp-language tokenizer train makes one), or bytes");
-  }
-  if (options.objective.empty()) {
-    fail_input("pretrain needs --objective; choose mlm (masked words) or causal (the next word)");
-  }
-  if (options.model.model.empty()) {
-    fail_input("pretrain needs --model; for example --model gmlp_lm_tiny");
+void check_complete(const PretrainOptions& options) {
+  const std::pair<bool, const char*> missing[] = {
+      {options.text.empty(), "--text FILE; name one or more text files"},
+      {options.tokenizer.empty(),
+       "--tokenizer: a file (gmlp-language tokenizer train makes one), or bytes"},
+      {options.objective.empty(),
+       "--objective; choose mlm (masked words) or causal (the next word)"},
+      {options.model.model.empty(), "--model; for example --model gmlp_lm_tiny"}};
+  for (const auto& [is_missing, needs] : missing) {
+    if (is_missing) fail_input("pretrain needs {}", needs);
   }
   if (options.model.causal && options.objective == "mlm") {
     fail_input(
@@ -72,7 +60,7 @@ CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad) {
 }
 
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
-  app.option_defaults()->group("Model");
+  OptionGroup group(app, "Model");
   app.add_option("--model", options.model,
                  "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint "
                  "folder or FILE.json")
@@ -90,28 +78,36 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
       {"--attn-dim", options.attn_dim, "Width of aMLP's tiny attention; 0 = the model's"},
       {"--heads", options.heads, "Heads of a Transformer; 0 = the model's"},
       {"--spatial-ffn", options.spatial_ffn, "Width of a Mixer's token mixing; 0 = the model's"}};
-  for (const auto& [name, value, help] : sizes) {
-    app.add_option(name, value, help)->check(integer_in(0, 1 << 24));
-  }
+  for (const auto& [name, value, help] : sizes) group.integer(name, value, help, 0, 1 << 24);
   app.add_option("--gate", options.gate,
                  "Gate of Table 3 of the paper: split, multiplicative, additive or linear; by "
                  "default the model's");
-  app.add_flag("--toeplitz", options.toeplitz,
-               "Spatial weights that depend on the distance of two tokens only");
-  app.add_flag("--no-toeplitz", options.no_toeplitz, "One spatial weight per pair of tokens");
-  app.add_flag("--causal", options.causal,
-               "Tokens see earlier tokens only; --objective causal implies it");
-  app.add_flag("--tie-embeddings", options.tie_embeddings,
-               "One matrix for the input embedding and the output");
-  app.add_flag("--no-tie-embeddings", options.no_tie_embeddings, "Two matrices");
+  const std::tuple<const char*, bool&, const char*> flags[] = {
+      {"--toeplitz", options.toeplitz,
+       "Spatial weights that depend on the distance of two tokens only"},
+      {"--no-toeplitz", options.no_toeplitz, "One spatial weight per pair of tokens"},
+      {"--causal", options.causal, "Tokens see earlier tokens only; --objective causal implies it"},
+      {"--tie-embeddings", options.tie_embeddings,
+       "One matrix for the input embedding and the output"},
+      {"--no-tie-embeddings", options.no_tie_embeddings, "Two matrices"}};
+  for (const auto& [name, value, help] : flags) app.add_flag(name, value, help);
+}
+
+void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer) {
+  OptionGroup data(app, "Data");
+  app.add_option("--tokenizer", options.tokenizer, tokenizer)->type_name("FILE|bytes");
+  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
+  add_language_model_options(app, options.model);
+  OptionGroup(app, "Recipe")
+      .number("--dropout", options.dropout, "Dropout of the embeddings and of each block", 0, 0.99);
 }
 
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const LanguageOptions& defaults, bool complete) {
+                                              const PretrainOptions& defaults, bool complete) {
   PretrainCommand command{defaults, ""};
-  LanguageOptions& options = command.options;
+  PretrainOptions& options = command.options;
   const TrainingSubcommand subcommand = {"gmlp-language pretrain", "Train a language model on text",
-                                         [&](CLI::App& app) { add_options(app, options); },
+                                         [&](CLI::App& app) { add_pretrain_options(app, options); },
                                          [&](CLI::App&) {
                                            if (complete) check_complete(options);
                                          }};

@@ -11,6 +11,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/signals.h"
+#include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/text_format.h"
@@ -58,7 +59,7 @@ uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
 
 class PretrainTask : public TrainingTask {
  public:
-  explicit PretrainTask(const LanguageOptions& options)
+  explicit PretrainTask(const PretrainOptions& options)
       : TrainingTask(options),
         options_(options),
         objective_(objective_from_name(options.objective)) {
@@ -94,7 +95,7 @@ class PretrainTask : public TrainingTask {
         "val " + text_score_text(score.loss, score.standard_error, data_.val, objective_);
     score.sample = objective_ == Objective::kMasked ? "filled   " + filled_sample(arena) + "…"
                                                     : "written  " + written_sample();
-    last_score_ = score;
+    last_error_ = score.standard_error;
     return score;
   }
 
@@ -108,10 +109,9 @@ class PretrainTask : public TrainingTask {
   std::string samples(bool /*colors*/) const override {
     std::string lines;
     for (int64_t row = 0; row < std::min<int64_t>(3, batch_.batch); ++row) {
-      const std::string line = objective_ == Objective::kMasked
-                                   ? masked_line(*tokenizer_, batch_, row, {})
-                                   : plain_line(*tokenizer_, batch_, row);
-      lines += fmt::format("sample   {}…\n", line);
+      lines += fmt::format("sample   {}…\n", objective_ == Objective::kMasked
+                                                 ? masked_line(*tokenizer_, batch_, row, {})
+                                                 : plain_line(*tokenizer_, batch_, row));
     }
     return lines;
   }
@@ -131,8 +131,7 @@ class PretrainTask : public TrainingTask {
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
-    const double error = last_score_.standard_error;
-    if (std::isfinite(error)) summary["val_loss_standard_error"] = error;  // not of a single batch
+    if (std::isfinite(last_error_)) summary["val_loss_standard_error"] = last_error_;
   }
 
   void draw_figures(const RunFolder& folder) const override {
@@ -194,9 +193,8 @@ class PretrainTask : public TrainingTask {
     if (std::filesystem::is_directory(options_.init)) {
       require_same_tokenizer(options_.init, *tokenizer_, "the one of --tokenizer");
     }
-    for (const std::string& note : initialize_from(*model_, options_.init)) {
-      info.notes.push_back(note);
-    }
+    const std::vector<std::string> notes = initialize_from(*model_, options_.init);
+    info.notes.insert(info.notes.end(), notes.begin(), notes.end());
     info.notes.push_back(fmt::format("weights taken from {}", options_.init));
     info.weights = options_.init;
   }
@@ -228,28 +226,21 @@ class PretrainTask : public TrainingTask {
   }
 
   void fill_info() {
+    const double scored = objective_ == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
+    describe_language_model(config_, scored, info);
     info.command = "gmlp-language pretrain";
-    info.kind = "language";
-    info.model = config_.name;
     info.data = data_.name;
     info.samples = "windows";
     info.metric = "val_perplexity";
     info.metric_title = "Perplexity";
     info.best_by_loss = true;
-    info.unit = "tokens";
-    info.units_per_sample = config_.block.tokens;
-    info.parameters = config_.parameter_count();
-    const double scored = objective_ == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
-    info.forward_flops = config_.forward_flops(scored);
     if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
-    info.banner = {
-        language_model_text(config_, info.forward_flops),
-        fmt::format(
-            "data     {} training and {} validation tokens ({} and {} bytes), {} ids of {}, "
-            "objective {}",
-            grouped(data_.train.size()), grouped(data_.val.size()),
-            grouped(data_.train.text_bytes()), grouped(data_.val.text_bytes()),
-            grouped(config_.vocab), tokenizer_->kind(), objective_name(objective_))};
+    info.banner.push_back(fmt::format(
+        "data     {} training and {} validation tokens ({} and {} bytes), {} ids of {}, "
+        "objective {}",
+        grouped(data_.train.size()), grouped(data_.val.size()), grouped(data_.train.text_bytes()),
+        grouped(data_.val.text_bytes()), grouped(config_.vocab), tokenizer_->kind(),
+        objective_name(objective_)));
   }
 
   /// The beginning of the validation text, continued by the model.
@@ -276,7 +267,7 @@ class PretrainTask : public TrainingTask {
     return masked_line(*tokenizer_, batch, 0, guesses);
   }
 
-  const LanguageOptions options_;
+  const PretrainOptions options_;
   const Objective objective_;
   std::unique_ptr<Tokenizer> tokenizer_;
   TextSplits data_;
@@ -288,18 +279,29 @@ class PretrainTask : public TrainingTask {
   int64_t scored_ = 0;  // tokens of step_batches_
   TextBatch batch_;
   BatchPosition position_;
-  TextScore last_score_;
+  double last_error_ = 0;  // TextScore::standard_error: not finite for a single batch
 };
 
 }  // namespace
 
-std::string language_model_text(const LanguageConfig& config, double forward_flops) {
+void describe_language_model(const LanguageConfig& config, double scored_share, TaskInfo& info) {
   const BlockConfig& block = config.block;
-  return fmt::format(
+  info.kind = "language";
+  info.model = config.name;
+  info.unit = "tokens";
+  info.units_per_sample = block.tokens;
+  info.parameters = config.parameter_count();
+  info.forward_flops = config.forward_flops(scored_share);
+  info.banner = {fmt::format(
       "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
       "sequence",
-      grouped(config.parameter_count()), config.depth, arch_name(config.arch), block.tokens,
-      block.d_model, block.d_ffn, forward_flops / 1e9);
+      grouped(info.parameters), config.depth, arch_name(config.arch), block.tokens, block.d_model,
+      block.d_ffn, info.forward_flops / 1e9)};
+}
+
+int language_pretrain(const std::vector<std::string>& arguments) {
+  const std::optional<PretrainCommand> command = parse_pretrain(arguments);
+  return command ? pretrain(*command) : 0;
 }
 
 int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks) {

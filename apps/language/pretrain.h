@@ -10,7 +10,7 @@ namespace gmlp {
 /// Pretrains and returns the exit status. `hooks` are for tests.
 int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks = {});
 
-/// The banner's line on the model; `forward_flops` per sequence.
-std::string language_model_text(const LanguageConfig& config, double forward_flops);
+/// Describes the model, of which `scored_share` of the positions are scored.
+void describe_language_model(const LanguageConfig& config, double scored_share, TaskInfo& info);
 
 }  // namespace gmlp

@@ -28,6 +28,7 @@ struct TaskFacts {
   const char* metric_column = "val_accuracy";  // in metrics.csv
 
   bool is_span() const { return task == Task::kSquad1 || task == Task::kSquad2; }
+  const char* examples() const { return is_span() ? "questions" : "examples"; }
 };
 const TaskFacts& task_facts(Task task);
 /// Throws InputError that lists the tasks.

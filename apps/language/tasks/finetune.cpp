@@ -1,8 +1,6 @@
 // FinetuneTask: batches of a task's examples, a pretrained model with a new head, and its loss. The
 // loop around it is apps/train/trainer.cpp.
 
-#include "apps/language/tasks/finetune.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -11,9 +9,10 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/signals.h"
+#include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/pretrain.h"
-#include "apps/language/tasks/task_files.h"
+#include "apps/language/tasks/task_options.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
@@ -114,11 +113,12 @@ class FinetuneTask : public TrainingTask {
   }
 
   std::string next_command(const std::string& checkpoint) const override {
-    const bool table = !std::filesystem::is_directory(options_.data);
-    const int64_t skip_bad = options_.reading.skip_bad;
-    return fmt::format("gmlp-language eval --task {} --data {} --model {}{}{}", facts_.name,
-                       options_.data, checkpoint, table ? " --split val" : "",
-                       skip_bad > 0 ? fmt::format(" --skip-bad {}", skip_bad) : "");
+    std::string command = fmt::format("gmlp-language eval --task {} --data {} --model {}",
+                                      facts_.name, options_.data, checkpoint);
+    if (!std::filesystem::is_directory(options_.data)) command += " --split val";
+    if (const int64_t bad = options_.reading.skip_bad)
+      command += fmt::format(" --skip-bad {}", bad);
+    return command;
   }
 
  private:
@@ -182,32 +182,26 @@ class FinetuneTask : public TrainingTask {
 
   void fill_info() {
     const bool span = facts_.is_span();
+    describe_language_model(config_, 1, info);
     info.command = "gmlp-language finetune";
-    info.kind = "language";
-    info.model = config_.name;
     info.data = facts_.name;
     info.samples = span ? "windows" : "examples";
     info.metric = facts_.metric_column;
     info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
-    info.unit = "tokens";
-    info.units_per_sample = config_.block.tokens;
-    info.parameters = config_.parameter_count();
     info.validation_samples = files_.dev.front()->size();
-    info.forward_flops = config_.forward_flops();
     std::vector<std::string> dev;
     for (const std::unique_ptr<TaskSet>& set : files_.dev) {
       dev.push_back(fmt::format("{} {}", grouped(set->size()), set->name));
     }
     const std::string windows =
         span ? fmt::format(" in {} windows", grouped(files_.train->rows().size())) : "";
-    info.banner = {
-        language_model_text(config_, info.forward_flops),
-        fmt::format("data     {} training {}{}, {} to validate on; {} ids of {}",
-                    grouped(files_.train->size()), span ? "questions" : "examples", windows,
-                    fmt::join(dev, " and "), grouped(config_.vocab), tokenizer_->kind()),
-        fmt::format("recipe   {} epochs, batch size {}, learning rate {:g}, dropout {:g}",
-                    options_.epochs, options_.batch_size * options_.grad_accum_steps, options_.lr,
-                    options_.dropout)};
+    info.banner.push_back(fmt::format("data     {} training {}{}, {} to validate on; {} ids of {}",
+                                      grouped(files_.train->size()), facts_.examples(), windows,
+                                      fmt::join(dev, " and "), grouped(config_.vocab),
+                                      tokenizer_->kind()));
+    info.banner.push_back(fmt::format(
+        "recipe   {} epochs, batch size {}, learning rate {:g}, dropout {:g}", options_.epochs,
+        options_.batch_size * options_.grad_accum_steps, options_.lr, options_.dropout));
   }
 
   /// The model's input of a row, and the correct answer.
@@ -249,9 +243,11 @@ class FinetuneTask : public TrainingTask {
 
 }  // namespace
 
-int finetune(const FinetuneCommand& command) {
-  FinetuneTask task(command.options);
-  return Trainer(command.options, command.config, task).run();
+int language_finetune(const std::vector<std::string>& arguments) {
+  const std::optional<FinetuneCommand> command = parse_finetune(arguments);
+  if (!command) return 0;
+  FinetuneTask task(command->options);
+  return Trainer(command->options, command->config, task).run();
 }
 
 }  // namespace gmlp

@@ -48,13 +48,10 @@ struct TaskSet {
   std::unique_ptr<SquadWindows> windows;        // of SQuAD
 
   const TaskRows& rows() const {
-    if (windows) return *windows;
-    return *sentence_rows;
+    return windows ? static_cast<const TaskRows&>(*windows) : *sentence_rows;
   }
   /// The number of examples or questions.
-  int64_t size() const {
-    return static_cast<int64_t>(windows ? squad.questions.size() : sentences.examples.size());
-  }
+  int64_t size() const { return std::ssize(sentences.examples) + std::ssize(squad.questions); }
 };
 
 struct TaskFiles {

@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
 void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
-  const CLI::Validator length = integer_in(more.empty() ? 1 : 0, int64_t{1} << 24);
+  const CLI::Validator length = integer_in(more.empty() ? 1 : 0, 1 << 24);
   app.add_option("--doc-stride", reading.stride,
                  "SQuAD: tokens between the starts of two windows of a long context" + more)
       ->check(length);
@@ -30,51 +30,44 @@ void add_reading_options(CLI::App& app, TaskReading& reading, const std::string&
       ->type_name("NAME");
 }
 
-void add_options(CLI::App& app, FinetuneOptions& options) {
-  app.option_defaults()->group("Data");
+void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
+  OptionGroup data(app, "Data");
   app.add_option("--task", options.task, fmt::format("Task: {}", kTaskNames))->type_name("NAME");
   app.add_option("--data", options.data,
                  "Folder with the official files of the task; of classify with train and val in "
                  "tsv, csv or jsonl, or one such file")
       ->type_name("DIR|FILE");
-  app.add_option("--tokenizer", options.tokenizer,
-                 "Tokenizer for a --model without weights: bytes, or its file")
-      ->type_name("FILE|bytes");
-  app.add_option("--max-train-samples", options.max_train_samples,
-                 "Number of training examples to use; 0 = all")
-      ->check(integer_in());
-  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
+  data.integer("--max-train-samples", options.max_train_samples,
+               "Number of training examples to use; 0 = all");
   add_reading_options(app, options.reading);
   add_skip_bad(app, options.reading.skip_bad);
-  add_language_model_options(app, options.model);
+  add_language_options(app, options, "Tokenizer for a --model without weights: bytes, or its file");
   app.add_flag("--from-scratch", options.from_scratch,
-               "Use only the architecture and the tokenizer of --model, with random weights");
-  app.option_defaults()->group("Recipe");
+               "Use only the architecture and the tokenizer of --model, with random weights")
+      ->group("Model");
   // Configurations of earlier versions have runs=1.
   app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
-  app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
-      ->check(number_in(0.0, 0.99));
 }
 
 void check_complete(const FinetuneOptions& options) {
+  const std::string& model = options.model.model;
   if (options.task.empty()) fail_input("finetune needs --task; choose {}", kTaskNames);
   task_facts(options.task);
   if (options.data.empty()) {
     fail_input("finetune needs --data, the folder with the files of {}", options.task);
   }
-  if (options.model.model.empty()) {
+  if (model.empty()) {
     fail_input("finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
   }
-  const bool stored = std::filesystem::is_directory(options.model.model);
+  const bool stored = std::filesystem::is_directory(model);
   if (stored && !options.tokenizer.empty()) {
-    fail_input("--tokenizer: {} has its own, to which the weights belong; leave it out",
-               options.model.model);
+    fail_input("--tokenizer: {} has its own, to which the weights belong; leave it out", model);
   }
   if (!stored && options.tokenizer.empty()) {
     fail_input(
         "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
         "random weights",
-        options.model.model);
+        model);
   }
   arithmetic_from(options.precision, options.kernels);
 }
@@ -103,7 +96,7 @@ std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& ar
   FinetuneOptions& options = command.options;
   const TrainingSubcommand subcommand = {"gmlp-language finetune",
                                          "Finetune a language model on a task",
-                                         [&](CLI::App& app) { add_options(app, options); },
+                                         [&](CLI::App& app) { add_finetune_options(app, options); },
                                          [&](CLI::App& app) {
                                            check_complete(options);
                                            fill_in_recipe(app, options);
@@ -116,7 +109,9 @@ std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& ar
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {
-  add_skip_bad(app, options.reading.skip_bad)->group("Options");
+  add_skip_bad(app, options.reading.skip_bad);
+  OptionGroup(app, "Options")
+      .integer("--batch-size", options.batch_size, "Rows per forward pass", 1, kLargestBatch);
   app.option_defaults()->group(kTaskGroup)->always_capture_default();
   app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
       ->type_name("NAME");
@@ -131,12 +126,6 @@ void separate_groups(CLI::App& app, const std::string& group) {
     if (option->get_group() == kTaskGroup && option != task) option->needs(task);
     if (option->get_group() == group) option->excludes(task);
   }
-}
-
-void add_batch_size(CLI::App& app, TaskOptions& options) {
-  app.add_option("--batch-size", options.batch_size, "Rows per forward pass")
-      ->check(integer_in(1, kLargestBatch))
-      ->capture_default_str();
 }
 
 }  // namespace gmlp

@@ -11,23 +11,17 @@
 
 namespace gmlp {
 
-struct FinetuneOptions : TrainOptions {
+struct FinetuneOptions : LanguageOptions {
   FinetuneOptions() {
-    batch_size = 32;
     min_lr = 0;
-    sched = "linear";
-    weight_decay = 0.01;
+    dropout = 0.1;
     reading.stride = WindowOptions().stride;
     reading.max_question = WindowOptions().max_question;
   }
   std::string task;
-  std::string data;            // the folder with the task's official files, or a table
-  LanguageModelOptions model;  // a checkpoint folder; or a name or FILE.json for random weights
-  std::string tokenizer;       // if `model` has none
+  std::string data;  // the folder with the task's official files, or a table
   TaskReading reading;
-  bool from_scratch = false;  // use only the architecture and the tokenizer of --model
-  double dropout = 0.1;
-  bool no_shuffle = false;
+  bool from_scratch = false;      // use only the architecture and the tokenizer of --model
   int64_t max_train_samples = 0;  // 0: all
 };
 
@@ -47,8 +41,8 @@ struct TaskOptions : StoredModelOptions {
 
 constexpr const char* kTaskGroup = "Task";
 
-void add_task_options(CLI::App& app, TaskOptions& options);  ///< in kTaskGroup
-void add_batch_size(CLI::App& app, TaskOptions& options);
+/// Registers them in kTaskGroup, which stays the default group.
+void add_task_options(CLI::App& app, TaskOptions& options);
 /// Makes the other options of kTaskGroup require --task, and those of `group` exclude it.
 void separate_groups(CLI::App& app, const std::string& group);
 

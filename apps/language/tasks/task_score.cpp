@@ -32,11 +32,11 @@ double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t 
   return log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[static_cast<size_t>(target)];
 }
 
-/// True if `label` is the argmax. Ties go to the lower class, and NaN is never right.
+/// True if `label` is the argmax. Ties go to the lower class, and NaN or infinity is never right.
 bool is_right(const std::vector<double>& logits, int64_t label) {
-  const bool valid = std::none_of(logits.begin(), logits.end(), [](double z) { return z != z; });
-  const auto best = std::max_element(logits.begin(), logits.end());
-  return valid && std::isfinite(*best) && best - logits.begin() == label;
+  const bool finite =
+      std::all_of(logits.begin(), logits.end(), [](double z) { return std::isfinite(z); });
+  return finite && std::max_element(logits.begin(), logits.end()) - logits.begin() == label;
 }
 
 void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
@@ -45,7 +45,7 @@ void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetSc
     int64_t label = 0;
     rows.write_target(row, &label);
     sum += cross_entropy_of(logits, 0, 1, label);
-    score.accuracy.right += is_right(logits, label) ? 1 : 0;
+    score.accuracy.right += is_right(logits, label);
     ++score.accuracy.count;
   });
   score.loss = sum / static_cast<double>(std::max<int64_t>(rows.size(), 1));
@@ -53,8 +53,7 @@ void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetSc
 
 void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
   const std::vector<QuestionAnswer> answers = answer_questions(model, windows, &score.loss);
-  std::map<std::string, std::string> texts;
-  std::map<std::string, std::string> best_texts;
+  std::map<std::string, std::string> texts, best_texts;
   std::map<std::string, double> null_scores;
   for (size_t i = 0; i < answers.size(); ++i) {
     const std::string& id = windows.set().questions[i].id;
@@ -117,31 +116,32 @@ OpenedTask::OpenedTask(const TaskOptions& options)
       model{*loaded.model, facts, execution, arena, options.batch_size, options.answers},
       encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading,
                throw_if_stopped} {
-  read_config(options);
+  read_config(options.model);
 }
 
-void OpenedTask::read_config(const TaskOptions& options) {
-  const std::string path = config_path(options.model);
+void OpenedTask::read_config(const std::string& folder) {
+  const std::string path = config_path(folder);
   const Json stored = parse_json(loaded.config, path).at("gmlp");
   const Json task = stored.value("task", Json());
   if (!task.is_string()) {
-    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first",
-               options.model, facts.name);
+    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
+               facts.name);
   }
   if (task != facts.name) {
-    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}",
-               options.model, printable(task.get<std::string>()), facts.name);
+    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
+               printable(task.get<std::string>()), facts.name);
   }
   TaskReading& reading = encoding.reading;
   const bool classify = facts.task == Task::kClassify;
   check_columns(facts, reading);
   try {
     // Earlier versions did not store the two numbers.
-    if (reading.stride == 0) reading.stride = stored.value("doc_stride", int64_t{0});
-    if (reading.max_question == 0)
-      reading.max_question = stored.value("max_question_tokens", int64_t{0});
-    if (classify) facts.labels = stored.at("labels").get<std::vector<std::string>>();
-    if (classify) facts.columns = stored.at("columns").get<std::vector<std::string>>();
+    const int64_t stride = stored.value("doc_stride", int64_t{0});
+    const int64_t max_question = stored.value("max_question_tokens", int64_t{0});
+    if (reading.stride == 0) reading.stride = stride;
+    if (reading.max_question == 0) reading.max_question = max_question;
+    if (classify) stored.at("labels").get_to(facts.labels);
+    if (classify) stored.at("columns").get_to(facts.columns);
   } catch (const Json::exception& error) {
     fail_input("{}: {}; restore the file", path, json_reason(error));
   }
@@ -202,8 +202,8 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
     sum += 0.5 *
            (cross_entropy_of(logits, 0, 2, target[0]) + cross_entropy_of(logits, 1, 2, target[1]));
     // The windows of a question are adjacent.
-    const bool last =
-        row + 1 == windows.size() || windows.question(row + 1) != windows.question(row);
+    const int64_t next = row + 1;
+    const bool last = next == windows.size() || windows.question(next) != windows.question(row);
     if (last) answers.push_back(finder.answer());
   });
   if (loss != nullptr) *loss = sum / static_cast<double>(windows.size());

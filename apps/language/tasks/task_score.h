@@ -41,7 +41,7 @@ struct OpenedTask : OpenedModel {
   TaskEncoding encoding;
 
  private:
-  void read_config(const TaskOptions& options);
+  void read_config(const std::string& folder);
 };
 
 /// Calls `use` with the logits of each row: one per class, or (N, 2) of a span. Throws Stopped
