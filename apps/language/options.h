@@ -1,15 +1,13 @@
 #pragma once
-// The options of `gmlp-language pretrain` and `finetune` that vision training does not have.
+// The options of `gmlp-language` that vision does not have: of pretrain, of finetune, and those of
+// eval and predict for a finetuned model.
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/language/tasks/task_files.h"
 #include "apps/train/options.h"
-
-namespace CLI {
-class Option;
-}
 
 namespace gmlp {
 
@@ -54,19 +52,48 @@ struct PretrainOptions : LanguageOptions {
 
 using PretrainCommand = RunCommand<PretrainOptions>;
 
-/// Registers --skip-bad.
-CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad);
-
 /// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
-
-/// Registers what pretrain and finetune share; `tokenizer` is the help of --tokenizer.
-void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer);
 
 /// Parses the arguments after `pretrain`. Returns nothing if help was printed. Throws InputError
 /// for wrong usage, and if `complete`, for options that a run needs and that are missing.
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
                                               const PretrainOptions& defaults = {},
                                               bool complete = true);
+
+struct FinetuneOptions : LanguageOptions {
+  FinetuneOptions() {
+    min_lr = 0;
+    dropout = 0.1;
+    reading.stride = WindowOptions().stride;
+    reading.max_question = WindowOptions().max_question;
+  }
+  std::string task;
+  std::string data;  // the folder with the task's official files, or a table
+  TaskReading reading;
+  bool from_scratch = false;      // use only the architecture and the tokenizer of --model
+  int64_t max_train_samples = 0;  // 0: all
+};
+
+using FinetuneCommand = RunCommand<FinetuneOptions>;
+
+/// Parses the arguments after `finetune`. Returns nothing if help was printed.
+std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
+
+/// The options of eval and predict. `task` is empty unless the model is a finetuned one. What is
+/// not given of `reading` is as it was in finetuning.
+struct TaskOptions : StoredModelOptions {
+  std::string task;
+  TaskReading reading;
+  AnswerOptions answers;
+  int64_t batch_size = 16;
+};
+
+constexpr const char* kTaskGroup = "Task";
+
+/// Registers them in kTaskGroup, which stays the default group.
+void add_task_options(CLI::App& app, TaskOptions& options);
+/// Makes the other options of kTaskGroup require --task, and those of `group` exclude it.
+void separate_groups(CLI::App& app, const std::string& group);
 
 }  // namespace gmlp

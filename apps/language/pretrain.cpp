@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
@@ -150,14 +149,10 @@ class PretrainTask : public TrainingTask {
   void open_text() {
     tokenizer_ = setup.resumed() ? open_stored_tokenizer(setup.checkpoint)
                                  : open_tokenizer(options_.tokenizer);
-    CorpusOptions corpus;
-    corpus.val_fraction = options_.val_fraction;
-    corpus.check_stop = throw_if_stopped;
     const InterruptibleInput interruptible;
-    BadRows bad;
-    bad.allowed = options_.skip_bad;
-    corpus.bad = &bad;
-    data_ = open_corpus(options_.text, options_.val_text, *tokenizer_, corpus);
+    BadRows bad{.allowed = options_.skip_bad};
+    data_ = open_corpus(options_.text, options_.val_text, *tokenizer_,
+                        {options_.val_fraction, &bad, throw_if_stopped});
     if (bad.count > 0) info.notes.push_back(bad.note());
     const double unknown = data_.train.unknown_share();
     if (unknown > 0) info.notes.push_back(unknown_text(unknown));
@@ -200,14 +195,13 @@ class PretrainTask : public TrainingTask {
   }
 
   void build_loaders() {
-    TextBatchOptions batches;
-    batches.objective = objective_;
-    batches.tokens = config_.block.tokens;
-    batches.batch_size = options_.batch_size;
-    batches.seed = options_.seed;
-    batches.shuffle = !options_.no_shuffle;
-    batches.special = tokenizer_->special();
-    batches.vocab = tokenizer_->vocab();
+    const TextBatchOptions batches = {.objective = objective_,
+                                      .tokens = config_.block.tokens,
+                                      .batch_size = options_.batch_size,
+                                      .seed = options_.seed,
+                                      .shuffle = !options_.no_shuffle,
+                                      .special = tokenizer_->special(),
+                                      .vocab = tokenizer_->vocab()};
     loader_ = std::make_unique<TextLoader>(data_.train, batches);
     const int64_t windows = loader_->batch(0, 0).batch;
     if (windows < options_.batch_size) {
@@ -216,11 +210,10 @@ class PretrainTask : public TrainingTask {
           "more text or a shorter --seq-len",
           options_.batch_size, data_.train.size(), windows, config_.block.tokens);
     }
-    if (data_.val.size() == 0) {
-      if (options_.patience > 0)
-        fail_input("--patience: there is no validation text; leave it out");
-      return;
+    if (data_.val.size() == 0 && options_.patience > 0) {
+      fail_input("--patience: there is no validation text; leave it out");
     }
+    if (data_.val.size() == 0) return;
     val_loader_ = std::make_unique<TextLoader>(
         validation_loader(data_.val, *tokenizer_, config_, objective_));
   }
@@ -247,9 +240,8 @@ class PretrainTask : public TrainingTask {
   std::string written_sample() const {
     constexpr int64_t kPromptTokens = 16;
     constexpr int64_t kWrittenTokens = 64;
-    const TextBatch batch = val_loader_->batch(0, 0);
-    const std::vector<int64_t> prompt(
-        batch.ids.begin(), batch.ids.begin() + std::min(kPromptTokens, config_.block.tokens));
+    const std::vector<int64_t> prompt =
+        data_.val.ids(0, std::min(kPromptTokens, config_.block.tokens));
     SamplingOptions sampling;
     sampling.seed = options_.seed;
     Generator generator(*model_, writable_ids(*tokenizer_), prompt, sampling);

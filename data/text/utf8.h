@@ -48,7 +48,7 @@ std::string_view trimmed(std::string_view text);
 struct BadRows {
   int64_t allowed = 0;  // --skip-bad
   int64_t count = 0;
-  std::string first;  // the error of the first one
+  std::string first = {};  // the error of the first one
 
   /// Throws InputError with `error` once more than `allowed` are left out.
   void leave_out(const std::string& error);

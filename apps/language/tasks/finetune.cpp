@@ -11,8 +11,8 @@
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
+#include "apps/language/options.h"
 #include "apps/language/pretrain.h"
-#include "apps/language/tasks/task_options.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
@@ -128,12 +128,8 @@ class FinetuneTask : public TrainingTask {
     if (setup.resumed()) choice.model = setup.checkpoint;
     const bool stored = std::filesystem::is_directory(choice.model);
     config_ = choose_language_model(choice);
-    if (stored) {
-      tokenizer_ = open_stored_tokenizer(choice.model);
-    } else {
-      tokenizer_ = open_tokenizer(options_.tokenizer);
-      config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
-    }
+    tokenizer_ = stored ? open_stored_tokenizer(choice.model) : open_tokenizer(options_.tokenizer);
+    if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
     check_task_tokens(*tokenizer_);
     fit_to_task(config_, facts_);
     if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
@@ -173,10 +169,8 @@ class FinetuneTask : public TrainingTask {
   void open_files() {
     files_ = open_task_files(facts_, options_.data, encoding(), options_.max_train_samples);
     info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
-    TaskLoaderOptions loading;
-    loading.batch_size = options_.batch_size;
-    loading.seed = options_.seed;
-    loading.shuffle = !options_.no_shuffle;
+    const TaskLoaderOptions loading = {
+        .batch_size = options_.batch_size, .seed = options_.seed, .shuffle = !options_.no_shuffle};
     loader_ = std::make_unique<TaskLoader>(files_.train->rows(), loading);
   }
 
@@ -211,19 +205,15 @@ class FinetuneTask : public TrainingTask {
     std::vector<int64_t> target(static_cast<size_t>(rows.target_size()));
     rows.write_ids(row, ids.data());
     rows.write_target(row, target.data());
+    ids.erase(std::find(ids.begin(), ids.end(), tokenizer_->special().pad), ids.end());
     std::string text;
     for (const int64_t id : ids) {
-      if (id == tokenizer_->special().pad) break;
-      if (text.size() >= kLineBytes) {
-        text += "…";
-        break;
-      }
-      text += piece_text(*tokenizer_, id);
+      if (text.size() < kLineBytes) text += piece_text(*tokenizer_, id);
     }
+    if (text.size() >= kLineBytes) text += "…";
     std::string answer = "no answer";
-    if (!facts_.is_span()) {
-      answer = facts_.labels[static_cast<size_t>(target[0])];
-    } else if (target[0] > 0) {
+    if (!facts_.is_span()) answer = facts_.labels[static_cast<size_t>(target[0])];
+    if (target.back() > 0 && facts_.is_span()) {
       answer = files_.train->windows->text(row, target[0], target[1]);
     }
     return printable(fmt::format("{} → {}", text, answer), std::string::npos);

@@ -166,10 +166,7 @@ void OpenedTask::read_config(const std::string& folder) {
 
 void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
-  TaskLoaderOptions options;
-  options.batch_size = model.batch_size;
-  options.train = false;
-  TaskLoader loader(rows, options);
+  TaskLoader loader(rows, {.batch_size = model.batch_size, .train = false});
   for (int64_t index = 0; index < loader.batches_per_epoch(); ++index) {
     throw_if_stopped();
     const TaskBatch batch = loader.batch(0, index);

@@ -8,7 +8,7 @@
 
 #include "apps/language/evaluate.h"
 #include "apps/language/tasks/task_files.h"
-#include "apps/language/tasks/task_options.h"
+#include "apps/language/options.h"
 #include "apps/train/task.h"
 #include "data/tasks/squad.h"
 
