@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/language/options.h"
+#include "apps/train/trainer.h"
+
 namespace gmlp {
 
 int language_tokenizer(const std::vector<std::string>& arguments);
@@ -16,5 +19,8 @@ int language_generate(const std::vector<std::string>& arguments);
 int language_predict(const std::vector<std::string>& arguments);
 int language_ablate(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
+
+/// language_pretrain after its arguments are parsed. `hooks` are for tests.
+int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks = {});
 
 }  // namespace gmlp

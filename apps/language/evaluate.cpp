@@ -85,7 +85,7 @@ Json eval_task(const EvalOptions& options) {
   for (const TaskSetScore& set : score.sets) {
     sets.push_back(task_score_json(opened.facts, set));
     fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size), opened.facts.examples(),
-               set.loss, task_score_text(opened.facts, set));
+               set.loss, task_score_text(set));
     if (opened.facts.task != Task::kSquad2) continue;
     const auto& [all, answerable, unanswerable] = set.squad;
     fmt::print(

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "apps/cli/format.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -101,6 +102,21 @@ void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Object
   config.head = LanguageHead::kNone;
   config.classes = 0;
   config.validate();
+}
+
+void describe_language_model(const LanguageConfig& config, double scored_share, TaskInfo& info) {
+  const BlockConfig& block = config.block;
+  info.kind = "language";
+  info.model = config.name;
+  info.unit = "tokens";
+  info.units_per_sample = block.tokens;
+  info.parameters = config.parameter_count();
+  info.forward_flops = config.forward_flops(scored_share);
+  info.banner = {fmt::format(
+      "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
+      "sequence",
+      grouped(info.parameters), config.depth, arch_name(config.arch), block.tokens, block.d_model,
+      block.d_ffn, info.forward_flops / 1e9)};
 }
 
 LoadedLanguage load_language(const std::string& folder) {

@@ -73,7 +73,7 @@ std::string predict_labels(const TaskModel& model, const TaskSet& set) {
   const std::vector<std::string>& labels = model.facts.labels;
   std::string table =
       fmt::format("index\tlabel\tprobability_{}\n", fmt::join(labels, "\tprobability_"));
-  for_each_row(model, set.rows(), [&](int64_t row, std::vector<double> p) {
+  for_each_row(model, *set.rows, [&](int64_t row, std::vector<double> p) {
     const auto best = std::max_element(p.begin(), p.end()) - p.begin();
     softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
     table += fmt::format("{}\t{}", set.sentences.examples[static_cast<size_t>(row)].row,
@@ -89,13 +89,13 @@ void predict_task(const PredictOptions& options) {
   const TaskFiles files = open_task_input(opened.facts, options.input, opened.encoding);
   for (const std::string& line : files.notes) fmt::print("{}\n", line);
   const TaskSet& set = *files.dev.front();
-  if (set.sentence_rows) {
+  if (!opened.facts.is_span()) {
     write_file_atomic(options.out, predict_labels(opened.model, set));
     return;
   }
   Json texts = Json::object();  // the official format: {"id": "answer", ...}
   size_t i = 0;
-  for (const QuestionAnswer& answer : answer_questions(opened.model, *set.windows, nullptr)) {
+  for (const QuestionAnswer& answer : answer_questions(opened.model, set.windows(), nullptr)) {
     texts[set.squad.questions[i++].id] = answer.text;
   }
   write_file_atomic(options.out, json_text(texts));

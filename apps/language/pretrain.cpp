@@ -1,8 +1,6 @@
 // PretrainTask: windows of text, a language model and its loss. The loop around it is
 // apps/train/trainer.cpp.
 
-#include "apps/language/pretrain.h"
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -275,21 +273,6 @@ class PretrainTask : public TrainingTask {
 };
 
 }  // namespace
-
-void describe_language_model(const LanguageConfig& config, double scored_share, TaskInfo& info) {
-  const BlockConfig& block = config.block;
-  info.kind = "language";
-  info.model = config.name;
-  info.unit = "tokens";
-  info.units_per_sample = block.tokens;
-  info.parameters = config.parameter_count();
-  info.forward_flops = config.forward_flops(scored_share);
-  info.banner = {fmt::format(
-      "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
-      "sequence",
-      grouped(info.parameters), config.depth, arch_name(config.arch), block.tokens, block.d_model,
-      block.d_ffn, info.forward_flops / 1e9)};
-}
 
 int language_pretrain(const std::vector<std::string>& arguments) {
   const std::optional<PretrainCommand> command = parse_pretrain(arguments);

@@ -15,7 +15,6 @@
 #include "apps/language/ablation/ablation.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/pretrain.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"

@@ -167,12 +167,7 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
 }
 
 std::string draw_chart(const std::vector<AblationResult>& results) {
-  Panel panel{"points: mean ± deviation over the seeds; lines: one seed, by depth",
-              "parameters (millions)",
-              "validation perplexity",
-              {}};
-  panel.log_x = panel.legend_beside = true;
-  std::vector<Curve>& curves = panel.curves;
+  std::vector<Curve> curves;
   for (const AblationResult& result : results) {
     const MeanDeviation perplexity = perplexity_of(result);
     if (!std::isfinite(perplexity.mean)) continue;
@@ -186,7 +181,10 @@ std::string draw_chart(const std::vector<AblationResult>& results) {
     if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
   }
   for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
-  return curves.empty() ? "" : draw_svg("Perplexity by parameters", {panel});
+  if (curves.empty()) return "";
+  const char* title = "points: mean ± deviation over the seeds; lines: one seed, by depth";
+  return draw_svg("Perplexity by parameters",
+                  {{title, "parameters (millions)", "validation perplexity", curves, true, true}});
 }
 
 /// The median of the logged steps, in windows per second.

@@ -8,11 +8,8 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/options.h"
-#include "apps/language/pretrain.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
@@ -47,10 +44,10 @@ class FinetuneTask : public TrainingTask {
 
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
   DataIdentity data_identity() const override {
-    uint32_t crc = row_checksum(files_.train->rows(), 0);
+    uint32_t crc = row_checksum(*files_.train->rows, 0);
     std::string counts = fmt::format("{} training", files_.train->size());
     for (const std::unique_ptr<TaskSet>& set : files_.dev) {
-      crc = row_checksum(set->rows(), crc);
+      crc = row_checksum(*set->rows, crc);
       counts += fmt::format(" and {} {}", set->size(), set->name);
     }
     return {crc, counts + " examples", "tokens or labels", "--data DIR"};
@@ -76,7 +73,7 @@ class FinetuneTask : public TrainingTask {
         score_task({*model_, facts_, setup.execution, arena, options_.batch_size}, files_.dev);
     if (!score.complete) return score;
     std::vector<std::string> texts;
-    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(facts_, set));
+    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(set));
     score.details = fmt::format("val loss {:.4f}, {}", score.loss, fmt::join(texts, ", "));
     last_score_ = score;
     return score;
@@ -162,16 +159,14 @@ class FinetuneTask : public TrainingTask {
     info.weights = source;
   }
 
-  TaskEncoding encoding() const {
-    return {*tokenizer_, config_.block.tokens, options_.reading, throw_if_stopped};
-  }
+  TaskEncoding encoding() const { return {*tokenizer_, config_.block.tokens, options_.reading}; }
 
   void open_files() {
     files_ = open_task_files(facts_, options_.data, encoding(), options_.max_train_samples);
     info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
     const TaskLoaderOptions loading = {
         .batch_size = options_.batch_size, .seed = options_.seed, .shuffle = !options_.no_shuffle};
-    loader_ = std::make_unique<TaskLoader>(files_.train->rows(), loading);
+    loader_ = std::make_unique<TaskLoader>(*files_.train->rows, loading);
   }
 
   void fill_info() {
@@ -188,7 +183,7 @@ class FinetuneTask : public TrainingTask {
       dev.push_back(fmt::format("{} {}", grouped(set->size()), set->name));
     }
     const std::string windows =
-        span ? fmt::format(" in {} windows", grouped(files_.train->rows().size())) : "";
+        span ? fmt::format(" in {} windows", grouped(files_.train->rows->size())) : "";
     info.banner.push_back(fmt::format("data     {} training {}{}, {} to validate on; {} ids of {}",
                                       grouped(files_.train->size()), facts_.examples(), windows,
                                       fmt::join(dev, " and "), grouped(config_.vocab),
@@ -200,7 +195,7 @@ class FinetuneTask : public TrainingTask {
 
   /// The model's input of a row, and the correct answer.
   std::string sample_text(int64_t row) const {
-    const TaskRows& rows = files_.train->rows();
+    const TaskRows& rows = *files_.train->rows;
     std::vector<int64_t> ids(static_cast<size_t>(rows.tokens()));
     std::vector<int64_t> target(static_cast<size_t>(rows.target_size()));
     rows.write_ids(row, ids.data());
@@ -214,7 +209,7 @@ class FinetuneTask : public TrainingTask {
     std::string answer = "no answer";
     if (!facts_.is_span()) answer = facts_.labels[static_cast<size_t>(target[0])];
     if (target.back() > 0 && facts_.is_span()) {
-      answer = files_.train->windows->text(row, target[0], target[1]);
+      answer = files_.train->windows().text(row, target[0], target[1]);
     }
     return printable(fmt::format("{} → {}", text, answer), std::string::npos);
   }

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
+#include "apps/cli/signals.h"
 #include "apps/language/text_format.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -29,9 +30,9 @@ std::unique_ptr<TaskSet> read_set(const TaskFacts& facts, const std::string& nam
   }
   const BadRows& bad = facts.is_span() ? set->squad.bad : set->sentences.bad;
   if (bad.count > 0) files.notes.push_back(fmt::format("{}: {}", path, bad.note()));
-  if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
-    files.notes.push_back(
-        fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));
+  if (set->sentences.skipped > 0) {
+    files.notes.push_back(fmt::format("{}: {} pairs without a gold label ('-') skipped", path,
+                                      set->sentences.skipped));
   }
   return set;
 }
@@ -42,13 +43,13 @@ void encode(TaskSet& set, const TaskFacts& facts, const TaskEncoding& encoding, 
     windows.tokens = encoding.tokens;
     if (encoding.reading.stride > 0) windows.stride = encoding.reading.stride;
     if (encoding.reading.max_question > 0) windows.max_question = encoding.reading.max_question;
-    set.windows =
-        std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, encoding.check_stop);
+    set.rows =
+        std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, throw_if_stopped);
   } else {
-    set.sentence_rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer,
-                                                       encoding.tokens, encoding.check_stop);
+    set.rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer, encoding.tokens,
+                                              throw_if_stopped);
   }
-  const TextCounts& counts = set.rows().counts();
+  const TextCounts& counts = set.rows->counts();
   if (counts.cut > 0) {
     files.notes.push_back(fmt::format("{}: {} of {} {} are too long and lose their end", set.name,
                                       grouped(counts.cut), grouped(set.size()), facts.examples()));

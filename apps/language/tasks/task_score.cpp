@@ -39,16 +39,18 @@ bool is_right(const std::vector<double>& logits, int64_t label) {
   return finite && std::max_element(logits.begin(), logits.end()) - logits.begin() == label;
 }
 
-void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
+void score_sentences(const TaskModel& model, const TaskRows& rows, TaskSetScore& score) {
   double sum = 0;
+  Accuracy accuracy = {.count = rows.size()};
   for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
     int64_t label = 0;
     rows.write_target(row, &label);
     sum += cross_entropy_of(logits, 0, 1, label);
-    score.accuracy.right += is_right(logits, label);
-    ++score.accuracy.count;
+    accuracy.right += is_right(logits, label);
   });
   score.loss = sum / static_cast<double>(std::max<int64_t>(rows.size(), 1));
+  score.metrics = {{"accuracy", model.facts.task == Task::kMnli ? score.name : "accuracy",
+                    100 * accuracy.value(), 100 * accuracy.standard_error()}};
 }
 
 void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
@@ -62,25 +64,11 @@ void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSe
     null_scores[id] = answers[i].null_score;
   }
   score.squad = score_squad(windows.set(), texts);
+  const SquadScore& all = score.squad.all;
+  score.metrics = {{"exact", "exact match", all.exact, all.exact_error},
+                   {"f1", "F1", all.f1, all.f1_error}};
   if (!windows.set().unanswerable) return;
   score.best_threshold = best_null_threshold(windows.set(), best_texts, null_scores);
-}
-
-struct Metric {
-  std::string key;  // in JSON
-  std::string name;
-  double percent = 0;
-  double error = 0;
-};
-
-std::vector<Metric> metrics_of(const TaskFacts& facts, const TaskSetScore& score) {
-  if (facts.is_span()) {
-    const SquadScore& all = score.squad.all;
-    return {{"exact", "exact match", all.exact, all.exact_error},
-            {"f1", "F1", all.f1, all.f1_error}};
-  }
-  return {{"accuracy", facts.task == Task::kMnli ? score.name : "accuracy",
-           100 * score.accuracy.value(), 100 * score.accuracy.standard_error()}};
 }
 
 }  // namespace
@@ -114,8 +102,7 @@ OpenedTask::OpenedTask(const TaskOptions& options)
     : OpenedModel(options),
       facts(task_facts(options.task)),
       model{*loaded.model, facts, execution, arena, options.batch_size, options.answers},
-      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading,
-               throw_if_stopped} {
+      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading} {
   read_config(options.model);
 }
 
@@ -210,12 +197,10 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets) {
   TaskScore result;
   for (const std::unique_ptr<TaskSet>& set : sets) {
-    TaskSetScore score;
-    score.name = set->name;
-    score.size = set->size();
+    TaskSetScore score = {.name = set->name, .size = set->size()};
     try {
-      if (set->windows) score_questions(model, *set->windows, score);
-      if (set->sentence_rows) score_sentences(model, *set->sentence_rows, score);
+      if (model.facts.is_span()) score_questions(model, set->windows(), score);
+      if (!model.facts.is_span()) score_sentences(model, *set->rows, score);
     } catch (const Stopped&) {
       return result;
     }
@@ -224,25 +209,24 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
   const TaskSetScore& first = result.sets.front();
   result.samples = first.size;
   result.loss = first.loss;
-  result.metric = metrics_of(model.facts, first).back().percent;
+  result.metric = first.metrics.back().percent;
   result.complete = true;
   return result;
 }
 
-std::string task_score_text(const TaskFacts& facts, const TaskSetScore& score) {
+std::string task_score_text(const TaskSetScore& score) {
   std::string text;
-  for (const Metric& metric : metrics_of(facts, score)) {
-    text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", metric.name,
-                        metric.percent, metric.error);
+  for (const auto& [key, name, percent, error] : score.metrics) {
+    text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", name, percent, error);
   }
   return text;
 }
 
 Json task_score_json(const TaskFacts& facts, const TaskSetScore& score) {
   Json json = {{"set", score.name}, {"samples", score.size}, {"loss", score.loss}};
-  for (const Metric& metric : metrics_of(facts, score)) {
-    json[metric.key] = metric.percent;
-    json[metric.key + "_standard_error"] = metric.error;
+  for (const auto& [key, name, percent, error] : score.metrics) {
+    json[key] = percent;
+    json[key + std::string("_standard_error")] = error;
   }
   if (facts.task == Task::kSquad2) {
     // The names of the official evaluation script.
