@@ -27,6 +27,7 @@ struct TaskFacts {
   bool is_span() const { return task == Task::kSquad1 || task == Task::kSquad2; }
   const char* metric() const { return is_span() ? "F1" : "accuracy"; }
   const char* metric_column() const { return is_span() ? "val_f1" : "val_accuracy"; }
+  const char* examples() const { return is_span() ? "questions" : "examples"; }
 };
 const TaskFacts& task_facts(Task task);
 /// Throws InputError that lists the tasks.

@@ -44,7 +44,7 @@ std::string_view trimmed(std::string_view text);
 struct BadRows {
   int64_t allowed = 0;  // --skip-bad
   int64_t count = 0;
-  std::string first;  // the error of the first one
+  std::string first = {};  // the error of the first one
 
   /// Calls `read`, which reads a row and throws InputError if the row is to be left out. Throws
   /// that error once more than `allowed` are left out.
