@@ -309,7 +309,8 @@ TEST_CASE("predict writes the logits of a float array") {
   // Another size is wrong use, with the sizes and the way out in the message.
   gmlp::write_npy(scratch / "big.npy",
                   gmlp::test::random_tensor(gmlp::DType::kF32, {1, 3, 20, 20}, 1));
-  CHECK_THROWS_WITH(gmlp::run_predict({"--model", folder, "--input-array", scratch / "big.npy",
-                                       "--output-array", scratch / "z.npy"}),
-                    Catch::Matchers::Contains("3x20x20") && Catch::Matchers::Contains("resize"));
+  CHECK_THROWS_WITH(
+      gmlp::run_predict({"--model", folder, "--input-array", scratch / "big.npy", "--output-array",
+                         scratch / "z.npy"}),
+      Catch::Matchers::Contains("3 x 20 x 20") && Catch::Matchers::Contains("resize"));
 }
