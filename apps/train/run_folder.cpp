@@ -74,7 +74,8 @@ bool is_within(const std::string& path, const std::string& folder) {
   return !way.empty() && *way.begin() != "..";
 }
 
-/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
+}  // namespace
+
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
@@ -82,8 +83,6 @@ int64_t summary_count(const std::string& folder, const char* name) {
   const bool there = summary.is_object() && summary.contains(name);
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
-
-}  // namespace
 
 void make_folders(const std::string& path) {
   std::error_code error;

@@ -96,28 +96,26 @@ Matrix line_resize(int64_t from, int64_t to) {
   return matrix;
 }
 
-/// Both functions return the line for the log after filling `into`, or nothing.
+/// Fills `into` and returns a line for the log; "" if it cannot.
 std::string convert_gate(const VisionConfig& config, const Matrix& stored, Matrix& into) {
   const int64_t prefix = config.class_token ? 1 : 0;
   const double patches = static_cast<double>(stored.rows() - prefix);
   const int64_t from = std::llround(std::sqrt(std::max(patches, 0.0)));
   const int64_t to = config.img_height / config.patch;
   const bool square = from * from + prefix == stored.rows() && to * to + prefix == into.rows();
-  if (from == 0 || !square || (stored.cols() != 1 && stored.cols() != stored.rows())) return "";
+  const bool bias = into.cols() == 1;
+  if (from == 0 || !square || stored.cols() != (bias ? 1 : stored.rows())) return "";
   const Matrix line = line_resize(from, to);
   Matrix resize = Matrix::Identity(into.rows(), stored.rows());  // a class token stays
   resize.bottomRightCorner(to * to, from * from) = Eigen::kroneckerProduct(line, line);
-  Matrix columns = Matrix::Ones(1, 1);  // of a bias
-  if (stored.cols() > 1) {
-    columns = resize;
-    columns.bottomRows(to * to) *= patches / static_cast<double>(to * to);
-  }
+  Matrix columns = bias ? Matrix::Ones(1, 1) : resize;
+  if (!bias) columns.bottomRows(to * to) *= patches / static_cast<double>(to * to);
   into = resize * stored * columns.transpose();
   return fmt::format("init: the spatial weights are resized from {0} x {0} patches to {1} x {1}",
                      from, to);
 }
 
-/// (D, C, P, P), as matrices (D, C P P).
+/// The same for (D, C, P, P), as matrices (D, C P P).
 std::string convert_stem(int64_t from, int64_t to, const Matrix& stored, Matrix& into) {
   const int64_t pixels = stored.cols() / from;
   if (stored.rows() != into.rows() || pixels * to != into.cols() || from * to != 3) return "";

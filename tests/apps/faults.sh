@@ -37,7 +37,7 @@ count() {
   if [ $1 = allocation ]; then cat calls.txt; else grep -cE "^[0-9]+ +$1\\(" calls.txt; fi
 }
 
-# subject NAME: the command to be disturbed, in a folder that it may change. Sets `command`.
+# prepare SUBJECT: sets `command`, in a folder that it may change.
 prepare() {
   rm -rf run exported
   case $1 in

@@ -73,7 +73,7 @@ expect_status 0 "$vision" train "${few[@]}" --out one
 expect_status 0 "$vision" train "${few[@]}" --workers 3 --out three
 cmp one/checkpoints/last/model.safetensors three/checkpoints/last/model.safetensors || fail "workers change the weights"
 
-# 108 megapixels are read at a reduced scale. A small file may not ask for hundreds of megabytes.
+# 108 megapixels are read at a reduced scale. A small file may not take hundreds of megabytes.
 $python - <<'P' || fail "the large photographs were not written"
 from PIL import Image
 large = Image.new("RGB", (12000, 9000), (200, 100, 50))

@@ -121,7 +121,7 @@ std::string write_weights(const gmlp::VisionModel& model, const std::string& pat
   return path;
 }
 
-void set_values(gmlp::Tensor tensor, const std::vector<float>& values) {
+void set_values(const gmlp::Tensor& tensor, const std::vector<float>& values) {
   REQUIRE(tensor.elements() == static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), tensor.data<float>());
 }
@@ -143,8 +143,8 @@ TEST_CASE("spatial weights of another number of patches are resized as PyTorch r
   const TemporaryFolder scratch;
   const auto stored = small_model(8, 3, false);
   set_values(parameter(*stored, kGate + "bias").value, {1, 2, 4, 8});
-  std::vector<float> w;
-  for (int i = 0; i < 16; ++i) w.push_back(static_cast<float>(i % 7));
+  std::vector<float> w(16);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i % 7);
   set_values(parameter(*stored, kGate + "weight").value, w);
   const auto model = small_model(12, 3, false);
   const std::vector<std::string> notes =
@@ -181,6 +181,19 @@ TEST_CASE("resized spatial weights keep the sums over tokens, and a class token 
   const gmlp::Tensor& resized = parameter(*model, kGate + "weight").value;
   for (int64_t i = 0; i < 5; ++i) {
     CHECK(difference(resized, {3, 2, 2, 2, 2}, 5 * i) < 1e-6);  // 16 x 0.5 = 4 x 2
+  }
+}
+
+TEST_CASE("spatial weights that are no square of patches are refused, with the sizes") {
+  const TemporaryFolder scratch;
+  const auto stored = small_model(8, 3, false);
+  for (const gmlp::Shape& shape : {gmlp::Shape{4, 1}, gmlp::Shape{4, 2}, gmlp::Shape{5, 5},
+                                   gmlp::Shape{1, 4}, gmlp::Shape{0, 4}, gmlp::Shape{4}}) {
+    parameter(*stored, kGate + "weight").value = gmlp::Tensor::zeros(gmlp::DType::kF32, shape);
+    const auto model = small_model(12, 3, false);
+    CHECK_THROWS_WITH(
+        gmlp::initialize_from(*model, write_weights(*stored, scratch / "w.safetensors")),
+        Catch::Matchers::Contains(shape.to_string() + ", the model's is [9, 9]: another number"));
   }
 }
 
