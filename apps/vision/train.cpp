@@ -54,7 +54,7 @@ class VisionTask : public TrainingTask {
   const VisionOptions& options() const { return options_; }
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
   DataIdentity data_identity() const override {
-    const char* of = data_.file_checksum != 0 ? "names or sizes of files" : "images or labels";
+    const char* of = data_.file_checksum != 0 ? "names or contents of files" : "images or labels";
     return {checksum_of(data_), data_.counts, of, "--data SPEC"};
   }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }

@@ -96,7 +96,7 @@ Matrix line_resize(int64_t from, int64_t to) {
   return matrix;
 }
 
-/// Fills `into` and returns a line for the log; "" if it cannot.
+/// Both functions fill `into` and return a line for the log; "" if they cannot.
 std::string convert_gate(const VisionConfig& config, const Matrix& stored, Matrix& into) {
   const int64_t prefix = config.class_token ? 1 : 0;
   const double patches = static_cast<double>(stored.rows() - prefix);
@@ -115,7 +115,7 @@ std::string convert_gate(const VisionConfig& config, const Matrix& stored, Matri
                      from, to);
 }
 
-/// The same for (D, C, P, P), as matrices (D, C P P).
+/// (D, C, P, P), as matrices (D, C P P).
 std::string convert_stem(int64_t from, int64_t to, const Matrix& stored, Matrix& into) {
   const int64_t pixels = stored.cols() / from;
   if (stored.rows() != into.rows() || pixels * to != into.cols() || from * to != 3) return "";
