@@ -82,8 +82,7 @@ bool is_within(const std::string& path, const std::string& folder) {
   return !way.empty() && *way.begin() != "..";
 }
 
-}  // namespace
-
+/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
@@ -91,6 +90,8 @@ int64_t summary_count(const std::string& folder, const char* name) {
   const bool there = summary.is_object() && summary.contains(name);
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
+
+}  // namespace
 
 RunLock::RunLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
@@ -224,8 +225,7 @@ ResumePoint find_resume_point(const std::string& path) {
   }
   fail_input(
       "--resume {}: neither a run folder (no config.toml) nor one of its checkpoints; name one "
-      "that "
-      "train made, or start a new run",
+      "that train made, or start a new run",
       path);
 }
 
