@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <sstream>
 #include <string_view>
@@ -22,10 +21,10 @@ namespace {
 
 /// A Validator without a description, so that --help does not show it. `range` is for the error.
 template <class Number>
-CLI::Validator check(const std::string& range, const std::function<bool(Number)>& accepts) {
-  const auto validate = [range, accepts](const std::string& input) {
+CLI::Validator check_range(const std::string& range, Number low, Number high) {
+  const auto validate = [range, low, high](const std::string& input) {
     Number value{};
-    const bool valid = CLI::detail::lexical_cast(input, value) && accepts(value);
+    const bool valid = CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
     return valid ? "" : fmt::format("{} is not a {}", input, range);
   };
   return {validate, ""};
@@ -154,13 +153,11 @@ void check_can_be_written(const CLI::Option& option) {
 }  // namespace
 
 CLI::Validator integer_in(int64_t low, int64_t high) {
-  return check<int64_t>(fmt::format("whole number in [{}, {}]", low, high),
-                        [low, high](int64_t value) { return low <= value && value <= high; });
+  return check_range(fmt::format("whole number in [{}, {}]", low, high), low, high);
 }
 
 CLI::Validator number_in(double low, double high) {
-  return check<double>(fmt::format("number in [{:g}, {:g}]", low, high),
-                       [low, high](double value) { return low <= value && value <= high; });
+  return check_range(fmt::format("number in [{:g}, {:g}]", low, high), low, high);
 }
 
 OptionGroup::OptionGroup(CLI::App& app, const char* name) : app_(app) {
