@@ -34,7 +34,7 @@ void check_output() {
 }
 
 std::string message_of(const std::system_error& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   if (!text.starts_with(kCannotWrite)) return text;
   return fmt::format("standard output: could not be written: {}; send it to another place",
                      error.code() ? error.code().message() : "an earlier write failed");

@@ -34,14 +34,6 @@ constexpr const char* kRunFiles[] = {
   fail_run("{}: could not be {}: {}", path, what, std::strerror(errno));
 }
 
-void make_folders(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) {
-    fail_run("{}: the folder could not be made: {}; choose another --out", path, error.message());
-  }
-}
-
 /// The last part of a path, of letters, digits, '-' and '_' only.
 std::string folder_name_of(const std::string& text) {
   std::string name = fs::path(text).stem().string();
@@ -92,6 +84,14 @@ int64_t summary_count(const std::string& folder, const char* name) {
 }
 
 }  // namespace
+
+void make_folders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    fail_run("{}: the folder could not be made: {}; choose another --out", path, error.message());
+  }
+}
 
 RunLock::RunLock(const std::string& folder) {
   const std::string path = folder + "/.lock";

@@ -93,4 +93,7 @@ struct ResumePoint {
 /// checkpoint in one. Throws InputError.
 ResumePoint find_resume_point(const std::string& path);
 
+/// Makes --out's folder `path` and those above it. Throws RunError.
+void make_folders(const std::string& path);
+
 }  // namespace gmlp

@@ -98,12 +98,12 @@ class FinetuneTask : public TrainingTask {
 
   std::string text(const EvalResult& result) const override {
     const double error = 100 * standard_error(result.metric / 100, result.samples);
-    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, facts_.metric, result.metric,
-                       facts_.is_span() ? "" : fmt::format(" ± {:.2f}", error));
+    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, facts_.metric(),
+                       result.metric, facts_.is_span() ? "" : fmt::format(" ± {:.2f}", error));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
-    return {{facts_.metric_column, result.metric}, {"val_loss", result.loss}};
+    return {{facts_.metric_column(), result.metric}, {"val_loss", result.loss}};
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
@@ -187,7 +187,7 @@ class FinetuneTask : public TrainingTask {
     info.model = config_.name;
     info.data = facts_.name;
     info.samples = span ? "windows" : "examples";
-    info.metric = facts_.metric_column;
+    info.metric = facts_.metric_column();
     info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
     info.unit = "tokens";
     info.units_per_sample = config_.block.tokens;

@@ -29,6 +29,11 @@ std::unique_ptr<TaskSet> read_set(const TaskFacts& facts, const std::string& nam
   }
   const BadRows& bad = facts.is_span() ? set->squad.bad : set->sentences.bad;
   if (bad.count > 0) files.notes.push_back(fmt::format("{}: {}", path, bad.note()));
+  if (set->squad.moved > 0) {
+    files.notes.push_back(fmt::format(
+        "{}: {} answers are not at their answer_start; the nearest place with their text is used",
+        path, set->squad.moved));
+  }
   if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
     files.notes.push_back(
         fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));

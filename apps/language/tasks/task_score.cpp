@@ -45,8 +45,8 @@ void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetSc
     int64_t label = 0;
     rows.write_target(row, &label);
     sum += cross_entropy_of(logits, 0, 1, label);
-    score.accuracy.right += is_right(logits, label) ? 1 : 0;
-    ++score.accuracy.count;
+    score.right += is_right(logits, label) ? 1 : 0;
+    ++score.count;
   });
   score.loss = sum / static_cast<double>(std::max<int64_t>(rows.size(), 1));
 }
@@ -80,8 +80,10 @@ std::vector<Metric> metrics_of(const TaskFacts& facts, const TaskSetScore& score
     return {{"exact", "exact match", all.exact, all.exact_error},
             {"f1", "F1", all.f1, all.f1_error}};
   }
-  return {{"accuracy", facts.task == Task::kMnli ? score.name : "accuracy",
-           100 * score.accuracy.value(), 100 * score.accuracy.standard_error()}};
+  const double n = static_cast<double>(std::max<int64_t>(score.count, 1));
+  const double accuracy = static_cast<double>(score.right) / n;
+  return {{"accuracy", facts.task == Task::kMnli ? score.name : "accuracy", 100 * accuracy,
+           100 * standard_error(accuracy, score.count)}};
 }
 
 }  // namespace
@@ -202,8 +204,8 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
     sum += 0.5 *
            (cross_entropy_of(logits, 0, 2, target[0]) + cross_entropy_of(logits, 1, 2, target[1]));
     // The windows of a question are adjacent.
-    const bool last =
-        row + 1 == windows.size() || windows.question(row + 1) != windows.question(row);
+    const bool last = row + 1 == windows.size() ||
+                      windows.window(row + 1).question != windows.window(row).question;
     if (last) answers.push_back(finder.answer());
   });
   if (loss != nullptr) *loss = sum / static_cast<double>(windows.size());

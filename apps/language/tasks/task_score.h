@@ -57,8 +57,8 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
 struct TaskSetScore {
   std::string name;
   int64_t size = 0;
-  double loss = 0;  // nats per example; for spans the mean over first and last token
-  Accuracy accuracy;
+  double loss = 0;               // nats per example; for spans the mean over first and last token
+  int64_t right = 0, count = 0;  // answers to sentences
   SquadScores squad;
   NullThreshold best_threshold;  // of SQuAD 2.0
 };
