@@ -18,7 +18,7 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
-#include "apps/cli/machine.h"
+#include "apps/cli/format.h"
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"

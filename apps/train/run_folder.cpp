@@ -74,8 +74,7 @@ bool is_within(const std::string& path, const std::string& folder) {
   return !way.empty() && *way.begin() != "..";
 }
 
-}  // namespace
-
+/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
@@ -83,6 +82,8 @@ int64_t summary_count(const std::string& folder, const char* name) {
   const bool there = summary.is_object() && summary.contains(name);
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
+
+}  // namespace
 
 void make_folders(const std::string& path) {
   std::error_code error;
@@ -224,8 +225,7 @@ ResumePoint find_resume_point(const std::string& path) {
   }
   fail_input(
       "--resume {}: neither a run folder (no config.toml) nor one of its checkpoints; name one "
-      "that "
-      "train made, or start a new run",
+      "that train made, or start a new run",
       path);
 }
 

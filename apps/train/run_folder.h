@@ -78,9 +78,6 @@ class RunFolder {
   std::map<std::string, GrowingFile> files_;
 };
 
-/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
-int64_t summary_count(const std::string& folder, const char* name);
-
 /// Whether the run in a folder saved nothing, a checkpoint, or its last step.
 enum class RunState : uint8_t { kUnsaved, kSaved, kDone };
 /// Throws InputError if the folder's run has other options than the config.toml `config`. Ended by

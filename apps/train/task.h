@@ -24,7 +24,6 @@
 namespace gmlp {
 
 class RunFolder;
-
 class RunLock;
 
 /// How a run computes, and what it continues from. Sets the number of threads. With --resume it
