@@ -15,7 +15,6 @@
 #include "apps/cli/options.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "core/parallel.h"
 
 namespace gmlp {
