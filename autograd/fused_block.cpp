@@ -10,8 +10,7 @@
 //
 // kernels/fused/block.cpp runs the three stages.
 
-#include "autograd/fused_block.h"
-
+#include "autograd/ops.h"
 #include "core/error.h"
 #include "kernels/reference/spatial_gate.h"
 

@@ -45,10 +45,8 @@ Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut = {});
 /// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or,
 /// Toeplitz, 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
 Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
-/// One-head attention over tokens: qkv (B, N, 3A) -> softmax(q kᵀ / sqrt(A)) v, (B, N, A).
-Var attention(Tape& tape, Var qkv, bool causal);
-/// Attention of `heads` heads: qkv (B, N, 3D) -> (B, N, D). bias (H, 2N-1), added to the scores by
-/// head and distance j - i, may be nullptr.
+/// Attention of `heads` heads over tokens: qkv (B, N, 3D) -> softmax(q kᵀ / sqrt(D / H)) v,
+/// (B, N, D). bias (H, 2N-1), added to the scores by head and distance j - i, may be nullptr.
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal);
 /// The same with only the bias in the scores: v (B, N, D) -> (B, N, D).
 Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal);
@@ -68,9 +66,8 @@ Var transpose_tokens(Tape& tape, Var x);
 
 // ops_loss.cpp
 
-/// scale * mean over rows of -sum_c targets[r,c] log softmax(logits)[r,c]; targets (R, C), of the
-/// logits' dtype or f32.
-/// With class weights w, -sum_c w[c] targets[r,c] log softmax(logits)[r,c].
+/// scale * mean over rows of -sum_c w[c] targets[r,c] log softmax(logits)[r,c]; targets (R, C), of
+/// the logits' dtype or f32. Without class weights each w[c] is 1.
 Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
                   const std::vector<double>& class_weights = {});
 /// The same with one class per row; rows with a negative id are not scored; mean over the others.
@@ -80,5 +77,27 @@ Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, d
 /// loss is 0 if no row is scored.
 Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
                          const std::vector<int64_t>& ids, double scale);
+
+// fused_block.cpp
+
+/// Packed weights that outlive a call. The first forward that records nothing fills them.
+struct PackedWeights {
+  Arena* arena = nullptr;  // nullptr: weights change, and each forward packs them anew
+  void* data = nullptr;    // nullptr: not packed yet
+  fused::Precision precision = fused::Precision::kF32;
+};
+struct FusedBlockParameters {
+  fused::BlockWeights<Parameter*> weights;  // the spatial one (N, N), or (2N-1) if Toeplitz
+  double norm_eps;
+  double gate_eps;
+  Gate gate;
+  bool causal;
+  PackedWeights* packed;
+};
+/// The gMLP block as a single op, x (B, N, D) -> y = x + drop * fc2(u * (W norm(v) + b + extra)),
+/// where (u, v) are the halves of gelu(fc1(norm(x))). drop_scales (B) or empty: stochastic depth's.
+/// gate_extra (B, N, E) may be undefined: the tiny attention's output.
+Var fused_block(Tape& tape, Var x, const FusedBlockParameters& parameters,
+                const std::vector<double>& drop_scales, Var gate_extra);
 
 }  // namespace gmlp

@@ -66,10 +66,6 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
       });
 }
 
-Var attention(Tape& tape, Var qkv, bool causal) {
-  return head_attention(tape, qkv, nullptr, 1, causal);
-}
-
 Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal) {
   const Shape in = tape.value(qkv).shape();
   const reference::AttentionShape shape{in[0], in[1], in[2] / 3, heads};

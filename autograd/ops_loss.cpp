@@ -47,21 +47,14 @@ Var record_loss(Tape& tape, const char* name, Var logits, double factor, const F
   });
 }
 
-/// out[r,c] = w[c] targets[r,c] / sum[r]; returns the rows' sums.
-std::vector<double> weigh_targets(const Tensor& targets, const std::vector<double>& weights,
-                                  const Tensor& out) {
-  const int64_t classes = out.shape().cols();
-  std::vector<double> sums(static_cast<size_t>(out.shape().rows()));
-  const auto weighted = [&](int64_t i) {
-    return weights[static_cast<size_t>(i % classes)] * targets.at(i);
-  };
-  for (int64_t i = 0; i < out.elements(); ++i)
-    sums[static_cast<size_t>(i / classes)] += weighted(i);
-  dispatch_dtype(out.dtype(), [&]<typename T>() {
-    for (int64_t i = 0; i < out.elements(); ++i) {
-      out.data<T>()[i] = static_cast<T>(weighted(i) / sums[static_cast<size_t>(i / classes)]);
-    }
-  });
+/// targets[r,c] becomes w[c] targets[r,c] / sums[r], so that each row sums to 1; returns the sums.
+template <typename T>
+std::vector<double> weigh_targets(T* targets, int64_t rows, const std::vector<double>& weights) {
+  std::vector<double> sums(static_cast<size_t>(rows));
+  for (double& sum : sums) {
+    for (size_t c = 0; c < weights.size(); ++c) sum += weights[c] * static_cast<double>(targets[c]);
+    for (const double weight : weights) *targets++ *= static_cast<T>(weight / sum);
+  }
   return sums;
 }
 
@@ -151,17 +144,18 @@ Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
   const int64_t rows = z.shape().rows();
   const int64_t classes = z.shape().cols();
   require(targets.elements() == z.elements(), "cross_entropy: targets and logits do not match");
+  const bool weighted = !class_weights.empty();
+  require(!weighted || std::ssize(class_weights) == classes, "cross_entropy: one weight per class");
   Tensor expected = targets;
-  if (targets.dtype() != z.dtype()) {
+  if (weighted || targets.dtype() != z.dtype()) {
     expected = tape.scratch_like(z);
     tape.run([&] { expected.copy_from(targets); });
   }
   // The kernel's targets sum to 1. Weighted ones are divided by their sums, the rows multiplied.
   std::vector<double> sums;
-  if (!class_weights.empty()) {
-    require(static_cast<int64_t>(class_weights.size()) == classes, "cross_entropy: class weights");
-    expected = tape.scratch_like(z);
-    tape.run([&] { sums = weigh_targets(targets, class_weights, expected); });
+  if (weighted) {
+    tape.run(z.dtype(),
+             [&]<typename T>() { sums = weigh_targets(expected.data<T>(), rows, class_weights); });
   }
   return record_loss(
       tape, "cross_entropy", logits, mean_factor(scale, rows),

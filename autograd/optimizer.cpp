@@ -81,15 +81,9 @@ double Schedule::at(int64_t step) const {
   }
   const double span = static_cast<double>(std::max<int64_t>(total_steps - warmup_steps, 1));
   const double done = std::min(static_cast<double>(step - warmup_steps) / span, 1.0);
-  switch (decay) {
-    case Decay::kCosine:
-      return min_lr + (lr - min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
-    case Decay::kLinear:
-      return lr + (min_lr - lr) * done;
-    case Decay::kConstant:
-      break;
-  }
-  return lr;
+  if (decay == Decay::kConstant) return lr;
+  if (decay == Decay::kLinear) return lr + (min_lr - lr) * done;
+  return min_lr + (lr - min_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
 AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)

@@ -9,19 +9,16 @@
 namespace gmlp {
 
 Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels) {
-  Arithmetic arithmetic;
-  if (kernels != "fused") arithmetic.execution.backend = Backend::kReference;
-  if (precision == "f64") {
-    arithmetic.dtype = DType::kF64;
-    arithmetic.execution.backend = Backend::kReference;
-  } else if (precision == "bf16") {
-    if (arithmetic.execution.backend == Backend::kReference) {
-      fail_input("--precision bf16: the reference kernels have none; use f32 with them");
-    }
-    arithmetic.execution.precision = fused::Precision::kBf16;
-  } else if (precision != "f32") {
+  const bool f64 = precision == "f64", bf16 = precision == "bf16";
+  if (!f64 && !bf16 && precision != "f32") {
     fail_input("--precision {}: unknown; choose f32, bf16 or f64", precision);
   }
+  if (bf16 && kernels != "fused") {
+    fail_input("--precision bf16: the reference kernels have none; use f32 with them");
+  }
+  Arithmetic arithmetic{f64 ? DType::kF64 : DType::kF32, Backend::kFused};
+  if (f64 || kernels != "fused") arithmetic.execution.backend = Backend::kReference;
+  if (bf16) arithmetic.execution.precision = fused::Precision::kBf16;
   return arithmetic;
 }
 

@@ -32,12 +32,6 @@ struct ExecutionOptions {
 
   ExecutionOptions() = default;
   ExecutionOptions(Backend chosen) : backend(chosen) {}  // NOLINT: a backend alone is enough
-
-  /// The kernels for tensors of `dtype`. Fused kernels take f32 tensors only; bf16 exists inside
-  /// them.
-  Backend backend_for(DType dtype) const {
-    return dtype == DType::kF32 ? backend : Backend::kReference;
-  }
 };
 
 /// The meaning of --precision and --kernels together. Throws InputError for an unknown name and for
@@ -87,7 +81,10 @@ class Tape {
   Arena& arena() { return arena_; }
   const ExecutionOptions& execution() const { return execution_; }
   bool recording() const { return recording_; }
-  bool use_fused(DType dtype) const { return execution_.backend_for(dtype) == Backend::kFused; }
+  /// Fused kernels take f32 tensors only; bf16 exists inside them.
+  bool use_fused(DType dtype) const {
+    return dtype == DType::kF32 && execution_.backend == Backend::kFused;
+  }
 
   /// A leaf without a gradient, such as a batch of images.
   Var constant(const Tensor& value) { return push("constant", value, nullptr, false); }
@@ -173,6 +170,28 @@ class Tape {
   int64_t current_ = -1;  // the node whose closure runs
   std::vector<Node> nodes_;
 };
+
+inline int64_t count_parameters(const std::vector<Parameter*>& parameters) {
+  int64_t count = 0;
+  for (const Parameter* parameter : parameters) count += parameter->value.elements();
+  return count;
+}
+/// By a dry run: FLOPs of the matrix products of forward(tape), which the reference backend counts.
+template <typename Forward>
+double measure_flops(const Forward& forward) {
+  Arena arena(Storage::kMeta);
+  Tape tape(arena, Backend::kReference, false);
+  forward(tape);
+  return tape.flops();
+}
+/// By a dry run: the peak of arena memory, in bytes, of a training step of loss(tape), a scalar.
+template <typename Loss>
+int64_t measure_memory(const ExecutionOptions& execution, const Loss& loss) {
+  Arena arena(Storage::kMeta);
+  Tape tape(arena, execution, true);
+  tape.backward(loss(tape));
+  return arena.peak_bytes();
+}
 
 /// A kernel's pointers to a parameter that may be absent.
 template <typename T>

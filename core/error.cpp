@@ -1,40 +1,72 @@
 #include "core/error.h"
 
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <utility>
+
+#include <utf8proc.h>
+
 namespace gmlp {
 
 namespace {
 
-struct Character {
-  uint32_t code;
-  size_t bytes;
-};
-constexpr Character kInvalidByte = {0, 1};  // no UTF-8; treated like the NUL that it is not
-
-// The first character of a text, decoded from UTF-8.
-Character first_character(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const size_t bytes = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
-  if (bytes == 1) return {byte(0), 1};
-  uint32_t code = byte(0) & (0x7FU >> bytes);
-  for (size_t i = 1; i < bytes; ++i) {
-    if (i >= text.size() || (byte(i) & 0xC0) != 0x80) return kInvalidByte;
-    code = code << 6 | (byte(i) & 0x3F);
-  }
-  // A byte 10xxxxxx or 11111xxx in front, more bytes than needed, half of a UTF-16 pair.
-  const uint32_t least = bytes == 2 ? 0x80 : bytes == 3 ? 0x800 : 0x10000;
-  const bool valid = byte(0) >= 0xC0 && byte(0) < 0xF8 && code >= least && code <= 0x10FFFF &&
-                     (code < 0xD800 || code > 0xDFFF);
-  return valid ? Character{code, bytes} : kInvalidByte;
-}
-
 // Neither a control character (C0, DEL, C1), nor a line separator (U+2028, U+2029), nor a mark of
 // direction: U+202E, for one, shows the text after it backwards.
-bool is_visible(uint32_t code) {
+bool is_visible(int32_t code) {
   return code >= 0x20 && (code < 0x7F || code > 0x9F) && code != 0x61C && code != 0x200E &&
          code != 0x200F && (code < 0x2028 || code > 0x202E) && (code < 0x2066 || code > 0x2069);
 }
 
+// One row of the distances' table at a time. Upper and lower case are the same letter.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (lower(a[i]) == lower(b[j]) ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
 }  // namespace
+
+std::string printable(std::string_view text, size_t max_bytes) {
+  std::string result;
+  for (size_t at = 0, size = 0; at < text.size(); at += size) {
+    const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at);
+    int32_t code = 0;  // -1 if there is no character
+    utf8proc_iterate(bytes, static_cast<int64_t>(text.size() - at), &code);
+    size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (at + size > max_bytes) return result + "...";
+    if (is_visible(code)) {
+      result += text.substr(at, size);
+    } else if (code == '\n' || code == '\t') {
+      result += code == '\n' ? "\\n" : "\\t";
+    } else {
+      result += size == 1 ? fmt::format("\\x{:02x}", *bytes) : fmt::format("\\u{:04x}", code);
+    }
+  }
+  return result;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
+  constexpr size_t kLongestName = 100;  // the time is quadratic
+  if (name.empty() || name.size() > kLongestName) return "";
+  const std::string* nearest = nullptr;
+  size_t least = 2 + name.size() / 4;
+  for (const std::string& candidate : known) {
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < least) nearest = &candidate;
+    least = std::min(least, distance);
+  }
+  return nearest == nullptr ? "" : fmt::format("; did you mean {}?", *nearest);
+}
 
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {
   int64_t product = 0;
@@ -42,28 +74,6 @@ int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {
     fail_input("{}: a size of {} x {} overflows; the file is damaged", what, a, b);
   }
   return product;
-}
-
-std::string printable(std::string_view text, size_t max_bytes) {
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const Character character = first_character(text.substr(at));
-    if (at + character.bytes > max_bytes) return result + "...";
-    const int byte = static_cast<unsigned char>(text[at]);
-    if (byte == '\n') {
-      result += "\\n";
-    } else if (byte == '\t') {
-      result += "\\t";
-    } else if (is_visible(character.code)) {
-      result += text.substr(at, character.bytes);
-    } else if (character.bytes == 1) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += fmt::format("\\u{:04x}", character.code);
-    }
-    at += character.bytes;
-  }
-  return result;
 }
 
 }  // namespace gmlp

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -56,6 +57,10 @@ template <typename... Args>
 inline void require(bool condition, const char* what) {
   if (!condition) throw std::logic_error(std::string("internal error: ") + what);
 }
+
+/// "; did you mean NAME?" for the one of `known` that is closest to `name`, a mistyped one, or ""
+/// if none is close. The distance is Levenshtein's: letters to insert, remove or replace.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& known);
 
 /// a * b. Throws InputError naming `what` if an operand is negative or the product overflows.
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what);

@@ -21,10 +21,9 @@ int default_thread_count();
 /// (cgroup v1 and v2) and of the groups above them. `root` is where /proc and /sys are.
 double cpu_quota(const std::string& root = "/");
 
-/// Lets threads wait for each other on a machine that other programs use, too: briefly spinning,
-/// then sleeping. libgomp reads its spin count before main() begins. So this sets GOMP_SPINCOUNT
-/// and executes the program again, unless the environment already says how to wait. Call it first
-/// in main().
+/// Lets threads that wait for each other spin briefly and then sleep, for a machine that other
+/// programs use, too. libgomp reads its spin count before main() begins. So this, first in main(),
+/// sets GOMP_SPINCOUNT and executes the program again, unless the environment says how to wait.
 void bound_spinning(char** argv);
 
 /// Turns on flush-to-zero (FTZ/DAZ) for this thread and for the workers of every later

@@ -46,12 +46,8 @@ void profile_stop() {
   measuring = false;
 }
 
-size_t profile_count() {
-  return entries.size();
-}
-
-ProfileEntry profile_entry(size_t i) {
-  return entries[i];
+std::span<const ProfileEntry> profile_entries() {
+  return entries;
 }
 
 }  // namespace gmlp

@@ -1,10 +1,10 @@
 #pragma once
 // Where the time of a step is spent. The thread that runs the step calls profile_mark() at the end
 // of each piece of work. All time since the previous mark is added to that name, so the pieces add
-// up to the whole. When off, a mark costs one comparison. No function is inline: kernel sources
-// call them.
+// up to the whole. When off, a mark costs one comparison. Kernel sources call it: no inline code.
 
 #include <cstddef>
+#include <span>
 
 namespace gmlp {
 
@@ -18,14 +18,13 @@ void profile_start();
 /// Stops measuring; the entries stay until the next start.
 void profile_stop();
 
-/// The entries, in the order of their first marks.
 struct ProfileEntry {
   const char* phase;  // "" if none was given
   const char* name;
   double seconds;
   size_t marks;
 };
-size_t profile_count();
-ProfileEntry profile_entry(size_t i);
+/// The entries, in the order of their first marks; valid until the next mark.
+std::span<const ProfileEntry> profile_entries();
 
 }  // namespace gmlp

@@ -42,11 +42,6 @@ int64_t dtype_size(DType dtype) {
   return visit_dtype(dtype, []<typename T>() { return static_cast<int64_t>(sizeof(T)); });
 }
 
-const char* dtype_name(DType dtype) {
-  constexpr const char* kNames[] = {"f32", "f64", "bf16"};
-  return kNames[static_cast<size_t>(dtype)];
-}
-
 Shape::Shape(const std::vector<int64_t>& dims) : rank_(static_cast<int>(dims.size())) {
   if (dims.size() > kMaxRank) {
     fail_input("a tensor of rank {} is not supported; the highest is {}", dims.size(), kMaxRank);

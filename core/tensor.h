@@ -23,8 +23,7 @@ float from_bf16(Bf16 value);
 
 enum class DType : uint8_t { kF32, kF64, kBf16 };
 
-int64_t dtype_size(DType dtype);      ///< bytes per element
-const char* dtype_name(DType dtype);  ///< "f32", "f64", "bf16"
+int64_t dtype_size(DType dtype);  ///< bytes per element
 
 /// The dtype of elements of type T.
 template <typename T>

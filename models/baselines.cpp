@@ -1,7 +1,5 @@
 #include "models/baselines.h"
 
-#include "autograd/ops.h"
-
 namespace gmlp {
 
 FeedForward::FeedForward(ParameterList& list, const std::string& norm, const std::string& mlp,

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "models/gmlp_block.h"
-#include "models/layers.h"
 
 namespace gmlp {
 

@@ -39,7 +39,7 @@ struct Reader {
   void operator()(const NamedField& member) const {
     std::string name;
     (*this)(&name);
-    in_file(path, [&] { member.set(name); });
+    in_file(path, [&] { *member.value = member.choices->from_name(name); });
   }
 };
 
@@ -50,37 +50,39 @@ struct Writer {
   void operator()(const Member* member) const {
     value = *member;
   }
-  void operator()(const NamedField& member) const { value = member.get(); }
+  void operator()(const NamedField& member) const { value = member.choices->names[*member.value]; }
 };
 
 struct BoundsCheck {
   const ConfigField& field;
 
-  void operator()(int64_t* member) const {
-    const double value = static_cast<double>(*member);
-    if (value < field.least) {
-      fail_input("{} is {}; it must be at least {}", field.what, *member, field.least);
-    }
-    if (value > field.most) {
-      fail_input("{} is {}; that is more than this program handles", field.what, *member);
+  template <typename Member>
+  void operator()(const Member& member) const {
+    if constexpr (std::is_same_v<Member, int64_t*> || std::is_same_v<Member, double*>) {
+      const double value = static_cast<double>(*member);
+      if (value >= field.least && value <= field.most) return;
+      fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least,
+                 field.most);
     }
   }
-  void operator()(double* member) const {
-    if (*member >= field.least && *member <= field.most) return;
-    fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least, field.most);
-  }
-  template <typename Other>
-  void operator()(const Other&) const {}
 };
 
 }  // namespace
 
+uint8_t Choices::from_name(const std::string& name) const {
+  const auto found = std::ranges::find(names, name);
+  if (found != names.end()) return static_cast<uint8_t>(found - names.begin());
+  fail_input("{} {}: no such {}; use one of {}", option, name, what, fmt::join(names, ", "));
+}
+
+const Choices kGates{"--gate", "gate", {"split", "multiplicative", "additive", "linear"}};
+
 Gate gate_from_name(const std::string& name) {
-  return choice_from_name(kGates, name, "--gate", "gate");
+  return static_cast<Gate>(kGates.from_name(name));
 }
 
 const char* gate_name(Gate gate) {
-  return choice_name(kGates, gate);
+  return kGates.names[static_cast<size_t>(gate)].c_str();
 }
 
 Json parse_config(const std::string& text, const std::string& path, const char* writers) {

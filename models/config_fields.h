@@ -2,8 +2,8 @@
 // A model's configuration as one table of fields: the name in config.json, the member, its bounds.
 // Reading, writing and checking are loops over the table. Every error names the file and the field.
 
+#include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -13,57 +13,32 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "models/gmlp_block.h"
 
 namespace gmlp {
 
-/// One value of an enumeration and its name.
-template <typename Value>
-struct Choice {
-  Value value;
-  const char* name;
+/// The names of an enumeration's values 0, 1, ...
+struct Choices {
+  const char* option;  // as errors call it
+  const char* what;
+  std::vector<std::string> names;
+
+  /// Throws InputError that lists all names.
+  uint8_t from_name(const std::string& name) const;
 };
 
-template <typename Value, size_t count>
-const char* choice_name(const Choice<Value> (&choices)[count], Value value) {
-  for (const Choice<Value>& choice : choices) {
-    if (choice.value == value) return choice.name;
-  }
-  return "?";
-}
-
-/// Throws InputError that lists all names: "--gate x: no such gate; use split, ... or linear".
-template <typename Value, size_t count>
-Value choice_from_name(const Choice<Value> (&choices)[count], const std::string& name,
-                       const char* option, const char* what) {
-  std::string names;
-  for (size_t i = 0; i < count; ++i) {
-    if (name == choices[i].name) return choices[i].value;
-    names += std::string(i == 0 ? "" : i + 1 == count ? " or " : ", ") + choices[i].name;
-  }
-  fail_input("{} {}: no such {}; use {}", option, name, what, names);
-}
-
-/// A member whose values have names, such as a gate.
+/// A member that is an enumeration.
 struct NamedField {
-  std::function<const char*()> get;
-  std::function<void(const std::string&)> set;
+  uint8_t* value;
+  const Choices* choices;
 };
-
-template <typename Value, size_t count>
-NamedField named_field(Value& value, const Choice<Value> (&choices)[count], const char* option,
-                       const char* what) {
-  return {[&] { return choice_name(choices, value); },
-          [&value, &choices, option, what](const std::string& name) {
-            value = choice_from_name(choices, name, option, what);
-          }};
+template <typename Enumeration>
+NamedField named_field(Enumeration& value, const Choices& choices) {
+  static_assert(sizeof value == 1);
+  return {reinterpret_cast<uint8_t*>(&value), &choices};
 }
 
-inline constexpr Choice<Gate> kGates[] = {{Gate::kSplit, "split"},
-                                          {Gate::kMultiplicative, "multiplicative"},
-                                          {Gate::kAdditive, "additive"},
-                                          {Gate::kLinear, "linear"}};
+extern const Choices kGates;
 
 struct ConfigField {
   const char* object;  // of config.json: "model_args", "gmlp", or "" at the top
@@ -117,10 +92,8 @@ std::vector<std::string> names_of(const std::vector<Config>& sizes) {
 }
 template <typename Config>
 const Config* find_size(const std::vector<Config>& sizes, const std::string& name) {
-  for (const Config& size : sizes) {
-    if (size.name == name) return &size;
-  }
-  return nullptr;
+  const auto found = std::ranges::find(sizes, name, &Config::name);
+  return found == sizes.end() ? nullptr : &*found;
 }
 template <typename Config>
 const Config& get_size(const std::vector<Config>& sizes, const std::string& name) {
@@ -139,8 +112,7 @@ Config stored_size(const nlohmann::ordered_json& json, const std::vector<Config>
   if (const Config* size = find_size(sizes, architecture)) return *size;
   fail_input(
       "{}: \"architecture\" is \"{}\", which is not {}; give a folder or file of one, or one of "
-      "the "
-      "names {}",
+      "the names {}",
       path, architecture, what, fmt::join(names_of(sizes), ", "));
 }
 

@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/ops.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "core/softmax.h"
@@ -186,13 +185,11 @@ int64_t sample(const std::vector<double>& logits, const std::vector<int64_t>& al
 Generator::Generator(const LanguageModel& model, const std::vector<int64_t>& allowed,
                      const std::vector<int64_t>& prompt, const SamplingOptions& options)
     : decoder_(model), window_(model.config().block.tokens), allowed_(allowed), options_(options) {
-  // A prompt that is longer than the window is cut to what that holds beside the first tokens of
-  // the answer.
-  const int64_t most = std::max<int64_t>(1, window_ - window_ / 2);
-  const int64_t length = std::ssize(prompt);
-  const size_t skipped = length > window_ ? static_cast<size_t>(length - most) : 0;
-  ids_.assign(prompt.begin(), prompt.begin() + static_cast<int64_t>(skipped));
-  for (size_t i = skipped; i < prompt.size(); ++i) logits_ = &feed(prompt[i]);
+  // Of a prompt that is longer than the window its end is read; the answer needs the other half.
+  const bool fits = std::ssize(prompt) <= window_;
+  const auto first = fits ? prompt.begin() : prompt.end() - (window_ - window_ / 2);
+  ids_.assign(prompt.begin(), first);
+  for (auto id = first; id != prompt.end(); ++id) logits_ = &feed(*id);
 }
 
 const std::vector<double>& Generator::feed(int64_t id) {

@@ -2,9 +2,7 @@
 // Causal decoding, one token at a time, and generation, which samples each next token from the
 // model's distribution. Both work on ids; apps/language turns them into text.
 //
-// The past is cached, so a token costs O(N E + D F) in a gMLP block, not N times that. The spatial
-// projection of token t is one row of W over the normed v of tokens 0..t. An attention is one query
-// over their keys and values.
+// The past is cached, so a token costs O(N E + D F) in a gMLP block, not N times that.
 
 #include <cstdint>
 #include <vector>

@@ -19,9 +19,6 @@
 
 #include "models/gmlp_block.h"
 
-#include "autograd/ops.h"
-#include "models/measure.h"
-
 namespace gmlp {
 
 namespace {
@@ -71,28 +68,22 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
                     : spatial_project(tape, v, *layers_.spatial_weight, *layers_.spatial_bias,
                                       config_.causal);
   if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x, mixer));
-  switch (config_.gate) {
-    case Gate::kSplit:
-    case Gate::kMultiplicative:
-      z = multiply(tape, u, v);
-      break;
-    case Gate::kAdditive:
-      z = add(tape, u, v);
-      break;
-    case Gate::kLinear:
-      z = v;
-      break;
+  if (config_.gate == Gate::kAdditive) {
+    v = add(tape, u, v);
+  } else if (config_.gate != Gate::kLinear) {
+    v = multiply(tape, u, v);
   }
 
-  z = layers_.fc2(tape, z);
+  z = layers_.fc2(tape, v);
   if (!drop_scales.empty()) z = drop_path(tape, z, drop_scales);
   return add(tape, shortcut, z);
 }
 
 Var GmlpBlock::tiny_attention(Tape& tape, Var x, const TokenMixer& mixer) const {
   const Var qkv = layers_.qkv(tape, x);
-  return layers_.attn_out(
-      tape, mixer.attend ? mixer.attend(tape, qkv) : attention(tape, qkv, config_.causal));
+  return layers_.attn_out(tape, mixer.attend
+                                    ? mixer.attend(tape, qkv)
+                                    : head_attention(tape, qkv, nullptr, 1, config_.causal));
 }
 
 Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) {

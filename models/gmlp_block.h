@@ -12,9 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "autograd/fused_block.h"
-#include "autograd/tape.h"
-#include "kernels/kernels.h"
 #include "models/layers.h"
 
 namespace gmlp {

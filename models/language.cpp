@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/ops.h"
 #include "core/error.h"
-#include "models/measure.h"
 
 namespace gmlp {
 
@@ -23,10 +21,6 @@ LanguageModel::Block make_block(ParameterList& list, const std::string& prefix,
                              .relpos = config.arch != Arch::kTransformer});
   }
   return GmlpBlock(list, prefix, config.block);
-}
-
-bool drops(const LanguageContext& context) {
-  return context.training && context.dropout > 0;
 }
 
 }  // namespace
@@ -52,7 +46,7 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
 }
 
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-                            const LanguageContext& context) {
+                            const ForwardContext& context) {
   require(static_cast<int64_t>(ids.size()) == batch * config_.block.tokens,
           "LanguageModel: texts of another length than the model's");
   for (const int64_t id : ids) {
@@ -60,7 +54,8 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   }
   Var x = embedding(tape, ids, batch, *layers_.embed);
   if (config_.has_positions()) x = add_positions(tape, x, *layers_.positions);
-  if (drops(context)) x = dropout(tape, x, {context.dropout, context.seed, context.step, 0});
+  const bool drops = context.training && context.drop_rate > 0;
+  if (drops) x = dropout(tape, x, {context.drop_rate, context.seed, context.step, 0});
   // Each branch drops at a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
   for (size_t i = 0; i < layers_.blocks.size(); ++i) {
     const auto run_branches = [&](auto& block) {
@@ -68,8 +63,8 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
         const Var shortcut = x;
         x = block.forward_branch(tape, shortcut, branch);
         const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
-        if (!drops(context)) continue;
-        x = dropout(tape, x, {context.dropout, context.seed, context.step, site}, shortcut);
+        if (!drops) continue;
+        x = dropout(tape, x, {context.drop_rate, context.seed, context.step, site}, shortcut);
       }
     };
     std::visit(run_branches, layers_.blocks[i]);
@@ -78,27 +73,27 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
 }
 
 Var LanguageModel::forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-                           const LanguageContext& context) {
+                           const ForwardContext& context) {
   require(layers_.output != nullptr, "forward: a model with a head has no output projection");
   return linear(tape, features(tape, ids, batch, context), *layers_.output, nullptr);
 }
 
 Var LanguageModel::loss(Tape& tape, const std::vector<int64_t>& ids,
                         const std::vector<int64_t>& targets, int64_t batch, double scale,
-                        const LanguageContext& context) {
+                        const ForwardContext& context) {
   require(layers_.output != nullptr, "loss: a model with a head has no output projection");
   const Var x = features(tape, ids, batch, context);
   return linear_cross_entropy(tape, x, *layers_.output, nullptr, targets, scale);
 }
 
 Var LanguageModel::classify(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-                            const LanguageContext& context) {
+                            const ForwardContext& context) {
   require(config_.head == LanguageHead::kClassify, "classify: a model with another head");
   return layers_.head(tape, select_token(tape, features(tape, ids, batch, context), 0));
 }
 
 Var LanguageModel::spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-                         const LanguageContext& context) {
+                         const ForwardContext& context) {
   require(config_.head == LanguageHead::kSpan, "spans: a model with another head");
   return layers_.head(tape, features(tape, ids, batch, context));
 }

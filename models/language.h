@@ -13,7 +13,6 @@
 
 #include "models/baselines.h"
 #include "models/gmlp_block.h"
-#include "models/layers.h"
 
 namespace gmlp {
 
@@ -60,8 +59,8 @@ struct LanguageConfig {
   void validate() const;
 };
 
-/// A named size (models/language_config.cpp lists them); vocab is the paper's 32000 until a
-/// tokenizer says otherwise. Throws InputError that lists all names if there is none.
+/// A named size of models/language_config.cpp, or InputError that lists all. Its vocab is the
+/// paper's until a tokenizer says otherwise.
 LanguageConfig language_config(const std::string& name);
 std::vector<std::string> language_config_names();
 
@@ -71,14 +70,6 @@ std::string language_config_to_json(const LanguageConfig& config,
                                     const std::string& extra_gmlp_json);
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path);
 
-/// What the randomness of one training forward depends on.
-struct LanguageContext {
-  bool training = false;
-  double dropout = 0;  // on the embedding's output and on each block's branch
-  uint64_t seed = 0;
-  int64_t step = 0;  // counts micro-batches from the start of the run
-};
-
 class LanguageModel {
  public:
   /// As VisionModel's.
@@ -87,17 +78,17 @@ class LanguageModel {
 
   /// ids (B * N), row-major -> logits (B, N, V).
   Var forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-              const LanguageContext& context = {});
+              const ForwardContext& context = {});
   /// The mean cross-entropy over the positions with targets (B * N) >= 0, times scale: as
   /// cross_entropy_ids of forward(), but the logits are never in memory.
   Var loss(Tape& tape, const std::vector<int64_t>& ids, const std::vector<int64_t>& targets,
-           int64_t batch, double scale, const LanguageContext& context = {});
+           int64_t batch, double scale, const ForwardContext& context = {});
   /// With LanguageHead::kClassify: -> (B, classes), from the features of token 0, <cls>.
   Var classify(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-               const LanguageContext& context = {});
+               const ForwardContext& context = {});
   /// With LanguageHead::kSpan: -> (B, N, 2), each token's scores as the span's start and end.
   Var spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-            const LanguageContext& context = {});
+            const ForwardContext& context = {});
 
   /// As VisionModel::prepack_weights().
   void prepack_weights();
@@ -119,7 +110,7 @@ class LanguageModel {
  private:
   /// ids -> (B, N, D), after the final norm.
   Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
-               const LanguageContext& context);
+               const ForwardContext& context);
 
   LanguageConfig config_;
   ParameterList parameters_;

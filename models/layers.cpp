@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "autograd/ops.h"
 #include "core/random.h"
 
 namespace gmlp {
@@ -18,21 +17,11 @@ uint64_t name_key(const std::string& name) {
 
 /// One number of a tensor of fan `in` and `out`.
 double draw(Random& random, Init init, double std, double in, double out) {
-  switch (init) {
-    case Init::kZeros:
-      return 0;
-    case Init::kOnes:
-      return 1;
-    case Init::kXavierUniform: {
-      const double limit = std::sqrt(6 / (in + out));
-      return random.uniform(-limit, limit);
-    }
-    case Init::kLecunNormal:
-      return random.normal() / std::sqrt(in);
-    case Init::kNormal:
-      return random.normal() * std;
-  }
-  return 0;
+  const double limit = std::sqrt(6 / (in + out));
+  if (init == Init::kXavierUniform) return random.uniform(-limit, limit);
+  if (init == Init::kLecunNormal) return random.normal() / std::sqrt(in);
+  if (init == Init::kNormal) return random.normal() * std;
+  return init == Init::kOnes ? 1 : 0;
 }
 
 }  // namespace
@@ -54,24 +43,6 @@ Parameter* ParameterList::add(const std::string& name, const Shape& shape, Init 
   }
   all_.back()->value.copy_from(draws);
   return all_.back();
-}
-
-Linear::Linear(ParameterList& list, const std::string& name, const Shape& shape, Init init,
-               double std)
-    : weight(list.add(name + "weight", shape, init, std)),
-      bias(list.add(name + "bias", {shape[0]}, Init::kZeros)) {}
-
-Var Linear::operator()(Tape& tape, Var x) const {
-  return linear(tape, x, *weight, bias);
-}
-
-LayerNorm::LayerNorm(ParameterList& list, const std::string& name, int64_t width, double epsilon)
-    : weight(list.add(name + "weight", {width}, Init::kOnes)),
-      bias(list.add(name + "bias", {width}, Init::kZeros)),
-      eps(epsilon) {}
-
-Var LayerNorm::operator()(Tape& tape, Var x) const {
-  return layernorm(tape, x, *weight, *bias, eps);
 }
 
 }  // namespace gmlp

@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/tape.h"
-#include "core/tensor.h"
+#include "autograd/ops.h"
 
 namespace gmlp {
 
@@ -53,8 +52,10 @@ struct Linear {
 
   Linear() = default;
   Linear(ParameterList& list, const std::string& name, const Shape& shape,
-         Init init = Init::kXavierUniform, double std = 0);
-  Var operator()(Tape& tape, Var x) const;
+         Init init = Init::kXavierUniform, double std = 0)
+      : weight(list.add(name + "weight", shape, init, std)),
+        bias(list.add(name + "bias", {shape[0]}, Init::kZeros)) {}
+  Var operator()(Tape& tape, Var x) const { return linear(tape, x, *weight, bias); }
 };
 
 /// y = (x - mean) / sqrt(var + eps) * weight + bias over the last dimension, of `width`.
@@ -64,8 +65,19 @@ struct LayerNorm {
   double eps = 0;
 
   LayerNorm() = default;
-  LayerNorm(ParameterList& list, const std::string& name, int64_t width, double eps);
-  Var operator()(Tape& tape, Var x) const;
+  LayerNorm(ParameterList& list, const std::string& name, int64_t width, double epsilon)
+      : weight(list.add(name + "weight", {width}, Init::kOnes)),
+        bias(list.add(name + "bias", {width}, Init::kZeros)),
+        eps(epsilon) {}
+  Var operator()(Tape& tape, Var x) const { return layernorm(tape, x, *weight, *bias, eps); }
+};
+
+/// What the randomness of one training forward depends on.
+struct ForwardContext {
+  bool training = false;
+  double drop_rate = 0;  // vision: stochastic depth; language: dropout
+  uint64_t seed = 0;
+  int64_t step = 0;  // counts micro-batches from the start of the run
 };
 
 /// Replaces the ops of a block that mix tokens, each if it is set. A decoder's read caches.

@@ -12,12 +12,27 @@
 
 #include "models/vision.h"
 
-#include "autograd/ops.h"
 #include "core/error.h"
 #include "core/random.h"
-#include "models/measure.h"
 
 namespace gmlp {
+
+namespace {
+
+/// Stochastic depth of block `block` (Huang et al. 2016; scaled as timm does): one scale per
+/// sample, or none if it is off.
+std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block) {
+  if (!context.training || context.drop_rate <= 0) return {};
+  std::vector<double> scales(static_cast<size_t>(batch));
+  Random random(context.seed, Purpose::kDropPath, static_cast<uint64_t>(context.step),
+                static_cast<uint64_t>(block));
+  for (double& scale : scales) {
+    scale = random.uniform() < context.drop_rate ? 0 : 1 / (1 - context.drop_rate);
+  }
+  return scales;
+}
+
+}  // namespace
 
 BlockConfig VisionConfig::block() const {
   return {.tokens = tokens(),
@@ -63,17 +78,6 @@ Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext&
 
 void VisionModel::prepack_weights() {
   for (GmlpBlock& block : blocks_) block.prepack_weights(packed_);
-}
-
-std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block) {
-  if (!context.training || context.drop_path <= 0) return {};
-  std::vector<double> scales(static_cast<size_t>(batch));
-  Random random(context.seed, Purpose::kDropPath, static_cast<uint64_t>(context.step),
-                static_cast<uint64_t>(block));
-  for (double& scale : scales) {
-    scale = random.uniform() < context.drop_path ? 0 : 1 / (1 - context.drop_path);
-  }
-  return scales;
 }
 
 int64_t VisionConfig::parameter_count() const {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "models/gmlp_block.h"
-#include "models/layers.h"
 
 namespace gmlp {
 
@@ -38,8 +37,7 @@ struct VisionConfig {
   void validate() const;
 };
 
-/// A named size: gmlp_ti16_224, gmlp_s16_224, gmlp_b16_224 and small ones for small images. Throws
-/// InputError that lists all names if there is none.
+/// A named size of models/vision_config.cpp, or InputError that lists all.
 VisionConfig vision_config(const std::string& name);
 std::vector<std::string> vision_config_names();
 
@@ -54,18 +52,6 @@ std::string vision_config_to_json(const VisionConfig& config,
 /// `path` only names the source in errors. `label_names` may be nullptr.
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,
                                      std::vector<std::string>* label_names);
-
-/// What the randomness of one training forward depends on.
-struct ForwardContext {
-  bool training = false;
-  double drop_path = 0;  // 1 - survival probability, the same in every block (timm and the paper)
-  uint64_t seed = 0;
-  int64_t step = 0;  // counts micro-batches from the start of the run
-};
-
-/// One scale per sample for block `block`: 0 with probability drop_path, else 1 / (1 - drop_path);
-/// empty when stochastic depth is off (Huang et al. 2016; scaled as timm does).
-std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block);
 
 class VisionModel {
  public:

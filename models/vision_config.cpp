@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/io/json.h"
@@ -45,7 +46,7 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
       {"model_args", "embed_dim", &config.d_model, "--d-model"},
       {"model_args", "in_chans", &config.chans, "--in-chans"},
       {"gmlp", "name", &config.name},
-      {"gmlp", "gate", named_field(config.gate, kGates, "--gate", "gate")},
+      {"gmlp", "gate", named_field(config.gate, kGates)},
       {"gmlp", "class_token", &config.class_token},
       {"gmlp", "d_ffn", &config.d_ffn, "--d-ffn"},
       {"gmlp", "spatial_init_std", &config.spatial_init_std, "\"spatial_init_std\"", 0, 1},
@@ -100,15 +101,11 @@ void check_epsilons(const Json& gmlp, const BlockConfig& block, const std::strin
       path, stored.norm_eps, stored.gate_eps, block.norm_eps, block.gate_eps);
 }
 
-void read_label_names(const Json& json, const std::string& path,
-                      std::vector<std::string>& label_names) {
-  label_names.clear();
-  if (!json.contains("label_names")) return;
-  const Json& names = json.at("label_names");
-  if (!names.is_array()) fail_input("{}: \"label_names\" is not a list; correct the file", path);
-  for (const Json& name : names) {
-    if (!name.is_string()) fail_input("{}: a label name is not a string; correct the file", path);
-    label_names.push_back(name.get<std::string>());
+std::vector<std::string> read_label_names(const Json& json, const std::string& path) {
+  try {
+    return json.value("label_names", std::vector<std::string>());
+  } catch (const Json::exception&) {
+    fail_input("{}: \"label_names\" is not a list of strings; correct the file", path);
   }
 }
 
@@ -124,15 +121,11 @@ VisionConfig vision_config(const std::string& name) {
 
 bool is_timms(const VisionConfig& config) {
   const VisionConfig* size = find_size(vision_sizes(), config.name);
-  if (size == nullptr || !config.name.ends_with("16_224")) return false;
   // timm's entry points fix everything but the image, its channels and the classes.
-  VisionConfig named = *size;
-  named.img_height = config.img_height;
-  named.img_width = config.img_width;
-  named.chans = config.chans;
-  named.classes = config.classes;
-  named.spatial_init_std = config.spatial_init_std;
-  return config == named;
+  const auto fixed = [](const VisionConfig& c) {
+    return std::tuple(c.patch, c.depth, c.d_model, c.d_ffn, c.gate, c.class_token);
+  };
+  return config.name.ends_with("16_224") && size != nullptr && fixed(config) == fixed(*size);
 }
 
 void VisionConfig::validate() const {
@@ -206,7 +199,7 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
     if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
   }
   check_epsilons(gmlp, config.block(), path);
-  if (label_names != nullptr) read_label_names(json, path, *label_names);
+  if (label_names != nullptr) *label_names = read_label_names(json, path);
   in_file(path, [&] { config.validate(); });
   return config;
 }

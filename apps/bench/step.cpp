@@ -244,9 +244,7 @@ class RunTable {
     profile_stop();
     const double total = now_seconds() - start;
     std::multimap<double, const ProfileEntry, std::greater<>> by_seconds;
-    for (size_t i = 0; i < profile_count(); ++i) {
-      by_seconds.emplace(profile_entry(i).seconds, profile_entry(i));
-    }
+    for (const ProfileEntry& entry : profile_entries()) by_seconds.emplace(entry.seconds, entry);
     const auto print = [&](const std::string& name, double seconds, const std::string& marks) {
       fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / repeat_,
                  100 * seconds / total, marks);

@@ -12,7 +12,6 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/nearest_name.h"
 #include "core/parallel.h"
 
 namespace gmlp {

@@ -16,7 +16,6 @@
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/nearest_name.h"
 #include "core/parallel.h"
 
 namespace gmlp {

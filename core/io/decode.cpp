@@ -3,6 +3,7 @@
 // twice on its way to bf16.
 #include "core/io/decode.h"
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cstring>
 
@@ -12,10 +13,7 @@ namespace gmlp {
 
 namespace {
 
-// IEEE half precision and NumPy's bool, as types that overloads can tell from integers.
-struct Half {
-  uint16_t bits;
-};
+// NumPy's bool, as a type that overloads can tell from integers.
 struct Boolean {
   uint8_t byte;
 };
@@ -32,18 +30,8 @@ float widen(Bf16 value) {
 int64_t widen(Boolean value) {
   return value.byte != 0 ? 1 : 0;
 }
-// A half has 1 sign bit, 5 bits of exponent and 10 of mantissa; a float has 1, 8 and 23.
-float widen(Half value) {
-  const uint32_t sign = (value.bits & 0x8000U) << 16;
-  const uint32_t exponent = (value.bits >> 10) & 0x1F;
-  const uint32_t mantissa = value.bits & 0x3FF;
-  if (exponent == 0) {  // zero or subnormal: a multiple of 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  // The bias is 15 in a half and 127 in a float; all ones stays all ones.
-  const uint32_t wide_exponent = exponent == 31 ? 255 : exponent + 127 - 15;
-  return std::bit_cast<float>(sign | (wide_exponent << 23) | (mantissa << 13));
+float widen(Eigen::half value) {
+  return static_cast<float>(value);
 }
 
 template <typename Source, typename Target>
@@ -79,7 +67,7 @@ struct NumberType {
 constexpr NumberType kTypes[] = {
     {"F64", "f8", 8, decode_to<double>, nullptr},
     {"F32", "f4", 4, decode_to<float>, nullptr},
-    {"F16", "f2", 2, decode_to<Half>, nullptr},
+    {"F16", "f2", 2, decode_to<Eigen::half>, nullptr},
     {"BF16", "", 2, decode_to<Bf16>, nullptr},
     {"I64", "i8", 8, nullptr, decode<int64_t>},
     {"I32", "i4", 4, nullptr, decode<int32_t>},

@@ -1,7 +1,6 @@
-// A save has five steps that can fail: create, write, fsync, close, rename. Each is checked, and
-// the old contents stay under their name until the rename. The rename itself is on the disk only
-// after the folder's fsync. System calls are used directly, because the standard library's streams
-// have no fsync and hide which step failed and why.
+// A save has five steps that can fail: create, write, fsync, close, rename. Only after the folder's
+// fsync is the rename on the disk. System calls are used directly, because the standard library's
+// streams have no fsync and hide which step failed and why.
 #include "core/io/file.h"
 
 #include <algorithm>
@@ -292,8 +291,8 @@ uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before) {
       ::crc32_z(before, static_cast<const Bytef*>(bytes), static_cast<z_size_t>(size)));
 }
 
-std::string hex_crc32(const void* bytes, int64_t size) {
-  return fmt::format("{:08x}", crc32_of(bytes, size));
+std::string hex_crc32(std::string_view bytes) {
+  return fmt::format("{:08x}", crc32_of(bytes.data(), std::ssize(bytes)));
 }
 
 }  // namespace gmlp

@@ -56,6 +56,6 @@ bool recover_folder(const std::string& path);
 /// zlib's CRC-32 of any number of bytes; of those that follow bytes whose CRC-32 is `before`.
 uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before = 0);
 /// The same as eight hexadecimal digits.
-std::string hex_crc32(const void* bytes, int64_t size);
+std::string hex_crc32(std::string_view bytes);
 
 }  // namespace gmlp

@@ -108,10 +108,6 @@ std::string_view find_header(std::string_view bytes, const std::string& path) {
 
 }  // namespace
 
-int64_t NpyArray::elements() const {
-  return array_size(shape, 1, "npy shape");
-}
-
 Tensor NpyArray::to_tensor(DType target, const std::string& path) const {
   return decode_tensor(bytes.data(), dtype, shape, target, path);
 }

@@ -16,7 +16,6 @@ struct NpyArray {
   std::vector<int64_t> shape;
   std::vector<char> bytes;
 
-  int64_t elements() const;
   /// Converts floats ("f2", "f4", "f8"), rank <= 4. Throws InputError for other types.
   Tensor to_tensor(DType dtype, const std::string& path) const;
   /// Converts integers and bools. Throws InputError for other types.

@@ -4,8 +4,7 @@
 //     values would take many times that
 //   3 every tensor: dtype x shape = the bytes between its offsets, without overflow
 //   4 all tensors in the order of their offsets: no hole, no overlap, the whole buffer
-// After that every tensor's bytes are inside the buffer, and reading one only converts them. Memory
-// has the same bytes as the file, so nothing has to be aligned.
+// After that every tensor's bytes are inside the buffer, and reading one only converts them.
 #include "core/io/safetensors.h"
 
 #include <algorithm>
@@ -136,8 +135,8 @@ class HeaderReader {
 
   template <typename... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    const std::string reason = fmt::format(format, std::forward<Args>(args)...);
-    fail_input("{}: {}; the file is damaged", where(), reason);
+    fail_input("{}: {}; the file is damaged", where(),
+               fmt::format(format, std::forward<Args>(args)...));
   }
 
   const std::string& path_;
@@ -149,13 +148,17 @@ class HeaderReader {
   bool seen_metadata_ = false;
 };
 
+std::string_view bytes_of(const Tensor& tensor) {
+  return {static_cast<const char*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
+}
+
 // The JSON without padding: metadata first as other writers have it, then tensors without gaps.
 std::string header_of(const std::vector<NamedTensor>& tensors,
                       const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   nlohmann::ordered_json texts = metadata;
   for (const auto& [name, tensor] : tensors) {
-    texts[kChecksum + name] = hex_crc32(tensor.raw(), tensor.bytes());
+    texts[kChecksum + name] = hex_crc32(bytes_of(tensor));
   }
   if (!texts.empty()) header[std::string(kMetadata)] = std::move(texts);
   int64_t offset = 0;
@@ -177,8 +180,8 @@ void refuse_pytorch(std::string_view bytes, const std::string& path) {
   fail_input(
       "{0}: is a PyTorch file; convert it and name the result: python3 -c \"import torch; from "
       "safetensors.torch import save_file; d = torch.load('{0}', 'cpu', weights_only=True); d = "
-      "d.get('state_dict', "
-      "d); save_file({{k: v.clone() for k, v in d.items()}}, '{0}.safetensors')\"",
+      "d.get('state_dict', d); save_file({{k: v.clone() for k, v in d.items()}}, "
+      "'{0}.safetensors')\"",
       path);
 }
 
@@ -254,8 +257,7 @@ void SafetensorsFile::verify_checksums() {
   if (std::none_of(metadata_.begin(), metadata_.end(), is_checksum)) return;
   for (const Entry& entry : entries_) {
     const auto found = metadata_.find(kChecksum + entry.name);
-    if (found == metadata_.end() ||
-        found->second != hex_crc32(data_of(entry), entry.end - entry.begin)) {
+    if (found == metadata_.end() || found->second != hex_crc32(data_of(entry))) {
       fail_input("{}: does not match its checksum; the file is damaged, copy it again",
                  described(path_, entry.name));
     }
@@ -306,22 +308,23 @@ const SafetensorsFile::Entry& SafetensorsFile::find_or_fail(const std::string& n
   return *entry;
 }
 
-const char* SafetensorsFile::data_of(const Entry& entry) const {
-  return bytes_.data() + data_offset_ + entry.begin;
+std::string_view SafetensorsFile::data_of(const Entry& entry) const {
+  return {bytes_.data() + data_offset_ + entry.begin, static_cast<size_t>(entry.end - entry.begin)};
 }
 
 Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
   const Entry& entry = find_or_fail(name);
-  return decode_tensor(data_of(entry), entry.dtype, entry.shape, dtype, described(path_, name));
+  return decode_tensor(data_of(entry).data(), entry.dtype, entry.shape, dtype,
+                       described(path_, name));
 }
 
 std::vector<int64_t> SafetensorsFile::read_integers(const std::string& name) const {
   const Entry& entry = find_or_fail(name);
-  return decode_integers(data_of(entry), entry.dtype, entry.shape, described(path_, name));
+  return decode_integers(data_of(entry).data(), entry.dtype, entry.shape, described(path_, name));
 }
 
-std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
-                                 const std::map<std::string, std::string>& metadata) {
+std::string to_safetensors(const std::vector<NamedTensor>& tensors,
+                           const std::map<std::string, std::string>& metadata) {
   // The padding keeps the data at a multiple of 8 for programs that map the file into memory.
   std::string header = header_of(tensors, metadata);
   while (header.size() % kDataAlignment != 0) header += ' ';
@@ -329,15 +332,10 @@ std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
   size_t total = kLengthBytes + header.size();
   for (const NamedTensor& item : tensors) total += static_cast<size_t>(item.tensor.bytes());
 
-  std::vector<char> bytes;
+  std::string bytes;
   bytes.reserve(total);
-  const auto append = [&](const void* source, int64_t size) {
-    const char* begin = static_cast<const char*>(source);
-    bytes.insert(bytes.end(), begin, begin + size);
-  };
-  append(&length, kLengthBytes);
-  append(header.data(), std::ssize(header));
-  for (const NamedTensor& item : tensors) append(item.tensor.raw(), item.tensor.bytes());
+  bytes.append(reinterpret_cast<const char*>(&length), kLengthBytes).append(header);
+  for (const NamedTensor& item : tensors) bytes.append(bytes_of(item.tensor));
   return bytes;
 }
 

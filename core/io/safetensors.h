@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/tensor.h"
@@ -53,7 +54,7 @@ class SafetensorsFile {
   void verify_checksums();
   void index_names();
   const Entry& find_or_fail(const std::string& name) const;
-  const char* data_of(const Entry& entry) const;
+  std::string_view data_of(const Entry& entry) const;
 
   std::string path_;
   std::vector<char> bytes_;
@@ -72,7 +73,7 @@ struct NamedTensor {
 /// The file's bytes, with checksums: header padded with spaces to a multiple of 8, tensors in the
 /// given order. A duplicate name, or "__metadata__", is a std::logic_error. Invalid UTF-8 is
 /// replaced.
-std::vector<char> to_safetensors(const std::vector<NamedTensor>& tensors,
-                                 const std::map<std::string, std::string>& metadata);
+std::string to_safetensors(const std::vector<NamedTensor>& tensors,
+                           const std::map<std::string, std::string>& metadata);
 
 }  // namespace gmlp

@@ -9,7 +9,6 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/nearest_name.h"
 #include "core/random.h"
 #include "data/vision/sources.h"
 

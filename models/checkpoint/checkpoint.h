@@ -9,9 +9,7 @@
 //                          "files": {...},       bytes and CRC-32 of each file
 //                          ...}                  the state of the run
 //
-// Saving prepares the folder beside its place, flushes it to the disk, and then exchanges the two
-// names (core/io/file.h): killed at any moment, or out of disk, the folder is the old one or the
-// new one.
+// Killed at any moment, or out of disk, the folder is the old one or the new one (core/io/file.h).
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>

@@ -31,8 +31,7 @@ std::string some_names(const std::vector<std::string>& names) {
 
 void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFile& file,
                  const WeightRules& rules) {
-  std::vector<std::string> missing;
-  std::vector<std::string> extra;
+  std::vector<std::string> missing, extra;
   std::set<std::string> known;
   for (const Parameter* parameter : parameters) {
     known.insert(parameter->name);
@@ -53,14 +52,12 @@ void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFil
 
 /// The dtype of a model stored in `file`: f64 if a tensor is, else f32.
 DType stored_dtype(const SafetensorsFile& file) {
-  const bool f64 = std::any_of(file.entries().begin(), file.entries().end(),
-                               [](const auto& entry) { return entry.dtype == "F64"; });
+  const bool f64 = std::ranges::count(file.entries(), "F64", &SafetensorsFile::Entry::dtype) > 0;
   return f64 ? DType::kF64 : DType::kF32;
 }
 
 /// Throws InputError if `path`, the config.json beside `file`, describes a model out of all
-/// proportion to the file: more than 64 MB and twice the file. This precedes the allocation of the
-/// model. load_weights reports smaller differences more exactly.
+/// proportion to the file: more than 64 MB and twice the file. This precedes its allocation.
 void require_in_proportion(int64_t parameters, const SafetensorsFile& file,
                            const std::string& path) {
   constexpr int64_t kAllowance = int64_t{64} << 20;
@@ -169,8 +166,7 @@ LoadedVisionModel load_vision_model(const std::string& folder) {
   LoadedVisionModel loaded;
   loaded.config = checkpoint.config;
   const VisionConfig config = vision_config_from_json(checkpoint.config, path, &loaded.label_names);
-  if (!loaded.label_names.empty() &&
-      static_cast<int64_t>(loaded.label_names.size()) != config.classes) {
+  if (!loaded.label_names.empty() && std::ssize(loaded.label_names) != config.classes) {
     fail_input("{}: {} label_names for {} classes; correct the file", path,
                loaded.label_names.size(), config.classes);
   }

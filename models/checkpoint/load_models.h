@@ -66,8 +66,7 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
 ExecutionOptions stored_execution(DType dtype, const std::string& precision,
                                   const std::string& kernels);
 
-/// Throws InputError if the model has no bf16: only gMLP blocks with even widths do, because the
-/// bf16 kernels load numbers in pairs.
+/// Throws InputError if the model has no bf16: only gMLP blocks with even widths do.
 void require_bf16_fits(const BlockConfig& block);
 void require_bf16_fits(const LanguageConfig& config);
 

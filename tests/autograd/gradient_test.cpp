@@ -90,8 +90,9 @@ void check_spatial_project() {
 
 void check_attention() {
   for (const bool causal : {false, true}) {
-    expect_right({random({2, 5, 9}, 1)}, {},
-                 [&](Tape& t, const std::vector<Var>& in) { return attention(t, in[0], causal); });
+    expect_right({random({2, 5, 9}, 1)}, {}, [&](Tape& t, const std::vector<Var>& in) {
+      return head_attention(t, in[0], nullptr, 1, causal);
+    });
   }
 }
 

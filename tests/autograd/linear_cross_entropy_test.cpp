@@ -73,7 +73,8 @@ std::vector<int64_t> edge_ids(const Sizes& s, int64_t step) {
 
 void expect_equal(const Case& c, DType dtype, Backend backend, double tolerance) {
   INFO("B " << c.sizes.batch << " N " << c.sizes.tokens << " D " << c.sizes.width << " V "
-            << c.sizes.vocab << " bias " << c.bias << " " << dtype_name(dtype));
+            << c.sizes.vocab << " bias " << c.bias << " "
+            << (dtype == DType::kF64 ? "f64" : "f32"));
   const Result ours = run(c, dtype, backend, true);
   const Result unfused = run(c, dtype, Backend::kReference, false);
   CHECK(ours.loss == Approx(unfused.loss).epsilon(tolerance).margin(0));

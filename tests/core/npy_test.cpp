@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/io/decode.h"
 #include "core/io/file.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/core/bytes_of.h"
@@ -90,7 +91,7 @@ TEST_CASE("npy keys come in any order, with either quote and with Python 2's lon
            "{ 'descr' : '<f4' , 'fortran_order' : False , 'shape' : ( 1 , 2 , ) , }",
        }) {
     INFO(header);
-    CHECK(read_bytes(npy_of(header, data)).elements() == 2);
+    CHECK(read_bytes(npy_of(header, data)).bytes.size() == 8);
   }
 }
 
@@ -116,7 +117,7 @@ TEST_CASE("every number type of npy is read") {
 TEST_CASE("a scalar array is one element") {
   const NpyArray array = read_bytes(npy_of(header_of("<f8", "()"), bytes_of<double>({4.5})));
   CHECK(array.shape.empty());
-  CHECK(array.elements() == 1);
+  CHECK(array.bytes.size() == 8);
   CHECK(array.to_tensor(DType::kF32, "x").shape() == Shape{1});
 }
 
@@ -221,7 +222,8 @@ TEST_CASE("a flipped bit in an npy file is refused or gives an array of the data
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
     try {
       const NpyArray array = read_npy(folder.write("x.npy", bytes));
-      CHECK(static_cast<int64_t>(array.bytes.size()) == array.elements() * (array.dtype[1] - '0'));
+      CHECK(static_cast<int64_t>(array.bytes.size()) ==
+            array_size(array.shape, array.dtype[1] - '0', "x"));
     } catch (const InputError&) {
       SUCCEED("refused");
     }

@@ -36,7 +36,7 @@ Tensor counted(DType dtype, const Shape& shape) {
   return tensor;
 }
 
-std::vector<char> sample() {
+std::string sample() {
   return to_safetensors({{"a.weight", counted(DType::kF32, {2, 3})},
                          {"b", counted(DType::kBf16, {5})},
                          {"empty", counted(DType::kF32, {0, 4})},
@@ -44,13 +44,9 @@ std::vector<char> sample() {
                         {{"format", "pt"}, {"note", "two\nlines"}});
 }
 
-std::string_view view(const std::vector<char>& bytes) {
-  return {bytes.data(), bytes.size()};
-}
-
 TEST_CASE("tensors and metadata come back from a safetensors file as they were written") {
   const TemporaryFolder folder;
-  const auto file = SafetensorsFile::open(folder.write("x", view(sample())));
+  const auto file = SafetensorsFile::open(folder.write("x", sample()));
   CHECK(file.metadata() ==
         std::map<std::string, std::string>{{"format", "pt"}, {"note", "two\nlines"}});
   REQUIRE(file.entries().size() == 4);
@@ -66,7 +62,7 @@ TEST_CASE("tensors and metadata come back from a safetensors file as they were w
 }
 
 TEST_CASE("a written header is padded to eight bytes and is JSON of the documented form") {
-  const std::vector<char> bytes = sample();
+  const std::string bytes = sample();
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof length);
   CHECK(length % 8 == 0);
@@ -194,9 +190,9 @@ TEST_CASE("a scalar is read as one element and five dimensions are refused when 
 
 TEST_CASE("a safetensors file truncated at any length is refused") {
   const TemporaryFolder folder;
-  const std::vector<char> bytes = sample();
+  const std::string bytes = sample();
   for (size_t size = 0; size < bytes.size(); ++size) {
-    const std::string path = folder.write("x", view(bytes).substr(0, size));
+    const std::string path = folder.write("x", bytes.substr(0, size));
     INFO(size << " of " << bytes.size() << " bytes");
     CHECK_THROWS_AS(SafetensorsFile::open(path), InputError);
   }
@@ -204,12 +200,12 @@ TEST_CASE("a safetensors file truncated at any length is refused") {
 
 TEST_CASE("any flipped bit of a safetensors file is refused or changes no tensor") {
   const TemporaryFolder folder;
-  const std::vector<char> good = sample();
-  const auto original = SafetensorsFile::open(folder.write("good", view(good)));
+  const std::string good = sample();
+  const auto original = SafetensorsFile::open(folder.write("good", good));
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
-    std::vector<char> bytes = good;
+    std::string bytes = good;
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
-    const std::string path = folder.write("x", view(bytes));
+    const std::string path = folder.write("x", bytes);
     const std::string message = message_of<InputError>([&] {
       const auto file = SafetensorsFile::open(path);
       for (const SafetensorsFile::Entry& entry : original.entries()) {
@@ -228,9 +224,9 @@ TEST_CASE("any flipped bit of a safetensors file is refused or changes no tensor
 
 TEST_CASE("a damaged tensor is named; a file of another program has no checksums") {
   const TemporaryFolder folder;
-  std::vector<char> bytes = sample();
+  std::string bytes = sample();
   bytes[bytes.size() - 33] ^= 1;  // the last byte of "b"
-  const std::string path = folder.write("x", view(bytes));
+  const std::string path = folder.write("x", bytes);
   CHECK_THAT(message_of<InputError>([&] { SafetensorsFile::open(path); }),
              Contains("x: tensor 'b': does not match its checksum"));
   const std::string header = R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
@@ -241,7 +237,7 @@ TEST_CASE("a damaged tensor is named; a file of another program has no checksums
 TEST_CASE("the files that an index names are read as one") {
   const TemporaryFolder folder;
   const auto write = [&](const char* name, const std::vector<NamedTensor>& tensors) {
-    folder.write(name, view(to_safetensors(tensors, {})));
+    folder.write(name, to_safetensors(tensors, {}));
   };
   write("m-1.safetensors", {{"a", counted(DType::kF32, {2})}, {"b", counted(DType::kBf16, {3})}});
   write("m-2.safetensors", {{"c", counted(DType::kF64, {2, 2})}});
@@ -270,12 +266,12 @@ TEST_CASE("names lose what PyTorch's wrappers put in front of them") {
   const TemporaryFolder folder;
   const Tensor one = counted(DType::kF32, {1});
   const auto file =
-      SafetensorsFile::open(folder.write("x", view(to_safetensors({{"module.a", one},
-                                                                   {"_orig_mod.b", one},
-                                                                   {"module._orig_mod.c", one},
-                                                                   {"_orig_mod.module.d", one},
-                                                                   {"e.module.f", one}},
-                                                                  {}))));
+      SafetensorsFile::open(folder.write("x", to_safetensors({{"module.a", one},
+                                                              {"_orig_mod.b", one},
+                                                              {"module._orig_mod.c", one},
+                                                              {"_orig_mod.module.d", one},
+                                                              {"e.module.f", one}},
+                                                             {})));
   for (const char* name : {"a", "b", "c", "d", "e.module.f"}) CHECK(file.find(name) != nullptr);
 }
 

@@ -44,8 +44,9 @@ std::vector<Tensor> determined_parts(const std::string& name, const Tensor& valu
 class Case {
  public:
   Case(const std::string& name, DType dtype, Backend backend)
-      : file_(SafetensorsFile::open(fmt::format("{}/tests/golden/{}.{}.safetensors",
-                                                GMLP_SOURCE_DIR, name, dtype_name(dtype)))),
+      : file_(
+            SafetensorsFile::open(fmt::format("{}/tests/golden/{}.{}.safetensors", GMLP_SOURCE_DIR,
+                                              name, dtype == DType::kF64 ? "f64" : "f32"))),
         dtype_(dtype),
         backend_(backend) {
     const nlohmann::json config = nlohmann::json::parse(file_.metadata().at("case"));

@@ -76,7 +76,7 @@ TEST_CASE("a whole vision model's gradients are right, with and without a class 
     const Tensor images = test::random_tensor(DType::kF64, {2, 2, 4, 6}, 1);
     ForwardContext context;
     context.training = true;
-    context.drop_path = 0.3;
+    context.drop_rate = 0.3;
     const test::GradientError result = test::check_gradients(
         {}, model.parameters(),
         [&](Tape& tape, const std::vector<Var>&) { return model.forward(tape, images, context); });

@@ -37,10 +37,10 @@ LanguageConfig tiny(Arch arch) {
 
 const std::vector<int64_t> kIds{0, 1, 2, 3, 4, 6, 6, 6, 0, 1};  // (2, 5)
 
-LanguageContext dropping() {
-  LanguageContext context;
+ForwardContext dropping() {
+  ForwardContext context;
   context.training = true;
-  context.dropout = 0.3;
+  context.drop_rate = 0.3;
   context.seed = 5;
   context.step = 2;
   return context;
@@ -53,7 +53,7 @@ void expect_right(LanguageModel& model, const test::Build& build) {
 }
 
 Tensor logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
-                 const ExecutionOptions& execution, const LanguageContext& context = {}) {
+                 const ExecutionOptions& execution, const ForwardContext& context = {}) {
   Arena arena;
   Tape tape(arena, execution, false);
   const int64_t batch = static_cast<int64_t>(ids.size()) / model.config().block.tokens;
@@ -249,7 +249,7 @@ TEST_CASE("dropout drops its share, keeps the mean, and depends on its key alone
 TEST_CASE("without training a model drops nothing", "[dropout]") {
   LanguageModel model(tiny(Arch::kGmlp), DType::kF64, 1);
   test::perturb(model.parameters(), 0.3);
-  LanguageContext context = dropping();
+  ForwardContext context = dropping();
   CHECK(test::max_difference(logits_of(model, kIds, Backend::kReference, context),
                              logits_of(model, kIds, Backend::kReference)) > 0);
   context.training = false;

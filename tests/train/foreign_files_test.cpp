@@ -81,9 +81,9 @@ TEST_CASE("weights with a missing tensor are refused, and the tensor is named") 
     if (entry.name == "norm.bias") continue;
     tensors.push_back({entry.name, ours.read(entry.name, gmlp::DType::kF32)});
   }
-  const std::vector<char> bytes = gmlp::to_safetensors(tensors, {});
+  const std::string bytes = gmlp::to_safetensors(tensors, {});
   const std::string path = scratch / "short.safetensors";
-  gmlp::write_file_atomic(path, {bytes.data(), bytes.size()});
+  gmlp::write_file_atomic(path, bytes);
   CHECK_THROWS_WITH(train_with(tiny_run(scratch / "second", {"--init", path})),
                     Catch::Matchers::Contains("norm.bias"));
 }
@@ -116,8 +116,8 @@ gmlp::Parameter& parameter(gmlp::VisionModel& model, const std::string& name) {
 std::string write_weights(const gmlp::VisionModel& model, const std::string& path) {
   std::vector<gmlp::NamedTensor> tensors;
   for (const gmlp::Parameter* all : model.parameters()) tensors.push_back({all->name, all->value});
-  const std::vector<char> bytes = gmlp::to_safetensors(tensors, {});
-  gmlp::write_file_atomic(path, {bytes.data(), bytes.size()});
+  const std::string bytes = gmlp::to_safetensors(tensors, {});
+  gmlp::write_file_atomic(path, bytes);
   return path;
 }
 
@@ -230,8 +230,8 @@ TEST_CASE("weights without a head, or with another one, leave the model its own"
       tensors.push_back({"head.weight", gmlp::Tensor::zeros(gmlp::DType::kF32, {7, 4})});
       tensors.push_back({"head.bias", gmlp::Tensor::zeros(gmlp::DType::kF32, {7})});
     }
-    const std::vector<char> bytes = gmlp::to_safetensors(tensors, {});
-    gmlp::write_file_atomic(scratch / "w.safetensors", {bytes.data(), bytes.size()});
+    const std::string bytes = gmlp::to_safetensors(tensors, {});
+    gmlp::write_file_atomic(scratch / "w.safetensors", bytes);
     const auto model = small_model(8, 3, false);
     parameter(*model, "head.bias").value.fill(5);
     const std::vector<std::string> notes = gmlp::initialize_from(*model, scratch / "w.safetensors");
