@@ -88,17 +88,15 @@ int language_generate(const std::vector<std::string>& arguments) {
   int64_t max_tokens = 200;
   CLI::App app("Continue a prompt with a causal model", "gmlp-language generate");
   add_stored_model(app, options);
+  OptionGroup group(app, "Options");
   app.option_defaults()->always_capture_default();
   app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT");
-  app.add_option("--max-tokens", max_tokens, "Number of tokens to generate")->check(integer_in(1));
-  app.add_option("--temperature", sampling.temperature,
-                 "Divisor of the logits, 0 = always the most likely token")
-      ->check(number_in(0.0, 1e6));
-  app.add_option("--top-k", sampling.top_k, "Sample from the K most likely tokens, 0 = from all")
-      ->check(integer_in());
-  app.add_option("--top-p", sampling.top_p,
-                 "Sample from the most likely tokens whose probabilities add up to P")
-      ->check(number_in(0.0, 1.0));
+  group.integer("--max-tokens", max_tokens, "Number of tokens to generate", 1);
+  group.number("--temperature", sampling.temperature,
+               "Divisor of the logits, 0 = always the most likely token", 0, 1e6);
+  group.integer("--top-k", sampling.top_k, "Sample from the K most likely tokens, 0 = from all");
+  group.number("--top-p", sampling.top_p,
+               "Sample from the most likely tokens whose probabilities add up to P", 0, 1);
   app.add_option("--seed", sampling.seed, "Seed of the sampling");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
 

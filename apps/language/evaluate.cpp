@@ -249,13 +249,11 @@ int language_eval(const std::vector<std::string>& arguments) {
   options.reading.split = "all";
   add_stored_model_options(app, options);
   app.add_option("--json", options.json, "Also write the result to FILE")->type_name("FILE");
-  app.option_defaults()->group("Text");
+  OptionGroup text(app, "Text");
   app.add_option("--text", options.files, "UTF-8 text, plain or gzipped; - is standard input")
       ->type_name("FILE...");
-  app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
-      ->check(integer_in());
+  text.integer("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all");
   add_task_options(app, options);
-  app.get_option("--batch-size")->group(kTaskGroup);
   app.add_option("--data", options.data, "Folder with the files of the task, or one table")
       ->type_name("DIR|FILE");
   app.add_option("--split", options.reading.split,

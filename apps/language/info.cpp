@@ -56,9 +56,9 @@ int language_info(const std::vector<std::string>& arguments) {
   add_config_option(app);
   add_language_model_options(app, options);
   app.get_option("--model")->required();
-  app.option_defaults()->group("Training step")->always_capture_default();
-  app.add_option("--batch-size", batch_size, "Sequences per step")
-      ->check(integer_in(1, kLargestBatch));
+  app.option_defaults()->always_capture_default();
+  OptionGroup(app, "Training step")
+      .integer("--batch-size", batch_size, "Sequences per step", 1, kLargestBatch);
   app.add_option("--precision", precision, "f32, bf16 or f64");
   app.add_flag("--checkpoint-activations", checkpoint, "Keep only each block's input");
   app.option_defaults()->group("Options");

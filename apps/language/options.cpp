@@ -214,16 +214,16 @@ std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& ar
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {
+  OptionGroup task(app, kTaskGroup);
   app.option_defaults()->always_capture_default();
-  OptionGroup(app, "Options")
-      .integer("--batch-size", options.batch_size, "Rows per forward pass", 1, kLargestBatch);
-  add_skip_bad(app, options.reading.skip_bad);
-  app.option_defaults()->group(kTaskGroup);
   app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
       ->type_name("NAME");
   add_reading_options(app, options.reading, "; 0 = as in finetuning");
   app.add_option("--null-threshold", options.answers.null_threshold,
                  "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
+  task.integer("--batch-size", options.batch_size, "Rows per forward pass", 1, kLargestBatch);
+  add_skip_bad(app, options.reading.skip_bad);
+  app.get_option("--skip-bad")->group("Options");
 }
 
 void separate_groups(CLI::App& app, const std::string& group) {

@@ -117,6 +117,7 @@ int language_predict(const std::vector<std::string>& arguments) {
                  "Examples in tsv, csv or jsonl, or questions in SQuAD's JSON")
       ->type_name("FILE");
   app.add_option("--out", options.out, "Predictions in tsv, or in SQuAD's JSON")->type_name("FILE");
+  app.get_option("--batch-size")->group("Options");  // of both
   separate_groups(app, "Array");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   const bool array = options.task.empty();

@@ -54,9 +54,8 @@ std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
     if (options.series != "both" && options.series != row.series) continue;
     if (options.only.empty() || options.only.count(row.name) > 0) rows.push_back(&row);
   }
-  if (rows.empty())
-    fail_input("--only: names no row of --series {}; leave one out", options.series);
-  return rows;
+  if (!rows.empty()) return rows;
+  fail_input("--only: names no row of --series {}; leave one of the two out", options.series);
 }
 
 /// Refuses shared options, from the arguments or a --config among them, that the rows or the run
@@ -175,20 +174,21 @@ int language_ablate(const std::vector<std::string>& arguments) {
       "--lr {} --val-batches {}",
       defaults.tokenizer, defaults.objective, defaults.max_steps, defaults.batch_size,
       defaults.warmup_steps, defaults.lr, defaults.val_batches));
+  OptionGroup group(app, "Options");
   app.option_defaults()->always_capture_default();
   app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
-  app.add_option("--series", options.series, "Table 3, the series by depth, or both")
-      ->check(CLI::IsMember({"table3", "depth", "both"}));
+  group.choice("--series", options.series, "Table 3, the series by depth, or both",
+               {"table3", "depth", "both"});
   std::set<std::string> names;
   for (const AblationRow& row : ablation_rows()) names.insert(row.name);
   app.add_option("--only", options.only, "Names of the rows to train, such as split,mixer")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
-  app.add_option("--seeds", options.seeds,
-                 "Runs per row of Table 3, with consecutive seeds; the series by depth uses the "
-                 "first seed only")
-      ->check(integer_in(1, 1000));
+  group.integer("--seeds", options.seeds,
+                "Runs per row of Table 3, with consecutive seeds; the series by depth uses the "
+                "first seed only",
+                1, 1000);
   app.add_option("--seed", options.seed, "First seed");
   app.allow_extras();
   if (!parse_arguments(app, arguments)) return kExitSuccess;
