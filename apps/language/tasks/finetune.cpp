@@ -10,7 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/pretrain.h"
 #include "apps/language/tasks/task_files.h"
