@@ -129,6 +129,8 @@ class ConfigFile : public CLI::ConfigTOML {
       lines << without_comment(line) << '\n';
     }
     std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
+    // config.toml of a run by an earlier version may have this option, which changed no result.
+    std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
     check_names(app_, read);
     return read;
   }

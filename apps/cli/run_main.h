@@ -1,6 +1,9 @@
 #pragma once
 // Everything between main() and a subcommand: arguments in, one line of error and a status out.
+// SIGINT, SIGTERM, SIGHUP (a lost terminal) and a standard output that nobody reads any more set a
+// flag. Long work polls the flag, saves and returns.
 
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -29,5 +32,35 @@ struct Subcommand {
 /// and a standard output that could not be written, into a message and an exit status.
 int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
              int argc, char** argv);
+
+/// Thrown when a signal ends work that has nothing to save.
+class Stopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped by a signal"; }
+};
+
+/// Installs the handlers: a first signal sets the flag, a second SIGINT or SIGTERM ends the process
+/// at once. SIGHUP stays ignored if it is (nohup).
+void install_stop_signals();
+/// Opens /dev/null for a standard stream that is closed, because a file opened later would become
+/// that stream. Turns SIGPIPE and SIGXFSZ (ulimit -f) into errors of the write.
+void protect_standard_streams();
+/// The signal that was received, or 0.
+int stop_signal();
+/// Throws Stopped after a signal.
+void throw_if_stopped();
+
+/// While it lives, a stop signal ends a wait for standard input.
+struct InterruptibleInput {
+  InterruptibleInput();
+  ~InterruptibleInput();
+};
+
+/// Sets the flag without a signal, or clears it with 0.
+void set_stop_signal(int signal);
+
+/// Prints to standard output and flushes. A reader that is gone (`train | head -1`) counts as
+/// SIGPIPE; another failure does not end a run, and run_main() reports it at the end.
+void print_or_stop(const std::string& text);
 
 }  // namespace gmlp

@@ -10,7 +10,6 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/text_format.h"

@@ -15,7 +15,6 @@
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"

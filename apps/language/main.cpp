@@ -1,7 +1,6 @@
 // gmlp-language: trains and runs language gMLPs.
 
 #include "apps/cli/run_main.h"
-#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 
 namespace {

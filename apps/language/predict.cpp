@@ -9,7 +9,6 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/cli/signals.h"
 #include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/tasks/task_score.h"

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"

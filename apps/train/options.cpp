@@ -17,9 +17,9 @@ namespace gmlp {
 namespace {
 
 /// The options that change no result, but for the moment at which a run ends.
-const std::set<std::string> kNeutralOptions = {"threads",       "workers",         "time-limit",
-                                               "patience",      "quiet",           "no-figures",
-                                               "save-interval", "checkpoint-hist", "out"};
+const std::set<std::string> kNeutralOptions = {
+    "threads",    "workers",       "time-limit",      "patience", "quiet",
+    "no-figures", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};

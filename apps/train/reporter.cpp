@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

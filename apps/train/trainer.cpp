@@ -15,7 +15,7 @@
 #include <signal.h>
 
 #include "apps/cli/options.h"
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"

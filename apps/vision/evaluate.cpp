@@ -5,7 +5,7 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/io/json.h"
 #include "core/softmax.h"

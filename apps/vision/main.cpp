@@ -6,7 +6,6 @@
 #endif
 
 #include "apps/cli/run_main.h"
-#include "apps/cli/signals.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 

@@ -14,7 +14,6 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/cli/signals.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "core/error.h"

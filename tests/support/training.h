@@ -5,7 +5,7 @@
 #include <sstream>
 #include <string>
 
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "apps/train/trainer.h"
 #include "core/io/file.h"
 

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
+#include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/tasks/task_score.h"

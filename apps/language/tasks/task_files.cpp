@@ -6,7 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/signals.h"
+#include "apps/cli/run_main.h"
 #include "apps/language/text_format.h"
 #include "core/error.h"
 #include "core/io/file.h"
