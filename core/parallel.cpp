@@ -15,8 +15,8 @@ namespace gmlp {
 
 namespace {
 
-const int g_initial_threads = omp_get_max_threads();  // before any set_thread_count()
-const bool g_spins_were_set = std::getenv("GOMP_SPINCOUNT") != nullptr;
+const int kInitialThreads = omp_get_max_threads();  // before any set_thread_count()
+const bool kSpinsWereSet = std::getenv("GOMP_SPINCOUNT") != nullptr;
 
 /// The quota in the files of one control group, in processors.
 double group_quota(const std::filesystem::path& group) {
@@ -56,9 +56,9 @@ void set_thread_count(int count) {
 }
 
 int default_thread_count() {
-  if (std::getenv("OMP_NUM_THREADS") != nullptr) return g_initial_threads;
+  if (std::getenv("OMP_NUM_THREADS") != nullptr) return kInitialThreads;
   // Rounded down: a thread that the quota stops in the middle of a step holds up all others.
-  return static_cast<int>(std::clamp<double>(cpu_quota(), 1, g_initial_threads));
+  return static_cast<int>(std::clamp<double>(cpu_quota(), 1, kInitialThreads));
 }
 
 double cpu_quota(const std::string& root) {
@@ -88,7 +88,7 @@ void bound_spinning(char** argv) {
 #else
   constexpr const char* kSpins = "500";  // 10 to 25 us; docs/log/2026-11.md has what others cost
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || g_spins_were_set) return;
+  if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || kSpinsWereSet) return;
   // OMP_PROC_BIND has bound this thread to the first place, and would find no others again.
   cpu_set_t processors;
   CPU_ZERO(&processors);

@@ -11,7 +11,7 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/bench/options.h"
+#include "apps/bench/measure.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "core/error.h"

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/cli/machine.h"
+#include "apps/cli/format.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

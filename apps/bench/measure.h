@@ -1,16 +1,50 @@
 #pragma once
-// What every subcommand of gmlp-bench measures with: clock, spread, peak of the machine, report.
+// The subcommands of gmlp-bench, their options, and what they measure with: clock, spread, peak of
+// the machine, report.
 
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "apps/bench/options.h"
 #include "apps/train/chart.h"
 #include "core/tensor.h"
 
 namespace gmlp {
+
+struct BenchOptions {
+  // all subcommands but chart
+  int threads = 0;   // 0: all
+  std::string isa;   // empty: the best
+  int repeat = 0;    // 0: the subcommand's default
+  std::string json;  // output file for the rows, or empty
+  int repeat_or(int fallback) const { return repeat > 0 ? repeat : fallback; }
+
+  // step, infer
+  std::string model = "gmlp_s16_224";
+  int64_t batch_size = 8;
+  int64_t depth = 0;       // 0: the model's
+  int64_t vocab_size = 0;  // 0: the model's
+  int64_t seq_len = 0;     // 0: the model's
+  std::string precision = "f32";
+  std::string kernels = "fused";
+  std::string init;         // safetensors file with the initial weights, or empty
+  std::string input_array;  // npy file with the images, or empty
+  bool profile = false;
+  bool checkpoint_activations = false;
+
+  std::string only;  // kernels: measure the cases whose title contains this
+  std::string csv;   // kernels, ladder: output file for the bars, or empty; chart: the file to draw
+  std::string svg;   // chart: output file
+};
+
+void run_kernels(const BenchOptions& options);
+void run_step(const BenchOptions& options);
+void run_infer(const BenchOptions& options);
+void run_peak(const BenchOptions& options);
+void run_ladder(const BenchOptions& options);
+void run_chart(const BenchOptions& options);
 
 using Json = nlohmann::ordered_json;
 

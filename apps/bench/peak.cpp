@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "apps/bench/measure.h"
-#include "apps/bench/options.h"
 #include "core/parallel.h"
 
 namespace gmlp {

@@ -18,7 +18,7 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
-#include "apps/cli/machine.h"
+#include "apps/cli/format.h"
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"
@@ -126,15 +126,13 @@ Workload make_workload(const BenchOptions& options) {
   const auto contains = [&](const std::vector<std::string>& names) {
     return std::find(names.begin(), names.end(), options.model) != names.end();
   };
-  const auto override_if_given = [](int64_t& size, int64_t value) {
-    size = value > 0 ? value : size;
-  };
+  const auto apply = [](int64_t given, int64_t& size) { size = given > 0 ? given : size; };
   Workload workload;
   if (contains(language_config_names())) {
     LanguageConfig config = language_config(options.model);
-    override_if_given(config.depth, options.depth);
-    override_if_given(config.vocab, options.vocab_size);
-    override_if_given(config.block.tokens, options.seq_len);
+    apply(options.depth, config.depth);
+    apply(options.vocab_size, config.vocab);
+    apply(options.seq_len, config.block.tokens);
     workload = language_workload(config, options);
   } else if (contains(vision_config_names())) {
     if (options.vocab_size + options.seq_len > 0) {
@@ -142,7 +140,7 @@ Workload make_workload(const BenchOptions& options) {
                  options.model);
     }
     VisionConfig config = vision_config(options.model);
-    override_if_given(config.depth, options.depth);
+    apply(options.depth, config.depth);
     workload = vision_workload(config, options);
   } else {
     fail_input("--model {}: no such model; the named ones are {}, {}", options.model,

@@ -1,5 +1,5 @@
 #pragma once
-// Numbers as people read them.
+// Numbers as people read them, and what a command's numbers depend on: the machine and memory.
 
 #include <cstdint>
 #include <string>
@@ -12,5 +12,13 @@ std::string duration_text(double seconds);
 std::string grouped(int64_t value);
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
+
+/// environment.json: version, compiler, instruction set, threads, CPU, system.
+std::string environment_json();
+/// The processor's name from /proc/cpuinfo, or "unknown".
+std::string cpu_name();
+/// The bytes that /proc/self/status lists under `name`: "VmRSS" is the resident set, "VmHWM" its
+/// largest size so far. 0 without /proc.
+int64_t status_bytes(const std::string& name);
 
 }  // namespace gmlp

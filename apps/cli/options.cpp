@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <sstream>
 #include <string_view>
@@ -21,10 +20,10 @@ namespace {
 
 /// A Validator without a description, so that --help does not show it. `range` is for the error.
 template <class Number>
-CLI::Validator check(const std::string& range, const std::function<bool(Number)>& accepts) {
-  const auto validate = [range, accepts](const std::string& input) {
+CLI::Validator check_range(const std::string& range, Number low, Number high) {
+  const auto validate = [range, low, high](const std::string& input) {
     Number value{};
-    const bool valid = CLI::detail::lexical_cast(input, value) && accepts(value);
+    const bool valid = CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
     return valid ? "" : fmt::format("{} is not a {}", input, range);
   };
   return {validate, ""};
@@ -89,10 +88,6 @@ std::string without_comment(const std::string& line) {
   return line;
 }
 
-std::string path_of_config(const CLI::App& app) {
-  return app.get_config_ptr()->as<std::string>();
-}
-
 /// The option that CLI11 will find by `name`, or null.
 const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
   const CLI::Option* option = app.get_option_no_throw("--" + name);
@@ -102,7 +97,7 @@ const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
 
 /// CLI11's own errors name neither the file nor what to do.
 void check_names(const CLI::App& app, const std::vector<CLI::ConfigItem>& items) {
-  const std::string path = path_of_config(app);
+  const std::string path = app.get_config_ptr()->as<std::string>();
   for (const CLI::ConfigItem& item : items) {
     if (item.name == "++") {
       fail_input("{}: [{}] begins a section, and options belong to none; remove that line", path,
@@ -134,13 +129,7 @@ class ConfigFile : public CLI::ConfigTOML {
       lines << without_comment(line) << '\n';
     }
     std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
-    // config.toml of a run by an earlier version may have this option, which changed no result.
-    std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
     check_names(app_, read);
-    for (CLI::ConfigItem& item : read) {
-      if (find_option(app_, item.name)->get_delimiter() != '\0') continue;  // a list of numbers
-      for (std::string& value : item.inputs) hide_bracket(value, 0);
-    }
     return read;
   }
 
@@ -163,18 +152,11 @@ void check_can_be_written(const CLI::Option& option) {
 }  // namespace
 
 CLI::Validator integer_in(int64_t low, int64_t high) {
-  return check<int64_t>(fmt::format("whole number in [{}, {}]", low, high),
-                        [low, high](int64_t value) { return low <= value && value <= high; });
+  return check_range(fmt::format("whole number in [{}, {}]", low, high), low, high);
 }
 
 CLI::Validator number_in(double low, double high) {
-  return check<double>(fmt::format("number in [{:g}, {:g}]", low, high),
-                       [low, high](double value) { return low <= value && value <= high; });
-}
-
-CLI::Validator number_below(double low, double high) {
-  return check<double>(fmt::format("number in [{:g}, {:g})", low, high),
-                       [low, high](double value) { return low <= value && value < high; });
+  return check_range(fmt::format("number in [{:g}, {:g}]", low, high), low, high);
 }
 
 OptionGroup::OptionGroup(CLI::App& app, const char* name) : app_(app) {
@@ -194,20 +176,6 @@ void OptionGroup::number(const char* name, double& value, const char* text, doub
 void OptionGroup::choice(const char* name, std::string& value, const char* text,
                          const std::vector<std::string>& choices) {
   app_.add_option(name, value, text)->check(CLI::IsMember(choices));
-}
-
-constexpr char kHiddenBracket = '\x01';
-
-void hide_bracket(std::string& argument, size_t position) {
-  if (position < argument.size() && argument[position] == '[') argument[position] = kHiddenBracket;
-}
-
-void restore_bracket(CLI::Option& option) {
-  const auto restore = [](std::string& value) {
-    if (value.starts_with(kHiddenBracket)) value.front() = '[';
-    return std::string();
-  };
-  option.transform(CLI::Validator(restore, ""));
 }
 
 void set_help_format(CLI::App& app) {
@@ -250,17 +218,6 @@ void add_config_option(CLI::App& app, const std::string& description) {
   app.set_config("--config", "", description)->check(refuse_pipes)->type_name("FILE");
   app.config_formatter(std::make_shared<ConfigFile>(app));
   app.allow_config_extras(CLI::config_extras_mode::error);
-}
-
-void fail_config_file(const CLI::App& app) {
-  const std::string path = path_of_config(app);
-  if (std::filesystem::is_directory(path)) {
-    fail_input("--config {}: is a folder; name a file, such as a run's config.toml", path);
-  }
-  if (!std::filesystem::exists(path)) {
-    fail_input("--config {}: no such file; check the path", path);
-  }
-  fail_input("--config {}: cannot be read; check its permissions", path);
 }
 
 std::string resolved_config(const CLI::App& app) {

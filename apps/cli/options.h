@@ -10,7 +10,6 @@
 
 namespace CLI {
 class App;
-class Option;
 class Validator;
 }  // namespace CLI
 
@@ -25,8 +24,6 @@ constexpr int64_t kLargestBatch = int64_t{1} << 20;
 CLI::Validator integer_in(int64_t low = 0, int64_t high = int64_t{1} << 40);
 /// A finite number in [low, high]; CLI::Range would accept NaN.
 CLI::Validator number_in(double low, double high);
-/// A finite number in [low, high).
-CLI::Validator number_below(double low, double high);
 
 /// Adds checked options to a group of --help.
 class OptionGroup {
@@ -47,12 +44,6 @@ class OptionGroup {
 /// most 100 columns.
 void set_help_format(CLI::App& app);
 
-/// CLI11 takes every "[a, b]" for a list. Before it parses, hide_bracket() puts a mark in place of
-/// a
-/// '[' at `position`; after it, an option with restore_bracket() turns the mark back.
-void hide_bracket(std::string& argument, size_t position);
-void restore_bracket(CLI::Option& option);
-
 /// The number of threads that --threads N means: 0 is all of this machine.
 int resolve_threads(int threads);
 
@@ -72,8 +63,6 @@ void add_threads_option(CLI::App& app, int& threads);
 
 /// Adds --config FILE to `app`. A name in the file that is no option is an InputError.
 void add_config_option(CLI::App& app, const std::string& description = "Read options from FILE");
-/// Throws the InputError for a --config FILE that CLI11 could not open.
-[[noreturn]] void fail_config_file(const CLI::App& app);
 /// The value of every option of `app`, given or default, as text that --config reads back as the
 /// same. Throws InputError for a value that such a file cannot hold.
 std::string resolved_config(const CLI::App& app);

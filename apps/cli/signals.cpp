@@ -22,27 +22,22 @@ extern "C" void on_stop_signal(int signal) {
 }
 
 /// `restart`: SA_RESTART, or 0 to end a read() or write() on a signal.
-void set_restart(int restart) {
-  for (const int signal : {SIGINT, SIGTERM}) {
-    struct sigaction action = {};
-    sigaction(signal, nullptr, &action);
-    action.sa_flags = (action.sa_flags & ~SA_RESTART) | restart;
-    sigaction(signal, &action, nullptr);
+void install_handlers(int restart) {
+  struct sigaction action = {};
+  action.sa_handler = on_stop_signal;
+  action.sa_flags = restart;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    const bool ignored = signal == SIGHUP && before.sa_handler == SIG_IGN;
+    if (!ignored) sigaction(signal, &action, nullptr);
   }
 }
 
 }  // namespace
 
 void install_stop_signals() {
-  struct sigaction action = {};
-  action.sa_handler = on_stop_signal;
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;  // a write of a checkpoint must not fail with EINTR
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  struct sigaction before = {};
-  sigaction(SIGHUP, nullptr, &before);
-  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+  install_handlers(SA_RESTART);  // a write of a checkpoint must not fail with EINTR
 }
 
 void protect_standard_streams() {
@@ -59,11 +54,11 @@ int stop_signal() {
 }
 
 InterruptibleInput::InterruptibleInput() {
-  set_restart(0);
+  install_handlers(0);
 }
 
 InterruptibleInput::~InterruptibleInput() {
-  set_restart(SA_RESTART);
+  install_handlers(SA_RESTART);
 }
 
 void throw_if_stopped() {

@@ -1,19 +1,26 @@
 #pragma once
-// The subcommands of gmlp-language, except pretrain (pretrain.h) and finetune (tasks/finetune.h).
-// Each takes the arguments after its name and returns the exit status. All throw InputError for
-// wrong usage or input.
+// The subcommands of gmlp-language. Each takes the arguments after its name and returns the exit
+// status. All throw InputError for wrong usage or input.
 
 #include <string>
 #include <vector>
 
+#include "apps/language/options.h"
+#include "apps/train/trainer.h"
+
 namespace gmlp {
 
 int language_tokenizer(const std::vector<std::string>& arguments);
+int language_pretrain(const std::vector<std::string>& arguments);
+int language_finetune(const std::vector<std::string>& arguments);
 int language_eval(const std::vector<std::string>& arguments);
 int language_fill(const std::vector<std::string>& arguments);
 int language_generate(const std::vector<std::string>& arguments);
 int language_predict(const std::vector<std::string>& arguments);
 int language_ablate(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
+
+/// language_pretrain after its arguments are parsed. `hooks` are for tests.
+int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks = {});
 
 }  // namespace gmlp

@@ -34,7 +34,6 @@ using Json = nlohmann::ordered_json;
 
 struct EvalOptions : TaskOptions {
   std::vector<std::string> files;
-  CorpusOptions corpus;
   int64_t max_batches = 0;
   std::string data;  // of the task
   std::string json;
@@ -46,10 +45,8 @@ Json eval_text(const EvalOptions& options) {
   LanguageModel& model = *opened.loaded.model;
   const Tokenizer& tokenizer = *opened.loaded.tokenizer;
   const InterruptibleInput interruptible;
-  BadRows bad;
-  bad.allowed = options.reading.skip_bad;
-  CorpusOptions corpus = options.corpus;
-  corpus.bad = &bad;
+  BadRows bad{.allowed = options.reading.skip_bad};
+  CorpusOptions corpus{.bad = &bad, .check_stop = throw_if_stopped};
   const TokenRow tokens = encode_files(options.files, tokenizer, corpus);
   if (bad.count > 0) fmt::print("{}\n", bad.note());
   const TextLoader loader =
@@ -87,17 +84,15 @@ Json eval_task(const EvalOptions& options) {
   Json sets = Json::array();
   for (const TaskSetScore& set : score.sets) {
     sets.push_back(task_score_json(opened.facts, set));
-    fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size),
-               opened.facts.is_span() ? "questions" : "examples", set.loss,
-               task_score_text(opened.facts, set));
+    fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size), opened.facts.examples(),
+               set.loss, task_score_text(set));
     if (opened.facts.task != Task::kSquad2) continue;
-    const SquadScore& answerable = set.squad.answerable;
-    const SquadScore& unanswerable = set.squad.unanswerable;
-    fmt::print("answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n",
-               answerable.count, answerable.exact, answerable.f1, unanswerable.count,
-               unanswerable.f1);
-    fmt::print("best F1 {:.2f} %, with --null-threshold {:.4f}\n", set.best_threshold.f1,
-               set.best_threshold.threshold);
+    const auto& [all, answerable, unanswerable] = set.squad;
+    fmt::print(
+        "answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n"
+        "best F1 {:.2f} %, with --null-threshold {:.4f}\n",
+        answerable.count, answerable.exact, answerable.f1, unanswerable.count, unanswerable.f1,
+        set.best_threshold.f1, set.best_threshold.threshold);
   }
   return {{"model", options.model}, {"task", options.task}, {"data", options.data}, {"sets", sets}};
 }
@@ -120,13 +115,11 @@ std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vect
 std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
                                 int64_t topk) {
   std::vector<double> p(logits.begin(), logits.begin() + tokenizer.vocab());
-  const int64_t mask = tokenizer.special().mask;
-  p[static_cast<size_t>(mask)] = -std::numeric_limits<double>::infinity();
+  p[static_cast<size_t>(tokenizer.special().mask)] = -INFINITY;
   softmax(p.data(), p.data(), tokenizer.vocab());
   std::vector<Guess> guesses;
-  for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
-    if (id != mask) guesses.push_back({id, p[static_cast<size_t>(id)]});
-  }
+  for (const double probability : p) guesses.push_back({std::ssize(guesses), probability});
+  guesses.erase(guesses.begin() + tokenizer.special().mask);
   std::stable_sort(guesses.begin(), guesses.end(),
                    [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
   guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));
@@ -159,11 +152,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   int64_t count = loader.batches_per_epoch();
   if (max_batches > 0) count = std::min(count, max_batches);
   TextScore score;
-  struct Batch {
-    double tokens;
-    double loss;  // mean over the tokens
-  };
-  std::vector<Batch> batches;
+  std::vector<std::pair<double, double>> batches;  // scored tokens, and their mean loss
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (stop_signal() != 0) return score;
@@ -173,8 +162,8 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
     arena.reset();
     Tape tape(arena, execution, false);
     const Var loss = model.loss(tape, batch.ids, batch.targets, batch.batch, 1.0);
-    batches.push_back({static_cast<double>(scored), tape.value(loss).at(0)});
-    sum += batches.back().tokens * batches.back().loss;
+    batches.emplace_back(scored, tape.value(loss).at(0));
+    sum += batches.back().first * batches.back().second;
     score.samples += scored;
   }
   if (score.samples == 0) {
@@ -184,8 +173,8 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   score.loss = sum / scored;
   // The standard error of a ratio: the losses and the numbers of tokens both vary per batch.
   double squares = 0;
-  for (const Batch& batch : batches) {
-    const double deviation = batch.tokens * (batch.loss - score.loss);
+  for (const auto& [size, loss] : batches) {
+    const double deviation = size * (loss - score.loss);
     squares += deviation * deviation;
   }
   const double n = static_cast<double>(batches.size());
@@ -228,7 +217,7 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
   std::vector<int64_t> ids;
   for (const Piece& piece : encode_with_mask(tokenizer, text)) ids.push_back(piece.id);
   const size_t count = ids.size();
-  const size_t tokens = static_cast<size_t>(loaded.model->config().block.tokens);
+  const auto tokens = static_cast<size_t>(loaded.model->config().block.tokens);
   if (count > tokens) {
     fail_input("fill: the text has {} tokens, but the model's window {}; shorten the text", count,
                tokens);
@@ -238,8 +227,8 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
   const std::vector<std::vector<double>> logits = logits_of(*loaded.model, ids, execution, arena);
   std::vector<std::vector<Guess>> masks;
   for (size_t i = 0; i < count; ++i) {
-    if (ids[i] != tokenizer.special().mask) continue;
-    masks.push_back(best_guesses(logits[i], tokenizer, topk));
+    const bool is_mask = ids[i] == tokenizer.special().mask;
+    if (is_mask) masks.push_back(best_guesses(logits[i], tokenizer, topk));
   }
   return masks;
 }
@@ -255,7 +244,6 @@ std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64
 
 int language_eval(const std::vector<std::string>& arguments) {
   EvalOptions options;
-  options.corpus.check_stop = throw_if_stopped;
   CLI::App app("Evaluate a checkpoint on text, or a finetuned checkpoint on its task",
                "gmlp-language eval");
   options.reading.split = "all";
@@ -267,7 +255,7 @@ int language_eval(const std::vector<std::string>& arguments) {
   app.add_option("--val-batches", options.max_batches, "Number of batches of 16 windows, 0 = all")
       ->check(integer_in());
   add_task_options(app, options);
-  add_batch_size(app, options);
+  app.get_option("--batch-size")->group(kTaskGroup);
   app.add_option("--data", options.data, "Folder with the files of the task, or one table")
       ->type_name("DIR|FILE");
   app.add_option("--split", options.reading.split,

@@ -3,8 +3,6 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
 #include "apps/language/commands.h"
-#include "apps/language/pretrain.h"
-#include "apps/language/tasks/finetune.h"
 
 namespace {
 
@@ -29,24 +27,14 @@ constexpr const char* kUsage =
     "       --model gmlp_char\n"
     "`gmlp-language SUBCOMMAND --help` lists its options.\n";
 
-int run_pretrain(const std::vector<std::string>& arguments) {
-  const auto command = gmlp::parse_pretrain(arguments);
-  return command ? gmlp::pretrain(*command) : gmlp::kExitSuccess;
-}
-
-int run_finetune(const std::vector<std::string>& arguments) {
-  const auto command = gmlp::parse_finetune(arguments);
-  return command ? gmlp::finetune(*command) : gmlp::kExitSuccess;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   gmlp::install_stop_signals();
   return gmlp::run_main("gmlp-language", kUsage,
                         {{"tokenizer", gmlp::language_tokenizer},
-                         {"pretrain", run_pretrain},
-                         {"finetune", run_finetune},
+                         {"pretrain", gmlp::language_pretrain},
+                         {"finetune", gmlp::language_finetune},
                          {"eval", gmlp::language_eval},
                          {"fill", gmlp::language_fill},
                          {"generate", gmlp::language_generate},

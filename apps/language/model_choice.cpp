@@ -1,8 +1,9 @@
 #include "apps/language/model_choice.h"
 
 #include <nlohmann/json.hpp>
-#include <utility>
+#include <tuple>
 
+#include "apps/cli/format.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -11,27 +12,17 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// Sets `field` by --NAME or --no-NAME, if one is given.
 void override_if_given(bool& field, bool on, bool off, const char* name) {
   if (on && off) fail_input("--{0} and --no-{0} contradict each other; leave one out", name);
   if (on || off) field = on;
 }
 
-/// An option that applies to some architectures only.
-struct OwnOption {
-  const char* name;
-  bool given;
-  bool fits;
-  const char* owners;
-};
-
 /// Throws InputError for an option that the architecture would ignore.
 void check_options_fit(const LanguageModelOptions& options, Arch arch) {
   const bool gmlp = arch == Arch::kGmlp;
   const bool mixer = arch == Arch::kMixer;
-  const OwnOption own[] = {
+  const std::tuple<const char*, bool, bool, const char*> own[] = {
       {"--gate", !options.gate.empty(), gmlp, "gmlp"},
       {"--toeplitz", options.toeplitz, gmlp, "gmlp"},
       {"--no-toeplitz", options.no_toeplitz, gmlp, "gmlp"},
@@ -40,22 +31,19 @@ void check_options_fit(const LanguageModelOptions& options, Arch arch) {
        "transformer, transformer-relpos or relpos-only"},
       {"--spatial-ffn", options.spatial_ffn > 0, mixer, "mixer"},
   };
-  for (const OwnOption& option : own) {
-    if (!option.given || option.fits) continue;
+  for (const auto& [name, given, fits, owners] : own) {
+    if (!given || fits) continue;
     fail_input("{}: belongs to --arch {}, the model's is {}; leave it out, or give another --arch",
-               option.name, option.owners, arch_name(arch));
+               name, owners, arch_name(arch));
   }
 }
 
 Objective stored_objective(const std::string& config, const std::string& path) {
-  const Json json =
-      parse_json(config, path);  // language_config_from_json has seen that it is an object
-  const Json::json_pointer place("/gmlp/objective");
-  if (!json.contains(place) || !json.at(place).is_string()) {
-    fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
-               path);
-  }
-  return objective_from_name(json.at(place).get<std::string>());
+  // language_config_from_json has seen that "gmlp" is an object.
+  const auto name = parse_json(config, path).at("gmlp").value("objective", nlohmann::json());
+  if (name.is_string()) return objective_from_name(name.get<std::string>());
+  fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
+             path);
 }
 
 }  // namespace
@@ -114,6 +102,21 @@ void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Object
   config.head = LanguageHead::kNone;
   config.classes = 0;
   config.validate();
+}
+
+void describe_language_model(const LanguageConfig& config, double scored_share, TaskInfo& info) {
+  const BlockConfig& block = config.block;
+  info.kind = "language";
+  info.model = config.name;
+  info.unit = "tokens";
+  info.units_per_sample = block.tokens;
+  info.parameters = config.parameter_count();
+  info.forward_flops = config.forward_flops(scored_share);
+  info.banner = {fmt::format(
+      "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
+      "sequence",
+      grouped(info.parameters), config.depth, arch_name(config.arch), block.tokens, block.d_model,
+      block.d_ffn, info.forward_flops / 1e9)};
 }
 
 LoadedLanguage load_language(const std::string& folder) {

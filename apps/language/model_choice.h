@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/language/options.h"
+#include "apps/train/task.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_models.h"
@@ -21,6 +22,9 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options);
 /// tokenizer's, or if a masked model's tokenizer has no [MASK].
 void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Objective objective,
                       int64_t vocab_size);
+
+/// Describes the model, of which `scored_share` of the positions are scored.
+void describe_language_model(const LanguageConfig& config, double scored_share, TaskInfo& info);
 
 /// A model as a checkpoint folder holds it, ready to predict.
 struct LoadedLanguage : LoadedLanguageModel {

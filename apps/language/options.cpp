@@ -1,58 +1,67 @@
 #include "apps/language/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
 #include <tuple>
 
+#include <fmt/format.h>
+
+#include "apps/language/model_choice.h"
 #include "core/error.h"
 
 namespace gmlp {
 
 namespace {
 
-void add_text_options(CLI::App& app, LanguageOptions& options) {
-  app.option_defaults()->group("Data");
+void add_skip_bad(CLI::App& app, int64_t& skip_bad) {
+  app.add_option("--skip-bad", skip_bad,
+                 "Number of bad lines, rows or questions to leave out of a file")
+      ->check(integer_in());
+}
+
+/// What pretrain and finetune share; `tokenizer` is the help of --tokenizer.
+void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer) {
+  OptionGroup data(app, "Data");
+  app.add_option("--tokenizer", options.tokenizer, tokenizer)->type_name("FILE|bytes");
+  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
+  add_language_model_options(app, options.model);
+  OptionGroup(app, "Recipe")
+      .number("--dropout", options.dropout, "Dropout of the embeddings and of each block", 0, 0.99);
+}
+
+void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
+  OptionGroup data(app, "Data");
   app.add_option("--text", options.text,
                  "Training text: UTF-8, plain or gzip'd; - is standard input")
       ->type_name("FILE...");
   app.add_option("--val-text", options.val_text, "Validation text; by default the end of --text")
       ->type_name("FILE...");
-  app.add_option("--val-fraction", options.val_fraction,
-                 "Share of --text kept for validation without --val-text; 0 = none")
-      ->check(number_in(0, 1));
-  app.add_option("--val-batches", options.val_batches,
-                 "Number of batches of 16 windows to validate on; 0 = all")
-      ->check(integer_in());
-  app.add_option("--tokenizer", options.tokenizer,
-                 "bytes, or a file: a SentencePiece .model or a tokenizer.json")
-      ->type_name("FILE|bytes");
-  app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the text");
+  data.number("--val-fraction", options.val_fraction,
+              "Share of --text kept for validation without --val-text; 0 = none", 0, 1);
+  data.integer("--val-batches", options.val_batches,
+               "Number of batches of 16 windows to validate on; 0 = all");
   add_skip_bad(app, options.skip_bad);
-}
-
-void add_options(CLI::App& app, LanguageOptions& options) {
-  add_text_options(app, options);
-  add_language_model_options(app, options.model);
-  app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
-      ->type_name("DIR|FILE");
-  app.option_defaults()->group("Recipe");
+  add_language_options(app, options,
+                       "bytes, or a file: a SentencePiece .model or a tokenizer.json");
   // No CLI::IsMember, because config.toml may hold an empty value.
   app.add_option("--objective", options.objective,
                  "mlm: predict masked words (15 %, as BERT); causal: predict the next word");
-  app.add_option("--dropout", options.dropout, "Dropout of the embeddings and of each block")
-      ->check(number_in(0, 0.99));
+  app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
+      ->group("Model")
+      ->type_name("DIR|FILE");
 }
 
-void check_complete(const LanguageOptions& options) {
-  if (options.text.empty()) fail_input("pretrain needs --text FILE; name one or more text files");
-  if (options.tokenizer.empty()) {
-    fail_input(
-        "pretrain needs --tokenizer: a file (gmlp-language tokenizer train makes one), or bytes");
-  }
-  if (options.objective.empty()) {
-    fail_input("pretrain needs --objective; choose mlm (masked words) or causal (the next word)");
-  }
-  if (options.model.model.empty()) {
-    fail_input("pretrain needs --model; for example --model gmlp_lm_tiny");
+void check_complete(const PretrainOptions& options) {
+  const std::pair<bool, const char*> missing[] = {
+      {options.text.empty(), "--text FILE; name one or more text files"},
+      {options.tokenizer.empty(),
+       "--tokenizer: a file (gmlp-language tokenizer train makes one), or bytes"},
+      {options.objective.empty(),
+       "--objective; choose mlm (masked words) or causal (the next word)"},
+      {options.model.model.empty(), "--model; for example --model gmlp_lm_tiny"}};
+  for (const auto& [is_missing, needs] : missing) {
+    if (is_missing) fail_input("pretrain needs {}", needs);
   }
   if (options.model.causal && options.objective == "mlm") {
     fail_input(
@@ -62,17 +71,86 @@ void check_complete(const LanguageOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
-}  // namespace
+constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
-CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad) {
-  return app
-      .add_option("--skip-bad", skip_bad,
-                  "Number of bad lines, rows or questions to leave out of a file")
-      ->check(integer_in());
+void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
+  const CLI::Validator length = integer_in(more.empty() ? 1 : 0, 1 << 24);
+  app.add_option("--doc-stride", reading.stride,
+                 "SQuAD: tokens between the starts of two windows of a long context" + more)
+      ->check(length);
+  app.add_option("--max-question-tokens", reading.max_question,
+                 "SQuAD: length to which questions are cut" + more)
+      ->check(length);
+  app.add_option("--text-columns", reading.text_columns,
+                 "classify: one or two columns of text; by default guessed from their names")
+      ->type_name("NAME...");
+  app.add_option("--label-column", reading.label_column, "classify: the label's column")
+      ->type_name("NAME");
 }
 
+void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
+  OptionGroup data(app, "Data");
+  app.add_option("--task", options.task, fmt::format("Task: {}", kTaskNames))->type_name("NAME");
+  app.add_option("--data", options.data,
+                 "Folder with the official files of the task; of classify with train and val in "
+                 "tsv, csv or jsonl, or one such file")
+      ->type_name("DIR|FILE");
+  data.integer("--max-train-samples", options.max_train_samples,
+               "Number of training examples to use; 0 = all");
+  add_reading_options(app, options.reading);
+  add_skip_bad(app, options.reading.skip_bad);
+  add_language_options(app, options, "Tokenizer for a --model without weights: bytes, or its file");
+  app.add_flag("--from-scratch", options.from_scratch,
+               "Use only the architecture and the tokenizer of --model, with random weights")
+      ->group("Model");
+  // Configurations of earlier versions have runs=1.
+  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
+}
+
+void check_complete(const FinetuneOptions& options) {
+  const std::string& model = options.model.model;
+  if (options.task.empty()) fail_input("finetune needs --task; choose {}", kTaskNames);
+  task_facts(options.task);
+  if (options.data.empty()) {
+    fail_input("finetune needs --data, the folder with the files of {}", options.task);
+  }
+  if (model.empty()) {
+    fail_input("finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
+  }
+  const bool stored = std::filesystem::is_directory(model);
+  if (stored && !options.tokenizer.empty()) {
+    fail_input("--tokenizer: {} has its own, to which the weights belong; leave it out", model);
+  }
+  if (!stored && options.tokenizer.empty()) {
+    fail_input(
+        "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
+        "random weights",
+        model);
+  }
+  arithmetic_from(options.precision, options.kernels);
+}
+
+/// Fills in the options that the user did not set. The paper finetunes models of width 512 for 5
+/// epochs with a rate of 1e-5 to 3e-5. On SQuAD it uses 5e-5 for 8000 steps, which are 3 epochs.
+/// The first tenth is warm-up. Narrower models need larger steps, by the squared ratio of widths:
+/// 4.8e-4 for 128. Random weights are trained as in pretraining.
+void fill_in_recipe(CLI::App& app, FinetuneOptions& options) {
+  const bool span = task_facts(options.task).is_span();
+  const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
+  options.epochs = static_cast<int64_t>(epochs);
+  options.warmup_epochs = fill_in(app, "--warmup-epochs", options.warmup_epochs, 0.1 * epochs);
+  const double ratio =
+      512.0 / static_cast<double>(choose_language_model(options.model).block.d_model);
+  const bool pretrained =
+      std::filesystem::is_directory(options.model.model) && !options.from_scratch;
+  const double scaled = std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio);
+  options.lr = fill_in(app, "--lr", options.lr, pretrained ? scaled : 1e-3);
+}
+
+}  // namespace
+
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
-  app.option_defaults()->group("Model");
+  OptionGroup group(app, "Model");
   app.add_option("--model", options.model,
                  "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint "
                  "folder or FILE.json")
@@ -90,33 +168,70 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
       {"--attn-dim", options.attn_dim, "Width of aMLP's tiny attention; 0 = the model's"},
       {"--heads", options.heads, "Heads of a Transformer; 0 = the model's"},
       {"--spatial-ffn", options.spatial_ffn, "Width of a Mixer's token mixing; 0 = the model's"}};
-  for (const auto& [name, value, help] : sizes) {
-    app.add_option(name, value, help)->check(integer_in(0, 1 << 24));
-  }
+  for (const auto& [name, value, help] : sizes) group.integer(name, value, help, 0, 1 << 24);
   app.add_option("--gate", options.gate,
                  "Gate of Table 3 of the paper: split, multiplicative, additive or linear; by "
                  "default the model's");
-  app.add_flag("--toeplitz", options.toeplitz,
-               "Spatial weights that depend on the distance of two tokens only");
-  app.add_flag("--no-toeplitz", options.no_toeplitz, "One spatial weight per pair of tokens");
-  app.add_flag("--causal", options.causal,
-               "Tokens see earlier tokens only; --objective causal implies it");
-  app.add_flag("--tie-embeddings", options.tie_embeddings,
-               "One matrix for the input embedding and the output");
-  app.add_flag("--no-tie-embeddings", options.no_tie_embeddings, "Two matrices");
+  const std::tuple<const char*, bool&, const char*> flags[] = {
+      {"--toeplitz", options.toeplitz,
+       "Spatial weights that depend on the distance of two tokens only"},
+      {"--no-toeplitz", options.no_toeplitz, "One spatial weight per pair of tokens"},
+      {"--causal", options.causal, "Tokens see earlier tokens only; --objective causal implies it"},
+      {"--tie-embeddings", options.tie_embeddings,
+       "One matrix for the input embedding and the output"},
+      {"--no-tie-embeddings", options.no_tie_embeddings, "Two matrices"}};
+  for (const auto& [name, value, help] : flags) app.add_flag(name, value, help);
 }
 
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const LanguageOptions& defaults, bool complete) {
+                                              const PretrainOptions& defaults, bool complete) {
   PretrainCommand command{defaults, ""};
-  LanguageOptions& options = command.options;
+  PretrainOptions& options = command.options;
   const TrainingSubcommand subcommand = {"gmlp-language pretrain", "Train a language model on text",
-                                         [&](CLI::App& app) { add_options(app, options); },
+                                         [&](CLI::App& app) { add_pretrain_options(app, options); },
                                          [&](CLI::App&) {
                                            if (complete) check_complete(options);
                                          }};
   if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
   return command;
+}
+
+std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
+  FinetuneCommand command;
+  FinetuneOptions& options = command.options;
+  const TrainingSubcommand subcommand = {"gmlp-language finetune",
+                                         "Finetune a language model on a task",
+                                         [&](CLI::App& app) { add_finetune_options(app, options); },
+                                         [&](CLI::App& app) {
+                                           check_complete(options);
+                                           fill_in_recipe(app, options);
+                                         },
+                                         {{"--epochs", "5, or 3 for SQuAD"},
+                                          {"--warmup-epochs", "a tenth of --epochs"},
+                                          {"--lr", "the paper's, scaled to the model's width"}}};
+  if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
+  return command;
+}
+
+void add_task_options(CLI::App& app, TaskOptions& options) {
+  app.option_defaults()->always_capture_default();
+  OptionGroup(app, "Options")
+      .integer("--batch-size", options.batch_size, "Rows per forward pass", 1, kLargestBatch);
+  add_skip_bad(app, options.reading.skip_bad);
+  app.option_defaults()->group(kTaskGroup);
+  app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
+      ->type_name("NAME");
+  add_reading_options(app, options.reading, "; 0 = as in finetuning");
+  app.add_option("--null-threshold", options.answers.null_threshold,
+                 "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
+}
+
+void separate_groups(CLI::App& app, const std::string& group) {
+  CLI::Option* task = app.get_option("--task");
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_group() == kTaskGroup && option != task) option->needs(task);
+    if (option->get_group() == group) option->excludes(task);
+  }
 }
 
 }  // namespace gmlp

@@ -1,65 +1,56 @@
 #pragma once
-// The options of `gmlp-language pretrain` that vision training does not have.
+// The options of `gmlp-language` that vision does not have: of pretrain, of finetune, and those of
+// eval and predict for a finetuned model.
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/language/tasks/task_files.h"
 #include "apps/train/options.h"
-
-namespace CLI {
-class Option;
-}
 
 namespace gmlp {
 
-/// --model and what overrides it.
+/// --model and what overrides it; zeros and empty texts keep the model's own.
 struct LanguageModelOptions {
   std::string model;  // a name, a checkpoint folder or a FILE.json; the architecture only
-  std::string arch;   // empty: the model's; so are the zeros below
-  int64_t vocab_size = 0;
-  int64_t seq_len = 0;
-  int64_t depth = 0;
-  int64_t d_model = 0;
-  int64_t d_ffn = 0;
-  int64_t attn_dim = 0;
-  int64_t heads = 0;
-  int64_t spatial_ffn = 0;
-  std::string gate;
-  bool toeplitz = false;
-  bool no_toeplitz = false;
+  std::string arch, gate;
+  int64_t vocab_size = 0, seq_len = 0, depth = 0, d_model = 0, d_ffn = 0;
+  int64_t attn_dim = 0, heads = 0, spatial_ffn = 0;
+  bool toeplitz = false, no_toeplitz = false;
   bool causal = false;
-  bool tie_embeddings = false;
-  bool no_tie_embeddings = false;
+  bool tie_embeddings = false, no_tie_embeddings = false;
 };
 
 struct LanguageOptions : TrainOptions {
   LanguageOptions() {
-    // The paper's recipe for language (appendix): linear decay, weight decay 0.01. Training passes
-    // over a corpus few times, so the warm-up is a fraction of an epoch.
+    // The paper's recipe for language (appendix): linear decay, weight decay 0.01.
     sched = "linear";
     weight_decay = 0.01;
-    epochs = 1;
     batch_size = 32;
-    warmup_epochs = 0.05;
   }
   LanguageModelOptions model;
+  std::string tokenizer;  // `bytes`, or a tokenizer's file
+  double dropout = 0;
+  bool no_shuffle = false;
+};
+
+struct PretrainOptions : LanguageOptions {
+  PretrainOptions() {
+    // Training passes over a corpus few times, so the warm-up is a fraction of an epoch.
+    epochs = 1;
+    warmup_epochs = 0.05;
+  }
   std::vector<std::string> text;
   std::vector<std::string> val_text;
-  std::string tokenizer;      // `bytes`, or a tokenizer's file
   std::string objective;      // mlm or causal
   std::string init;           // a checkpoint folder or FILE.safetensors to take weights from
   double val_fraction = 0.1;  // the end of the text, if there is no validation text
   int64_t val_batches = 0;    // of kValidationBatch windows; 0: all
   int64_t skip_bad = 0;       // lines of text to leave out
-  bool no_shuffle = false;
-  double dropout = 0;
 };
 
-using PretrainCommand = RunCommand<LanguageOptions>;
-
-/// Registers --skip-bad.
-CLI::Option* add_skip_bad(CLI::App& app, int64_t& skip_bad);
+using PretrainCommand = RunCommand<PretrainOptions>;
 
 /// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
@@ -67,7 +58,42 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 /// Parses the arguments after `pretrain`. Returns nothing if help was printed. Throws InputError
 /// for wrong usage, and if `complete`, for options that a run needs and that are missing.
 std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const LanguageOptions& defaults = {},
+                                              const PretrainOptions& defaults = {},
                                               bool complete = true);
+
+struct FinetuneOptions : LanguageOptions {
+  FinetuneOptions() {
+    min_lr = 0;
+    dropout = 0.1;
+    reading.stride = WindowOptions().stride;
+    reading.max_question = WindowOptions().max_question;
+  }
+  std::string task;
+  std::string data;  // the folder with the task's official files, or a table
+  TaskReading reading;
+  bool from_scratch = false;      // use only the architecture and the tokenizer of --model
+  int64_t max_train_samples = 0;  // 0: all
+};
+
+using FinetuneCommand = RunCommand<FinetuneOptions>;
+
+/// Parses the arguments after `finetune`. Returns nothing if help was printed.
+std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
+
+/// The options of eval and predict. `task` is empty unless the model is a finetuned one. What is
+/// not given of `reading` is as it was in finetuning.
+struct TaskOptions : StoredModelOptions {
+  std::string task;
+  TaskReading reading;
+  AnswerOptions answers;
+  int64_t batch_size = 16;
+};
+
+constexpr const char* kTaskGroup = "Task";
+
+/// Registers them in kTaskGroup, which stays the default group.
+void add_task_options(CLI::App& app, TaskOptions& options);
+/// Makes the other options of kTaskGroup require --task, and those of `group` exclude it.
+void separate_groups(CLI::App& app, const std::string& group);
 
 }  // namespace gmlp

@@ -26,30 +26,26 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct PredictOptions : TaskOptions {
-  std::string input_array;
-  std::string output_array;
-  std::string input;  // of the task, as are the next two
-  std::string out;
-  std::string null_scores;
+  std::string input_array, output_array;
+  std::string input, out;  // of the task
 };
 
 /// Rows of `tokens` ids below `vocab`.
 std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t vocab) {
   const NpyArray array = read_npy(path);
   const size_t rank = array.shape.size();
-  if ((array.dtype != "i8" && array.dtype != "i4") || rank < 1 || rank > 2 ||
-      array.shape.back() != tokens) {
+  const bool integers = array.dtype == "i8" || array.dtype == "i4";
+  if (!integers || rank < 1 || rank > 2 || array.shape.back() != tokens) {
     fail_input("{}: is ({}) of type {}; ids are (B, {}) of type int64 or int32", path,
                fmt::join(array.shape, ", "), array.dtype, tokens);
   }
   std::vector<int64_t> ids = array.to_integers(path);
-  for (int64_t i = 0; i < static_cast<int64_t>(ids.size()); ++i) {
-    const int64_t id = ids[static_cast<size_t>(i)];
-    if (id >= 0 && id < vocab) continue;
-    fail_input("{}: id {} at row {}, column {}; the model's ids are from 0 to {}", path, id,
-               i / tokens, i % tokens, vocab - 1);
-  }
-  return ids;
+  const auto bad =
+      std::find_if(ids.begin(), ids.end(), [&](int64_t id) { return id < 0 || id >= vocab; });
+  if (bad == ids.end()) return ids;
+  const int64_t i = bad - ids.begin();
+  fail_input("{}: id {} at row {}, column {}; the model's ids are from 0 to {}", path, *bad,
+             i / tokens, i % tokens, vocab - 1);
 }
 
 void predict_array(const PredictOptions& options) {
@@ -77,7 +73,7 @@ std::string predict_labels(const TaskModel& model, const TaskSet& set) {
   const std::vector<std::string>& labels = model.facts.labels;
   std::string table =
       fmt::format("index\tlabel\tprobability_{}\n", fmt::join(labels, "\tprobability_"));
-  for_each_row(model, set.rows(), [&](int64_t row, std::vector<double> p) {
+  for_each_row(model, *set.rows, [&](int64_t row, std::vector<double> p) {
     const auto best = std::max_element(p.begin(), p.end()) - p.begin();
     softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
     table += fmt::format("{}\t{}", set.sentences.examples[static_cast<size_t>(row)].row,
@@ -89,30 +85,20 @@ std::string predict_labels(const TaskModel& model, const TaskSet& set) {
 }
 
 void predict_task(const PredictOptions& options) {
-  if (!options.null_scores.empty() && !task_facts(options.task).is_span()) {
-    fail_input("--null-scores {}: {} has no unanswerable questions; leave it out",
-               options.null_scores, options.task);
-  }
   const OpenedTask opened(options);
   const TaskFiles files = open_task_input(opened.facts, options.input, opened.encoding);
   for (const std::string& line : files.notes) fmt::print("{}\n", line);
   const TaskSet& set = *files.dev.front();
-  if (set.sentence_rows) {
+  if (!opened.facts.is_span()) {
     write_file_atomic(options.out, predict_labels(opened.model, set));
     return;
   }
-  // The official formats: {"id": "answer", ...} and {"id": score of no answer, ...}.
-  Json texts = Json::object();
-  Json null_scores = Json::object();
+  Json texts = Json::object();  // the official format: {"id": "answer", ...}
   size_t i = 0;
-  for (const QuestionAnswer& answer : answer_questions(opened.model, *set.windows, nullptr)) {
-    const std::string& id = set.squad.questions[i++].id;
-    texts[id] = answer.text;
-    null_scores[id] = answer.null_score;
+  for (const QuestionAnswer& answer : answer_questions(opened.model, set.windows(), nullptr)) {
+    texts[set.squad.questions[i++].id] = answer.text;
   }
   write_file_atomic(options.out, json_text(texts));
-  if (options.null_scores.empty()) return;
-  write_file_atomic(options.null_scores, json_text(null_scores));
 }
 
 }  // namespace
@@ -122,7 +108,6 @@ int language_predict(const std::vector<std::string>& arguments) {
   CLI::App app("Compute the logits of an array, or the answers of a finetuned checkpoint",
                "gmlp-language predict");
   add_stored_model_options(app, options);
-  add_batch_size(app, options);
   app.option_defaults()->group("Array");
   app.add_option("--input-array", options.input_array, "int64 or int32 ids, (B, N) or (N)")
       ->type_name("FILE.npy");
@@ -132,8 +117,6 @@ int language_predict(const std::vector<std::string>& arguments) {
                  "Examples in tsv, csv or jsonl, or questions in SQuAD's JSON")
       ->type_name("FILE");
   app.add_option("--out", options.out, "Predictions in tsv, or in SQuAD's JSON")->type_name("FILE");
-  app.add_option("--null-scores", options.null_scores, "SQuAD: also write the scores of no answer")
-      ->type_name("FILE");
   separate_groups(app, "Array");
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   const bool array = options.task.empty();

@@ -1,16 +1,14 @@
 // PretrainTask: windows of text, a language model and its loss. The loop around it is
 // apps/train/trainer.cpp.
 
-#include "apps/language/pretrain.h"
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
 #include "apps/cli/signals.h"
+#include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/text_format.h"
@@ -58,7 +56,7 @@ uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
 
 class PretrainTask : public TrainingTask {
  public:
-  explicit PretrainTask(const LanguageOptions& options)
+  explicit PretrainTask(const PretrainOptions& options)
       : TrainingTask(options),
         options_(options),
         objective_(objective_from_name(options.objective)) {
@@ -94,7 +92,7 @@ class PretrainTask : public TrainingTask {
         "val " + text_score_text(score.loss, score.standard_error, data_.val, objective_);
     score.sample = objective_ == Objective::kMasked ? "filled   " + filled_sample(arena) + "…"
                                                     : "written  " + written_sample();
-    last_score_ = score;
+    last_error_ = score.standard_error;
     return score;
   }
 
@@ -108,10 +106,9 @@ class PretrainTask : public TrainingTask {
   std::string samples(bool /*colors*/) const override {
     std::string lines;
     for (int64_t row = 0; row < std::min<int64_t>(3, batch_.batch); ++row) {
-      const std::string line = objective_ == Objective::kMasked
-                                   ? masked_line(*tokenizer_, batch_, row, {})
-                                   : plain_line(*tokenizer_, batch_, row);
-      lines += fmt::format("sample   {}…\n", line);
+      lines += fmt::format("sample   {}…\n", objective_ == Objective::kMasked
+                                                 ? masked_line(*tokenizer_, batch_, row, {})
+                                                 : plain_line(*tokenizer_, batch_, row));
     }
     return lines;
   }
@@ -131,8 +128,7 @@ class PretrainTask : public TrainingTask {
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
-    const double error = last_score_.standard_error;
-    if (std::isfinite(error)) summary["val_loss_standard_error"] = error;  // not of a single batch
+    if (std::isfinite(last_error_)) summary["val_loss_standard_error"] = last_error_;
   }
 
   void draw_figures(const RunFolder& folder) const override {
@@ -151,14 +147,10 @@ class PretrainTask : public TrainingTask {
   void open_text() {
     tokenizer_ = setup.resumed() ? open_stored_tokenizer(setup.checkpoint)
                                  : open_tokenizer(options_.tokenizer);
-    CorpusOptions corpus;
-    corpus.val_fraction = options_.val_fraction;
-    corpus.check_stop = throw_if_stopped;
     const InterruptibleInput interruptible;
-    BadRows bad;
-    bad.allowed = options_.skip_bad;
-    corpus.bad = &bad;
-    data_ = open_corpus(options_.text, options_.val_text, *tokenizer_, corpus);
+    BadRows bad{.allowed = options_.skip_bad};
+    data_ = open_corpus(options_.text, options_.val_text, *tokenizer_,
+                        {options_.val_fraction, &bad, throw_if_stopped});
     if (bad.count > 0) info.notes.push_back(bad.note());
     const double unknown = data_.train.unknown_share();
     if (unknown > 0) info.notes.push_back(unknown_text(unknown));
@@ -194,22 +186,20 @@ class PretrainTask : public TrainingTask {
     if (std::filesystem::is_directory(options_.init)) {
       require_same_tokenizer(options_.init, *tokenizer_, "the one of --tokenizer");
     }
-    for (const std::string& note : initialize_from(*model_, options_.init)) {
-      info.notes.push_back(note);
-    }
+    const std::vector<std::string> notes = initialize_from(*model_, options_.init);
+    info.notes.insert(info.notes.end(), notes.begin(), notes.end());
     info.notes.push_back(fmt::format("weights taken from {}", options_.init));
     info.weights = options_.init;
   }
 
   void build_loaders() {
-    TextBatchOptions batches;
-    batches.objective = objective_;
-    batches.tokens = config_.block.tokens;
-    batches.batch_size = options_.batch_size;
-    batches.seed = options_.seed;
-    batches.shuffle = !options_.no_shuffle;
-    batches.special = tokenizer_->special();
-    batches.vocab = tokenizer_->vocab();
+    const TextBatchOptions batches = {.objective = objective_,
+                                      .tokens = config_.block.tokens,
+                                      .batch_size = options_.batch_size,
+                                      .seed = options_.seed,
+                                      .shuffle = !options_.no_shuffle,
+                                      .special = tokenizer_->special(),
+                                      .vocab = tokenizer_->vocab()};
     loader_ = std::make_unique<TextLoader>(data_.train, batches);
     const int64_t windows = loader_->batch(0, 0).batch;
     if (windows < options_.batch_size) {
@@ -218,47 +208,38 @@ class PretrainTask : public TrainingTask {
           "more text or a shorter --seq-len",
           options_.batch_size, data_.train.size(), windows, config_.block.tokens);
     }
-    if (data_.val.size() == 0) {
-      if (options_.patience > 0)
-        fail_input("--patience: there is no validation text; leave it out");
-      return;
+    if (data_.val.size() == 0 && options_.patience > 0) {
+      fail_input("--patience: there is no validation text; leave it out");
     }
+    if (data_.val.size() == 0) return;
     val_loader_ = std::make_unique<TextLoader>(
         validation_loader(data_.val, *tokenizer_, config_, objective_));
   }
 
   void fill_info() {
+    const double scored = objective_ == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
+    describe_language_model(config_, scored, info);
     info.command = "gmlp-language pretrain";
-    info.kind = "language";
-    info.model = config_.name;
     info.data = data_.name;
     info.samples = "windows";
     info.metric = "val_perplexity";
     info.metric_title = "Perplexity";
     info.best_by_loss = true;
-    info.unit = "tokens";
-    info.units_per_sample = config_.block.tokens;
-    info.parameters = config_.parameter_count();
-    const double scored = objective_ == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
-    info.forward_flops = config_.forward_flops(scored);
     if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
-    info.banner = {
-        language_model_text(config_, info.forward_flops),
-        fmt::format(
-            "data     {} training and {} validation tokens ({} and {} bytes), {} ids of {}, "
-            "objective {}",
-            grouped(data_.train.size()), grouped(data_.val.size()),
-            grouped(data_.train.text_bytes()), grouped(data_.val.text_bytes()),
-            grouped(config_.vocab), tokenizer_->kind(), objective_name(objective_))};
+    info.banner.push_back(fmt::format(
+        "data     {} training and {} validation tokens ({} and {} bytes), {} ids of {}, "
+        "objective {}",
+        grouped(data_.train.size()), grouped(data_.val.size()), grouped(data_.train.text_bytes()),
+        grouped(data_.val.text_bytes()), grouped(config_.vocab), tokenizer_->kind(),
+        objective_name(objective_)));
   }
 
   /// The beginning of the validation text, continued by the model.
   std::string written_sample() const {
     constexpr int64_t kPromptTokens = 16;
     constexpr int64_t kWrittenTokens = 64;
-    const TextBatch batch = val_loader_->batch(0, 0);
-    const std::vector<int64_t> prompt(
-        batch.ids.begin(), batch.ids.begin() + std::min(kPromptTokens, config_.block.tokens));
+    const std::vector<int64_t> prompt =
+        data_.val.ids(0, std::min(kPromptTokens, config_.block.tokens));
     SamplingOptions sampling;
     sampling.seed = options_.seed;
     Generator generator(*model_, writable_ids(*tokenizer_), prompt, sampling);
@@ -276,7 +257,7 @@ class PretrainTask : public TrainingTask {
     return masked_line(*tokenizer_, batch, 0, guesses);
   }
 
-  const LanguageOptions options_;
+  const PretrainOptions options_;
   const Objective objective_;
   std::unique_ptr<Tokenizer> tokenizer_;
   TextSplits data_;
@@ -288,18 +269,14 @@ class PretrainTask : public TrainingTask {
   int64_t scored_ = 0;  // tokens of step_batches_
   TextBatch batch_;
   BatchPosition position_;
-  TextScore last_score_;
+  double last_error_ = 0;  // TextScore::standard_error: not finite for a single batch
 };
 
 }  // namespace
 
-std::string language_model_text(const LanguageConfig& config, double forward_flops) {
-  const BlockConfig& block = config.block;
-  return fmt::format(
-      "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
-      "sequence",
-      grouped(config.parameter_count()), config.depth, arch_name(config.arch), block.tokens,
-      block.d_model, block.d_ffn, forward_flops / 1e9);
+int language_pretrain(const std::vector<std::string>& arguments) {
+  const std::optional<PretrainCommand> command = parse_pretrain(arguments);
+  return command ? pretrain(*command) : 0;
 }
 
 int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks) {

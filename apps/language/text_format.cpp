@@ -105,11 +105,6 @@ std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& p
   fail_input("--prompt: contains no token; use a text to continue");
 }
 
-TextStream::TextStream(const Tokenizer& tokenizer, const std::vector<int64_t>& before)
-    : tokenizer_(tokenizer), pending_(before) {
-  flush();
-}
-
 std::string TextStream::text_of(size_t count) const {
   std::vector<int64_t> all = context_;
   all.insert(all.end(), pending_.begin(), pending_.begin() + static_cast<int64_t>(count));

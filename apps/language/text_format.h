@@ -42,7 +42,8 @@ std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& p
 class TextStream {
  public:
   /// `before` are the ids in front of the first one.
-  TextStream(const Tokenizer& tokenizer, const std::vector<int64_t>& before);
+  TextStream(const Tokenizer& tokenizer, const std::vector<int64_t>& before)
+      : tokenizer_(tokenizer), context_(before) {}
   /// Adds `id` and returns the text that is complete now; it may be empty.
   std::string push(int64_t id);
   /// Returns the rest, with U+FFFD for each incomplete part of a character.

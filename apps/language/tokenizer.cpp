@@ -74,14 +74,18 @@ int train(const std::vector<std::string>& arguments) {
   return kExitSuccess;
 }
 
-/// One id of a line; `name` is the line's.
-int64_t parse_id(const std::string& text, const std::string& name, int64_t vocab) {
-  int64_t id = -1;
-  const char* end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, id);
-  if (error == std::errc() && parsed == end && id >= 0 && id < vocab) return id;
-  fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name, printable(text),
-             vocab - 1);
+/// The ids on a line; `name` is the line's.
+std::vector<int64_t> parse_ids(const std::string& line, const std::string& name, int64_t vocab) {
+  std::vector<int64_t> ids;
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    const char* end = word.data() + word.size();
+    const bool whole = std::from_chars(word.data(), end, ids.emplace_back(-1)).ptr == end;
+    if (whole && ids.back() >= 0 && ids.back() < vocab) continue;
+    fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name, printable(word),
+               vocab - 1);
+  }
+  return ids;
 }
 
 /// encode and decode: one line of output per line of input.
@@ -105,17 +109,9 @@ int convert(const std::vector<std::string>& arguments, bool encode) {
   for (std::string line; std::getline(lines, line);) {
     const std::string name =
         fmt::format("{}, line {}", path.empty() ? "standard input" : path, ++number);
-    if (encode) {
-      if (!any_bytes) check_text(line, name);
-      fmt::print("{}\n", fmt::join(tokenizer->encode_ids(line), " "));
-      continue;
-    }
-    std::vector<int64_t> ids;
-    std::istringstream texts(line);
-    for (std::string text; texts >> text;) {
-      ids.push_back(parse_id(text, name, tokenizer->vocab()));
-    }
-    fmt::print("{}\n", tokenizer->decode(ids));
+    if (encode && !any_bytes) check_text(line, name);
+    fmt::print("{}\n", encode ? fmt::format("{}", fmt::join(tokenizer->encode_ids(line), " "))
+                              : tokenizer->decode(parse_ids(line, name, tokenizer->vocab())));
   }
   return kExitSuccess;
 }

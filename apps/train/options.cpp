@@ -17,9 +17,9 @@ namespace gmlp {
 namespace {
 
 /// The options that change no result, but for the moment at which a run ends.
-const std::set<std::string> kNeutralOptions = {
-    "threads",    "workers",       "time-limit",      "patience", "quiet",
-    "no-figures", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
+const std::set<std::string> kNeutralOptions = {"threads",       "workers",         "time-limit",
+                                               "patience",      "quiet",           "no-figures",
+                                               "save-interval", "checkpoint-hist", "out"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -49,7 +49,7 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
   app.add_option("--opt-betas", options.opt_betas, "AdamW's decay rates of the two moments")
       ->expected(2)
       ->delimiter(',')
-      ->check(number_below(0, 1));  // the bias correction divides by 1 - beta
+      ->check(number_in(0, 0.99999));  // the bias correction divides by 1 - beta
   recipe.number("--clip-grad", options.clip_grad, "Largest norm of the gradient; 0 = no clipping");
   app.add_flag("--model-ema", options.model_ema,
                "Average the weights over the steps (EMA), and evaluate and save the average");
@@ -96,27 +96,23 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   app.set_help_flag("-h,--help", "Print this help and exit");
 }
 
-/// The value of --resume in `arguments`; empty without it.
-std::string resume_argument(const std::vector<std::string>& arguments) {
-  const std::string name = "--resume";
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == name && i + 1 < arguments.size()) return arguments[i + 1];
-    if (arguments[i].starts_with(name + "=")) return arguments[i].substr(name.size() + 1);
+/// The names of the options that the arguments have set.
+std::set<std::string> given_options(const CLI::App& app) {
+  std::set<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() > 0) names.insert(option->get_single_name());
   }
-  return "";
+  return names;
 }
 
-/// Throws InputError for the first of `arguments` that contradicts --resume.
-void check_resume_arguments(const CLI::App& app, const std::vector<std::string>& arguments) {
-  for (const std::string& argument : arguments) {
-    const std::string name = argument.substr(0, argument.find('='));
-    if (!name.starts_with("--") || app.get_option_no_throw(name) == nullptr) continue;
-    if (name == "--resume" || name == "--help") continue;
+/// Throws InputError if one of the options `given` contradicts --resume.
+void check_resume_options(const std::set<std::string>& given) {
+  for (const std::string& name : given) {
     // A resumed run stays in its folder.
-    if (kNeutralOptions.count(name.substr(2)) != 0 && name != "--out") continue;
-    if (is_changeable(name.substr(2))) continue;
+    const bool neutral = kNeutralOptions.count(name) > 0 && name != "out";
+    if (neutral || name == "resume" || is_changeable(name)) continue;
     fail_input(
-        "{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
+        "--{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
         "start a new run with --init RUN/checkpoints/last",
         name);
   }
@@ -147,16 +143,12 @@ std::string with_absolute_path(const std::string& option, const std::string& val
   return value;
 }
 
-/// Sets the options that may hold paths to absolute ones. Of a resumed run only those given anew:
-/// the others are as the checkpoint has them.
-void make_paths_absolute(CLI::App& app, const std::vector<std::string>& arguments, bool resumed) {
-  for (CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_single_name();
+/// Makes the paths among the options `given` absolute. The others of a resumed run are as the
+/// checkpoint has them.
+void make_paths_absolute(CLI::App& app, const std::set<std::string>& given) {
+  for (const std::string& name : given) {
     if (kDataOptions.count(name) + kModelPathOptions.count(name) == 0) continue;
-    const auto is_this = [&](const std::string& text) {
-      return text.substr(0, text.find('=')) == "--" + name;
-    };
-    if (resumed && std::none_of(arguments.begin(), arguments.end(), is_this)) continue;
+    CLI::Option* option = app.get_option("--" + name);
     CLI::results_t values = option->reduced_results();
     for (std::string& value : values) value = with_absolute_path(name, value);
     option->clear();
@@ -206,17 +198,19 @@ bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   add_recipe_options(app, options);
   add_run_options(app, options);
   for (const auto& [name, text] : subcommand.defaults) app.get_option(name)->default_str(text);
-  const std::string resume = resume_argument(arguments);
+  if (!parse_arguments(app, arguments)) return false;
+  const std::set<std::string> given = given_options(app);
   std::string saved;
-  if (!resume.empty()) {
-    check_resume_arguments(app, arguments);
-    const std::string path = find_resume_point(resume).run + "/config.toml";
+  if (options.resume.empty()) {
+    subcommand.check(app);
+  } else {
+    check_resume_options(given);
+    const std::string path = find_resume_point(options.resume).run + "/config.toml";
     saved = read_text(path);
     arguments.insert(arguments.begin(), {"--config", path});
+    parse_arguments(app, arguments);
   }
-  if (!parse_arguments(app, arguments)) return false;
-  if (resume.empty()) subcommand.check(app);
-  make_paths_absolute(app, arguments, !resume.empty());
+  make_paths_absolute(app, given);
   config = with_neutral_options(resolved_config(app), saved);
   return true;
 }

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/machine.h"
 #include "apps/cli/signals.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -41,7 +40,11 @@ size_t terminal_width() {
 
 Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
                    RunFolder& folder)
-    : options_(options), task_(task), length_(length), folder_(folder), terminal_(is_terminal()) {
+    : options_(options),
+      task_(task),
+      length_(length),
+      folder_(folder),
+      terminal_(is_terminal() && !options.quiet) {
   write_file_atomic(folder_.file("environment.json"), environment_json());
   measure_peak();
 }
@@ -159,12 +162,11 @@ void Reporter::step(StepRecord record) {
     line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
                      record.loss, record.grad_norm));
   }
-  const bool bar = terminal_ && !options_.quiet;
-  if (!bar && !logged) return;
+  if (!terminal_ && !logged) return;
   const std::string text = progress_text(record);
-  if (bar) draw_bar(record.step, text);
+  if (terminal_) draw_bar(record.step, text);
   if (!logged) return;
-  if (bar) {
+  if (terminal_) {
     folder_.append("log.txt", text);
   } else {
     line(text);

@@ -34,14 +34,6 @@ constexpr const char* kRunFiles[] = {
   fail_run("{}: could not be {}: {}", path, what, std::strerror(errno));
 }
 
-void make_folders(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) {
-    fail_run("{}: the folder could not be made: {}; choose another --out", path, error.message());
-  }
-}
-
 /// The last part of a path, of letters, digits, '-' and '_' only.
 std::string folder_name_of(const std::string& text) {
   std::string name = fs::path(text).stem().string();
@@ -82,14 +74,23 @@ bool is_within(const std::string& path, const std::string& folder) {
   return !way.empty() && *way.begin() != "..";
 }
 
-}  // namespace
-
+/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
   const nlohmann::ordered_json summary = parse_json(read_text(path), path);
   const bool there = summary.is_object() && summary.contains(name);
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
+}
+
+}  // namespace
+
+void make_folders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    fail_run("{}: the folder could not be made: {}; choose another --out", path, error.message());
+  }
 }
 
 RunLock::RunLock(const std::string& folder) {
@@ -224,8 +225,7 @@ ResumePoint find_resume_point(const std::string& path) {
   }
   fail_input(
       "--resume {}: neither a run folder (no config.toml) nor one of its checkpoints; name one "
-      "that "
-      "train made, or start a new run",
+      "that train made, or start a new run",
       path);
 }
 

@@ -78,9 +78,6 @@ class RunFolder {
   std::map<std::string, GrowingFile> files_;
 };
 
-/// A count of the summary.json in `folder`, such as "steps"; -1 when absent.
-int64_t summary_count(const std::string& folder, const char* name);
-
 /// Whether the run in a folder saved nothing, a checkpoint, or its last step.
 enum class RunState : uint8_t { kUnsaved, kSaved, kDone };
 /// Throws InputError if the folder's run has other options than the config.toml `config`. Ended by
@@ -95,5 +92,8 @@ struct ResumePoint {
 /// `path` is a run folder, which means its checkpoints/last (absent if the run never saved), or a
 /// checkpoint in one. Throws InputError.
 ResumePoint find_resume_point(const std::string& path);
+
+/// Makes --out's folder `path` and those above it. Throws RunError.
+void make_folders(const std::string& path);
 
 }  // namespace gmlp

@@ -24,7 +24,6 @@
 namespace gmlp {
 
 class RunFolder;
-
 class RunLock;
 
 /// How a run computes, and what it continues from. Sets the number of threads. With --resume it
@@ -44,7 +43,7 @@ struct RunSetup {
 struct DataIdentity {
   uint32_t checksum = 0;
   std::string counts;  // "32 training and 8 validation images of 2 classes"
-  std::string of;      // what the checksum covers: "names and sizes of the files", "tokens"
+  std::string of;      // what the checksum covers: "names or contents of files", "tokens"
   std::string option;  // that names the data: "--data SPEC"
 };
 

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/train/trainer.h"
@@ -24,14 +23,10 @@ Json exact(Number value) {
   return fmt::format("{}", value);  // "inf", "-inf", "nan" or "-nan"
 }
 void read_exact(const Json& json, double& value) {
-  const std::string text = json.is_string() ? json.get<std::string>() : "";
-  if (json.is_null()) {
-    value = std::numeric_limits<double>::quiet_NaN();  // older versions
-  } else if (text.ends_with("inf") || text.ends_with("nan")) {
-    value = std::stod(text);
-  } else {
-    value = json.get<double>();
-  }
+  const std::string text = json.is_null() ? "nan" : json.is_string() ? json.get<std::string>() : "";
+  // Earlier versions wrote null for NaN.
+  const bool named = text.ends_with("inf") || text.ends_with("nan");
+  value = named ? std::stod(text) : json.get<double>();
 }
 void read_exact(const Json& json, int64_t& value) {
   constexpr int64_t kMost = int64_t{1} << 48;  // sums of counts stay below 2^63
@@ -159,9 +154,8 @@ void Trainer::check_weights() {
     if (found == 0) continue;
     fail_run(
         "step {}: {}{} holds {}, which is not finite, so the weights were not saved and the "
-        "previous "
-        "checkpoint is untouched; start again, or from it with --init, with a smaller --lr, a "
-        "longer --warmup-steps or a smaller --clip-grad",
+        "previous checkpoint is untouched; start again, or from it with --init, with a smaller "
+        "--lr, a longer --warmup-steps or a smaller --clip-grad",
         progress.step, finite_weights ? "AdamW's second moment of " : "", all[i]->name, found);
   }
 }
@@ -267,14 +261,11 @@ bool Trainer::adopt_length(const Json& state) {
   }
   // An epoch that --max-steps had cut short goes on.
   progress.epochs_closed = std::min(progress.epochs_closed, epoch());
-  const bool unchanged = before.total_steps == length_.total_steps;
-  task.info.notes.push_back(
-      fmt::format("{} steps, {} before{}; from here the learning rate follows the new length: "
-                  "{:.2e} at the next "
-                  "step, not {:.2e}",
-                  length_.total_steps, before.total_steps,
-                  unchanged ? " (the smaller of --epochs and --max-steps decides)" : "",
-                  schedule.at(progress.step), before.at(progress.step)));
+  task.info.notes.push_back(fmt::format(
+      "{} steps, {} before; from here the learning rate follows the new length: {:.2e} at the next "
+      "step, not {:.2e}",
+      length_.total_steps, before.total_steps, schedule.at(progress.step),
+      before.at(progress.step)));
   return true;
 }
 

@@ -4,21 +4,17 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/signals.h"
-#include "apps/train/options.h"
 #include "apps/train/pictures.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
-#include "apps/vision/model_choice.h"
-#include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -29,9 +25,7 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kMostMatrixClasses = 4096;  // a matrix of 128 MB
 
 struct EvalOptions : StoredModelOptions {
-  std::string data;
-  std::string split;
-  std::string json, figure;
+  std::string data, split, json, figure;
   int64_t batch_size = 128;
   int64_t skip_bad = 0;
 };
@@ -66,31 +60,27 @@ Json report_classes(const Evaluation& result, const LoadedModel& loaded,
   constexpr size_t kMostColumns = 12;
   const int64_t side = loaded.model->config().classes;
   const size_t classes = static_cast<size_t>(side);
-  const Tensor counts = Tensor::zeros(DType::kF64, {side, side});
-  for (const auto& [label, predicted] : result.predictions) {
-    ++counts.data<double>()[label * side + predicted];
-  }
-  const size_t columns = classes <= kMostColumns ? classes : 0;
+  std::vector<std::vector<int64_t>> confusion(classes, std::vector<int64_t>(classes));
+  for (const auto& [label, predicted] : result.predictions) ++confusion[label][predicted];
+  const Tensor picture = Tensor::zeros(DType::kF64, {side, side});
+  Json json = {{"classes", Json::array()}, {"confusion", confusion}};
   std::string table = fmt::format("{:<24} {:>7} {:>8}", "class", "images", "top-1 %");
-  for (size_t c = 0; c < columns; ++c) table += fmt::format(" {:>5}", c);
-  Json json = {{"classes", Json::array()}, {"confusion", Json::array()}};
+  for (size_t c = 0; c < classes && classes <= kMostColumns; ++c) table += fmt::format(" {:>5}", c);
   for (size_t c = 0; c < classes; ++c) {
-    const double* first = counts.data<double>() + c * classes;
-    const std::vector<int64_t> row(first, first + classes);
-    json["confusion"].push_back(row);
+    const std::vector<int64_t>& row = confusion[c];
+    std::copy(row.begin(), row.end(), picture.data<double>() + c * classes);
     const int64_t samples = std::accumulate(row.begin(), row.end(), int64_t{0});
     if (samples == 0) continue;
     const double top1 = 100 * static_cast<double>(row[c]) / static_cast<double>(samples);
-    const std::string label =
-        loaded.label_names.empty() ? fmt::format("class {}", c) : loaded.label_names[c];
+    const std::string label = loaded.label(c);
     json["classes"].push_back(
         {{"class", c}, {"label", label}, {"samples", samples}, {"top1", top1}});
     const std::string name = fmt::format("{} {}", c, printable(label, 20));
     table += fmt::format("\n{:<24} {:>7} {:>8.2f}", name, samples, top1);
-    for (size_t other = 0; other < columns; ++other) table += fmt::format(" {:>5}", row[other]);
+    if (classes <= kMostColumns) table += fmt::format(" {:>5}", fmt::join(row, " "));
   }
   if (classes <= kMostPrinted) fmt::print("{}\n", table);
-  if (!figure.empty()) write_file_atomic(figure, draw_heat_maps({counts}));
+  if (!figure.empty()) write_file_atomic(figure, draw_heat_maps({picture}));
   return json;
 }
 
@@ -125,16 +115,13 @@ int run_eval(const std::vector<std::string>& arguments) {
   CLI::App app("Evaluate a checkpoint", "gmlp-vision eval");
   add_options(app, options);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
-  set_thread_count(resolve_threads(options.threads));
 
-  const LoadedModel loaded = load_model(options.model);
+  const LoadedModel loaded = load_model(options);
   DataOptions data_options = loaded.split;
   data_options.skip_bad = options.skip_bad;
   data_options.scoring = true;
   const DataSplits data = open_dataset(options.data, data_options);
-  for (const std::string& line : data.notes) {
-    fmt::print("{}\n", printable(line, std::string::npos));
-  }
+  for (const std::string& line : data.notes) fmt::print("{}\n", printable(line, line.npos));
   if (options.split.empty()) options.split = data.train->size() == 0 ? "all" : "val";
   const std::shared_ptr<const ImageDataset> set = options.split == "all"   ? all_images(data)
                                                   : options.split == "val" ? data.val
@@ -144,11 +131,9 @@ int run_eval(const std::vector<std::string>& arguments) {
   }
   const std::vector<int64_t> classes =
       match_classes(set->class_names(), loaded.label_names, loaded.model->config().classes);
-  const ExecutionOptions execution =
-      stored_model_execution(*loaded.model, options.precision, options.kernels);
   Arena arena;
   const Evaluation result = evaluate(*loaded.model, *set, loaded.transform, options.batch_size,
-                                     execution, arena, classes);
+                                     loaded.execution, arena, classes);
   if (!result.complete) return 128 + stop_signal();
   report(options, result, loaded);
   return kExitSuccess;

@@ -36,7 +36,7 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   sums.loss += log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[own];
   sums.metric += rank == 0 ? 1 : 0;
   const auto greatest = std::max_element(z.begin(), z.end());
-  sums.predictions.emplace_back(label, rank == 0 ? label : greatest - z.begin());
+  sums.predictions.emplace_back(own, rank == 0 ? own : static_cast<size_t>(greatest - z.begin()));
   sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
 }
@@ -68,9 +68,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
                     const ExecutionOptions& execution, Arena& arena,
                     const std::vector<int64_t>& class_map) {
-  LoaderOptions options;
-  options.batch_size = batch_size;
-  options.train = options.shuffle = false;
+  const LoaderOptions options{.batch_size = batch_size, .train = false, .shuffle = false};
   Evaluation result;
   const int64_t n = dataset.size();
   for (int64_t begin = 0; begin < n; begin += batch_size) {

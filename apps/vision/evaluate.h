@@ -6,17 +6,15 @@
 #include <vector>
 
 #include "apps/train/task.h"
+#include "apps/vision/weights.h"
 #include "core/arena.h"
-#include "data/vision/dataset.h"
-#include "data/vision/transform.h"
-#include "models/vision.h"
 
 namespace gmlp {
 
 struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
   /// Of each image: its class and the predicted one, as the model numbers them.
-  std::vector<std::pair<int64_t, int64_t>> predictions;
+  std::vector<std::pair<size_t, size_t>> predictions;
 };
 
 /// `class_map[c]` is the model's class for the set's class c. An empty map is the identity. After a

@@ -12,11 +12,13 @@
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/train/run_folder.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/onnx_model.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
 
@@ -24,13 +26,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kConfig = "config.json";
 constexpr const char* kWeights = "model.safetensors";
 
 struct ExportOptions {
-  std::string model;
-  std::string format;
-  std::string out;
+  std::string model, format, out;
   bool overwrite = false;
 };
 
@@ -54,69 +53,44 @@ void check_out(const std::string& out, bool overwrite, bool onnx) {
   refuse(!overwrite, "is not empty; choose another folder, or add --overwrite");
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
-    refuse(name != kConfig && name != kWeights,
+    refuse(name != kConfigFile && name != kWeights,
            "contains " + name + ", which no export wrote; choose another folder");
   }
 }
 
-void create_folder(const fs::path& path) {
-  std::error_code error;
-  if (!path.empty()) fs::create_directories(path, error);
-  if (error) {
-    fail_run("{}: the folder could not be created: {}; choose another --out", path.string(),
-             error.message());
-  }
-}
-
-void print_timm_usage(const std::string& out, const VisionConfig& config) {
-  fmt::print("written  {}: {}, {}\n", out, kConfig, kWeights);
-  if (is_timms(config)) {
-    fmt::print("next     timm.create_model('local-dir:{}', pretrained=True)\n", out);
-    return;
-  }
-  // create_model knows only the paper's three sizes; its class accepts any.
-  fmt::print(
-      "next     import json, safetensors.torch\n"
-      "         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock\n"
-      "         args = json.load(open('{0}/config.json'))['model_args']\n"
-      "         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)\n"
-      "         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))\n",
-      out, config.classes);
-}
-
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
-void export_timm(const ExportOptions& options, const VisionConfig& config) {
+void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
+  const VisionConfig& config = loaded.model->config();
   if (config.class_token || config.gate != Gate::kSplit) {
     fail_input("--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
                config.class_token ? "class token" : gate_name(config.gate) + std::string(" gate"),
                config.name);
   }
-  const std::string temporary = temporary_for(options.out);
-  create_folder(temporary);
-  try {
-    for (const std::string name : {kConfig, kWeights}) {
-      write_file_synced(fmt::format("{}/{}", temporary, name),
-                        read_text(fmt::format("{}/{}", options.model, name)));
-    }
-    replace_folder(temporary, options.out);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
-  print_timm_usage(options.out, config);
+  const std::string weights = read_text(options.model + "/" + kWeights);
+  save_checkpoint({{{kConfigFile, loaded.config}, {kWeights, weights}}}, options.out);
+  fmt::print("written  {}: {}, {}\n", options.out, kConfigFile, kWeights);
+  // create_model knows only the paper's three sizes; its class accepts any.
+  constexpr const char* kByName = "next     timm.create_model('local-dir:{0}', pretrained=True)\n";
+  constexpr const char* kByClass = R"(next     import json, safetensors.torch
+         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock
+         args = json.load(open('{0}/config.json'))['model_args']
+         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)
+         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))
+)";
+  fmt::print(fmt::runtime(is_timms(config) ? kByName : kByClass), options.out, config.classes);
 }
 
 void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
   const VisionConfig& config = loaded.model->config();
-  const std::string bytes = onnx_model(*loaded.model, read_text(options.model + "/" + kConfig));
+  const std::string bytes = onnx_model(*loaded.model, loaded.config);
   write_file_atomic(options.out, bytes);
-  fmt::print("written  {}: {} bytes\n", options.out, grouped(static_cast<int64_t>(bytes.size())));
   fmt::print(
-      "input    images (batch, {}, {}, {}), float32: (pixels of 0 to 1 - mean {}) / std {}\n",
-      config.chans, config.img_height, config.img_width, fmt::join(loaded.transform.mean, " "),
-      fmt::join(loaded.transform.std, " "));
-  fmt::print("output   logits (batch, {})\n", config.classes);
+      "written  {}: {} bytes\n"
+      "input    images (batch, {}, {}, {}), float32: (pixels of 0 to 1 - mean {}) / std {}\n"
+      "output   logits (batch, {})\n",
+      options.out, grouped(static_cast<int64_t>(bytes.size())), config.chans, config.img_height,
+      config.img_width, fmt::join(loaded.transform.mean, " "), fmt::join(loaded.transform.std, " "),
+      config.classes);
 }
 
 }  // namespace
@@ -137,10 +111,10 @@ int run_export(const std::vector<std::string>& arguments) {
   check_out(options.out, options.overwrite, onnx);
 
   const LoadedModel loaded = load_model(options.model);
-  create_folder(fs::path(options.out).parent_path());
+  make_folders(fs::absolute(options.out).parent_path().string());
   fmt::print("model    {}, {} parameters\n", loaded.model->config().name,
              grouped(loaded.model->config().parameter_count()));
-  onnx ? export_onnx(options, loaded) : export_timm(options, loaded.model->config());
+  onnx ? export_onnx(options, loaded) : export_timm(options, loaded);
   return kExitSuccess;
 }
 

@@ -9,17 +9,14 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/model_choice.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
 int run_info(const std::vector<std::string>& arguments) {
-  std::string model;
+  std::string model, precision = "f32";
   int64_t batch_size = 128;
-  bool tensors = false;
-  bool class_token = false;
-  std::string precision = "f32";
-  bool checkpoint = false;
+  bool tensors = false, class_token = false, checkpoint = false;
   CLI::App app(
       fmt::format("Describe a model. Named models: {}", fmt::join(vision_config_names(), ", ")),
       "gmlp-vision info");

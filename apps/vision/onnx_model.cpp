@@ -16,9 +16,12 @@
 #include <bit>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string_view>
 
 #include "core/error.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -27,15 +30,13 @@ namespace {
 constexpr int64_t kIrVersion = 8;  // the version that introduced operator set 17
 constexpr int64_t kOperatorSet = 17;
 // TensorProto.DataType and AttributeProto.AttributeType
-constexpr int64_t kTypeFloat = 1, kTypeInt64 = 7;
+constexpr int64_t kTypeFloat = 1;
 constexpr int64_t kAttributeFloat = 1, kAttributeInt = 2, kAttributeInts = 7;
 
 using Ints = std::vector<int64_t>;
-using Names = std::vector<std::string>;
 
-template <class T>
-std::string_view bytes_of(const T* data, size_t count) {
-  return {static_cast<const char*>(static_cast<const void*>(data)), count * sizeof(T)};
+std::string_view bytes_of(const float* data, int64_t count) {
+  return {reinterpret_cast<const char*>(data), static_cast<size_t>(count) * sizeof(float)};
 }
 
 /// Fields one after another: a tag (field * 8 + wire type), then a varint (wire type 0), four bytes
@@ -79,217 +80,178 @@ Message value_info(const std::string& name, const Ints& shape) {
   return info.add(1, name).add(2, type);
 }
 
-/// An attribute of a node.
-struct Attribute {
+/// `text` is JSON: a whole number, a number with a fraction, or a list of whole numbers.
+Message attribute(const std::string& name, const std::string& text) {
+  const nlohmann::ordered_json value = parse_json(text, name);
   Message message;
-  Attribute(const char* name, int value) {
-    message.add(1, name).add(3, int64_t{value}).add(20, kAttributeInt);
-  }
-  Attribute(const char* name, float value) {
-    message.add(1, name).add(2, value).add(20, kAttributeFloat);
-  }
-  Attribute(const char* name, const Ints& value) {
-    message.add(1, name);
-    for (const int64_t number : value) message.add(8, number);
-    message.add(20, kAttributeInts);
-  }
-};
-
-/// A graph under construction. Values have names. A node's inputs must exist before it.
-class Graph {
- public:
-  explicit Graph(const char* name) { message_.add(2, name); }
-
-  /// float32 values that enter and leave the graph. A dimension of -1 is "batch", of any size.
-  void input(const char* name, const Ints& shape) { message_.add(11, value_info(name, shape)); }
-  void output(const char* name, const Ints& shape) { message_.add(12, value_info(name, shape)); }
-
-  // Constants, which return `name`. Tensors of any dtype are stored in float32.
-  std::string constant(const std::string& name, const Tensor& tensor) {
-    Tensor values = Tensor::zeros(DType::kF32, tensor.shape());
-    values.copy_from(tensor);
-    return constant(name, tensor.shape().to_vector(), kTypeFloat,
-                    bytes_of(values.data<float>(), static_cast<size_t>(values.elements())));
-  }
-  std::string constant(const std::string& name, const Ints& values) {
-    return constant(name, {static_cast<int64_t>(values.size())}, kTypeInt64,
-                    bytes_of(values.data(), values.size()));
-  }
-  std::string constant(const std::string& name, float value) {
-    return constant(name, {}, kTypeFloat, bytes_of(&value, 1));
-  }
-
-  /// Adds a node, named after its first output, and returns that name.
-  std::string node(const char* op, const Names& outputs, const Names& inputs,
-                   const std::vector<Attribute>& attributes = {}) {
-    Message node;
-    for (const std::string& input : inputs) node.add(1, input);
-    for (const std::string& output : outputs) node.add(2, output);
-    node.add(3, outputs.front()).add(4, op);
-    for (const Attribute& attribute : attributes) node.add(5, attribute.message);
-    message_.add(1, node);
-    return outputs.front();
-  }
-  std::string node(const char* op, const std::string& output, const Names& inputs,
-                   const std::vector<Attribute>& attributes = {}) {
-    return node(op, Names{output}, inputs, attributes);
-  }
-
-  /// The file's bytes, with one metadata entry.
-  std::string file(const char* metadata_key, const std::string& metadata) const {
-    Message model, operators, entry;
-    model.add(1, kIrVersion).add(2, "gmlp").add(3, GMLP_VERSION).add(7, message_);
-    model.add(8, operators.add(2, kOperatorSet));  // of the domain "", ONNX's own
-    return model.add(14, entry.add(1, metadata_key).add(2, metadata)).bytes;
-  }
-
- private:
-  std::string constant(const std::string& name, const Ints& dims, int64_t type,
-                       std::string_view data) {
-    static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
-    Message tensor;
-    tensor.bytes.reserve(data.size() + name.size() + 64);
-    for (const int64_t dim : dims) tensor.add(1, dim);
-    message_.add(5, tensor.add(2, type).add(8, name).add(9, data));
-    return name;
-  }
-
-  Message message_;
-};
-
-Tensor transposed(const Tensor& matrix) {
-  const int64_t rows = matrix.shape().rows(), cols = matrix.shape().cols();
-  Tensor result = Tensor::zeros(DType::kF32, {cols, rows});
-  for (int64_t i = 0; i < rows * cols; ++i) {
-    result.data<float>()[i % cols * rows + i / cols] = static_cast<float>(matrix.at(i));
-  }
-  return result;
+  message.add(1, name);
+  if (value.is_number_float()) return message.add(2, value.get<float>()).add(20, kAttributeFloat);
+  if (!value.is_array()) return message.add(3, value.get<int64_t>()).add(20, kAttributeInt);
+  for (const int64_t number : value.get<Ints>()) message.add(8, number);
+  return message.add(20, kAttributeInts);
 }
 
-/// VisionModel::forward and GmlpBlock::forward_composed as nodes. Weights keep timm's names;
-/// MatMul's right operands are stored transposed, as "<name>.transposed".
-///
-/// Each function maps the names of its inputs to that of its output. `name` is the timm module
-/// whose weights it reads, and the prefix of its nodes.
-class ModelGraph : Graph {
+/// A graph under construction, with the weights that its nodes name.
+class Graph {
  public:
-  explicit ModelGraph(const VisionModel& model)
-      : Graph("gmlp"), config_(model.config()), block_(config_.block()) {
-    for (const Parameter* parameter : model.parameters()) {
-      values_[parameter->name] = parameter->value;
+  explicit Graph(const std::vector<Parameter*>& weights) {
+    message.add(2, "gmlp");
+    for (const Parameter* weight : weights) weights_[weight->name] = weight->value;
+  }
+
+  /// Nodes, one per line: "output... = Operator input... attribute=JSON...". An input may be a
+  /// weight's name.
+  void add(const std::string& text) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string word, first;
+      Message node;
+      while (words >> word && word != "=") {
+        if (first.empty()) first = word;
+        node.add(2, word);
+      }
+      if (first.empty()) continue;
+      words >> word;
+      node.add(3, first).add(4, word);
+      while (words >> word) {
+        const size_t equals = word.find('=');
+        if (equals != word.npos) {
+          node.add(5, attribute(word.substr(0, equals), word.substr(equals + 1)));
+        } else {
+          node.add(1, word);
+          add_weight(word);
+        }
+      }
+      message.add(1, node);
     }
   }
 
-  std::string build(const std::string& config_json) {
-    input("images", {-1, config_.chans, config_.img_height, config_.img_width});
-    output("logits", {-1, config_.classes});
-    sqrt_2_ = constant("sqrt(2)", static_cast<float>(std::sqrt(2.0)));
-    one_ = constant("1", 1.0f);
-    half_ = constant("1/2", 0.5f);
-    std::string x = patches("images");
-    if (config_.class_token) x = prepend_token(x);
-    for (int64_t i = 0; i < config_.depth; ++i) x = block(x, "blocks." + std::to_string(i));
-    x = layernorm(x, "norm", 1e-6);
-    if (config_.class_token) {
-      const std::string first = constant("cls_token.place", Ints{0});
-      x = node("Gather", "cls_token.out", {x, first}, {{"axis", 1}});
-      x = node("Flatten", "cls_token.row", {x});
-      x = dense(x, "pre_head", "pre_head");
-    } else {
-      x = node("ReduceMean", "pool", {x}, {{"axes", Ints{1}}, {"keepdims", 0}});
-    }
-    dense(x, "head", "logits");
-    return file("config.json", config_json);
-  }
+  Message message;
 
  private:
-  std::string weight(const std::string& name) { return constant(name, values_.at(name)); }
-
-  /// (B, C, H, W) -> (B, N, D)
-  std::string patches(const std::string& images) {
-    const Ints side = {config_.patch, config_.patch};
-    const std::string maps =
-        node("Conv", "stem.proj", {images, weight("stem.proj.weight"), weight("stem.proj.bias")},
-             {{"kernel_shape", side}, {"strides", side}});
-    const std::string shape = constant("stem.shape", Ints{0, config_.d_model, -1});  // 0: B
-    const std::string rows = node("Reshape", "stem.flat", {maps, shape});
-    return node("Transpose", "stem.tokens", {rows}, {{"perm", Ints{0, 2, 1}}});
+  /// Stores the weight in float32, if `name` is one.
+  void add_weight(const std::string& name) {
+    static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
+    const auto weight = weights_.find(name);
+    if (weight == weights_.end()) return;
+    const Tensor values = Tensor::zeros(DType::kF32, weight->second.shape());
+    values.copy_from(weight->second);
+    Message tensor;
+    for (const int64_t dim : values.shape().to_vector()) tensor.add(1, dim);
+    tensor.add(2, kTypeFloat).add(8, name);
+    message.add(5, tensor.add(9, bytes_of(values.data<float>(), values.elements())));
   }
 
-  /// The class token before the tokens of each image.
-  std::string prepend_token(const std::string& x) {
-    const std::string batch = node("Shape", "cls_token.batch", {x}, {{"start", 0}, {"end", 1}});
-    const std::string row = constant("cls_token.row_shape", Ints{1, config_.d_model});
-    const std::string shape = node("Concat", "cls_token.shape", {batch, row}, {{"axis", 0}});
-    const std::string token = node("Expand", "cls_token.in", {weight("cls_token"), shape});
-    return node("Concat", "cls_token.tokens", {token, x}, {{"axis", 1}});
-  }
-
-  /// The same lines as in models/gmlp_block.cpp.
-  std::string block(const std::string& shortcut, const std::string& name) {
-    const std::string mlp = name + ".mlp_channels";
-    std::string x = layernorm(shortcut, name + ".norm", block_.norm_eps);
-    const std::string z = gelu(linear(x, mlp + ".fc1"), mlp + ".act");
-    std::string u = z, v = z;
-    if (block_.gate == Gate::kSplit) {
-      u = mlp + ".u";
-      v = mlp + ".v";
-      node("Split", Names{u, v}, {z}, {{"axis", 2}});
-    }
-    v = layernorm(v, mlp + ".gate.norm", block_.gate_eps);
-    v = spatial_project(v, mlp + ".gate.proj");
-    if (block_.gate != Gate::kLinear) {
-      v = node(block_.gate == Gate::kAdditive ? "Add" : "Mul", mlp + ".gate", {u, v});
-    }
-    return node("Add", name, {shortcut, linear(v, mlp + ".fc2")});
-  }
-
-  std::string layernorm(const std::string& x, const std::string& name, double eps) {
-    return node("LayerNormalization", name, {x, weight(name + ".weight"), weight(name + ".bias")},
-                {{"axis", -1}, {"epsilon", static_cast<float>(eps)}});
-  }
-
-  /// (B, N, in) -> (B, N, out)
-  std::string linear(const std::string& x, const std::string& name) {
-    const std::string right =
-        constant(name + ".weight.transposed", transposed(values_.at(name + ".weight")));
-    return node("Add", name,
-                {node("MatMul", name + ".product", {x, right}), weight(name + ".bias")});
-  }
-
-  /// (B, in) -> (B, out)
-  std::string dense(const std::string& x, const std::string& name, const char* out) {
-    return node("Gemm", out, {x, weight(name + ".weight"), weight(name + ".bias")},
-                {{"transB", 1}});
-  }
-
-  /// W v + b over tokens: W multiplies from the left, and each row has its own b.
-  std::string spatial_project(const std::string& v, const std::string& name) {
-    const std::string product = node("MatMul", name + ".product", {weight(name + ".weight"), v});
-    const Tensor& bias = values_.at(name + ".bias");
-    const std::string column = constant(name + ".bias", bias.reshaped({bias.elements(), 1}));
-    return node("Add", name, {product, column});
-  }
-
-  /// x (1 + erf(x / √2)) / 2, in the order of operations that runtimes recognize and fuse.
-  std::string gelu(const std::string& x, const std::string& name) {
-    const std::string scaled = node("Div", name + ".scaled", {x, sqrt_2_});
-    const std::string erf = node("Erf", name + ".erf", {scaled});
-    const std::string sum = node("Add", name + ".sum", {erf, one_});
-    return node("Mul", name, {node("Mul", name + ".product", {x, sum}), half_});
-  }
-
-  VisionConfig config_;
-  BlockConfig block_;
-  std::map<std::string, Tensor> values_;
-  std::string sqrt_2_, one_, half_;
+  std::map<std::string, Tensor> weights_;
 };
+
+// VisionModel::forward and GmlpBlock::forward_composed as nodes. Weights have timm's names, and
+// nodes those of timm's modules. Runtimes compute once what depends on weights alone.
+
+constexpr const char* kModel = R"(
+sqrt(2) = Constant value_float={sqrt_2}
+1 = Constant value_float=1.0
+1/2 = Constant value_float=0.5
+column = Constant value_ints=[-1,1]
+stem.proj = Conv images stem.proj.weight stem.proj.bias kernel_shape={patch} strides={patch}
+stem.shape = Constant value_ints=[0,{d_model},-1]
+stem.flat = Reshape stem.proj stem.shape
+stem.tokens = Transpose stem.flat perm=[0,2,1]
+{blocks}
+norm = LayerNormalization {x} norm.weight norm.bias axis=-1 epsilon=1e-6
+{pool}
+logits = Gemm pool head.weight head.bias transB=1
+)";
+
+/// The class token before the tokens of each image, and its way to the head.
+constexpr const char* kPrependToken = R"(
+cls_token.batch = Shape stem.tokens start=0 end=1
+cls_token.row_shape = Constant value_ints=[1,{d_model}]
+cls_token.shape = Concat cls_token.batch cls_token.row_shape axis=0
+cls_token.in = Expand cls_token cls_token.shape
+cls_token.tokens = Concat cls_token.in stem.tokens axis=1
+)";
+constexpr const char* kTokenPool = R"(
+cls_token.place = Constant value_ints=[0]
+cls_token.out = Gather norm cls_token.place axis=1
+cls_token.row = Flatten cls_token.out
+pool = Gemm cls_token.row pre_head.weight pre_head.bias transB=1
+)";
+constexpr const char* kMeanPool = "pool = ReduceMean norm axes=[1] keepdims=0";
+
+/// x -> name. GELU is x (1 + erf(x / √2)) / 2, in the order that runtimes recognize and fuse. The
+/// spatial weight multiplies from the left.
+constexpr const char* kBlock = R"(
+{name}.norm = LayerNormalization {x} {name}.norm.weight {name}.norm.bias axis=-1 epsilon={eps}
+{mlp}.fc1.transposed = Transpose {mlp}.fc1.weight perm=[1,0]
+{mlp}.fc1.product = MatMul {name}.norm {mlp}.fc1.transposed
+{mlp}.fc1 = Add {mlp}.fc1.product {mlp}.fc1.bias
+{mlp}.act.scaled = Div {mlp}.fc1 sqrt(2)
+{mlp}.act.erf = Erf {mlp}.act.scaled
+{mlp}.act.sum = Add {mlp}.act.erf 1
+{mlp}.act.product = Mul {mlp}.fc1 {mlp}.act.sum
+{mlp}.act = Mul {mlp}.act.product 1/2
+{split}
+{gate}.norm = LayerNormalization {v} {gate}.norm.weight {gate}.norm.bias axis=-1 epsilon={gate_eps}
+{gate}.proj.product = MatMul {gate}.proj.weight {gate}.norm
+{gate}.proj.column = Reshape {gate}.proj.bias column
+{gate}.proj = Add {gate}.proj.product {gate}.proj.column
+{gate} = {combine} {gate}.proj
+{mlp}.fc2.transposed = Transpose {mlp}.fc2.weight perm=[1,0]
+{mlp}.fc2.product = MatMul {gate} {mlp}.fc2.transposed
+{mlp}.fc2 = Add {mlp}.fc2.product {mlp}.fc2.bias
+{name} = Add {x} {mlp}.fc2
+)";
+
+/// The nodes of the block `name`, whose input is `x`.
+std::string block_nodes(const BlockConfig& block, const std::string& name, const std::string& x) {
+  const std::string mlp = name + ".mlp_channels";
+  std::string u = mlp + ".act", v = u, split;
+  if (block.gate == Gate::kSplit) {
+    u = mlp + ".u";
+    v = mlp + ".v";
+    split = fmt::format("{} {} = Split {}.act axis=2", u, v, mlp);
+  }
+  const std::string combine = block.gate == Gate::kLinear     ? "Identity"
+                              : block.gate == Gate::kAdditive ? "Add " + u
+                                                              : "Mul " + u;
+  using fmt::arg;
+  return fmt::format(fmt::runtime(kBlock), arg("name", name), arg("x", x), arg("mlp", mlp),
+                     arg("gate", mlp + ".gate"), arg("split", split), arg("v", v),
+                     arg("combine", combine), arg("eps", block.norm_eps),
+                     arg("gate_eps", block.gate_eps));
+}
 
 }  // namespace
 
 std::string onnx_model(const VisionModel& model, const std::string& config_json) {
-  require_onnx_fits(model.config());
-  return ModelGraph(model).build(config_json);
+  using fmt::arg, fmt::runtime;
+  const VisionConfig& config = model.config();
+  require_onnx_fits(config);
+  std::string x = "stem.tokens", blocks;
+  if (config.class_token) {
+    blocks = fmt::format(runtime(kPrependToken), arg("d_model", config.d_model));
+    x = "cls_token.tokens";
+  }
+  for (int64_t i = 0; i < config.depth; ++i) {
+    const std::string name = fmt::format("blocks.{}", i);
+    blocks += block_nodes(config.block(), name, x);
+    x = name;
+  }
+  Graph graph(model.parameters());
+  graph.message.add(11,
+                    value_info("images", {-1, config.chans, config.img_height, config.img_width}));
+  graph.message.add(12, value_info("logits", {-1, config.classes}));
+  graph.add(fmt::format(runtime(kModel), arg("sqrt_2", static_cast<float>(std::sqrt(2.0))),
+                        arg("patch", fmt::format("[{0},{0}]", config.patch)),
+                        arg("d_model", config.d_model), arg("blocks", blocks), arg("x", x),
+                        arg("pool", config.class_token ? kTokenPool : kMeanPool)));
+
+  Message file, operators, entry;
+  file.add(1, kIrVersion).add(2, "gmlp").add(3, GMLP_VERSION).add(7, graph.message);
+  file.add(8, operators.add(2, kOperatorSet));  // of the domain "", ONNX's own
+  return file.add(14, entry.add(1, "config.json").add(2, config_json)).bytes;
 }
 
 void require_onnx_fits(const VisionConfig& config) {

@@ -1,8 +1,11 @@
-#include "apps/vision/options.h"
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
+#include "apps/vision/train.h"
+#include "apps/vision/weights.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -14,15 +17,15 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
                  "Training data: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, "
                  "arrays:DIR, or shapes (drawn, no files)")
       ->type_name("SPEC");
-  data.number("--val-fraction", options.val_fraction,
+  data.number("--val-fraction", options.source.val_fraction,
               "Share of the images kept for validation if the data has no validation part; 0 = "
               "train on all, validate nothing",
               0, 0.99);
-  data.integer("--max-train-samples", options.max_train_samples,
+  data.integer("--max-train-samples", options.source.max_train_samples,
                "Number of training images to use; 0 = all");
-  data.integer("--skip-bad", options.skip_bad,
+  data.integer("--skip-bad", options.source.skip_bad,
                "Number of unreadable images to leave out before the run is refused");
-  data.integer("--workers", options.workers,
+  data.integer("--workers", options.loading.workers,
                "Threads that decode and augment images; any number gives the same results", 1, 256);
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
 }
@@ -68,14 +71,14 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
   range("--ratio", options.ratio,
         "Smallest and largest width / height of a random crop; by default 3/4 4/3", 1e-3, 1e3);
   app.add_flag("--no-flip", options.no_flip, "No mirror images (never used for mnist's digits)");
-  recipe.number("--smoothing", options.smoothing, "Label smoothing", 0, 1);
+  recipe.number("--smoothing", options.loading.smoothing, "Label smoothing", 0, 1);
   recipe.choice("--class-weights", options.class_weights,
                 "Weights of the classes in the loss; balanced: a rare class counts as much as a "
                 "frequent one",
                 {"none", "balanced"});
-  recipe.number("--mixup", options.mixup, "Alpha of Mixup; 0 = off", 0, 100);
-  recipe.number("--cutmix", options.cutmix, "Alpha of CutMix; 0 = off", 0, 100);
-  recipe.number("--mixup-switch-prob", options.mixup_switch_prob,
+  recipe.number("--mixup", options.loading.mixup, "Alpha of Mixup; 0 = off", 0, 100);
+  recipe.number("--cutmix", options.loading.cutmix, "Alpha of CutMix; 0 = off", 0, 100);
+  recipe.number("--mixup-switch-prob", options.loading.switch_prob,
                 "Probability of CutMix when both are enabled", 0, 1);
   recipe.number("--drop-path", options.drop_path,
                 "Stochastic depth: probability of skipping a block", 0, 0.99);
@@ -106,10 +109,55 @@ std::optional<TrainCommand> parse_train(const std::vector<std::string>& argument
     add_model_options(app, options);
     add_augmentation_options(app, options);
   };
-  const TrainingSubcommand subcommand = {"gmlp-vision train", "Train a vision gMLP", add,
-                                         [&](CLI::App&) { check_complete(options); }};
-  if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
+  const auto check = [&](CLI::App&) { check_complete(options); };
+  if (!parse_training({"gmlp-vision train", "Train a vision gMLP", add, check}, arguments, options,
+                      command.config)) {
+    return std::nullopt;
+  }
   return command;
+}
+
+DataOptions data_options_for(const VisionOptions& options, bool resumed) {
+  DataOptions data = options.source;
+  data.seed = options.seed;
+  const std::string path = stored_config_path(options.model);
+  int64_t size = options.img_size;
+  if (!path.empty() && (resumed || size == 0)) {
+    const DataOptions stored = stored_split(read_text(path, kMaxJsonBytes), path);
+    data.split_by_order = resumed && stored.split_by_order;
+    if (resumed || stored.photo_side > 0) {
+      data.photo_side = stored.photo_side;
+      return data;
+    }
+    const VisionConfig config = named_or_stored_config(options.model);
+    size = std::max(config.img_height, config.img_width);
+  }
+  data.photo_side = std::max(data.photo_side, 2 * size);
+  return data;
+}
+
+VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) {
+  VisionConfig config = named_or_stored_config(options.model);
+  if (stored_config_path(options.model).empty()) config.chans = data.channels;
+  config.classes = static_cast<int64_t>(data.train->class_names().size());
+  const auto apply = [](int64_t given, int64_t& size) { size = given > 0 ? given : size; };
+  apply(options.img_size, config.img_height);
+  apply(options.img_size, config.img_width);
+  apply(options.in_chans, config.chans);
+  const VisionConfig before = config;
+  apply(options.patch_size, config.patch);
+  apply(options.depth, config.depth);
+  apply(options.d_model, config.d_model);
+  apply(options.d_ffn, config.d_ffn);
+  if (options.class_token) config.class_token = true;
+  if (!options.gate.empty()) config.gate = gate_from_name(options.gate);
+  if (config.chans != 1 && config.chans != 3) {
+    fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);
+  }
+  // A changed architecture may not pass under a timm name that stands for another one.
+  if (!(config == before) && !config.name.ends_with("_custom")) config.name += "_custom";
+  config.validate();
+  return config;
 }
 
 }  // namespace gmlp

@@ -4,27 +4,23 @@
 #include "apps/vision/train.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
 #include "apps/train/pictures.h"
 #include "apps/vision/evaluate.h"
-#include "apps/vision/model_choice.h"
 #include "apps/vision/weights.h"
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
-#include "data/vision/loader.h"
-#include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
 namespace {
 
-constexpr int64_t kLargeImage = 128;  // from here on random crops have timm's scale
+constexpr int64_t kLargeImage = 128;       // from here on random crops have timm's scale
+constexpr double kLargeImageCrop = 0.875;  // timm's crop_pct of gMLP
 
 /// "boot", or of a mixed sample "70% boot 30% bag".
 std::string target_text(const Tensor& targets, int64_t row, const std::vector<std::string>& names) {
@@ -43,16 +39,11 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
                      printable(names[shares[1].second]));
 }
 
-/// A resumed run takes its model from its checkpoint: what --model named may be gone.
-VisionOptions with_saved_model(VisionOptions options, const RunSetup& setup) {
-  if (setup.resumed()) options.model = setup.checkpoint;
-  return options;
-}
-
 class VisionTask : public TrainingTask {
  public:
-  explicit VisionTask(const VisionOptions& options)
-      : TrainingTask(options), options_(with_saved_model(options, setup)) {
+  explicit VisionTask(const VisionOptions& options) : TrainingTask(options), options_(options) {
+    // A resumed run takes its model from its checkpoint: what --model named may be gone.
+    if (setup.resumed()) options_.model = setup.checkpoint;
     open_data();
     build_model();
     build_loader();
@@ -63,21 +54,17 @@ class VisionTask : public TrainingTask {
   const VisionOptions& options() const { return options_; }
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
   DataIdentity data_identity() const override {
-    const char* of = data_.file_checksum != 0 ? "names or sizes of files" : "images or labels";
+    const char* of = data_.file_checksum != 0 ? "names or contents of files" : "images or labels";
     return {checksum_of(data_), data_.counts, of, "--data SPEC"};
   }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
-    // After a resume, and after an epoch that drops its last batches, the loader's next batch is
-    // another one.
-    if (position.epoch != upcoming_.epoch || position.index != upcoming_.index) {
-      loader_->seek(position.epoch, position.index);
-    }
     batch_ = loader_->next();
     position_ = position;
-    const bool last = position.index + 1 == batches_per_epoch();
-    upcoming_.epoch = position.epoch + (last ? 1 : 0);
-    upcoming_.index = last ? 0 : position.index + 1;
+    if (batch_.epoch == position.epoch && batch_.index == position.index) return;
+    // After a resume, and after an epoch that drops its last batches.
+    loader_->seek(position.epoch, position.index);
+    batch_ = loader_->next();
   }
 
   Var forward(Tape& tape, double scale) override {
@@ -87,7 +74,7 @@ class VisionTask : public TrainingTask {
     if (class_weights_.empty()) return cross_entropy(tape, logits, batch_.targets, scale);
     // PyTorch's CrossEntropyLoss(weight): a mean over the labels' weights, or over the samples when
     // their targets are mixed.
-    const bool mixed = options_.mixup > 0 || options_.cutmix > 0;
+    const bool mixed = options_.loading.mixup > 0 || options_.loading.cutmix > 0;
     double sum = 0;
     for (const int64_t label : batch_.labels) {
       sum += mixed ? 1 : class_weights_[static_cast<size_t>(label)];
@@ -104,9 +91,8 @@ class VisionTask : public TrainingTask {
   }
 
   void describe_model(CheckpointContent& content) const override {
-    content.config = add_preprocessing(
-        vision_config_to_json(config_, data_.train->class_names(), split_json(data_options_)),
-        val_transform_);
+    content.config =
+        config_json(config_, data_.train->class_names(), val_transform_, data_options_);
   }
 
   std::string samples(bool colors) const override {
@@ -150,18 +136,7 @@ class VisionTask : public TrainingTask {
 
  private:
   void open_data() {
-    data_options_.seed = options_.seed;
-    data_options_.val_fraction = options_.val_fraction;
-    data_options_.skip_bad = options_.skip_bad;
-    data_options_.max_train_samples = options_.max_train_samples;
-    data_options_.photo_side = photo_side_for(options_);
-    // A resumed run keeps its split and the size of its photographs.
-    if (setup.resumed() && std::filesystem::exists(config_path(setup.checkpoint))) {
-      const std::string path = config_path(setup.checkpoint);
-      const DataOptions stored = stored_split(read_text(path, kMaxJsonBytes), path);
-      data_options_.photo_side = stored.photo_side;
-      data_options_.split_by_order = stored.split_by_order;
-    }
+    data_options_ = data_options_for(options_, setup.resumed());
     data_ = open_dataset(options_.data, data_options_);
     data_options_.trained_on = data_.trained_on;
     info.notes = data_.notes;
@@ -190,26 +165,25 @@ class VisionTask : public TrainingTask {
   }
 
   void build_loader() {
-    val_transform_ = evaluation_transform_for(config_, data_);
+    val_transform_.height = config_.img_height;
+    val_transform_.width = config_.img_width;
+    val_transform_.channels = config_.chans;
+    const int64_t side = std::min(config_.img_height, config_.img_width);
+    // The central 7/8 of images larger than the input, all of smaller ones.
+    if (data_.shorter_side > side) val_transform_.crop_fraction = kLargeImageCrop;
     TransformOptions transform = val_transform_;
     transform.photo_side = data_options_.photo_side;
     transform.augment = augment_from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
     // Runs of earlier versions, which split by order, cropped all sizes alike.
-    const bool small = std::min(transform.height, transform.width) < kLargeImage;
-    transform.scale = {small || data_options_.split_by_order ? 0.6 : 0.08, 1};
+    transform.scale = {side < kLargeImage || data_options_.split_by_order ? 0.6 : 0.08, 1};
     if (!options_.scale.empty()) transform.scale = {options_.scale[0], options_.scale[1]};
     if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
-    LoaderOptions loading;
+    LoaderOptions loading = options_.loading;
     loading.batch_size = options_.batch_size;
     loading.seed = options_.seed;
     loading.shuffle = !options_.no_shuffle;
-    loading.workers = static_cast<int>(options_.workers);
-    loading.smoothing = options_.smoothing;
-    loading.mixup = options_.mixup;
-    loading.cutmix = options_.cutmix;
-    loading.switch_prob = options_.mixup_switch_prob;
     loader_ = std::make_unique<Loader>(data_.train, transform, loading);
   }
 
@@ -243,7 +217,6 @@ class VisionTask : public TrainingTask {
   std::vector<double> class_weights_;  // empty: none
   Batch batch_;
   BatchPosition position_;  // of the batch
-  BatchPosition upcoming_;  // of the loader's next one
   Evaluation last_evaluation_;
 };
 

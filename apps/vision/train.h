@@ -1,10 +1,51 @@
 #pragma once
-// gmlp-vision train.
+// gmlp-vision train: its options beside those of apps/train/options.h, what they choose, and the
+// run.
+
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "apps/train/trainer.h"
-#include "apps/vision/options.h"
+#include "data/vision/loader.h"
+#include "models/vision.h"
 
 namespace gmlp {
+
+struct VisionOptions : TrainOptions {
+  // Data.
+  std::string data;    // open_dataset's SPEC
+  DataOptions source;  // how it is split
+  bool no_shuffle = false;
+  // Model.
+  std::string model;  // a name, a checkpoint folder or a FILE.json; the architecture only
+  std::string init;   // a checkpoint folder or FILE.safetensors of initial weights
+  // 0: the model's
+  int64_t img_size = 0, patch_size = 0, in_chans = 0, depth = 0, d_model = 0, d_ffn = 0;
+  bool class_token = false;
+  std::string gate;
+  // Augmentation and regularisation.
+  std::string aug = "light";
+  bool no_flip = false;
+  std::vector<double> scale, ratio;  // of the random crop; empty: by the image size
+  LoaderOptions loading = {.smoothing = 0.1};
+  std::string class_weights = "none";
+  double drop_path = 0;
+};
+
+using TrainCommand = RunCommand<VisionOptions>;
+
+/// The arguments after `train`; empty when help was printed. Throws InputError for wrong usage.
+std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments);
+
+/// How the data is split and shrunk. A resumed run, whose options.model is its checkpoint, goes on
+/// as it began. Photographs keep what a stored model's had, or twice --img-size, so that crops have
+/// something to choose from, or what is enough for 224.
+DataOptions data_options_for(const VisionOptions& options, bool resumed);
+
+/// --model with the options' overrides and the data's classes (and channels, if a name was given).
+/// Throws InputError naming the option, the reason and the remedy.
+VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
 
 /// Trains and returns the exit status. `hooks` are for tests.
 int train(const TrainCommand& command, const Trainer::Hooks& hooks = {});

@@ -1,10 +1,15 @@
 #include "apps/vision/weights.h"
 
+#include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <unsupported/Eigen/KroneckerProduct>
 
 #include "core/error.h"
 #include "core/io/json.h"
+#include "core/parallel.h"
 #include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
@@ -35,10 +40,7 @@ std::vector<double> numbers(const Json& object, const char* key, double fallback
 TransformOptions stored_transform(const VisionConfig& config, const std::string& text,
                                   const std::string& path) {
   constexpr double kMost = 1000;  // timm's means are below 1; other programs' pixels end at 255
-  const Json json = parse_json(text, path);
-  const Json pretrained = json.contains("pretrained_cfg") && json.at("pretrained_cfg").is_object()
-                              ? json.at("pretrained_cfg")
-                              : Json::object();
+  const Json pretrained = parse_json(text, path).value("pretrained_cfg", Json::object());
   for (const auto& [key, known] :
        {std::pair{"interpolation", "bicubic"}, {"crop_mode", "center"}}) {
     if (pretrained.contains(key) && pretrained.at(key) != known) {
@@ -60,37 +62,119 @@ TransformOptions stored_transform(const VisionConfig& config, const std::string&
   return transform;
 }
 
+// ---- Weights that were trained on other images: gray or color ones, or of another number of
+// patches.
+//
+//   stem.proj.weight   3 channels to 1: their sum, as timm; 1 to 3: a third for each
+//   gate.proj.bias     b (N) to (N'): resized as an image of patches, bicubic, as Pillow does
+//   gate.proj.weight   W (N, N) to (N', N'): the same for each column and each row, times N / N',
+//                      which keeps the sums over tokens
+//
+// A class token, in front of the patches, keeps its weights. Only square images are resized.
+
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// Keys' cubic kernel with a = -0.5 (1981).
+double cubic(double x) {
+  x = std::abs(x);
+  if (x >= 2) return 0;
+  return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((2.5 - 0.5 * x) * x - 4) * x + 2;
+}
+
+/// (to, from): row i has the weights of all pixels in pixel i of the resized line. The kernel is
+/// wider when it shrinks, against aliasing.
+Matrix line_resize(int64_t from, int64_t to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  Matrix matrix(to, from);
+  for (int64_t i = 0; i < to; ++i) {
+    for (int64_t j = 0; j < from; ++j) {
+      const double center = (static_cast<double>(i) + 0.5) * scale;
+      matrix(i, j) = cubic((static_cast<double>(j) + 0.5 - center) / std::max(scale, 1.0));
+    }
+    matrix.row(i) /= matrix.row(i).sum();
+  }
+  return matrix;
+}
+
+/// Both functions fill `into` and return a line for the log; "" if they cannot.
+std::string convert_gate(const VisionConfig& config, const Matrix& stored, Matrix& into) {
+  const int64_t prefix = config.class_token ? 1 : 0;
+  const double patches = static_cast<double>(stored.rows() - prefix);
+  const int64_t from = std::llround(std::sqrt(std::max(patches, 0.0)));
+  const int64_t to = config.img_height / config.patch;
+  const bool square = from * from + prefix == stored.rows() && to * to + prefix == into.rows();
+  const bool bias = into.cols() == 1;
+  if (from == 0 || !square || stored.cols() != (bias ? 1 : stored.rows())) return "";
+  const Matrix line = line_resize(from, to);
+  Matrix resize = Matrix::Identity(into.rows(), stored.rows());  // a class token stays
+  resize.bottomRightCorner(to * to, from * from) = Eigen::kroneckerProduct(line, line);
+  Matrix columns = bias ? Matrix::Ones(1, 1) : resize;
+  if (!bias) columns.bottomRows(to * to) *= patches / static_cast<double>(to * to);
+  into = resize * stored * columns.transpose();
+  return fmt::format("init: the spatial weights are resized from {0} x {0} patches to {1} x {1}",
+                     from, to);
+}
+
+/// (D, C, P, P), as matrices (D, C P P).
+std::string convert_stem(int64_t from, int64_t to, const Matrix& stored, Matrix& into) {
+  const int64_t pixels = stored.cols() / from;
+  if (stored.rows() != into.rows() || pixels * to != into.cols() || from * to != 3) return "";
+  const Matrix channels = Matrix::Constant(from, to, 1.0 / static_cast<double>(to));
+  const Matrix same = Matrix::Identity(pixels, pixels);
+  into = stored * Eigen::kroneckerProduct(channels, same);
+  return fmt::format("init: the stem's weights of {} channels are {} for {}", from,
+                     to == 1 ? "summed" : "divided", to);
+}
+
+Matrix matrix_of(const Tensor& tensor) {
+  const int64_t rows = tensor.shape()[0];
+  Matrix matrix(rows, tensor.elements() / rows);
+  for (int64_t i = 0; i < tensor.elements(); ++i) matrix.data()[i] = tensor.at(i);
+  return matrix;
+}
+
 }  // namespace
 
+std::string LoadedModel::label(size_t c) const {
+  return label_names.empty() ? fmt::format("class {}", c) : label_names[c];
+}
+
 LoadedModel load_model(const std::string& folder) {
-  LoadedModel loaded{load_vision_model(folder), {}, {}};
+  LoadedModel loaded{load_vision_model(folder), {}, {}, {}};
   const std::string path = config_path(folder);
   loaded.transform = stored_transform(loaded.model->config(), loaded.config, path);
   loaded.split = stored_split(loaded.config, path);
   return loaded;
 }
 
-std::string add_preprocessing(const std::string& config_json, const TransformOptions& transform) {
-  Json json = parse_json(config_json, "config.json");
-  Json& pretrained = json["pretrained_cfg"];
-  // timm expects one value per channel.
-  const auto per_channel = [&](const std::vector<double>& values) {
-    const size_t channels = static_cast<size_t>(transform.channels);
-    return values.size() == channels ? values : std::vector<double>(channels, values.front());
-  };
-  pretrained["mean"] = per_channel(transform.mean);
-  pretrained["std"] = per_channel(transform.std);
-  pretrained["crop_pct"] = transform.crop_fraction;
-  return json_text(json);
+LoadedModel load_model(const StoredModelOptions& options) {
+  set_thread_count(resolve_threads(options.threads));
+  LoadedModel loaded = load_model(options.model);
+  loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
+  if (loaded.execution.precision == fused::Precision::kBf16) {
+    require_bf16_fits(loaded.model->config().block());
+  }
+  return loaded;
 }
 
-std::string split_json(const DataOptions& options) {
+std::string config_json(const VisionConfig& config, const std::vector<std::string>& label_names,
+                        const TransformOptions& transform, const DataOptions& options) {
   Json split = {{"seed", options.seed},
                 {"val_fraction", options.val_fraction},
                 {"photo_side", options.photo_side}};
   if (!options.split_by_order) split["rule"] = "name";
   if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
-  return json_line({{"split", split}});
+  Json json = parse_json(vision_config_to_json(config, label_names, json_line({{"split", split}})),
+                         "config.json");
+  // timm expects one value per channel.
+  const auto per_channel = [&](const std::vector<double>& values) {
+    const size_t channels = static_cast<size_t>(transform.channels);
+    return values.size() == channels ? values : std::vector<double>(channels, values.front());
+  };
+  json["pretrained_cfg"].update({{"mean", per_channel(transform.mean)},
+                                 {"std", per_channel(transform.std)},
+                                 {"crop_pct", transform.crop_fraction}});
+  return json_text(json);
 }
 
 DataOptions stored_split(const std::string& text, const std::string& path) {
@@ -117,6 +201,29 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
     if (image.is_string()) options.trained_on.push_back(image);
   }
   return options;
+}
+
+std::vector<std::string> initialize_from(VisionModel& model, const std::string& path) {
+  std::set<std::string> lines;  // one for all blocks
+  const auto convert = [&](const std::string& name, const Tensor& stored, const Tensor& into) {
+    const Shape& shape = stored.shape();
+    if (shape.rank() != into.shape().rank() || shape.elements() == 0) return false;
+    const Matrix source = matrix_of(stored);
+    Matrix result = matrix_of(into);
+    std::string line;
+    if (name == "stem.proj.weight" && shape.rank() == 4) {
+      line = convert_stem(shape[1], into.shape()[1], source, result);
+    } else if (name.find(".gate.proj.") != std::string::npos) {
+      line = convert_gate(model.config(), source, result);
+    }
+    if (line.empty()) return false;
+    into.copy_from(Tensor::over(result.data(), DType::kF64, into.shape()));
+    lines.insert(line);
+    return true;
+  };
+  std::vector<std::string> notes = initialize_from(model, path, convert);
+  notes.insert(notes.end(), lines.begin(), lines.end());
+  return notes;
 }
 
 }  // namespace gmlp

@@ -1,7 +1,6 @@
 #include "data/tasks/sentences.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <unordered_map>
 
@@ -14,27 +13,6 @@
 namespace gmlp {
 namespace {
 
-using Names = std::vector<std::string>;
-
-/// Calls `use` with the fields of `columns` of each row. It throws InputError for a row that cannot
-/// be used, which is then left out.
-void for_each_row(
-    const std::string& path, const Names& columns, BadRows& bad,
-    const std::function<void(Names& fields, const std::string& place, int64_t row)>& use) {
-  TableReader table(path);
-  table.select(columns);
-  Names fields;
-  bool more = true;
-  for (int64_t row = 0; more; ++row) {
-    try {
-      more = table.next(fields);
-      if (more) use(fields, table.place(), row);
-    } catch (const InputError& error) {
-      bad.leave_out(error.what());
-    }
-  }
-}
-
 /// The first of `wanted` that is among the names, whatever its case; or "".
 std::string find_name(const Names& names, const Names& wanted) {
   for (const std::string& want : wanted) {
@@ -46,28 +24,15 @@ std::string find_name(const Names& names, const Names& wanted) {
   return "";
 }
 
-void check_label(const std::string& label, const std::string& place) {
-  constexpr size_t kMostBytes = 200;
-  if (!trimmed(label).empty() && label == printable(label, kMostBytes)) return;
-  fail_input("{}: the label '{}' is empty, long or has control characters; correct it", place,
-             printable(label));
-}
-
 }  // namespace
 
 Names guess_columns(const std::string& path) {
-  static const std::array<Names, 5> kPairs = {{{"sentence1", "sentence2"},
-                                               {"premise", "hypothesis"},
-                                               {"question1", "question2"},
-                                               {"text1", "text2"},
-                                               {"text_a", "text_b"}}};
-  const Names names = TableReader(path).columns();
+  const Names names = table_columns(path);
   std::string label = find_name(names, {"label", "labels", "gold_label", "class", "category",
                                         "target", "sentiment", "intent", "topic", "y"});
-  Names texts;
-  for (const Names& pair : kPairs) {
-    texts = {find_name(names, {pair[0]}), find_name(names, {pair[1]})};
-    if (!texts[0].empty() && !texts[1].empty()) break;
+  Names texts = {find_name(names, {"sentence1", "premise", "question1", "text1", "text_a"}),
+                 find_name(names, {"sentence2", "hypothesis", "question2", "text2", "text_b"})};
+  if (texts[0].empty() || texts[1].empty()) {
     texts = {find_name(names, {"text", "sentence", "content", "review", "comment", "tweet",
                                "message", "body", "document", "question", "title"})};
   }
@@ -90,11 +55,14 @@ Names find_labels(const std::string& path, const std::string& column) {
   std::set<std::string> labels;
   BadRows ignored;  // read_sentences counts them
   ignored.allowed = INT64_MAX;
-  for_each_row(path, {column}, ignored,
-               [&](const Names& fields, const std::string& place, int64_t) {
-                 check_label(fields[0], place);
-                 if (labels.size() <= kMost) labels.insert(fields[0]);
-               });
+  read_table(path, {column}, ignored, [&](const Names& fields, const std::string& place, int64_t) {
+    const std::string& label = fields[0];
+    if (trimmed(label).empty() || label != printable(label, 200)) {
+      fail_input("{}: the label '{}' is empty, long or has control characters; correct it", place,
+                 printable(label));
+    }
+    if (labels.size() <= kMost) labels.insert(label);
+  });
   if (labels.size() < 2 || labels.size() > kMost) {
     fail_input("{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column",
                path, printable(column),
@@ -113,8 +81,6 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
   SentenceSet set;
   set.bad.allowed = skip_bad;
   const auto add = [&](Names& fields, const std::string& place, int64_t row) {
-    SentenceExample example;
-    example.row = row;
     if (labeled && facts.task == Task::kMnli && fields.back() == "-") {
       ++set.skipped;
       return;
@@ -124,8 +90,8 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
       fail_input("{}: column '{}' is empty; add its text or remove the line", place,
                  printable(columns[i]));
     }
-    example.first = std::move(fields[0]);
-    if (sentences == 2) example.second = std::move(fields[1]);
+    SentenceExample example{
+        .first = fields[0], .second = sentences == 2 ? fields[1] : "", .row = row};
     if (labeled) {
       const auto label = labels.find(fields.back());
       if (label == labels.end()) {
@@ -137,50 +103,45 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
     }
     set.examples.push_back(std::move(example));
   };
-  for_each_row(path, columns, set.bad, add);
+  read_table(path, columns, set.bad, add);
   if (set.examples.empty()) {
     fail_input("{}: no {}examples; is the download complete?", path, labeled ? "labeled " : "");
   }
   return set;
 }
 
-std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens, TextCounts& counts) {
-  check_task_tokens(tokenizer);
-  const bool pair = !second.empty();
-  const int64_t marks = pair ? 3 : 2;
-  if (tokens <= marks) {
-    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens,
-               marks + 1);
-  }
-  const SpecialIds special = tokenizer.special();
-  std::vector<int64_t> a = tokenizer.encode_ids(first);
-  std::vector<int64_t> b = tokenizer.encode_ids(second);
-  const size_t most = static_cast<size_t>(tokens - marks);
-  counts.tokens += std::ssize(a) + std::ssize(b);
-  counts.unknown += std::count(a.begin(), a.end(), special.unknown) +
-                    std::count(b.begin(), b.end(), special.unknown);
-  if (a.size() + b.size() > most) ++counts.cut;
-  while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
-  std::vector<int64_t> ids = {special.cls};
-  ids.insert(ids.end(), a.begin(), a.end());
-  ids.push_back(special.sep);
-  ids.insert(ids.end(), b.begin(), b.end());
-  if (pair) ids.push_back(special.sep);
-  ids.resize(static_cast<size_t>(tokens), special.pad);
-  return ids;
-}
-
 SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                            const std::function<void()>& check_stop)
     : tokens_(tokens), pad_(tokenizer.special().pad) {
+  check_task_tokens(tokenizer);
   for (const SentenceExample& example : set.examples) {
     if (check_stop) check_stop();
-    std::vector<int64_t> ids =
-        encode_sentences(tokenizer, example.first, example.second, tokens, counts_);
-    while (ids.back() == pad_) ids.pop_back();  // text never becomes a pad
-    rows_.push_back({{ids.begin(), ids.end()}, example.label});
+    rows_.push_back(encode(example, tokenizer));
   }
+}
+
+SentenceRows::Row SentenceRows::encode(const SentenceExample& example, const Tokenizer& tokenizer) {
+  const bool pair = !example.second.empty();
+  const int64_t marks = pair ? 3 : 2;
+  if (tokens_ <= marks) {
+    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens_,
+               marks + 1);
+  }
+  const SpecialIds special = tokenizer.special();
+  std::vector<int64_t> a = tokenizer.encode_ids(example.first);
+  std::vector<int64_t> b = tokenizer.encode_ids(example.second);
+  const size_t most = static_cast<size_t>(tokens_ - marks);
+  counts_.tokens += std::ssize(a) + std::ssize(b);
+  counts_.unknown += std::count(a.begin(), a.end(), special.unknown) +
+                     std::count(b.begin(), b.end(), special.unknown);
+  if (a.size() + b.size() > most) ++counts_.cut;
+  while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
+  a.insert(a.begin(), special.cls);
+  a.push_back(special.sep);
+  if (pair) b.push_back(special.sep);
+  Row row{{a.begin(), a.end()}, example.label};
+  row.ids.insert(row.ids.end(), b.begin(), b.end());
+  return row;
 }
 
 void SentenceRows::write_ids(int64_t row, int64_t* ids) const {

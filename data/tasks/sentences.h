@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "data/tasks/task.h"
@@ -44,12 +43,8 @@ std::vector<std::string> find_labels(const std::string& path, const std::string&
 SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool labeled,
                            int64_t skip_bad = 0);
 
-/// Returns N ids. If A and B do not fit, the longer one loses its last token until they do (B, if
-/// they are equally long). Adds to `counts`. An empty `second` has no second <sep> either.
-std::vector<int64_t> encode_sentences(const Tokenizer& tokenizer, std::string_view first,
-                                      std::string_view second, int64_t tokens, TextCounts& counts);
-
-/// Sentences, encoded once and stored without their pads.
+/// Sentences, encoded once and stored without their pads. If A and B do not fit, the longer one
+/// loses its last token until they do (B, if they are equally long).
 class SentenceRows : public TaskRows {
  public:
   /// Calls `check_stop`, which may throw, for each example.
@@ -66,6 +61,8 @@ class SentenceRows : public TaskRows {
     std::vector<int32_t> ids;
     int64_t label;
   };
+  Row encode(const SentenceExample& example, const Tokenizer& tokenizer);
+
   int64_t tokens_;
   int64_t pad_;
   std::vector<Row> rows_;

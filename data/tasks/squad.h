@@ -37,6 +37,7 @@ struct SquadSet {
   bool unanswerable = false;  // v2.0
   std::vector<std::string> contexts;
   std::vector<SquadQuestion> questions;
+  int64_t moved = 0;  // answers that were not at their answer_start
   BadRows bad;
 
   const std::string& context(const SquadQuestion& question) const {
@@ -54,20 +55,17 @@ struct SquadReading {
   int64_t skip_bad = 0;       // questions to leave out because of what is wrong with them
 };
 
-/// Skips keys that are not in the layout above; an id may be a number. Throws InputError naming the
-/// question or the paragraph, e.g. if an answer differs from the context at its position, two
-/// questions have the same id, or a question has no answer.
+/// Skips keys that are not in the layout above. An id may be a number. An answer that is not at its
+/// answer_start moves to the nearest place in the context that has its text. Throws InputError
+/// naming the question or the paragraph, e.g. if the context does not have an answer, two questions
+/// have the same id, or a question has no answer.
 SquadSet read_squad(const std::string& path, const SquadReading& reading);
 
 // SQuAD's two scores (squad_metrics.cpp), by the rules of its official programs (Rajpurkar et al.
-// 2016, section 6.1; 2018).
-//
-//   both          compare answers without case, ASCII punctuation, the articles a, an, the, and
-//                 extra space
-//   exact match   1 if the two are equal
-//   F1            the harmonic mean of precision and recall over the bag of words they share
-//   a question    the best over the answers of all annotators; a set: the mean, in percent
-//   v2.0          "" means that the context has no answer; F1 with it is 1 or 0
+// 2016, section 6.1; 2018). Exact match is 1 if two answers are equal. F1 is the harmonic mean of
+// precision and recall over the bag of words they share. Both ignore case, ASCII punctuation, the
+// articles a, an, the, and extra space. A question's score is the best over its annotators'
+// answers, a set's the mean in percent. In v2.0 "" means that the context has no answer.
 
 std::string normalized_answer(std::string_view text);
 double answer_f1(std::string_view prediction, std::string_view gold);
@@ -118,19 +116,19 @@ class SquadWindows : public TaskRows {
   SquadWindows(const SquadSet& set, const Tokenizer& tokenizer, const WindowOptions& options,
                const std::function<void()>& check_stop = {});
 
-  int64_t size() const override { return rows_; }
+  int64_t size() const override { return std::ssize(windows_); }
   int64_t tokens() const override { return options_.tokens; }
   int64_t target_size() const override { return 2; }
   void write_ids(int64_t row, int64_t* ids) const override;
   void write_target(int64_t row, int64_t* target) const override;
 
   const SquadSet& set() const { return set_; }
-  int64_t question(int64_t row) const { return window(row).question; }
-  /// The positions [begin, end) of the row that are context.
-  int64_t context_begin(int64_t row) const { return window(row).offset; }
-  int64_t context_end(int64_t row) const {
-    return window(row).offset + window(row).end - window(row).begin;
-  }
+  struct Window {
+    int32_t question;
+    int32_t begin, end;  // of the context's tokens
+    int32_t offset;      // the position of token `begin` in the row
+  };
+  const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
   /// The context's text at positions [first, last], which must be context; without space around it.
   std::string text(int64_t row, int64_t first, int64_t last) const;
 
@@ -140,32 +138,19 @@ class SquadWindows : public TaskRows {
     int32_t id;
     uint32_t begin, end;
   };
-  struct Question {
-    std::vector<int32_t> ids;
-    int64_t first_row = 0;  // of its windows
-  };
-  struct Window {
-    int64_t question = 0;
-    int64_t begin = 0;  // of the context's tokens
-    int64_t end = 0;
-    int64_t offset = 0;  // the position of token `begin` in the row
-  };
-  Window window(int64_t row) const;
   const SquadQuestion& question_of(const Window& window) const {
     return set_.questions[static_cast<size_t>(window.question)];
   }
   const std::vector<Token>& tokens_of(const SquadQuestion& question) const {
     return contexts_[static_cast<size_t>(question.context)];
   }
-  /// Tokens of context in a window of the question, and between the starts of two windows.
-  std::pair<int64_t, int64_t> width_and_stride(const Question& question) const;
 
   const SquadSet& set_;
   WindowOptions options_;
   SpecialIds special_;
   std::vector<std::vector<Token>> contexts_;
-  std::vector<Question> questions_;  // windows are computed: long contexts have many per question
-  int64_t rows_ = 0;
+  std::vector<std::vector<int32_t>> questions_;
+  std::vector<Window> windows_;
 };
 
 struct AnswerOptions {

@@ -69,12 +69,12 @@ QuestionScore score_question(const SquadSet& set, const SquadQuestion& question,
   QuestionScore best;
   bool any = false;
   for (const SquadAnswer& answer : question.answers) {
-    const std::string gold = normalized_answer(set.answer_text(question, answer));
-    if (gold.empty() && set.unanswerable) continue;
+    const std::string_view gold = set.answer_text(question, answer);
+    const bool empty = normalized_answer(gold).empty();
+    if (empty && set.unanswerable) continue;
     any = true;
-    best.exact = std::max(best.exact, prediction == gold ? 1.0 : 0.0);
-    if (!gold.empty())
-      best.f1 = std::max(best.f1, answer_f1(text, set.answer_text(question, answer)));
+    if (prediction == normalized_answer(gold)) best.exact = 1;
+    if (!empty) best.f1 = std::max(best.f1, answer_f1(text, gold));
   }
   if (!any) best.exact = best.f1 = prediction.empty() ? 1 : 0;
   return best;
@@ -116,12 +116,11 @@ std::string normalized_answer(std::string_view text) {
 }
 
 double answer_f1(std::string_view prediction, std::string_view gold) {
-  using Bag = std::multiset<std::string>;
   const auto bag_of = [](std::string_view text) {
     std::istringstream stream(normalized_answer(text));
-    return Bag(std::istream_iterator<std::string>(stream), {});
+    return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
   };
-  const Bag a = bag_of(prediction), b = bag_of(gold);
+  const auto a = bag_of(prediction), b = bag_of(gold);
   if (a.empty() || b.empty()) return a == b ? 1 : 0;
   std::vector<std::string> shared;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));

@@ -11,21 +11,18 @@
 namespace gmlp {
 namespace {
 
-constexpr int64_t kMostWindows = 8 << 20;
+constexpr int64_t kMostWindows = 2 << 20;
 
-/// The positions of the `most` largest logits of [begin, end). `which`: 0 first tokens, 1 last
-/// ones.
-std::vector<int64_t> largest(const std::vector<double>& logits, int64_t begin, int64_t end,
+/// The positions of the `most` largest logits in a window's context. `which`: 0 first tokens, 1
+/// last ones.
+std::vector<int64_t> largest(const std::vector<double>& logits, const SquadWindows::Window& window,
                              int64_t which, int64_t most) {
-  std::vector<int64_t> positions(static_cast<size_t>(end - begin));
-  std::iota(positions.begin(), positions.end(), begin);
-  const int64_t count = std::min(most, end - begin);
-  const auto key = [&](int64_t i) {
-    return std::pair(-logits[static_cast<size_t>(2 * i + which)], i);
-  };
-  std::partial_sort(positions.begin(), positions.begin() + count, positions.end(),
-                    [&](int64_t a, int64_t b) { return key(a) < key(b); });
-  positions.resize(static_cast<size_t>(count));
+  std::vector<int64_t> positions(static_cast<size_t>(window.end - window.begin));
+  std::iota(positions.begin(), positions.end(), window.offset);
+  std::stable_sort(positions.begin(), positions.end(), [&](int64_t a, int64_t b) {
+    return logits[static_cast<size_t>(2 * a + which)] > logits[static_cast<size_t>(2 * b + which)];
+  });
+  if (std::ssize(positions) > most) positions.resize(static_cast<size_t>(most));
   return positions;
 }
 
@@ -42,15 +39,11 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
   }
   for (const std::string& context : set.contexts) {
     if (check_stop) check_stop();
-    std::vector<Piece> pieces;
     std::vector<Token>& tokens = contexts_.emplace_back();
-    for (size_t begin = 0; begin < context.size(); pieces.clear()) {
-      begin = tokenizer.encode_part(context, begin, pieces);
-      for (const Piece& piece : pieces) {
-        tokens.push_back({static_cast<int32_t>(piece.id), static_cast<uint32_t>(piece.begin),
-                          static_cast<uint32_t>(piece.end)});
-        if (piece.id == special_.unknown) ++counts_.unknown;
-      }
+    for (const Piece& piece : tokenizer.encode(context)) {
+      tokens.push_back({static_cast<int32_t>(piece.id), static_cast<uint32_t>(piece.begin),
+                        static_cast<uint32_t>(piece.end)});
+      if (piece.id == special_.unknown) ++counts_.unknown;
     }
     tokens.shrink_to_fit();
     counts_.tokens += std::ssize(tokens);
@@ -59,42 +52,32 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
     if (check_stop) check_stop();
     const std::vector<int64_t> ids = tokenizer.encode_ids(question.text);
     // At most half of the row is question, so that a small model reads context, too.
-    const size_t most = static_cast<size_t>(std::min(options.max_question, free / 2));
-    if (ids.size() > most) ++counts_.cut;
-    const auto end = ids.begin() + static_cast<int64_t>(std::min(ids.size(), most));
-    questions_.push_back({{ids.begin(), end}, rows_});
-    const auto [width, stride] = width_and_stride(questions_.back());
-    const int64_t more = std::max<int64_t>(std::ssize(tokens_of(question)) - width, 0);
-    rows_ += 1 + (more + stride - 1) / stride;
-    if (rows_ <= kMostWindows) continue;
-    fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
-               set.path, kMostWindows);
+    const int64_t most = std::min(options.max_question, free / 2);
+    if (std::ssize(ids) > most) ++counts_.cut;
+    const int64_t kept = std::min(std::ssize(ids), most);
+    Window window{.question = static_cast<int32_t>(std::ssize(questions_)),
+                  .begin = 0,
+                  .end = 0,
+                  .offset = static_cast<int32_t>(kept + 2)};
+    questions_.emplace_back(ids.begin(), ids.begin() + kept);
+    const int64_t length = std::ssize(tokens_of(question));
+    const int64_t width = free - kept;
+    const int64_t stride = std::min(options.stride, (width + 1) / 2);
+    for (int64_t begin = 0; begin == 0 || window.end < length; begin += stride) {
+      if (size() == kMostWindows) {
+        fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
+                   set.path, kMostWindows);
+      }
+      window.begin = static_cast<int32_t>(begin);
+      window.end = static_cast<int32_t>(std::min(begin + width, length));
+      windows_.push_back(window);
+    }
   }
 }
 
-std::pair<int64_t, int64_t> SquadWindows::width_and_stride(const Question& question) const {
-  const int64_t width = options_.tokens - 3 - std::ssize(question.ids);
-  return {width, std::min(options_.stride, (width + 1) / 2)};
-}
-
-SquadWindows::Window SquadWindows::window(int64_t row) const {
-  const auto after = std::upper_bound(
-      questions_.begin(), questions_.end(), row,
-      [](int64_t at, const Question& question) { return at < question.first_row; });
-  const Question& question = *(after - 1);
-  const auto [width, stride] = width_and_stride(question);
-  Window window;
-  window.question = after - 1 - questions_.begin();
-  window.begin = (row - question.first_row) * stride;
-  window.offset = std::ssize(question.ids) + 2;
-  const int64_t length = std::ssize(tokens_of(question_of(window)));
-  window.end = std::min(window.begin + width, length);
-  return window;
-}
-
 void SquadWindows::write_ids(int64_t row, int64_t* ids) const {
-  const Window window = this->window(row);
-  const std::vector<int32_t>& question = questions_[static_cast<size_t>(window.question)].ids;
+  const Window& window = this->window(row);
+  const std::vector<int32_t>& question = questions_[static_cast<size_t>(window.question)];
   const std::vector<Token>& context = tokens_of(question_of(window));
   int64_t* next = ids;
   *next++ = special_.cls;
@@ -106,7 +89,7 @@ void SquadWindows::write_ids(int64_t row, int64_t* ids) const {
 }
 
 void SquadWindows::write_target(int64_t row, int64_t* target) const {
-  const Window window = this->window(row);
+  const Window& window = this->window(row);
   const SquadQuestion& question = question_of(window);
   target[0] = target[1] = 0;
   if (question.answers.empty()) return;
@@ -125,7 +108,7 @@ void SquadWindows::write_target(int64_t row, int64_t* target) const {
 }
 
 std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
-  const Window window = this->window(row);
+  const Window& window = this->window(row);
   const std::vector<Token>& context = tokens_of(question_of(window));
   const int64_t shift = window.begin - window.offset;
   size_t begin = static_cast<size_t>(context[static_cast<size_t>(first + shift)].begin);
@@ -138,17 +121,16 @@ std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
 }
 
 void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
-  require(static_cast<int64_t>(logits.size()) == 2 * windows_.tokens(), "two logits per token");
+  require(std::ssize(logits) == 2 * windows_.tokens(), "two logits per token");
+  const SquadWindows::Window& window = windows_.window(row);
   if (std::any_of(logits.begin(), logits.end(), [](double value) { return std::isnan(value); })) {
     fail_input("the model returns NaN for question '{}'; its weights are damaged",
-               windows_.set().questions[static_cast<size_t>(windows_.question(row))].id);
+               windows_.set().questions[static_cast<size_t>(window.question)].id);
   }
   // The least over the windows: one window that surely has an answer is evidence against "".
   null_score_ = std::min(null_score_, logits[0] + logits[1]);
-  const int64_t begin = windows_.context_begin(row);
-  const int64_t end = windows_.context_end(row);
-  const std::vector<int64_t> lasts = largest(logits, begin, end, 1, options_.n_best);
-  for (const int64_t first : largest(logits, begin, end, 0, options_.n_best)) {
+  const std::vector<int64_t> lasts = largest(logits, window, 1, options_.n_best);
+  for (const int64_t first : largest(logits, window, 0, options_.n_best)) {
     for (const int64_t last : lasts) {
       if (last < first || last - first >= options_.max_tokens) continue;
       const double score =

@@ -6,43 +6,24 @@
 //   .jsonl, .ndjson   a JSON object per line; its keys are the columns
 //   any other         fields separated by tabs; a quotation mark is an ordinary character
 
+#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
-class TableReader {
- public:
-  /// Reads the file, which must be UTF-8 without NUL, and the names of its columns. Throws
-  /// InputError that names the file.
-  explicit TableReader(const std::string& path);
-  /// The names in the first line. In JSON, the keys of the first object.
-  const std::vector<std::string>& columns() const { return columns_; }
-  /// Chooses what next() returns. Throws InputError if a column is absent or there twice.
-  void select(const std::vector<std::string>& columns);
-  /// The next row's fields in the order of select(), or false at the end. Throws InputError for a
-  /// row that cannot be used. The call after that goes on behind it.
-  bool next(std::vector<std::string>& fields);
-  /// "FILE: line 7", the last row's first line.
-  std::string place() const;
+using Names = std::vector<std::string>;
 
- private:
-  enum class Format { kTabs, kCsv, kJson };
-  std::string_view rest_of_line() const;
-  std::string_view take_line();
-  std::vector<std::string> take_fields(size_t most, size_t& count);
+/// The names in a table's first line. In JSON, the keys of the first object.
+Names table_columns(const std::string& path);
 
-  std::string path_;
-  std::string text_;
-  Format format_;
-  char separator_ = '\t';
-  std::vector<std::string> columns_;
-  std::vector<std::string> selected_;
-  std::vector<size_t> indices_;  // of selected_ in columns_
-  size_t at_ = 0;                // the byte behind the last row
-  int64_t line_ = 1;             // in which it lies
-  int64_t row_line_ = 1;
-};
+/// Calls `use` with the fields of `columns` of each row, its place, "FILE: line 7", and its number
+/// from 0. It may throw InputError for a row that it cannot use; this row is then `bad`, as is one
+/// that is not UTF-8. Throws InputError if a column is absent or there twice.
+void read_table(
+    const std::string& path, const Names& columns, BadRows& bad,
+    const std::function<void(Names& fields, const std::string& place, int64_t row)>& use);
 
 }  // namespace gmlp

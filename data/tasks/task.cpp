@@ -25,14 +25,10 @@ const std::array<TaskFacts, 5> kTaskFacts = {{
      .labels = {"entailment", "neutral", "contradiction"}},
     {.task = Task::kSquad1,
      .name = "squad1",
-     .files = {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}},
-     .metric = "F1",
-     .metric_column = "val_f1"},
+     .files = {{"train", "train-v1.1.json"}, {"dev", "dev-v1.1.json"}}},
     {.task = Task::kSquad2,
      .name = "squad2",
-     .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}},
-     .metric = "F1",
-     .metric_column = "val_f1"},
+     .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}}},
     {.task = Task::kClassify, .name = "classify", .files = {{"train", "train"}, {"val", "val"}}},
 }};
 

@@ -1,7 +1,6 @@
 #pragma once
 // The tasks for finetuning: facts about each, and their examples as batches of token ids.
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,27 +23,15 @@ struct TaskFacts {
   std::vector<File> files;                // the official ones: the training set, then the dev sets
   std::vector<std::string> columns = {};  // of a table: one or two texts, then the label
   std::vector<std::string> labels = {};   // in the order of the model's classes, which is GLUE's
-  const char* metric = "accuracy";
-  const char* metric_column = "val_accuracy";  // in metrics.csv
 
   bool is_span() const { return task == Task::kSquad1 || task == Task::kSquad2; }
+  const char* metric() const { return is_span() ? "F1" : "accuracy"; }
+  const char* metric_column() const { return is_span() ? "val_f1" : "val_accuracy"; }
+  const char* examples() const { return is_span() ? "questions" : "examples"; }
 };
 const TaskFacts& task_facts(Task task);
 /// Throws InputError that lists the tasks.
 const TaskFacts& task_facts(const std::string& name);
-
-/// The share of right answers.
-struct Accuracy {
-  int64_t right = 0, count = 0;
-
-  double value() const {
-    return count == 0 ? 0 : static_cast<double>(right) / static_cast<double>(count);
-  }
-  /// sqrt(p (1 - p) / n)
-  double standard_error() const {
-    return count == 0 ? 0 : std::sqrt(value() * (1 - value()) / static_cast<double>(count));
-  }
-};
 
 /// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.
 void check_task_tokens(const Tokenizer& tokenizer);

@@ -1,11 +1,9 @@
 #include "data/text/corpus.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <numeric>
 #include <system_error>
@@ -15,21 +13,9 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {
-
-/// "novels" of "/data/novels.txt.gz".
-std::string short_name(const std::string& path) {
-  if (path == "-") return "stdin";
-  std::string name = std::filesystem::path(path).filename().string();
-  for (const std::string_view extension : {".gz", ".dz", ".txt", ".dict"}) {
-    const bool longer = name.size() > extension.size();
-    if (longer && name.ends_with(extension)) name.resize(name.size() - extension.size());
-  }
-  return name;
-}
 
 constexpr int64_t kNotScored = -100;
 
@@ -81,18 +67,13 @@ TokenStorage::~TokenStorage() {
   if (file_ >= 0) close(file_);
 }
 
-int64_t TokenStorage::block_bytes() const {
-  return static_cast<int64_t>(sizeof(int64_t)) + kTokenBlock * width_;
-}
-
 void TokenStorage::add(int64_t id, int64_t position) {
-  constexpr size_t kMemory = size_t{32} << 20;
+  constexpr size_t kMemory = (size_t{32} << 20) / sizeof(Block);
   if (size_ % kTokenBlock == 0) {
     if (memory_.size() >= kMemory) spill();
-    memory_.append(reinterpret_cast<const char*>(&position), sizeof position);
+    memory_.push_back({position, {}});
   }
-  memory_.append(reinterpret_cast<const char*>(&id), static_cast<size_t>(width_));  // low bytes
-  ++size_;
+  memory_.back().ids[static_cast<size_t>(size_++ % kTokenBlock)] = static_cast<uint32_t>(id);
 }
 
 void TokenStorage::spill() {
@@ -109,46 +90,45 @@ void TokenStorage::spill() {
     check(file_ >= 0);
     unlink(path.c_str());
   }
-  for (size_t done = 0; done < memory_.size();) {
-    const ssize_t wrote = write(file_, memory_.data() + done, memory_.size() - done);
+  const char* bytes = reinterpret_cast<const char*>(memory_.data());
+  const char* end = bytes + memory_.size() * sizeof(Block);
+  while (bytes < end) {
+    const ssize_t wrote = write(file_, bytes, static_cast<size_t>(end - bytes));
     check(wrote >= 0 || errno == EINTR);
-    done += static_cast<size_t>(std::max<ssize_t>(wrote, 0));
+    bytes += std::max<ssize_t>(wrote, 0);
   }
-  file_bytes_ += static_cast<int64_t>(memory_.size());
+  spilled_ += std::ssize(memory_);
   memory_.clear();
 }
 
-void TokenStorage::copy(int64_t block, int64_t begin, int64_t count, void* bytes) const {
-  const int64_t at = block * block_bytes() + begin;
-  if (at >= file_bytes_) {
-    std::memcpy(bytes, memory_.data() + (at - file_bytes_), static_cast<size_t>(count));
-  } else if (pread(file_, bytes, static_cast<size_t>(count), at) != count) {
-    fail_run("the temporary file of the text's ids cannot be read; start again");
-  }
+TokenStorage::Block TokenStorage::block(int64_t index) const {
+  if (index >= spilled_) return memory_[static_cast<size_t>(index - spilled_)];
+  Block block;
+  constexpr int64_t kBytes = sizeof block;
+  if (pread(file_, &block, sizeof block, index * kBytes) == kBytes) return block;
+  fail_run("the temporary file of the text's ids cannot be read; start again");
 }
 
 void TokenStorage::read(int64_t begin, int64_t count, int64_t* ids) const {
-  std::array<char, kTokenBlock * sizeof(uint32_t)> bytes;
   for (const int64_t end = begin + count; begin < end;) {
+    const Block block = this->block(begin / kTokenBlock);
     const int64_t first = begin % kTokenBlock;
     const int64_t part = std::min(kTokenBlock - first, end - begin);
-    copy(begin / kTokenBlock, static_cast<int64_t>(sizeof(int64_t)) + first * width_, part * width_,
-         bytes.data());
-    for (int64_t i = 0; i < part; ++i) {
-      uint32_t id = 0;
-      std::memcpy(&id, bytes.data() + i * width_, static_cast<size_t>(width_));
-      *ids++ = id;
-    }
+    ids = std::copy_n(block.ids.begin() + first, part, ids);
     begin += part;
   }
 }
 
-int64_t TokenStorage::position(int64_t block) const {
-  if (block * kTokenBlock >= size_) return text_bytes;
-  if (block == 0) return 0;  // white space before the first token counts, too
-  int64_t position = 0;
-  copy(block, 0, sizeof position, &position);
-  return position;
+int64_t TokenStorage::position(int64_t index) const {
+  const auto block_begin = [&](int64_t block) {
+    if (block * kTokenBlock >= size_) return text_bytes;
+    // White space before the first token counts, too.
+    return block == 0 ? 0 : this->block(block).position;
+  };
+  const int64_t block = index / kTokenBlock;
+  const int64_t begin = block_begin(block);
+  const int64_t ids = std::clamp<int64_t>(size_ - block * kTokenBlock, 1, kTokenBlock);
+  return begin + (block_begin(block + 1) - begin) * (index % kTokenBlock) / ids;
 }
 
 TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
@@ -170,15 +150,7 @@ TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
 }
 
 int64_t TokenRow::text_bytes() const {
-  if (size() == 0) return 0;
-  const auto position = [&](int64_t i) {
-    const int64_t block = i / kTokenBlock;
-    const int64_t begin = storage_->position(block);
-    const int64_t ids = std::min(kTokenBlock, storage_->size() - block * kTokenBlock);
-    if (ids <= 0) return begin;
-    return begin + (storage_->position(block + 1) - begin) * (i % kTokenBlock) / ids;
-  };
-  return position(end_) - position(begin_);
+  return size() == 0 ? 0 : storage_->position(end_) - storage_->position(begin_);
 }
 
 double TokenRow::unknown_share() const {
@@ -189,7 +161,7 @@ double TokenRow::unknown_share() const {
 TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
                       const CorpusOptions& options) {
   if (files.empty()) fail_input("--text: no file is given");
-  const auto tokens = std::make_shared<TokenStorage>(tokenizer.vocab());
+  const auto tokens = std::make_shared<TokenStorage>();
   const int64_t unknown = tokenizer.special().unknown;
   std::vector<Piece> pieces;
   const auto encode = [&](std::string_view text) {
@@ -221,17 +193,17 @@ TextSplits open_corpus(const std::vector<std::string>& text,
     fail_input("--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
   }
   const TokenRow all = encode_files(text, tokenizer, options);
-  TextSplits splits{.name = short_name(text.front()), .train = all, .val = {}};
+  const std::string file = std::filesystem::path(text.front()).filename().string();
+  TextSplits splits{
+      .name = file == "-" ? "stdin" : file.substr(0, file.find('.', 1)), .train = all, .val = {}};
   if (text.size() > 1) splits.name += fmt::format("+{}", text.size() - 1);
   if (!val_text.empty()) {
     splits.val = encode_files(val_text, tokenizer, options);
     return splits;
   }
   // The cut is at the beginning of a block, where the bytes of both parts are known.
-  const double share = static_cast<double>(all.size()) * (1 - options.val_fraction);
-  int64_t cut = static_cast<int64_t>(share);
-  if (cut >= kTokenBlock) cut = cut / kTokenBlock * kTokenBlock;
-  if (options.val_fraction == 0) cut = all.size();
+  int64_t cut = static_cast<int64_t>(static_cast<double>(all.size()) * (1 - options.val_fraction));
+  if (cut >= kTokenBlock && cut < all.size()) cut -= cut % kTokenBlock;
   splits.train = all.slice(0, cut);
   splits.val = all.slice(cut, all.size());
   return splits;
@@ -244,8 +216,7 @@ int64_t scored_tokens(const TextBatch& batch) {
 
 TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
     : tokens_(tokens), options_(options) {
-  if (options.tokens < 1) fail_input("--seq-len {}: must be at least 1", options.tokens);
-  if (options.batch_size < 1) fail_input("--batch-size {}: must be at least 1", options.batch_size);
+  require(options.tokens >= 1 && options.batch_size >= 1, "an empty batch of text");
   const bool causal = options.objective == Objective::kCausal;
   span_ = options.tokens + (causal ? 1 : 0);
   const int64_t spare = tokens.size() - span_;
@@ -259,14 +230,11 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
     if (options.special.mask < 0) {
       fail_input("the tokenizer has no [MASK]; use another one or --objective causal");
     }
-    if (!(options.mask_share > 0 && options.mask_share <= 1)) {
-      fail_input("a share of {} masked tokens: must be above 0 and at most 1", options.mask_share);
-    }
     // A masked id can become any but the five special ones.
     require(options.vocab > 5, "a vocabulary of special tokens only");
   }
-  // Evaluation uses all whole windows and one more for the rest. Training uses as many as fit after
-  // the latest offset, so that every epoch has the same number.
+  // Evaluation has one more window for the rest. Training uses as many as fit after the latest
+  // offset, so that every epoch has the same number.
   windows_ = options.train ? std::max<int64_t>(1, (spare + 1) / options.tokens)
                            : (spare + options.tokens - 1) / options.tokens + 1;
   batch_size_ = std::min(options.batch_size, windows_);

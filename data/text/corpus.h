@@ -2,6 +2,7 @@
 // A corpus: text files as one row of token ids, and windows of N ids as batches. Memory does not
 // grow with the text: beyond 32 MiB the ids are in a temporary file.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,16 +16,11 @@ namespace gmlp {
 
 constexpr int64_t kTokenBlock = 64;  // ids between two known positions in the text
 
-/// The ids of a text, in blocks of 64:
-///
-///   8 bytes            the byte of the text at which the block begins
-///   64 x 2 or 4 bytes  the ids, two bytes each for a vocabulary of up to 65,536
-///
-/// Blocks are appended to memory. When that has 32 MiB, they move to a file without a name in
+/// The ids of a text, in memory. When that has 32 MiB, they move to a file without a name in
 /// $TMPDIR (default /var/tmp), which the system removes with the process, and memory is used anew.
 class TokenStorage {
  public:
-  explicit TokenStorage(int64_t vocab) : width_(vocab <= 65'536 ? 2 : 4) {}
+  TokenStorage() = default;
   ~TokenStorage();
   TokenStorage(const TokenStorage&) = delete;
   TokenStorage& operator=(const TokenStorage&) = delete;
@@ -33,22 +29,24 @@ class TokenStorage {
   void add(int64_t id, int64_t position);
   int64_t size() const { return size_; }
   void read(int64_t begin, int64_t count, int64_t* ids) const;
-  /// The byte at which id `block` * 64 begins.
-  int64_t position(int64_t block) const;
+  /// The byte of the text at which id `index` begins: exact at multiples of kTokenBlock and at the
+  /// end of the text, interpolated between them.
+  int64_t position(int64_t index) const;
 
   int64_t text_bytes = 0;
   int64_t unknown = 0;  // ids of text that the tokenizer does not know
 
  private:
-  int64_t block_bytes() const;
+  struct Block {
+    int64_t position;  // the byte of the text at which it begins
+    std::array<uint32_t, kTokenBlock> ids;
+  };
   void spill();
-  /// Copies bytes of block number `block`, from the file or from memory.
-  void copy(int64_t block, int64_t begin, int64_t count, void* bytes) const;
+  Block block(int64_t index) const;
 
-  int64_t width_;  // bytes per id
   int64_t size_ = 0;
-  std::string memory_;
-  int64_t file_bytes_ = 0;  // before memory_
+  std::vector<Block> memory_;
+  int64_t spilled_ = 0;  // blocks in the file, before memory_
   int file_ = -1;
 };
 
@@ -62,8 +60,7 @@ class TokenRow {
   /// The ids [begin, begin + count).
   std::vector<int64_t> ids(int64_t begin, int64_t count) const;
   TokenRow slice(int64_t begin, int64_t end) const;
-  /// The number of bytes of text that the ids encode, for bits per byte. Exact at multiples of
-  /// kTokenBlock and at the end of the text, interpolated between them.
+  /// The number of bytes of text that the ids encode, for bits per byte.
   int64_t text_bytes() const;
   /// The share of the whole text's ids that are the id of unknown text.
   double unknown_share() const;
@@ -120,11 +117,10 @@ struct TextBatch {
 int64_t scored_tokens(const TextBatch& batch);
 
 /// A batch is a function of (seed, epoch, index) alone. A window is N ids and their targets. Causal
-/// targets are the next ids, so a causal window reads N + 1 ids. In training, consecutive windows
-/// begin at an offset drawn per epoch, come in random order, and form whole batches only. In
-/// evaluation they begin at the start of the row, and the last window is moved back to end with the
-/// row. The ids that it shares with the window before are not scored again, so that each id is
-/// scored once (except the first in a causal model).
+/// targets are the next ids, so a causal window reads N + 1 ids. In training, windows begin at an
+/// offset drawn per epoch, come in random order, and form whole batches only. In evaluation the
+/// last window is moved back to end with the row, and ids that an earlier one has scored are not
+/// scored again.
 class TextLoader {
  public:
   /// Throws InputError if the row is shorter than a window, or if the tokenizer lacks the mask.

@@ -2,6 +2,7 @@
 // library encodes one line, or a part of a very long line, at a time: this bounds its memory.
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <unordered_map>
 #include <utility>
 
@@ -51,6 +52,20 @@ size_t part_end(std::string_view text, size_t begin) {
   return end;
 }
 
+/// Why a call of the library failed; "" if it did not.
+std::string failure_of(const std::function<sp::util::Status()>& call) {
+  try {
+    const sp::util::Status status = call();
+    if (status.ok()) return "";
+    // "Internal: ...cc(582) [(a) == (b)] The reason", or without a reason.
+    const std::string text = status.ToString();
+    const size_t bracket = std::min(text.find("] "), text.size());
+    return printable(bracket + 2 < text.size() ? text.substr(bracket + 2) : text);
+  } catch (const std::exception& error) {  // e.g. from the library's trie
+    return printable(error.what());
+  }
+}
+
 class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(std::string bytes, const std::string& name)
@@ -92,7 +107,7 @@ class SentencePieceTokenizer : public Tokenizer {
     load(bytes_ + std::string("\x1A\x02\x18\x00", 4), processor);
     std::vector<Piece> out;
     append_pieces(processor, text.substr(0, end), 0, out);
-    append_shifted(encode(text.substr(end)), static_cast<int64_t>(end), out);
+    for (size_t begin = end; begin < text.size();) begin = encode_part(text, begin, out);
     return out;
   }
 
@@ -122,29 +137,23 @@ class SentencePieceTokenizer : public Tokenizer {
 
  private:
   void load(std::string_view model, sp::SentencePieceProcessor& processor) const {
-    std::string reason;
-    try {
-      const sp::util::Status status = processor.LoadFromSerializedProto(model);
-      if (status.ok()) return;
-      reason = status.ToString();
-    } catch (const std::exception& error) {  // from the library's trie
-      reason = error.what();
-    }
-    fail_input("{}: SentencePiece cannot load it ({}); copy it again", name_, printable(reason));
+    const std::string reason = failure_of([&] { return processor.LoadFromSerializedProto(model); });
+    if (reason.empty()) return;
+    fail_input("{}: SentencePiece cannot load it ({}); copy it again", name_, reason);
   }
 
   /// Appends the pieces of `part`, which begins at byte `base` of the text.
   void append_pieces(const sp::SentencePieceProcessor& processor, std::string_view part,
                      size_t base, std::vector<Piece>& out) const {
     sp::ImmutableSentencePieceText result;
-    const sp::util::Status status = processor.Encode(part, result.mutable_proto());
-    if (!status.ok()) {
+    const std::string reason =
+        failure_of([&] { return processor.Encode(part, result.mutable_proto()); });
+    if (!reason.empty()) {
       fail_input("{}: SentencePiece cannot encode the text from byte {} on ({})", name_, base,
-                 printable(status.ToString()));
+                 reason);
     }
-    for (size_t i = 0; i < result.pieces_size(); ++i) {
-      const auto piece = result.pieces(static_cast<int>(i));
-      const int64_t shift = static_cast<int64_t>(base);
+    const int64_t shift = static_cast<int64_t>(base);
+    for (const auto& piece : result.pieces()) {
       out.push_back({piece.id(), shift + piece.begin(), shift + piece.end()});
     }
   }
@@ -174,17 +183,16 @@ class Sentences : public sp::SentenceIterator {
 /// Whether SentencePiece can learn from a line. It ends the process if its cleaning leaves no line,
 /// so each line needs a visible character. It drops lines with the block that it reserves, U+2585.
 bool is_useful(std::string_view line) {
-  constexpr char32_t kSpaceBlock = 0x2581;  // the library's space
-  constexpr char32_t kReplacement = 0xFFFD;
   if (line.find("\u2585") != std::string_view::npos) return false;
-  for (int64_t at = 0; at < static_cast<int64_t>(line.size());) {
+  for (int64_t at = 0; at < std::ssize(line);) {
     const Utf8Char character = utf8_at(line, at);
     at += character.size;
-    const bool placeholder = character.code == kSpaceBlock || character.code == kReplacement;
+    // Not the library's space, U+2581, and not the replacement of what is no character.
+    if (character.code == U'\u2581' || character.code == U'\uFFFD') continue;
     const int category = utf8proc_category(static_cast<utf8proc_int32_t>(character.code));
     const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
     const bool visible = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_SO;
-    if (visible && !mark && !placeholder) return true;
+    if (visible && !mark) return true;
   }
   return false;
 }
@@ -208,17 +216,15 @@ void for_each_line(const std::vector<std::string>& files,
 
 /// The lines to train on. From a text that is too large, Philox draws a sample.
 std::vector<std::string> sample_lines(const std::vector<std::string>& files) {
-  constexpr int64_t kMaxBytes = int64_t{32} << 20;
-  int64_t total = 0;
-  for_each_line(files, [&](std::string_view line) { total += static_cast<int64_t>(line.size()); });
-  const double share =
-      static_cast<double>(kMaxBytes) / static_cast<double>(std::max<int64_t>(total, 1));
+  constexpr double kMaxBytes = 32 << 20;
+  double bytes = 0;
+  for_each_line(files, [&](std::string_view line) { bytes += static_cast<double>(line.size()); });
+  const double share = kMaxBytes / std::max(bytes, 1.0);
   std::vector<std::string> lines;
   uint64_t number = 0;
   for_each_line(files, [&](std::string_view line) {
-    const bool drawn = share >= 1 || Random(0, Purpose::kSample, 0, number).uniform() < share;
-    if (drawn) lines.emplace_back(line);
-    ++number;
+    const double draw = Random(0, Purpose::kSample, 0, number++).uniform();
+    if (draw < share) lines.emplace_back(line);
   });
   return lines;
 }
@@ -251,19 +257,11 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
       {"minloglevel", "3"}};
   Sentences sentences(lines);
   std::string model;
-  std::string reason;
-  try {
-    const sp::util::Status status = sp::SentencePieceTrainer::Train(options, &sentences, &model);
-    if (status.ok()) return model;
-    // "...cc(582) [(a) == (b)] The reason": without the place in the library's source.
-    reason = status.message();
-    const size_t bracket = reason.find("] ");
-    if (bracket != std::string::npos) reason.erase(0, bracket + 2);
-  } catch (const std::exception& error) {
-    reason = error.what();
-  }
+  const std::string reason =
+      failure_of([&] { return sp::SentencePieceTrainer::Train(options, &sentences, &model); });
+  if (reason.empty()) return model;
   fail_input("--vocab-size {}: SentencePiece cannot train on {}: {}", training.vocab, files.front(),
-             printable(reason));
+             reason);
 }
 
 }  // namespace gmlp

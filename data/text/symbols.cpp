@@ -17,7 +17,6 @@
 namespace gmlp {
 namespace {
 
-constexpr int64_t kUnknown = 1;       // of characters
 constexpr int64_t kSpecialCount = 5;  // of characters: the first ids
 
 class SymbolTokenizer : public Tokenizer {
@@ -28,7 +27,7 @@ class SymbolTokenizer : public Tokenizer {
   }
 
   SymbolTokenizer(const std::vector<char32_t>& characters, const std::string& name)
-      : first_(kSpecialCount), special_{0, kUnknown, 2, 3, 4} {
+      : first_(kSpecialCount), special_{0, 1, 2, 3, 4} {
     if (characters.empty()) fail_input("{}: has no characters; train it again", name);
     for (const char32_t code : characters) {
       if (!ids_.emplace(code, vocab()).second) {
@@ -56,7 +55,8 @@ class SymbolTokenizer : public Tokenizer {
       }
       const Utf8Char character = utf8_at(text, at);
       const auto found = ids_.find(character.code);
-      out.push_back({found == ids_.end() ? kUnknown : found->second, at, at + character.size});
+      out.push_back(
+          {found == ids_.end() ? special_.unknown : found->second, at, at + character.size});
     }
     return static_cast<size_t>(at);
   }
@@ -82,13 +82,8 @@ class SymbolTokenizer : public Tokenizer {
     if (!is_symbol(id)) return "[UNK]";
     const std::string& symbol = symbols_[static_cast<size_t>(id - first_)];
     const unsigned char first = static_cast<unsigned char>(symbol[0]);
-    const bool control = first < 0x20 || first == 0x7F;
-    if (is_bytes()) {
-      return control || first == ' ' || first > 0x7F ? fmt::format("<0x{:02X}>", first) : symbol;
-    }
-    if (first == '\n') return "\\n";
-    if (first == '\t') return "\\t";
-    return control ? fmt::format("\\x{:02x}", first) : symbol;
+    const bool visible = first > ' ' && first < 0x7F;
+    return is_bytes() && !visible ? fmt::format("<0x{:02X}>", first) : printable(symbol);
   }
 
   std::string file_name() const override { return "tokenizer.json"; }
@@ -122,21 +117,21 @@ std::unique_ptr<Tokenizer> make_chars_tokenizer(const std::vector<char32_t>& cha
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name) {
-  const nlohmann::ordered_json json = parse_json(bytes, name);
-  const auto type = json.is_object() ? json.find("type") : json.end();
-  if (type != json.end() && *type == "bytes") return make_bytes_tokenizer();
-  const auto list = type != json.end() && *type == "chars" ? json.find("characters") : json.end();
-  if (list == json.end() || !list->is_array()) {
+  using Json = nlohmann::ordered_json;
+  const Json json = parse_json(bytes, name);
+  const Json type = json.is_object() ? json.value("type", Json()) : Json();
+  if (type == "bytes") return make_bytes_tokenizer();
+  if (type != "chars" || !json.contains("characters") || !json["characters"].is_array()) {
     fail_input(
         "{}: is not a tokenizer.json of this program, which has the \"type\" \"bytes\", or "
         "\"chars\" and \"characters\"; from another program use a SentencePiece .model",
         name);
   }
   std::vector<char32_t> characters;
-  for (const nlohmann::ordered_json& element : *list) {
+  for (const Json& element : json["characters"]) {
     const std::string text = element.is_string() ? element.get<std::string>() : "";
     const Utf8Char first = text.empty() ? Utf8Char{} : utf8_at(text, 0);
-    if (first.code == 0 || first.size != static_cast<int64_t>(text.size())) {
+    if (first.code == 0 || first.size != std::ssize(text)) {
       fail_input("{}: characters[{}] is not a string of one character; train it again", name,
                  characters.size());
     }
@@ -159,7 +154,7 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
   }
   std::vector<char32_t> characters;
   characters.reserve(counts.size());
-  for (const std::pair<const char32_t, int64_t>& entry : counts) characters.push_back(entry.first);
+  for (const auto& [character, count] : counts) characters.push_back(character);
   std::stable_sort(characters.begin(), characters.end(),
                    [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
   const size_t most = static_cast<size_t>(std::max<int64_t>(vocab - kSpecialCount, 0));

@@ -22,12 +22,6 @@ std::vector<int64_t> Tokenizer::encode_ids(std::string_view text) const {
   return ids;
 }
 
-void append_shifted(const std::vector<Piece>& pieces, int64_t shift, std::vector<Piece>& out) {
-  for (const Piece& piece : pieces) {
-    out.push_back({piece.id, shift + piece.begin, shift + piece.end});
-  }
-}
-
 std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text) {
   constexpr std::string_view kMask = "[MASK]";
   const int64_t mask = tokenizer.special().mask;
@@ -38,8 +32,11 @@ std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view
   for (size_t begin = 0;;) {
     const size_t end = std::min(text.find(kMask, begin), text.size());
     const std::string_view part = text.substr(begin, end - begin);
-    append_shifted(begin == 0 ? tokenizer.encode(part) : tokenizer.encode_continued(part),
-                   static_cast<int64_t>(begin), out);
+    const int64_t shift = static_cast<int64_t>(begin);
+    for (const Piece& piece :
+         begin == 0 ? tokenizer.encode(part) : tokenizer.encode_continued(part)) {
+      out.push_back({piece.id, shift + piece.begin, shift + piece.end});
+    }
     if (end == text.size()) return out;
     begin = end + kMask.size();
     out.push_back({mask, static_cast<int64_t>(end), static_cast<int64_t>(begin)});
@@ -53,14 +50,13 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& spec) {
   if (extension == ".model") return read_sentencepiece(read_text(spec, kLimit), spec);
   if (extension == ".json") return read_tokenizer_json(read_text(spec, kLimit), spec);
   fail_input(
-      "{}: is not a tokenizer{}; use `bytes`, a SentencePiece .model or a tokenizer.json of this "
-      "program (make one with `gmlp-language tokenizer train`)",
-      spec, extension == ".txt" ? " that this program reads (WordPiece is not supported)" : "");
+      "{}: is not a tokenizer that this program reads; use `bytes`, a SentencePiece .model or a "
+      "tokenizer.json (make one with `gmlp-language tokenizer train`)",
+      spec);
 }
 
 std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder) {
-  // An old checkpoint may have a vocab.txt: open_tokenizer says what to use instead.
-  for (const char* name : {"tokenizer.model", "tokenizer.json", "vocab.txt"}) {
+  for (const char* name : {"tokenizer.model", "tokenizer.json"}) {
     const std::filesystem::path path = std::filesystem::path(folder) / name;
     if (std::filesystem::exists(path)) return open_tokenizer(path.string());
   }
@@ -75,9 +71,8 @@ std::string train_tokenizer(const std::vector<std::string>& files,
   if (!chars && options.type != "sentencepiece") {
     fail_input("--type {}: must be sentencepiece, chars or bytes", printable(options.type));
   }
-  // A SentencePiece model has 256 bytes, five special pieces and at least one more.
   constexpr int64_t kMax = 1'000'000;
-  const int64_t least = chars ? 6 : 262;
+  const int64_t least = chars ? 6 : 262;  // five special ids, 256 bytes, and one more
   if (!(chars && options.vocab == 0) && (options.vocab < least || options.vocab > kMax)) {
     fail_input("--vocab-size {}: must be between {} and {} for --type {}", options.vocab, least,
                kMax, options.type);

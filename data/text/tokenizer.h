@@ -36,9 +36,8 @@ class Tokenizer {
   /// The number of ids, special ones included.
   virtual int64_t vocab() const = 0;
   virtual SpecialIds special() const = 0;
-  /// `text` must be valid UTF-8 without NUL; bytes accepts any text. Text never becomes a special
-  /// id, except the id of unknown text. encode(a + "\n" + b) begins with encode(a). Throws
-  /// InputError naming the position of an invalid byte.
+  /// Text never becomes a special id, except the id of unknown text. encode(a + "\n" + b) begins
+  /// with encode(a). Throws InputError for text that is not UTF-8 without NUL, except of bytes.
   std::vector<Piece> encode(std::string_view text) const;
   /// One step of encode(), whose memory does not grow with the text: appends the pieces of a part
   /// that begins at byte `begin`, and returns where the next part begins. Does not check the text.
@@ -57,9 +56,6 @@ class Tokenizer {
   std::vector<int64_t> encode_ids(std::string_view text) const;
 };
 
-/// Appends `pieces` of a text that begins at byte `shift` of a longer one.
-void append_shifted(const std::vector<Piece>& pieces, int64_t shift, std::vector<Piece>& out);
-
 /// encode(), but each "[MASK]" becomes the mask's id. Throws InputError if there is no mask.
 std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text);
 
@@ -77,10 +73,9 @@ std::unique_ptr<Tokenizer> make_chars_tokenizer(const std::vector<char32_t>& cha
 /// Reads {"type": "bytes"} or {"type": "chars", "characters": ["a", ...]}.
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name);
 std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name);
-/// A model is a protocol buffer that the SentencePiece library (0.1.97) trusts: a damaged
-/// normalization table, for example, makes it read outside of its memory. Throws InputError for
-/// every model that the library would load and then could not use safely. Returns whether encoding
-/// adds a space before the text, which the library's interface does not tell.
+/// The SentencePiece library (0.1.97) trusts a model: a damaged one makes it read outside of its
+/// memory. Throws InputError for every model that the library could not use safely. Returns whether
+/// encoding adds a space before the text, which the library's interface does not tell.
 bool check_sentencepiece(std::string_view model, const std::string& name);
 
 /// The options of `tokenizer train`.
@@ -89,8 +84,7 @@ struct TokenizerTraining {
   int64_t vocab = 0;                   ///< with the special ids; 0 with chars: all characters
   std::string model_type = "unigram";  ///< of sentencepiece, or "bpe"
 };
-/// Returns the contents of a tokenizer file for these texts. They depend on the texts and the
-/// options alone: training has one thread and no clock.
+/// Returns the contents of a tokenizer file, which depend on the texts and the options alone.
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options);
 /// train_tokenizer for one type, with options that it has checked.

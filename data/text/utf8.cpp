@@ -21,16 +21,6 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kPart = size_t{1} << 20;
 constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 
-// zlib decompresses a file that begins like gzip (.dz, too), and reads any other file as it is.
-using GzipFile = std::unique_ptr<gzFile_s, int (*)(gzFile)>;
-
-GzipFile open_text(const std::string& path) {
-  GzipFile file(gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
-  if (file == nullptr) throw std::bad_alloc();
-  gzbuffer(file.get(), 1U << 18);
-  return file;
-}
-
 /// Appends up to kPart bytes to `buffer`, which begins at byte `position` of the text. Returns
 /// false at the end of the file.
 bool read_more(gzFile file, const std::string& path, int64_t position, std::string& buffer) {
@@ -57,12 +47,10 @@ std::string good_lines(std::string_view part, const std::string& name, int64_t p
   std::string good;
   while (!part.empty()) {
     const std::string_view line = part.substr(0, std::min(part.find('\n'), part.size() - 1) + 1);
-    try {
+    bad.attempt([&] {
       check_text(line, name, position);
       good += line;
-    } catch (const InputError& error) {
-      bad.leave_out(error.what());
-    }
+    });
     position += static_cast<int64_t>(line.size());
     part.remove_prefix(line.size());
   }
@@ -71,11 +59,15 @@ std::string good_lines(std::string_view part, const std::string& name, int64_t p
 
 }  // namespace
 
-void BadRows::leave_out(const std::string& error) {
-  if (count++ == 0) first = error;
-  if (count <= allowed) return;
-  fail_input("{}, or leave out {} with --skip-bad N", error,
-             allowed == 0 ? "such rows" : fmt::format("more than {} such rows", allowed));
+void BadRows::attempt(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const InputError& error) {
+    if (count++ == 0) first = error.what();
+    if (count <= allowed) return;
+    fail_input("{}, or leave out {} with --skip-bad N", error.what(),
+               allowed == 0 ? "such rows" : fmt::format("more than {} such rows", allowed));
+  }
 }
 
 std::string BadRows::note() const {
@@ -111,16 +103,6 @@ void check_text(std::string_view text, const std::string& what, int64_t base) {
   if (at < valid) fail_input("{}: byte {} is NUL; convert the file to UTF-8 text", what, byte);
   fail_input("{}: byte {} ({:#04x}) is not UTF-8; convert it, e.g. with `iconv -t UTF-8`", what,
              byte, static_cast<unsigned char>(text[at]));
-}
-
-std::string read_utf8(const std::string& path) {
-  std::string text = read_text(path);
-  const size_t valid = static_cast<size_t>(valid_utf8_prefix(text));
-  const std::string_view good = std::string_view(text).substr(0, std::min(valid, text.find('\0')));
-  const int64_t line = 1 + std::count(good.begin(), good.end(), '\n');
-  if (good.size() < text.size()) check_text(text, fmt::format("{}: line {}", path, line));
-  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
-  return text;
 }
 
 void append_utf8(std::string& text, char32_t code) {
@@ -160,17 +142,18 @@ size_t best_cut(std::string_view text) {
     const size_t found = text.rfind(mark);
     if (found != std::string_view::npos) return found + 1;
   }
-  // A character has at most three continuation bytes.
-  size_t begin = text.size();
-  while (begin > 0 && text.size() - begin < 4 && is_continuation(text[begin - 1])) --begin;
-  if (begin <= 1) return text.size();
-  --begin;
-  return utf8_at(text, static_cast<int64_t>(begin)).size > 0 ? text.size() : begin;
+  // A character has at most four bytes.
+  const size_t valid = static_cast<size_t>(valid_utf8_prefix(text));
+  return valid > 0 && text.size() - valid < 4 ? valid : text.size();
 }
 
 void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
                      BadRows* bad) {
-  const GzipFile file = open_text(path);
+  // zlib decompresses a file that begins like gzip (.dz, too), and reads any other file as it is.
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(
+      gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
+  if (file == nullptr) throw std::bad_alloc();
+  gzbuffer(file.get(), 1U << 18);
   const std::string name = path == "-" ? "standard input" : path;
   std::string buffer;
   int64_t position = 0;  // of the buffer's first byte in the text
@@ -180,10 +163,12 @@ void read_text_parts(const std::string& path, const std::function<void(std::stri
     if (more && !whole) continue;
     const size_t size = more ? best_cut(buffer) : buffer.size();
     std::string_view part = std::string_view(buffer).substr(0, size);
-    const bool clean = is_utf8(part) && part.find('\0') == std::string_view::npos;
-    if (!clean && bad == nullptr) check_text(part, name, position);
-    const std::string good = clean ? "" : good_lines(part, name, position, *bad);
-    if (!clean) part = good;
+    std::string good;
+    if (bad == nullptr) {
+      check_text(part, name, position);
+    } else {
+      part = good = good_lines(part, name, position, *bad);
+    }
     if (position == 0 && part.starts_with(kByteOrderMark)) {
       part.remove_prefix(kByteOrderMark.size());
     }

@@ -30,10 +30,6 @@ inline bool is_utf8(std::string_view text) {
 /// Throws InputError, naming `what` and the byte from `base`, unless `text` is UTF-8 without NUL.
 void check_text(std::string_view text, const std::string& what, int64_t base = 0);
 
-/// Reads a file that must be UTF-8 without NUL, without its byte order mark. Throws InputError
-/// naming the file, its line and the byte.
-std::string read_utf8(const std::string& path);
-
 void append_utf8(std::string& text, char32_t code);
 
 /// `bytes` with U+FFFD for each byte that is not part of a character.
@@ -48,10 +44,11 @@ std::string_view trimmed(std::string_view text);
 struct BadRows {
   int64_t allowed = 0;  // --skip-bad
   int64_t count = 0;
-  std::string first;  // the error of the first one
+  std::string first = {};  // the error of the first one
 
-  /// Throws InputError with `error` once more than `allowed` are left out.
-  void leave_out(const std::string& error);
+  /// Calls `read`, which reads a row and throws InputError if the row is to be left out. Throws
+  /// that error once more than `allowed` are left out.
+  void attempt(const std::function<void()>& read);
   /// "3 bad rows left out; the first: ...", or empty.
   std::string note() const;
 };

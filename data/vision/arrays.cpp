@@ -16,33 +16,6 @@ std::string shape_text(const NpyArray& array) {
   return fmt::format("({})", fmt::join(array.shape, ", "));
 }
 
-std::vector<Image> read_images(const std::string& path) {
-  const NpyArray array = read_npy(path);
-  const bool floats = array.dtype == "f4";
-  std::vector<int64_t> shape = array.shape;
-  if (shape.size() == 3 && !floats) shape.push_back(1);
-  if ((!floats && array.dtype != "u1") || shape.size() != 4) {
-    fail_input(
-        "{}: images of type {} and shape {}; save uint8 (N, H, W, C) or float32 (N, C, H, W)", path,
-        array.dtype, shape_text(array));
-  }
-  Image image{shape[floats ? 2 : 1], shape[floats ? 3 : 2], shape[floats ? 1 : 3], {}, {}};
-  if (image.height < 1 || image.width < 1 || (image.channels != 1 && image.channels != 3)) {
-    fail_input(
-        "{}: shape {} has {} channels; 1 or 3 are read, last for uint8 and second for float32",
-        path, shape_text(array), image.channels);
-  }
-  const auto fill = [&](const auto* data, auto& out) { out.assign(data, data + image.elements()); };
-  std::vector<Image> images;
-  for (int64_t i = 0; i < shape[0]; ++i) {
-    const char* data = array.bytes.data() + i * image.elements() * (floats ? 4 : 1);
-    floats ? fill(reinterpret_cast<const float*>(data), image.values)
-           : fill(reinterpret_cast<const uint8_t*>(data), image.bytes);
-    images.push_back(image);
-  }
-  return images;
-}
-
 /// Reads "train" or "val". Refuses labels from `classes` on, and floats that are not finite,
 /// because one NaN would reach each weight; `skips_left` such images are left out.
 LabeledImages read_part(const std::filesystem::path& folder, const std::string& part,
@@ -79,6 +52,33 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
 }
 
 }  // namespace
+
+std::vector<Image> read_images(const std::string& path) {
+  const NpyArray array = read_npy(path);
+  const bool floats = array.dtype == "f4";
+  std::vector<int64_t> shape = array.shape;
+  if (shape.size() == 3 && !floats) shape.push_back(1);
+  if ((!floats && array.dtype != "u1") || shape.size() != 4) {
+    fail_input(
+        "{}: images of type {} and shape {}; save uint8 (N, H, W, C) or float32 (N, C, H, W)", path,
+        array.dtype, shape_text(array));
+  }
+  Image image{shape[floats ? 2 : 1], shape[floats ? 3 : 2], shape[floats ? 1 : 3], {}, {}};
+  if (image.height < 1 || image.width < 1 || (image.channels != 1 && image.channels != 3)) {
+    fail_input(
+        "{}: shape {} has {} channels; 1 or 3 are read, last for uint8 and second for float32",
+        path, shape_text(array), image.channels);
+  }
+  const auto fill = [&](const auto* data, auto& out) { out.assign(data, data + image.elements()); };
+  std::vector<Image> images;
+  for (int64_t i = 0; i < shape[0]; ++i) {
+    const char* data = array.bytes.data() + i * image.elements() * (floats ? 4 : 1);
+    floats ? fill(reinterpret_cast<const float*>(data), image.values)
+           : fill(reinterpret_cast<const uint8_t*>(data), image.bytes);
+    images.push_back(image);
+  }
+  return images;
+}
 
 DataSplits open_arrays(const std::string& folder, const DataOptions& options) {
   // A label also sets the number of the model's outputs: a stray 2^31 must not make one.

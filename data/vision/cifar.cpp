@@ -25,13 +25,6 @@ struct Layout {
   std::vector<std::string> train, val;
 };
 
-/// 30729999 as 30,729,999.
-std::string with_commas(int64_t value) {
-  std::string text = std::to_string(value);
-  for (size_t i = text.size(); i > 3; text.insert(i, 1, ',')) i -= 3;
-  return text;
-}
-
 /// One name per line. The files end in an empty line, and some lines in CR LF.
 std::vector<std::string> read_names(const Layout& layout, const std::filesystem::path& folder) {
   const std::string path = (folder / layout.names_file).string();
@@ -59,7 +52,7 @@ LabeledImages read_records(const Layout& layout, const std::filesystem::path& fo
     const int64_t size = static_cast<int64_t>(bytes.size());
     if (size == 0 || size % record_size != 0) {
       fail_input("{}: {} is {} bytes, not a multiple of {}; download it again", layout.name, path,
-                 with_commas(size), record_size);
+                 size, record_size);
     }
     const char* planes = bytes.data() + layout.label_bytes;
     std::vector<int64_t> labels;

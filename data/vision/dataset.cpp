@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include <fmt/ranges.h>
 
@@ -26,7 +27,6 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::sort(indices.begin(), indices.end());
   std::vector<int64_t> labels;
-  labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
       whole->class_names(), std::move(labels),
@@ -63,25 +63,26 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   const size_t colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
   const std::string folder = colon == std::string::npos ? "" : spec.substr(colon + 1);
-  const bool cifar = kind == "cifar10" || kind == "cifar100";
-  if (!cifar && kind != "mnist" && kind != "folder" && kind != "arrays") {
+  const std::vector<std::string> kinds = {"mnist",  "cifar10",       "cifar100", "folder",
+                                          "arrays", "fashion-mnist", "shapes"};
+  // The last two have no folder.
+  if (std::find(kinds.begin(), kinds.end() - 2, kind) == kinds.end() - 2) {
     fail_input(
         "--data {}: unknown; choose fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, "
         "folder:DIR, arrays:DIR or shapes{}",
         spec,
-        std::filesystem::is_directory(spec)
-            ? fmt::format("; did you mean folder:{}?", spec)
-            : did_you_mean(kind, {"fashion-mnist", "mnist", "cifar10", "cifar100", "folder",
-                                  "arrays", "shapes"}));
+        std::filesystem::is_directory(spec) ? fmt::format("; did you mean folder:{}?", spec)
+                                            : did_you_mean(kind, kinds));
   }
   if (folder.empty()) fail_input("--data {}: no folder given; write {}:DIR", spec, kind);
   if (!std::filesystem::is_directory(folder)) {
     fail_input("--data {}: {} is not a folder; check the path (--resume takes --data anew)", spec,
                folder);
   }
-  if (cifar) return open_cifar(folder, kind == "cifar100");
+  if (kind == "mnist") return open_idx(folder);
+  if (kind == "arrays") return open_arrays(folder, options);
   if (kind == "folder") return open_folder(folder, options);
-  return kind == "mnist" ? open_idx(folder) : open_arrays(folder, options);
+  return open_cifar(folder, kind == "cifar100");
 }
 
 }  // namespace
@@ -144,32 +145,29 @@ std::string folder_name(const std::string& folder) {
 }
 
 std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
-  const auto [train, val] = std::pair(splits.train, splits.val);
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < train->size(); ++i) labels.push_back(train->label(i));
-  for (int64_t i = 0; i < val->size(); ++i) labels.push_back(val->label(i));
+  std::vector<int64_t> labels = splits.train->labels();
+  labels.insert(labels.end(), splits.val->labels().begin(), splits.val->labels().end());
   return std::make_shared<ImageDataset>(
-      train->class_names(), std::move(labels), [train, val](int64_t index, const PhotoForm& form) {
-        return index < train->size() ? train->image(index, form)
-                                     : val->image(index - train->size(), form);
+      splits.train->class_names(), std::move(labels),
+      [train = splits.train, val = splits.val](int64_t index, const PhotoForm& form) {
+        const int64_t first = train->size();
+        return index < first ? train->image(index, form) : val->image(index - first, form);
       });
 }
 
 std::vector<int64_t> class_counts(const ImageDataset& set) {
   std::vector<int64_t> counts(set.class_names().size());
-  for (int64_t i = 0; i < set.size(); ++i) ++counts[static_cast<size_t>(set.label(i))];
+  for (const int64_t label : set.labels()) ++counts[static_cast<size_t>(label)];
   return counts;
 }
 
 std::vector<double> balanced_weights(const std::vector<int64_t>& counts) {
-  double images = 0, classes = 0;
-  for (const int64_t count : counts) {
-    images += static_cast<double>(count);
-    classes += count > 0 ? 1 : 0;
-  }
-  std::vector<double> weights;
-  for (const int64_t count : counts) {
-    weights.push_back(count > 0 ? images / (classes * static_cast<double>(count)) : 1);
+  const int64_t images = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  const int64_t classes = std::ssize(counts) - std::count(counts.begin(), counts.end(), 0);
+  std::vector<double> weights(counts.size(), 1);
+  for (size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] > 0)
+      weights[c] = static_cast<double>(images) / static_cast<double>(classes * counts[c]);
   }
   return weights;
 }

@@ -48,6 +48,7 @@ class ImageDataset {
 
   int64_t size() const { return static_cast<int64_t>(labels_.size()); }
   const std::vector<std::string>& class_names() const { return class_names_; }
+  const std::vector<int64_t>& labels() const { return labels_; }
   int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
   Image image(int64_t index, const PhotoForm& form = {}) const { return decode_(index, form); }
 
@@ -66,7 +67,7 @@ struct DataSplits {
   int64_t channels = 0;                      // 3 if any image has color
   std::vector<std::string> notes = {};       // lines for the log, each with a count
   std::vector<std::string> trained_on = {};  // folder: a few training images, for DataOptions
-  uint32_t file_checksum = 0;                // of a folder's names and sizes
+  uint32_t file_checksum = 0;                // of a folder's names and contents
   std::string counts = {};                   // "32 training and 8 validation images of 2 classes"
 };
 
@@ -76,7 +77,7 @@ struct DataOptions {
   int64_t skip_bad = 0;           // how many undecodable images are skipped instead of refused
   int64_t max_train_samples = 0;  // 0: all
   int64_t photo_side = 256;       // TransformOptions::photo_side
-  bool split_by_order = false;    // folder: as runs of earlier versions split
+  bool split_by_order = false;    // by an earlier version: a folder is not split
   /// Evaluation: one class is enough, and a folder without val/ that has none of the images in
   /// `trained_on` validates whole.
   bool scoring = false;
@@ -96,7 +97,7 @@ std::vector<int64_t> class_counts(const ImageDataset& set);
 /// n / (K n_c) for K classes that share n images; 1 for a class without images.
 std::vector<double> balanced_weights(const std::vector<int64_t>& counts);
 
-/// Of the names and sizes of a folder's files, and of all other sources' labels and images.
+/// Of the names and contents of a folder's files, and of all other sources' labels and images.
 uint32_t checksum_of(const DataSplits& splits);
 
 }  // namespace gmlp

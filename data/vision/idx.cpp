@@ -5,7 +5,6 @@
 // plain or gzipped. Header, file length and labels must agree.
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -18,27 +17,23 @@
 namespace gmlp {
 namespace {
 
-/// Decodes a whole gzip file, whose last four bytes are the decoded size. zlib compares the size
-/// and the checksum. Allocates no more than fits the file.
-std::vector<char> gunzip(const std::vector<char>& file, const std::string& path) {
-  uint32_t size = 0;
-  if (file.size() > sizeof(size))
-    std::memcpy(&size, file.data() + file.size() - sizeof(size), sizeof(size));
-  constexpr size_t kBestRatio = 1032;  // of DEFLATE
-  std::vector<char> bytes(std::min(size_t{size}, file.size() * kBestRatio));
-  z_stream stream{};
-  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) fail_run("zlib: no memory for {}", path);
-  const std::unique_ptr<z_stream, decltype(&inflateEnd)> guard(&stream, &inflateEnd);
-  // zlib's C interface is not const, but it only reads.
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(file.data()));
-  stream.avail_in = static_cast<uInt>(file.size());
-  stream.next_out = reinterpret_cast<Bytef*>(bytes.data());
-  stream.avail_out = static_cast<uInt>(bytes.size());
-  const int status = inflate(&stream, Z_FINISH);
-  if (status != Z_STREAM_END || stream.avail_in > 0 || stream.avail_out > 0) {
-    fail_input("{}: the gzip data do not inflate ({}); copy the file again", path,
-               stream.msg != nullptr ? stream.msg : "truncated, or bytes follow");
+/// The bytes of a plain or gzipped file. zlib compares the decoded size and the checksum.
+std::vector<char> read_unzipped(const std::string& path) {
+  constexpr size_t kStep = 1 << 20;
+  const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzdopen(open_input(path), "rb"),
+                                                           &gzclose);
+  if (file == nullptr) fail_run("zlib: no memory for {}", path);
+  std::vector<char> bytes;
+  for (int count = 1; count > 0;) {
+    const size_t size = bytes.size();
+    bytes.resize(size + kStep);
+    count = gzread(file.get(), bytes.data() + size, kStep);
+    bytes.resize(size + static_cast<size_t>(std::max(count, 0)));
   }
+  int status = Z_OK;
+  const char* reason = gzerror(file.get(), &status);
+  if (status != Z_OK)
+    fail_input("{}: the gzip data do not inflate ({}); copy the file again", path, reason);
   return bytes;
 }
 
@@ -51,17 +46,14 @@ struct Idx {
 /// Reads `folder`/`name`, plain or with .gz, of `rank` dimensions.
 Idx read_idx(const std::string& folder, const std::string& name, size_t rank) {
   Idx idx{(std::filesystem::path(folder) / name).string(), {}, {}};
-  const bool gzip = !std::filesystem::exists(idx.path);
-  if (gzip) idx.path += ".gz";
+  if (!std::filesystem::exists(idx.path)) idx.path += ".gz";
   if (!std::filesystem::exists(idx.path)) {
     fail_input(
         "{}: neither {} nor {}.gz is there; check the folder (Fashion-MNIST: install the "
         "package dataset-fashion-mnist)",
         folder, name, name);
   }
-  constexpr int64_t kLimit = (int64_t{4} << 30) - 1;  // zlib's counts have 32 bits
-  std::vector<char> file = read_file(idx.path, kLimit);
-  if (gzip) file = gunzip(file, idx.path);
+  const std::vector<char> file = read_unzipped(idx.path);
   const size_t header_size = 4 + 4 * rank;
   if (file.size() < header_size) {
     fail_input("{}: {} bytes, shorter than its header; copy it again", idx.path, file.size());

@@ -2,8 +2,6 @@
 // the header announces before it allocates anything.
 #include "data/vision/image_decode.h"
 
-#include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
@@ -44,14 +42,6 @@ void EncodedImage::check_size(int64_t height, int64_t width, int64_t min_bytes,
   }
 }
 
-bool is_image_name(const std::string& name) {
-  const size_t dot = name.rfind('.');
-  std::string extension = dot == std::string::npos ? "" : name.substr(dot);
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  constexpr std::string_view kKnown[] = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp"};
-  return std::find(std::begin(kKnown), std::end(kKnown), extension) != std::end(kKnown);
-}
-
 Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path) {
   const EncodedImage file{data, size, path};
   const std::string_view bytes(reinterpret_cast<const char*>(data), static_cast<size_t>(size));
@@ -63,10 +53,11 @@ Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& p
   file.refuse("not a PNG, JPEG, BMP or WebP");
 }
 
-Image decode_image(const std::string& path) {
+Image decode_image(const std::string& path, uint32_t* checksum) {
   const std::vector<char> bytes = read_file(path, kMaxFileBytes);
-  return decode_image_bytes(reinterpret_cast<const uint8_t*>(bytes.data()),
-                            static_cast<int64_t>(bytes.size()), path);
+  if (checksum != nullptr) *checksum = crc32_of(bytes.data(), std::ssize(bytes));
+  return decode_image_bytes(reinterpret_cast<const uint8_t*>(bytes.data()), std::ssize(bytes),
+                            path);
 }
 
 }  // namespace gmlp

@@ -14,14 +14,11 @@
 
 namespace gmlp {
 
-/// Whether a file's name is that of an image, in upper or lower case: .png, .jpg, .jpeg, .jpe,
-/// .jfif, .bmp or .webp.
-bool is_image_name(const std::string& name);
-
 /// Throws InputError naming the file and the reason: truncated, damaged, or too large (256 MiB,
 /// 65536 pixels per side, 200 megapixels or $GMLP_MAX_PIXELS). JPEGs of more than 32 Mi pixels are
-/// decoded at a reduced scale. At most 8 bytes per pixel are allocated.
-Image decode_image(const std::string& path);
+/// decoded at a reduced scale. At most 8 bytes per pixel are allocated. `checksum` gets the file's
+/// CRC-32.
+Image decode_image(const std::string& path, uint32_t* checksum = nullptr);
 
 /// The same from memory. `path` is only for messages.
 Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path);

@@ -10,20 +10,15 @@
 #include <utf8proc.h>
 
 #include "core/error.h"
-#include "data/vision/image_decode.h"
 
 namespace gmlp {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_hidden(const fs::path& name) {
-  return name.string().starts_with('.');  // .DS_Store, ._photo.jpg, .ipynb_checkpoints
-}
-
-bool is_litter_folder(const fs::path& name) {
+bool is_litter_folder(const std::string& name) {
   static const std::set<std::string> kNames = {"__macosx", "@eadir", "$recycle.bin"};
-  return is_hidden(name) || kNames.contains(lower_case(name.string()));
+  return kNames.contains(lower_case(name));
 }
 
 /// Of a file that is no image.
@@ -38,22 +33,31 @@ bool is_litter_file(const fs::path& name) {
 
 }  // namespace
 
+bool is_image_name(const std::string& name) {
+  static const std::set<std::string> kExtensions = {".png",  ".jpg", ".jpeg", ".jpe",
+                                                    ".jfif", ".bmp", ".webp"};
+  const size_t dot = name.rfind('.');
+  return dot != name.npos && kExtensions.contains(lower_case(name.substr(dot)));
+}
+
 FolderFiles list_files(const std::string& folder) {
   constexpr int kMaxDepth = 16;
   FolderFiles files;
   using Walk = fs::recursive_directory_iterator;
   for (Walk at(folder, fs::directory_options::follow_directory_symlink); at != Walk(); ++at) {
     const std::string path = at->path().lexically_relative(folder).generic_string();
-    const fs::path name = at->path().filename();
+    const std::string name = at->path().filename().string();
+    const bool hidden = name.starts_with('.');  // .DS_Store, ._photo.jpg, .ipynb_checkpoints
     if (at->is_directory()) {
       if (at.depth() > kMaxDepth) {
         fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
                    at->path().string(), kMaxDepth);
       }
-      is_litter_folder(name) ? at.disable_recursion_pending() : files.folders.push_back(path);
-    } else if (is_image_name(name.string()) && !is_hidden(name) && !at->is_fifo()) {
+      hidden || is_litter_folder(name) ? at.disable_recursion_pending()
+                                       : files.folders.push_back(path);
+    } else if (is_image_name(name) && !hidden && !at->is_fifo()) {
       files.images.push_back(path);  // also a broken link: opening it tells the reason
-    } else if (!is_hidden(name) && !is_litter_file(name)) {
+    } else if (!hidden && !is_litter_file(name)) {
       files.others.push_back(path);
     }
   }

@@ -6,6 +6,10 @@
 
 namespace gmlp {
 
+/// Whether a file's name is that of an image, in upper or lower case: .png, .jpg, .jpeg, .jpe,
+/// .jfif, .bmp or .webp.
+bool is_image_name(const std::string& name);
+
 /// What lies below a folder at any depth. Paths are relative to the folder ("cat/1.jpg") and
 /// sorted.
 struct FolderFiles {

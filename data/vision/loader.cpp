@@ -146,7 +146,7 @@ Batch Loader::make(int64_t epoch, int64_t index) {
 /// Starts a task per batch to prefetch. Each task waits for the one `workers` batches before, so
 /// that so many run at a time. They use no OpenMP, whose threads belong to the computation.
 void Loader::prefetch() {
-  const size_t workers = static_cast<size_t>(std::max(1, options_.workers));
+  const size_t workers = static_cast<size_t>(std::max<int64_t>(1, options_.workers));
   const size_t most = workers + static_cast<size_t>(std::max(1, options_.prefetch)) - 1;
   while (pending_.size() < most) {
     std::shared_future<Batch> previous;

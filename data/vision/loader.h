@@ -26,7 +26,7 @@ struct LoaderOptions {
   double cutmix = 0;
   double switch_prob = 0.5;  // probability of CutMix when both are enabled
   int prefetch = 2;          // batches, and one more per further worker
-  int workers = 1;           // threads that make batches; any number makes the same ones
+  int64_t workers = 1;       // threads that make batches; any number makes the same ones
 };
 
 struct Batch {

@@ -15,6 +15,9 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options);  
 DataSplits open_arrays(const std::string& folder, const DataOptions& options);  // arrays.cpp
 DataSplits open_shapes();                                                       // shapes.cpp
 
+/// The images of a NumPy array: uint8 (N, H, W, C) or (N, H, W), or float32 (N, C, H, W).
+std::vector<Image> read_images(const std::string& path);
+
 /// Images in memory, all of one size, and their labels.
 struct LabeledImages {
   std::vector<Image> images;

@@ -72,7 +72,7 @@ enum class Operation : uint8_t {
   kSolarize,
   kAutoContrast,
   kEqualize,
-  kInvert,
+  kInvert
 };
 
 /// `value` is a slope for shear, degrees for rotation, a factor for the three enhancements (1

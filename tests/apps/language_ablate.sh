@@ -64,7 +64,7 @@ refused() {
   expect_status 2 "$language" ablate "${shared[@]}" --out table "$@"
   expect_text err.txt "$text"
 }
-refused "choose from additive, amlp" --only gpt
+refused "not in {additive,amlp," --only gpt
 refused "--gate: the rows of the table set it" --gate=split
 refused "--seeds" --seeds 0
 refused "--series" --series table4

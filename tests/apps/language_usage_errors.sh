@@ -80,8 +80,8 @@ wrong "nowhere" generate --model nowhere --prompt a
 wrong "--input-array" predict --model nowhere
 wrong "gpt" info --model gpt
 
-wrong "--config absent.toml: no such file" pretrain --config absent.toml
-wrong "--config .: is a folder" eval --config .
+wrong "absent.toml: cannot be opened: No such file" pretrain --config absent.toml
+wrong ".: is a folder" eval --config .
 echo "learning_rate = 3" >unknown.toml
 lists="no option of gmlp-language pretrain; \`gmlp-language pretrain --help\` lists them"
 wrong "unknown.toml: learning_rate is $lists" pretrain --config unknown.toml

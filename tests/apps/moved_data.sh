@@ -30,7 +30,7 @@ expect_text err.txt "the data have changed since it was saved: "
 rm moved/a/new.png
 mv moved/a/1.png moved/a/new.png
 expect_status 2 "$vision" train --resume run
-expect_text err.txt "other names or sizes of files"
+expect_text err.txt "other names or contents of files"
 mv moved/a/new.png moved/a/1.png
 
 expect_status 2 "$vision" train "${options[@]}" --data folder:moved --val-fraction 0 --patience 2

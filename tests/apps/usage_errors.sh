@@ -37,7 +37,7 @@ wrong "multiple of --patch-size" train --data shapes --model gmlp_nano_32 --img-
 wrong "0.9 is more than 0.5" train "${tiny[@]}" --scale 0.9 0.5
 wrong "--gate" train "${tiny[@]}" --gate diagonal
 wrong "nowhere" train --resume nowhere
-wrong "--config absent.toml: no such file" train --config absent.toml
+wrong "absent.toml: cannot be opened: No such file" train --config absent.toml
 wrong "--lr: nan is not a number" train "${tiny[@]}" --lr nan
 wrong "--opt-betas: 1 is not a number" train "${tiny[@]}" --opt-betas 0.9 1
 wrong "--opt-eps: 0 is not a number" train "${tiny[@]}" --opt-eps 0
@@ -67,7 +67,7 @@ wrong "unknown.toml: resume may not be in a file" train --config unknown.toml
 printf '[train]\nlr = 3\n' >unknown.toml
 wrong "unknown.toml: [train] begins a section" train --config unknown.toml
 mkdir folder.toml
-wrong "--config folder.toml: is a folder" train --config folder.toml
+wrong "folder.toml: is a folder" train --config folder.toml
 expect_status 0 "$vision" train --help --config absent.toml
 
 mkdir full && touch full/file

@@ -85,7 +85,7 @@ TEST_CASE("a chart has one line per series by depth, one bar per spread, and no 
                                                result_with("split", {6})};
   results.push_back(result_with("mixer", {std::numeric_limits<double>::quiet_NaN()}));
   for (const gmlp::AblationRow& row : gmlp::ablation_rows()) {
-    if (row.series != gmlp::AblationSeries::kDepth) continue;
+    if (!row.is_by_depth()) continue;
     results.push_back(result_with(row.name, {5}));
     results.back().row = &row;
   }

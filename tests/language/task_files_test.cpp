@@ -19,7 +19,7 @@ constexpr const char* kMnli =
 
 TaskFiles open(Task task, const std::string& folder, int64_t max_train) {
   const auto tokenizer = gmlp::open_tokenizer("bytes");
-  return open_task_files(gmlp::task_facts(task), folder, {*tokenizer, 32, {}, {}}, max_train);
+  return open_task_files(gmlp::task_facts(task), folder, {*tokenizer, 32, {}}, max_train);
 }
 
 std::string error_of(const std::string& folder) {
@@ -40,7 +40,7 @@ TEST_CASE("MNLI's mismatched set may be absent, and skipped pairs are noted") {
   const TaskFiles one = open(Task::kMnli, folder.path(), 0);
   REQUIRE(one.train != nullptr);
   CHECK(one.train->size() == 2);
-  CHECK(one.train->rows().size() == 2);
+  CHECK(one.train->rows->size() == 2);
   CHECK(one.dev.size() == 1);
   CHECK(one.notes.size() == 3);  // no mismatched set, and a skipped pair in each file
   CHECK(open(Task::kMnli, folder.path(), 1).train->size() == 1);

@@ -6,12 +6,14 @@
 #include <cstdio>
 #include <cstdlib>
 
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming): glibc's names
 extern "C" {
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);
 void* __libc_realloc(void* old, size_t bytes);
 void* __libc_memalign(size_t alignment, size_t bytes);
 }
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
 
 namespace {
 

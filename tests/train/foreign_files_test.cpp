@@ -121,7 +121,7 @@ std::string write_weights(const gmlp::VisionModel& model, const std::string& pat
   return path;
 }
 
-void set_values(gmlp::Tensor tensor, const std::vector<float>& values) {
+void set_values(const gmlp::Tensor& tensor, const std::vector<float>& values) {
   REQUIRE(tensor.elements() == static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), tensor.data<float>());
 }
@@ -143,8 +143,8 @@ TEST_CASE("spatial weights of another number of patches are resized as PyTorch r
   const TemporaryFolder scratch;
   const auto stored = small_model(8, 3, false);
   set_values(parameter(*stored, kGate + "bias").value, {1, 2, 4, 8});
-  std::vector<float> w;
-  for (int i = 0; i < 16; ++i) w.push_back(static_cast<float>(i % 7));
+  std::vector<float> w(16);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i % 7);
   set_values(parameter(*stored, kGate + "weight").value, w);
   const auto model = small_model(12, 3, false);
   const std::vector<std::string> notes =
@@ -309,7 +309,8 @@ TEST_CASE("predict writes the logits of a float array") {
   // Another size is wrong use, with the sizes and the way out in the message.
   gmlp::write_npy(scratch / "big.npy",
                   gmlp::test::random_tensor(gmlp::DType::kF32, {1, 3, 20, 20}, 1));
-  CHECK_THROWS_WITH(gmlp::run_predict({"--model", folder, "--input-array", scratch / "big.npy",
-                                       "--output-array", scratch / "z.npy"}),
-                    Catch::Matchers::Contains("3x20x20") && Catch::Matchers::Contains("resize"));
+  CHECK_THROWS_WITH(
+      gmlp::run_predict({"--model", folder, "--input-array", scratch / "big.npy", "--output-array",
+                         scratch / "z.npy"}),
+      Catch::Matchers::Contains("3 x 20 x 20") && Catch::Matchers::Contains("resize"));
 }

@@ -190,6 +190,13 @@ OnnxValue half(const OnnxNode& node, const Inputs& in, int64_t part) {
 }
 
 OnnxValue one_output(const OnnxNode& node, const Inputs& in) {
+  if (node.op == "Constant") {
+    const auto list = node.lists.find("value_ints");
+    if (list == node.lists.end()) return {{}, {node.numbers.at("value_float")}};
+    return {{static_cast<int64_t>(list->second.size())},
+            {list->second.begin(), list->second.end()}};
+  }
+  if (node.op == "Identity") return *in.at(0);
   const Shape& x = in.at(0)->shape;
   if (node.op == "Add" || node.op == "Mul" || node.op == "Div") return elementwise(node, in);
   if (node.op == "Conv") return convolution(node, in);

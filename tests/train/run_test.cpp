@@ -314,7 +314,7 @@ TEST_CASE("a configuration may begin with a byte order mark and end its lines wi
   CHECK(command->options.lr == 0.5);
   gmlp::write_file_atomic(scratch / "config.toml", "data=shapes\nmodel=x\nopt-betas=0.9\n");
   REQUIRE_THROWS_WITH(gmlp::parse_train({"--config", scratch / "config.toml"}),
-                      Catch::Matchers::Contains("--opt-betas: needs 2 values, not 1"));
+                      Catch::Matchers::Contains("--opt-betas: At least 2 required but received 1"));
 }
 
 TEST_CASE("a saved configuration names files by absolute paths") {

@@ -9,14 +9,12 @@
 #include <tuple>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/ablation/ablation.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/pretrain.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -29,15 +27,15 @@ namespace {
 struct AblateOptions {
   std::string out = "runs/ablation";
   std::string series = "both";
-  std::vector<std::string> only;
+  std::set<std::string> only;
   int64_t seeds = 3;
   std::optional<uint64_t> seed;     // the first one; empty: pretrain's
   std::vector<std::string> shared;  // arguments of pretrain for every row
 };
 
 /// The defaults of pretrain's options: 32 runs of 1.2 M tokens take half an hour on two cores.
-LanguageOptions recipe() {
-  LanguageOptions options;
+PretrainOptions recipe() {
+  PretrainOptions options;
   options.tokenizer = "bytes";
   options.objective = "mlm";
   options.epochs = 1000;  // a short text is repeated until max_steps
@@ -51,24 +49,19 @@ LanguageOptions recipe() {
 
 /// The rows that --series and --only select.
 std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
-  const std::set<std::string> only(options.only.begin(), options.only.end());
-  std::set<std::string> unknown = only;
-  std::set<std::string> names;
   std::vector<const AblationRow*> rows;
   for (const AblationRow& row : ablation_rows()) {
-    const char* series = row.series == AblationSeries::kTable3 ? "table3" : "depth";
-    if (options.series != "both" && options.series != series) continue;
-    names.insert(row.name);
-    unknown.erase(row.name);
-    if (only.empty() || only.count(row.name) > 0) rows.push_back(&row);
+    if (options.series != "both" && options.series != row.series) continue;
+    if (options.only.empty() || options.only.count(row.name) > 0) rows.push_back(&row);
   }
-  if (unknown.empty()) return rows;
-  fail_input("--only {}: no such row; choose from {}", *unknown.begin(), fmt::join(names, ", "));
+  if (rows.empty())
+    fail_input("--only: names no row of --series {}; leave one out", options.series);
+  return rows;
 }
 
 /// Refuses shared options, from the arguments or a --config among them, that the rows or the run
 /// folders determine. A file that repeats a default, as a config.toml does, is accepted.
-void check_shared(const LanguageOptions& shared, const std::vector<const AblationRow*>& rows) {
+void check_shared(const PretrainOptions& shared, const std::vector<const AblationRow*>& rows) {
   const LanguageModelOptions& model = shared.model;
   const std::string by_rows = "the rows of the table set it";
   std::vector<std::tuple<std::string, bool, std::string>> fixed = {
@@ -84,15 +77,16 @@ void check_shared(const LanguageOptions& shared, const std::vector<const Ablatio
       {"--time-limit", shared.time_limit > 0, "all rows must see the same tokens; use --max-steps"},
   };
   for (const AblationRow* row : rows) {
-    const std::string reason = fmt::format("row {} sets it", row->name);
-    for (const std::string& argument : model_arguments(*row)) {
-      if (argument == "--depth") fixed.emplace_back(argument, model.depth > 0, reason);
-      if (argument == "--d-ffn") fixed.emplace_back(argument, model.d_ffn > 0, reason);
+    const std::string model_of_row = row->model;
+    for (const auto& [name, given] :
+         {std::pair{"--depth", model.depth > 0}, {"--d-ffn", model.d_ffn > 0}}) {
+      const bool sets = model_of_row.find(name) != std::string::npos;
+      fixed.emplace_back(name, given && sets, fmt::format("row {} sets it", row->name));
     }
   }
   for (const auto& [name, given, reason] : fixed) {
-    if (given)
-      fail_input("{}: {}; remove it from the arguments or the --config file", name, reason);
+    if (!given) continue;
+    fail_input("{}: {}; remove it from the arguments or the --config file", name, reason);
   }
 }
 
@@ -114,7 +108,7 @@ PlannedRun plan_run(const AblationRow& row, uint64_t seed, const AblateOptions& 
   const PretrainCommand command = parse_pretrain(arguments, recipe()).value();
   PlannedRun run{&row, choose_language_model(command.options.model), command};
   run_state(folder, run.command.config);
-  const LanguageOptions& chosen = run.command.options;
+  const PretrainOptions& chosen = run.command.options;
   const ExecutionOptions execution = arithmetic_from(chosen.precision, chosen.kernels).execution;
   if (execution.precision == fused::Precision::kBf16) require_bf16_fits(run.model);
   return run;
@@ -136,32 +130,25 @@ int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
   const std::optional<PretrainCommand> parsed = parse_pretrain(options.shared, recipe(), false);
   if (!parsed) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
-  const LanguageOptions& shared = parsed->options;
+  const PretrainOptions& shared = parsed->options;
   check_shared(shared, rows);
   std::vector<PlannedRun> runs;
   for (const AblationRow* row : rows) {
-    const int64_t seeds = row->series == AblationSeries::kTable3 ? options.seeds : 1;
+    const int64_t seeds = row->is_by_depth() ? 1 : options.seeds;
     for (int64_t i = 0; i < seeds; ++i) {
       const uint64_t seed = options.seed.value_or(shared.seed) + static_cast<uint64_t>(i);
       runs.push_back(plan_run(*row, seed, options));
     }
   }
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const PlannedRun& run = runs[i];
-    const int status =
-        train_run(run, fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1, runs.size(),
-                                   run.row->title, run.model.depth, run.command.options.seed));
-    if (status != kExitSuccess) return status;
-  }
-
   std::vector<AblationResult> results;
-  for (const PlannedRun& run : runs) {
-    if (results.empty() || results.back().row != run.row) {
-      results.push_back({run.row, run.model.depth, {}});
-    }
-    const LanguageOptions& chosen = run.command.options;
-    results.back().runs.push_back(
-        read_ablation_run(chosen.out, chosen.seed, run.model.block.tokens));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const auto& [row, model, command] = runs[i];
+    const uint64_t seed = command.options.seed;
+    const int status = train_run(runs[i], fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1,
+                                                      runs.size(), row->title, model.depth, seed));
+    if (status != kExitSuccess) return status;
+    if (results.empty() || results.back().row != row) results.push_back({row, model.depth, {}});
+    results.back().runs.push_back(read_ablation_run(command.options.out, seed, model.block.tokens));
   }
   const AblationReport report = report_ablation(results);
   write_file_atomic(options.out + "/ablation.md", report.markdown);
@@ -182,7 +169,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
       "options, such as --text, --tokenizer and --max-steps, are those of pretrain and apply to "
       "every row",
       "gmlp-language ablate");
-  const LanguageOptions defaults = recipe();
+  const PretrainOptions defaults = recipe();
   app.footer(fmt::format(
       "Defaults: --tokenizer {} --objective {} --max-steps {} --batch-size {} --warmup-steps {} "
       "--lr {} --val-batches {}",
@@ -192,9 +179,12 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
   app.add_option("--series", options.series, "Table 3, the series by depth, or both")
       ->check(CLI::IsMember({"table3", "depth", "both"}));
+  std::set<std::string> names;
+  for (const AblationRow& row : ablation_rows()) names.insert(row.name);
   app.add_option("--only", options.only, "Names of the rows to train, such as split,mixer")
       ->type_name("NAME,...")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(CLI::IsMember(names));
   app.add_option("--seeds", options.seeds,
                  "Runs per row of Table 3, with consecutive seeds; the series by depth uses the "
                  "first seed only")

@@ -20,7 +20,6 @@ namespace gmlp {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using enum AblationSeries;
 
 // Without a split the gate is as wide as F, so F = 512 keeps the parameter counts comparable, as in
 // the paper. All gates are Toeplitz, as the paper's are from Table 4 on: a full W has one weight
@@ -45,18 +44,18 @@ const std::vector<AblationRow> kRows = {
     {.name = "split", .title = "gMLP, split gate", .model = "gmlp_lm_tiny", .perplexity = 4.35,
      .ordered = true},
     {.name = "amlp", .title = "aMLP (tiny attention)", .model = "amlp_lm_tiny"},
-    {.series = kDepth, .name = "gmlp-shallow", .title = "gMLP", .model = "gmlp_lm_tiny --depth 3",
+    {.series = "depth", .name = "gmlp-shallow", .title = "gMLP", .model = "gmlp_lm_tiny --depth 3",
      .perplexity = 5.25},
-    {.series = kDepth, .name = "gmlp-middle", .title = "gMLP", .model = "gmlp_lm_tiny",
+    {.series = "depth", .name = "gmlp-middle", .title = "gMLP", .model = "gmlp_lm_tiny",
      .perplexity = 4.35},
-    {.series = kDepth, .name = "gmlp-deep", .title = "gMLP", .model = "gmlp_lm_tiny --depth 12",
+    {.series = "depth", .name = "gmlp-deep", .title = "gMLP", .model = "gmlp_lm_tiny --depth 12",
      .perplexity = 3.79},
-    {.series = kDepth, .name = "transformer-shallow", .title = "Transformer",
+    {.series = "depth", .name = "transformer-shallow", .title = "Transformer",
      .model = "transformer_relpos_lm_tiny --depth 3", .perplexity = 4.91},
     // Reads the run of Table 3.
-    {.series = kDepth, .name = "transformer-relpos", .title = "Transformer",
+    {.series = "depth", .name = "transformer-relpos", .title = "Transformer",
      .model = "transformer_relpos_lm_tiny", .perplexity = 4.26},
-    {.series = kDepth, .name = "transformer-deep", .title = "Transformer",
+    {.series = "depth", .name = "transformer-deep", .title = "Transformer",
      .model = "transformer_relpos_lm_tiny --depth 10", .perplexity = 3.83},
 };
 // clang-format on
@@ -90,14 +89,14 @@ Json to_json(const MeanDeviation& value) {
 }
 
 /// Adds one series to the report: a table, and the array `key` in JSON.
-void add_series(const std::vector<AblationResult>& results, AblationSeries series, const char* key,
+void add_series(const std::vector<AblationResult>& results, bool by_depth, const char* key,
                 const char* note, AblationReport& report) {
   Json& rows = report.json[key] = Json::array();
   std::string table;
   std::vector<uint64_t> seeds;  // of the first row
   for (const AblationResult& result : results) {
     const AblationRow& row = *result.row;
-    if (row.series != series) continue;
+    if (row.is_by_depth() != by_depth) continue;
     const MeanDeviation perplexity = perplexity_of(result);
     const MeanDeviation loss = mean_deviation(values(result, &AblationRun::loss));
     const double speed = median(values(result, &AblationRun::tokens_per_s));
@@ -146,19 +145,19 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
     const MeanDeviation b = perplexity_of(results[i + 1]);
     const double difference = a.mean - b.mean;
     const double spread = std::hypot(a.deviation, b.deviation);
-    const bool as_paper = difference > 0;
     const bool outside = std::abs(difference) > spread;
     order.push_back({{"higher", higher.name},
                      {"lower", lower.name},
                      {"difference", difference},
                      {"spread", spread},
-                     {"as_paper", as_paper},
+                     {"as_paper", difference > 0},
                      {"outside_spread", outside}});
+    const std::string among =
+        std::isnan(spread)
+            ? "with one seed and no spread"
+            : fmt::format("{} the spread of {:.3f}", outside ? "outside" : "within", spread);
     text += fmt::format("- {} above {}: {:+.3f}, {}, {}\n", higher.name, lower.name, difference,
-                        as_paper ? "as in the paper" : "in reverse order",
-                        std::isnan(spread) ? "with one seed and no spread"
-                                           : fmt::format("{} the spread of {:.3f}",
-                                                         outside ? "outside" : "within", spread));
+                        difference > 0 ? "as in the paper" : "in reverse order", among);
   }
   if (text.empty()) return;
   report.markdown +=
@@ -168,16 +167,11 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
 }
 
 std::string draw_chart(const std::vector<AblationResult>& results) {
-  Panel panel{"points: mean ± deviation over the seeds; lines: one seed, by depth",
-              "parameters (millions)",
-              "validation perplexity",
-              {}};
-  panel.log_x = panel.legend_beside = true;
-  std::vector<Curve>& curves = panel.curves;
+  std::vector<Curve> curves;
   for (const AblationResult& result : results) {
     const MeanDeviation perplexity = perplexity_of(result);
     if (!std::isfinite(perplexity.mean)) continue;
-    const bool line = result.row->series == kDepth;
+    const bool line = result.row->is_by_depth();
     const std::string name = result.row->title + std::string(line ? ", by depth" : "");
     if (curves.empty() || curves.back().name != name) {
       const Mark mark = static_cast<Mark>(curves.size() % 4);
@@ -187,7 +181,10 @@ std::string draw_chart(const std::vector<AblationResult>& results) {
     if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
   }
   for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
-  return curves.empty() ? "" : draw_svg("Perplexity by parameters", {panel});
+  if (curves.empty()) return "";
+  const char* title = "points: mean ± deviation over the seeds; lines: one seed, by depth";
+  return draw_svg("Perplexity by parameters",
+                  {{title, "parameters (millions)", "validation perplexity", curves, true, true}});
 }
 
 /// The median of the logged steps, in windows per second.
@@ -229,12 +226,7 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t 
   }
   const double loss = epochs.back().val_loss;
   const double speed = median_speed(folder + "/steps.jsonl") * static_cast<double>(tokens);
-  return {.seed = seed,
-          .folder = folder,
-          .parameters = summary.at("parameters").get<int64_t>(),
-          .loss = loss,
-          .perplexity = std::exp(loss),
-          .tokens_per_s = speed};
+  return {seed, folder, summary.at("parameters"), loss, std::exp(loss), speed};
 }
 
 MeanDeviation mean_deviation(const std::vector<double>& values) {
@@ -254,9 +246,9 @@ double median(std::vector<double> values) {
 
 AblationReport report_ablation(const std::vector<AblationResult>& results) {
   AblationReport report;
-  add_series(results, kTable3, "table3", "", report);
+  add_series(results, false, "table3", "", report);
   add_order(results, report);
-  add_series(results, kDepth, "depths",
+  add_series(results, true, "depths",
              ". gMLP has the split gate and a Toeplitz W, the Transformer has relative position "
              "biases. The paper's models have 18, 36 and 72 blocks of gMLP, and 6, 12 and 24 "
              "layers of attention",

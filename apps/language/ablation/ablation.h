@@ -9,16 +9,16 @@
 
 namespace gmlp {
 
-enum class AblationSeries : uint8_t { kTable3, kDepth };  // kDepth: Table 4 and Figure 5
-
 /// One model of a series.
 struct AblationRow {
-  AblationSeries series = AblationSeries::kTable3;
-  const char* name = "";   // in --only and in the path of its runs
-  const char* title = "";  // in the table; in the series by depth also the chart's line
-  const char* model = "";  // a named model and the options that change it
-  double perplexity = 0;   // in the paper, after 125,000 steps on C4; 0: not reported
-  bool ordered = false;    // compared with the next row, which the paper reports as better
+  std::string series = "table3";  // or "depth": Table 4 and Figure 5
+  const char* name = "";          // in --only and in the path of its runs
+  const char* title = "";         // in the table; in the series by depth also the chart's line
+  const char* model = "";         // a named model and the options that change it
+  double perplexity = 0;          // in the paper, after 125,000 steps on C4; 0: not reported
+  bool ordered = false;           // compared with the next row, which the paper reports as better
+
+  bool is_by_depth() const { return series == "depth"; }
 };
 
 /// All rows; a series keeps the paper's order.
@@ -32,18 +32,15 @@ struct AblationRun {
   uint64_t seed = 0;
   std::string folder;
   int64_t parameters = 0;
-  double loss = 0;          // validation loss in nats per token
-  double perplexity = 0;    // exp(loss)
-  double tokens_per_s = 0;  // of training, the median of the logged steps
+  double loss = 0, perplexity = 0;  // of the last validation, per token
+  double tokens_per_s = 0;          // of training, the median of the logged steps
 };
-
 /// Reads a finished run with `tokens` tokens per window. Throws InputError if it is unfinished.
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t tokens);
 
 /// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
 struct MeanDeviation {
-  double mean = 0;
-  double deviation = 0;
+  double mean = 0, deviation = 0;
 };
 MeanDeviation mean_deviation(const std::vector<double>& values);
 /// The middle value, or the mean of the two middle values. `values` is not empty.

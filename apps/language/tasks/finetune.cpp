@@ -1,8 +1,6 @@
 // FinetuneTask: batches of a task's examples, a pretrained model with a new head, and its loss. The
 // loop around it is apps/train/trainer.cpp.
 
-#include "apps/language/tasks/finetune.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,10 +8,8 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/signals.h"
+#include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/language/pretrain.h"
-#include "apps/language/tasks/task_files.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
@@ -48,10 +44,10 @@ class FinetuneTask : public TrainingTask {
 
   const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
   DataIdentity data_identity() const override {
-    uint32_t crc = row_checksum(files_.train->rows(), 0);
+    uint32_t crc = row_checksum(*files_.train->rows, 0);
     std::string counts = fmt::format("{} training", files_.train->size());
     for (const std::unique_ptr<TaskSet>& set : files_.dev) {
-      crc = row_checksum(set->rows(), crc);
+      crc = row_checksum(*set->rows, crc);
       counts += fmt::format(" and {} {}", set->size(), set->name);
     }
     return {crc, counts + " examples", "tokens or labels", "--data DIR"};
@@ -77,7 +73,7 @@ class FinetuneTask : public TrainingTask {
         score_task({*model_, facts_, setup.execution, arena, options_.batch_size}, files_.dev);
     if (!score.complete) return score;
     std::vector<std::string> texts;
-    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(facts_, set));
+    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(set));
     score.details = fmt::format("val loss {:.4f}, {}", score.loss, fmt::join(texts, ", "));
     last_score_ = score;
     return score;
@@ -98,12 +94,12 @@ class FinetuneTask : public TrainingTask {
 
   std::string text(const EvalResult& result) const override {
     const double error = 100 * standard_error(result.metric / 100, result.samples);
-    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, facts_.metric, result.metric,
-                       facts_.is_span() ? "" : fmt::format(" ± {:.2f}", error));
+    return fmt::format("val loss {:.4f}, {} {:.2f}{} %", result.loss, facts_.metric(),
+                       result.metric, facts_.is_span() ? "" : fmt::format(" ± {:.2f}", error));
   }
 
   nlohmann::ordered_json summary(const EvalResult& result) const override {
-    return {{facts_.metric_column, result.metric}, {"val_loss", result.loss}};
+    return {{facts_.metric_column(), result.metric}, {"val_loss", result.loss}};
   }
 
   void add_details(nlohmann::ordered_json& summary) const override {
@@ -114,11 +110,12 @@ class FinetuneTask : public TrainingTask {
   }
 
   std::string next_command(const std::string& checkpoint) const override {
-    const bool table = !std::filesystem::is_directory(options_.data);
-    const int64_t skip_bad = options_.reading.skip_bad;
-    return fmt::format("gmlp-language eval --task {} --data {} --model {}{}{}", facts_.name,
-                       options_.data, checkpoint, table ? " --split val" : "",
-                       skip_bad > 0 ? fmt::format(" --skip-bad {}", skip_bad) : "");
+    std::string command = fmt::format("gmlp-language eval --task {} --data {} --model {}",
+                                      facts_.name, options_.data, checkpoint);
+    if (!std::filesystem::is_directory(options_.data)) command += " --split val";
+    if (const int64_t bad = options_.reading.skip_bad)
+      command += fmt::format(" --skip-bad {}", bad);
+    return command;
   }
 
  private:
@@ -128,12 +125,8 @@ class FinetuneTask : public TrainingTask {
     if (setup.resumed()) choice.model = setup.checkpoint;
     const bool stored = std::filesystem::is_directory(choice.model);
     config_ = choose_language_model(choice);
-    if (stored) {
-      tokenizer_ = open_stored_tokenizer(choice.model);
-    } else {
-      tokenizer_ = open_tokenizer(options_.tokenizer);
-      config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
-    }
+    tokenizer_ = stored ? open_stored_tokenizer(choice.model) : open_tokenizer(options_.tokenizer);
+    if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
     check_task_tokens(*tokenizer_);
     fit_to_task(config_, facts_);
     if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
@@ -166,71 +159,57 @@ class FinetuneTask : public TrainingTask {
     info.weights = source;
   }
 
-  TaskEncoding encoding() const {
-    return {*tokenizer_, config_.block.tokens, options_.reading, throw_if_stopped};
-  }
+  TaskEncoding encoding() const { return {*tokenizer_, config_.block.tokens, options_.reading}; }
 
   void open_files() {
     files_ = open_task_files(facts_, options_.data, encoding(), options_.max_train_samples);
     info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
-    TaskLoaderOptions loading;
-    loading.batch_size = options_.batch_size;
-    loading.seed = options_.seed;
-    loading.shuffle = !options_.no_shuffle;
-    loader_ = std::make_unique<TaskLoader>(files_.train->rows(), loading);
+    const TaskLoaderOptions loading = {
+        .batch_size = options_.batch_size, .seed = options_.seed, .shuffle = !options_.no_shuffle};
+    loader_ = std::make_unique<TaskLoader>(*files_.train->rows, loading);
   }
 
   void fill_info() {
     const bool span = facts_.is_span();
+    describe_language_model(config_, 1, info);
     info.command = "gmlp-language finetune";
-    info.kind = "language";
-    info.model = config_.name;
     info.data = facts_.name;
     info.samples = span ? "windows" : "examples";
-    info.metric = facts_.metric_column;
+    info.metric = facts_.metric_column();
     info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
-    info.unit = "tokens";
-    info.units_per_sample = config_.block.tokens;
-    info.parameters = config_.parameter_count();
     info.validation_samples = files_.dev.front()->size();
-    info.forward_flops = config_.forward_flops();
     std::vector<std::string> dev;
     for (const std::unique_ptr<TaskSet>& set : files_.dev) {
       dev.push_back(fmt::format("{} {}", grouped(set->size()), set->name));
     }
     const std::string windows =
-        span ? fmt::format(" in {} windows", grouped(files_.train->rows().size())) : "";
-    info.banner = {
-        language_model_text(config_, info.forward_flops),
-        fmt::format("data     {} training {}{}, {} to validate on; {} ids of {}",
-                    grouped(files_.train->size()), span ? "questions" : "examples", windows,
-                    fmt::join(dev, " and "), grouped(config_.vocab), tokenizer_->kind()),
-        fmt::format("recipe   {} epochs, batch size {}, learning rate {:g}, dropout {:g}",
-                    options_.epochs, options_.batch_size * options_.grad_accum_steps, options_.lr,
-                    options_.dropout)};
+        span ? fmt::format(" in {} windows", grouped(files_.train->rows->size())) : "";
+    info.banner.push_back(fmt::format("data     {} training {}{}, {} to validate on; {} ids of {}",
+                                      grouped(files_.train->size()), facts_.examples(), windows,
+                                      fmt::join(dev, " and "), grouped(config_.vocab),
+                                      tokenizer_->kind()));
+    info.banner.push_back(fmt::format(
+        "recipe   {} epochs, batch size {}, learning rate {:g}, dropout {:g}", options_.epochs,
+        options_.batch_size * options_.grad_accum_steps, options_.lr, options_.dropout));
   }
 
   /// The model's input of a row, and the correct answer.
   std::string sample_text(int64_t row) const {
-    const TaskRows& rows = files_.train->rows();
+    const TaskRows& rows = *files_.train->rows;
     std::vector<int64_t> ids(static_cast<size_t>(rows.tokens()));
     std::vector<int64_t> target(static_cast<size_t>(rows.target_size()));
     rows.write_ids(row, ids.data());
     rows.write_target(row, target.data());
+    ids.erase(std::find(ids.begin(), ids.end(), tokenizer_->special().pad), ids.end());
     std::string text;
     for (const int64_t id : ids) {
-      if (id == tokenizer_->special().pad) break;
-      if (text.size() >= kLineBytes) {
-        text += "…";
-        break;
-      }
-      text += piece_text(*tokenizer_, id);
+      if (text.size() < kLineBytes) text += piece_text(*tokenizer_, id);
     }
+    if (text.size() >= kLineBytes) text += "…";
     std::string answer = "no answer";
-    if (!facts_.is_span()) {
-      answer = facts_.labels[static_cast<size_t>(target[0])];
-    } else if (target[0] > 0) {
-      answer = files_.train->windows->text(row, target[0], target[1]);
+    if (!facts_.is_span()) answer = facts_.labels[static_cast<size_t>(target[0])];
+    if (target.back() > 0 && facts_.is_span()) {
+      answer = files_.train->windows().text(row, target[0], target[1]);
     }
     return printable(fmt::format("{} → {}", text, answer), std::string::npos);
   }
@@ -249,9 +228,11 @@ class FinetuneTask : public TrainingTask {
 
 }  // namespace
 
-int finetune(const FinetuneCommand& command) {
-  FinetuneTask task(command.options);
-  return Trainer(command.options, command.config, task).run();
+int language_finetune(const std::vector<std::string>& arguments) {
+  const std::optional<FinetuneCommand> command = parse_finetune(arguments);
+  if (!command) return 0;
+  FinetuneTask task(command->options);
+  return Trainer(command->options, command->config, task).run();
 }
 
 }  // namespace gmlp

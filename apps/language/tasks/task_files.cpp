@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
+#include "apps/cli/signals.h"
 #include "apps/language/text_format.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -29,6 +30,11 @@ std::unique_ptr<TaskSet> read_set(const TaskFacts& facts, const std::string& nam
   }
   const BadRows& bad = facts.is_span() ? set->squad.bad : set->sentences.bad;
   if (bad.count > 0) files.notes.push_back(fmt::format("{}: {}", path, bad.note()));
+  if (set->squad.moved > 0) {
+    files.notes.push_back(fmt::format(
+        "{}: {} answers are not at their answer_start; the nearest place with their text is used",
+        path, set->squad.moved));
+  }
   if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
     files.notes.push_back(
         fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));
@@ -42,17 +48,16 @@ void encode(TaskSet& set, const TaskFacts& facts, const TaskEncoding& encoding, 
     windows.tokens = encoding.tokens;
     if (encoding.reading.stride > 0) windows.stride = encoding.reading.stride;
     if (encoding.reading.max_question > 0) windows.max_question = encoding.reading.max_question;
-    set.windows =
-        std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, encoding.check_stop);
+    set.rows =
+        std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, throw_if_stopped);
   } else {
-    set.sentence_rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer,
-                                                       encoding.tokens, encoding.check_stop);
+    set.rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer, encoding.tokens,
+                                              throw_if_stopped);
   }
-  const TextCounts& counts = set.rows().counts();
+  const TextCounts& counts = set.rows->counts();
   if (counts.cut > 0) {
     files.notes.push_back(fmt::format("{}: {} of {} {} are too long and lose their end", set.name,
-                                      grouped(counts.cut), grouped(set.size()),
-                                      facts.is_span() ? "questions" : "examples"));
+                                      grouped(counts.cut), grouped(set.size()), facts.examples()));
   }
   const double unknown = static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens);
   if (counts.unknown > 0) files.notes.push_back(set.name + ": " + unknown_text(unknown));
@@ -85,11 +90,6 @@ void keep(std::vector<SentenceExample>& examples, bool held_out) {
   });
 }
 
-template <class Example>
-void shorten(std::vector<Example>& examples, int64_t count) {
-  examples.resize(std::min(examples.size(), static_cast<size_t>(count)));
-}
-
 }  // namespace
 
 void check_columns(const TaskFacts& facts, const TaskReading& reading) {
@@ -107,20 +107,20 @@ TaskFacts describe_task(const std::string& task, const std::string& data,
   check_columns(facts, reading);
   if (facts.task != Task::kClassify) return facts;
   const std::string path = file_of(facts, facts.files.front(), data);
-  facts.columns = reading.text_columns;
-  if (facts.columns.empty() || reading.label_column.empty()) {
+  std::vector<std::string> texts = reading.text_columns;
+  std::string label = reading.label_column;
+  if (texts.empty() || label.empty()) {
     const std::vector<std::string> guessed = guess_columns(path);
-    if (facts.columns.empty()) facts.columns = {guessed.begin(), guessed.end() - 1};
-    facts.columns.push_back(reading.label_column.empty() ? guessed.back() : reading.label_column);
+    if (texts.empty()) texts = {guessed.begin(), guessed.end() - 1};
+    if (label.empty()) label = guessed.back();
     notes.push_back(fmt::format(
         "{}: guessed that '{}' is text and '{}' the label; --text-columns and --label-column "
         "choose others",
-        path, fmt::join(facts.columns.begin(), facts.columns.end() - 1, "', '"),
-        facts.columns.back()));
-  } else {
-    facts.columns.push_back(reading.label_column);
+        path, fmt::join(texts, "', '"), label));
   }
-  facts.labels = find_labels(path, facts.columns.back());
+  facts.columns = texts;
+  facts.columns.push_back(label);
+  facts.labels = find_labels(path, label);
   return facts;
 }
 
@@ -148,9 +148,10 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
     }
     (train ? files.train : files.dev.emplace_back()) = std::move(set);
   }
-  if (max_train > 0) {
-    shorten(files.train->sentences.examples, max_train);
-    shorten(files.train->squad.questions, max_train);
+  if (max_train > 0 && files.train->size() > max_train) {
+    const auto count = static_cast<size_t>(max_train);
+    if (facts.is_span()) files.train->squad.questions.resize(count);
+    if (!facts.is_span()) files.train->sentences.examples.resize(count);
   }
   if (files.train) encode(*files.train, facts, encoding, files);
   for (const std::unique_ptr<TaskSet>& set : files.dev) encode(*set, facts, encoding, files);

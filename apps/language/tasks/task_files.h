@@ -1,7 +1,6 @@
 #pragma once
 // A task's files as rows of token ids.
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +27,6 @@ struct TaskEncoding {
   const Tokenizer& tokenizer;
   int64_t tokens = 128;  // N of the model
   TaskReading reading;
-  std::function<void()> check_stop;  // may throw
 };
 
 /// Throws InputError for columns that the task does not let one choose.
@@ -44,17 +42,11 @@ struct TaskSet {
   std::string name;  // TaskFacts::File::set, or "input"
   SentenceSet sentences;
   SquadSet squad;
-  std::unique_ptr<SentenceRows> sentence_rows;  // of SST-2 and MNLI
-  std::unique_ptr<SquadWindows> windows;        // of SQuAD
+  std::unique_ptr<const TaskRows> rows;
 
-  const TaskRows& rows() const {
-    if (windows) return *windows;
-    return *sentence_rows;
-  }
+  const SquadWindows& windows() const { return dynamic_cast<const SquadWindows&>(*rows); }
   /// The number of examples or questions.
-  int64_t size() const {
-    return static_cast<int64_t>(windows ? squad.questions.size() : sentences.examples.size());
-  }
+  int64_t size() const { return std::ssize(sentences.examples) + std::ssize(squad.questions); }
 };
 
 struct TaskFiles {

@@ -32,29 +32,32 @@ double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t 
   return log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[static_cast<size_t>(target)];
 }
 
-/// True if `label` is the argmax. Ties go to the lower class, and NaN is never right.
+/// True if `label` is the argmax. Ties go to the lower class, and NaN or infinity is never right.
 bool is_right(const std::vector<double>& logits, int64_t label) {
-  const bool valid = std::none_of(logits.begin(), logits.end(), [](double z) { return z != z; });
-  const auto best = std::max_element(logits.begin(), logits.end());
-  return valid && std::isfinite(*best) && best - logits.begin() == label;
+  const bool finite =
+      std::all_of(logits.begin(), logits.end(), [](double z) { return std::isfinite(z); });
+  return finite && std::max_element(logits.begin(), logits.end()) - logits.begin() == label;
 }
 
-void score_sentences(const TaskModel& model, const SentenceRows& rows, TaskSetScore& score) {
+void score_sentences(const TaskModel& model, const TaskRows& rows, TaskSetScore& score) {
   double sum = 0;
+  int64_t right = 0;
   for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
     int64_t label = 0;
     rows.write_target(row, &label);
     sum += cross_entropy_of(logits, 0, 1, label);
-    score.accuracy.right += is_right(logits, label) ? 1 : 0;
-    ++score.accuracy.count;
+    right += is_right(logits, label) ? 1 : 0;
   });
-  score.loss = sum / static_cast<double>(std::max<int64_t>(rows.size(), 1));
+  const double n = static_cast<double>(std::max<int64_t>(rows.size(), 1));
+  const double accuracy = static_cast<double>(right) / n;
+  score.loss = sum / n;
+  score.metrics = {{"accuracy", model.facts.task == Task::kMnli ? score.name : "accuracy",
+                    100 * accuracy, 100 * standard_error(accuracy, rows.size())}};
 }
 
 void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
   const std::vector<QuestionAnswer> answers = answer_questions(model, windows, &score.loss);
-  std::map<std::string, std::string> texts;
-  std::map<std::string, std::string> best_texts;
+  std::map<std::string, std::string> texts, best_texts;
   std::map<std::string, double> null_scores;
   for (size_t i = 0; i < answers.size(); ++i) {
     const std::string& id = windows.set().questions[i].id;
@@ -63,25 +66,11 @@ void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSe
     null_scores[id] = answers[i].null_score;
   }
   score.squad = score_squad(windows.set(), texts);
+  const SquadScore& all = score.squad.all;
+  score.metrics = {{"exact", "exact match", all.exact, all.exact_error},
+                   {"f1", "F1", all.f1, all.f1_error}};
   if (!windows.set().unanswerable) return;
   score.best_threshold = best_null_threshold(windows.set(), best_texts, null_scores);
-}
-
-struct Metric {
-  std::string key;  // in JSON
-  std::string name;
-  double percent = 0;
-  double error = 0;
-};
-
-std::vector<Metric> metrics_of(const TaskFacts& facts, const TaskSetScore& score) {
-  if (facts.is_span()) {
-    const SquadScore& all = score.squad.all;
-    return {{"exact", "exact match", all.exact, all.exact_error},
-            {"f1", "F1", all.f1, all.f1_error}};
-  }
-  return {{"accuracy", facts.task == Task::kMnli ? score.name : "accuracy",
-           100 * score.accuracy.value(), 100 * score.accuracy.standard_error()}};
 }
 
 }  // namespace
@@ -115,33 +104,33 @@ OpenedTask::OpenedTask(const TaskOptions& options)
     : OpenedModel(options),
       facts(task_facts(options.task)),
       model{*loaded.model, facts, execution, arena, options.batch_size, options.answers},
-      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading,
-               throw_if_stopped} {
-  read_config(options);
+      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading} {
+  read_config(options.model);
 }
 
-void OpenedTask::read_config(const TaskOptions& options) {
-  const std::string path = config_path(options.model);
+void OpenedTask::read_config(const std::string& folder) {
+  const std::string path = config_path(folder);
   const Json stored = parse_json(loaded.config, path).at("gmlp");
   const Json task = stored.value("task", Json());
   if (!task.is_string()) {
-    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first",
-               options.model, facts.name);
+    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
+               facts.name);
   }
   if (task != facts.name) {
-    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}",
-               options.model, printable(task.get<std::string>()), facts.name);
+    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
+               printable(task.get<std::string>()), facts.name);
   }
   TaskReading& reading = encoding.reading;
   const bool classify = facts.task == Task::kClassify;
   check_columns(facts, reading);
   try {
     // Earlier versions did not store the two numbers.
-    if (reading.stride == 0) reading.stride = stored.value("doc_stride", int64_t{0});
-    if (reading.max_question == 0)
-      reading.max_question = stored.value("max_question_tokens", int64_t{0});
-    if (classify) facts.labels = stored.at("labels").get<std::vector<std::string>>();
-    if (classify) facts.columns = stored.at("columns").get<std::vector<std::string>>();
+    const int64_t stride = stored.value("doc_stride", int64_t{0});
+    const int64_t max_question = stored.value("max_question_tokens", int64_t{0});
+    if (reading.stride == 0) reading.stride = stride;
+    if (reading.max_question == 0) reading.max_question = max_question;
+    if (classify) stored.at("labels").get_to(facts.labels);
+    if (classify) stored.at("columns").get_to(facts.columns);
   } catch (const Json::exception& error) {
     fail_input("{}: {}; restore the file", path, json_reason(error));
   }
@@ -166,10 +155,7 @@ void OpenedTask::read_config(const TaskOptions& options) {
 
 void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
-  TaskLoaderOptions options;
-  options.batch_size = model.batch_size;
-  options.train = false;
-  TaskLoader loader(rows, options);
+  TaskLoader loader(rows, {.batch_size = model.batch_size, .train = false});
   for (int64_t index = 0; index < loader.batches_per_epoch(); ++index) {
     throw_if_stopped();
     const TaskBatch batch = loader.batch(0, index);
@@ -202,8 +188,8 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
     sum += 0.5 *
            (cross_entropy_of(logits, 0, 2, target[0]) + cross_entropy_of(logits, 1, 2, target[1]));
     // The windows of a question are adjacent.
-    const bool last =
-        row + 1 == windows.size() || windows.question(row + 1) != windows.question(row);
+    const bool last = row + 1 == windows.size() ||
+                      windows.window(row + 1).question != windows.window(row).question;
     if (last) answers.push_back(finder.answer());
   });
   if (loss != nullptr) *loss = sum / static_cast<double>(windows.size());
@@ -213,12 +199,10 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets) {
   TaskScore result;
   for (const std::unique_ptr<TaskSet>& set : sets) {
-    TaskSetScore score;
-    score.name = set->name;
-    score.size = set->size();
+    TaskSetScore score = {.name = set->name, .size = set->size()};
     try {
-      if (set->windows) score_questions(model, *set->windows, score);
-      if (set->sentence_rows) score_sentences(model, *set->sentence_rows, score);
+      if (model.facts.is_span()) score_questions(model, set->windows(), score);
+      if (!model.facts.is_span()) score_sentences(model, *set->rows, score);
     } catch (const Stopped&) {
       return result;
     }
@@ -227,25 +211,24 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
   const TaskSetScore& first = result.sets.front();
   result.samples = first.size;
   result.loss = first.loss;
-  result.metric = metrics_of(model.facts, first).back().percent;
+  result.metric = first.metrics.back().percent;
   result.complete = true;
   return result;
 }
 
-std::string task_score_text(const TaskFacts& facts, const TaskSetScore& score) {
+std::string task_score_text(const TaskSetScore& score) {
   std::string text;
-  for (const Metric& metric : metrics_of(facts, score)) {
-    text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", metric.name,
-                        metric.percent, metric.error);
+  for (const auto& [key, name, percent, error] : score.metrics) {
+    text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", name, percent, error);
   }
   return text;
 }
 
 Json task_score_json(const TaskFacts& facts, const TaskSetScore& score) {
   Json json = {{"set", score.name}, {"samples", score.size}, {"loss", score.loss}};
-  for (const Metric& metric : metrics_of(facts, score)) {
-    json[metric.key] = metric.percent;
-    json[metric.key + "_standard_error"] = metric.error;
+  for (const auto& [key, name, percent, error] : score.metrics) {
+    json[key] = percent;
+    json[key + std::string("_standard_error")] = error;
   }
   if (facts.task == Task::kSquad2) {
     // The names of the official evaluation script.

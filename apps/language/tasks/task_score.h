@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "apps/language/evaluate.h"
+#include "apps/language/options.h"
 #include "apps/language/tasks/task_files.h"
-#include "apps/language/tasks/task_options.h"
 #include "apps/train/task.h"
 #include "data/tasks/squad.h"
 
@@ -41,7 +41,7 @@ struct OpenedTask : OpenedModel {
   TaskEncoding encoding;
 
  private:
-  void read_config(const TaskOptions& options);
+  void read_config(const std::string& folder);
 };
 
 /// Calls `use` with the logits of each row: one per class, or (N, 2) of a span. Throws Stopped
@@ -54,13 +54,19 @@ void for_each_row(const TaskModel& model, const TaskRows& rows,
 std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const SquadWindows& windows,
                                              double* loss);
 
+struct TaskMetric {
+  const char* key;   // in JSON
+  std::string name;  // in text
+  double percent, error;
+};
+
 struct TaskSetScore {
   std::string name;
   int64_t size = 0;
   double loss = 0;  // nats per example; for spans the mean over first and last token
-  Accuracy accuracy;
-  SquadScores squad;
-  NullThreshold best_threshold;  // of SQuAD 2.0
+  std::vector<TaskMetric> metrics = {};  // the last one selects the best epoch
+  SquadScores squad = {};
+  NullThreshold best_threshold = {};  // of SQuAD 2.0
 };
 
 /// The samples, loss and metric (accuracy or F1 in percent) are those of the first set.
@@ -71,7 +77,7 @@ struct TaskScore : EvalResult {
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets);
 
 /// "accuracy 81.23 ± 1.32 %", "matched 61.00 ± 0.49 %" or "exact match ..., F1 ...".
-std::string task_score_text(const TaskFacts& facts, const TaskSetScore& score);
+std::string task_score_text(const TaskSetScore& score);
 nlohmann::ordered_json task_score_json(const TaskFacts& facts, const TaskSetScore& score);
 
 }  // namespace gmlp

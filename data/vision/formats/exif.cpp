@@ -1,5 +1,5 @@
 // A camera stores pixels in the order of its sensor, and notes in EXIF how it was held.
-#include <cstring>
+#include <algorithm>
 #include <string_view>
 
 #include "data/vision/formats/formats.h"
@@ -33,26 +33,21 @@ int exif_orientation(const uint8_t* exif, int64_t size) {
 
 Image turn(Image image, int orientation) {
   if (orientation == 1) return image;
-  // The stored pixel of the first one seen, and the distances to those to the right and below.
-  const int64_t row = image.width * image.channels;
+  const bool lying = orientation >= 5;  // on its side: rows are seen as columns
   const bool from_right = orientation == 2 || orientation == 3 || orientation >= 7;
   const bool from_below =
       orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  const uint8_t* first = image.bytes.data() + (from_right ? row - image.channels : 0) +
-                         (from_below ? row * (image.height - 1) : 0);
-  int64_t right = from_right ? -image.channels : image.channels;
-  int64_t below = from_below ? -row : row;
-  Image turned = Image::of_bytes(image.height, image.width, image.channels);
+  Image turned = Image::of_bytes(lying ? image.width : image.height,
+                                 lying ? image.height : image.width, image.channels);
   turned.turned = true;
-  if (orientation >= 5) {  // lying on its side
-    std::swap(right, below);
-    std::swap(turned.height, turned.width);
-  }
   uint8_t* out = turned.bytes.data();
   for (int64_t y = 0; y < turned.height; ++y) {
     for (int64_t x = 0; x < turned.width; ++x, out += image.channels) {
-      const uint8_t* pixel = first + y * below + x * right;
-      for (int64_t c = 0; c < image.channels; ++c) out[c] = pixel[c];
+      const int64_t column = lying ? y : x, row = lying ? x : y;
+      const int64_t stored_column = from_right ? image.width - 1 - column : column;
+      const int64_t stored_row = from_below ? image.height - 1 - row : row;
+      const int64_t pixel = stored_row * image.width + stored_column;
+      std::copy_n(image.bytes.data() + pixel * image.channels, image.channels, out);
     }
   }
   return turned;

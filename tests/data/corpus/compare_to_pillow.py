@@ -100,23 +100,6 @@ def packed_rows(indices, bits):
     return numpy.packbits(numpy.pad(stream, ((0, 0), (0, -width * bits % 32))), axis=1).tobytes()
 
 
-def run_lengths(indices, bits):
-    """Runs and single pixels in turn."""
-    out = b""
-    for y, row in enumerate(indices[::-1].tolist()):
-        x = 0
-        while x < len(row):
-            part = row[x:x + 4 + 2 * ((x + y) % 3)]  # even, as Pillow reads RLE4
-            x += len(part)
-            packed = part if bits == 8 else [a << 4 | b for a, b in zip(part[::2], (part + [0])[1::2])]
-            if len(part) > 2 and len(part) % 2 == 0 and (x // 2 + y) % 2:
-                out += bytes([0, len(part), *packed]) + bytes(len(packed) % 2)
-            else:
-                out += b"".join(bytes([1, p if bits == 8 else p << 4]) for p in part)
-        out += b"\0\0"
-    return out + b"\0\1"
-
-
 def write_bmps(folder):
     number = 0
 
@@ -131,20 +114,16 @@ def write_bmps(folder):
             count = 1 << bits
             indices = picture(width, height, 1, number) >> (8 - bits)
             rows = packed_rows(indices, bits)
-            write(struct.pack("<IHHHH", 12, width, height, 1, bits), colors[:count, :3].tobytes(), 0, rows)
-            for size in (40, 64, 108, 124):
+            for size in (40, 108, 124):
                 header = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, 0, 0, 0, 0, count, 0)
-                write(header + bytes(size - 40), colors[:count].tobytes(), 5 * (number % 2), rows)
-            if bits > 1:
-                header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 3 - bits // 4, 0, 0, 0, count, 0)
-                write(header, colors[:count].tobytes(), 0, run_lengths(indices, bits))
-        for bits, compression in [(16, 0), (24, 0), (32, 0), (16, 3), (32, 3)]:
-            masks = struct.pack("<III", *([0xF800, 0x7E0, 0x1F] if bits == 16 else [0xFF0000, 0xFF00, 0xFF]))
+                write(header + bytes(size - 40), colors[:count].tobytes(), 5 * (bits < 8 and number % 2), rows)
+        for bits, compression in [(24, 0), (32, 0), (32, 3)]:
+            masks = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
             for sign in (1, -1):
                 header = struct.pack("<IiiHHIIiiII", 40, width, sign * height, 1, bits, compression, 0, 0, 0, 0, 0)
                 stride = (width * bits + 31) // 32 * 4
                 rows = numpy.random.default_rng(number).bytes(stride * height)
-                write(header + masks * (compression == 3), b"", 7 * (number % 2), rows)
+                write(header + masks * (compression == 3), b"", 0, rows)
     return number
 
 

@@ -80,9 +80,9 @@ TEST_CASE("malformed tsv files are errors that name line, reason and remedy") {
   check_sst2_error("\xEF\xBB\xBF", "is empty");
   check_sst2_error("sentence\tlabel\n", "no labeled examples");
   check_sst2_error("sentence\tlabel\ngood\t1\nbad\n", "line 3 has 1 fields, the first line 2");
-  check_sst2_error("sentence\tlabel\ngood\t1\t\n", "line 2 has 3 fields");
-  check_sst2_error("sentence\tlabel\n\ngood\t1\n", "line 2 is empty");
-  check_sst2_error("sentence\tlabel\r\n\r\ngood\t1\r\n", "line 2 is empty");
+  check_sst2_error("sentence\tlabel\ngood\t1\t\n", "line 2 has 3 or more fields");
+  check_sst2_error("sentence\tlabel\n\ngood\t1\n", "line 2 has 1 fields, the first line 2");
+  check_sst2_error("sentence\tlabel\r\n\r\ngood\t1\r\n", "line 2 has 1 fields, the first line 2");
   check_sst2_error("sentence\tlabel\ngood\t2\n", "line 2: label '2' is none of 0, 1");
   check_sst2_error("sentence\tlabel\ngood\tpositive\n", "label 'positive'");
   check_sst2_error("sentence\tlabel\n  \t1\n", "line 2: column 'sentence' is empty");

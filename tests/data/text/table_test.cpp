@@ -8,7 +8,6 @@
 #include "tests/support/catch.h"
 
 using gmlp::SentenceSet;
-using gmlp::TableReader;
 using gmlp::test::AllocationPeak;
 using gmlp::test::check_holds;
 using gmlp::test::input_error;
@@ -16,14 +15,16 @@ using gmlp::test::TemporaryFolder;
 
 namespace {
 
-using Names = std::vector<std::string>;
+using gmlp::Names;
 using Rows = std::vector<Names>;
 
-Rows rows_of(const std::string& path, const Names& columns) {
-  TableReader table(path);
-  table.select(columns);
+Rows rows_of(const std::string& path, const Names& columns, int64_t skip_bad = 0) {
+  gmlp::BadRows bad;
+  bad.allowed = skip_bad;
   Rows rows;
-  for (Names fields; table.next(fields);) rows.push_back(fields);
+  gmlp::read_table(path, columns, bad, [&](const Names& fields, const std::string&, int64_t) {
+    rows.push_back(fields);
+  });
   return rows;
 }
 
@@ -58,13 +59,10 @@ TEST_CASE("json lines give text, numbers and truth values by key") {
   CHECK(rows_of(folder / "t.jsonl", {"text", "label"}) == Rows{{"a\nb", "3"}, {"c", "true"}});
   folder.write("bad.jsonl", "{\"text\": \"a\"}\n{\"text\": null}\n{\"text\"\n");
   const std::string path = folder / "bad.jsonl";
-  TableReader table(path);
-  table.select({"text"});
-  Names fields;
-  CHECK(table.next(fields));
-  check_holds(input_error([&] { table.next(fields); }), "line 2 has no text or number 'text'");
-  check_holds(input_error([&] { table.next(fields); }), "line 3: is not JSON");
-  CHECK_FALSE(table.next(fields));
+  CHECK(rows_of(path, {"text"}, 2) == Rows{{"a"}});
+  check_holds(input_error([&] { rows_of(path, {"text"}, 0); }),
+              "line 2 has no text or number 'text'");
+  check_holds(input_error([&] { rows_of(path, {"text"}, 1); }), "line 3: is not JSON");
 }
 
 TEST_CASE("columns of text and label are guessed from their names, or the choice is left") {

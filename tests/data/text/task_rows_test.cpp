@@ -21,8 +21,11 @@ using Ids = std::vector<int64_t>;
 
 Ids encode(const gmlp::Tokenizer& tokenizer, const char* first, const char* second,
            int64_t tokens) {
-  gmlp::TextCounts counts;
-  return encode_sentences(tokenizer, first, second, tokens, counts);
+  gmlp::SentenceSet set;
+  set.examples = {{first, second}};
+  Ids ids(static_cast<size_t>(tokens));
+  gmlp::SentenceRows(set, tokenizer, tokens).write_ids(0, ids.data());
+  return ids;
 }
 
 /// One question of two words on a context of ten, w0 ... w9; the answer is "w4 w5".
@@ -153,7 +156,9 @@ TEST_CASE("a long context becomes overlapping windows, and cut answers are no an
   CHECK(windows.text(1, 5, 6) == "4 5");
   windows.write_target(2, target.data());
   CHECK(target == Ids{0, 0});
-  CHECK(windows.context_end(2) == 8);
+  CHECK(windows.window(2).begin == 6);
+  CHECK(windows.window(2).end == 10);
+  CHECK(windows.window(2).offset == 4);
   Ids ids(10);
   windows.write_ids(2, ids.data());
   CHECK(ids == Ids{2, 129, 121, 3, 64, 65, 66, 67, 3, 0});
@@ -175,12 +180,12 @@ TEST_CASE("SQuAD's memory is linear in its file, and too many windows are refuse
   const SquadSet set = gmlp::read_squad(path, {false, false});
   CHECK(set.questions.size() == 20'001);
   const std::string error = input_error([&] { SquadWindows(set, WordTokenizer(), {128, 64, 64}); });
-  CHECK(error.find("more than 8388608 windows; use a longer --doc-stride") != std::string::npos);
+  CHECK(error.find("more than 2097152 windows; use a longer --doc-stride") != std::string::npos);
   const SquadWindows windows(set, WordTokenizer(), {32'000, 16'000, 64});
   CHECK(windows.size() == 20'001 * 28);
   Ids ids(32'000);
   windows.write_ids(windows.size() - 1, ids.data());
-  CHECK(windows.question(windows.size() - 1) == 20'000);
+  CHECK(windows.window(windows.size() - 1).question == 20'000);
   TaskLoader loader(windows, {8, 7, true, true});
   CHECK(loader.batch(0, 0).rows.size() == 8);
   CHECK(peak.bytes() < (64 << 20) + 2 * static_cast<int64_t>(text.size()));
@@ -190,9 +195,9 @@ TEST_CASE("a long question is cut, so that the row has context") {
   SquadSet set = small_set();
   set.questions[0].text = "a b c d e f g h i j";
   const SquadWindows windows(set, WordTokenizer(), {13, 128, 64});
-  CHECK(windows.context_begin(0) == 7);  // five of ten tokens, two marks
+  CHECK(windows.window(0).offset == 7);  // five of ten tokens, two marks
   const SquadWindows shorter(set, WordTokenizer(), {13, 128, 2});
-  CHECK(shorter.context_begin(0) == 4);
+  CHECK(shorter.window(0).offset == 4);
   CHECK(shorter.counts().cut == 1);
 }
 

@@ -22,7 +22,7 @@ constexpr int64_t kMask = 4;
 
 /// Ids 5, 6, 7, ...: each tells its position in the row.
 TokenRow counting_row(int64_t size) {
-  const auto storage = std::make_shared<gmlp::TokenStorage>(kVocab);
+  const auto storage = std::make_shared<gmlp::TokenStorage>();
   for (int64_t i = 0; i < size; ++i) storage->add(5 + i, i);
   return TokenRow(storage);
 }

@@ -117,14 +117,22 @@ TEST_CASE("the split of a name is the same on every machine and in every version
   CHECK(splits.train->class_names() == std::vector<std::string>{"caf\u00e9", "tea"});
 }
 
-TEST_CASE("a run of an earlier version keeps its split by order") {
+TEST_CASE("a run of an earlier version cannot go on, and scores all images") {
   TemporaryFolder folder;
   write_images(folder, "a", 0, 10);
   write_images(folder, "b", 100, 20);
   DataOptions options;
   options.split_by_order = true;
-  const std::set<int> val = reds(*open_dataset("folder:" + folder.path(), options).val);
-  CHECK(val == std::set<int>{6, 7, 100, 102, 108, 110});
+  check_folder_error(folder, "gmlp-vision eval --split all", options);
+  options.scoring = true;
+  const DataSplits splits = open_dataset("folder:" + folder.path(), options);
+  CHECK(splits.val->size() == 0);
+  CHECK(gmlp::all_images(splits)->size() == 30);
+  check_holds(splits.notes[0], "only --split all is left");
+  options.scoring = false;
+  write_two_parts(folder);  // two parts need no split
+  for (const std::string place : {"a", "b"}) std::filesystem::remove_all(folder / place);
+  CHECK(open_dataset("folder:" + folder.path(), options).val->size() == 2);
 }
 
 TEST_CASE("classes without an image for one of the sets are counted and named") {
