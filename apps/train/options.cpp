@@ -16,7 +16,8 @@ namespace gmlp {
 
 namespace {
 
-/// The options that change no result, but for the moment at which a run ends.
+/// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
+/// of earlier versions.
 const std::set<std::string> kNeutralOptions = {
     "threads",    "workers",       "time-limit",      "patience", "quiet",
     "no-figures", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
