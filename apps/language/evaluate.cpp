@@ -114,9 +114,10 @@ std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vect
 std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
                                 int64_t topk) {
   std::vector<double> p(logits.begin(), logits.begin() + tokenizer.vocab());
-  p[static_cast<size_t>(tokenizer.special().mask)] = -INFINITY;
+  p[static_cast<size_t>(tokenizer.special().mask)] = -std::numeric_limits<double>::infinity();
   softmax(p.data(), p.data(), tokenizer.vocab());
   std::vector<Guess> guesses;
+  guesses.reserve(p.size());
   for (const double probability : p) guesses.push_back({std::ssize(guesses), probability});
   guesses.erase(guesses.begin() + tokenizer.special().mask);
   std::stable_sort(guesses.begin(), guesses.end(),

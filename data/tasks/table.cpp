@@ -61,10 +61,11 @@ class TableReader {
 
   /// The row's fields of these columns. If it throws, the next row is still the one behind it.
   Names take_row(const Names& columns, const std::vector<size_t>& indices) {
-    const int64_t begin = static_cast<int64_t>(at_);
+    const size_t first = at_;
+    const int64_t begin = static_cast<int64_t>(first);
     if (json_) return json_fields(take_line(), begin, columns);
     Names all = take_fields(columns_.size());
-    check_text(std::string_view(text_).substr(begin, at_ - begin), place(), begin);
+    check_text(std::string_view(text_).substr(first, at_ - first), place(), begin);
     if (all.size() != columns_.size()) {
       fail_input("{} has {}{} fields, the first line {}; a separator is missing or too many",
                  place(), all.size(), all.size() > columns_.size() ? " or more" : "",

@@ -33,7 +33,7 @@ struct Image {
 struct PhotoForm {
   int64_t side = 0;   // the shorter side of larger photographs; 0: as stored
   bool gray = false;  // luma only
-  auto operator<=>(const PhotoForm&) const = default;
+  auto operator<=>(const PhotoForm&) const = default;  // NOLINT: no pointer is compared
 };
 
 class ImageDataset {

@@ -194,8 +194,8 @@ TEST_CASE("a sealed training.json whose counts are beyond reason is refused, and
       CHECK(error_of({"--resume", run}).find(count.dump() + " is no count") != std::string::npos);
     }
   }
-  for (const Json& files : {Json(1), Json({{"config.json", 1}}),
-                            Json({{"config.json", {{"bytes", "many"}}}})}) {
+  for (const Json& files :
+       {Json(1), Json({{"config.json", 1}}), Json({{"config.json", {{"bytes", "many"}}}})}) {
     Json state = whole;
     state["files"] = files;
     write_state(last, state);

@@ -4,59 +4,29 @@
 
 #include "core/random.h"
 #include "tests/data/data_files.h"
+#include "tests/data/decode.h"
 #include "tests/support/catch.h"
 
 using gmlp::decode_image_bytes;
 using gmlp::Image;
 using gmlp::test::append;
 using gmlp::test::append_le32;
+using gmlp::test::bmp;
 using gmlp::test::Bytes;
+using gmlp::test::decode;
 using gmlp::test::input_error;
+using gmlp::test::mentions;
 using gmlp::test::plain_png;
 using gmlp::test::png_chunk;
 using gmlp::test::png_data;
 using gmlp::test::png_file;
 using gmlp::test::png_header;
+using gmlp::test::reason;
 using gmlp::test::TemporaryFolder;
 using gmlp::test::tiny_webp;
 using gmlp::test::TinyJpeg;
 
-namespace {
-
-Image decode(const Bytes& bytes) {
-  return decode_image_bytes(bytes.data(), static_cast<int64_t>(bytes.size()), "x");
-}
-
-std::string reason(const Bytes& bytes) {
-  return input_error([&] { decode(bytes); });
-}
-
-bool mentions(const Bytes& bytes, const std::string& words) {
-  const std::string message = reason(bytes);
-  INFO("expected: " << words << "\nmessage: " << message);
-  const bool found = message.find(words) != std::string::npos;
-  CHECK(found);
-  return found;
-}
-
-Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette, const Bytes& pixels,
-          uint32_t compression = 0) {
-  Bytes file{'B', 'M'};
-  append_le32(file, static_cast<uint32_t>(54 + palette.size() + pixels.size()));
-  append_le32(file, 0);
-  append_le32(file, static_cast<uint32_t>(54 + palette.size()));
-  append_le32(file, 40);
-  append_le32(file, width);
-  append_le32(file, height);
-  append(file, {1, 0, static_cast<uint8_t>(bits), 0});
-  append_le32(file, compression);
-  for (int i = 0; i < 5; ++i) append_le32(file, 0);
-  append(file, palette);
-  append(file, pixels);
-  return file;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("every PNG filter is undone") {
   // Each row decodes to 10 20 30; row 0 is the one above the others.

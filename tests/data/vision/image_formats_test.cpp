@@ -3,57 +3,29 @@
 #include "data/vision/image_decode.h"
 #include "data/vision/image_files.h"
 #include "tests/data/data_files.h"
+#include "tests/data/decode.h"
 #include "tests/support/catch.h"
 
 using gmlp::decode_image_bytes;
 using gmlp::Image;
 using gmlp::test::append;
 using gmlp::test::append_le32;
+using gmlp::test::bmp;
 using gmlp::test::Bytes;
+using gmlp::test::decode;
 using gmlp::test::input_error;
+using gmlp::test::mentions;
 using gmlp::test::plain_png;
 using gmlp::test::png_chunk;
 using gmlp::test::png_data;
 using gmlp::test::png_file;
 using gmlp::test::png_header;
+using gmlp::test::reason;
 using gmlp::test::TemporaryFolder;
 using gmlp::test::tiny_webp;
 using gmlp::test::TinyJpeg;
 
 namespace {
-
-Image decode(const Bytes& bytes) {
-  return decode_image_bytes(bytes.data(), static_cast<int64_t>(bytes.size()), "x");
-}
-
-std::string reason(const Bytes& bytes) {
-  return input_error([&] { decode(bytes); });
-}
-
-bool mentions(const Bytes& bytes, const std::string& words) {
-  const std::string message = reason(bytes);
-  INFO("expected: " << words << "\nmessage: " << message);
-  const bool found = message.find(words) != std::string::npos;
-  CHECK(found);
-  return found;
-}
-
-Bytes bmp(uint32_t width, uint32_t height, uint16_t bits, const Bytes& palette, const Bytes& pixels,
-          uint32_t compression = 0) {
-  Bytes file{'B', 'M'};
-  append_le32(file, static_cast<uint32_t>(54 + palette.size() + pixels.size()));
-  append_le32(file, 0);
-  append_le32(file, static_cast<uint32_t>(54 + palette.size()));
-  append_le32(file, 40);
-  append_le32(file, width);
-  append_le32(file, height);
-  append(file, {1, 0, static_cast<uint8_t>(bits), 0});
-  append_le32(file, compression);
-  for (int i = 0; i < 5; ++i) append_le32(file, 0);
-  append(file, palette);
-  append(file, pixels);
-  return file;
-}
 
 /// A WebP file of one chunk.
 Bytes bytes_of_webp(const Bytes& chunk) {
@@ -73,7 +45,8 @@ TEST_CASE("every EXIF orientation is applied, as Pillow's exif_transpose does") 
       {3, {6, 5, 4, 3, 2, 1}}, {3, {4, 5, 6, 1, 2, 3}}, {2, {1, 4, 2, 5, 3, 6}},
       {2, {4, 1, 5, 2, 6, 3}}, {2, {6, 3, 5, 2, 4, 1}}, {2, {3, 6, 2, 5, 1, 4}},
       {3, {1, 2, 3, 4, 5, 6}}};
-  for (uint8_t orientation = 0; orientation < seen.size(); ++orientation) {
+  for (size_t i = 0; i < seen.size(); ++i) {
+    const uint8_t orientation = static_cast<uint8_t>(i);
     for (const bool big_endian : {false, true}) {
       const Bytes exif =
           big_endian
@@ -183,13 +156,13 @@ TEST_CASE("a BMP decodes, rows upside down and padded") {
 }
 
 TEST_CASE("a BMP of long header, of masks or of a short palette is read") {
-  for (const int extra : {0, 68, 84}) {
-    Bytes file = bmp(1, 1, 24, Bytes(static_cast<size_t>(extra), 0), {3, 2, 1, 0});
+  for (const unsigned extra : {0U, 68U, 84U}) {
+    Bytes file = bmp(1, 1, 24, Bytes(extra, 0), {3, 2, 1, 0});
     file[14] = static_cast<uint8_t>(40 + extra);
     CHECK(decode(file).bytes == Bytes{1, 2, 3});
   }
   Bytes masks;
-  for (const uint32_t mask : {0xFF0000, 0xFF00, 0xFF}) append_le32(masks, mask);
+  for (const uint32_t mask : {0xFF0000U, 0xFF00U, 0xFFU}) append_le32(masks, mask);
   CHECK(decode(bmp(1, 1, 32, masks, {3, 2, 1, 9}, 3)).bytes == Bytes{1, 2, 3});
   const Bytes four = decode(bmp(3, 1, 4, {1, 1, 1, 0, 9, 9, 9, 0}, {0x10, 0x10, 0, 0})).bytes;
   CHECK(four == Bytes{9, 9, 9, 1, 1, 1, 9, 9, 9});
@@ -197,14 +170,14 @@ TEST_CASE("a BMP of long header, of masks or of a short palette is read") {
 
 TEST_CASE("kinds of BMP that are not read are refused with a remedy") {
   Bytes os2{'B', 'M'};
-  for (const uint32_t value : {0, 0, 26 + 6, 12}) append_le32(os2, value);
+  for (const uint32_t value : {0U, 0U, 26U + 6U, 12U}) append_le32(os2, value);
   append(os2, {2, 0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 4, 5, 6, 0x40, 0, 0, 0});
   os2.resize(60);
   mentions(os2, "header of 12 bytes");
   mentions(bmp(1, 1, 16, {}, {0xFF, 0x05, 0, 0}), "16 bits per pixel");
   mentions(bmp(1, 1, 8, {1, 1, 1, 0}, {1, 0, 0, 1}, 1), "compression 1); save it as PNG");
   Bytes masks;
-  for (const uint32_t mask : {0xFF, 0xFF00, 0xFF0000}) append_le32(masks, mask);
+  for (const uint32_t mask : {0xFFU, 0xFF00U, 0xFF0000U}) append_le32(masks, mask);
   mentions(bmp(1, 1, 32, masks, {3, 2, 1, 9}, 3), "compression 3");
   mentions(bmp(1, 1, 24, {1, 2, 3, 4}, {3, 2, 1, 0}), "pixels at byte 58");  // a gap
 }

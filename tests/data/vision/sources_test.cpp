@@ -211,8 +211,7 @@ TEST_CASE("every malformed CIFAR file is refused with its reason") {
     folder.write(name, bytes);
     check_source_error(spec, words);
   };
-  broken("data_batch_3.bin", Bytes(3072),
-         "data_batch_3.bin is 3072 bytes, not a multiple of 3073");
+  broken("data_batch_3.bin", Bytes(3072), "data_batch_3.bin is 3072 bytes, not a multiple of 3073");
   broken("data_batch_3.bin", {}, "0 bytes");
   broken("test_batch.bin", cifar_records(1, {0, 10}), "label 10 of image 1");
   broken("batches.meta.txt", text("a\nb\n"), "2 class names, not 10");
