@@ -32,8 +32,7 @@ bool workers_flush = false;
 
 void flush_on_this_thread() {
 #if defined(__x86_64__)
-  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() |
-                         0x8040);  // MXCSR: FTZ (results), DAZ (operands)
+  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);  // FTZ (results), DAZ (operands)
 #elif defined(__aarch64__)
   uint64_t fpcr = 0;
   asm volatile("mrs %0, fpcr" : "=r"(fpcr));
@@ -98,8 +97,7 @@ void bound_spinning(char** argv) {
     for (const int id : ids) CPU_SET(id, &processors);
   }
   if (CPU_COUNT(&processors) > 0) sched_setaffinity(0, sizeof processors, &processors);
-  execv("/proc/self/exe", argv);
-  // Without /proc the program runs on with libgomp's own spinning.
+  execv("/proc/self/exe", argv);  // without /proc, libgomp's own spinning stays
 #endif
 }
 

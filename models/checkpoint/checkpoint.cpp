@@ -31,9 +31,14 @@ void verify_file(const std::string& folder, const std::string& name, const Json&
   }
   const std::string bytes = read_text(path);
   if (hex_crc32(bytes) == description.value("crc32", "")) return;
-  if (name.ends_with(".safetensors")) SafetensorsFile::open(path);  // names the tensor
-  fail_input("{}: damaged, its {} bytes do not match their checksum; {}", path, bytes.size(),
-             kRemedy);
+  std::string reason =
+      fmt::format("{}: damaged, its {} bytes do not match their checksum", path, bytes.size());
+  try {
+    if (name.ends_with(".safetensors")) SafetensorsFile::open(path);  // names the tensor
+  } catch (const InputError& error) {
+    reason = error.what();
+  }
+  fail_input("{}; {}", reason, kRemedy);
 }
 
 /// The weights in a folder, by our name or by another program's.
@@ -54,11 +59,8 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
     state["files"][name] = {{"bytes", file.size()}, {"crc32", hex_crc32(file)}};
     bytes.files.push_back({name, std::move(file)});
   };
-  const auto add_tensors = [&](const char* name, const std::vector<NamedTensor>& tensors) {
-    add(name, to_safetensors(tensors, {{"format", "pt"}}));
-  };
-  add_tensors(kModelFile, content.model);
-  add_tensors(kTrainingFile, content.training);
+  add(kModelFile, to_safetensors(content.model, {{"format", "pt"}}));
+  add(kTrainingFile, to_safetensors(content.training, {{"format", "pt"}}));
   add(kConfigFile, content.config);
   for (const CheckpointBytes::File& file : content.others) add(file.name, file.bytes);
   bytes.files.push_back({kStateFile, add_checksum(state)});
