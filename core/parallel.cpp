@@ -85,7 +85,7 @@ void bound_spinning(char** argv) {
   static_cast<void>(argv);
   setenv("KMP_BLOCKTIME", "0", 0);
 #else
-  constexpr const char* kSpins = "500";  // 10 to 25 us; docs/log/2026-11.md has what others cost
+  constexpr const char* kSpins = "2000";  // 40 to 90 us; docs/log/2026-11.md has what others cost
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || kSpinsWereSet) return;
   // OMP_PROC_BIND has bound this thread to the first place, and would find no others again.
