@@ -80,11 +80,7 @@ double cpu_quota(const std::string& root) {
   return quota;
 }
 
-void bound_spinning(char** argv) {
-#if defined(__clang__)  // libomp sleeps after KMP_BLOCKTIME, which it reads at its first use
-  static_cast<void>(argv);
-  setenv("KMP_BLOCKTIME", "0", 0);
-#else
+void limit_spinning(char** argv) {
   constexpr const char* kSpins = "2000";  // 40 to 90 us; docs/log/2026-11.md has what others cost
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || kSpinsWereSet) return;
@@ -98,7 +94,6 @@ void bound_spinning(char** argv) {
   }
   if (CPU_COUNT(&processors) > 0) sched_setaffinity(0, sizeof processors, &processors);
   execv("/proc/self/exe", argv);  // without /proc, libgomp's own spinning stays
-#endif
 }
 
 void flush_denormals() {

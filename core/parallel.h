@@ -24,7 +24,7 @@ double cpu_quota(const std::string& root = "/");
 /// Lets threads that wait for each other spin briefly and then sleep, for a machine that other
 /// programs use, too. libgomp reads its spin count before main() begins. So this, first in main(),
 /// sets GOMP_SPINCOUNT and executes the program again, unless the environment says how to wait.
-void bound_spinning(char** argv);
+void limit_spinning(char** argv);
 
 /// Turns on flush-to-zero (FTZ/DAZ) for this thread and for the workers of every later
 /// set_thread_count(). A moment that decays towards 0 is denormal for a thousand steps, and some

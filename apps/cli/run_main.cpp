@@ -164,7 +164,7 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
 
 int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
              int argc, char** argv) {
-  bound_spinning(argv);
+  limit_spinning(argv);
   std::set_terminate(end_program);
   int status = kExitFailedRun;
   std::string message;

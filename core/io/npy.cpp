@@ -65,8 +65,12 @@ Header parse_header(std::string_view text, const std::string& path) {
     for (const nlohmann::ordered_json& size : shape) header.shape.push_back(size.get<int64_t>());
     const bool sizes = std::all_of(shape.begin(), shape.end(),
                                    [](const auto& size) { return size.is_number_unsigned(); });
+    const size_t open = text.find_first_not_of(" \n", text.find(':', text.find("shape")) + 1);
+    const size_t last = text.find_last_not_of(" \n", text.find(')', open) - 1);
+    const bool tuple = text[open] == '(' && (shape.size() != 1 || text[last] == ',');
     const bool three_keys = std::count(text.begin(), text.end(), ':') == 3;  // none twice
-    if (sizes && shape.is_array() && shape.size() <= kNumpyMaxRank && three_keys) return header;
+    const bool plain = text.find('\\') == text.npos;                         // no escape
+    if (sizes && tuple && shape.size() <= kNumpyMaxRank && three_keys && plain) return header;
   } catch (const std::exception&) {  // no JSON, a key that is missing, a value of another type
   }
   fail_input("{}: its header is not NumPy's; save it again with numpy.save", path);

@@ -258,8 +258,9 @@ void SafetensorsFile::verify_checksums() {
   for (const Entry& entry : entries_) {
     const auto found = metadata_.find(kChecksum + entry.name);
     if (found == metadata_.end() || found->second != hex_crc32(data_of(entry))) {
-      fail_input("{}: does not match its checksum; the file is damaged, copy it again",
-                 described(path_, entry.name));
+      fail_input(
+          "{}: does not match its checksum; copy the file again, or save it without its metadata",
+          described(path_, entry.name));
     }
   }
   std::erase_if(metadata_, is_checksum);
