@@ -9,8 +9,7 @@ import sys
 POSITIVE, NEGATIVE = (178, 24, 43), (33, 102, 172)  # as in a run's filters.png
 LEVELS = 24  # steps from white to full color
 
-# W has rows of N weights, or one row of 2N - 1 if it is Toeplitz. b has N numbers.
-Gate = collections.namedtuple("Gate", "block w b toeplitz")
+Gate = collections.namedtuple("Gate", "block w b")  # w has N rows of N weights, b has N numbers
 
 
 def read_gates(checkpoint):
@@ -37,7 +36,10 @@ def read_gates(checkpoint):
     while f"blocks.{len(gates)}.mlp_channels.gate.proj.weight" in header:
         name = f"blocks.{len(gates)}.mlp_channels.gate.proj."
         w, b = rows(name + "weight"), rows(name + "bias")[0]
-        gates.append(Gate(len(gates), w, b, len(w) == 1 and len(w[0]) == 2 * len(b) - 1))
+        n = len(b)
+        if len(header[name + "weight"]["shape"]) == 1:  # Toeplitz: 2N - 1 weights
+            w = [w[0][n - 1 - i:2 * n - 1 - i] for i in range(n)]
+        gates.append(Gate(len(gates), w, b))
     if not gates:
         sys.exit(f"{path} has no spatial weights; name the checkpoint of a gMLP")
     return gates, "stem.proj.weight" in header
