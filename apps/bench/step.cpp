@@ -266,7 +266,7 @@ class RunTable {
     print("not named", total - named, "");  // after a pass's last mark
   }
 
-  void write() const { Report{.rows = Json::array({row})}.write(options_); }
+  void write() const { write_rows(Json::array({row}), options_); }
 
   Json row;
 

@@ -9,7 +9,6 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/train/chart.h"
 #include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -59,9 +58,6 @@ const std::vector<AblationRow> kRows = {
      .model = "transformer_relpos_lm_tiny --depth 10", .perplexity = 3.83},
 };
 // clang-format on
-
-constexpr const char* kColors[] = {"#d62728", "#e377c2", "#7f7f7f", "#8c564b", "#ff7f0e",
-                                   "#2ca02c", "#1f77b4", "#9467bd", "#17becf", "#bcbd22"};
 
 std::vector<double> values(const AblationResult& result, double AblationRun::*member) {
   std::vector<double> all;
@@ -166,27 +162,6 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
       text;
 }
 
-std::string draw_chart(const std::vector<AblationResult>& results) {
-  std::vector<Curve> curves;
-  for (const AblationResult& result : results) {
-    const MeanDeviation perplexity = perplexity_of(result);
-    if (!std::isfinite(perplexity.mean)) continue;
-    const bool line = result.row->is_by_depth();
-    const std::string name = result.row->title + std::string(line ? ", by depth" : "");
-    if (curves.empty() || curves.back().name != name) {
-      const Mark mark = static_cast<Mark>(curves.size() % 4);
-      curves.push_back({name, kColors[curves.size() % std::size(kColors)], {}, line, mark});
-    }
-    curves.back().points.emplace_back(millions(result), perplexity.mean);
-    if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
-  }
-  for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
-  if (curves.empty()) return "";
-  const char* title = "points: mean ± deviation over the seeds; lines: one seed, by depth";
-  return draw_svg("Perplexity by parameters",
-                  {{title, "parameters (millions)", "validation perplexity", curves, true, true}});
-}
-
 /// The median of the logged steps, in windows per second.
 double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
@@ -253,7 +228,6 @@ AblationReport report_ablation(const std::vector<AblationResult>& results) {
              "biases. The paper's models have 18, 36 and 72 blocks of gMLP, and 6, 12 and 24 "
              "layers of attention",
              report);
-  report.chart = draw_chart(results);
   return report;
 }
 
