@@ -97,10 +97,10 @@ TEST_CASE("a run that is not finished is refused, a finished one read as its fil
   const std::string& run = folder.path();
   folder.write("summary.json", R"({"parameters": 12, "steps": 3, "total_steps": 4})");
   CHECK_THROWS_AS(gmlp::read_ablation_run(run, 1, 16), gmlp::InputError);
-  folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4})");
-  folder.write("metrics.csv",
-               "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds\n"
-               "1,2,3.5,3.0,,0.001,10,1\n2,4,2.5,2.0,,0.001,30,2\n");
+  folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4, "final": {}})");
+  CHECK_THROWS_AS(gmlp::read_ablation_run(run, 1, 16), gmlp::InputError);
+  folder.write("summary.json",
+               R"({"parameters": 12, "steps": 4, "total_steps": 4, "final": {"val_loss": 2.0}})");
   folder.write("steps.jsonl",
                "{\"step\":1,\"samples_per_s\":10}\n{\"step\":2,\"samples_per_s\":30}\n"
                "{\"step\":3,\"samples_per_s\":20}\n");

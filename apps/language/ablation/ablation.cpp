@@ -9,7 +9,6 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -195,11 +194,12 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t 
   if (summary.value("steps", 0) < summary.value("total_steps", 1)) {
     fail_input("{}: the run is not finished; repeat the command to continue it", folder);
   }
-  const std::vector<EpochRecord> epochs = read_metrics(folder + "/metrics.csv");
-  if (epochs.empty() || !epochs.back().validated) {
-    fail_input("{}/metrics.csv: has no final validation; remove the run folder", folder);
+  const Json::json_pointer key("/final/val_loss");
+  if (!summary.contains(key)) {
+    fail_input("{}: has no final validation; remove the run folder", path);
   }
-  const double loss = epochs.back().val_loss;
+  // The NaN of a run that diverged is null in JSON.
+  const double loss = summary[key].is_number() ? summary[key].get<double>() : NAN;
   const double speed = median_speed(folder + "/steps.jsonl") * static_cast<double>(tokens);
   return {seed, folder, summary.at("parameters"), loss, std::exp(loss), speed};
 }
