@@ -46,7 +46,8 @@ def read_json(path):
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        sys.exit(f"plot.py: {path}: {getattr(error, 'strerror', error)}; name a file that one of the programs wrote")
+        reason = getattr(error, "strerror", error)
+        sys.exit(f"plot.py: {path}: {reason}; name a file that one of the programs wrote")
 
 
 def read_csv(path):
@@ -95,7 +96,7 @@ def draw_bars(title, subtitle, unit, bars):
 
 
 def bars_of_csv(path):
-    """A group, one column or more that name the series, and the value."""
+    """The columns are the group, one or more that name the series, and the value."""
     (title, subtitle), header, rows = read_csv(path)
     bars = [(row[0], " ".join(row[1:-1]), float(row[-1])) for row in rows]
     return draw_bars(title, subtitle, header[-1], bars)
@@ -107,16 +108,18 @@ def bars_of_bench(path):
     for row in result.get("rows", []):
         share = row.get("share_of_peak_percent")
         if "kernel" in row:
-            bars.append((f"{row['kernel']} {row['shape']} {row['precision']}", row["by"], share))
+            triad = " of triad" if row.get("unit") == "GB/s" else ""
+            name = f"{row['kernel']} {row['shape']} {row['precision']}{triad}"
+            bars.append((name, row["by"], share))
         elif "rung" in row:
             name = f"{row['rung']} {row['name']}"
-            product = row.get("product_share_of_peak_percent")
-            bars += [(name, "product alone", product)] if product is not None else []
+            if "product_share_of_peak_percent" in row:
+                bars.append((name, "product alone", row["product_share_of_peak_percent"]))
             bars.append((name, "with norm and GELU", share))
     if not bars:
         sys.exit(f"plot.py: {path}: has no kernels and no rungs; name the --json file of gmlp-bench "
                  "kernels or ladder")
-    machine = "{cpu}, {isa} kernels, {threads} threads".format(**result["machine"])
+    machine = "{cpu}, {isa} kernels, threads: {threads}".format(**result["machine"])
     return draw_bars("Share of the machine's peak", machine, "% of the peak", bars)
 
 
@@ -154,12 +157,8 @@ def draw_ablation(path):
 
 def running_means(values, reach=12):
     """The mean of each value and up to `reach` neighbors on both sides, fewer near the ends."""
-    means = []
-    for i in range(len(values)):
-        near = min(reach, i)
-        part = values[i - near:i + near + 1]
-        means.append(sum(part) / len(part))
-    return means
+    parts = [values[i - min(reach, i):i + min(reach, i) + 1] for i in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
 
 
 def draw_losses(path):
