@@ -18,7 +18,7 @@ except ImportError as error:
     sys.exit(f"plot.py: {error}; install it, for example with apt-get install python3-matplotlib")
 
 DATA = Path(__file__).resolve().parent.parent / "docs" / "data"
-GREY = "#6e7781"  # legible on white and on black: the background is transparent
+GREY = "#747d88"  # legible on white and on black: the background is transparent
 COLORS = ["#d6604d", "#4a84c4", "#e0a03c", "#8a9a5b", "#9a78b8", "#3fa8a0", "#b07850", "#c8609f",
           "#7f8fa0", "#4a9f4a", "#b08fd8"]
 STYLE = {

@@ -16,9 +16,10 @@
 
 namespace gmlp {
 
-namespace {
-
-int train(const std::vector<std::string>& arguments) {
+int language_tokenizer(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front() != "train") {
+    fail_input("tokenizer needs a subcommand: train; see gmlp-language tokenizer train --help");
+  }
   std::vector<std::string> text;
   TokenizerTraining training;
   std::string out;
@@ -38,7 +39,7 @@ int train(const std::vector<std::string>& arguments) {
       ->check(integer_in(0, int64_t{1} << 24));
   app.add_option("--out", out, "Tokenizer file to write")->required()->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace an existing file");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  if (!parse_arguments(app, {arguments.begin() + 1, arguments.end()})) return kExitSuccess;
   const bool sentencepiece = training.type == "sentencepiece";
   const char* extension = sentencepiece ? ".model" : ".json";
   if (!out.ends_with(extension)) {
@@ -65,15 +66,6 @@ int train(const std::vector<std::string>& arguments) {
       tokenizer->kind(), grouped(tokenizer->vocab()), tokenizer->special().mask, out, out,
       text.front());
   return kExitSuccess;
-}
-
-}  // namespace
-
-int language_tokenizer(const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments.front() != "train") {
-    fail_input("tokenizer needs a subcommand: train; see gmlp-language tokenizer train --help");
-  }
-  return train({arguments.begin() + 1, arguments.end()});
 }
 
 }  // namespace gmlp

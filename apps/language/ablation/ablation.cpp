@@ -68,10 +68,6 @@ MeanDeviation perplexity_of(const AblationResult& result) {
   return mean_deviation(values(result, &AblationRun::perplexity));
 }
 
-double millions(const AblationResult& result) {
-  return static_cast<double>(result.runs.front().parameters) / 1e6;
-}
-
 std::string with_deviation(const MeanDeviation& value, int digits) {
   std::string mean = fmt::format("{:.{}f}", value.mean, digits);
   if (!std::isfinite(value.deviation)) return mean;
@@ -94,10 +90,11 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     if (row.is_by_depth() != by_depth) continue;
     const MeanDeviation perplexity = perplexity_of(result);
     const MeanDeviation loss = mean_deviation(values(result, &AblationRun::loss));
+    const int64_t parameters = result.runs.front().parameters;
     const double speed = median(values(result, &AblationRun::tokens_per_s));
     table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
-                         millions(result), with_deviation(perplexity, 3), with_deviation(loss, 4),
-                         grouped(std::llround(speed)),
+                         static_cast<double>(parameters) / 1e6, with_deviation(perplexity, 3),
+                         with_deviation(loss, 4), grouped(std::llround(speed)),
                          row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
     Json runs = Json::array();
     for (const AblationRun& run : result.runs) {
@@ -111,7 +108,7 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     rows.push_back({{"row", row.name},
                     {"title", row.title},
                     {"blocks", result.blocks},
-                    {"parameters", result.runs.front().parameters},
+                    {"parameters", parameters},
                     {"perplexity", to_json(perplexity)},
                     {"loss", to_json(loss)},
                     {"tokens_per_s", speed},
