@@ -4,6 +4,7 @@
   tools/plot.py docs [DIR]       the charts of the documents, from docs/data/, into docs/ or DIR
   tools/plot.py ablation DIR     DIR/ablation.svg, of what `gmlp-language ablate --out DIR` wrote
   tools/plot.py bench FILE.json  FILE.svg, of `gmlp-bench kernels` or `ladder` with --json FILE.json
+  tools/plot.py bench FILE.csv   FILE.svg, of bars in a file such as docs/data/steps.csv
 """
 import csv
 import json
@@ -40,14 +41,6 @@ def save(figure, path):
     svg = re.sub(r' transform="rotate\(-0 [^"]*"|^ +', "", svg, flags=re.MULTILINE)
     Path(path).write_text(svg, encoding="utf-8")
     print(f"written: {path}")
-
-
-def read_json(path):
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", error)
-        sys.exit(f"plot.py: {path}: {reason}; name a file that one of the programs wrote")
 
 
 def read_csv(path):
@@ -103,7 +96,7 @@ def bars_of_csv(path):
 
 
 def bars_of_bench(path):
-    result = read_json(path)
+    result = json.loads(Path(path).read_text(encoding="utf-8"))
     bars = []
     for row in result.get("rows", []):
         share = row.get("share_of_peak_percent")
@@ -125,7 +118,7 @@ def bars_of_bench(path):
 
 def draw_ablation(path):
     """Perplexity over parameters, as in the paper's Figure 5, from ablation.json."""
-    result = read_json(path)
+    result = json.loads(Path(path).read_text(encoding="utf-8"))
     figure, axes = pyplot.subplots(figsize=(6, 4.5))
     lines = {}
     for row in result.get("depths", []):
@@ -189,11 +182,16 @@ def main(command="", path=None, *more):
     elif command == "ablation" and path and not more:
         save(draw_ablation(Path(path) / "ablation.json"), Path(path) / "ablation.svg")
     elif command == "bench" and path and not more:
-        save(bars_of_bench(path), Path(path).with_suffix(".svg"))
+        draw = bars_of_csv if path.endswith(".csv") else bars_of_bench
+        save(draw(path), Path(path).with_suffix(".svg"))
     else:
         sys.exit(__doc__)
 
 
 if __name__ == "__main__":
     with pyplot.rc_context({"backend": "svg", **STYLE}):
-        main(*sys.argv[1:])
+        try:
+            main(*sys.argv[1:])
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+            sys.exit(f"plot.py {' '.join(sys.argv[1:])}: {error}; name a file of the form that the "
+                     "programs write")

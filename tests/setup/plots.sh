@@ -19,6 +19,9 @@ expect steps 1162
 expect steps "ONNX Runtime f32"
 expect ladder "9 fused: norm_fc1_gelu"
 expect losses bf16
+cp "$root/docs/data/steps.csv" steps.csv
+"$root/tools/plot.py" bench steps.csv >/dev/null
+cmp steps.svg once/steps.svg || fail "a file of one's own is drawn differently"
 expect ablation "Transformer, by depth"
 expect ablation "gMLP, split gate"
 for chart in steps ladder losses ablation; do
@@ -31,7 +34,9 @@ refused() {
   ! said=$("$root/tools/plot.py" "${@:2}" 2>&1) || fail "$* was accepted"
   grep -qF -- "$1" <<<"$said" || fail "expected: $1, said: $said"
 }
-refused "absent.json: No such file" bench absent.json
+refused "No such file or directory: 'absent.json'" bench absent.json
+printf '# title\n# subtitle\nmodel,by,ms\na,gmlp,fast\n' >text.csv
+refused "'fast'; name a file" bench text.csv
 echo '{"rows": [{"model": "gmlp_s16_224"}]}' >step.json
 refused "no kernels and no rungs" bench step.json
 echo '{"table3": [], "depths": []}' >ablation.json
