@@ -12,9 +12,12 @@
 #include <cmath>
 #include <memory>
 
+#include <Eigen/src/Core/util/Macros.h>  // the version only
 #include <fmt/format.h>
 
+#include "apps/bench/ladder/rungs.h"
 #include "autograd/tape.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "kernels/kernels.h"
 #include "kernels/reference/reference.h"
@@ -179,6 +182,17 @@ Case gelu_case() {
   return c;
 }
 
+/// One expression, compiled for the instruction set in use, as the ladder's rungs are.
+Contender prepare_eigen(const Product& p) {
+  if (p.bf16 || p.gelu) return {};
+  Tensor c = zeros({p.m, p.n});
+  const auto run = [p, c] {
+    ladder::rungs_in_use().eigen(floats(c), floats(p.a), floats(p.b), p.m, p.n, p.k,
+                                 thread_count());
+  };
+  return {"", run, [c] { return c; }};
+}
+
 }  // namespace
 
 const std::vector<Baseline>& baselines() {
@@ -189,7 +203,10 @@ const std::vector<Baseline>& baselines() {
 #if defined(GMLP_HAVE_OPENBLAS)
     openblas_baseline(),
 #endif
-    eigen_baseline(),
+    {"Eigen",
+     fmt::format("{}.{}.{}, {}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION,
+                 fused::kernels().isa),
+     prepare_eigen},
   };
   return kFound;
 }

@@ -57,11 +57,10 @@ struct Baseline {
   std::function<Contender(const Product& product)> prepare;
 };
 
-// The last two exist only if CMake found the library.
-Baseline eigen_baseline();
+// These exist only if CMake found the library.
 Baseline openblas_baseline();
 Baseline onednn_baseline();
-/// All that were found.
+/// Eigen, and those that were found.
 const std::vector<Baseline>& baselines();
 
 // Of f32 tensors:

@@ -56,9 +56,9 @@ void check_agreement(const Case& c) {
   }
 }
 
-/// Prints the line of contender `j` and adds it to the report. `seconds` are those of all.
-void add_contender(Report& report, const Case& c, size_t j,
-                   const std::vector<std::vector<double>>& seconds, const Peak& peak) {
+/// Prints the line of contender `j` and returns its row. `seconds` are those of all.
+Json report_contender(const Case& c, size_t j, const std::vector<std::vector<double>>& seconds,
+                      const Peak& peak) {
   const bool first = j == 0;
   const char* unit = c.counts_bytes ? "GB/s" : "GFLOP/s";
   const Speed speed = speed_of(seconds[j], c.work, peak);
@@ -77,13 +77,11 @@ void add_contender(Report& report, const Case& c, size_t j,
     note = fmt::format("{:.2f}x as fast ({:.2f} to {:.2f})", ratio.median, ratio.low, ratio.high);
     row["gmlp_speed_ratio"] = to_json(ratio);
   }
-  report.rows.push_back(row);
-  report.chart.bars.push_back(
-      {c.title() + (c.counts_bytes ? " of triad" : ""), by, speed.share_percent});
   fmt::print("{:<26}{:<20}{:<6}{:<10}{:>9.3f}  {:>14}  {:>8}   {}\n", first ? c.kernel : "",
              first ? c.shape : "", first ? c.precision : "", by, speed.ms.median,
              fmt::format("{:.1f} {}", speed.rate.median, unit),
              fmt::format("{:.1f} %", speed.share_percent), note);
+  return row;
 }
 
 void print_header(int repeat) {
@@ -107,7 +105,7 @@ void run_kernels(const BenchOptions& options) {
   const int repeat = options.repeat_or(9);
   const int threads = thread_count();
   print_header(repeat);
-  Report report{.chart = {"Share of the machine's peak", machine_line(), "% of the peak", {}}};
+  Json rows = Json::array();
   for (const CaseMaker& make : all_cases()) {
     const Case c = make();
     if (c.title().find(options.only) == std::string::npos) continue;
@@ -120,13 +118,14 @@ void run_kernels(const BenchOptions& options) {
                                 : peak_gflops(c.precision, thread_count());
         },
         [&] { seconds = measure(c, repeat); });
-    for (size_t j = 0; j < seconds.size(); ++j) add_contender(report, c, j, seconds, peak);
+    for (size_t j = 0; j < seconds.size(); ++j)
+      rows.push_back(report_contender(c, j, seconds, peak));
     set_thread_count(threads);
   }
-  if (report.rows.empty()) {
+  if (rows.empty()) {
     fail_input("--only {}: in no case's title; leave it out to see all", options.only);
   }
-  report.write(options);
+  write_rows(rows, options);
 }
 
 }  // namespace gmlp

@@ -114,11 +114,9 @@ struct Stage {
   }
 };
 
-/// Prints the rung's line and adds its row and its bars.
-void report_rung(const Rung& rung, size_t number, const Times& times, const Peak& peak,
-                 Report& report) {
+/// Prints the rung's line and returns its row.
+Json report_rung(const Rung& rung, size_t number, const Times& times, const Peak& peak) {
   const Speed all = speed_of(times.all, kFlops, peak);
-  const std::string group = fmt::format("{} {}", number, rung.name);
   Json row = {{"rung", number}, {"name", rung.name}};
   add_speed(row, all, "GFLOP/s", peak);
   std::string product_ms, product_percent;
@@ -126,16 +124,14 @@ void report_rung(const Rung& rung, size_t number, const Times& times, const Peak
     const Speed product = speed_of(times.product, kFlops, peak);
     row["product_ms"] = to_json(product.ms);
     row["product_share_of_peak_percent"] = product.share_percent;
-    report.chart.bars.push_back({group, "product alone", product.share_percent});
     product_ms = fmt::format("{:.2f}", product.ms.median);
     product_percent = fmt::format("{:.1f} %", product.share_percent);
   }
-  report.rows.push_back(row);
-  report.chart.bars.push_back({group, "with norm and GELU", all.share_percent});
   fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product_ms,
              product_percent, all.ms.median, all.rate.median,
              fmt::format("{:.1f} %", all.share_percent));
   if (peak.moved) fmt::print("    (the peak moved during this rung: run again)\n");
+  return row;
 }
 
 }  // namespace
@@ -172,9 +168,7 @@ void run_ladder(const BenchOptions& options) {
       stage.rungs.tile_columns, repeat);
   fmt::print("    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
              "GFLOP/s", "of peak");
-  Report report{
-      .chart = {
-          "From three loops to the fused kernel", machine_line(), "% of one core's peak", {}}};
+  Json rows = Json::array();
   for (const Rung& rung : all_rungs(stage.rungs)) {
     stage.z.fill(0);
     stage.run(rung, 1);
@@ -183,9 +177,9 @@ void run_ladder(const BenchOptions& options) {
     Times times;
     const Peak peak = with_steady_peak([] { return peak_gflops("f32", 1); },
                                        [&] { times = stage.run(rung, repeat); });
-    report_rung(rung, report.rows.size() + 1, times, peak, report);
+    rows.push_back(report_rung(rung, rows.size() + 1, times, peak));
   }
-  report.write(options);
+  write_rows(rows, options);
 }
 
 }  // namespace gmlp

@@ -23,25 +23,16 @@ namespace gmlp {
 namespace {
 
 void add_infer_options(CLI::App& app, BenchOptions& options) {
-  const auto add_size = [&](const char* name, int64_t& value, int64_t high, const char* what) {
-    app.add_option(name, value, fmt::format("{} (default: the model's)", what))
-        ->check(integer_in(1, high));
-  };
+  OptionGroup group(app, "Options");
   app.add_option("--model", options.model, "Named model; an unknown name lists them")
-      ->type_name("NAME")
-      ->capture_default_str();
-  add_size("--depth", options.depth, 10000, "Number of blocks");
-  add_size("--vocab-size", options.vocab_size, 1 << 24, "Vocabulary size of a language model");
-  add_size("--seq-len", options.seq_len, 1 << 20, "Tokens per sample of a language model");
-  app.add_option("--batch-size", options.batch_size, "Samples per batch")
-      ->check(integer_in(1, kLargestBatch))
-      ->capture_default_str();
-  app.add_option("--precision", options.precision, "Precision of the blocks")
-      ->check(CLI::IsMember({"f32", "bf16"}))
-      ->capture_default_str();
-  app.add_option("--kernels", options.kernels, "Implementation of the operations")
-      ->check(CLI::IsMember({"fused", "reference"}))
-      ->capture_default_str();
+      ->type_name("NAME");
+  group.integer("--depth", options.depth, "Number of blocks; 0 = the model's", 0, 10000);
+  group.integer("--vocab-size", options.vocab_size,
+                "Vocabulary size of a language model; 0 = the model's", 0, 1 << 24);
+  group.integer("--seq-len", options.seq_len,
+                "Tokens per sample of a language model; 0 = the model's", 0, 1 << 20);
+  group.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
+  add_arithmetic_options(app, options.precision, options.kernels);
   app.add_option("--init", options.init, "Initial weights")->type_name("FILE.safetensors");
   app.add_option("--input-array", options.input_array, "Batch of images, float32 NCHW")
       ->type_name("FILE.npy");
@@ -54,27 +45,16 @@ void add_step_options(CLI::App& app, BenchOptions& options) {
                "Save only the blocks' inputs and recompute the rest in the backward");
 }
 
-void add_ladder_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("--csv", options.csv, "File for the numbers that `chart` draws")
-      ->type_name("FILE.csv");
-}
-
 void add_kernels_options(CLI::App& app, BenchOptions& options) {
-  add_ladder_options(app, options);
   app.add_option("--only", options.only, "Measure only cases whose title contains TEXT")
       ->type_name("TEXT");
-}
-
-void add_chart_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("FILE.csv", options.csv, "Bars: the columns are group, series, value")->required();
-  app.add_option("--svg", options.svg, "File for the chart")->required()->type_name("FILE.svg");
 }
 
 struct BenchCommand {
   const char* name;
   const char* description;
   void (*run)(const BenchOptions& options);
-  void (*add_options)(CLI::App& app, BenchOptions& options);
+  void (*add_options)(CLI::App& app, BenchOptions& options) = [](CLI::App&, BenchOptions&) {};
 };
 
 constexpr BenchCommand kCommands[] = {
@@ -82,11 +62,8 @@ constexpr BenchCommand kCommands[] = {
      add_kernels_options},
     {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
     {"infer", "a forward pass without gradients", run_infer, add_infer_options},
-    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak,
-     [](CLI::App&, BenchOptions&) {}},
-    {"ladder", "one product from three loops to the fused kernel", run_ladder, add_ladder_options},
-    {"chart", "a chart from a CSV file, such as that of kernels or ladder", run_chart,
-     add_chart_options},
+    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak},
+    {"ladder", "one product from three loops to the fused kernel", run_ladder},
 };
 
 std::string usage() {
@@ -101,11 +78,11 @@ std::string usage() {
 }
 
 /// Fails before minutes of measuring, not after them.
-void require_writable(const char* option, const std::string& path) {
+void require_writable(const std::string& path) {
   if (path.empty()) return;
   const bool exists = std::filesystem::exists(path);
   if (!std::ofstream(path, std::ios::app)) {
-    fail_input("{} {}: cannot be written: {}; name a file in an existing folder", option, path,
+    fail_input("--json {}: cannot be written: {}; name a file in an existing folder", path,
                std::strerror(errno));
   }
   if (!exists) std::filesystem::remove(path);
@@ -127,20 +104,17 @@ void choose_isa(const std::string& name) {
 int run(const BenchCommand& command, const std::vector<std::string>& arguments) {
   BenchOptions options;
   CLI::App app(command.description, std::string("gmlp-bench ") + command.name);
+  app.option_defaults()->always_capture_default();
   add_config_option(app);
-  if (command.run != run_chart) {
-    add_threads_option(app, options.threads);
-    app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ... (default: the best)")
-        ->type_name("NAME");
-    app.add_option("--repeat", options.repeat, "Number of measurements")
-        ->check(integer_in(1, 1000000));
-    app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
-  }
+  add_threads_option(app, options.threads);
+  app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ...; by default the best")
+      ->type_name("NAME");
+  app.add_option("--repeat", options.repeat, "Number of measurements; 0 = the subcommand's")
+      ->check(integer_in(0, 1000000));
+  app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
   command.add_options(app, options);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
-  require_writable("--json", options.json);
-  if (command.run != run_chart) require_writable("--csv", options.csv);
-  require_writable("--svg", options.svg);
+  require_writable(options.json);
   choose_isa(options.isa);
   set_thread_count(resolve_threads(options.threads));
   command.run(options);

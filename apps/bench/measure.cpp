@@ -80,20 +80,11 @@ void require_agreement(const std::string& what, const Tensor& expected, const Te
       what, difference, largest);
 }
 
-void Report::write(const BenchOptions& options) const {
-  const auto write = [](const std::string& path, const std::string& text) {
-    if (path.empty()) return;
-    write_file_atomic(path, text);
-    fmt::print("written: {}\n", path);
-  };
-  write(options.json,
-        json_text({{"rows", rows}, {"machine", parse_json(environment_json(), "machine")}}));
-  std::string csv =
-      fmt::format("# {}\n# {}\ngroup,series,{}\n", chart.title, chart.subtitle, chart.axis);
-  for (const auto& [group, series, value] : chart.bars) {
-    csv += fmt::format("{},{},{:.4g}\n", group, series, value);
-  }
-  write(options.csv, csv);
+void write_rows(const Json& rows, const BenchOptions& options) {
+  if (options.json.empty()) return;
+  const Json machine = parse_json(environment_json(), "machine");
+  write_file_atomic(options.json, json_text({{"rows", rows}, {"machine", machine}}));
+  fmt::print("written: {}\n", options.json);
 }
 
 std::string machine_line() {

@@ -1,6 +1,6 @@
 #pragma once
 // The subcommands of gmlp-bench, their options, and what they measure with: clock, spread, peak of
-// the machine, report.
+// the machine, JSON.
 
 #include <cstdint>
 #include <functional>
@@ -8,13 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "apps/train/chart.h"
 #include "core/tensor.h"
 
 namespace gmlp {
 
 struct BenchOptions {
-  // all subcommands but chart
+  // all subcommands
   int threads = 0;   // 0: all
   std::string isa;   // empty: the best
   int repeat = 0;    // 0: the subcommand's default
@@ -35,8 +34,6 @@ struct BenchOptions {
   bool checkpoint_activations = false;
 
   std::string only;  // kernels: measure the cases whose title contains this
-  std::string csv;   // kernels, ladder: output file for the bars, or empty; chart: the file to draw
-  std::string svg;   // chart: output file
 };
 
 void run_kernels(const BenchOptions& options);
@@ -44,7 +41,6 @@ void run_step(const BenchOptions& options);
 void run_infer(const BenchOptions& options);
 void run_peak(const BenchOptions& options);
 void run_ladder(const BenchOptions& options);
-void run_chart(const BenchOptions& options);
 
 using Json = nlohmann::ordered_json;
 
@@ -91,14 +87,8 @@ void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak
 void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
                        double tolerance);
 
-/// What a subcommand measured.
-struct Report {
-  Json rows = Json::array();
-  BarChart chart = {};
-  /// Writes {"rows": [...], "machine": {...}} to --json and the chart's bars to --csv, if given.
-  /// Throws RunError if a file cannot be written.
-  void write(const BenchOptions& options) const;
-};
+/// Writes {"rows": [...], "machine": {...}} to --json, if given. Throws RunError on failure.
+void write_rows(const Json& rows, const BenchOptions& options);
 
 /// Processor, instruction set and threads on one line.
 std::string machine_line();

@@ -70,7 +70,7 @@ double triad_gigabytes(int threads) {
 void run_peak(const BenchOptions& options) {
   const int repeat = options.repeat_or(7);
   const std::set<int> thread_counts = {1, thread_count()};
-  Report report;
+  Json rows = Json::array();
   fmt::print("{}\nmedian (least to most) of {}\n\n", machine_line(), repeat);
   for (const Probe& probe : kProbes) {
     double one = 0;
@@ -84,13 +84,13 @@ void run_peak(const BenchOptions& options) {
                  probe.unit, s.low, s.high);
       if (threads == 1) one = s.median;
       if (probe.scales) warn_if_cores_are_shared(one, s.median, threads);
-      report.rows.push_back({{"what", probe.name},
-                             {"threads", threads},
-                             {"unit", probe.unit},
-                             {"value", to_json(s)}});
+      rows.push_back({{"what", probe.name},
+                      {"threads", threads},
+                      {"unit", probe.unit},
+                      {"value", to_json(s)}});
     }
   }
-  report.write(options);
+  write_rows(rows, options);
 }
 
 }  // namespace gmlp

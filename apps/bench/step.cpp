@@ -227,11 +227,11 @@ class RunTable {
   /// is the threads' stacks and the libraries' memory.
   void memory(const Arena& arena) {
     const int64_t peak = status_bytes("VmHWM");
-    const auto megabytes = [](int64_t bytes) { return 1e-6 * static_cast<double>(bytes); };
-    fmt::print("  {:<16}{:>10.1f} MB        of activations and workspace\n", "peak, arena",
-               megabytes(arena.peak_bytes()));
-    fmt::print("  {:<16}{:>10.1f} MB        {:.1f} MB above weights and optimizer state\n",
-               "peak, process", megabytes(peak), megabytes(peak - resident_before_));
+    fmt::print(
+        "  {:<16}{:>10.1f} MB        of activations and workspace\n"
+        "  {:<16}{:>10.1f} MB        {:.1f} MB above weights and optimizer state\n",
+        "peak, arena", 1e-6 * static_cast<double>(arena.peak_bytes()), "peak, process",
+        1e-6 * static_cast<double>(peak), 1e-6 * static_cast<double>(peak - resident_before_));
     row["arena_peak_bytes"] = arena.peak_bytes();
     row["process_peak_bytes"] = peak;
   }
@@ -266,7 +266,7 @@ class RunTable {
     print("not named", total - named, "");  // after a pass's last mark
   }
 
-  void write() const { Report{.rows = Json::array({row})}.write(options_); }
+  void write() const { write_rows(Json::array({row}), options_); }
 
   Json row;
 

@@ -202,10 +202,14 @@ void add_stored_model(CLI::App& app, StoredModelOptions& options) {
 
 void add_stored_model_options(CLI::App& app, StoredModelOptions& options) {
   add_stored_model(app, options);
-  app.add_option("--precision", options.precision, "Precision of the blocks")
+  add_arithmetic_options(app, options.precision, options.kernels);
+}
+
+void add_arithmetic_options(CLI::App& app, std::string& precision, std::string& kernels) {
+  app.add_option("--precision", precision, "Precision of the blocks")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  app.add_option("--kernels", options.kernels, "Implementation of the operations")
+  app.add_option("--kernels", kernels, "Implementation of the operations")
       ->check(CLI::IsMember({"fused", "reference"}))
       ->capture_default_str();
 }

@@ -60,6 +60,8 @@ void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
 void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
 void add_threads_option(CLI::App& app, int& threads);
+/// Adds --precision and --kernels.
+void add_arithmetic_options(CLI::App& app, std::string& precision, std::string& kernels);
 
 /// Adds --config FILE to `app`. A name in the file that is no option is an InputError.
 void add_config_option(CLI::App& app, const std::string& description = "Read options from FILE");

@@ -9,7 +9,6 @@ constexpr const char* kUsage =
     "gmlp-language trains and runs language gMLPs.\n\n"
     "  gmlp-language tokenizer train --text FILE... --type sentencepiece|chars|bytes\n"
     "                          [--model-type unigram|bpe] --vocab-size N --out FILE\n"
-    "  gmlp-language tokenizer encode|decode --tokenizer FILE|bytes [--text FILE | --ids FILE]\n"
     "  gmlp-language pretrain  --text FILE... --tokenizer FILE|bytes --objective mlm|causal\n"
     "                          --model NAME|DIR|FILE.json [--out DIR] ...\n"
     "  gmlp-language finetune  --task sst2|mnli|squad1|squad2|classify --data DIR|FILE\n"

@@ -14,11 +14,7 @@ namespace gmlp {
 
 namespace {
 
-void add_skip_bad(CLI::App& app, int64_t& skip_bad) {
-  app.add_option("--skip-bad", skip_bad,
-                 "Number of bad lines, rows or questions to leave out of a file")
-      ->check(integer_in());
-}
+constexpr const char* kSkipBad = "Number of bad lines, rows or questions to leave out of a file";
 
 /// What pretrain and finetune share; `tokenizer` is the help of --tokenizer.
 void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer) {
@@ -41,7 +37,7 @@ void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
               "Share of --text kept for validation without --val-text; 0 = none", 0, 1);
   data.integer("--val-batches", options.val_batches,
                "Number of batches of 16 windows to validate on; 0 = all");
-  add_skip_bad(app, options.skip_bad);
+  data.integer("--skip-bad", options.skip_bad, kSkipBad);
   add_language_options(app, options,
                        "bytes, or a file: a SentencePiece .model or a tokenizer.json");
   // No CLI::IsMember, because config.toml may hold an empty value.
@@ -98,7 +94,7 @@ void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
   data.integer("--max-train-samples", options.max_train_samples,
                "Number of training examples to use; 0 = all");
   add_reading_options(app, options.reading);
-  add_skip_bad(app, options.reading.skip_bad);
+  data.integer("--skip-bad", options.reading.skip_bad, kSkipBad);
   add_language_options(app, options, "Tokenizer for a --model without weights: bytes, or its file");
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights")
@@ -222,8 +218,8 @@ void add_task_options(CLI::App& app, TaskOptions& options) {
   app.add_option("--null-threshold", options.answers.null_threshold,
                  "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
   task.integer("--batch-size", options.batch_size, "Rows per forward pass", 1, kLargestBatch);
-  add_skip_bad(app, options.reading.skip_bad);
-  app.get_option("--skip-bad")->group("Options");
+  OptionGroup(app, "Options").integer("--skip-bad", options.reading.skip_bad, kSkipBad);
+  app.option_defaults()->group(kTaskGroup);
 }
 
 void separate_groups(CLI::App& app, const std::string& group) {

@@ -20,17 +20,11 @@ std::string without_space(const std::string& text) {
   return text.size() > 1 && text.front() == ' ' ? text.substr(1) : text;
 }
 
-/// Whether the last bytes begin a character that the next token may complete.
-bool ends_inside_character(const std::string& text) {
-  // Tokenizers that fall back to bytes decode a part of a character as U+FFFD. A U+FFFD of the text
-  // itself looks the same, and is only returned later.
-  if (text.ends_with("\uFFFD")) return true;
-  for (size_t back = 1; back < kMaxCharacterBytes && back <= text.size(); ++back) {
-    const unsigned char byte = static_cast<unsigned char>(text[text.size() - back]);
-    if ((byte & 0xC0) == 0x80) continue;
-    return back < (byte >= 0xF0 ? 4U : byte >= 0xE0 ? 3U : byte >= 0xC0 ? 2U : 1U);
-  }
-  return false;
+/// Whether `text`, of a few tokens, may end inside a character that the next token completes.
+/// Tokenizers that fall back to bytes decode a part of a character as U+FFFD. A U+FFFD of the text
+/// itself looks the same, and is only returned later.
+bool may_be_incomplete(const std::string& text) {
+  return text.ends_with("\uFFFD") || !is_utf8(text);
 }
 
 }  // namespace
@@ -115,7 +109,7 @@ std::string TextStream::text_of(size_t count) const {
 
 std::string TextStream::push(int64_t id) {
   pending_.push_back(id);
-  if (!ends_inside_character(text_of(pending_.size()))) return flush();
+  if (!may_be_incomplete(text_of(pending_.size()))) return flush();
   if (pending_.size() < kMaxCharacterBytes) return "";
   // No character begins with the first of so many tokens, unless the first three are the bytes of
   // a U+FFFD, which decode as one together. The others may still begin a character.

@@ -1,17 +1,11 @@
-// gmlp-language tokenizer: train a tokenizer on text; encode lines of text as lines of ids, and
-// decode them again.
+// gmlp-language tokenizer train: a tokenizer from text.
 
 #include "data/text/tokenizer.h"
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <filesystem>
-#include <iostream>
-#include <iterator>
-#include <sstream>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
@@ -19,13 +13,13 @@
 #include "apps/language/commands.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "data/text/utf8.h"
 
 namespace gmlp {
 
-namespace {
-
-int train(const std::vector<std::string>& arguments) {
+int language_tokenizer(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front() != "train") {
+    fail_input("tokenizer needs a subcommand: train; see gmlp-language tokenizer train --help");
+  }
   std::vector<std::string> text;
   TokenizerTraining training;
   std::string out;
@@ -45,7 +39,7 @@ int train(const std::vector<std::string>& arguments) {
       ->check(integer_in(0, int64_t{1} << 24));
   app.add_option("--out", out, "Tokenizer file to write")->required()->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace an existing file");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  if (!parse_arguments(app, {arguments.begin() + 1, arguments.end()})) return kExitSuccess;
   const bool sentencepiece = training.type == "sentencepiece";
   const char* extension = sentencepiece ? ".model" : ".json";
   if (!out.ends_with(extension)) {
@@ -72,61 +66,6 @@ int train(const std::vector<std::string>& arguments) {
       tokenizer->kind(), grouped(tokenizer->vocab()), tokenizer->special().mask, out, out,
       text.front());
   return kExitSuccess;
-}
-
-/// The ids on a line; `name` is the line's.
-std::vector<int64_t> parse_ids(const std::string& line, const std::string& name, int64_t vocab) {
-  std::vector<int64_t> ids;
-  std::istringstream words(line);
-  for (std::string word; words >> word;) {
-    const char* end = word.data() + word.size();
-    const bool whole = std::from_chars(word.data(), end, ids.emplace_back(-1)).ptr == end;
-    if (whole && ids.back() >= 0 && ids.back() < vocab) continue;
-    fail_input("{}: {} is not an id; use whole numbers from 0 to {}", name, printable(word),
-               vocab - 1);
-  }
-  return ids;
-}
-
-/// encode and decode: one line of output per line of input.
-int convert(const std::vector<std::string>& arguments, bool encode) {
-  std::string spec;
-  std::string path;
-  CLI::App app(encode ? "Encode lines of text as ids" : "Decode lines of ids to text",
-               encode ? "gmlp-language tokenizer encode" : "gmlp-language tokenizer decode");
-  add_config_option(app);
-  app.add_option("--tokenizer", spec, "bytes, or a tokenizer file")
-      ->required()
-      ->type_name("FILE|bytes");
-  app.add_option(encode ? "--text" : "--ids", path, "Input file (default standard input)")
-      ->type_name("FILE");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
-  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(spec);
-  const bool any_bytes = std::string_view(tokenizer->kind()) == "bytes";
-  std::istringstream lines(path.empty() ? std::string(std::istreambuf_iterator<char>(std::cin), {})
-                                        : read_text(path));
-  int64_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const std::string name =
-        fmt::format("{}, line {}", path.empty() ? "standard input" : path, ++number);
-    if (encode && !any_bytes) check_text(line, name);
-    fmt::print("{}\n", encode ? fmt::format("{}", fmt::join(tokenizer->encode_ids(line), " "))
-                              : tokenizer->decode(parse_ids(line, name, tokenizer->vocab())));
-  }
-  return kExitSuccess;
-}
-
-}  // namespace
-
-int language_tokenizer(const std::vector<std::string>& arguments) {
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  if (name != "train" && name != "encode" && name != "decode") {
-    fail_input(
-        "tokenizer needs a subcommand: train, encode or decode; for example gmlp-language "
-        "tokenizer train --help");
-  }
-  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  return name == "train" ? train(rest) : convert(rest, name == "encode");
 }
 
 }  // namespace gmlp

@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose kernels, step, infer, peak, ladder or chart"
+wrong "choose kernels, step, infer, peak or ladder"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
@@ -35,7 +35,6 @@ wrong "--vocab-size" step --model gmlp_nano_28 --vocab-size 10
 wrong "absent.safetensors" step --model gmlp_nano_28 --init absent.safetensors
 wrong "absent.npy" step --model gmlp_nano_28 --input-array absent.npy
 wrong "in no case's title" kernels --only frobnicate
-wrong "No such file or directory" kernels --csv no/such/folder/shares.csv
 wrong "No such file or directory" infer --json no/such/folder/found.json
 wrong "Is a directory" peak --json .
 wrong "runs on one thread" ladder --threads 8
@@ -83,27 +82,13 @@ if command -v taskset >/dev/null; then
 fi
 
 # Ours and whatever baselines were found; they must agree, or the command fails.
-expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}" --csv shares.csv
+expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}"
 expect_text found.json '"by": "gmlp"'
 expect_text found.json '"by": "Eigen"'
-expect_text shares.csv "gemm 196x768x196 f32,gmlp,"
+expect_chart "gemm 196x768x196 f32" bench found.json
 
 # Every rung computes what the reference does, or the command fails.
-expect_status 0 "$bench" ladder --repeat 1 --json found.json --csv ladder.csv
+expect_status 0 "$bench" ladder --repeat 1 --json ladder.json
 expect_text out.txt "fused: norm_fc1_gelu"
-expect_between 9 "$(grep -c '"rung":' found.json)" 9 "the number of rungs"
-
-# The CSV file draws a chart; a damaged one is refused. Every rung but the last has two bars.
-expect_between 20 "$(grep -c . ladder.csv)" 20 "the number of the chart's lines"
-expect_status 0 "$bench" chart ladder.csv --svg ladder.svg
-expect_text ladder.svg "packed panels"
-wrong "absent.csv" chart absent.csv --svg no.svg
-printf '# title\nmodel,precision,by,ms\nS/16,f32,gmlp,2\nS/16,bf16,gmlp,1\n' >two.csv
-expect_status 0 "$bench" chart two.csv --svg two.svg
-expect_text two.svg "bf16 gmlp"
-printf '# title\nmodel,by,ms\na,1\n' >short.csv
-wrong "line 3 has 2 fields" chart short.csv --svg no.svg
-printf '# title\nmodel,by,ms\na,gmlp,fast\n' >text.csv
-wrong "\"fast\" is not a number" chart text.csv --svg no.svg
-printf '# title\nmodel,by,ms\n' >empty.csv
-wrong "holds no numbers" chart empty.csv --svg no.svg
+expect_between 9 "$(grep -c '"rung":' ladder.json)" 9 "the number of rungs"
+expect_chart "7 packed panels" bench ladder.json

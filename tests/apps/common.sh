@@ -4,6 +4,7 @@ set -u
 program=$(realpath "$1")
 vision=$program
 language=$program
+tools=$(cd "$(dirname "$0")/../../tools" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
@@ -80,4 +81,13 @@ expect_same_run() {
   done
   diff <(timeless_steps "$1") <(timeless_steps "$2") || fail "steps.jsonl differs in $1 and $2"
   diff <(timeless_metrics "$1") <(timeless_metrics "$2") || fail "metrics.csv differs"
+}
+
+# expect_chart TEXT ARGUMENTS...: tools/plot.py draws a chart with TEXT in it. Nothing is drawn without matplotlib,
+# which belongs to Debian's own Python.
+expect_chart() {
+  local text=$1 PATH=/usr/bin:$PATH
+  python3 -c 'import matplotlib' 2>/dev/null || return 0
+  expect_status 0 "$tools/plot.py" "${@:2}"
+  expect_text "$(sed 's/^written: //' out.txt)" ">$text</text>"
 }

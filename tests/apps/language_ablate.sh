@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ablate: both tables, the order's sentences, JSON and the picture; what is done is not done again.
+# ablate: both tables, the order's sentences, and JSON; what is done is not done again.
 . "$(dirname "$0")/common.sh"
 
 shared=(--text text.txt --seq-len 16 --d-model 16 --batch-size 8 --max-steps 4 --warmup-steps 1
@@ -17,7 +17,6 @@ for run in linear/seed-7 linear/seed-8 split/seed-7 split/seed-8; do
   [ -s table/$run/summary.json ] || fail "table/$run has no summary.json"
 done
 [ "$(grep -c '^| gMLP, .* ± .* ± ' table/ablation.md)" = 3 ] || fail "not three rows with a spread"
-[ ! -e table/ablation.svg ] || fail "--no-figures drew one"
 
 # The numbers are those of the runs: mean and sample standard deviation by hand.
 losses() { tail -qn 1 table/"$1"/seed-*/metrics.csv | cut -d, -f4; }
@@ -48,11 +47,8 @@ expect_text out.txt "| Transformer | 10 |"
 expect_text out.txt "Seed 7; tokens/s"
 [ "$(find both -name summary.json | wc -l)" = 3 ] || fail "the shared run was made twice"
 
-# Drawn without --no-figures; the options of a run that is drawn later stay the same.
-expect_status 0 "$language" ablate --text text.txt --seq-len 16 --d-model 16 --batch-size 8 \
-  --max-steps 2 --series table3 --only split --seeds 2 --depth 1 --out drawn
-expect_text out.txt "chart    drawn/ablation.svg"
-expect_text drawn/ablation.svg "gMLP, split gate"
+expect_text out.txt "chart    tools/plot.py ablation both"
+expect_chart "Transformer, by depth" ablation both
 
 expect_status 0 "$language" ablate --help
 expect_text out.txt "--max-steps 600"

@@ -15,13 +15,6 @@ expect_status 0 "$language" tokenizer train --text text.txt --type sentencepiece
 expect_text out.txt "sentencepiece: 290 ids"
 expect_status 0 "$language" tokenizer train --text text.txt --type sentencepiece --model-type bpe \
   --vocab-size 290 --out pairs.model
-for tokenizer in chars.json pieces.model pairs.model bytes; do
-  expect_status 0 "$language" tokenizer encode --tokenizer $tokenizer --text text.txt
-  mv out.txt ids.txt
-  expect_status 0 "$language" tokenizer decode --tokenizer $tokenizer --ids ids.txt
-  cmp out.txt text.txt || fail "$tokenizer does not restore the text"
-done
-[ "$(echo AB | "$language" tokenizer encode --tokenizer bytes)" = "65 66" ] || fail "ids differ"
 
 # Masked: the console and the folder.
 expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3

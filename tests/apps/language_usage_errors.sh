@@ -60,13 +60,6 @@ wrong "broken.txt" pretrain --text broken.txt --tokenizer chars.json --objective
 wrong "tokenizer train" tokenizer
 wrong "--type" tokenizer train --text text.txt --type words --out t.json
 wrong "--model-type" tokenizer train --text text.txt --type chars --model-type bpe --out t.json
-wrong "--tokenizer" tokenizer encode --text text.txt
-wrong "absent.txt" tokenizer encode --tokenizer bytes --text absent.txt
-wrong "broken.txt, line 1" tokenizer encode --tokenizer chars.json --text broken.txt
-printf '1 2\n1 x\n' >ids.txt
-wrong "ids.txt, line 2: x is not an id" tokenizer decode --tokenizer bytes --ids ids.txt
-printf '260\n' >ids.txt
-wrong "whole numbers from 0 to 259" tokenizer decode --tokenizer bytes --ids ids.txt
 wrong "--vocab-size" tokenizer train --text text.txt --type sentencepiece --out t.model
 wrong "ends with .json" tokenizer train --text text.txt --type chars --out t.model
 wrong "absent.txt" tokenizer train --text absent.txt --type chars --out t.json
@@ -87,8 +80,8 @@ lists="no option of gmlp-language pretrain; \`gmlp-language pretrain --help\` li
 wrong "unknown.toml: learning_rate is $lists" pretrain --config unknown.toml
 wrong "--clip-grad: nan is not a number" pretrain "${tiny[@]}" --clip-grad nan
 
-printf 'tokenizer=bytes\ntext=text.txt\n' >encode.toml
-expect_status 0 "$language" tokenizer encode --config encode.toml
+printf 'type=bytes\ntext=text.txt\nout=from-file.json\n' >train.toml
+expect_status 0 "$language" tokenizer train --config train.toml
 echo 'model=gmlp_base' >info.toml
 expect_status 0 "$language" info --config info.toml
 

@@ -80,22 +80,16 @@ TEST_CASE("with one seed there is no spread to be outside of") {
   CHECK(gmlp::json_text(report.json).find("\"deviation\": null") != std::string::npos);
 }
 
-TEST_CASE("a chart has one line per series by depth, one bar per spread, and no lost runs") {
-  std::vector<gmlp::AblationResult> results = {result_with("linear", {20, 22}),
-                                               result_with("split", {6})};
-  results.push_back(result_with("mixer", {std::numeric_limits<double>::quiet_NaN()}));
-  for (const gmlp::AblationRow& row : gmlp::ablation_rows()) {
-    if (!row.is_by_depth()) continue;
-    results.push_back(result_with(row.name, {5}));
-    results.back().row = &row;
-  }
-  const std::string svg = gmlp::report_ablation(results).chart;
-  CHECK(svg.find("gMLP, by depth") != std::string::npos);
-  CHECK(svg.find("Transformer, by depth") != std::string::npos);
-  CHECK(svg.find("gMLP, linear gate") != std::string::npos);
-  CHECK(svg.find("MLP-Mixer") == std::string::npos);
-  CHECK(svg.find("nan") == std::string::npos);
-  CHECK(gmlp::report_ablation({}).chart.empty());
+TEST_CASE("a run that diverged is in the tables, and its perplexity is null in JSON") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const gmlp::AblationReport report =
+      gmlp::report_ablation({result_with("linear", {20, 22}), result_with("mixer", {nan})});
+  const nlohmann::ordered_json& rows = report.json["table3"];
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0]["perplexity"]["mean"] == 21.0);
+  CHECK(rows[0]["parameters"] == 910000);
+  CHECK(rows[1]["title"] == "MLP-Mixer");
+  CHECK(gmlp::json_text(rows[1]).find("\"mean\": null") != std::string::npos);
 }
 
 TEST_CASE("a run that is not finished is refused, a finished one read as its files say") {
@@ -103,10 +97,10 @@ TEST_CASE("a run that is not finished is refused, a finished one read as its fil
   const std::string& run = folder.path();
   folder.write("summary.json", R"({"parameters": 12, "steps": 3, "total_steps": 4})");
   CHECK_THROWS_AS(gmlp::read_ablation_run(run, 1, 16), gmlp::InputError);
-  folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4})");
-  folder.write("metrics.csv",
-               "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds\n"
-               "1,2,3.5,3.0,,0.001,10,1\n2,4,2.5,2.0,,0.001,30,2\n");
+  folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4, "final": {}})");
+  CHECK_THROWS_AS(gmlp::read_ablation_run(run, 1, 16), gmlp::InputError);
+  folder.write("summary.json",
+               R"({"parameters": 12, "steps": 4, "total_steps": 4, "final": {"val_loss": 2.0}})");
   folder.write("steps.jsonl",
                "{\"step\":1,\"samples_per_s\":10}\n{\"step\":2,\"samples_per_s\":30}\n"
                "{\"step\":3,\"samples_per_s\":20}\n");

@@ -6,6 +6,11 @@ foreach(check includes readme length paths budget vocabulary)
                                                                                      TIMEOUT 60)
 endforeach()
 
+add_test(NAME "setup: tools/plot.py draws the documents' charts"
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/plots.sh)
+set_tests_properties("setup: tools/plot.py draws the documents' charts"
+                     PROPERTIES LABELS setup TIMEOUT 120 SKIP_RETURN_CODE 77)
+
 # Objects of different instruction sets must not share functions. Sanitizers add shared symbols.
 if(NOT GMLP_SANITIZE)
   add_test(NAME "setup: kernel objects define no symbol outside of their instruction set"

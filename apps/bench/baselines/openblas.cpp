@@ -28,13 +28,12 @@ Contender prepare_openblas(const Product& p) {
 
 /// Whether OpenBLAS does not know this processor and fell back to kernels without AVX2.
 bool is_outdated(const std::string& kernels) {
-  static const std::set<std::string> kWithoutAvx2 = {
-      "Prescott", "Core2",     "Penryn",      "Dunnington", "Nehalem",     "Atom",     "Opteron",
-      "Athlon",   "Barcelona", "Sandybridge", "Bulldozer",  "Steamroller", "Excavator"};
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") != 0 && kWithoutAvx2.contains(kernels);
+  static const std::set<std::string> kWithAvx2 = {"Haswell", "Zen", "SkylakeX", "Cooperlake",
+                                                  "SapphireRapids"};
+  return __builtin_cpu_supports("avx2") != 0 && !kWithAvx2.contains(kernels);
 #else
-  return false;
+  return kernels.empty();
 #endif
 }
 

@@ -152,10 +152,10 @@ int ablate(const AblateOptions& options) {
   const AblationReport report = report_ablation(results);
   write_file_atomic(options.out + "/ablation.md", report.markdown);
   write_file_atomic(options.out + "/ablation.json", json_text(report.json));
-  fmt::print("\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\n", options.out, report.markdown);
-  if (shared.no_figures || report.chart.empty()) return kExitSuccess;
-  write_file_atomic(options.out + "/ablation.svg", report.chart);
-  fmt::print("chart    {}/ablation.svg\n", options.out);
+  fmt::print(
+      "\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\n"
+      "chart    tools/plot.py ablation {0}\n",
+      options.out, report.markdown);
   return kExitSuccess;
 }
 
@@ -164,7 +164,7 @@ int ablate(const AblateOptions& options) {
 int language_ablate(const std::vector<std::string>& arguments) {
   AblateOptions options;
   CLI::App app(
-      "Rerun the paper's Table 3 and its series by depth: two tables and a chart. All other "
+      "Rerun the paper's Table 3 and its series by depth. All other "
       "options, such as --text, --tokenizer and --max-steps, are those of pretrain and apply to "
       "every row",
       "gmlp-language ablate");

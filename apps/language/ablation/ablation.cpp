@@ -9,8 +9,6 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/train/chart.h"
-#include "apps/train/metrics.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -60,9 +58,6 @@ const std::vector<AblationRow> kRows = {
 };
 // clang-format on
 
-constexpr const char* kColors[] = {"#d62728", "#e377c2", "#7f7f7f", "#8c564b", "#ff7f0e",
-                                   "#2ca02c", "#1f77b4", "#9467bd", "#17becf", "#bcbd22"};
-
 std::vector<double> values(const AblationResult& result, double AblationRun::*member) {
   std::vector<double> all;
   for (const AblationRun& run : result.runs) all.push_back(run.*member);
@@ -71,10 +66,6 @@ std::vector<double> values(const AblationResult& result, double AblationRun::*me
 
 MeanDeviation perplexity_of(const AblationResult& result) {
   return mean_deviation(values(result, &AblationRun::perplexity));
-}
-
-double millions(const AblationResult& result) {
-  return static_cast<double>(result.runs.front().parameters) / 1e6;
 }
 
 std::string with_deviation(const MeanDeviation& value, int digits) {
@@ -99,10 +90,11 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     if (row.is_by_depth() != by_depth) continue;
     const MeanDeviation perplexity = perplexity_of(result);
     const MeanDeviation loss = mean_deviation(values(result, &AblationRun::loss));
+    const int64_t parameters = result.runs.front().parameters;
     const double speed = median(values(result, &AblationRun::tokens_per_s));
     table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
-                         millions(result), with_deviation(perplexity, 3), with_deviation(loss, 4),
-                         grouped(std::llround(speed)),
+                         static_cast<double>(parameters) / 1e6, with_deviation(perplexity, 3),
+                         with_deviation(loss, 4), grouped(std::llround(speed)),
                          row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
     Json runs = Json::array();
     for (const AblationRun& run : result.runs) {
@@ -116,7 +108,7 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     rows.push_back({{"row", row.name},
                     {"title", row.title},
                     {"blocks", result.blocks},
-                    {"parameters", result.runs.front().parameters},
+                    {"parameters", parameters},
                     {"perplexity", to_json(perplexity)},
                     {"loss", to_json(loss)},
                     {"tokens_per_s", speed},
@@ -166,27 +158,6 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
       text;
 }
 
-std::string draw_chart(const std::vector<AblationResult>& results) {
-  std::vector<Curve> curves;
-  for (const AblationResult& result : results) {
-    const MeanDeviation perplexity = perplexity_of(result);
-    if (!std::isfinite(perplexity.mean)) continue;
-    const bool line = result.row->is_by_depth();
-    const std::string name = result.row->title + std::string(line ? ", by depth" : "");
-    if (curves.empty() || curves.back().name != name) {
-      const Mark mark = static_cast<Mark>(curves.size() % 4);
-      curves.push_back({name, kColors[curves.size() % std::size(kColors)], {}, line, mark});
-    }
-    curves.back().points.emplace_back(millions(result), perplexity.mean);
-    if (!line && std::isfinite(perplexity.deviation)) curves.back().errors = {perplexity.deviation};
-  }
-  for (Curve& curve : curves) std::sort(curve.points.begin(), curve.points.end());
-  if (curves.empty()) return "";
-  const char* title = "points: mean ± deviation over the seeds; lines: one seed, by depth";
-  return draw_svg("Perplexity by parameters",
-                  {{title, "parameters (millions)", "validation perplexity", curves, true, true}});
-}
-
 /// The median of the logged steps, in windows per second.
 double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
@@ -220,11 +191,12 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t 
   if (summary.value("steps", 0) < summary.value("total_steps", 1)) {
     fail_input("{}: the run is not finished; repeat the command to continue it", folder);
   }
-  const std::vector<EpochRecord> epochs = read_metrics(folder + "/metrics.csv");
-  if (epochs.empty() || !epochs.back().validated) {
-    fail_input("{}/metrics.csv: has no final validation; remove the run folder", folder);
+  const Json::json_pointer key("/final/val_loss");
+  if (!summary.contains(key)) {
+    fail_input("{}: has no final validation; remove the run folder", path);
   }
-  const double loss = epochs.back().val_loss;
+  // The NaN of a run that diverged is null in JSON.
+  const double loss = summary[key].is_number() ? summary[key].get<double>() : NAN;
   const double speed = median_speed(folder + "/steps.jsonl") * static_cast<double>(tokens);
   return {seed, folder, summary.at("parameters"), loss, std::exp(loss), speed};
 }
@@ -253,7 +225,6 @@ AblationReport report_ablation(const std::vector<AblationResult>& results) {
              "biases. The paper's models have 18, 36 and 72 blocks of gMLP, and 6, 12 and 24 "
              "layers of attention",
              report);
-  report.chart = draw_chart(results);
   return report;
 }
 

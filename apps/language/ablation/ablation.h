@@ -1,6 +1,6 @@
 #pragma once
 // The models that `gmlp-language ablate` trains, and its report: two tables, the comparison with
-// the paper's order, JSON and a chart.
+// the paper's order, and JSON.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -13,7 +13,7 @@ namespace gmlp {
 struct AblationRow {
   std::string series = "table3";  // or "depth": Table 4 and Figure 5
   const char* name = "";          // in --only and in the path of its runs
-  const char* title = "";         // in the table; in the series by depth also the chart's line
+  const char* title = "";         // in the table
   const char* model = "";         // a named model and the options that change it
   double perplexity = 0;          // in the paper, after 125,000 steps on C4; 0: not reported
   bool ordered = false;           // compared with the next row, which the paper reports as better
@@ -56,7 +56,6 @@ struct AblationResult {
 struct AblationReport {         // NOLINT(bugprone-exception-escape): the JSON library's destructor
   std::string markdown;         // both tables, and the order of neighbors between them
   nlohmann::ordered_json json;  // the same numbers, and every run
-  std::string chart;  // SVG: perplexity over parameters, as in Figure 5; empty without a point
 };
 
 /// `results` has at most one result per row, in the order of the rows. Two neighbors in the paper's
