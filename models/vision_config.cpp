@@ -200,7 +200,7 @@ void VisionConfig::validate() const {
     fail_input("--class-token: a Mixer has none; leave the option out, or choose another --arch");
   }
   check_product({depth, tokens(), std::max(tokens(), spatial_ffn)}, kParameterBits,
-                "the weights over tokens");
+                "the weights over tokens, such as W,");
   if (is_vit()) check_product({depth, heads, tokens(), tokens()}, kActivationBits, "the attention");
   check_product({depth, d_model, d_ffn}, kParameterBits, "the channel projections");
   check_product({d_model, chans, patch, patch}, kParameterBits, "the patch embedding");
