@@ -1,5 +1,5 @@
 #pragma once
-// The blocks that the paper compares gMLP with (Table 3), on x (B, N, D), in pre-norm form:
+// The blocks that the paper compares gMLP with (Tables 2 and 3), on x (B, N, D), in pre-norm form:
 //
 //   Transformer   x + proj(attention(qkv(norm1(x)))), then x + mlp(norm2(x))
 //   MLP-Mixer     x + mlp over tokens(norm1(x)), then x + mlp over channels(norm2(x))
@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 
 #include "models/gmlp_block.h"
 
@@ -22,7 +23,7 @@ class FeedForward {
   /// Parameters are named `norm` + "weight", `mlp` + "fc1.weight", ...
   FeedForward(ParameterList& list, const std::string& norm, const std::string& mlp,
               const BlockConfig& config, int64_t width, int64_t hidden, bool over_tokens);
-  Var forward(Tape& tape, Var x) const;
+  Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales) const;
 
  private:
   LayerNorm norm_;  // D
@@ -37,9 +38,10 @@ class MixerBlock {
   static constexpr int kBranches = 2;
   MixerBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config,
              int64_t spatial_ffn);
-  /// One of the two residual branches.
-  Var forward_branch(Tape& tape, Var x, int branch) const {
-    return branch == 0 ? tokens_.forward(tape, x) : channels_.forward(tape, x);
+  /// One of the two residual branches. `drop_scales` (B, or empty) are stochastic depth's.
+  Var forward_branch(Tape& tape, Var x, int branch,
+                     const std::vector<double>& drop_scales = {}) const {
+    return (branch == 0 ? tokens_ : channels_).forward(tape, x, drop_scales);
   }
 
  private:
@@ -58,16 +60,19 @@ class TransformerBlock {
   static constexpr int kBranches = 2;
   TransformerBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config,
                    const AttentionConfig& attention);
-  /// One of the two residual branches.
-  Var forward_branch(Tape& tape, Var x, int branch, const TokenMixer& mixer = {}) const {
-    return branch == 0 ? mix_tokens(tape, x, mixer) : mlp_.forward(tape, x);
+  /// As MixerBlock's.
+  Var forward_branch(Tape& tape, Var x, int branch, const std::vector<double>& drop_scales = {},
+                     const TokenMixer& mixer = {}) const {
+    return branch == 0 ? mix_tokens(tape, x, drop_scales, mixer)
+                       : mlp_.forward(tape, x, drop_scales);
   }
 
   const AttentionConfig& attention() const { return attention_; }
   const Parameter* relpos() const { return relpos_; }
 
  private:
-  Var mix_tokens(Tape& tape, Var x, const TokenMixer& mixer) const;
+  Var mix_tokens(Tape& tape, Var x, const std::vector<double>& drop_scales,
+                 const TokenMixer& mixer) const;
 
   AttentionConfig attention_;
   bool causal_;
@@ -77,5 +82,20 @@ class TransformerBlock {
   Linear out_;         // (D, D)
   FeedForward mlp_;
 };
+
+/// What the blocks of a model are. The Transformers have learned absolute positions.
+///   kGmlp               gMLP, with block.d_attn > 0 aMLP
+///   kTransformer        BERT's encoder in pre-norm form; for images ViT
+///   kMixer              MLP-Mixer
+///   kTransformerRelpos  the Transformer with a bias per head and distance in each block's
+///   attention kRelposOnly         the same with that bias alone in the scores: no q and k
+enum class Arch : uint8_t { kGmlp, kTransformer, kMixer, kTransformerRelpos, kRelposOnly };
+
+using Block = std::variant<GmlpBlock, TransformerBlock, MixerBlock>;
+/// `heads` are a Transformer's, `spatial_ffn` a Mixer's.
+Block make_block(ParameterList& list, const std::string& prefix, Arch arch,
+                 const BlockConfig& config, int64_t heads, int64_t spatial_ffn);
+/// As GmlpBlock::prepack_weights(), for the gMLP blocks among them.
+void prepack_weights(std::vector<Block>& blocks, Arena& arena);
 
 }  // namespace gmlp

@@ -91,7 +91,7 @@ struct Decoder::Cache {
     const auto attention = [&](Tape&, Var qkv) {
       return attend(tape, qkv, keys, values, t, block.attention().heads, block.relpos());
     };
-    x = block.forward_branch(tape, x, 0, {.project = {}, .attend = attention});
+    x = block.forward_branch(tape, x, 0, {}, {.project = {}, .attend = attention});
     return block.forward_branch(tape, x, 1);
   }
   Var forward(Tape&, const MixerBlock&, Var x, int64_t) const {

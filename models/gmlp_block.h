@@ -46,7 +46,9 @@ class GmlpBlock {
 
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.
   Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales);
-  Var forward_branch(Tape& tape, Var x, int) { return forward(tape, x, {}); }
+  Var forward_branch(Tape& tape, Var x, int, const std::vector<double>& drop_scales = {}) {
+    return forward(tape, x, drop_scales);
+  }
   /// The same on primitive ops; `mixer` may replace those that mix tokens.
   Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
                        const TokenMixer& mixer = {}) const;

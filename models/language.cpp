@@ -7,24 +7,6 @@
 
 namespace gmlp {
 
-namespace {
-
-LanguageModel::Block make_block(ParameterList& list, const std::string& prefix,
-                                const LanguageConfig& config) {
-  if (config.arch == Arch::kMixer) {
-    return MixerBlock(list, prefix, config.block, config.spatial_ffn);
-  }
-  if (config.has_positions()) {
-    return TransformerBlock(list, prefix, config.block,
-                            {.heads = config.heads,
-                             .content = config.arch != Arch::kRelposOnly,
-                             .relpos = config.arch != Arch::kTransformer});
-  }
-  return GmlpBlock(list, prefix, config.block);
-}
-
-}  // namespace
-
 LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed,
                              Storage storage)
     : config_(config), parameters_(dtype, seed, storage) {
@@ -36,7 +18,9 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
   layers_.embed = add("embed.weight", config.vocab);
   if (config.has_positions()) layers_.positions = add("positions.weight", config.block.tokens);
   for (int64_t i = 0; i < config.depth; ++i) {
-    layers_.blocks.push_back(make_block(parameters_, "blocks." + std::to_string(i) + ".", config));
+    layers_.blocks.push_back(make_block(parameters_, "blocks." + std::to_string(i) + ".",
+                                        config.arch, config.block, config.heads,
+                                        config.spatial_ffn));
   }
   layers_.norm = LayerNorm(parameters_, "norm.", d, config.block.norm_eps);
   if (config.tie_embeddings) layers_.output = layers_.embed;
@@ -96,12 +80,6 @@ Var LanguageModel::spans(Tape& tape, const std::vector<int64_t>& ids, int64_t ba
                          const ForwardContext& context) {
   require(config_.head == LanguageHead::kSpan, "spans: a model with another head");
   return layers_.head(tape, features(tape, ids, batch, context));
-}
-
-void LanguageModel::prepack_weights() {
-  for (Block& block : layers_.blocks) {
-    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->prepack_weights(packed_);
-  }
 }
 
 int64_t LanguageConfig::parameter_count() const {

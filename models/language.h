@@ -8,21 +8,12 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "models/baselines.h"
-#include "models/gmlp_block.h"
 
 namespace gmlp {
 
-/// What the blocks are. The Transformers have learned absolute positions.
-///   kGmlp               gMLP, with block.d_attn > 0 aMLP
-///   kTransformer        BERT's encoder in pre-norm form
-///   kTransformerRelpos  the same with a bias per head and distance in each block's attention
-///   kRelposOnly         the same with that bias alone in the scores: no q and k
-///   kMixer              MLP-Mixer
-enum class Arch : uint8_t { kGmlp, kTransformer, kTransformerRelpos, kRelposOnly, kMixer };
 /// gmlp, transformer, transformer-relpos, relpos-only, mixer; or InputError.
 Arch arch_from_name(const std::string& name);
 const char* arch_name(Arch arch);
@@ -91,9 +82,8 @@ class LanguageModel {
             const ForwardContext& context = {});
 
   /// As VisionModel::prepack_weights().
-  void prepack_weights();
+  void prepack_weights() { gmlp::prepack_weights(layers_.blocks, packed_); }
 
-  using Block = std::variant<GmlpBlock, TransformerBlock, MixerBlock>;
   struct Layers {
     Parameter* embed = nullptr;      // embed.weight (V, D)
     Parameter* positions = nullptr;  // positions.weight (N, D), of the Transformers

@@ -86,7 +86,7 @@ const std::vector<LanguageConfig>& language_sizes() {
 
 const Choices kArchs{"--arch",
                      "architecture",
-                     {"gmlp", "transformer", "transformer-relpos", "relpos-only", "mixer"}};
+                     {"gmlp", "transformer", "mixer", "transformer-relpos", "relpos-only"}};
 const Choices kHeads{"\"head\"", "head", {"none", "classify", "span"}};
 
 /// What an architecture does not have may be 0.

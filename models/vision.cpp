@@ -8,9 +8,13 @@
 //     logits = head(x)                                      (B, classes)
 //
 // With class_token, the paper's form, a learned token precedes the others (N + 1 tokens), and
-// pre_head of that token replaces the mean.
+// pre_head of that token replaces the mean. ViT (Dosovitskiy et al. 2021) adds learned positions to
+// the tokens and has no pre_head; its class token is DeiT's without distillation (Touvron et al.
+// 2021).
 
 #include "models/vision.h"
+
+#include <algorithm>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -19,16 +23,15 @@ namespace gmlp {
 
 namespace {
 
-/// Stochastic depth of block `block` (Huang et al. 2016; scaled as timm does): one scale per
+/// Stochastic depth of a residual branch (Huang et al. 2016; scaled as timm does): one scale per
 /// sample, or none if it is off.
-std::vector<double> drop_path_scales(const ForwardContext& context, int64_t batch, int64_t block) {
-  if (!context.training || context.drop_rate <= 0) return {};
+std::vector<double> drop_path_scales(const ForwardContext& context, double rate, int64_t batch,
+                                     int64_t branch) {
+  if (!context.training || rate <= 0) return {};
   std::vector<double> scales(static_cast<size_t>(batch));
   Random random(context.seed, Purpose::kDropPath, static_cast<uint64_t>(context.step),
-                static_cast<uint64_t>(block));
-  for (double& scale : scales) {
-    scale = random.uniform() < context.drop_rate ? 0 : 1 / (1 - context.drop_rate);
-  }
+                static_cast<uint64_t>(branch));
+  for (double& scale : scales) scale = random.uniform() < rate ? 0 : 1 / (1 - rate);
   return scales;
 }
 
@@ -49,13 +52,17 @@ VisionModel::VisionModel(const VisionConfig& config, DType dtype, uint64_t seed,
   if (config.class_token) {
     class_token_ = parameters_.add("cls_token", {1, 1, d}, Init::kNormal, 0.02);
   }
-  stem_ = Linear(parameters_, "stem.proj.", {d, config.chans, config.patch, config.patch},
-                 Init::kLecunNormal);
+  if (config.is_vit()) {
+    positions_ = parameters_.add("pos_embed", {1, config.tokens(), d}, Init::kNormal, 0.02);
+  }
+  stem_ = Linear(parameters_, config.is_vit() ? "patch_embed.proj." : "stem.proj.",
+                 {d, config.chans, config.patch, config.patch}, Init::kLecunNormal);
   for (int64_t i = 0; i < config.depth; ++i) {
-    blocks_.emplace_back(parameters_, "blocks." + std::to_string(i) + ".", config.block());
+    blocks_.push_back(make_block(parameters_, "blocks." + std::to_string(i) + ".", config.arch,
+                                 config.block(), config.heads, config.spatial_ffn));
   }
   norm_ = LayerNorm(parameters_, "norm.", d, config.block().norm_eps);
-  if (config.class_token) pre_head_ = Linear(parameters_, "pre_head.", {d, d});
+  if (config.class_token && !config.is_vit()) pre_head_ = Linear(parameters_, "pre_head.", {d, d});
   head_ = Linear(parameters_, "head.", {config.classes, d}, Init::kZeros);
 }
 
@@ -65,19 +72,28 @@ Var VisionModel::features(Tape& tape, const Tensor& images, const ForwardContext
           "VisionModel: images of another size than the model's");
   Var x = stem_(tape, patchify(tape, tape.constant(images), config_.patch));
   if (config_.class_token) x = prepend_token(tape, x, *class_token_);
+  if (config_.is_vit()) x = add_positions(tape, x, *positions_);
+  const double depth = static_cast<double>(config_.depth);
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    x = blocks_[i].forward(tape, x, drop_path_scales(context, shape[0], static_cast<int64_t>(i)));
+    // As in timm, the rate is the same in all blocks of an MLP and grows with depth in a ViT.
+    const double share = config_.is_vit() ? static_cast<double>(i) / std::max(depth - 1, 1.0) : 1;
+    const auto run_branches = [&](auto& block) {
+      for (int branch = 0; branch < block.kBranches; ++branch) {
+        const int64_t place = static_cast<int64_t>(i) * block.kBranches + branch;
+        x = block.forward_branch(
+            tape, x, branch, drop_path_scales(context, share * context.drop_rate, shape[0], place));
+      }
+    };
+    std::visit(run_branches, blocks_[i]);
   }
   x = norm_(tape, x);
-  return config_.class_token ? pre_head_(tape, select_token(tape, x, 0)) : mean_pool(tape, x);
+  if (!config_.class_token) return mean_pool(tape, x);
+  x = select_token(tape, x, 0);
+  return config_.is_vit() ? x : pre_head_(tape, x);
 }
 
 Var VisionModel::forward(Tape& tape, const Tensor& images, const ForwardContext& context) {
   return head_(tape, features(tape, images, context));
-}
-
-void VisionModel::prepack_weights() {
-  for (GmlpBlock& block : blocks_) block.prepack_weights(packed_);
 }
 
 int64_t VisionConfig::parameter_count() const {

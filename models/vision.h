@@ -1,12 +1,13 @@
 #pragma once
-// The vision gMLP: images (B, C, H, W) -> logits (B, classes). Names and shapes of all parameters
-// are timm's (MlpMixer, SpatialGatingBlock).
+// The vision models, gMLP, ViT and MLP-Mixer: images (B, C, H, W) -> logits (B, classes). Names and
+// shapes of all parameters are timm's (MlpMixer with SpatialGatingBlock, VisionTransformer,
+// MlpMixer).
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "models/gmlp_block.h"
+#include "models/baselines.h"
 
 namespace gmlp {
 
@@ -23,8 +24,12 @@ struct VisionConfig {
   Gate gate = Gate::kSplit;
   bool class_token = false;
   double spatial_init_std = 1e-6;
+  Arch arch = Arch::kGmlp;  // or kTransformer (ViT), kMixer; gate and std are gMLP's
+  int64_t heads = 0;        // H of ViT
+  int64_t spatial_ffn = 0;  // S of the Mixer
 
   bool operator==(const VisionConfig&) const = default;
+  bool is_vit() const { return arch == Arch::kTransformer; }
   int64_t tokens() const {
     return (img_height / patch) * (img_width / patch) + (class_token ? 1 : 0);
   }
@@ -37,11 +42,15 @@ struct VisionConfig {
   void validate() const;
 };
 
+/// gmlp, vit, mixer; or InputError.
+Arch vision_arch_from_name(const std::string& name);
+const char* vision_arch_name(Arch arch);
+
 /// A named size of models/vision_config.cpp, or InputError that lists all.
 VisionConfig vision_config(const std::string& name);
 std::vector<std::string> vision_config_names();
 
-/// Whether timm.create_model makes this very model: one of its three sizes under its name.
+/// Whether timm.create_model makes this very model: one of its sizes under its name.
 bool is_timms(const VisionConfig& config);
 
 /// A config.json as timm reads it, and back. `label_names` may be empty; `extra_gmlp_json` is an
@@ -67,7 +76,7 @@ class VisionModel {
 
   /// For constant weights: forwards that record nothing keep the blocks' weights packed, in as much
   /// memory again. That saves a tenth of the time of one image.
-  void prepack_weights();
+  void prepack_weights() { gmlp::prepack_weights(blocks_, packed_); }
 
   /// All parameters in timm's order.
   const std::vector<Parameter*>& parameters() const { return parameters_.all(); }
@@ -78,10 +87,11 @@ class VisionModel {
   VisionConfig config_;
   ParameterList parameters_;
   Parameter* class_token_ = nullptr;  // (1, 1, D)
+  Parameter* positions_ = nullptr;    // (1, N, D), of ViT
   Linear stem_;                       // (D, C, P, P)
-  std::vector<GmlpBlock> blocks_;
+  std::vector<Block> blocks_;
   LayerNorm norm_;   // D
-  Linear pre_head_;  // (D, D)
+  Linear pre_head_;  // (D, D), of a gMLP with a class token
   Linear head_;      // (classes, D)
   Arena packed_;     // the blocks' packed weights
 };

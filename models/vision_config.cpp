@@ -23,28 +23,68 @@ VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans
   return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
 }
 
+VisionConfig vit(VisionConfig config, int64_t heads) {
+  config.arch = Arch::kTransformer;
+  config.heads = heads;
+  config.class_token = true;
+  return config;
+}
+
+VisionConfig mixer(VisionConfig config, int64_t spatial_ffn) {
+  config.arch = Arch::kMixer;
+  config.spatial_ffn = spatial_ffn;
+  return config;
+}
+
+VisionConfig base(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn) {
+  return {.name = name, .depth = depth, .d_model = d_model, .d_ffn = d_ffn};
+}
+
 const std::vector<VisionConfig>& vision_sizes() {
   static const std::vector<VisionConfig> all = {
-      {.name = "gmlp_ti16_224", .d_model = 128, .d_ffn = 768},  // Table 1, as timm names it
-      {.name = "gmlp_s16_224", .d_model = 256, .d_ffn = 1536},
-      {.name = "gmlp_b16_224", .d_model = 512, .d_ffn = 3072},
+      base("gmlp_ti16_224", 30, 128, 768),  // Table 1, as timm names it
+      base("gmlp_s16_224", 30, 256, 1536),
+      base("gmlp_b16_224", 30, 512, 3072),
+      // Table 2: DeiT's sizes, and Mixer's, under timm's names.
+      vit(base("vit_tiny_patch16_224", 12, 192, 768), 3),
+      vit(base("vit_small_patch16_224", 12, 384, 1536), 6),
+      vit(base("vit_base_patch16_224", 12, 768, 3072), 12),
+      mixer(base("mixer_s16_224", 8, 512, 2048), 256),
+      mixer(base("mixer_b16_224", 12, 768, 3072), 384),
+      small("gmlp_pico_28", 28, 4, 1, 4, 32, 128),
       small("gmlp_nano_28", 28, 4, 1, 4, 64, 256),
       small("gmlp_micro_28", 28, 4, 1, 8, 128, 512),
       small("gmlp_nano_32", 32, 4, 3, 6, 64, 384),
       small("gmlp_micro_32", 32, 4, 3, 8, 128, 512),
       small("gmlp_micro_64", 64, 8, 3, 8, 128, 512),
+      // With as many parameters as the gMLP of their size, within 3 %.
+      vit(small("vit_pico_28", 28, 4, 1, 3, 32, 104), 2),
+      vit(small("vit_nano_28", 28, 4, 1, 4, 48, 184), 3),
+      vit(small("vit_micro_28", 28, 4, 1, 4, 128, 512), 4),
+      mixer(small("mixer_pico_28", 28, 4, 1, 4, 32, 112), 16),
+      mixer(small("mixer_nano_28", 28, 4, 1, 4, 64, 184), 32),
+      mixer(small("mixer_micro_28", 28, 4, 1, 6, 128, 512), 64),
   };
   return all;
 }
 
+const Choices kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
+
 /// What both timm and we call a field of its own. "img_size", "mlp_ratio" and the epsilons differ.
+/// config.arch is read before the others.
 std::vector<ConfigField> fields_of(VisionConfig& config) {
+  const double heads = config.is_vit() ? 1 : 0;  // an architecture without may have 0
+  const double spatial = config.arch == Arch::kMixer ? 1 : 0;
   return {
+      {"gmlp", "arch", named_field(config.arch, kVisionArchs)},
       {"", "num_classes", &config.classes, "the number of classes"},
       {"model_args", "patch_size", &config.patch, "--patch-size"},
-      {"model_args", "num_blocks", &config.depth, "--depth", 1, kMaxDepth},
+      {"model_args", config.is_vit() ? "depth" : "num_blocks", &config.depth, "--depth", 1,
+       kMaxDepth},
       {"model_args", "embed_dim", &config.d_model, "--d-model"},
       {"model_args", "in_chans", &config.chans, "--in-chans"},
+      {config.is_vit() ? "model_args" : "gmlp", "num_heads", &config.heads, "--heads", heads},
+      {"gmlp", "spatial_ffn", &config.spatial_ffn, "--spatial-ffn", spatial},
       {"gmlp", "name", &config.name},
       {"gmlp", "gate", named_field(config.gate, kGates)},
       {"gmlp", "class_token", &config.class_token},
@@ -54,9 +94,9 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
 }
 
 /// timm stores F as a multiple of D and computes int(D * ratio): a ratio that results in F.
-double ffn_ratio(const VisionConfig& config) {
+double ffn_ratio(const VisionConfig& config, int64_t d_ffn) {
   const double d = static_cast<double>(config.d_model);
-  const double f = static_cast<double>(config.d_ffn);
+  const double f = static_cast<double>(d_ffn);
   double ratio = f / d;
   while (std::floor(d * ratio) < f) ratio = std::nextafter(ratio, 2 * ratio);
   return ratio;
@@ -66,7 +106,8 @@ double ffn_ratio(const VisionConfig& config) {
 void read_ffn_width(const Json& args, const Json& gmlp, VisionConfig& config,
                     const std::string& path) {
   double ratio = NAN;
-  read_fields(args, {{"", "mlp_ratio", &ratio}}, path);
+  const bool mixer = config.arch == Arch::kMixer;  // a ratio for tokens and one for channels
+  if (!mixer) read_fields(args, {{"", "mlp_ratio", &ratio}}, path);
   if (std::isnan(ratio)) return;
   const double width = std::floor(ratio * static_cast<double>(config.d_model));
   if (!(width >= 1) || width > (1 << 24)) {
@@ -111,6 +152,14 @@ std::vector<std::string> read_label_names(const Json& json, const std::string& p
 
 }  // namespace
 
+Arch vision_arch_from_name(const std::string& name) {
+  return static_cast<Arch>(kVisionArchs.from_name(name));
+}
+
+const char* vision_arch_name(Arch arch) {
+  return kVisionArchs.names[static_cast<size_t>(arch)].c_str();
+}
+
 std::vector<std::string> vision_config_names() {
   return names_of(vision_sizes());
 }
@@ -123,7 +172,8 @@ bool is_timms(const VisionConfig& config) {
   const VisionConfig* size = find_size(vision_sizes(), config.name);
   // timm's entry points fix everything but the image, its channels and the classes.
   const auto fixed = [](const VisionConfig& c) {
-    return std::tuple(c.patch, c.depth, c.d_model, c.d_ffn, c.gate, c.class_token);
+    return std::tuple(c.arch, c.patch, c.depth, c.d_model, c.d_ffn, c.gate, c.class_token, c.heads,
+                      c.spatial_ffn);
   };
   return config.name.ends_with("16_224") && size != nullptr && fixed(config) == fixed(*size);
 }
@@ -140,10 +190,18 @@ void VisionConfig::validate() const {
         "multiple of --patch-size",
         img_height, img_width, patch, patch);
   }
-  if (gate == Gate::kSplit && d_ffn % 2 != 0) {
+  if (arch == Arch::kGmlp && gate == Gate::kSplit && d_ffn % 2 != 0) {
     fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", d_ffn);
   }
-  check_product({depth, tokens(), tokens()}, kParameterBits, "W, one row and column per token,");
+  if (is_vit() && d_model % heads != 0) {
+    fail_input("--d-model {} cannot be cut into --heads {}; choose a divisor", d_model, heads);
+  }
+  if (arch == Arch::kMixer && class_token) {
+    fail_input("--class-token: a Mixer has none; leave the option out, or choose another --arch");
+  }
+  check_product({depth, tokens(), std::max(tokens(), spatial_ffn)}, kParameterBits,
+                "the weights over tokens, such as W,");
+  if (is_vit()) check_product({depth, heads, tokens(), tokens()}, kActivationBits, "the attention");
   check_product({depth, d_model, d_ffn}, kParameterBits, "the channel projections");
   check_product({d_model, chans, patch, patch}, kParameterBits, "the patch embedding");
   check_product({d_model, std::max(classes, d_model)}, kParameterBits, "the head");
@@ -156,7 +214,9 @@ std::string vision_config_to_json(const VisionConfig& config,
   VisionConfig copy = config;
   const bool fixed_by_name = is_timms(config);
   Json json;
-  json["architecture"] = fixed_by_name ? config.name : "gmlp_s16_224";
+  const char* const entry_points[] = {"gmlp_s16_224", "vit_tiny_patch16_224", "mixer_b16_224"};
+  json["architecture"] =
+      fixed_by_name ? config.name : entry_points[static_cast<size_t>(config.arch)];
   json["num_classes"] = config.classes;
   json["num_features"] = config.d_model;
   json["model_args"] = Json::object();
@@ -164,7 +224,7 @@ std::string vision_config_to_json(const VisionConfig& config,
                             {"input_size", {config.chans, config.img_height, config.img_width}},
                             {"interpolation", "bicubic"},
                             {"crop_mode", "center"},
-                            {"first_conv", "stem.proj"},
+                            {"first_conv", config.is_vit() ? "patch_embed.proj" : "stem.proj"},
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;
   write_fields(json, fields_of(copy), extra_gmlp_json);
@@ -172,13 +232,21 @@ std::string vision_config_to_json(const VisionConfig& config,
   json["gmlp"]["gate_eps"] = config.block().gate_eps;
 
   Json& args = json["model_args"];
-  args["mlp_ratio"] = ffn_ratio(config);
+  const double ratio = ffn_ratio(config, config.d_ffn);
+  args["mlp_ratio"] = ratio;
+  if (config.arch == Arch::kMixer) {
+    args["mlp_ratio"] = {ffn_ratio(config, config.spatial_ffn), ratio};
+  }
   args["img_size"] = config.img_height;
   if (config.img_height != config.img_width) {
     args["img_size"] = {config.img_height, config.img_width};
   }
-  // timm's entry point passes these four itself and refuses them twice.
-  if (fixed_by_name) {
+  if (config.is_vit()) {
+    args["class_token"] = config.class_token;
+    args["global_pool"] = config.class_token ? "token" : "avg";
+    args["fc_norm"] = false;  // the norm precedes the pool
+  } else if (fixed_by_name) {
+    // timm's entry point of an MLP passes these four itself and refuses them twice.
     for (const char* key : {"patch_size", "num_blocks", "embed_dim", "mlp_ratio"}) args.erase(key);
   }
   return json_text(json);
@@ -189,7 +257,8 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   const Json json = parse_config(text, path, "timm or gmlp-vision");
   const Json& args = config_object(json, "model_args", path);
   const Json& gmlp = config_object(json, "gmlp", path);
-  VisionConfig config = stored_size(json, vision_sizes(), "custom", "a vision gMLP", path);
+  VisionConfig config = stored_size(json, vision_sizes(), "custom", "a vision model", path);
+  read_fields(json, {{"gmlp", "arch", named_field(config.arch, kVisionArchs)}}, path);
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);

@@ -47,9 +47,14 @@ void add_model_options(CLI::App& app, VisionOptions& options) {
   size("--depth", options.depth, "Number of blocks; 0 = the model's");
   size("--d-model", options.d_model, "Model width; 0 = the model's");
   size("--d-ffn", options.d_ffn, "Feed-forward width; 0 = the model's");
+  // No IsMember: an empty text in config.toml must read back.
+  app.add_option("--arch", options.arch,
+                 "Architecture of the blocks: gmlp, vit or mixer; by default the model's");
+  size("--heads", options.heads, "Attention heads of a ViT; 0 = the model's, or d_model / 64");
+  size("--spatial-ffn", options.spatial_ffn,
+       "Width of a Mixer's MLP over tokens; 0 = the model's, or d_model / 2");
   app.add_flag("--class-token", options.class_token,
                "Classify from a class token, as the paper, instead of the mean over tokens");
-  // No IsMember: an empty text in config.toml must read back.
   app.add_option("--gate", options.gate,
                  "Gate of Table 3 of the paper: split, multiplicative, additive or linear; by "
                  "default the model's");
@@ -110,8 +115,8 @@ std::optional<TrainCommand> parse_train(const std::vector<std::string>& argument
     add_augmentation_options(app, options);
   };
   const auto check = [&](CLI::App&) { check_complete(options); };
-  if (!parse_training({"gmlp-vision train", "Train a vision gMLP", add, check}, arguments, options,
-                      command.config)) {
+  if (!parse_training({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer", add, check},
+                      arguments, options, command.config)) {
     return std::nullopt;
   }
   return command;
@@ -150,6 +155,13 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   apply(options.d_model, config.d_model);
   apply(options.d_ffn, config.d_ffn);
   if (options.class_token) config.class_token = true;
+  if (!options.arch.empty()) config.arch = vision_arch_from_name(options.arch);
+  apply(options.heads, config.heads);
+  apply(options.spatial_ffn, config.spatial_ffn);
+  if (config.is_vit())
+    apply(config.heads > 0 ? 0 : std::max<int64_t>(config.d_model / 64, 1), config.heads);
+  if (config.arch == Arch::kMixer && config.spatial_ffn == 0)
+    config.spatial_ffn = std::max<int64_t>(config.d_model / 2, 1);
   if (!options.gate.empty()) config.gate = gate_from_name(options.gate);
   if (config.chans != 1 && config.chans != 3) {
     fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);

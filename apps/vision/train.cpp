@@ -121,6 +121,7 @@ class VisionTask : public TrainingTask {
   }
 
   void draw_figures(const RunFolder& folder) const override {
+    if (config_.arch != Arch::kGmlp) return;
     std::vector<Tensor> weights;
     for (const Parameter* parameter : parameters()) {
       if (parameter->name.ends_with("gate.proj.weight")) weights.push_back(parameter->value);
@@ -153,7 +154,7 @@ class VisionTask : public TrainingTask {
 
   void build_model() {
     config_ = choose_model(options_, data_);
-    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_.block());
+    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
     model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
@@ -196,12 +197,13 @@ class VisionTask : public TrainingTask {
     info.validation_samples = data_.val->size();
     info.can_validate = data_.val->size() > 0;
     info.forward_flops = config_.forward_flops();
-    info.figures = ", filters.png";
+    if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
     info.banner = {
-        fmt::format("model    {} parameters, {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
+        fmt::format("model    {} parameters, {} {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
                     "GFLOPs per image",
-                    grouped(info.parameters), config_.depth, config_.tokens(), config_.d_model,
-                    config_.d_ffn, config_.forward_flops() / 1e9),
+                    grouped(info.parameters), config_.depth, vision_arch_name(config_.arch),
+                    config_.tokens(), config_.d_model, config_.d_ffn,
+                    config_.forward_flops() / 1e9),
         fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
                     grouped(data_.train->size()), grouped(data_.val->size()), config_.classes,
                     config_.chans, config_.img_height, config_.img_width)};

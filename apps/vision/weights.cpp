@@ -152,7 +152,7 @@ LoadedModel load_model(const StoredModelOptions& options) {
   LoadedModel loaded = load_model(options.model);
   loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
   if (loaded.execution.precision == fused::Precision::kBf16) {
-    require_bf16_fits(loaded.model->config().block());
+    require_bf16_fits(loaded.model->config());
   }
   return loaded;
 }
@@ -211,7 +211,7 @@ std::vector<std::string> initialize_from(VisionModel& model, const std::string& 
     const Matrix source = matrix_of(stored);
     Matrix result = matrix_of(into);
     std::string line;
-    if (name == "stem.proj.weight" && shape.rank() == 4) {
+    if (shape.rank() == 4) {  // the stem's
       line = convert_stem(shape[1], into.shape()[1], source, result);
     } else if (name.find(".gate.proj.") != std::string::npos) {
       line = convert_gate(model.config(), source, result);

@@ -86,6 +86,17 @@ std::unique_ptr<Model> load_model(const Config& config, const Checkpoint& checkp
   return model;
 }
 
+void require_bf16_block(Arch arch, const BlockConfig& block) {
+  if (arch != Arch::kGmlp) {
+    fail_input("--precision bf16: only gMLP's blocks have it, the model's are others; use f32");
+  }
+  if (fused::bf16_fits(block.d_model, block.gate_width())) return;
+  fail_input(
+      "--precision bf16 loads numbers in pairs, and of d_model {} and the gate's width {} one is "
+      "odd; use even ones, or --precision f32",
+      block.d_model, block.gate_width());
+}
+
 WeightRules rules_for(const VisionConfig& config) {
   return {.model = config.name,
           .tokens_remedy =
@@ -152,14 +163,6 @@ ExecutionOptions stored_execution(DType dtype, const std::string& precision,
   return dtype == DType::kF64 ? Backend::kReference : arithmetic_from(precision, kernels).execution;
 }
 
-void require_bf16_fits(const BlockConfig& block) {
-  if (fused::bf16_fits(block.d_model, block.gate_width())) return;
-  fail_input(
-      "--precision bf16 loads numbers in pairs, and of d_model {} and the gate's width {} one is "
-      "odd; use even ones, or --precision f32",
-      block.d_model, block.gate_width());
-}
-
 LoadedVisionModel load_vision_model(const std::string& folder) {
   const Checkpoint checkpoint = open_checkpoint(folder);
   const std::string path = config_path(folder);
@@ -206,12 +209,12 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
   return load_weights(model.parameters(), open_weights(path), rules_for(model.config()));
 }
 
+void require_bf16_fits(const VisionConfig& config) {
+  require_bf16_block(config.arch, config.block());
+}
+
 void require_bf16_fits(const LanguageConfig& config) {
-  if (config.arch != Arch::kGmlp) {
-    fail_input("--precision bf16: only gMLP's blocks have it, the model's are {}; use f32",
-               arch_name(config.arch));
-  }
-  require_bf16_fits(config.block);
+  require_bf16_block(config.arch, config.block);
 }
 
 }  // namespace gmlp

@@ -67,7 +67,7 @@ ExecutionOptions stored_execution(DType dtype, const std::string& precision,
                                   const std::string& kernels);
 
 /// Throws InputError if the model has no bf16: only gMLP blocks with even widths do.
-void require_bf16_fits(const BlockConfig& block);
+void require_bf16_fits(const VisionConfig& config);
 void require_bf16_fits(const LanguageConfig& config);
 
 }  // namespace gmlp

@@ -33,8 +33,10 @@ constexpr Tolerance kSingle{1e-5, 1e-4, 1e-5, 1e-3};
 
 /// The key third of the tiny attention's bias has a gradient of exactly zero (it shifts all scores
 /// of a row alike, which softmax undoes). What is computed there is rounding, which AdamW divides
-/// by eps = 1e-8; so after training that third is not compared.
+/// by eps = 1e-8; so after training that third is not compared. The last bias of a Mixer's MLP over
+/// tokens is like that: it shifts all channels of a token alike, which the next norms undo.
 std::vector<Tensor> determined_parts(const std::string& name, const Tensor& value) {
+  if (name.ends_with("mlp_tokens.fc2.bias")) return {};
   if (!name.ends_with("attn.qkv.bias")) return {value};
   const int64_t d_attn = value.elements() / 3;
   return {value.rows(0, d_attn), value.rows(2 * d_attn, 3 * d_attn)};
@@ -96,6 +98,10 @@ class Case {
     config.d_ffn = model.at("f");
     config.depth = model.at("depth");
     config.classes = model.at("classes");
+    config.arch = vision_arch_from_name(model.value("arch", "gmlp"));
+    config.heads = model.value("heads", int64_t{0});
+    config.spatial_ffn = model.value("spatial_ffn", int64_t{0});
+    config.class_token = config.is_vit();
     vision_ = std::make_unique<VisionModel>(config, dtype_, 1);
     images_ = file_.read("input", dtype_);
     const std::vector<int64_t> classes = file_.read_integers("target");
@@ -172,9 +178,10 @@ void check_case(const std::string& name, DType dtype, Backend backend) {
   }
 }
 
-const char* const kCases[] = {
-    "vision_tiny",  "vision_rect", "mlm_split", "mlm_split_toeplitz", "mlm_multiplicative",
-    "mlm_additive", "mlm_linear",  "mlm_amlp",  "causal_split",       "causal_amlp"};
+const char* const kCases[] = {"vision_tiny",        "vision_rect",  "vision_vit",
+                              "vision_mixer",       "mlm_split",    "mlm_split_toeplitz",
+                              "mlm_multiplicative", "mlm_additive", "mlm_linear",
+                              "mlm_amlp",           "causal_split", "causal_amlp"};
 
 }  // namespace
 

@@ -58,10 +58,17 @@ TEST_CASE("the block's gradients are right for every gate, Toeplitz, causal and 
   }
 }
 
-TEST_CASE("a whole vision model's gradients are right, with and without a class token",
-          "[gradients]") {
-  for (const bool class_token : {false, true}) {
+TEST_CASE("a whole vision model's gradients are right in every architecture", "[gradients]") {
+  for (const auto& [arch, class_token] : {std::pair{Arch::kGmlp, false},
+                                          {Arch::kGmlp, true},
+                                          {Arch::kTransformer, false},
+                                          {Arch::kTransformer, true},
+                                          {Arch::kMixer, false}}) {
+    INFO(vision_arch_name(arch) << ", class token " << class_token);
     VisionConfig config;
+    config.arch = arch;
+    config.heads = 3;
+    config.spatial_ffn = 5;
     config.img_height = 4;
     config.img_width = 6;
     config.patch = 2;

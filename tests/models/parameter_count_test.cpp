@@ -37,6 +37,25 @@ TEST_CASE("vision models have the paper's parameter counts", "[counts]") {
   }
 }
 
+TEST_CASE("ViT and Mixer have the parameters that timm counts", "[counts]") {
+  CHECK(vision_config("vit_tiny_patch16_224").parameter_count() == 5717416);
+  CHECK(vision_config("vit_small_patch16_224").parameter_count() == 22050664);
+  CHECK(vision_config("vit_base_patch16_224").parameter_count() == 86567656);
+  CHECK(vision_config("mixer_s16_224").parameter_count() == 18528264);
+  CHECK(vision_config("mixer_b16_224").parameter_count() == 59880472);
+}
+
+TEST_CASE("the small ViT and Mixer have as many parameters as the gMLP of their size", "[counts]") {
+  for (const std::string size : {"pico_28", "nano_28", "micro_28"}) {
+    const double gmlp = static_cast<double>(vision_config("gmlp_" + size).parameter_count());
+    for (const char* arch : {"vit_", "mixer_"}) {
+      const double other = static_cast<double>(vision_config(arch + size).parameter_count());
+      INFO(arch << size);
+      CHECK(std::abs(other / gmlp - 1) < 0.03);
+    }
+  }
+}
+
 TEST_CASE("a model's tensors hold as many numbers as its configuration says", "[counts]") {
   for (const bool class_token : {false, true}) {
     VisionConfig config = vision_config("gmlp_ti16_224");
@@ -127,16 +146,46 @@ TEST_CASE("a language model's tensors hold as many numbers as its configuration 
   }
 }
 
+namespace {
+
+/// The names and shapes of a named model's tensors.
+struct TensorList {
+  explicit TensorList(const char* name)
+      : model(vision_config(name), DType::kF32, 0, Storage::kMeta) {}
+  std::string operator()(const std::string& name) const {
+    for (const Parameter* parameter : model.parameters()) {
+      if (parameter->name == name) return parameter->value.shape().to_string();
+    }
+    return "absent";
+  }
+  VisionModel model;
+};
+
+}  // namespace
+
+TEST_CASE("vit_small_patch16_224 has timm's 152 tensors, mixer_b16_224 its 150", "[counts]") {
+  const TensorList vit("vit_small_patch16_224");
+  CHECK(vit.model.parameters().size() == 152);
+  CHECK(vit("cls_token") == "[1, 1, 384]");
+  CHECK(vit("pos_embed") == "[1, 197, 384]");
+  CHECK(vit("patch_embed.proj.weight") == "[384, 3, 16, 16]");
+  CHECK(vit("blocks.11.norm1.bias") == "[384]");
+  CHECK(vit("blocks.0.attn.qkv.weight") == "[1152, 384]");
+  CHECK(vit("blocks.0.attn.proj.bias") == "[384]");
+  CHECK(vit("blocks.0.mlp.fc1.weight") == "[1536, 384]");
+  CHECK(vit("head.weight") == "[1000, 384]");
+  const TensorList mixer("mixer_b16_224");
+  CHECK(mixer.model.parameters().size() == 150);
+  CHECK(mixer("stem.proj.weight") == "[768, 3, 16, 16]");
+  CHECK(mixer("blocks.11.mlp_tokens.fc1.weight") == "[384, 196]");
+  CHECK(mixer("blocks.0.mlp_tokens.fc2.bias") == "[196]");
+  CHECK(mixer("blocks.0.mlp_channels.fc1.weight") == "[3072, 768]");
+  CHECK(mixer("blocks.0.norm2.weight") == "[768]");
+}
+
 TEST_CASE("gmlp_s16_224 has timm's 306 tensors", "[counts]") {
-  VisionConfig config = vision_config("gmlp_s16_224");
-  const VisionModel model(config, DType::kF32, 1);
-  const std::vector<Parameter*>& parameters = model.parameters();
-  CHECK(parameters.size() == 306);
-  const auto shape_of = [&](const std::string& name) {
-    const auto found = std::find_if(parameters.begin(), parameters.end(),
-                                    [&](const Parameter* p) { return p->name == name; });
-    return found == parameters.end() ? std::string("absent") : (*found)->value.shape().to_string();
-  };
+  const TensorList shape_of("gmlp_s16_224");
+  CHECK(shape_of.model.parameters().size() == 306);
   CHECK(shape_of("stem.proj.weight") == "[256, 3, 16, 16]");
   CHECK(shape_of("stem.proj.bias") == "[256]");
   CHECK(shape_of("blocks.29.norm.weight") == "[256]");
@@ -150,9 +199,12 @@ TEST_CASE("gmlp_s16_224 has timm's 306 tensors", "[counts]") {
 }
 
 TEST_CASE("every parameter of a model gets a gradient", "[gradients]") {
-  for (const Backend backend : {Backend::kReference, Backend::kFused}) {
-    VisionConfig config = vision_config("gmlp_nano_28");
-    config.class_token = true;
+  for (const auto& [backend, name] : {std::pair{Backend::kReference, "gmlp_nano_28"},
+                                      {Backend::kFused, "gmlp_nano_28"},
+                                      {Backend::kFused, "vit_nano_28"},
+                                      {Backend::kFused, "mixer_nano_28"}}) {
+    VisionConfig config = vision_config(name);
+    config.class_token = config.arch != Arch::kMixer;
     VisionModel model(config, DType::kF32, 1);
     // The head starts at zero, which would hide everything before it.
     for (Parameter* parameter : model.parameters()) {
@@ -202,12 +254,12 @@ TEST_CASE("every named vision model survives its config.json, and so does a chan
     CHECK(stored_and_read(config) == config);
     config.img_width += 2 * config.patch;
     config.classes = 7;
-    config.class_token = true;
+    config.class_token = config.arch == Arch::kGmlp;
     config.gate = Gate::kAdditive;
     CHECK(stored_and_read(config) == config);
     // Under timm's name, and yet not timm's model.
     config.depth = 2;
-    config.d_model = 88;
+    config.d_model = 96;  // a multiple of every number of heads
     config.d_ffn = 120;
     config.patch /= 2;
     config.spatial_init_std = 0.01;
@@ -275,7 +327,8 @@ TEST_CASE("a bad vision config.json is refused by path and field", "[config]") {
   refused(R"({"gmlp": {"gate_eps": 0.5}})", "gate_eps");
   refused(R"({"gmlp": {"spatial_init_std": -1}})", "spatial_init_std");
   // Each size is possible, their product is not: 2^48 tokens.
-  refused(R"({"model_args": {"img_size": 16777216, "patch_size": 1, "mlp_ratio": 256}})", "W, one");
+  refused(R"({"model_args": {"img_size": 16777216, "patch_size": 1, "mlp_ratio": 256}})",
+          "such as W");
   refused(R"({"model_args": {"embed_dim": 16777216, "mlp_ratio": 1}})", "projections");
   refused(R"({"model_args": {"patch_size": 8192, "img_size": 8192, "embed_dim": 65536}})", "patch");
   refused(R"({"num_classes": 16777216, "model_args": {"embed_dim": 65536, "num_blocks": 1}})",

@@ -89,17 +89,20 @@ TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
   REQUIRE(timeless(limited + "/metrics.csv") == timeless(whole + "/metrics.csv"));
 }
 
-TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads, in f32 and in bf16") {
+TEST_CASE("the weights are the same for 1, 2, 3, 4 and 8 threads in every architecture") {
   const TemporaryFolder scratch;
-  for (const std::string precision : {"f32", "bf16"}) {
+  for (const auto& [option, value] : {std::pair{"--precision", "f32"},
+                                      {"--precision", "bf16"},
+                                      {"--arch", "vit"},
+                                      {"--arch", "mixer"}}) {
     std::string first;
     for (const std::string threads : {"1", "2", "3", "4", "8"}) {
-      const std::string out = scratch / (precision + threads);
-      REQUIRE(train_with(tiny_run(
-                  out, {"--max-steps", "4", "--threads", threads, "--precision", precision})) == 0);
+      const std::string out = scratch / (value + threads);
+      REQUIRE(train_with(
+                  tiny_run(out, {"--max-steps", "4", "--threads", threads, option, value})) == 0);
       const std::string bytes = tensors_of(out);
       if (first.empty()) first = bytes;
-      INFO(precision << ", " << threads << " threads");
+      INFO(value << ", " << threads << " threads");
       REQUIRE(bytes == first);
     }
   }
