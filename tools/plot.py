@@ -2,7 +2,7 @@
 """Draws the project's figures as SVG, with matplotlib (Debian: python3-matplotlib).
 
   tools/plot.py docs [DIR]       the charts of the documents, from docs/data/, into docs/ or DIR
-  tools/plot.py ablation DIR     DIR/ablation.svg, of what `gmlp-language ablate --out DIR` wrote
+  tools/plot.py ablation DIR     DIR/ablation.svg, of what `ablate --out DIR` of either program wrote
   tools/plot.py bench FILE.json  FILE.svg, of `gmlp-bench kernels` or `ladder` with --json FILE.json
   tools/plot.py bench FILE.csv   FILE.svg, of bars in a file such as docs/data/steps.csv
 """
@@ -116,9 +116,31 @@ def bars_of_bench(path):
     return draw_bars("Share of the machine's peak", machine, "% of the peak", bars)
 
 
+def draw_accuracy(rows):
+    """Accuracy over parameters, as in the paper's Figure 2: a line per architecture."""
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    titles = list(dict.fromkeys(row["title"] for row in rows if row["series"] == "sizes"))
+    for title, marker in zip(titles, "osD"):
+        chosen = [row for row in rows if row["title"] == title and row["top1"]["mean"] is not None]
+        axes.errorbar([row["parameters"] / 1e6 for row in chosen],
+                      [row["top1"]["mean"] for row in chosen],
+                      [row["top1"]["deviation"] or 0 for row in chosen], capsize=3, marker=marker,
+                      label=title)
+    axes.set(xscale="log", xlabel="parameters (millions)", ylabel="validation top-1 (%)")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.grid(axis="y")
+    axes.legend(loc="lower right")
+    write_headline(axes, "Accuracy by parameters", "mean ± deviation over the seeds", 6)
+    return figure
+
+
 def draw_ablation(path):
     """Perplexity over parameters, as in the paper's Figure 5, from ablation.json."""
     result = json.loads(Path(path).read_text(encoding="utf-8"))
+    if "vision" in result:
+        return draw_accuracy(result["vision"])
     figure, axes = pyplot.subplots(figsize=(6, 4.5))
     lines = {}
     for row in result.get("depths", []):

@@ -7,6 +7,7 @@
 
 namespace gmlp {
 
+int run_ablate(const std::vector<std::string>& arguments);
 int run_eval(const std::vector<std::string>& arguments);
 int run_predict(const std::vector<std::string>& arguments);
 int run_export(const std::vector<std::string>& arguments);

@@ -15,6 +15,7 @@ constexpr const char* kUsage =
     "gmlp-vision trains and runs vision gMLPs.\n\n"
     "  gmlp-vision train   --data SPEC --model NAME|DIR|FILE.json [--out DIR] ...\n"
     "  gmlp-vision eval    --model DIR --data SPEC [--split val|train|all] [--json FILE]\n"
+    "  gmlp-vision ablate  [--data SPEC] [--out DIR] [--sizes NAME,...] ...\n"
     "  gmlp-vision predict --model DIR IMAGE|FOLDER... [--topk 5] [--json FILE]\n"
     "  gmlp-vision export  --model DIR --format timm|onnx --out PATH\n"
     "  gmlp-vision info    --model NAME|DIR [--batch-size N] [--tensors]\n\n"
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
   return gmlp::run_main("gmlp-vision", kUsage,
                         {{"train", run_train},
                          {"eval", gmlp::run_eval},
+                         {"ablate", gmlp::run_ablate},
                          {"predict", gmlp::run_predict},
                          {"export", gmlp::run_export},
                          {"info", gmlp::run_info}},

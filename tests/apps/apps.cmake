@@ -2,7 +2,7 @@
 target_link_libraries(test_train PRIVATE gmlp_vision_app)
 
 foreach(topic usage_errors end_to_end export damage kill_and_resume signals full_disk odd_names
-        folders photographs moved_data)
+        folders photographs moved_data ablate)
   add_test(NAME "apps| ${topic}"
            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/${topic}.sh $<TARGET_FILE:gmlp-vision>)
   set_tests_properties("apps| ${topic}" PROPERTIES LABELS apps TIMEOUT 300 SKIP_RETURN_CODE 77)

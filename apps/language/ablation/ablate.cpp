@@ -113,18 +113,6 @@ PlannedRun plan_run(const AblationRow& row, uint64_t seed, const AblateOptions& 
   return run;
 }
 
-/// Trains the run, or resumes it; returns the exit status.
-int train_run(const PlannedRun& run, const std::string& title) {
-  const std::string& folder = run.command.options.out;
-  const RunState state = run_state(folder, run.command.config);
-  if (state == RunState::kDone) {
-    fmt::print("{}: already finished in {}\n", title, folder);
-    return kExitSuccess;
-  }
-  fmt::print("\n{}\n", title);
-  return pretrain(state == RunState::kSaved ? *parse_pretrain({"--resume", folder}) : run.command);
-}
-
 int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
   const std::optional<PretrainCommand> parsed = parse_pretrain(options.shared, recipe(), false);
@@ -141,13 +129,21 @@ int ablate(const AblateOptions& options) {
   }
   std::vector<AblationResult> results;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const auto& [row, model, command] = runs[i];
+    const AblationRow* row = runs[i].row;
+    const LanguageConfig& model = runs[i].model;
+    const PretrainCommand& command = runs[i].command;
     const uint64_t seed = command.options.seed;
-    const int status = train_run(runs[i], fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1,
-                                                      runs.size(), row->title, model.depth, seed));
+    const std::string& folder = command.options.out;
+    const auto train = [&](bool resume) {
+      return pretrain(resume ? *parse_pretrain({"--resume", folder}) : command);
+    };
+    const int status = train_unless_done(fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1,
+                                                     runs.size(), row->title, model.depth, seed),
+                                         folder, command.config, train);
     if (status != kExitSuccess) return status;
-    if (results.empty() || results.back().row != row) results.push_back({row, model.depth, {}});
-    results.back().runs.push_back(read_ablation_run(command.options.out, seed, model.block.tokens));
+    if (results.empty() || results.back().row != row)
+      results.push_back({row, model.depth, model.block.tokens, {}});
+    results.back().runs.push_back(read_ablation_run(folder, seed));
   }
   const AblationReport report = report_ablation(results);
   write_file_atomic(options.out + "/ablation.md", report.markdown);

@@ -1,6 +1,5 @@
 #include "apps/language/ablation/ablation.h"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -9,9 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "core/error.h"
-#include "core/io/file.h"
-#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -65,13 +61,9 @@ std::vector<double> values(const AblationResult& result, double AblationRun::*me
 }
 
 MeanDeviation perplexity_of(const AblationResult& result) {
-  return mean_deviation(values(result, &AblationRun::perplexity));
-}
-
-std::string with_deviation(const MeanDeviation& value, int digits) {
-  std::string mean = fmt::format("{:.{}f}", value.mean, digits);
-  if (!std::isfinite(value.deviation)) return mean;
-  return fmt::format("{} ± {:.{}f}", mean, value.deviation, digits);
+  std::vector<double> perplexities = values(result, &AblationRun::loss);
+  for (double& value : perplexities) value = std::exp(value);
+  return mean_deviation(perplexities);
 }
 
 // nlohmann writes NaN, such as the deviation of one seed, as null.
@@ -88,10 +80,11 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
   for (const AblationResult& result : results) {
     const AblationRow& row = *result.row;
     if (row.is_by_depth() != by_depth) continue;
+    const double tokens = static_cast<double>(result.tokens);
     const MeanDeviation perplexity = perplexity_of(result);
     const MeanDeviation loss = mean_deviation(values(result, &AblationRun::loss));
     const int64_t parameters = result.runs.front().parameters;
-    const double speed = median(values(result, &AblationRun::tokens_per_s));
+    const double speed = median(values(result, &AblationRun::samples_per_s)) * tokens;
     table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
                          static_cast<double>(parameters) / 1e6, with_deviation(perplexity, 3),
                          with_deviation(loss, 4), grouped(std::llround(speed)),
@@ -102,8 +95,8 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
       runs.push_back({{"seed", run.seed},
                       {"folder", run.folder},
                       {"val_loss", run.loss},
-                      {"val_perplexity", run.perplexity},
-                      {"tokens_per_s", run.tokens_per_s}});
+                      {"val_perplexity", std::exp(run.loss)},
+                      {"tokens_per_s", run.samples_per_s * tokens}});
     }
     rows.push_back({{"row", row.name},
                     {"title", row.title},
@@ -158,20 +151,6 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
       text;
 }
 
-/// The median of the logged steps, in windows per second.
-double median_speed(const std::string& steps_path) {
-  std::vector<double> speeds;
-  std::istringstream lines(read_text(steps_path));
-  for (std::string line; std::getline(lines, line);) {
-    const Json step = parse_json(line, steps_path);
-    if (!step.contains("samples_per_s")) {
-      fail_input("{}: a line is not a step of a run; restore the file", steps_path);
-    }
-    if (step["samples_per_s"].is_number()) speeds.push_back(step["samples_per_s"]);
-  }
-  return speeds.empty() ? 0 : median(speeds);
-}
-
 }  // namespace
 
 const std::vector<AblationRow>& ablation_rows() {
@@ -183,37 +162,6 @@ std::vector<std::string> model_arguments(const AblationRow& row) {
   std::istringstream words(row.model);
   for (std::string word; words >> word;) arguments.push_back(word);
   return arguments;
-}
-
-AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t tokens) {
-  const std::string path = folder + "/summary.json";
-  const Json summary = read_json(path);
-  if (summary.value("steps", 0) < summary.value("total_steps", 1)) {
-    fail_input("{}: the run is not finished; repeat the command to continue it", folder);
-  }
-  const Json::json_pointer key("/final/val_loss");
-  if (!summary.contains(key)) {
-    fail_input("{}: has no final validation; remove the run folder", path);
-  }
-  // The NaN of a run that diverged is null in JSON.
-  const double loss = summary[key].is_number() ? summary[key].get<double>() : NAN;
-  const double speed = median_speed(folder + "/steps.jsonl") * static_cast<double>(tokens);
-  return {seed, folder, summary.at("parameters"), loss, std::exp(loss), speed};
-}
-
-MeanDeviation mean_deviation(const std::vector<double>& values) {
-  const double count = static_cast<double>(values.size());
-  double sum = 0;
-  for (const double value : values) sum += value;
-  const double mean = sum / count;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {mean, std::sqrt(squares / (count - 1))};  // 0 / 0 = NaN for one value
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 AblationReport report_ablation(const std::vector<AblationResult>& results) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/train/ablation.h"
+
 namespace gmlp {
 
 /// One model of a series.
@@ -27,29 +29,11 @@ const std::vector<AblationRow>& ablation_rows();
 /// The arguments of `pretrain` that select the row's model.
 std::vector<std::string> model_arguments(const AblationRow& row);
 
-/// A finished run, as read from its folder.
-struct AblationRun {
-  uint64_t seed = 0;
-  std::string folder;
-  int64_t parameters = 0;
-  double loss = 0, perplexity = 0;  // of the last validation, per token
-  double tokens_per_s = 0;          // of training, the median of the logged steps
-};
-/// Reads a finished run with `tokens` tokens per window. Throws InputError if it is unfinished.
-AblationRun read_ablation_run(const std::string& folder, uint64_t seed, int64_t tokens);
-
-/// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
-struct MeanDeviation {
-  double mean = 0, deviation = 0;
-};
-MeanDeviation mean_deviation(const std::vector<double>& values);
-/// The middle value, or the mean of the two middle values. `values` is not empty.
-double median(std::vector<double> values);
-
 /// A row and its runs, one per seed.
 struct AblationResult {
   const AblationRow* row = nullptr;
   int64_t blocks = 0;
+  int64_t tokens = 0;  // per window
   std::vector<AblationRun> runs;
 };
 

@@ -1,0 +1,210 @@
+// gmlp-vision ablate: Table 2 and Figure 2 of the paper at laptop scale, gMLP beside ViT and Mixer
+// of the same size, and the gates of Table 3. Every row is an ordinary run of train per seed. All
+// runs see the same images in the same order. A repeated command continues where the previous one
+// stopped.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include <fmt/format.h>
+
+#include "apps/cli/format.h"
+#include "apps/cli/options.h"
+#include "apps/cli/run_main.h"
+#include "apps/train/ablation.h"
+#include "apps/vision/commands.h"
+#include "apps/vision/train.h"
+#include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "models/checkpoint/load_models.h"
+
+namespace gmlp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct AblateOptions {
+  std::string out = "runs/ablation-vision";
+  std::vector<std::string> sizes = {"pico", "nano", "micro"};
+  int64_t seeds = 3;
+  std::vector<std::string> shared;  // arguments of train for every row
+};
+
+/// Each architecture has the learning rate at which its nano model was best after one epoch, of
+/// 1e-3, 2e-3, 4e-3 and 8e-3 with a seed of its own (docs/findings.md).
+struct Row {
+  const char* series;  // "sizes" or "gates"
+  const char* name;
+  const char* title;
+  const char* lr;
+};
+constexpr Row kRows[] = {
+    {"sizes", "gmlp", "gMLP", "4e-3"},
+    {"sizes", "vit", "ViT", "2e-3"},
+    {"sizes", "mixer", "MLP-Mixer", "4e-3"},
+    {"gates", "linear", "gMLP, linear gate", "4e-3"},
+    {"gates", "additive", "gMLP, additive gate", "4e-3"},
+    {"gates", "multiplicative", "gMLP, multiplicative gate", "4e-3"},
+};
+
+/// A row at a size, and its finished runs.
+struct Cell {
+  const Row* row;
+  std::string size;
+  std::vector<AblationRun> runs = {};
+};
+
+/// Refuses options, from the arguments or a --config among them, that the rows determine.
+void check_shared(const VisionOptions& given, const std::string& model) {
+  for (const auto& [name, changed] : {std::pair{"--model", given.model != model},
+                                      {"--arch", !given.arch.empty()},
+                                      {"--gate", !given.gate.empty()},
+                                      {"--depth", given.depth > 0},
+                                      {"--d-model", given.d_model > 0},
+                                      {"--d-ffn", given.d_ffn > 0},
+                                      {"--heads", given.heads > 0},
+                                      {"--spatial-ffn", given.spatial_ffn > 0},
+                                      {"--init", !given.init.empty()},
+                                      {"--resume", !given.resume.empty()},
+                                      {"--time-limit", given.time_limit > 0}}) {
+    if (!changed) continue;
+    fail_input(
+        "{}: every row has its own, or none; remove it from the arguments or the --config "
+        "file",
+        name);
+  }
+}
+
+/// The command of one run. What the user gives has precedence over the recipe.
+TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& options) {
+  const bool gates = cell.row->series == std::string("gates");
+  const std::string model = fmt::format("{}_{}_28", gates ? "gmlp" : cell.row->name, cell.size);
+  std::vector<std::string> arguments = {"--model",        model,  "--data",         "fashion-mnist",
+                                        "--epochs",       "5",    "--batch-size",   "64",
+                                        "--warmup-steps", "200",  "--log-interval", "50",
+                                        "--aug",          "none", "--lr",           cell.row->lr};
+  arguments.insert(arguments.end(), options.shared.begin(), options.shared.end());
+  const std::optional<TrainCommand> given = parse_train(arguments);
+  if (!given) fail_input("--help: use it alone, or see gmlp-vision train --help");
+  check_shared(given->options, model);
+  const Arithmetic arithmetic = arithmetic_from(given->options.precision, given->options.kernels);
+  if (arithmetic.execution.precision == fused::Precision::kBf16) {
+    require_bf16_fits(vision_config(model));
+  }
+  const std::string seed = std::to_string(given->options.seed + static_cast<uint64_t>(index));
+  const std::string folder =
+      fmt::format("{}/{}-{}/seed-{}", options.out, cell.row->name, cell.size, seed);
+  for (const std::string& text :
+       {std::string("--seed"), seed, std::string("--overwrite"), std::string("--out"), folder}) {
+    arguments.push_back(text);
+  }
+  if (gates) arguments.insert(arguments.end(), {"--gate", cell.row->name});
+  return parse_train(arguments).value();
+}
+
+MeanDeviation mean_of(const Cell& cell, double AblationRun::*member) {
+  std::vector<double> values;
+  for (const AblationRun& run : cell.runs) values.push_back(run.*member);
+  return mean_deviation(values);
+}
+
+void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) {
+  std::string table =
+      "| model | size | parameters | top-1, % | validation loss | images/s |\n"
+      "|---|---|---|---|---|---|\n";
+  Json rows = Json::array();
+  for (const Cell& cell : cells) {
+    const MeanDeviation top1 = mean_of(cell, &AblationRun::top1);
+    const MeanDeviation loss = mean_of(cell, &AblationRun::loss);
+    std::vector<double> speeds;
+    for (const AblationRun& run : cell.runs) speeds.push_back(run.samples_per_s);
+    const double speed = median(speeds);
+    const int64_t parameters = cell.runs.front().parameters;
+    table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
+                         grouped(parameters), with_deviation(top1, 2), with_deviation(loss, 4),
+                         grouped(std::llround(speed)));
+    Json runs = Json::array();
+    for (const AblationRun& run : cell.runs) {
+      runs.push_back({{"seed", run.seed},
+                      {"folder", run.folder},
+                      {"val_top1", run.top1},
+                      {"val_loss", run.loss}});
+    }
+    rows.push_back({{"series", cell.row->series},
+                    {"title", cell.row->title},
+                    {"size", cell.size},
+                    {"lr", cell.row->lr},
+                    {"parameters", parameters},
+                    {"top1", {{"mean", top1.mean}, {"deviation", top1.deviation}}},
+                    {"images_per_s", speed},
+                    {"runs", runs}});
+  }
+  if (options.seeds > 1) {
+    table += fmt::format("\nMean ± sample standard deviation over {} seeds.\n", options.seeds);
+  }
+  write_file_atomic(options.out + "/ablation.md", table);
+  write_file_atomic(options.out + "/ablation.json", json_text({{"vision", rows}}));
+  fmt::print(
+      "\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\nchart    tools/plot.py ablation {0}\n",
+      options.out, table);
+}
+
+int ablate(const AblateOptions& options) {
+  std::vector<Cell> cells;
+  for (const std::string& size : options.sizes) {
+    for (const Row& row : kRows) {
+      if (row.series == std::string("sizes") || size == "nano") cells.push_back({&row, size});
+    }
+  }
+  // All commands are checked before the first run.
+  std::vector<std::pair<Cell*, TrainCommand>> runs;
+  for (Cell& cell : cells) {
+    for (int64_t i = 0; i < options.seeds; ++i)
+      runs.emplace_back(&cell, command_of(cell, i, options));
+  }
+  for (size_t i = 0; i < runs.size(); ++i) {
+    auto& [cell, command] = runs[i];
+    const std::string folder = command.options.out;
+    const int status =
+        train_unless_done(fmt::format("run {} of {}: {}, {}, seed {}", i + 1, runs.size(),
+                                      cell->row->title, cell->size, command.options.seed),
+                          folder, command.config, [&, &start = command](bool resume) {
+                            return train(resume ? *parse_train({"--resume", folder}) : start);
+                          });
+    if (status != kExitSuccess) return status;
+    cell->runs.push_back(read_ablation_run(folder, command.options.seed));
+  }
+  write_tables(cells, options);
+  return kExitSuccess;
+}
+
+}  // namespace
+
+int run_ablate(const std::vector<std::string>& arguments) {
+  AblateOptions options;
+  CLI::App app(
+      "Train gMLP, ViT and MLP-Mixer of equal sizes, and the gates of the paper's Table 3 at the "
+      "nano size. All other options, such as --data and --epochs, are those of train and apply to "
+      "every row; for images that are not 28 pixels wide, give --img-size and --patch-size",
+      "gmlp-vision ablate");
+  app.footer(
+      "Defaults: --data fashion-mnist --epochs 5 --batch-size 64 --warmup-steps 200 --aug none, "
+      "and a learning rate per architecture");
+  OptionGroup group(app, "Options");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
+  app.add_option("--sizes", options.sizes, "Sizes to train")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"pico", "nano", "micro"}));
+  group.integer("--seeds", options.seeds, "Runs per row, with consecutive seeds", 1, 1000);
+  app.allow_extras();
+  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  options.shared = app.remaining();
+  return ablate(options);
+}
+
+}  // namespace gmlp

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# gmlp-vision ablate: a run per row and seed, a table, and JSON; what is done is not done again.
+. "$(dirname "$0")/common.sh"
+
+shared=(--data shapes --img-size 8 --patch-size 4 --max-train-samples 64 --batch-size 32
+        --max-steps 2 --warmup-steps 1 --quiet --no-figures)
+two=(--sizes pico,nano --seeds 2 --seed 7 --out table)
+expect_status 0 "$vision" ablate "${shared[@]}" "${two[@]}"
+expect_text out.txt "run 18 of 18: gMLP, multiplicative gate, nano, seed 8"
+[ "$(grep -cE '^\| (gMLP|ViT|MLP-Mixer).* ± .* ± ' table/ablation.md)" = 9 ] || fail "not nine rows with a spread"
+expect_text table/ablation.md "over 2 seeds"
+for run in gmlp-pico vit-pico mixer-pico gmlp-nano vit-nano mixer-nano linear-nano additive-nano; do
+  [ -s table/$run/seed-7/summary.json ] || fail "table/$run has no run"
+done
+expect_text table/vit-nano/seed-7/config.toml "lr=2e-3"
+expect_text table/linear-nano/seed-8/config.toml 'gate="linear"'
+# The mean is that of the runs, by hand.
+top1() { tail -qn 1 table/"$1"/seed-*/metrics.csv | cut -d, -f5; }
+expected=$(top1 mixer-nano | awk '{ p[NR] = $1 } END {
+  printf "%.2f ± %.2f", (p[1] + p[2]) / 2, (p[1] > p[2] ? p[1] - p[2] : p[2] - p[1]) / sqrt(2) }')
+grep "^| MLP-Mixer | nano" table/ablation.md | grep -qF "| $expected |" || fail "not the mean of the runs"
+expect_chart "MLP-Mixer" ablation table
+
+cp table/ablation.json first.json
+rm table/vit-pico/seed-8/summary.json
+expect_status 0 "$vision" ablate "${shared[@]}" "${two[@]}"
+[ "$(grep -c "already finished" out.txt)" = 17 ] || fail "not seventeen runs were already finished"
+grep -v images_per_s table/ablation.json >again.txt
+grep -v images_per_s first.json | cmp - again.txt || fail "a run that was finished later gave another table"
+
+# Refused, with the reason, before anything is trained.
+refused() {
+  local text=$1
+  shift
+  expect_status 2 "$vision" ablate "${shared[@]}" --out refused "$@"
+  expect_text err.txt "$text"
+  [ ! -e refused ] || fail "$text: something was written"
+}
+refused "--gate: every row has its own" --gate=split
+refused "--model: every row has its own" --model gmlp_nano_28
+refused "--arch: every row has its own" --arch vit
+refused "--sizes" --sizes huge
+refused "--color" --color red
+refused "only gMLP's blocks" --precision bf16 --sizes pico
