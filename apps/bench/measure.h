@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/format.h"
 #include "apps/train/chart.h"
 #include "core/tensor.h"
 
@@ -47,9 +48,6 @@ void run_ladder(const BenchOptions& options);
 void run_chart(const BenchOptions& options);
 
 using Json = nlohmann::ordered_json;
-
-/// Seconds of a monotonic clock.
-double now_seconds();
 
 /// Median, minimum and maximum of repeated measurements.
 struct Spread {
