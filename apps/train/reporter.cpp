@@ -20,7 +20,12 @@ namespace gmlp {
 
 Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
                    RunFolder& folder)
-    : options_(options), task_(task), length_(length), folder_(folder), bar_(!options.quiet) {
+    : options_(options),
+      task_(task),
+      length_(length),
+      folder_(folder),
+      bar_(!options.quiet),
+      events_(options.tensorboard ? folder.file("tensorboard") : "") {
   write_file_atomic(folder_.file("environment.json"), environment_json());
   measure_peak();
 }
@@ -108,6 +113,12 @@ void Reporter::step(StepRecord record) {
   const bool logged =
       record.step % options_.log_interval == 0 || record.step == length_.total_steps;
   if (logged || record.skipped) folder_.append("steps.jsonl", step_line(record));
+  if (logged) {
+    events_.add_scalars(record.step, {{"train/loss", record.loss},
+                                      {"lr", record.lr},
+                                      {"grad_norm", record.grad_norm},
+                                      {"samples_per_s", record.samples_per_s}});
+  }
   if (record.skipped) {
     line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
                      record.loss, record.grad_norm));
@@ -128,6 +139,16 @@ void Reporter::step(StepRecord record) {
 
 void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {
   folder_.append("metrics.csv", metrics_row(record));
+  const TaskInfo& info = task_.info;
+  if (record.validated) {
+    events_.add_scalars(record.step, {{"val/loss", record.val_loss},
+                                      {"val/" + info.metric.substr(4), record.val_metric}});
+  }
+  const bool filters = info.figures.find("filters.png") != std::string::npos;
+  if (options_.tensorboard && filters && !options_.no_figures) {
+    task_.draw_figures(folder_);
+    events_.add_png(record.step, "filters", read_text(folder_.file("filters.png")));
+  }
   if (!result.complete) return;
   if (!result.sample.empty()) line(result.sample);
   const std::string text = result.details.empty() ? task_.text(result) : result.details;

@@ -12,6 +12,7 @@
 #include "apps/train/run_folder.h"
 #include "apps/train/run_state.h"
 #include "apps/train/task.h"
+#include "apps/train/tensorboard/event_file.h"
 #include "core/arena.h"
 
 namespace gmlp {
@@ -52,6 +53,7 @@ class Reporter {
   const RunLength length_;
   RunFolder& folder_;
   ProgressBar bar_;  // on a terminal: a bar and colors, not plain lines
+  EventFile events_;
   double peak_gflops_ = 0;
   double average_loss_ = 0;
   int64_t averaged_ = 0;
