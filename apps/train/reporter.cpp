@@ -81,13 +81,13 @@ double Reporter::share_of_peak(double samples_per_s) {
   return gflops <= peak_gflops_ ? gflops / peak_gflops_ : NAN;
 }
 
-std::vector<std::string> Reporter::progress_fields(const StepRecord& record) {
+std::vector<std::string> Reporter::progress_fields(const StepRecord& record,
+                                                   const std::string& left) {
   const double units = record.samples_per_s * static_cast<double>(task_.info.units_per_sample);
   const double share = share_of_peak(record.samples_per_s);
   std::vector<std::string> fields = {
       fmt::format("{}/{}", record.step, length_.total_steps),
-      fmt::format("{} {:.4f} (smoothed {:.4f})", loss_name(), record.loss, average_loss_),
-      bar_.time_left(record.step, length_.total_steps),
+      fmt::format("{} {:.4f} (smoothed {:.4f})", loss_name(), record.loss, average_loss_), left,
       fmt::format("{:.0f} {}/s", units, task_.info.unit)};
   if (!std::isnan(share)) fields.push_back(fmt::format("{:.0f}% of peak", 100 * share));
   fields.push_back(fmt::format("epoch {}/{}", record.epoch, length_.epochs));
@@ -123,8 +123,9 @@ void Reporter::step(StepRecord record) {
     line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
                      record.loss, record.grad_norm));
   }
+  const std::string left = bar_.time_left(record.step, length_.total_steps);
   if (!bar_.shown() && !logged) return;
-  const std::vector<std::string> fields = progress_fields(record);
+  const std::vector<std::string> fields = progress_fields(record, left);
   bar_.draw(record.step, length_.total_steps, fields);
   if (!logged) return;
   const std::string text = fmt::format("step {}", fmt::join(fields, "  "));

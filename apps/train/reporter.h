@@ -44,7 +44,7 @@ class Reporter {
     return static_cast<double>(options_.batch_size * options_.grad_accum_steps);
   }
   /// The most important first.
-  std::vector<std::string> progress_fields(const StepRecord& record);
+  std::vector<std::string> progress_fields(const StepRecord& record, const std::string& left);
   void write_summary(const Progress& progress, const EvalResult& best, const EvalResult& last,
                      int64_t skipped_steps, bool stopped_early, const Arena& arena);
 

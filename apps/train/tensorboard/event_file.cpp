@@ -2,8 +2,7 @@
 //
 //   record   length (u64), masked CRC-32C of these 8 bytes, Event, masked CRC-32C of the Event
 //   Event    1 wall_time, 2 step, then 3 file_version, 5 summary or 7 session_log { 1 status }
-//   Summary  1 value { 1 tag, 2 simple_value, 4 image }
-//   image    1 height, 2 width, 3 colorspace, 4 PNG
+//   Summary  1 value { 1 tag, 2 simple_value, 4 image { 1 height, 2 width, 3 colors, 4 PNG } }
 //
 // Formats: github.com/tensorflow/tensorflow, record_writer.h, event.proto and summary.proto
 
