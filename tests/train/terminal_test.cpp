@@ -36,7 +36,7 @@ TEST_CASE("a progress line shows the time left from 60 columns on, and ends with
 TEST_CASE("a progress line is shorter than the terminal is wide, in columns, not in bytes") {
   for (int64_t columns = 0; columns <= 200; ++columns) {
     INFO(columns);
-    for (const std::string& end : {"ab", "é…"}) {
+    for (const char* end : {"ab", "é…"}) {
       const std::string line = line_at(columns, {"12/34", end});
       CHECK(columns_of(line) <= std::max<int64_t>(columns - 1, 0));
       const int64_t whole = columns_of("12/34  ab") + (columns < 74 ? 0 : 14);
