@@ -92,7 +92,7 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
               "Number of earlier checkpoints to keep as step-N", 0, 1 << 20);
   app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
   app.add_flag("--tensorboard", options.tensorboard,
-               "Write events for TensorBoard, too: tensorboard --logdir RUN");
+               "Also write event files for TensorBoard (tensorboard --logdir RUN)");
   app.add_flag("--quiet", options.quiet, "Print nothing but errors");
   add_threads_option(app, options.threads);
   add_config_option(app, "File of options, such as a run's config.toml");
