@@ -61,7 +61,7 @@ expect_text run-60/log.txt "step"
 case $subcommand in
   train) slow=(--data shapes --split all --batch-size 1 --kernels reference) ;;
   pretrain)
-    make_text long.txt 20000
+    make_text long.txt 80000
     slow=(--text long.txt --kernels reference)
     ;;
 esac
