@@ -1,12 +1,10 @@
 #include "apps/bench/measure.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "apps/cli/format.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -14,10 +12,6 @@
 #include "kernels/kernels.h"
 
 namespace gmlp {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Spread spread_of(std::vector<double> values) {
   require(!values.empty(), "spread_of nothing");

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/format.h"
 #include "core/tensor.h"
 
 namespace gmlp {
@@ -43,9 +44,6 @@ void run_peak(const BenchOptions& options);
 void run_ladder(const BenchOptions& options);
 
 using Json = nlohmann::ordered_json;
-
-/// Seconds of a monotonic clock.
-double now_seconds();
 
 /// Median, minimum and maximum of repeated measurements.
 struct Spread {

@@ -18,7 +18,6 @@
 
 #include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
-#include "apps/cli/format.h"
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"

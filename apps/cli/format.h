@@ -1,10 +1,18 @@
 #pragma once
-// Numbers as people read them, and what a command's numbers depend on: the machine and memory.
+// Numbers as people read them, a stopwatch, and what a command's numbers depend on: the machine and
+// memory.
 
 #include <cstdint>
 #include <string>
 
 namespace gmlp {
+
+/// Seconds of a monotonic clock.
+double now_seconds();
+struct Stopwatch {
+  double began = now_seconds();
+  double seconds() const { return now_seconds() - began; }
+};
 
 /// "3m20s", "45s", "2h05m"; "?" when unknown.
 std::string duration_text(double seconds);

@@ -2,12 +2,12 @@
 // gmlp-language generate: a causal model continues a prompt.
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
 
+#include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/commands.h"
@@ -110,15 +110,14 @@ int language_generate(const std::vector<std::string>& arguments) {
   Generator generator(*loaded.model, writable_ids(*loaded.tokenizer), ids, sampling);
   TextStream stream(*loaded.tokenizer, ids);
   print_now(prompt);
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   int64_t count = 0;
   for (; count < max_tokens && stop_signal() == 0; ++count) {
     print_now(stream.push(generator.next()));
   }
   print_now(stream.flush() + "\n");
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   fmt::print(stderr, "{} tokens, {:.0f} tokens/s\n", count,
-             static_cast<double>(count) / seconds.count());
+             static_cast<double>(count) / watch.seconds());
   return stop_signal() != 0 ? 128 + stop_signal() : kExitSuccess;
 }
 

@@ -15,6 +15,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/cli/terminal.h"
 #include "apps/language/commands.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
@@ -148,14 +149,17 @@ TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
 }
 
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena) {
+                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena,
+                        bool show_progress) {
   int64_t count = loader.batches_per_epoch();
   if (max_batches > 0) count = std::min(count, max_batches);
   TextScore score;
   std::vector<std::pair<double, double>> batches;  // scored tokens, and their mean loss
   double sum = 0;
+  ProgressBar bar(show_progress);
   for (int64_t i = 0; i < count; ++i) {
     if (stop_signal() != 0) return score;
+    bar.draw_pass(i, count);
     const TextBatch batch = loader.batch(0, i);
     const int64_t scored = scored_tokens(batch);
     if (scored == 0) continue;

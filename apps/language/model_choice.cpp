@@ -108,7 +108,7 @@ void describe_language_model(const LanguageConfig& config, double scored_share, 
   const BlockConfig& block = config.block;
   info.kind = "language";
   info.model = config.name;
-  info.unit = "tokens";
+  info.unit = "tok";
   info.units_per_sample = block.tokens;
   info.parameters = config.parameter_count();
   info.forward_flops = config.forward_flops(scored_share);

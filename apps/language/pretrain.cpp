@@ -86,7 +86,7 @@ class PretrainTask : public TrainingTask {
   EvalResult validate(Arena& arena) override {
     if (!val_loader_) return {true, 0, NAN, NAN, "no validation text"};
     TextScore score = evaluate_text(*model_, *val_loader_, data_.val, options_.val_batches,
-                                    setup.execution, arena);
+                                    setup.execution, arena, !options_.quiet);
     if (!score.complete) return score;
     score.details =
         "val " + text_score_text(score.loss, score.standard_error, data_.val, objective_);

@@ -19,8 +19,8 @@ namespace {
 /// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
 /// of earlier versions.
 const std::set<std::string> kNeutralOptions = {
-    "threads",    "workers",       "time-limit",      "patience", "quiet",
-    "no-figures", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
+    "threads",     "workers",       "time-limit",      "patience", "quiet",    "no-figures",
+    "tensorboard", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -91,6 +91,8 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   run.integer("--checkpoint-hist", options.checkpoint_hist,
               "Number of earlier checkpoints to keep as step-N", 0, 1 << 20);
   app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
+  app.add_flag("--tensorboard", options.tensorboard,
+               "Also write event files for TensorBoard (tensorboard --logdir RUN)");
   app.add_flag("--quiet", options.quiet, "Print nothing but errors");
   add_threads_option(app, options.threads);
   add_config_option(app, "File of options, such as a run's config.toml");

@@ -40,6 +40,7 @@ struct TrainOptions {
   bool overwrite = false;
   bool quiet = false;
   bool no_figures = false;
+  bool tensorboard = false;
   int threads = 0;            // 0: all of the machine's
   double time_limit = 0;      // seconds of this process; 0: none
   int64_t patience = 0;       // epochs without a better validation before the end; 0: no limit

@@ -60,18 +60,6 @@ std::string character_for(const Color& upper, const Color& lower, bool colors) {
   return {kShades[std::min(shade, kShades.size() - 1)]};
 }
 
-/// `label` in exactly `columns` columns, cut only between characters.
-std::string fit(const std::string& label, int64_t columns) {
-  std::string text;
-  int64_t used = 0;
-  for (const char byte : label) {
-    const bool begins = (static_cast<unsigned char>(byte) & 0xC0) != 0x80;  // of UTF-8
-    if (begins && ++used > columns) return text;
-    text += byte;
-  }
-  return text + std::string(static_cast<size_t>(columns - used), ' ');
-}
-
 // PNG files.
 
 /// 0..n-1, or `most` of them, evenly spaced, with both ends.
@@ -183,7 +171,9 @@ std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors)
     }
     text += "\n";
   }
-  for (const Thumbnail& picture : pictures) text += gap + fit(picture.label, columns);
+  for (const Thumbnail& picture : pictures) {
+    text += gap + fmt::format("{0:<{1}.{1}}", picture.label, columns);
+  }
   return text + "\n";
 }
 

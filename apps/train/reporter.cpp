@@ -2,14 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
@@ -22,29 +18,14 @@
 
 namespace gmlp {
 
-namespace {
-
-bool is_terminal() {
-  const char* type = std::getenv("TERM");
-  const bool dumb = type != nullptr && std::string(type) == "dumb";
-  return isatty(STDOUT_FILENO) == 1 && !dumb && std::getenv("NO_COLOR") == nullptr;
-}
-
-size_t terminal_width() {
-  winsize size = {};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
-
-}  // namespace
-
 Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
                    RunFolder& folder)
     : options_(options),
       task_(task),
       length_(length),
       folder_(folder),
-      terminal_(is_terminal() && !options.quiet) {
+      bar_(!options.quiet),
+      events_(options.tensorboard ? folder.file("tensorboard") : "") {
   write_file_atomic(folder_.file("environment.json"), environment_json());
   measure_peak();
 }
@@ -60,14 +41,8 @@ void Reporter::line(const std::string& text) {
 
 void Reporter::print(const std::string& text) {
   if (options_.quiet) return;
-  erase_bar();
+  bar_.erase();
   print_or_stop(text);
-}
-
-void Reporter::erase_bar() {
-  if (!bar_drawn_) return;
-  print_or_stop("\r\033[K");  // to the first column, erase the line
-  bar_drawn_ = false;
 }
 
 void Reporter::banner() {
@@ -84,6 +59,10 @@ void Reporter::banner() {
                    grouped(length_.total_steps), grouped(length_.steps_per_epoch), samples,
                    info.samples, folder_.path()));
   for (const std::string& note : info.notes) line("note     " + note);
+  if (!info.loss_with.empty()) {
+    line(fmt::format("note     loss* is cross-entropy{}; val loss is cross-entropy",
+                     info.loss_with));
+  }
 }
 
 void Reporter::measure_peak() {
@@ -102,43 +81,19 @@ double Reporter::share_of_peak(double samples_per_s) {
   return gflops <= peak_gflops_ ? gflops / peak_gflops_ : NAN;
 }
 
-/// NaN during the first steps: they touch all memory for the first time and would spoil the
-/// estimate.
-double Reporter::seconds_left(int64_t step) {
-  constexpr int64_t kIgnoredSteps = 5;
-  if (steps_ <= kIgnoredSteps) {
-    timed_from_ = step;
-    timed_since_ = Stopwatch();
-    return NAN;
-  }
-  const double per_step = timed_since_.seconds() / static_cast<double>(step - timed_from_);
-  return per_step * static_cast<double>(length_.total_steps - step);
-}
-
-std::string Reporter::progress_text(const StepRecord& record) {
+std::vector<std::string> Reporter::progress_fields(const StepRecord& record,
+                                                   const std::string& left) {
   const double units = record.samples_per_s * static_cast<double>(task_.info.units_per_sample);
   const double share = share_of_peak(record.samples_per_s);
-  return fmt::format(
-      "step {}/{}  epoch {}/{}  loss {:.4f} (avg {:.4f})  left {}  {:.0f} {}/s  {}lr {:.2e}  "
-      "wait {:.0f} ms",
-      record.step, length_.total_steps, record.epoch, length_.epochs, record.loss, average_loss_,
-      duration_text(seconds_left(record.step)), units, task_.info.unit,
-      std::isnan(share) ? "" : fmt::format("{:.0f}% of peak  ", 100 * share), record.lr,
-      1e3 * record.data_wait);
-}
-
-void Reporter::draw_bar(int64_t step, const std::string& text) {
-  constexpr double kSecondsBetweenDraws = 0.2;
-  constexpr int64_t kCells = 12;
-  if (bar_drawn_ && last_draw_.seconds() < kSecondsBetweenDraws) return;
-  last_draw_ = Stopwatch();
-  const int64_t full = kCells * step / std::max<int64_t>(length_.total_steps, 1);
-  std::string bar;
-  for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
-  // A wrapped line could not be erased, so the text is cut.
-  const size_t width = std::max<size_t>(terminal_width(), kCells + 2) - kCells - 2;
-  print_or_stop(fmt::format("\r\033[K{} {}", bar, text.substr(0, width)));
-  bar_drawn_ = true;
+  std::vector<std::string> fields = {
+      fmt::format("{}/{}", record.step, length_.total_steps),
+      fmt::format("{} {:.4f} (smoothed {:.4f})", loss_name(), record.loss, average_loss_), left,
+      fmt::format("{:.0f} {}/s", units, task_.info.unit)};
+  if (!std::isnan(share)) fields.push_back(fmt::format("{:.0f}% of peak", 100 * share));
+  fields.push_back(fmt::format("epoch {}/{}", record.epoch, length_.epochs));
+  fields.push_back(fmt::format("lr {:.2e}", record.lr));
+  fields.push_back(fmt::format("wait {:.0f} ms", 1e3 * record.data_wait));
+  return fields;
 }
 
 void Reporter::step(StepRecord record) {
@@ -158,15 +113,23 @@ void Reporter::step(StepRecord record) {
   const bool logged =
       record.step % options_.log_interval == 0 || record.step == length_.total_steps;
   if (logged || record.skipped) folder_.append("steps.jsonl", step_line(record));
+  if (logged) {
+    events_.add_scalars(record.step, {{"train/loss", record.loss},
+                                      {"lr", record.lr},
+                                      {"grad_norm", record.grad_norm},
+                                      {"samples_per_s", record.samples_per_s}});
+  }
   if (record.skipped) {
     line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
                      record.loss, record.grad_norm));
   }
-  if (!terminal_ && !logged) return;
-  const std::string text = progress_text(record);
-  if (terminal_) draw_bar(record.step, text);
+  const std::string left = bar_.time_left(record.step, length_.total_steps);
+  if (!bar_.shown() && !logged) return;
+  const std::vector<std::string> fields = progress_fields(record, left);
+  bar_.draw(record.step, length_.total_steps, fields);
   if (!logged) return;
-  if (terminal_) {
+  const std::string text = fmt::format("step {}", fmt::join(fields, "  "));
+  if (bar_.shown()) {
     folder_.append("log.txt", text);
   } else {
     line(text);
@@ -177,11 +140,21 @@ void Reporter::step(StepRecord record) {
 
 void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {
   folder_.append("metrics.csv", metrics_row(record));
+  const TaskInfo& info = task_.info;
+  if (record.validated) {
+    events_.add_scalars(record.step, {{"val/loss", record.val_loss},
+                                      {"val/" + info.metric.substr(4), record.val_metric}});
+  }
+  const bool filters = info.figures.find("filters.png") != std::string::npos;
+  if (options_.tensorboard && filters && !options_.no_figures) {
+    task_.draw_figures(folder_);
+    events_.add_png(record.step, "filters", read_text(folder_.file("filters.png")));
+  }
   if (!result.complete) return;
   if (!result.sample.empty()) line(result.sample);
   const std::string text = result.details.empty() ? task_.text(result) : result.details;
-  line(fmt::format("epoch {}/{}: train loss {:.4f}, {}{}", record.epoch, length_.epochs,
-                   record.train_loss, text, averaged ? " (averaged weights)" : ""));
+  line(fmt::format("epoch {}/{}: train {} {:.4f}, {}{}", record.epoch, length_.epochs, loss_name(),
+                   record.train_loss, text, averaged ? " (EMA)" : ""));
 }
 
 void Reporter::write_summary(const Progress& progress, const EvalResult& best,

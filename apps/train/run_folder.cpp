@@ -27,12 +27,8 @@ namespace {
 constexpr const char* kGrowingFiles[] = {"log.txt", "metrics.csv", "steps.jsonl"};
 /// Everything that a run writes; --overwrite removes these names only.
 constexpr const char* kRunFiles[] = {
-    "config.toml",  "environment.json", "log.txt",     "metrics.csv", "steps.jsonl",
-    "summary.json", "results.svg",      "filters.png", "filters.svg", "checkpoints"};
-
-[[noreturn]] void fail_system(const std::string& path, const char* what) {
-  fail_run("{}: could not be {}: {}", path, what, std::strerror(errno));
-}
+    "config.toml", "environment.json", "log.txt",     "metrics.csv", "steps.jsonl", "summary.json",
+    "results.svg", "filters.png",      "filters.svg", "tensorboard", "checkpoints"};
 
 /// The last part of a path, of letters, digits, '-' and '_' only.
 std::string folder_name_of(const std::string& text) {
@@ -84,6 +80,10 @@ int64_t summary_count(const std::string& folder, const char* name) {
 }
 
 }  // namespace
+
+void fail_system(const std::string& path, const char* what) {
+  fail_run("{}: could not be {}: {}", path, what, std::strerror(errno));
+}
 
 void make_folders(const std::string& path) {
   std::error_code error;

@@ -6,6 +6,7 @@
 //   log.txt           the console's lines
 //   metrics.csv       one row per epoch         steps.jsonl   one line per logged step
 //   summary.json, results.svg, filters.png, filters.svg (language)    at the end
+//   tensorboard/      with --tensorboard
 //   checkpoints/      best, last, step-N
 //   .lock             the process that writes the run
 
@@ -93,6 +94,8 @@ struct ResumePoint {
 /// checkpoint in one. Throws InputError.
 ResumePoint find_resume_point(const std::string& path);
 
+/// Throws RunError for errno: "PATH: could not be written: No space left on device".
+[[noreturn]] void fail_system(const std::string& path, const char* what);
 /// Makes --out's folder `path` and those above it. Throws RunError.
 void make_folders(const std::string& path);
 

@@ -1,21 +1,14 @@
 #pragma once
 // The state of a run between two steps. With the weights and moments it is all that a resume needs.
 
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 
+#include "apps/cli/format.h"
 #include "apps/train/task.h"
 #include "core/error.h"
 
 namespace gmlp {
-
-struct Stopwatch {
-  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  }
-};
 
 struct RunLength {
   int64_t epochs = 1;

@@ -55,8 +55,9 @@ struct TaskInfo {
   std::string data;
   std::string weights;             // the file or folder of the initial weights, if any
   std::string samples = "images";  // plural
-  std::string unit = "samples";    // of speed: "samples" or "tokens"
+  std::string unit = "img";        // of speed: "img" or "tok"
   int64_t units_per_sample = 1;
+  std::string loss_with;  // " + mixup": what only the training loss has
   int64_t parameters = 0;
   int64_t validation_samples = 0;   // of which the metric is a share
   bool can_validate = true;         // false if nothing is held out

@@ -125,6 +125,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   record.samples_per_s =
       static_cast<double>(steps * options.batch_size * options.grad_accum_steps) / training_seconds;
   record.seconds = elapsed();
+  const EmaScope averaged(ema.get());  // for the figures
   reporter_->epoch(record, result, ema != nullptr);
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/run_main.h"
+#include "apps/cli/terminal.h"
 #include "core/error.h"
 #include "core/io/json.h"
 #include "core/softmax.h"
@@ -67,12 +68,14 @@ std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
                     const ExecutionOptions& execution, Arena& arena,
-                    const std::vector<int64_t>& class_map) {
+                    const std::vector<int64_t>& class_map, bool show_progress) {
   const LoaderOptions options{.batch_size = batch_size, .train = false, .shuffle = false};
   Evaluation result;
   const int64_t n = dataset.size();
+  ProgressBar bar(show_progress);
   for (int64_t begin = 0; begin < n; begin += batch_size) {
     if (stop_signal() != 0) return result;
+    bar.draw_pass(begin, n);
     std::vector<int64_t> indices(static_cast<size_t>(std::min(batch_size, n - begin)));
     std::iota(indices.begin(), indices.end(), begin);
     const Batch batch = make_batch(dataset, transform, options, indices, 0, begin / batch_size);

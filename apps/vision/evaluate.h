@@ -18,11 +18,11 @@ struct Evaluation : EvalResult {
 };
 
 /// `class_map[c]` is the model's class for the set's class c. An empty map is the identity. After a
-/// stop signal the result is not `complete`.
+/// stop signal the result is not `complete`. A terminal shows the progress.
 Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
                     const ExecutionOptions& execution, Arena& arena,
-                    const std::vector<int64_t>& class_map);
+                    const std::vector<int64_t>& class_map, bool show_progress = true);
 
 /// The class map that matches names. Throws InputError naming the set's classes that the model does
 /// not have, or if a model without names has another number of classes.

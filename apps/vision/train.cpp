@@ -85,7 +85,7 @@ class VisionTask : public TrainingTask {
 
   EvalResult validate(Arena& arena) override {
     Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
-                                     setup.execution, arena, {});
+                                     setup.execution, arena, {}, !options_.quiet);
     if (evaluation.complete) last_evaluation_ = evaluation;
     return evaluation;
   }
@@ -198,6 +198,10 @@ class VisionTask : public TrainingTask {
     info.can_validate = data_.val->size() > 0;
     info.forward_flops = config_.forward_flops();
     if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
+    if (options_.loading.smoothing > 0) info.loss_with += " + label smoothing";
+    if (options_.loading.mixup > 0) info.loss_with += " + mixup";
+    if (options_.loading.cutmix > 0) info.loss_with += " + cutmix";
+    if (!class_weights_.empty()) info.loss_with += " + class weights";
     info.banner = {
         fmt::format("model    {} parameters, {} {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
                     "GFLOPs per image",

@@ -1,13 +1,13 @@
 # Tests of the real programs: a script a topic. Each takes the program's path; 77 means skipped.
 target_link_libraries(test_train PRIVATE gmlp_vision_app)
 
-foreach(topic usage_errors end_to_end export damage kill_and_resume signals full_disk odd_names
-        folders photographs moved_data ablate)
+foreach(topic usage_errors end_to_end console export damage kill_and_resume signals full_disk
+        odd_names folders photographs moved_data ablate)
   add_test(NAME "apps| ${topic}"
            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/${topic}.sh $<TARGET_FILE:gmlp-vision>)
   set_tests_properties("apps| ${topic}" PROPERTIES LABELS apps TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
-foreach(topic kill_and_resume signals full_disk odd_names language_usage_errors language_end_to_end
+foreach(topic kill_and_resume signals full_disk odd_names console language_usage_errors language_end_to_end
         language_ablate language_damage language_tasks)
   string(REPLACE "language_" "" name ${topic})
   add_test(NAME "apps| language ${name}"

@@ -90,3 +90,10 @@ expect_status 0 "$vision" info --model gmlp_s16_224 --tensors
 expect_status 0 "$vision" info --model gmlp_s16_224
 expect_text out.txt "19,422,656"
 expect_status 0 "$vision" info --model $run/checkpoints/best
+
+# Events for TensorBoard: a resumed run begins a further file.
+expect_status 0 "$vision" train "${tiny[@]}" --epochs 1 --tensorboard --out events --quiet
+expect_status 0 "$vision" train --resume events --epochs 2 --tensorboard --quiet
+for tag in train/loss val/top1 filters; do
+  [ "$(grep -l $tag events/tensorboard/events.out.tfevents.* | wc -l)" = 2 ] || fail "no $tag"
+done

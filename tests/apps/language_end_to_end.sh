@@ -17,7 +17,7 @@ expect_status 0 "$language" tokenizer train --text text.txt --type sentencepiece
   --vocab-size 290 --out pairs.model
 
 # Masked: the console and the folder.
-expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3
+expect_status 0 "$language" pretrain "${tiny[@]}" --epochs 3 --tensorboard
 expect_text out.txt "parameters"
 expect_text out.txt "MASK→"
 grep -q "bits per byte" out.txt && fail "the loss of a masked model is no code length"
@@ -27,6 +27,9 @@ expect_text out.txt "gmlp-language fill --model $run/checkpoints/best"
 for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json results.svg \
   filters.png; do
   [ -s "$run/$file" ] || fail "$file is missing"
+done
+for tag in train/loss val/perplexity filters; do
+  grep -q $tag $run/tensorboard/events.out.tfevents.* || fail "no $tag for TensorBoard"
 done
 for file in model.safetensors config.json training.safetensors training.json tokenizer.json; do
   [ -s "$run/checkpoints/best/$file" ] || fail "checkpoints/best/$file is missing"

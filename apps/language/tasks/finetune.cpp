@@ -70,8 +70,9 @@ class FinetuneTask : public TrainingTask {
   }
 
   EvalResult validate(Arena& arena) override {
-    TaskScore score =
-        score_task({*model_, facts_, setup.execution, arena, options_.batch_size}, files_.dev);
+    TaskScore score = score_task(
+        {*model_, facts_, setup.execution, arena, options_.batch_size, {}, !options_.quiet},
+        files_.dev);
     if (!score.complete) return score;
     std::vector<std::string> texts;
     for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(set));

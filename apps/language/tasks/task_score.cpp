@@ -8,6 +8,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
+#include "apps/cli/terminal.h"
 #include "core/error.h"
 #include "core/io/json.h"
 #include "core/softmax.h"
@@ -156,8 +157,10 @@ void OpenedTask::read_config(const std::string& folder) {
 void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
   TaskLoader loader(rows, {.batch_size = model.batch_size, .train = false});
+  ProgressBar bar(model.show_progress);
   for (int64_t index = 0; index < loader.batches_per_epoch(); ++index) {
     throw_if_stopped();
+    bar.draw_pass(index, loader.batches_per_epoch());
     const TaskBatch batch = loader.batch(0, index);
     const int64_t count = static_cast<int64_t>(batch.rows.size());
     model.arena.reset();

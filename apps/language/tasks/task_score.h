@@ -29,6 +29,7 @@ struct TaskModel {
   Arena& arena;
   int64_t batch_size = 32;  // does not change the logits
   AnswerOptions answers = {};
+  bool show_progress = true;  // on a terminal
 };
 
 /// A finetuned checkpoint, opened by the options of eval or predict, which take from it what they

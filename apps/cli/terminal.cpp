@@ -1,0 +1,75 @@
+#include "apps/cli/terminal.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "apps/cli/run_main.h"
+
+namespace gmlp {
+
+namespace {
+
+/// The bytes of UTF-8 but for those that continue a character.
+int64_t columns_of(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; });
+}
+
+}  // namespace
+
+std::string progress_line(int64_t done, int64_t total, const std::vector<std::string>& fields,
+                          int64_t columns) {
+  constexpr int64_t kCells = 12;
+  constexpr int64_t kNarrow = 74;
+  std::string line;
+  for (int64_t i = 0; columns >= kNarrow && i < kCells; ++i) {
+    line += i < kCells * done / total ? "█" : "░";
+  }
+  for (const std::string& field : fields) {
+    const std::string longer = line + (line.empty() ? "" : "  ") + field;
+    if (columns_of(longer) >= columns) break;
+    line = longer;
+  }
+  return line;
+}
+
+ProgressBar::ProgressBar(bool shown) : shown_(shown && isatty(STDOUT_FILENO) == 1) {
+  const char* type = std::getenv("TERM");
+  if (type != nullptr && std::string_view(type) == "dumb") shown_ = false;
+  if (std::getenv("NO_COLOR") != nullptr) shown_ = false;
+}
+
+std::string ProgressBar::time_left(int64_t done, int64_t total) {
+  if (first_ < 0) {
+    first_ = done;
+    since_first_ = Stopwatch();
+  }
+  const double seconds = since_first_.seconds() / static_cast<double>(done - first_);
+  return "left " + duration_text(seconds * static_cast<double>(total - done));  // "?" for x / 0
+}
+
+void ProgressBar::draw(int64_t done, int64_t total, const std::vector<std::string>& fields) {
+  constexpr double kSecondsBetweenDraws = 0.2;
+  if (!shown_ || since_draw_.seconds() < kSecondsBetweenDraws) return;
+  since_draw_ = Stopwatch();
+  winsize size = {};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  const std::string line = progress_line(done, total, fields, known ? size.ws_col : 80);
+  print_or_stop("\r" + line + "\033[K");
+  drawn_ = true;
+}
+
+void ProgressBar::draw_pass(int64_t done, int64_t total) {
+  draw(done, total, {fmt::format("evaluating {}/{}", done, total), time_left(done, total)});
+}
+
+void ProgressBar::erase() {
+  if (drawn_) print_or_stop("\r\033[K");  // to the first column, erase the line
+  drawn_ = false;
+}
+
+}  // namespace gmlp

@@ -1,0 +1,43 @@
+#pragma once
+// A progress bar: the last line of a terminal, drawn again and again and erased at the end.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apps/cli/format.h"
+
+namespace gmlp {
+
+/// The line that shows `done` of `total` on a terminal of `columns`: a bar, unless the terminal is
+/// narrow, and the first of `fields` that fit. None is cut. One column stays free, because a line
+/// that wrapped could not be erased.
+std::string progress_line(int64_t done, int64_t total, const std::vector<std::string>& fields,
+                          int64_t columns);
+
+class ProgressBar {
+ public:
+  /// Draws nothing unless `shown` and on a terminal.
+  explicit ProgressBar(bool shown);
+  ~ProgressBar() { erase(); }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  bool shown() const { return shown_; }
+  /// "left 1m20s", by the speed since the first call.
+  std::string time_left(int64_t done, int64_t total);
+  /// Draws progress_line() at most five times per second.
+  void draw(int64_t done, int64_t total, const std::vector<std::string>& fields);
+  /// The same for a pass over data that begins at 0: "evaluating 1280/10000  left 3s".
+  void draw_pass(int64_t done, int64_t total);
+  void erase();
+
+ private:
+  bool shown_;
+  bool drawn_ = false;
+  int64_t first_ = -1;  // `done` when the timing began
+  Stopwatch since_first_;
+  Stopwatch since_draw_;
+};
+
+}  // namespace gmlp

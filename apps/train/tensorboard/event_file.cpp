@@ -1,0 +1,99 @@
+// An event file is a row of records, each with one message of protobuf:
+//
+//   record   length (u64), masked CRC-32C of these 8 bytes, Event, masked CRC-32C of the Event
+//   Event    1 wall_time, 2 step, then 3 file_version, 5 summary or 7 session_log { 1 status }
+//   Summary  1 value { 1 tag, 2 simple_value, 4 image { 1 height, 2 width, 3 colors, 4 PNG } }
+//
+// Formats: github.com/tensorflow/tensorflow, record_writer.h, event.proto and summary.proto
+
+#include "apps/train/tensorboard/event_file.h"
+
+#include <bit>
+#include <chrono>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "apps/train/run_folder.h"
+
+namespace gmlp {
+
+namespace {
+
+template <class Number>
+std::string little_endian(Number value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+/// Changed as TensorFlow does, because the CRC of bytes that hold their CRC is always the same.
+std::string masked_crc(std::string_view bytes) {
+  return little_endian(std::rotr(crc32c(bytes), 15) + 0xA282EAD8U);
+}
+
+/// Seven bits per byte, lowest first. The eighth bit says that more follow.
+std::string varint(uint64_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
+  return bytes + static_cast<char>(value);
+}
+
+enum WireType : uint64_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+/// A message of protobuf is its fields in a row.
+std::string field(uint64_t number, WireType type, const std::string& value) {
+  return varint(number * 8 + type) + (type == kBytes ? varint(value.size()) : "") + value;
+}
+
+}  // namespace
+
+uint32_t crc32c(std::string_view bytes) {
+  constexpr uint32_t kPolynomial = 0x82F63B78;  // the lowest bit is the highest power
+  uint32_t crc = ~uint32_t{0};
+  for (const char byte : bytes) {
+    crc ^= static_cast<uint8_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc % 2 * kPolynomial);
+  }
+  return ~crc;
+}
+
+void EventFile::add_scalars(int64_t step, const std::map<std::string, double>& scalars) {
+  std::string values;
+  for (const auto& [tag, value] : scalars) {
+    const std::string number = little_endian(static_cast<float>(value));
+    values += field(1, kBytes, field(1, kBytes, tag) + field(2, kFixed32, number));
+  }
+  append(step, field(5, kBytes, values));
+}
+
+void EventFile::add_png(int64_t step, const std::string& tag, const std::string& png) {
+  // Big-endian in the PNG's first chunk. The upper two bytes are 0.
+  const auto size = [&](size_t place) {
+    return varint(uint64_t{static_cast<uint8_t>(png[place + 2])} << 8 |
+                  static_cast<uint8_t>(png[place + 3]));
+  };
+  const std::string image = field(1, kVarint, size(20)) + field(2, kVarint, size(16)) +
+                            field(3, kVarint, varint(3)) + field(4, kBytes, png);
+  append(step, field(5, kBytes, field(1, kBytes, field(1, kBytes, tag) + field(4, kBytes, image))));
+}
+
+void EventFile::append(int64_t step, const std::string& contents) {
+  if (folder_.empty()) return;
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  if (path_.empty()) {
+    make_folders(folder_);
+    char host[65] = {};
+    gethostname(host, sizeof host - 1);
+    path_ =
+        fmt::format("{}/events.out.tfevents.{:.0f}.{}.{}", folder_, now.count(), host, getpid());
+    append(0, field(3, kBytes, "brain.Event:2"));
+    append(step, field(7, kBytes, field(1, kVarint, varint(1))));  // the session's start
+  }
+  const std::string event = field(1, kFixed64, little_endian(now.count())) +
+                            field(2, kVarint, varint(static_cast<uint64_t>(step))) + contents;
+  const std::string length = little_endian(uint64_t{event.size()});
+  std::ofstream file(path_, std::ios::binary | std::ios::app);
+  file << length + masked_crc(length) + event + masked_crc(event);
+  if (!file.flush()) fail_system(path_, "written");
+}
+
+}  // namespace gmlp
