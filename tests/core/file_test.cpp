@@ -161,22 +161,6 @@ TEST_CASE("a full file system keeps the old contents and leaves nothing behind")
   CHECK(left == 1);
 }
 
-TEST_CASE("temporaries of ended processes are removed, those of running ones kept") {
-  const TemporaryFolder folder;
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(0);
-  ::waitpid(child, nullptr, 0);
-  folder.write(fmt::format("x.tmp-{}-0", child), "stale");
-  folder.write(fmt::format("x.tmp-{}-0", ::getpid()), "in use");
-  folder.write("x", "kept");
-  folder.write("x.tmp-notes", "kept");
-  folder.write("x.tmp-12-", "kept");
-  remove_stale_temporaries(folder.path());
-  CHECK(folder.count() == 4);
-  CHECK_FALSE(fs::exists(folder / fmt::format("x.tmp-{}-0", child)));
-  CHECK_NOTHROW(remove_stale_temporaries(folder / "absent"));
-}
-
 // A folder with one file that says which version it is.
 void make_version(const std::string& path, const std::string& version) {
   fs::create_directory(path);
