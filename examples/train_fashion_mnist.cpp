@@ -2,7 +2,7 @@
 //
 //   train_fashion_mnist [FOLDER [STEPS]]      FOLDER has the four files of the data set
 //
-// Five epochs, the default: MEASURED.
+// Five epochs, the default, name 90.92 % of the test images right: 81 s of processor time (Zen 4).
 
 #include <algorithm>
 #include <cstdint>
