@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,12 +43,9 @@ Text read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   if (std::ssize(bytes) < 20 * kTokens) gmlp::fail_input("{}: no text; name another file", path);
-  Text text{bytes, {}};
-  std::ranges::sort(text.characters);
-  text.characters.erase(std::ranges::unique(text.characters).begin(), text.characters.end());
-  for (const char c : bytes) {
-    text.ids.push_back(std::ranges::lower_bound(text.characters, c) - text.characters.begin());
-  }
+  const std::set<char> different(bytes.begin(), bytes.end());
+  Text text{{different.begin(), different.end()}, {}};
+  for (const char c : bytes) text.ids.push_back(static_cast<int64_t>(text.characters.find(c)));
   return text;
 }
 
