@@ -260,5 +260,23 @@ TEST_CASE("crc32 gives the standard's check value and continues over no bytes") 
   CHECK(crc32_of("", 0) == 0);
 }
 
+TEST_CASE("crc32 of any length is the division of its bits, in one piece or in two") {
+  std::string bytes;
+  for (int i = 0; i < 40; ++i) bytes += static_cast<char>(i * i * 37 + 11);
+  uint32_t remainder = 0xFFFFFFFF;
+  for (int64_t size = 0; size <= 40; ++size) {
+    INFO(size << " bytes");
+    CHECK(crc32_of(bytes.data(), size) == ~remainder);
+    for (int64_t cut = 0; cut <= size; ++cut) {
+      const uint32_t before = crc32_of(bytes.data(), cut);
+      CHECK(crc32_of(bytes.data() + cut, size - cut, before) == ~remainder);
+    }
+    remainder ^= static_cast<uint8_t>(bytes[static_cast<size_t>(size % 40)]);
+    for (int bit = 0; bit < 8; ++bit) {
+      remainder = (remainder >> 1) ^ ((remainder & 1) != 0 ? 0xEDB88320 : 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace gmlp
