@@ -7,6 +7,8 @@ endfunction()
 
 if(GMLP_BUILD_EXAMPLES)
   gmlp_program_test("examples| the gradient of a custom op is right" custom_op)
+endif()
+if(GMLP_BUILD_EXAMPLES AND NOT GMLP_SANITIZE)  # which would take minutes
   gmlp_program_test("examples| a character model learns in 150 steps" character_model
                     ${PROJECT_SOURCE_DIR}/LICENSE 150)
   if(TARGET train_fashion_mnist)
