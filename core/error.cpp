@@ -9,7 +9,7 @@ namespace gmlp {
 
 namespace {
 
-// The character that `text` begins with, or -1 if its bytes are no UTF-8 (RFC 3629, table 3.7 of
+// The character that `text` begins with, or -1 if its bytes are no UTF-8 (RFC 3629, Table 3-7 of
 // Unicode): the least one of each length excludes overlong forms.
 int32_t first_character(std::string_view text) {
   const int32_t lead = static_cast<uint8_t>(text[0]);

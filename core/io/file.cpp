@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -148,7 +149,7 @@ bool exists(const std::string& path) {
 
 // Exchanges two names in one step, or fails with ENOSYS on systems that have no such call.
 int exchange_names([[maybe_unused]] const std::string& a, [[maybe_unused]] const std::string& b) {
-#if defined(__linux__)
+#if defined(RENAME_EXCHANGE)  // <cstdio> of glibc
   return ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
 #else
   errno = ENOSYS;
