@@ -48,8 +48,10 @@ void* Arena::allocate_bytes(int64_t bytes) {
           "use a smaller --batch-size with --grad-accum-steps",
           slab_bytes >> 20, reserved_ >> 20);
     }
+#if defined(MADV_HUGEPAGE)
     // For fewer TLB misses. It is only advice: a kernel without huge pages is no error.
     madvise(memory, static_cast<size_t>(slab_bytes), MADV_HUGEPAGE);
+#endif
     slabs_.push_back({static_cast<char*>(memory), slab_bytes});
     reserved_ += slab_bytes;
     offset = 0;

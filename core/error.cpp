@@ -5,11 +5,25 @@
 #include <numeric>
 #include <utility>
 
-#include <utf8proc.h>
-
 namespace gmlp {
 
 namespace {
+
+// The character that `text` begins with, or -1 if its bytes are no UTF-8 (RFC 3629, Table 3-7 of
+// Unicode): the least one of each length excludes overlong forms.
+int32_t first_character(std::string_view text) {
+  const int32_t lead = static_cast<uint8_t>(text[0]);
+  if (lead < 0x80) return lead;
+  const size_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < size) return -1;
+  int32_t code = lead & (0x7F >> size);
+  for (const char byte : text.substr(1, size - 1)) {
+    if ((byte & 0xC0) != 0x80) return -1;
+    code = code << 6 | (byte & 0x3F);
+  }
+  const int32_t least = size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000;
+  return code < least || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000) ? -1 : code;
+}
 
 // Neither a control character (C0, DEL, C1), nor a line separator (U+2028, U+2029), nor a mark of
 // direction: U+202E, for one, shows the text after it backwards.
@@ -39,9 +53,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::string printable(std::string_view text, size_t max_bytes) {
   std::string result;
   for (size_t at = 0, size = 0; at < text.size(); at += size) {
-    const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at);
-    int32_t code = 0;  // -1 if there is no character
-    utf8proc_iterate(bytes, static_cast<int64_t>(text.size() - at), &code);
+    const int32_t code = first_character(text.substr(at));
     size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     if (at + size > max_bytes) return result + "...";
     if (is_visible(code)) {
@@ -49,7 +61,8 @@ std::string printable(std::string_view text, size_t max_bytes) {
     } else if (code == '\n' || code == '\t') {
       result += code == '\n' ? "\\n" : "\\t";
     } else {
-      result += size == 1 ? fmt::format("\\x{:02x}", *bytes) : fmt::format("\\u{:04x}", code);
+      result += size == 1 ? fmt::format("\\x{:02x}", static_cast<uint8_t>(text[at]))
+                          : fmt::format("\\u{:04x}", code);
     }
   }
   return result;

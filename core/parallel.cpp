@@ -16,7 +16,7 @@ namespace gmlp {
 namespace {
 
 const int kInitialThreads = omp_get_max_threads();  // before any set_thread_count()
-const bool kSpinsWereSet = std::getenv("GOMP_SPINCOUNT") != nullptr;
+[[maybe_unused]] const bool kSpinsWereSet = std::getenv("GOMP_SPINCOUNT") != nullptr;
 
 /// The quota in the files of one control group, in processors.
 double group_quota(const std::filesystem::path& group) {
@@ -80,7 +80,8 @@ double cpu_quota(const std::string& root) {
   return quota;
 }
 
-void limit_spinning(char** argv) {
+void limit_spinning([[maybe_unused]] char** argv) {
+#if defined(__linux__)
   constexpr const char* kSpins = "2000";  // 40 to 90 us; docs/log/2026-11.md has what others cost
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || kSpinsWereSet) return;
@@ -94,6 +95,7 @@ void limit_spinning(char** argv) {
   }
   if (CPU_COUNT(&processors) > 0) sched_setaffinity(0, sizeof processors, &processors);
   execv("/proc/self/exe", argv);  // without /proc, libgomp's own spinning stays
+#endif
 }
 
 void flush_denormals() {

@@ -70,7 +70,7 @@ struct BoundsCheck {
 }  // namespace
 
 uint8_t Choices::from_name(const std::string& name) const {
-  const auto found = std::ranges::find(names, name);
+  const auto found = std::find(names.begin(), names.end(), name);
   if (found != names.end()) return static_cast<uint8_t>(found - names.begin());
   fail_input("{} {}: no such {}; use one of {}", option, name, what, fmt::join(names, ", "));
 }

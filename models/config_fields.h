@@ -92,7 +92,8 @@ std::vector<std::string> names_of(const std::vector<Config>& sizes) {
 }
 template <typename Config>
 const Config* find_size(const std::vector<Config>& sizes, const std::string& name) {
-  const auto found = std::ranges::find(sizes, name, &Config::name);
+  const auto found = std::find_if(sizes.begin(), sizes.end(),
+                                  [&](const Config& size) { return size.name == name; });
   return found == sizes.end() ? nullptr : &*found;
 }
 template <typename Config>

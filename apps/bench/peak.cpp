@@ -1,6 +1,6 @@
 // gmlp-bench peak: FMA, bf16 products and triad, on one thread and on all.
 
-#include "kernels/peak.h"
+#include "apps/cli/peak.h"
 
 #include <algorithm>
 #include <set>

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -48,7 +49,7 @@ void drop_checkpoint(const std::string& path) {
 std::optional<int64_t> step_of(const std::string& folder) {
   const std::string path = folder + "/" + kStateFile;
   try {
-    return verify_checksum(read_text(path), path).at("step").get<int64_t>();
+    return parse_json(verify_checksum(read_text(path), path), path).at("step").get<int64_t>();
   } catch (const InputError&) {
     return std::nullopt;
   } catch (const Json::exception&) {

@@ -8,13 +8,13 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
+#include "apps/cli/peak.h"
 #include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
-#include "kernels/peak.h"
 
 namespace gmlp {
 

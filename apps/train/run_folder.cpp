@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,6 +40,16 @@ std::string folder_name_of(const std::string& text) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '-';
   }
   return name.empty() ? "run" : name;
+}
+
+/// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
+pid_t owner_of(const std::string& name) {
+  const std::string mark = name.substr(std::min(name.rfind(".tmp-"), name.size()));
+  int pid = 0;
+  int count = 0;
+  size_t end = 0;
+  std::sscanf(mark.c_str(), ".tmp-%d-%d%zn", &pid, &count, &end);
+  return end > 0 && end == mark.size() ? pid : 0;
 }
 
 int64_t next_run_number(const std::string& parent) {
@@ -111,6 +123,15 @@ RunLock::RunLock(const std::string& folder) {
 
 RunLock::~RunLock() {
   close(descriptor_);
+}
+
+void remove_stale_temporaries(const std::string& folder) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const pid_t owner = owner_of(it->path().filename().string());
+    // Signal 0 tests whether the process is alive.
+    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) ::unlink(it->path().c_str());
+  }
 }
 
 std::string RunFolder::create(const std::string& out, bool overwrite, const TaskInfo& info) {

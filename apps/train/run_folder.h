@@ -20,6 +20,9 @@ namespace gmlp {
 
 struct TaskInfo;
 
+/// Removes the temporaries in `folder` that killed processes left.
+void remove_stale_temporaries(const std::string& folder);
+
 /// Keeps other processes out of a run as long as it lives. The system removes the lock of a process
 /// that was killed.
 class RunLock {

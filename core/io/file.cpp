@@ -4,6 +4,7 @@
 #include "core/io/file.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -12,10 +13,8 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "core/error.h"
 
@@ -148,15 +147,31 @@ bool exists(const std::string& path) {
   return fs::exists(fs::symlink_status(path, ignored));
 }
 
-// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
-pid_t owner_of(const std::string& name) {
-  const std::string mark = name.substr(std::min(name.rfind(".tmp-"), name.size()));
-  int pid = 0;
-  int count = 0;
-  size_t end = 0;
-  std::sscanf(mark.c_str(), ".tmp-%d-%d%zn", &pid, &count, &end);
-  return end > 0 && end == mark.size() ? pid : 0;
+// Exchanges two names in one step, or fails with ENOSYS on systems that have no such call.
+int exchange_names([[maybe_unused]] const std::string& a, [[maybe_unused]] const std::string& b) {
+#if defined(RENAME_EXCHANGE)  // <cstdio> of glibc
+  return ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
 }
+
+// Eight bytes per step: the CRC of byte k of eight is that of a byte with 7 - k zeros behind it
+// (Kounavis and Berry, "A systematic approach to building high performance CRC", 2005).
+constexpr std::array<std::array<uint32_t, 256>, 8> kCrcTables = [] {
+  std::array<std::array<uint32_t, 256>, 8> tables{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xEDB88320 : 0);
+    tables[0][i] = crc;
+  }
+  for (size_t i = 0; i < 7 * 256; ++i) {
+    const uint32_t crc = tables[i / 256][i % 256];
+    tables[i / 256 + 1][i % 256] = (crc >> 8) ^ tables[0][crc & 255];
+  }
+  return tables;
+}();
 
 // Errors name `shown`: the user's file, if `path` is its temporary.
 void write_synced(const std::string& path, const std::string& shown, std::string_view bytes) {
@@ -234,15 +249,6 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
   sync_folder(parent_of(target));
 }
 
-void remove_stale_temporaries(const std::string& folder) {
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const pid_t owner = owner_of(it->path().filename().string());
-    // Signal 0 tests whether the process is alive.
-    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) ::unlink(it->path().c_str());
-  }
-}
-
 std::string temporary_for(const std::string& path) {
   return without_trailing_slashes(path) + ".tmp";
 }
@@ -253,8 +259,7 @@ void replace_folder(const std::string& temporary, const std::string& path, bool 
   sync_folder(temporary);
   if (!exists(target)) {
     rename_or_fail(temporary, target);
-  } else if (!can_exchange || ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(),
-                                          RENAME_EXCHANGE) != 0) {
+  } else if (!can_exchange || exchange_names(temporary, target) != 0) {
     // EINVAL and ENOSYS: the file system or the kernel cannot exchange names.
     if (can_exchange && errno != EINVAL && errno != ENOSYS) fail_system(path, kRenaming, errno);
     remove_leftover(old);  // a rename does not replace a folder that contains files
@@ -286,9 +291,17 @@ bool recover_folder(const std::string& path) {
 }
 
 uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before) {
-  // crc32_z takes a size_t; plain crc32 has a 32-bit size and would cut a large tensor short.
-  return static_cast<uint32_t>(
-      ::crc32_z(before, static_cast<const Bytef*>(bytes), static_cast<z_size_t>(size)));
+  const auto* byte = static_cast<const uint8_t*>(bytes);
+  uint32_t crc = ~before;
+  for (; size >= 8; size -= 8, byte += 8) {
+    uint32_t next = 0;
+    for (uint32_t k = 0; k < 8; ++k) {
+      next ^= kCrcTables[7 - k][byte[k] ^ (k < 4 ? crc >> (8 * k) & 255 : 0)];
+    }
+    crc = next;
+  }
+  for (; size > 0; --size) crc = (crc >> 8) ^ kCrcTables[0][(crc ^ *byte++) & 255];
+  return ~crc;
 }
 
 std::string hex_crc32(std::string_view bytes) {

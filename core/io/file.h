@@ -35,9 +35,6 @@ void write_file_synced(const std::string& path, std::string_view bytes);
 /// pipe directly.
 void write_file_atomic(const std::string& path, std::string_view bytes);
 
-/// Removes the temporaries in `folder` that killed processes left.
-void remove_stale_temporaries(const std::string& folder);
-
 /// The folder in which to prepare a new version of the folder `path`: PATH.tmp.
 std::string temporary_for(const std::string& path);
 
@@ -53,7 +50,8 @@ void replace_folder(const std::string& temporary, const std::string& path,
 /// whether it renamed a folder back.
 bool recover_folder(const std::string& path);
 
-/// zlib's CRC-32 of any number of bytes; of those that follow bytes whose CRC-32 is `before`.
+/// The CRC-32 of zip and PNG over any number of bytes; of those that follow bytes whose CRC-32 is
+/// `before`.
 uint32_t crc32_of(const void* bytes, int64_t size, uint32_t before = 0);
 /// The same as eight hexadecimal digits.
 std::string hex_crc32(std::string_view bytes);

@@ -63,7 +63,7 @@ CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
   add(kTrainingFile, to_safetensors(content.training, {{"format", "pt"}}));
   add(kConfigFile, content.config);
   for (const CheckpointBytes::File& file : content.others) add(file.name, file.bytes);
-  bytes.files.push_back({kStateFile, add_checksum(state)});
+  bytes.files.push_back({kStateFile, add_checksum(json_text(state))});
   return bytes;
 }
 
@@ -104,7 +104,7 @@ Checkpoint open_checkpoint(const std::string& folder) {
   const std::string state_path = folder + "/" + kStateFile;
   if (fs::exists(state_path)) {
     checkpoint.state = read_text(state_path, kMaxJsonBytes);
-    const Json state = verify_checksum(checkpoint.state, state_path);
+    const Json state = parse_json(verify_checksum(checkpoint.state, state_path), state_path);
     try {
       for (const auto& [name, file] : state.at("files").items()) verify_file(folder, name, file);
     } catch (const Json::exception&) {
@@ -127,20 +127,20 @@ std::string config_path(const std::string& folder) {
   fail_input("{}: does not exist; name a folder with {} and {}", path, kModelFile, kConfigFile);
 }
 
-std::string add_checksum(const Json& body) {
+std::string add_checksum(const std::string& json) {
   // The checksum covers bytes, not values: a flipped bit in a blank is damage, too.
-  const std::string rest = json_text(body).substr(1);
+  const std::string rest = json.substr(1);
   return fmt::format("{{\"crc32\":\"{}\",{}", hex_crc32(rest), rest);
 }
 
-Json verify_checksum(const std::string& text, const std::string& path) {
+const std::string& verify_checksum(const std::string& text, const std::string& path) {
   const size_t first = std::string("{\"crc32\":\"01234567\",").size();
   const std::string rest = text.size() < first ? "" : text.substr(first);
   const std::string expected = fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest));
   if (text.compare(0, first, expected) != 0) {
     fail_input("{}: damaged, its checksum does not match; {}", path, kRemedy);
   }
-  return parse_json(text, path);
+  return text;
 }
 
 }  // namespace gmlp

@@ -12,7 +12,6 @@
 // Killed at any moment, or out of disk, the folder is the old one or the new one (core/io/file.h).
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,9 +65,9 @@ Checkpoint open_checkpoint(const std::string& folder);
 /// says where the checkpoints are.
 std::string config_path(const std::string& folder);
 
-/// training.json: `body`, an object, after a first line with the CRC-32 of all that follows.
-std::string add_checksum(const nlohmann::ordered_json& body);
-/// The object back. Throws InputError naming `path` if a byte has changed.
-nlohmann::ordered_json verify_checksum(const std::string& text, const std::string& path);
+/// training.json: `json`, an object, after a first line with the CRC-32 of all that follows.
+std::string add_checksum(const std::string& json);
+/// Returns `text`. Throws InputError naming `path` if a byte has changed.
+const std::string& verify_checksum(const std::string& text, const std::string& path);
 
 }  // namespace gmlp

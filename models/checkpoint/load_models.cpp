@@ -52,7 +52,8 @@ void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFil
 
 /// The dtype of a model stored in `file`: f64 if a tensor is, else f32.
 DType stored_dtype(const SafetensorsFile& file) {
-  const bool f64 = std::ranges::count(file.entries(), "F64", &SafetensorsFile::Entry::dtype) > 0;
+  const auto is_f64 = [](const SafetensorsFile::Entry& entry) { return entry.dtype == "F64"; };
+  const bool f64 = std::any_of(file.entries().begin(), file.entries().end(), is_f64);
   return f64 ? DType::kF64 : DType::kF32;
 }
 

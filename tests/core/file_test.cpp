@@ -161,22 +161,6 @@ TEST_CASE("a full file system keeps the old contents and leaves nothing behind")
   CHECK(left == 1);
 }
 
-TEST_CASE("temporaries of ended processes are removed, those of running ones kept") {
-  const TemporaryFolder folder;
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(0);
-  ::waitpid(child, nullptr, 0);
-  folder.write(fmt::format("x.tmp-{}-0", child), "stale");
-  folder.write(fmt::format("x.tmp-{}-0", ::getpid()), "in use");
-  folder.write("x", "kept");
-  folder.write("x.tmp-notes", "kept");
-  folder.write("x.tmp-12-", "kept");
-  remove_stale_temporaries(folder.path());
-  CHECK(folder.count() == 4);
-  CHECK_FALSE(fs::exists(folder / fmt::format("x.tmp-{}-0", child)));
-  CHECK_NOTHROW(remove_stale_temporaries(folder / "absent"));
-}
-
 // A folder with one file that says which version it is.
 void make_version(const std::string& path, const std::string& version) {
   fs::create_directory(path);
@@ -274,6 +258,24 @@ TEST_CASE("a replacement killed between its two renames is recovered") {
 TEST_CASE("crc32 gives the standard's check value and continues over no bytes") {
   CHECK(crc32_of("123456789", 9) == 0xCBF43926);
   CHECK(crc32_of("", 0) == 0);
+}
+
+TEST_CASE("crc32 of any length is the division of its bits, in one piece or in two") {
+  std::string bytes;
+  for (int i = 0; i < 40; ++i) bytes += static_cast<char>(i * i * 37 + 11);
+  uint32_t remainder = 0xFFFFFFFF;
+  for (int64_t size = 0; size <= 40; ++size) {
+    INFO(size << " bytes");
+    CHECK(crc32_of(bytes.data(), size) == ~remainder);
+    for (int64_t cut = 0; cut <= size; ++cut) {
+      const uint32_t before = crc32_of(bytes.data(), cut);
+      CHECK(crc32_of(bytes.data() + cut, size - cut, before) == ~remainder);
+    }
+    remainder ^= static_cast<uint8_t>(bytes[static_cast<size_t>(size % 40)]);
+    for (int bit = 0; bit < 8; ++bit) {
+      remainder = (remainder >> 1) ^ ((remainder & 1) != 0 ? 0xEDB88320 : 0);
+    }
+  }
 }
 
 }  // namespace

@@ -11,14 +11,14 @@ cd "$tree"
 # Creates the correct tree.
 create() {
   rm -rf "${tree:?}"/*
-  mkdir -p core kernels/fused kernels/simd autograd models data/vision apps/train apps/vision apps/bench docs tests
+  mkdir -p core kernels/fused kernels/simd autograd models data/vision apps/train apps/vision apps/bench docs examples tests
   echo '#include "core/tensor.h"' >data/vision/loader.h
   echo '#include "kernels/gemm.h"' >autograd/ops.cpp
   echo '#include <immintrin.h>' >kernels/simd/simd_avx2.h
   echo '#include "apps/train/loop.h"' >apps/vision/main.cpp
   echo '#include "apps/vision/main.h"' >tests/test.cpp
   {
-    printf '%s\n' '- `core/`, `kernels/`, `autograd/`, `models/`, `apps/`, `docs/`, `tests/`, `kernels/simd/simd_<isa>.h`'
+    printf '%s\n' '- `core/`, `kernels/`, `autograd/`, `models/`, `apps/`, `docs/`, `examples/`, `tests/`, `kernels/simd/simd_<isa>.h`'
     printf '%s\n' '- [the loader](data/vision/loader.h), `autograd/ops`' '| symbol | is |' '|---|---|'
     for symbol in B N D F E V L; do echo "| $symbol | a size |"; done
   } >README.md
@@ -51,6 +51,7 @@ case $1 in
     fault data/a.h '#include "kernels/gemm.h"' 'data may not include kernels'
     fault models/a.h '#include "data/vision/loader.h"' 'models may not include data'
     fault autograd/a.h '#include "apps/train/loop.h"' 'autograd may not include apps'
+    fault examples/a.cpp '#include "core/tensor.h"' 'examples may not include core'
     fault apps/a.h '#include "tests/support.h"' 'apps may not include tests'
     fault apps/bench/a.h '#include "apps/vision/main.h"' 'apps/bench may not include apps/vision'
     fault core/a.h '#include "tensor.h"' 'is not a path from the root'

@@ -14,7 +14,7 @@ set_tests_properties("setup: tools/plot.py draws the documents' charts"
 # Objects of different instruction sets must not share functions. Sanitizers add shared symbols.
 if(NOT GMLP_SANITIZE)
   add_test(NAME "setup: kernel objects define no symbol outside of their instruction set"
-           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/kernel_symbols.sh ${CMAKE_BINARY_DIR})
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/kernel_symbols.sh ${PROJECT_BINARY_DIR})
   set_tests_properties("setup: kernel objects define no symbol outside of their instruction set"
                        PROPERTIES LABELS setup TIMEOUT 60)
 endif()
@@ -23,6 +23,6 @@ endif()
 if(NOT GMLP_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE MATCHES "Rel"
    AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_test(NAME "setup: kernels keep a tile's sums in registers"
-           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/spilled_sums.sh ${CMAKE_BINARY_DIR})
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/spilled_sums.sh ${PROJECT_BINARY_DIR})
   set_tests_properties("setup: kernels keep a tile's sums in registers" PROPERTIES LABELS setup TIMEOUT 60)
 endif()

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/train/trainer.h"
+#include "core/io/json.h"
 #include "models/checkpoint/checkpoint.h"
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
@@ -15,13 +16,14 @@ namespace gmlp::test {
 
 inline nlohmann::ordered_json state_of(const std::string& checkpoint) {
   const std::string path = checkpoint + "/training.json";
-  return gmlp::verify_checksum(gmlp::read_text(path), path);
+  return gmlp::parse_json(gmlp::verify_checksum(gmlp::read_text(path), path), path);
 }
 
 /// Another training.json, with the checksum that belongs to it.
 inline void write_state(const std::string& checkpoint, nlohmann::ordered_json state) {
   state.erase("crc32");
-  gmlp::write_file_atomic(checkpoint + "/training.json", gmlp::add_checksum(state));
+  gmlp::write_file_atomic(checkpoint + "/training.json",
+                          gmlp::add_checksum(gmlp::json_text(state)));
 }
 
 /// Every step-N is a whole checkpoint of step N, and `best` is of the step that summary.json says.

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "apps/train/metrics.h"
@@ -192,4 +193,20 @@ TEST_CASE("the rate on a log line is that of the steps since the line before") {
       nlohmann::ordered_json::parse(gmlp::read_text(run + "/steps.jsonl"));
   CHECK(line.at("step") == 5);
   CHECK(line.at("samples_per_s").get<double>() < 5 * 8 / 0.2);
+}
+
+TEST_CASE("temporaries of ended processes are removed, those of running ones kept") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);
+  folder.write(fmt::format("x.tmp-{}-0", child), "stale");
+  folder.write(fmt::format("x.tmp-{}-0", ::getpid()), "in use");
+  folder.write("x", "kept");
+  folder.write("x.tmp-notes", "kept");
+  folder.write("x.tmp-12-", "kept");
+  gmlp::remove_stale_temporaries(folder.path());
+  CHECK(folder.count() == 4);
+  CHECK_FALSE(fs::exists(folder / fmt::format("x.tmp-{}-0", child)));
+  CHECK_NOTHROW(gmlp::remove_stale_temporaries(folder / "absent"));
 }

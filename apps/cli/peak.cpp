@@ -1,4 +1,4 @@
-#include "kernels/peak.h"
+#include "apps/cli/peak.h"
 
 #include <algorithm>
 #include <chrono>
