@@ -59,6 +59,18 @@ void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
 /// The same without --precision and --kernels.
 void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
+/// What `export` writes, and where.
+struct ExportOptions {
+  std::string model, format, out;
+  bool overwrite = false;
+};
+/// Parses the arguments of `PROGRAM export`; `formats` has their names and `help` describes them.
+/// False if help was printed. Throws InputError for wrong usage, and for a file --out of onnx that
+/// may not be written.
+bool parse_export(const std::string& program, const std::vector<std::string>& formats,
+                  const std::string& help, const std::vector<std::string>& arguments,
+                  ExportOptions& options);
+
 void add_threads_option(CLI::App& app, int& threads);
 
 /// Adds --config FILE to `app`. A name in the file that is no option is an InputError.

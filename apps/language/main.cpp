@@ -20,6 +20,7 @@ constexpr const char* kUsage =
     "  gmlp-language generate  --model DIR --prompt TEXT [--max-tokens N] [--temperature T]\n"
     "  gmlp-language predict   --model DIR --input-array ids.npy --output-array logits.npy\n"
     "                          or --task NAME --input FILE --out FILE, of a finetuned model\n"
+    "  gmlp-language export    --model DIR --format onnx --out FILE.onnx\n"
     "  gmlp-language ablate    --text FILE... [--seeds N] [--series table3|depth] [--out DIR]\n"
     "  gmlp-language info      --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-language pretrain --text BOOK.txt --tokenizer bytes --objective causal \\\n"
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
                          {"fill", gmlp::language_fill},
                          {"generate", gmlp::language_generate},
                          {"predict", gmlp::language_predict},
+                         {"export", gmlp::language_export},
                          {"ablate", gmlp::language_ablate},
                          {"info", gmlp::language_info}},
                         argc, argv);
