@@ -37,6 +37,9 @@ constexpr int64_t kOperatorSet = 17;
 constexpr int64_t kTypeFloat = 1, kTypeInt64 = 7;
 constexpr int64_t kAttributeFloat = 1, kAttributeInt = 2, kAttributeInts = 7;
 
+// A protobuf message has at most 2 GiB, of which 16 MiB are enough for everything but the weights.
+constexpr int64_t kMaxElements = ((int64_t{1} << 31) - (int64_t{1} << 24)) / 4;
+
 using Ints = std::vector<int64_t>;
 
 std::string_view bytes_of(const float* data, int64_t count) {
@@ -116,7 +119,14 @@ class Graph {
     set("causal", block.causal);
     set("attention", block.d_attn > 0);
     message.add(2, "gmlp");
-    for (const Parameter* weight : weights) weights_[weight->name] = weight->value;
+    int64_t elements = 0;
+    for (const Parameter* weight : weights) {
+      weights_[weight->name] = weight->value;
+      elements += weight->value.elements();
+    }
+    if (elements <= kMaxElements) return;
+    fail_input("{} parameters, but an ONNX file holds {} at most; use model.safetensors", elements,
+               kMaxElements);
   }
 
   void set(const std::string& condition, bool holds) { values[condition] = holds ? "1" : ""; }
@@ -197,20 +207,10 @@ class Graph {
   std::map<std::string, Tensor> weights_;  // not stored yet
 };
 
-void check_size(const std::string& name, int64_t parameters) {
-  constexpr int64_t kMaxMessage = (int64_t{1} << 31) - 1;
-  constexpr int64_t kMaxNodes = int64_t{1} << 24;  // bytes of everything but the weights
-  const int64_t bytes = 4 * parameters;
-  if (bytes <= kMaxMessage - kMaxNodes) return;
-  fail_input("{}: {} bytes of weights, but an ONNX file holds at most {}; use model.safetensors",
-             name, bytes, kMaxMessage);
-}
-
 }  // namespace
 
 std::string onnx_model(const VisionModel& model, const OnnxMetadata& metadata) {
   const VisionConfig& config = model.config();
-  require_onnx_fits(config);
   Graph graph(model.parameters(), config.block());
   graph.message.add(11, value_info("images", kTypeFloat,
                                    {-1, config.chans, config.img_height, config.img_width}));
@@ -228,7 +228,12 @@ Ints onnx_logits_shape(const LanguageConfig& config) {
 
 std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata) {
   const LanguageConfig& config = model.config();
-  require_onnx_fits(config);
+  if (config.arch != Arch::kGmlp) {
+    fail_input(
+        "{}: --format onnx writes gMLP and aMLP, but no baseline such as {}; pretrain a model with "
+        "--arch gmlp, or read model.safetensors",
+        config.name, arch_name(config.arch));
+  }
   Graph graph(model.parameters(), config.block);
   graph.message.add(11, value_info("ids", kTypeInt64, {-1, config.block.tokens}));
   graph.message.add(12, value_info("logits", kTypeFloat, onnx_logits_shape(config)));
@@ -237,24 +242,11 @@ std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata)
   graph.values["places"] = fmt::format("[{}]", fmt::join(places, ","));
   graph.values["last"] = std::to_string(config.block.tokens - 1);
   graph.values["output"] = config.has_output() ? "output.weight" : "embed.weight";
+  graph.set("pairs", config.block.causal || config.block.toeplitz);
   graph.set("classify", config.head == LanguageHead::kClassify);
   graph.set("span", config.head == LanguageHead::kSpan);
   graph.add_model("Language", config.depth);
   return graph.file(metadata);
-}
-
-void require_onnx_fits(const VisionConfig& config) {
-  check_size(config.name, config.parameter_count());
-}
-
-void require_onnx_fits(const LanguageConfig& config) {
-  if (config.arch != Arch::kGmlp) {
-    fail_input(
-        "{}: --format onnx writes gMLP and aMLP, but no baseline such as {}; pretrain a model with "
-        "--arch gmlp, or read model.safetensors",
-        config.name, arch_name(config.arch));
-  }
-  check_size(config.name, config.parameter_count());
 }
 
 std::string onnx_names(const std::vector<std::string>& names) {

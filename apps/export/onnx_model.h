@@ -1,8 +1,8 @@
 #pragma once
 // Vision and language gMLPs as ONNX graphs. Their nodes are in graph.txt.
 
+#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "models/language.h"
@@ -11,20 +11,16 @@
 namespace gmlp {
 
 /// Keys and values of the file's metadata_props.
-using OnnxMetadata = std::vector<std::pair<std::string, std::string>>;
+using OnnxMetadata = std::map<std::string, std::string>;
 
-/// A file's bytes, for any batch size. Needs three times the weights' memory.
+/// A file's bytes, for any batch size. Needs three times the weights' memory. Throws InputError for
+/// baselines among the language models, and for weights beyond protobuf's limit of 2 GiB.
 ///   vision     images (batch, C, H, W), float32 as for predict -> logits (batch, C)
 ///   language   ids (batch, N), int64 -> logits (batch, N, V), or those of the model's head
 std::string onnx_model(const VisionModel& model, const OnnxMetadata& metadata);
 std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata);
 
-/// Throws InputError for baselines among the language models, and for weights that exceed a
-/// protobuf message, whose limit is 2 GiB.
-void require_onnx_fits(const VisionConfig& config);
-void require_onnx_fits(const LanguageConfig& config);
-
-/// The logits' shape, with -1 for the batch.
+/// The language logits' shape, with -1 for the batch.
 std::vector<int64_t> onnx_logits_shape(const LanguageConfig& config);
 
 /// {0: 'cat', 1: 'dog'}, a Python literal: the form in which YOLO's exporters store "names", and

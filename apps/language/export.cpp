@@ -27,19 +27,6 @@ const char* task_name(const LanguageConfig& config) {
   return config.block.causal ? "text-generation" : "fill-mask";
 }
 
-/// "pad_token_id" and so on, as far as the tokenizer has them.
-OnnxMetadata special_ids(const SpecialIds& ids) {
-  OnnxMetadata found;
-  for (const auto& [name, id] : {std::pair{"pad", ids.pad},
-                                 {"unk", ids.unknown},
-                                 {"cls", ids.cls},
-                                 {"sep", ids.sep},
-                                 {"mask", ids.mask}}) {
-    if (id >= 0) found.emplace_back(fmt::format("{}_token_id", name), std::to_string(id));
-  }
-  return found;
-}
-
 }  // namespace
 
 int language_export(const std::vector<std::string>& arguments) {
@@ -52,19 +39,23 @@ int language_export(const std::vector<std::string>& arguments) {
   }
   const LoadedLanguage loaded = load_language(options.model);
   const LanguageConfig& config = loaded.model->config();
-  const int64_t n = config.block.tokens;
-  OnnxMetadata metadata = {{"config.json", loaded.config},
-                           {"producer", "gmlp " GMLP_VERSION},
-                           {"task", task_name(config)},
-                           {"model", config.name},
-                           {"tokenizer", loaded.tokenizer->kind()},
-                           {"vocab_size", std::to_string(config.vocab)},
-                           {"seq_len", std::to_string(n)}};
-  const OnnxMetadata ids = special_ids(loaded.tokenizer->special());
-  metadata.insert(metadata.end(), ids.begin(), ids.end());
+  const SpecialIds special = loaded.tokenizer->special();
+  TemplateValues metadata = {{"config.json", loaded.config},
+                             {"producer", "gmlp " GMLP_VERSION},
+                             {"task", task_name(config)},
+                             {"model", config.name},
+                             {"tokenizer", loaded.tokenizer->kind()},
+                             {"vocab_size", std::to_string(config.vocab)},
+                             {"seq_len", std::to_string(config.block.tokens)}};
+  for (const auto& [name, id] : {std::pair{"pad_token_id", special.pad},
+                                 {"unk_token_id", special.unknown},
+                                 {"cls_token_id", special.cls},
+                                 {"sep_token_id", special.sep},
+                                 {"mask_token_id", special.mask}}) {
+    if (id >= 0) metadata[name] = std::to_string(id);
+  }
   if (config.head == LanguageHead::kClassify) {
-    const auto labels = parse_json(loaded.config, "config.json").at("gmlp").at("labels");
-    metadata.emplace_back("names", onnx_names(labels));
+    metadata["names"] = onnx_names(parse_json(loaded.config, options.model)["gmlp"].at("labels"));
   }
   const std::string bytes = onnx_model(*loaded.model, metadata);
   make_folders(std::filesystem::absolute(options.out).parent_path().string());
@@ -77,7 +68,7 @@ int language_export(const std::vector<std::string>& arguments) {
       "input    ids (batch, {}), int64: 0 to {} of the tokenizer {}\n"
       "output   logits (batch, {})\n",
       printable(config.name), grouped(config.parameter_count()), options.out,
-      grouped(std::ssize(bytes)), n, config.vocab - 1, loaded.tokenizer->kind(),
+      grouped(std::ssize(bytes)), config.block.tokens, config.vocab - 1, loaded.tokenizer->kind(),
       fmt::join(shape, ", "));
   return kExitSuccess;
 }

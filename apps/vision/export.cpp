@@ -3,9 +3,9 @@
 //   timm   a folder: config.json and model.safetensors, unchanged, and a model card
 //   onnx   a file: the model as a graph with its weights, for any batch size
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include <fmt/ranges.h>
 
@@ -52,41 +52,37 @@ void check_folder(const std::string& out, bool overwrite) {
   }
 }
 
-/// One value per channel.
-std::string list_text(std::vector<double> values, int64_t channels) {
-  values.resize(static_cast<size_t>(channels), values.front());
-  return fmt::format("[{}]", fmt::join(values, ", "));
+/// What both exports say about the model.
+TemplateValues model_facts(const LoadedModel& loaded) {
+  const VisionConfig& config = loaded.model->config();
+  const auto per_channel = [&](std::vector<double> values) {
+    values.resize(static_cast<size_t>(config.chans), values.front());
+    return fmt::format("[{}]", fmt::join(values, ", "));
+  };
+  return {{"producer", "gmlp " GMLP_VERSION},
+          {"task", "image-classification"},
+          {"model", config.name},
+          {"imgsz", fmt::format("[{}, {}]", config.img_height, config.img_width)},
+          {"channels", std::to_string(config.chans)},
+          {"mean", per_channel(loaded.transform.mean)},
+          {"std", per_channel(loaded.transform.std)},
+          {"crop_pct", fmt::format("{}", loaded.transform.crop_fraction)},
+          {"interpolation", "bicubic"},
+          {"parameters", std::to_string(config.parameter_count())},
+          {"classes", std::to_string(config.classes)}};
 }
 
 /// Text of a file in a Markdown table: no markup, no HTML, no end of the line or cell.
 std::string plain(const std::string& text) {
-  const std::string line = " " + printable(text) + " ";
-  std::string escaped;
-  for (size_t i = 1; i + 1 < line.size(); ++i) {
-    const auto in_word = [&](size_t at) { return std::isalnum(line[at] & 0x7f) != 0; };
-    const bool inner = line[i] == '_' && in_word(i - 1) && in_word(i + 1);  // means itself
-    if (!inner && std::string_view("\\`*_[]<>&|~$#!").find(line[i]) != std::string_view::npos) {
-      escaped += '\\';
-    }
-    escaped += line[i];
-  }
-  return escaped;
-}
-
-std::string classes_text(const LoadedModel& loaded) {
-  constexpr size_t kShown = 20;
-  std::vector<std::string> names = loaded.label_names;
-  const size_t more = names.size() - std::min(names.size(), kShown);
-  names.resize(names.size() - more);
-  std::transform(names.begin(), names.end(), names.begin(), plain);
-  return fmt::format("{}{}{}{}", grouped(loaded.model->config().classes), names.empty() ? "" : ": ",
-                     fmt::join(names, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
+  static const std::regex markup(R"([\\`*[\]<>&|~$#!]|\b_|_\b)");
+  return std::regex_replace(printable(text), markup, "\\$&");
 }
 
 /// The recipe of a checkpoint, and from its run's summary the data and, if it is of this step, the
 /// score. What is unknown stays empty.
 void describe_training(const std::string& folder, TemplateValues& values) {
   std::string path = folder + "/" + kStateFile;
+  for (const char* name : {"names", "recipe", "data", "score"}) values.try_emplace(name);
   if (!fs::exists(path)) return;
   try {
     const Json state = read_json(path);
@@ -96,14 +92,12 @@ void describe_training(const std::string& folder, TemplateValues& values) {
       std::string value = state.at("options").value(name, "0");
       std::erase(value, '"');
       if (value == "0" || value == "false") continue;
-      values["recipe"] +=
-          fmt::format("{}{} {}", values["recipe"].empty() ? "" : ", ", name, plain(value));
+      values["recipe"] += (values["recipe"].empty() ? "" : ", ") + (name + (" " + plain(value)));
     }
     path = (fs::absolute(folder) / "../../summary.json").lexically_normal().string();
     if (!fs::exists(path)) return;
-    const Json summary = read_json(path);
+    const Json summary = read_json(path), best = summary.value("best", Json::object());
     values["data"] = plain(summary.at("data"));
-    const Json best = summary.value("best", Json::object());
     if (best.value("step", -1) != state.at("step")) return;
     values["score"] = fmt::format(
         "top-1 {:.2f} ± {:.2f} % (standard error), loss {:.4f}, after epoch {}",
@@ -115,26 +109,16 @@ void describe_training(const std::string& folder, TemplateValues& values) {
 }
 
 std::string model_card(const LoadedModel& loaded, const std::string& folder) {
-  const VisionConfig& config = loaded.model->config();
-  TemplateValues values = {
-      {"name", plain(config.name)},
-      {"version", GMLP_VERSION},
-      {"size", fmt::format("{} x {} x {}", config.chans, config.img_height, config.img_width)},
-      {"mean", list_text(loaded.transform.mean, config.chans)},
-      {"std", list_text(loaded.transform.std, config.chans)},
-      {"parameters", grouped(config.parameter_count())},
-      {"depth", std::to_string(config.depth)},
-      {"patch", std::to_string(config.patch)},
-      {"d_model", std::to_string(config.d_model)},
-      {"d_ffn", std::to_string(config.d_ffn)},
-      {"classes", classes_text(loaded)},
-      {"count", std::to_string(config.classes)},
-      {"mode", config.chans == 1 ? "L" : "RGB"},
-      // create_model knows only the paper's three sizes; timm's class accepts any.
-      {"by_name", is_timms(config) ? "yes" : ""},
-      {"data", ""},
-      {"recipe", ""},
-      {"score", ""}};
+  constexpr size_t kShownNames = 20;
+  const std::vector<std::string>& names = loaded.label_names;
+  TemplateValues values = model_facts(loaded);
+  values["model"] = plain(values["model"]);
+  // create_model knows only the paper's three sizes; timm's class accepts any.
+  values["by_name"] = is_timms(loaded.model->config()) ? "yes" : "";
+  for (size_t c = 0; c < std::min(kShownNames, names.size()); ++c) {
+    values["names"] += (c == 0 ? ": " : ", ") + plain(names[c]);
+  }
+  if (names.size() > kShownNames) values["names"] += ", …";
   describe_training(folder, values);
   return fill_in_template(kCardText, values);
 }
@@ -158,28 +142,18 @@ void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
 }
 
 void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
-  const VisionConfig& config = loaded.model->config();
-  const std::string mean = list_text(loaded.transform.mean, config.chans);
-  const std::string std = list_text(loaded.transform.std, config.chans);
-  OnnxMetadata metadata = {{"config.json", loaded.config},
-                           {"producer", "gmlp " GMLP_VERSION},
-                           {"task", "image-classification"},
-                           {"model", config.name},
-                           {"imgsz", fmt::format("[{}, {}]", config.img_height, config.img_width)},
-                           {"channels", std::to_string(config.chans)},
-                           {"mean", mean},
-                           {"std", std},
-                           {"crop_pct", fmt::format("{}", loaded.transform.crop_fraction)},
-                           {"interpolation", "bicubic"}};
-  if (!loaded.label_names.empty()) metadata.emplace_back("names", onnx_names(loaded.label_names));
+  TemplateValues metadata = model_facts(loaded);
+  metadata["config.json"] = loaded.config;
+  if (!loaded.label_names.empty()) metadata["names"] = onnx_names(loaded.label_names);
   const std::string bytes = onnx_model(*loaded.model, metadata);
   write_file_atomic(options.out, bytes);
+  const VisionConfig& config = loaded.model->config();
   fmt::print(
       "written  {}: {} bytes\n"
       "input    images (batch, {}, {}, {}), float32: (pixels of 0 to 1 - mean {}) / std {}\n"
       "output   logits (batch, {})\n",
       options.out, grouped(std::ssize(bytes)), config.chans, config.img_height, config.img_width,
-      mean, std, config.classes);
+      metadata["mean"], metadata["std"], config.classes);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ options=("${tiny[@]}" --epochs 2 --save-interval 3 --checkpoint-hist 2 --no-figu
 expect_status 0 "$program" $subcommand "${options[@]}" --out whole
 case $subcommand in
   train) data=(--data shapes) formats=(onnx timm) ;;
-  pretrain) data=(--text text.txt) formats=() ;;
+  pretrain) data=(--text text.txt) formats=(onnx) ;;
 esac
 
 # Each system call with the errors that it may end with.
