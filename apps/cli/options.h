@@ -59,14 +59,12 @@ void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
 /// The same without --precision and --kernels.
 void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
-/// What `export` writes, and where.
 struct ExportOptions {
   std::string model, format, out;
   bool overwrite = false;
 };
-/// Parses the arguments of `PROGRAM export`; `formats` has their names and `help` describes them.
-/// False if help was printed. Throws InputError for wrong usage, and for a file --out of onnx that
-/// may not be written.
+/// Parses the arguments of `PROGRAM export`; `help` describes `formats`. False when help was
+/// printed. Throws InputError for wrong usage, and if a file of onnx may not be written to --out.
 bool parse_export(const std::string& program, const std::vector<std::string>& formats,
                   const std::string& help, const std::vector<std::string>& arguments,
                   ExportOptions& options);

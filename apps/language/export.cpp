@@ -18,17 +18,6 @@
 
 namespace gmlp {
 
-namespace {
-
-/// What the model does, as model hubs call it.
-const char* task_name(const LanguageConfig& config) {
-  if (config.head == LanguageHead::kClassify) return "text-classification";
-  if (config.head == LanguageHead::kSpan) return "question-answering";
-  return config.block.causal ? "text-generation" : "fill-mask";
-}
-
-}  // namespace
-
 int language_export(const std::vector<std::string>& arguments) {
   ExportOptions options;
   if (!parse_export("gmlp-language", {"onnx"},
@@ -39,10 +28,15 @@ int language_export(const std::vector<std::string>& arguments) {
   }
   const LoadedLanguage loaded = load_language(options.model);
   const LanguageConfig& config = loaded.model->config();
+  // As model hubs call it.
+  const char* task = config.head == LanguageHead::kClassify ? "text-classification"
+                     : config.head == LanguageHead::kSpan   ? "question-answering"
+                     : config.block.causal                  ? "text-generation"
+                                                            : "fill-mask";
   const SpecialIds special = loaded.tokenizer->special();
   TemplateValues metadata = {{"config.json", loaded.config},
                              {"producer", "gmlp " GMLP_VERSION},
-                             {"task", task_name(config)},
+                             {"task", task},
                              {"model", config.name},
                              {"tokenizer", loaded.tokenizer->kind()},
                              {"vocab_size", std::to_string(config.vocab)},
@@ -54,9 +48,11 @@ int language_export(const std::vector<std::string>& arguments) {
                                  {"mask_token_id", special.mask}}) {
     if (id >= 0) metadata[name] = std::to_string(id);
   }
-  if (config.head == LanguageHead::kClassify) {
-    metadata["names"] = onnx_names(parse_json(loaded.config, options.model)["gmlp"].at("labels"));
+  std::vector<std::string> labels;
+  for (const auto& label : parse_json(loaded.config, options.model)["gmlp"]["labels"]) {
+    labels.push_back(label.is_string() ? label.get<std::string>() : json_line(label));
   }
+  if (!labels.empty()) metadata["names"] = onnx_names(labels);
   const std::string bytes = onnx_model(*loaded.model, metadata);
   make_folders(std::filesystem::absolute(options.out).parent_path().string());
   write_file_atomic(options.out, bytes);
