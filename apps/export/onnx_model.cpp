@@ -157,7 +157,14 @@ class Graph {
     add(kind + "Head", "", x);
   }
 
+  /// The file's bytes. Throws InputError if the model has weights that the graph does not know.
   std::string file(const OnnxMetadata& metadata) const {
+    if (!weights_.empty()) {
+      fail_input(
+          "--format onnx writes gMLP and aMLP, which have no {}, and none of the baselines; export "
+          "a model of --arch gmlp, or read model.safetensors",
+          weights_.begin()->first);
+    }
     Message file, operators;
     file.add(1, kIrVersion).add(2, "gmlp").add(3, GMLP_VERSION).add(7, message);
     file.add(8, operators.add(2, kOperatorSet));  // of the domain "", ONNX's own
@@ -228,12 +235,6 @@ Ints onnx_logits_shape(const LanguageConfig& config) {
 
 std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata) {
   const LanguageConfig& config = model.config();
-  if (config.arch != Arch::kGmlp) {
-    fail_input(
-        "{}: --format onnx writes gMLP and aMLP, but no baseline such as {}; pretrain a model with "
-        "--arch gmlp, or read model.safetensors",
-        config.name, arch_name(config.arch));
-  }
   Graph graph(model.parameters(), config.block);
   graph.message.add(11, value_info("ids", kTypeInt64, {-1, config.block.tokens}));
   graph.message.add(12, value_info("logits", kTypeFloat, onnx_logits_shape(config)));
