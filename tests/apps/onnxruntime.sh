@@ -6,7 +6,7 @@ here=$(realpath "$(dirname "$0")")
 
 folder=$here/../../build/baselines
 if ! command -v node >/dev/null || [ ! -d "$folder/node_modules/onnxruntime-node" ]; then
-  echo "skipped: ONNX Runtime is not installed"
+  echo "SKIPPED: ONNX Runtime is not installed (./dev bench --baselines installs it)"
   exit 77
 fi
 onnxruntime() { node "$here/onnxruntime.js" "$folder" "$@"; }
