@@ -4,8 +4,10 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
+#include <fmt/args.h>
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
@@ -51,6 +53,23 @@ std::string grouped(int64_t value) {
 
 double standard_error(double p, int64_t n) {
   return n > 0 ? std::sqrt(p * (1 - p) / static_cast<double>(n)) : 0;
+}
+
+std::string fill_in_template(const std::string& text, const TemplateValues& values) {
+  fmt::dynamic_format_arg_store<fmt::format_context> arguments;
+  for (const auto& [name, value] : values) arguments.push_back(fmt::arg(name.c_str(), value));
+  std::string kept;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    bool keep = true;
+    for (size_t mark = line.find("? "); mark < line.find(' '); mark = line.find("? ")) {
+      const size_t begin = line[0] == '!' ? 1 : 0;
+      keep = keep && values.at(line.substr(begin, mark - begin)).empty() == (begin == 1);
+      line.erase(0, mark + 2);
+    }
+    if (keep) kept += line + "\n";
+  }
+  return fmt::vformat(kept, arguments);
 }
 
 std::string cpu_name() {

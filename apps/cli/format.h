@@ -3,6 +3,7 @@
 // memory.
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace gmlp {
@@ -20,6 +21,11 @@ std::string duration_text(double seconds);
 std::string grouped(int64_t value);
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
+
+using TemplateValues = std::map<std::string, std::string>;
+/// The text with each {name} replaced by its value. A line that begins with "name? " is kept,
+/// without that, if the value is not empty; one with "!name? " if it is.
+std::string fill_in_template(const std::string& text, const TemplateValues& values);
 
 /// environment.json: version, compiler, instruction set, threads, CPU, system.
 std::string environment_json();

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "apps/cli/run_main.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
@@ -243,6 +244,29 @@ std::string resolved_config(const CLI::App& app) {
     text.replace(at, line.size(), list == "[]" ? "\n" : begin + list + "\n");
   }
   return text.substr(1);
+}
+
+bool parse_export(const std::string& program, const std::vector<std::string>& formats,
+                  const std::string& help, const std::vector<std::string>& arguments,
+                  ExportOptions& options) {
+  CLI::App app("Write a model for other programs", program + " export");
+  add_config_option(app);
+  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
+  app.add_option("--format", options.format, help)->required()->check(CLI::IsMember(formats));
+  app.add_option("--out", options.out, "Output folder or file")->required()->type_name("PATH");
+  app.add_flag("--overwrite", options.overwrite, "Replace an existing export");
+  if (!parse_arguments(app, arguments)) return false;
+  std::string& out = options.out;
+  while (out.size() > 1 && out.back() == '/') out.pop_back();
+  if (options.format != "onnx") return true;
+  const auto refuse = [&](bool if_true, const char* reason) {
+    if (if_true) fail_input("--out {}: {}", out, reason);
+  };
+  refuse(!out.ends_with(".onnx"), "an ONNX file must be named *.onnx; choose such a name");
+  refuse(std::filesystem::is_directory(out), "is a folder; name a file");
+  refuse(std::filesystem::exists(out) && !options.overwrite,
+         "exists; choose another, or add --overwrite");
+  return true;
 }
 
 }  // namespace gmlp

@@ -59,6 +59,16 @@ void add_stored_model_options(CLI::App& app, StoredModelOptions& options);
 /// The same without --precision and --kernels.
 void add_stored_model(CLI::App& app, StoredModelOptions& options);
 
+struct ExportOptions {
+  std::string model, format, out;
+  bool overwrite = false;
+};
+/// Parses the arguments of `PROGRAM export`; `help` describes `formats`. False when help was
+/// printed. Throws InputError for wrong usage, and if a file of onnx may not be written to --out.
+bool parse_export(const std::string& program, const std::vector<std::string>& formats,
+                  const std::string& help, const std::vector<std::string>& arguments,
+                  ExportOptions& options);
+
 void add_threads_option(CLI::App& app, int& threads);
 /// Adds --precision and --kernels.
 void add_arithmetic_options(CLI::App& app, std::string& precision, std::string& kernels);

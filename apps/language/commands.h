@@ -17,6 +17,7 @@ int language_eval(const std::vector<std::string>& arguments);
 int language_fill(const std::vector<std::string>& arguments);
 int language_generate(const std::vector<std::string>& arguments);
 int language_predict(const std::vector<std::string>& arguments);
+int language_export(const std::vector<std::string>& arguments);
 int language_ablate(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
 

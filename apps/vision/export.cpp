@@ -1,23 +1,25 @@
 // gmlp-vision export: a checkpoint for other programs, without the training state.
 //
-//   timm   a folder: config.json and model.safetensors, unchanged
+//   timm   a folder: config.json and model.safetensors, unchanged, and a model card
 //   onnx   a file: the model as a graph with its weights, for any batch size
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <regex>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/export/onnx_model.h"
 #include "apps/train/run_folder.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/onnx_model.h"
+#include "apps/vision/model_card.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
@@ -26,36 +28,99 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr const char* kWeights = "model.safetensors";
+constexpr const char* kCard = "README.md";
 
-struct ExportOptions {
-  std::string model, format, out;
-  bool overwrite = false;
-};
-
-/// Throws InputError if --out may not be written. Only a folder that an export could have written
-/// is ever replaced.
-void check_out(const std::string& out, bool overwrite, bool onnx) {
+/// Throws InputError if the folder --out may not be written. Only one that an export could have
+/// written is ever replaced.
+void check_folder(const std::string& out, bool overwrite) {
   const auto refuse = [&](bool if_true, const std::string& reason) {
     if (if_true) fail_input("--out {}: {}", out, reason);
   };
-  const bool exists = fs::exists(out), folder = fs::is_directory(out);
-  if (onnx) {
-    refuse(!out.ends_with(".onnx"), "an ONNX file must be named *.onnx; choose such a name");
-    refuse(folder, "is a folder; name a file");
-    refuse(exists && !overwrite, "exists; choose another, or add --overwrite");
-    return;
-  }
   const std::string temporary = temporary_for(out);
-  refuse(exists && !folder, "is a file; --format timm writes a folder, name one");
+  refuse(fs::exists(out) && !fs::is_directory(out),
+         "is a file; --format timm writes a folder, name one");
   refuse(fs::exists(temporary), temporary + " exists; remove it");
-  if (!exists || fs::is_empty(out)) return;
+  if (!fs::exists(out) || fs::is_empty(out)) return;
   refuse(!overwrite, "is not empty; choose another folder, or add --overwrite");
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
-    refuse(name != kConfigFile && name != kWeights,
+    refuse(name != kConfigFile && name != kWeights && name != kCard,
            "contains " + name + ", which no export wrote; choose another folder");
   }
+}
+
+/// What both exports say about the model.
+TemplateValues model_facts(const LoadedModel& loaded) {
+  const VisionConfig& config = loaded.model->config();
+  const auto per_channel = [&](std::vector<double> values) {
+    values.resize(static_cast<size_t>(config.chans), values.front());
+    return fmt::format("[{}]", fmt::join(values, ", "));
+  };
+  return {{"producer", "gmlp " GMLP_VERSION},
+          {"task", "image-classification"},
+          {"model", config.name},
+          {"imgsz", fmt::format("[{}, {}]", config.img_height, config.img_width)},
+          {"channels", std::to_string(config.chans)},
+          {"mean", per_channel(loaded.transform.mean)},
+          {"std", per_channel(loaded.transform.std)},
+          {"crop_pct", fmt::format("{}", loaded.transform.crop_fraction)},
+          {"interpolation", "bicubic"},
+          {"parameters", std::to_string(config.parameter_count())},
+          {"classes", std::to_string(config.classes)}};
+}
+
+/// Text of a file in a Markdown table: no markup, no HTML, no end of the line or cell.
+std::string plain(const std::string& text) {
+  static const std::regex markup(R"([\\`*[\]<>&|~$#!]|\b_|_\b)");
+  return std::regex_replace(printable(text), markup, "\\$&");
+}
+
+/// The recipe of a checkpoint, and from its run's summary the data and, if it is of this step, the
+/// score. What is unknown stays empty.
+void describe_training(const std::string& folder, TemplateValues& values) {
+  std::string path = folder + "/" + kStateFile;
+  for (const char* name : {"names", "recipe", "data", "score"}) values.try_emplace(name);
+  if (!fs::exists(path)) return;
+  try {
+    const Json state = read_json(path);
+    for (const char* name :
+         {"epochs", "max-steps", "batch-size", "grad-accum-steps", "lr", "sched", "weight-decay",
+          "aug", "smoothing", "mixup", "cutmix", "drop-path", "model-ema", "precision", "seed"}) {
+      std::string value = state.at("options").value(name, "0");
+      std::erase(value, '"');
+      if (value == "0" || value == "false") continue;
+      values["recipe"] += (values["recipe"].empty() ? "" : ", ") + (name + (" " + plain(value)));
+    }
+    path = (fs::absolute(folder) / "../../summary.json").lexically_normal().string();
+    if (!fs::exists(path)) return;
+    const Json summary = read_json(path), best = summary.value("best", Json::object());
+    values["data"] = plain(summary.at("data"));
+    if (best.value("step", -1) != state.at("step")) return;
+    values["score"] = fmt::format(
+        "top-1 {:.2f} ± {:.2f} % (standard error), loss {:.4f}, after epoch {}",
+        best.at("val_top1").get<double>(), best.at("val_top1_standard_error").get<double>(),
+        best.at("val_loss").get<double>(), best.at("epoch").get<int64_t>());
+  } catch (const Json::exception& error) {
+    fail_input("{}: {}; restore the file, or move it away", path, json_reason(error));
+  }
+}
+
+std::string model_card(const LoadedModel& loaded, const std::string& folder) {
+  constexpr size_t kShownNames = 20;
+  const std::vector<std::string>& names = loaded.label_names;
+  TemplateValues values = model_facts(loaded);
+  values["model"] = plain(values["model"]);
+  // create_model knows only the paper's three sizes; timm's class accepts any.
+  values["by_name"] = is_timms(loaded.model->config()) ? "yes" : "";
+  for (size_t c = 0; c < std::min(kShownNames, names.size()); ++c) {
+    values["names"] += (c == 0 ? ": " : ", ") + plain(names[c]);
+  }
+  if (names.size() > kShownNames) values["names"] += ", …";
+  describe_training(folder, values);
+  return fill_in_template(kCardText, values);
 }
 
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
@@ -67,52 +132,43 @@ void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
                config.name);
   }
   const std::string weights = read_text(options.model + "/" + kWeights);
-  save_checkpoint({{{kConfigFile, loaded.config}, {kWeights, weights}}}, options.out);
-  fmt::print("written  {}: {}, {}\n", options.out, kConfigFile, kWeights);
-  // create_model knows only the paper's three sizes; its class accepts any.
-  constexpr const char* kByName = "next     timm.create_model('local-dir:{0}', pretrained=True)\n";
-  constexpr const char* kByClass = R"(next     import json, safetensors.torch
-         from timm.models.mlp_mixer import GatedMlp, MlpMixer, SpatialGatingBlock
-         args = json.load(open('{0}/config.json'))['model_args']
-         model = MlpMixer({1}, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)
-         model.load_state_dict(safetensors.torch.load_file('{0}/model.safetensors'))
-)";
-  fmt::print(fmt::runtime(is_timms(config) ? kByName : kByClass), options.out, config.classes);
+  const std::string card = model_card(loaded, options.model);
+  save_checkpoint({{{kConfigFile, loaded.config}, {kWeights, weights}, {kCard, card}}},
+                  options.out);
+  fmt::print(
+      "written  {0}: {1}, {2}, {3}\n"
+      "next     {0}/{3} has the Python that loads it in timm\n",
+      options.out, kConfigFile, kWeights, kCard);
 }
 
 void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
-  const VisionConfig& config = loaded.model->config();
-  const std::string bytes = onnx_model(*loaded.model, loaded.config);
+  TemplateValues metadata = model_facts(loaded);
+  metadata["config.json"] = loaded.config;
+  if (!loaded.label_names.empty()) metadata["names"] = onnx_names(loaded.label_names);
+  const std::string bytes = onnx_model(*loaded.model, metadata);
   write_file_atomic(options.out, bytes);
+  const VisionConfig& config = loaded.model->config();
   fmt::print(
       "written  {}: {} bytes\n"
       "input    images (batch, {}, {}, {}), float32: (pixels of 0 to 1 - mean {}) / std {}\n"
       "output   logits (batch, {})\n",
-      options.out, grouped(static_cast<int64_t>(bytes.size())), config.chans, config.img_height,
-      config.img_width, fmt::join(loaded.transform.mean, " "), fmt::join(loaded.transform.std, " "),
-      config.classes);
+      options.out, grouped(std::ssize(bytes)), config.chans, config.img_height, config.img_width,
+      metadata["mean"], metadata["std"], config.classes);
 }
 
 }  // namespace
 
 int run_export(const std::vector<std::string>& arguments) {
   ExportOptions options;
-  CLI::App app("Write a model for other programs", "gmlp-vision export");
-  add_config_option(app);
-  app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
-  app.add_option("--format", options.format, "timm (a folder) or onnx (a float32 file)")
-      ->required()
-      ->check(CLI::IsMember({"timm", "onnx"}));
-  app.add_option("--out", options.out, "Output folder or file")->required()->type_name("PATH");
-  app.add_flag("--overwrite", options.overwrite, "Replace an existing export");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
-  while (options.out.size() > 1 && options.out.back() == '/') options.out.pop_back();
+  if (!parse_export("gmlp-vision", {"timm", "onnx"}, "timm (a folder) or onnx (a float32 file)",
+                    arguments, options)) {
+    return kExitSuccess;
+  }
   const bool onnx = options.format == "onnx";
-  check_out(options.out, options.overwrite, onnx);
-
+  if (!onnx) check_folder(options.out, options.overwrite);
   const LoadedModel loaded = load_model(options.model);
   make_folders(fs::absolute(options.out).parent_path().string());
-  fmt::print("model    {}, {} parameters\n", loaded.model->config().name,
+  fmt::print("model    {}, {} parameters\n", printable(loaded.model->config().name),
              grouped(loaded.model->config().parameter_count()));
   onnx ? export_onnx(options, loaded) : export_timm(options, loaded);
   return kExitSuccess;

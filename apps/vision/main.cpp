@@ -8,19 +8,9 @@
 #include "apps/cli/run_main.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/train.h"
+#include "apps/vision/usage.h"
 
 namespace {
-
-constexpr const char* kUsage =
-    "gmlp-vision trains and runs vision gMLPs.\n\n"
-    "  gmlp-vision train   --data SPEC --model NAME|DIR|FILE.json [--out DIR] ...\n"
-    "  gmlp-vision eval    --model DIR --data SPEC [--split val|train|all] [--json FILE]\n"
-    "  gmlp-vision ablate  [--data SPEC] [--out DIR] [--sizes NAME,...] ...\n"
-    "  gmlp-vision predict --model DIR IMAGE|FOLDER... [--topk 5] [--json FILE]\n"
-    "  gmlp-vision export  --model DIR --format timm|onnx --out PATH\n"
-    "  gmlp-vision info    --model NAME|DIR [--batch-size N] [--tensors]\n\n"
-    "Try: gmlp-vision train --data shapes --model gmlp_nano_32 --epochs 1\n"
-    "`gmlp-vision SUBCOMMAND --help` lists its options.\n";
 
 int run_train(const std::vector<std::string>& arguments) {
   const auto command = gmlp::parse_train(arguments);
@@ -36,7 +26,7 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif
   gmlp::install_stop_signals();
-  return gmlp::run_main("gmlp-vision", kUsage,
+  return gmlp::run_main("gmlp-vision", kVisionUsage,
                         {{"train", run_train},
                          {"eval", gmlp::run_eval},
                          {"ablate", gmlp::run_ablate},

@@ -2,13 +2,13 @@
 target_link_libraries(test_train PRIVATE gmlp_vision_app)
 
 foreach(topic usage_errors end_to_end console export damage kill_and_resume signals full_disk
-        odd_names folders photographs moved_data ablate)
+        odd_names folders photographs moved_data ablate onnxruntime)
   add_test(NAME "apps| ${topic}"
            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/${topic}.sh $<TARGET_FILE:gmlp-vision>)
   set_tests_properties("apps| ${topic}" PROPERTIES LABELS apps TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
-foreach(topic kill_and_resume signals full_disk odd_names console language_usage_errors language_end_to_end
-        language_ablate language_damage language_tasks)
+foreach(topic kill_and_resume signals full_disk odd_names console language_usage_errors
+        language_end_to_end language_ablate language_damage language_tasks language_export onnxruntime)
   string(REPLACE "language_" "" name ${topic})
   add_test(NAME "apps| language ${name}"
            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/${topic}.sh $<TARGET_FILE:gmlp-language>)

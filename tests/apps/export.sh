@@ -5,12 +5,10 @@
 expect_status 0 "$vision" train "${tiny[@]}" --epochs 1 --model-ema --out run --quiet
 best=run/checkpoints/best
 
-# timm: the two files, byte for byte, and a folder that opens as a checkpoint does.
+# timm: the two files, byte for byte, a model card, and a folder that opens as a checkpoint does.
 expect_status 0 "$vision" export --model $best --format timm --out made/on/the/way/
-expect_text out.txt "import json, safetensors.torch"
-expect_text out.txt "MlpMixer(8, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)"
-expect_text out.txt "load_file('made/on/the/way/model.safetensors')"
-[ "$(ls made/on/the/way | tr '\n' ' ')" = "config.json model.safetensors " ] || fail "other files"
+expect_text out.txt "made/on/the/way/README.md"
+[ "$(ls made/on/the/way | tr '\n' ' ')" = "README.md config.json model.safetensors " ] || fail "other files"
 [ "$(ls made/on/the)" = way ] || fail "something else is beside the folder"
 cmp $best/model.safetensors made/on/the/way/model.safetensors || fail "other weights"
 cmp $best/config.json made/on/the/way/config.json || fail "another configuration"
@@ -18,11 +16,40 @@ expect_status 0 "$vision" eval --model $best --data shapes --json a.json
 expect_status 0 "$vision" eval --model made/on/the/way --data shapes --json b.json
 [ "$(grep top1 a.json)" = "$(grep top1 b.json)" ] || fail "the exported model scores otherwise"
 
+# The model card tells what the run knows, and nothing of a folder without a run.
+card=made/on/the/way/README.md
+[ "$(head -1 $card)" = --- ] && expect_text $card "library_name: timm"
+expect_text $card "MlpMixer(8, block_layer=SpatialGatingBlock, mlp_layer=GatedMlp, **args)"
+expect_text $card "| classes | 8: circle, circle outline, square,"
+expect_text $card "| data | shapes |"
+expect_text $card "| recipe | epochs 1, batch-size 8, "
+top1=$(sed -n 's/.*"val_top1": //p' run/summary.json | head -1)
+expect_text $card "| validation | top-1 $(LC_ALL=C printf %.2f "${top1%,}") ± "
+expect_status 0 "$vision" export --model made/on/the/way --format timm --out again
+for row in recipe data validation; do ! grep "^| $row" again/README.md || fail "$row is invented"; done
+expect_text again/README.md "| classes | 8: circle,"
+
+# Names from other people's files are text in it, and the front matter has none of them.
+cp -r again foreign && rm foreign/README.md
+sed -i 's/"circle"/"<b>|`a`\\n# x [y](z) a_b"/; s/"name": "[^"]*"/"name": "a: \\"|\\n---"/' foreign/config.json
+expect_status 0 "$vision" export --model foreign --format timm --out named
+expect_text named/README.md '| classes | 8: \<b\>\|\`a\`\\n\# x \[y\](z) a_b, circle outline'
+expect_text named/README.md '# a: "\|\\n---'
+[ "$(grep -c '^---$' named/README.md)" = 2 ] || fail "a name is in the front matter"
+
+# The paper's sizes load by their names.
+expect_status 0 "$vision" train --data shapes --model gmlp_ti16_224 --img-size 16 --max-train-samples 8 --batch-size 8 \
+  --max-steps 1 --out ti --quiet --no-figures
+expect_status 0 "$vision" export --model ti/checkpoints/last --format timm --out by_name
+expect_text by_name/README.md "timm.create_model('local-dir:.', pretrained=True)"
+
 # onnx: one file, which names its operators and carries the class names. Its numbers are checked in
-# tests/train/onnx_test.cpp.
+# tests/train/onnx_test.cpp and onnxruntime.sh.
 expect_status 0 "$vision" export --model $best --format onnx --out model.onnx
 expect_text out.txt "images (batch, 3, 16, 16)"
 grep -qa LayerNormalization model.onnx && grep -qa label_names model.onnx || fail "no such graph"
+grep -qa "{0: 'circle', 1: 'circle outline', 2" model.onnx || fail "no names"
+grep -qa "imgsz.*\[16, 16\]" model.onnx && grep -qa "mean.*\[0.5, 0.5, 0.5\]" model.onnx || fail "no sizes"
 weights=$(stat -c %s $best/model.safetensors)
 size=$(stat -c %s model.onnx)
 [ "$size" -gt $((weights * 3 / 4)) ] && [ "$size" -lt $((weights * 2)) ] || fail "of $size bytes"

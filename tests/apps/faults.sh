@@ -13,7 +13,7 @@ options=("${tiny[@]}" --epochs 2 --save-interval 3 --checkpoint-hist 2 --no-figu
 expect_status 0 "$program" $subcommand "${options[@]}" --out whole
 case $subcommand in
   train) data=(--data shapes) formats=(onnx timm) ;;
-  pretrain) data=(--text text.txt) formats=() ;;
+  pretrain) data=(--text text.txt) formats=(onnx) ;;
 esac
 
 # Each system call with the errors that it may end with.
@@ -41,7 +41,7 @@ count() {
 
 # prepare SUBJECT: sets `command`, in a folder that it may change.
 prepare() {
-  rm -rf run exported
+  rm -rf run exported.*
   case $1 in
     start) command=($subcommand "${options[@]}" --out run) ;;
     resume)
@@ -49,7 +49,7 @@ prepare() {
       command=($subcommand --resume run --time-limit 1000)
       ;;
     eval) command=(eval --model whole/checkpoints/last "${data[@]}" --threads 2 --json run.json) ;;
-    export-*) command=(export --model whole/checkpoints/last --format "${1#export-}" --out exported) ;;
+    export-*) command=(export --model whole/checkpoints/last --format "${1#export-}" --out "exported.${1#export-}") ;;
     tokenizer) command=(tokenizer train --text text.txt --type chars --out run.json --overwrite) ;;
   esac
 }
@@ -93,7 +93,7 @@ for ((i = 1; i <= faults; ++i)); do
       ( expect_same_run whole run ) || fail "fault $i: $subject, $pair at call $when of $all: other bytes"
       ;;
     export-*)  # all or nothing
-      [ $status != 0 ] || [ -e exported ] || fail "fault $i: $subject, $pair at call $when: status 0 and no export"
+      [ $status != 0 ] || compgen -G 'exported.*' >out.txt || fail "fault $i: $subject, $pair at call $when: status 0 and no export"
       ;;
   esac
 done

@@ -64,6 +64,8 @@ OnnxValue elementwise(const OnnxNode& node, const Inputs& in) {
     const double a = at(*in[0], index);
     const double b = at(*in[1], index);
     if (node.op == "Add") return a + b;
+    if (node.op == "Sub") return a - b;
+    if (node.op == "LessOrEqual") return a <= b ? 1.0 : 0.0;
     return node.op == "Mul" ? a * b : a / b;
   });
 }
@@ -180,25 +182,66 @@ OnnxValue mean_of_tokens(const OnnxNode& node, const Inputs& in) {
   });
 }
 
-/// Half number `part`, of the last of three axes.
-OnnxValue half(const OnnxNode& node, const Inputs& in, int64_t part) {
+/// Part number `part`, of equal ones of the last of three axes.
+OnnxValue split_part(const OnnxNode& node, const Inputs& in, int64_t part) {
   if (node.numbers.at("axis") != 2) throw std::runtime_error("Split");
   const Shape& x = in[0]->shape;
-  return made({x.at(0), x.at(1), x.at(2) / 2}, [&](const Shape& index) {
-    return at(*in[0], {index[0], index[1], index[2] + part * x[2] / 2});
+  const int64_t width = x.at(2) / static_cast<int64_t>(node.outputs.size());
+  return made({x.at(0), x.at(1), width}, [&](const Shape& index) {
+    return at(*in[0], {index[0], index[1], index[2] + part * width});
   });
+}
+
+/// The places in in[1] along an axis of in[0]. A place outside of it is an exception.
+OnnxValue gather(const OnnxNode& node, const Inputs& in) {
+  const int64_t axis = static_cast<int64_t>(node.numbers.at("axis"));
+  const Shape& x = in[0]->shape;
+  const Shape& places = in[1]->shape;
+  const int64_t rank = static_cast<int64_t>(places.size());
+  Shape shape(x.begin(), x.begin() + axis);
+  shape.insert(shape.end(), places.begin(), places.end());
+  shape.insert(shape.end(), x.begin() + axis + 1, x.end());
+  return made(shape, [&](const Shape& index) {
+    const double place = at(*in[1], {index.begin() + axis, index.begin() + axis + rank});
+    if (place < 0 || place >= static_cast<double>(x.at(static_cast<size_t>(axis)))) {
+      throw std::runtime_error("Gather");
+    }
+    Shape source(index.begin(), index.begin() + axis);
+    source.push_back(static_cast<int64_t>(place));
+    source.insert(source.end(), index.begin() + axis + rank, index.end());
+    return at(*in[0], source);
+  });
+}
+
+OnnxValue where(const Inputs& in) {
+  const Shape shape = broadcast(in[0]->shape, broadcast(in[1]->shape, in[2]->shape));
+  return made(shape, [&](const Shape& i) { return at(*in[at(*in[0], i) != 0 ? 1 : 2], i); });
+}
+
+OnnxValue softmax_of_rows(const OnnxNode& node, const Inputs& in) {
+  if (node.numbers.at("axis") != -1) throw std::runtime_error("Softmax");
+  OnnxValue result = *in[0];
+  const int64_t width = result.shape.back();
+  for (auto row = result.data.begin(); row != result.data.end(); row += width) {
+    double sum = 0;
+    for (int64_t c = 0; c < width; ++c) sum += std::exp(row[c]);
+    for (int64_t c = 0; c < width; ++c) row[c] = std::exp(row[c]) / sum;
+  }
+  return result;
 }
 
 OnnxValue one_output(const OnnxNode& node, const Inputs& in) {
   if (node.op == "Constant") {
     const auto list = node.lists.find("value_ints");
-    if (list == node.lists.end()) return {{}, {node.numbers.at("value_float")}};
+    if (list == node.lists.end()) return {{}, {node.numbers.begin()->second}};
     return {{static_cast<int64_t>(list->second.size())},
             {list->second.begin(), list->second.end()}};
   }
   if (node.op == "Identity") return *in.at(0);
   const Shape& x = in.at(0)->shape;
-  if (node.op == "Add" || node.op == "Mul" || node.op == "Div") return elementwise(node, in);
+  for (const char* op : {"Add", "Sub", "Mul", "Div", "LessOrEqual"}) {
+    if (node.op == op) return elementwise(node, in);
+  }
   if (node.op == "Conv") return convolution(node, in);
   if (node.op == "Reshape") return reshape(in);
   if (node.op == "Transpose") return transpose(node, in);
@@ -216,12 +259,9 @@ OnnxValue one_output(const OnnxNode& node, const Inputs& in) {
     const Shape shape(in[1]->data.begin(), in[1]->data.end());
     return made(broadcast(x, shape), [&](const Shape& index) { return at(*in[0], index); });
   }
-  if (node.op == "Gather") {  // one of axis 1, which stays
-    const int64_t place = static_cast<int64_t>(in[1]->data.at(0));
-    return made({x.at(0), 1, x.at(2)}, [&](const Shape& index) {
-      return at(*in[0], {index[0], place, index[2]});
-    });
-  }
+  if (node.op == "Gather") return gather(node, in);
+  if (node.op == "Where") return where(in);
+  if (node.op == "Softmax") return softmax_of_rows(node, in);
   throw std::runtime_error(node.op + ": an unknown operator");
 }
 
@@ -236,7 +276,7 @@ OnnxValue run_onnx(const OnnxFile& file, const std::string& input, const OnnxVal
     for (const std::string& name : node.inputs) in.push_back(&values.at(name));
     std::vector<OnnxValue> out;
     for (size_t part = 0; part < node.outputs.size(); ++part) {
-      out.push_back(node.op == "Split" ? half(node, in, static_cast<int64_t>(part))
+      out.push_back(node.op == "Split" ? split_part(node, in, static_cast<int64_t>(part))
                                        : one_output(node, in));
     }
     for (size_t part = 0; part < out.size(); ++part) {

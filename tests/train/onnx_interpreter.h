@@ -1,6 +1,6 @@
 #pragma once
 // Reads an ONNX file and runs its graph in double: slow, short, and sharing no line with the code
-// that wrote it. Knows the operators that a vision gMLP needs; anything unknown is an exception.
+// that wrote it. Knows the operators that a gMLP needs; anything unknown is an exception.
 
 #include <cstdint>
 #include <map>
@@ -29,6 +29,7 @@ struct OnnxFile {
   std::vector<OnnxNode> nodes;
   std::map<std::string, OnnxValue> constants;
   std::map<std::string, std::vector<int64_t>> inputs, outputs;  // -1: a dimension with a name
+  std::map<std::string, int64_t> types;                         // of these: 1 is float, 7 is int64
   std::map<std::string, std::string> metadata;
 };
 

@@ -123,14 +123,15 @@ void read_node(std::string_view bytes, OnnxFile& file) {
 }
 
 /// { 1 name, 2 { 1 { 1 elem_type, 2 { 1 { 1 dim_value or 2 dim_param } } } } }
-void read_value_info(std::string_view bytes, std::map<std::string, std::vector<int64_t>>& out) {
+void read_value_info(std::string_view bytes, OnnxFile& file,
+                     std::map<std::string, std::vector<int64_t>>& out) {
   std::string name;
   std::vector<int64_t> dims;
   for (const Field& info : fields_of(bytes)) {
     if (info.number == 1) name = info.bytes;
     if (info.number != 2) continue;
     for (const Field& tensor : fields_of(fields_of(info.bytes).at(0).bytes)) {
-      if (tensor.number == 1 && tensor.integer != 1) throw std::runtime_error(name + ": no float");
+      if (tensor.number == 1) file.types[name] = static_cast<int64_t>(tensor.integer);
       if (tensor.number != 2) continue;
       for (const Field& dim : fields_of(tensor.bytes)) {
         const Field size = fields_of(dim.bytes).at(0);
@@ -145,8 +146,8 @@ void read_graph(std::string_view bytes, OnnxFile& file) {
   for (const Field& field : fields_of(bytes)) {
     if (field.number == 1) read_node(field.bytes, file);
     if (field.number == 5) read_tensor(field.bytes, file);
-    if (field.number == 11) read_value_info(field.bytes, file.inputs);
-    if (field.number == 12) read_value_info(field.bytes, file.outputs);
+    if (field.number == 11) read_value_info(field.bytes, file, file.inputs);
+    if (field.number == 12) read_value_info(field.bytes, file, file.outputs);
   }
 }
 
