@@ -113,7 +113,10 @@ std::string model_card(const LoadedModel& loaded, const std::string& folder) {
   const std::vector<std::string>& names = loaded.label_names;
   TemplateValues values = model_facts(loaded);
   values["model"] = plain(values["model"]);
-  // create_model knows only the paper's three sizes; timm's class accepts any.
+  for (const Arch arch : {Arch::kGmlp, Arch::kTransformer, Arch::kMixer}) {
+    values[vision_arch_name(arch)] = loaded.model->config().arch == arch ? "yes" : "";
+  }
+  // create_model knows only the papers' sizes; timm's classes accept any.
   values["by_name"] = is_timms(loaded.model->config()) ? "yes" : "";
   for (size_t c = 0; c < std::min(kShownNames, names.size()); ++c) {
     values["names"] += (c == 0 ? ": " : ", ") + plain(names[c]);
@@ -126,7 +129,7 @@ std::string model_card(const LoadedModel& loaded, const std::string& folder) {
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
 void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
   const VisionConfig& config = loaded.model->config();
-  if (config.class_token || config.gate != Gate::kSplit) {
+  if (config.arch == Arch::kGmlp && (config.class_token || config.gate != Gate::kSplit)) {
     fail_input("--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
                config.class_token ? "class token" : gate_name(config.gate) + std::string(" gate"),
                config.name);
