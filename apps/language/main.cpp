@@ -21,6 +21,7 @@ constexpr const char* kUsage =
     "  gmlp-language predict   --model DIR --input-array ids.npy --output-array logits.npy\n"
     "                          or --task NAME --input FILE --out FILE, of a finetuned model\n"
     "  gmlp-language ablate    --text FILE... [--seeds N] [--series table3|depth] [--out DIR]\n"
+    "  gmlp-language report    RUN... [--out FILE]\n"
     "  gmlp-language info      --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-language pretrain --text BOOK.txt --tokenizer bytes --objective causal \\\n"
     "       --model gmlp_char\n"
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
                          {"generate", gmlp::language_generate},
                          {"predict", gmlp::language_predict},
                          {"ablate", gmlp::language_ablate},
+                         {"report", gmlp::language_report},
                          {"info", gmlp::language_info}},
                         argc, argv);
 }

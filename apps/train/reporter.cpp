@@ -13,6 +13,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
+#include "apps/report/report.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -221,12 +222,9 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t
   write_summary(progress, best, last, skipped_steps, stopped_early, arena);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
-    write_file_atomic(
-        folder_.file("results.svg"),
-        draw_results(fmt::format("{} on {}", info.model, info.data), info.metric_title,
-                     folder_.file("metrics.csv"), folder_.file("steps.jsonl")));
-    task_.draw_figures(folder_);
-    files += ", results.svg" + info.figures;
+    const auto add = [&](ReportJson& run) { task_.draw_figures(folder_, run); };
+    write_file_atomic(folder_.file("report.html"), report_page({folder_.path()}, add));
+    files += ", report.html" + info.figures;
   }
   if (best.complete) {
     line(fmt::format("best     {} (epoch {}), after {}", task_.text(best), progress.best.epoch,

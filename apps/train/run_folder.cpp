@@ -27,8 +27,8 @@ namespace {
 constexpr const char* kGrowingFiles[] = {"log.txt", "metrics.csv", "steps.jsonl"};
 /// Everything that a run writes; --overwrite removes these names only.
 constexpr const char* kRunFiles[] = {
-    "config.toml",  "environment.json", "log.txt",     "metrics.csv", "steps.jsonl",
-    "summary.json", "results.svg",      "filters.png", "filters.svg", "checkpoints"};
+    "config.toml", "environment.json", "log.txt",     "metrics.csv", "steps.jsonl", "summary.json",
+    "report.html", "results.svg",      "filters.png", "filters.svg", "checkpoints"};
 
 [[noreturn]] void fail_system(const std::string& path, const char* what) {
   fail_run("{}: could not be {}: {}", path, what, std::strerror(errno));

@@ -17,6 +17,7 @@ constexpr const char* kUsage =
     "  gmlp-vision eval    --model DIR --data SPEC [--split val|train|all] [--json FILE]\n"
     "  gmlp-vision predict --model DIR IMAGE|FOLDER... [--topk 5] [--json FILE]\n"
     "  gmlp-vision export  --model DIR --format timm|onnx --out PATH\n"
+    "  gmlp-vision report  RUN... [--out FILE]\n"
     "  gmlp-vision info    --model NAME|DIR [--batch-size N] [--tensors]\n\n"
     "Try: gmlp-vision train --data shapes --model gmlp_nano_32 --epochs 1\n"
     "`gmlp-vision SUBCOMMAND --help` lists its options.\n";
@@ -40,6 +41,7 @@ int main(int argc, char** argv) {
                          {"eval", gmlp::run_eval},
                          {"predict", gmlp::run_predict},
                          {"export", gmlp::run_export},
+                         {"report", gmlp::run_vision_report},
                          {"info", gmlp::run_info}},
                         argc, argv);
 }

@@ -15,6 +15,13 @@ foreach(topic kill_and_resume signals full_disk odd_names language_usage_errors 
   set_tests_properties("apps| language ${name}" PROPERTIES LABELS apps TIMEOUT 300
                        SKIP_RETURN_CODE 77)
 endforeach()
+foreach(program vision language)
+  add_test(NAME "apps| ${program} report"
+           COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/report/report.sh
+                   $<TARGET_FILE:gmlp-${program}>)
+  set_tests_properties("apps| ${program} report" PROPERTIES LABELS apps TIMEOUT 300
+                       SKIP_RETURN_CODE 77)
+endforeach()
 add_test(NAME "apps| bench"
          COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/bench.sh $<TARGET_FILE:gmlp-bench>)
 set_tests_properties("apps| bench" PROPERTIES LABELS apps TIMEOUT 300)
