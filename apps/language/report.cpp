@@ -18,7 +18,6 @@ namespace {
 /// what it was and what the model predicts.
 ReportJson window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch& batch,
                      bool masked) {
-  constexpr int64_t kGuesses = 5;
   const BlockConfig& block = model.config().block;
   const std::vector<int64_t> ids(batch.ids.begin(), batch.ids.begin() + block.tokens);
   Arena arena;
@@ -30,7 +29,7 @@ ReportJson window_of(LanguageModel& model, const Tokenizer& tokenizer, const Tex
     window["tokens"].push_back(piece_text(tokenizer, ids[i]));
     if (batch.targets[i] < 0 || !masked) continue;
     ReportJson guesses = ReportJson::array();
-    for (const auto& [id, probability] : best_guesses(logits[i], tokenizer, kGuesses)) {
+    for (const auto& [id, probability] : best_guesses(logits[i], tokenizer, 5)) {
       guesses.push_back({word_text(tokenizer, id), probability});
     }
     const std::string target = word_text(tokenizer, batch.targets[i]);
@@ -42,12 +41,11 @@ ReportJson window_of(LanguageModel& model, const Tokenizer& tokenizer, const Tex
 /// Of the run's last weights, on its validation text.
 void evaluate_run(ReportJson& run) {
   const std::string folder = run.at("folder");
-  const std::string config = folder + "/config.toml";
   const LoadedLanguage loaded = load_language(folder + "/checkpoints/last");
   // First what needs no text: it may be gone.
   add_text_samples(run, *loaded.model, *loaded.tokenizer, loaded.objective, {});
   if (loaded.model->config().head != LanguageHead::kNone) return;  // finetuned
-  const PretrainOptions options = parse_pretrain({"--config", config})->options;
+  const PretrainOptions options = parse_pretrain({"--config", folder + "/config.toml"})->options;
   BadRows bad{.allowed = options.skip_bad};
   const TextSplits data = open_corpus(options.text, options.val_text, *loaded.tokenizer,
                                       {options.val_fraction, &bad, throw_if_stopped});
@@ -58,12 +56,11 @@ void evaluate_run(ReportJson& run) {
 
 void add_text_samples(ReportJson& run, LanguageModel& model, const Tokenizer& tokenizer,
                       Objective objective, const TokenRow& val) {
-  constexpr int64_t kWindows = 4;
   const BlockConfig& block = model.config().block;
   run["inspector"] = inspect_weights(spatial_weights(model.parameters(), block), 1, block.tokens);
   if (val.size() == 0) return;
   const TextLoader loader = validation_loader(val, tokenizer, model.config(), objective);
-  for (const int64_t i : spread_indices(loader.batches_per_epoch(), kWindows)) {
+  for (const int64_t i : spread_indices(loader.batches_per_epoch(), 4)) {
     run["inspector"]["samples"].push_back(
         window_of(model, tokenizer, loader.batch(0, i), objective == Objective::kMasked));
   }

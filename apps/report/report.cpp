@@ -22,8 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kMostLines = 2000;  // of a file, over all runs
-
 /// The lines of a file, none if it is gone: about `most`, evenly spaced, with the first 20 and the
 /// last, and all samples of text in a log.
 std::vector<std::string> some_lines(const std::string& path, size_t most) {
@@ -32,10 +30,8 @@ std::vector<std::string> some_lines(const std::string& path, size_t most) {
   for (std::string line; std::getline(text, line);) lines.push_back(line);
   const size_t stride = 1 + lines.size() / (most + 1);
   for (size_t i = 0; i < lines.size(); ++i) {
-    const std::string& line = lines[i];
-    const bool sample = line.starts_with("written  ") || line.starts_with("filled  ");
-    const bool kept = i < 20 || i % stride == 0 || i + 1 == lines.size();
-    if (sample || kept) some.push_back(line);
+    const bool sample = lines[i].starts_with("written  ") || lines[i].starts_with("filled  ");
+    if (i < 20 || i % stride == 0 || sample || i + 1 == lines.size()) some.push_back(lines[i]);
   }
   return some;
 }
@@ -45,13 +41,9 @@ ReportJson read_run(const std::string& folder, size_t most_lines) {
     fail_input("report: {} is no run folder (no config.toml); name one that training made", folder);
   }
   ReportJson run = {{"folder", folder}};
-  for (const auto& [name, most] : {std::pair{"config.toml", kMostLines},
-                                   {"environment.json", kMostLines},
-                                   {"summary.json", kMostLines},
-                                   {"metrics.csv", most_lines},
-                                   {"steps.jsonl", most_lines},
-                                   {"log.txt", size_t{1}}}) {
-    run[name] = some_lines(folder + "/" + name, most);
+  for (const std::string name : {"config.toml", "environment.json", "summary.json", "metrics.csv",
+                                 "steps.jsonl", "log.txt"}) {
+    run[name] = some_lines(folder + "/" + name, most_lines);
   }
   return run;
 }
@@ -61,23 +53,20 @@ ReportJson read_run(const std::string& folder, size_t most_lines) {
 std::string report_page(const std::vector<std::string>& folders,
                         const std::function<void(ReportJson& run)>& add) {
   ReportJson runs = ReportJson::array();
-  for (const std::string& folder : folders) {
-    runs.push_back(read_run(folder, kMostLines / folders.size()));
-  }
+  const size_t most_lines = std::max<size_t>(200, 2000 / folders.size());
+  for (const std::string& folder : folders) runs.push_back(read_run(folder, most_lines));
   try {
     if (folders.size() == 1) add(runs[0]);
   } catch (const InputError& error) {
     runs[0]["note"] = error.what();
   }
-  // The names in it come from anywhere: without a < they cannot end their script element. The page
-  // inserts them as text only.
+  // Without a < no name from foreign data ends its script element; the page inserts them as text.
   std::string data;
   for (const char c : json_line({{"version", GMLP_VERSION}, {"runs", runs}})) {
     data += c == '<' ? "\\u003c" : std::string(1, c);
   }
-  const std::string place = "{{data}}";
   std::string page = kPage;
-  return page.replace(page.find(place), place.size(), data);
+  return page.replace(page.find("{{data}}"), std::size("{{data}}") - 1, data);
 }
 
 std::string base64(std::string_view bytes) {
@@ -94,7 +83,7 @@ std::string base64(std::string_view bytes) {
 }
 
 ReportJson inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int64_t columns) {
-  constexpr int64_t kMost = 1'250'000;  // weights: 3.3 MB of the page's 5
+  constexpr int64_t kMost = 800'000;  // weights: 2.1 MB of the page's 5
   ReportJson layers = ReportJson::array();
   const int64_t size = weights.empty() ? 1 : weights[0].elements();
   for (const int64_t block : spread_indices(std::ssize(weights), kMost / size)) {
@@ -143,8 +132,8 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
   add_threads_option(app, threads);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   if (out.empty()) out = folders.size() == 1 ? folders[0] + "/report.html" : "report.html";
-  const std::string first_line = std::string(kPage).substr(0, std::string(kPage).find('\n') + 1);
-  if (fs::exists(out) && !overwrite && !read_text(out).starts_with(first_line)) {
+  const char* mark = "<!DOCTYPE html>\n<!-- gmlp report";  // of page.html
+  if (fs::exists(out) && !overwrite && !read_text(out).starts_with(mark)) {
     fail_input("--out {}: exists and is no report; choose another, or add --overwrite", out);
   }
   set_thread_count(resolve_threads(threads));

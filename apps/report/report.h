@@ -15,8 +15,7 @@ namespace gmlp {
 
 using ReportJson = nlohmann::ordered_json;
 
-/// The page of the runs in `folders`. `add` adds to a single run what only its model tells; what it
-/// throws as InputError becomes a note.
+/// The page of `folders`. `add` adds what only the model of a single run tells, or why it cannot.
 std::string report_page(const std::vector<std::string>& folders,
                         const std::function<void(ReportJson& run)>& add);
 
@@ -25,12 +24,11 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
                const std::function<void(ReportJson& run)>& evaluate);
 
 std::string base64(std::string_view bytes);
-
 /// W of as many blocks as fit the page, in bf16. The last rows * columns tokens form its grid: the
 /// patches of an image, or a text in one row.
 ReportJson inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int64_t columns);
 
-/// The mean magnitude over channels of the gate's output u * (W v + b) at each token, per block.
+/// Per block and token the mean over channels of |u * (W v + b)|, or what the gate makes instead.
 /// `tape` holds one sample's forward on the reference backend, which composes blocks of ops.
 ReportJson inspect_gates(const Tape& tape, const BlockConfig& block);
 

@@ -157,11 +157,9 @@ std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
   for (const Parameter* parameter : parameters) {
     if (!parameter->name.ends_with("gate.proj.weight")) continue;
     const Tensor whole = Tensor::zeros(DType::kF64, {n, n});
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t j = 0; j < (block.causal ? i + 1 : n); ++j) {
-        const int64_t place = block.toeplitz ? (n - 1) + (j - i) : i * n + j;
-        whole.data<double>()[i * n + j] = parameter->value.at(place);
-      }
+    for (int64_t i = 0; i < n * n; ++i) {
+      const int64_t place = block.toeplitz ? (n - 1) + i % n - i / n : i;
+      if (!block.causal || i % n <= i / n) whole.data<double>()[i] = parameter->value.at(place);
     }
     weights.push_back(whole);
   }

@@ -39,7 +39,7 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
   sums.metric += rank == 0 ? 1 : 0;
   const auto greatest = std::max_element(z.begin(), z.end());
   const size_t predicted = rank == 0 ? own : static_cast<size_t>(greatest - z.begin());
-  sums.predictions.push_back({own, predicted, std::exp(z[predicted] - log_sum)});
+  sums.predictions.emplace_back(own, predicted, std::exp(z[predicted] - log_sum));
   sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
 }

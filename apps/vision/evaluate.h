@@ -4,6 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "apps/train/task.h"
@@ -14,12 +15,9 @@ namespace gmlp {
 
 struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
-  /// Of an image: its class and the predicted one, as the model numbers them.
-  struct Prediction {
-    size_t label, predicted;
-    double probability;  // of the predicted class
-  };
-  std::vector<Prediction> predictions;
+  /// Of each image: its class and the predicted one, as the model numbers them, and the probability
+  /// of the latter.
+  std::vector<std::tuple<size_t, size_t, double>> predictions;
 };
 
 /// `class_map[c]` is the model's class for the set's class c. An empty map is the identity. After a

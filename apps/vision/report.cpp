@@ -3,6 +3,7 @@
 #include "apps/report/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "apps/cli/run_main.h"
@@ -15,12 +16,13 @@ namespace gmlp {
 
 namespace {
 
-/// As a data URI, of at most `most` pixels a side. Arrays of floats are no pictures.
-std::string picture_of(Image image, int64_t most) {
+/// As a data URI. Arrays of floats are no pictures.
+std::string picture_of(Image image) {
+  constexpr int64_t kMostSide = 128;
   if (image.is_float()) return "";
-  const int64_t side = std::max({image.height, image.width, most});
-  image = resize_bicubic(image, std::max<int64_t>(1, image.height * most / side),
-                         std::max<int64_t>(1, image.width * most / side));
+  const int64_t side = std::max({image.height, image.width, kMostSide});
+  const auto shrunk = [&](int64_t n) { return std::max<int64_t>(1, n * kMostSide / side); };
+  image = resize_bicubic(image, shrunk(image.height), shrunk(image.width));
   return "data:image/png;base64," +
          base64(encode_png(image.bytes.data(), image.height, image.width, image.channels));
 }
@@ -50,8 +52,7 @@ void evaluate_run(ReportJson& run) {
 void add_evaluation(ReportJson& run, VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, const Evaluation& evaluation,
                     const std::vector<std::string>& labels) {
-  constexpr size_t kMistakes = 24, kMostPairs = 50000;
-  constexpr int64_t kSamples = 6, kMistakeSide = 128, kSampleSide = 256;
+  constexpr size_t kMistakes = 24, kSamples = 6, kMostPairs = 50000;
   const VisionConfig& config = model.config();
   run["classes"] = labels;
   run["crop"] = transform.crop_fraction;
@@ -63,27 +64,26 @@ void add_evaluation(ReportJson& run, VisionModel& model, const ImageDataset& dat
   for (int64_t i = 0; i < evaluation.samples; ++i) {
     const auto& [label, predicted, p] = evaluation.predictions[static_cast<size_t>(i)];
     ++pairs[{label, predicted}];
-    if (label != predicted) wrong.emplace_back(-p, i);
+    if (label != predicted && std::isfinite(p)) wrong.emplace_back(-p, i);
   }
-  if (pairs.size() > kMostPairs) pairs.clear();  // the page says so
   for (const auto& [pair, count] : pairs) {
-    run["confusion"].push_back({pair.first, pair.second, count});
+    if (pairs.size() <= kMostPairs) run["confusion"].push_back({pair.first, pair.second, count});
   }
-  const auto shown = [&](int64_t i, int64_t side) -> ReportJson {
+  const auto shown = [&](int64_t i) -> ReportJson {
     const auto& [label, predicted, p] = evaluation.predictions[static_cast<size_t>(i)];
-    const std::string picture = picture_of(dataset.image(i), side);
+    const std::string picture = picture_of(dataset.image(i));
     return {{"label", label}, {"predicted", predicted}, {"probability", p}, {"picture", picture}};
   };
   std::sort(wrong.begin(), wrong.end());
   for (size_t i = 0; i < std::min(wrong.size(), kMistakes); ++i) {
-    run["mistakes"].push_back(shown(wrong[i].second, kMistakeSide));
+    run["mistakes"].push_back(shown(wrong[i].second));
   }
   for (const int64_t i : spread_indices(evaluation.samples, kSamples)) {
     const Batch batch = make_batch(dataset, transform, {.train = false}, {i}, 0, 0);
     Arena arena;
     Tape tape(arena, Backend::kReference, false);
     model.forward(tape, in_dtype(arena, batch.images, model.dtype()), {});
-    inspector["samples"].push_back(shown(i, kSampleSide));
+    inspector["samples"].push_back(shown(i));
     inspector["samples"].back()["gates"] = inspect_gates(tape, config.block());
   }
   run["inspector"] = inspector;

@@ -37,10 +37,10 @@ class Browser:
                 time.sleep(0.1)
         self.session = "/session/" + self.call("/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
 
-    def call(self, path, body):
+    def call(self, path, body, method=None):
         url = f"http://127.0.0.1:{self.port}{self.session}{path}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=60) as answer:
@@ -65,6 +65,7 @@ class Browser:
         self.call("/goog/cdp/execute", {"cmd": f"Emulation.{command}", "params": parameters})
 
     def close(self):
+        self.call("", None, "DELETE")
         os.killpg(self.driver.pid, signal.SIGTERM)
         self.driver.wait()
 
@@ -97,7 +98,7 @@ def check_inspector(browser):
     expect(not browser.run("return document.getElementById('inspector').hidden"), "there is no inspector")
     readout = "return document.getElementById('token-readout').textContent"
     drawn = "return [...document.querySelectorAll('#maps canvas')].map(c => c.toDataURL()).join()"
-    for selector in ("#maps canvas[aria-label^=Row]", "#text span:nth-child(3)", "#maps canvas"):
+    for selector in ("#maps canvas", "#maps canvas[aria-label^=Row]", "#text span:nth-child(3)"):
         if not browser.run("return document.querySelector(arguments[0]) !== null", selector):
             continue
         browser.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
@@ -108,6 +109,9 @@ def check_inspector(browser):
         expect(pointed[0] != old[0] and pointed[1] != old[1], f"pointing at {selector} changes nothing")
         browser.keys(browser.find("#text") if "span" in selector else target, RIGHT)
         expect(browser.run(readout) != pointed[0], f"{selector} ignores arrow keys")
+    if browser.run("return document.querySelector('#text .mask') !== null"):
+        browser.point(browser.find("#text .mask:nth-child(n + 2)"), 0, 0)
+        expect(browser.run("return document.querySelectorAll('#guesses .meter').length") > 0, "no candidates are shown")
 
 
 def take_shots(browser, prefix):
@@ -131,7 +135,7 @@ def main():
     arguments = sys.argv[1:]
     shots = arguments[arguments.index("--shots") + 1] if "--shots" in arguments else None
     pages = [a for a in arguments if a.endswith(".html")]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         browser = Browser(folder)
         try:
             for page in pages:
