@@ -31,7 +31,7 @@ grep -q "bits per byte" out.txt && fail "the loss of a masked model is no code l
 expect_text out.txt "filled"
 run=runs/language/0001-gmlp_lm_tiny_custom-text
 expect_text out.txt "gmlp-language fill --model $run/checkpoints/best"
-for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json results.svg \
+for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json report.html \
   filters.png; do
   [ -s "$run/$file" ] || fail "$file is missing"
 done

@@ -69,7 +69,8 @@ expect_text out.txt "is good"
 expect_text out.txt "gmlp-language eval --task sst2 --data sst2 --model sentiment/checkpoints/best"
 expect_text sentiment/summary.json '"val_accuracy"'
 expect_text sentiment/checkpoints/best/config.json '"task": "sst2"'
-[ -s sentiment/results.svg ] || fail "results.svg is missing"
+[ -s sentiment/report.html ] || fail "report.html is missing"
+expect_status 0 "$language" report sentiment
 expect_status 0 "$language" eval --task sst2 --data sst2 --model sentiment/checkpoints/best \
   --json eval.json
 expect_text out.txt "accuracy"
