@@ -59,7 +59,6 @@ struct Guess {
 /// The logits of one window, a row of V per token.
 std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
                                            const ExecutionOptions& execution, Arena& arena);
-
 /// The most likely ids of the tokenizer except [MASK].
 std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
                                 int64_t topk);

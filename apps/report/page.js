@@ -39,7 +39,7 @@ function onKeys(event, actions) {
 
 const grouped = (value) => Math.round(value).toLocaleString('en-US');
 const share = (value) => `${(100 * value).toFixed(value > 0.0995 ? 0 : 1)}\u00a0%`;
-const signed = (value) => `${value < 0 ? '\u2212' : '+'}${short(Math.abs(value), 3)}`;
+const signed = (value) => `${value < 0 ? '\u2212' : '+'}${short(Math.abs(value), 2)}`;
 function short(value, digits = 4) {
   if (!Number.isFinite(value)) return '\u2013';
   if (Math.abs(value) >= 1e4) return grouped(value);
@@ -429,11 +429,11 @@ function showMistakes(run) {
 
 // ---- Inspector.
 
-/// A layer's W (N, N) from bf16, which is the upper half of a float. A class token in front of the
-/// `shown` tokens is skipped. Full color is the magnitude that 99 % of the weights do not reach.
-function layerOf({ block, weights }, shown) {
-  const bytes = Uint8Array.from(atob(weights), (c) => c.charCodeAt(0));
-  const all = new Float32Array(Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16).buffer);
+/// A layer's W (N, N) from signed bytes. A class token in front of the `shown` tokens is skipped.
+/// Full color is the magnitude that 99 % of the weights do not reach.
+function layerOf({ block, scale: most, roots }, shown) {
+  const bytes = Int8Array.from(atob(roots), (c) => c.charCodeAt(0));
+  const all = Float32Array.from(bytes, (q) => most * q * Math.abs(q) / 127 ** 2);
   const side = Math.round(Math.sqrt(all.length));
   const skip = side - shown;
   const sizes = all.map(Math.abs).sort();
@@ -502,12 +502,13 @@ class Inspector {
       this.caption = make('span');
       if (this.samples.length > 0) figure(this.caption, make('div', { class: 'view' }, this.picture, cover.canvas));
       figure('The token\'s row of W', row.canvas);
-      if (this.samples.length > 0) figure('Gate values of the sample', gates.canvas);
+      if (this.samples.length > 0) figure('Gate values: white is 0, violet large', gates.canvas);
       this.maps = this.samples.length > 0 ? [row, gates, cover] : [row];
     }
     this.matrix = new Heat({ rows: this.n, columns: this.n, size: 640, label: 'Spatial weights',
       paint: (y, x) => blueWhiteRed(this.weight(y, x)),
-      over: (heat) => heat.frame(this.token, 0, this.n), point: (y, x) => this.choose(y, x) });
+      over: (heat) => { heat.frame(this.token, 0, this.n); heat.frame(this.token, this.other ?? this.token); },
+      point: (y, x) => this.choose(y, x) });
     figure('All of W: a row per token', this.matrix.canvas);
     if (this.isText) $('maps').append(make('div', {}, $('token-readout'), $('guesses')));
   }

@@ -22,8 +22,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The lines of a file, none if it is gone: about `most`, evenly spaced, with the first 20 and the
-/// last, and all samples of text in a log.
+/// About `most` lines of a file, if it is there, with the first 20, the last, and samples of text.
 std::vector<std::string> some_lines(const std::string& path, size_t most) {
   std::vector<std::string> lines, some;
   std::istringstream text(fs::exists(path) ? read_text(path) : "");
@@ -83,15 +82,19 @@ std::string base64(std::string_view bytes) {
 }
 
 ReportJson inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int64_t columns) {
-  constexpr int64_t kMost = 800'000;  // weights: 2.1 MB of the page's 5
+  constexpr int64_t kMost = 1'600'000;  // weights: 2.1 MB of the page's 5
   ReportJson layers = ReportJson::array();
   const int64_t size = weights.empty() ? 1 : weights[0].elements();
   for (const int64_t block : spread_indices(std::ssize(weights), kMost / size)) {
-    const Tensor half = Tensor::zeros(DType::kBf16, {size});
-    half.copy_from(weights[static_cast<size_t>(block)]);
-    const std::string_view bytes(static_cast<const char*>(half.raw()),
-                                 static_cast<size_t>(half.bytes()));
-    layers.push_back({{"block", block}, {"weights", base64(bytes)}});
+    const Tensor& weight = weights[static_cast<size_t>(block)];
+    double scale = 1e-30;
+    for (int64_t i = 0; i < size; ++i) scale = std::max(scale, std::abs(weight.at(i)));
+    std::string roots;
+    for (int64_t i = 0; i < size; ++i) {
+      const double root = 127 * std::sqrt(std::abs(weight.at(i)) / scale);
+      roots += static_cast<char>(std::lround(std::copysign(root, weight.at(i))));
+    }
+    layers.push_back({{"block", block}, {"scale", scale}, {"roots", base64(roots)}});
   }
   return {{"rows", rows}, {"columns", columns}, {"blocks", weights.size()}, {"layers", layers}};
 }

@@ -5,7 +5,6 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -24,8 +23,8 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
                const std::function<void(ReportJson& run)>& evaluate);
 
 std::string base64(std::string_view bytes);
-/// W of as many blocks as fit the page, in bf16. The last rows * columns tokens form its grid: the
-/// patches of an image, or a text in one row.
+/// W of as many blocks as fit the page, as bytes q of scale * q * |q| / 127²: small weights keep
+/// their shade. The last rows * columns tokens are the patches of an image, or a text in one row.
 ReportJson inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int64_t columns);
 
 /// Per block and token the mean over channels of |u * (W v + b)|, or what the gate makes instead.

@@ -22,16 +22,18 @@ TEST_CASE("base64 encodes any number of bytes with padding") {
 
 TEST_CASE("the page has all of W, or as many blocks as fit") {
   const Tensor weight = Tensor::zeros(DType::kF64, {2, 2});
-  weight.data<double>()[1] = 1;  // 0x3f80 in bf16, the lower byte first
+  weight.data<double>()[1] = -2;
+  weight.data<double>()[2] = 0.5;  // half of the bytes' range, at a quarter of the largest weight
   const ReportJson all = inspect_weights({weight, weight}, 1, 2);
   CHECK(all.at("layers").size() == 2);
   CHECK(all.at("layers")[1].at("block") == 1);
-  CHECK(all.at("layers")[0].at("weights") == base64({"\0\0\x80\x3f\0\0\0\0", 8}));
+  CHECK(all.at("layers")[0].at("scale") == 2);
+  CHECK(all.at("layers")[0].at("roots") == base64({"\0\x81\x40\0", 4}));
   const Tensor large = Tensor::zeros(DType::kF64, {512, 512});
   const ReportJson some = inspect_weights(std::vector<Tensor>(12, large), 1, 512);
   CHECK(some.at("blocks") == 12);
-  CHECK(some.at("layers").size() == 3);
-  CHECK(some.at("layers")[2].at("block") == 11);
+  CHECK(some.at("layers").size() == 6);
+  CHECK(some.at("layers")[5].at("block") == 11);
 }
 
 TEST_CASE("the gates of a page are the gate's output in every kind of block") {
