@@ -31,8 +31,7 @@ function choices(fieldset, name, contents, choose) {
 
 /// Runs the action of a key; other keys keep their meaning.
 function onKeys(event, actions) {
-  if (actions[event.key]) event.preventDefault();
-  actions[event.key]?.();
+  if (actions[event.key]) { event.preventDefault(); actions[event.key](); }
 }
 
 // ---- Numbers as people read them.
@@ -78,6 +77,7 @@ function readRun(raw) {
 }
 const runs = data.runs.map(readRun);
 const only = runs.length === 1 ? runs[0] : null;
+if (new Set(runs.map((run) => run.name)).size < runs.length) runs.forEach((run) => { run.name = run.folder; });
 
 // ---- Summary.
 
@@ -85,7 +85,7 @@ const only = runs.length === 1 ? runs[0] : null;
 function facts({ summary, environment, metric, metricName, unit, epochs, samples }) {
   const { best = summary.final || {}, final = {}, machine_peak_gflops: peak } = summary;
   const digits = unit ? 2 : 3;
-  const error = best[`${metric}_standard_error`];
+  const error = best[`${metric}_standard_error`] ?? final.sets?.[0][`${metric.replace('val_', '')}_standard_error`];
   const lossError = final.val_loss_standard_error;
   const last = final[metric] !== best[metric] && final[metric]?.toFixed(digits);
   const machine = `of ${grouped(peak || 0)} GFLOP/s: ${environment.threads} threads, ${environment.isa}`;
@@ -137,7 +137,7 @@ function showComparison() {
     make('th', { scope: 'row' }, row[0]), ...row.slice(1).map((cell) => make('td', {}, cell)));
   const results = rows(runs.map((run) => new Map([['Model', run.summary.model], ['Data', run.summary.data],
     ...facts(run).map(([label, value, unit]) => [label, value + unit])])));
-  const options = rows(runs.map((run) => run.options));
+  const options = rows(runs.map((run) => run.options)).filter(([name]) => !['out', 'quiet'].includes(name));
   $('compare').append(make('table', {}, make('thead', {}, make('tr', {}, make('th'), ...heads)), make('tbody', {},
     ...results.map((row) => line(row, false)), ...options.filter(differs).map((row) => line(row, true)))));
   $('details').append(fold('The same in all runs', make('pre', {},
@@ -260,7 +260,7 @@ class Chart {
     const d = points.map(([x, y], i) => `${i ? 'L' : 'M'}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join('');
     const path = make('path', { class: `${raw ? 'raw' : ''} ${dashed ? 'dashed' : ''}`, style: `stroke:${stroke}`, d });
     const circle = ([x, y]) => make('circle', { cx: px(x), cy: py(y), r: 3, style: `fill:${stroke}` });
-    return [path, ...(dots && points.length < 80 ? points.map(circle) : [])];
+    return [path, ...(points.length === 1 || (dots && points.length < 80) ? points.map(circle) : [])];
   }
   readout(lines, px, height) {
     const inside = axis.at >= this.low && axis.at <= this.high;
@@ -271,9 +271,9 @@ class Chart {
       this.svg.append(make('rect', { class: 'band', x: left, width: right - left, y: 4, height: height - 28 }));
     }
     const at = inside ? axis.at : this.high;
-    const shown = lines.filter((line) => !line.raw).map((line) => [line, nearest(line.points, at)]);
-    const place = shown.slice(0, 1).map(([, [step]]) => make('span', {}, `${axis.name} ${short(step, 7)}`));
-    this.values.replaceChildren(...place,
+    const near = (line) => !line.raw && line.points[line.points.length - 1][0] > at - (this.high - this.low) / 4;
+    const shown = lines.filter(near).map((line) => [line, nearest(line.points, at)]);
+    this.values.replaceChildren(make('span', {}, `${axis.name} ${grouped(at)}`),
       ...shown.map(([line, [, y]]) => make('span', {}, swatch(line.color), `${line.name} ${short(y)}${this.unit}`)));
   }
 }
@@ -370,7 +370,8 @@ function showClasses(run) {
   const counts = new Map(run.confusion.map(([label, predicted, count]) => [`${label} ${predicted}`, count]));
   const count = (label, predicted) => counts.get(`${label} ${predicted}`) || 0;
   const totals = new Map();
-  for (const [label, , number] of run.confusion) totals.set(label, (totals.get(label) || 0) + number);
+  for (const c of run.confusion.flatMap((pair) => pair.slice(0, 2))) totals.set(c, 0);
+  for (const [label, , number] of run.confusion) totals.set(label, totals.get(label) + number);
   const missed = (c) => totals.get(c) - count(c, c);
   const accuracy = (c) => count(c, c) / totals.get(c);
   const shown = [...totals.keys()].sort((a, b) => missed(b) - missed(a)).slice(0, most).sort((a, b) => a - b);
@@ -378,7 +379,8 @@ function showClasses(run) {
   $('classes-hint').append(`${grouped(images)} validation images, by the last weights.` +
     (totals.size > most ? ` The ${most} of ${totals.size} classes with the most mistakes.` : ''));
   showConfusion(run, shown, count, totals);
-  $('accuracy').append(bars([...shown].sort((a, b) => accuracy(a) - accuracy(b)).map((c) =>
+  const scored = shown.filter((c) => totals.get(c) > 0).sort((a, b) => accuracy(a) - accuracy(b));
+  $('accuracy').append(bars(scored.map((c) =>
     [run.className(c), accuracy(c), `${(100 * accuracy(c)).toFixed(1)}\u00a0% of ${grouped(totals.get(c))}`])));
 }
 
@@ -390,7 +392,7 @@ function bars(rows) {
 
 function showConfusion(run, shown, count, totals) {
   const at = (y, x) => count(shown[y], shown[x]);
-  const part = (y, x) => at(y, x) / totals.get(shown[y]);
+  const part = (y, x) => at(y, x) / (totals.get(shown[y]) || 1);
   const over = (heat) => {
     const context = heat.canvas.getContext('2d');
     const { color: fillStyle } = getComputedStyle(document.body);
@@ -450,8 +452,8 @@ class Inspector {
     this.layer = this.layers.length - 1;
     this.token = this.isText ? samples[0]?.masks?.[0]?.at ?? n >> 1 : (rows >> 1) * columns + (columns >> 1);
     $('inspector-hint').append(
-      `Point at a ${this.isText ? 'token of the text' : 'patch of the picture'}, or move with the arrow keys. ` +
-      'The map shows its row of the spatial weights W: the tokens that it listens to. ' +
+      `Point at a ${this.isText ? 'token' : 'patch of the picture'}, or move with the arrow keys, to see its row of ` +
+      'the spatial weights W: the tokens that it listens to. ' +
       (samples.length > 0 ? 'The gate: the mean of |u \u00b7 (W v + b)| over the channels. ' : 'No sample is here. ') +
       (layers.length < blocks ? `${layers.length} of ${blocks} layers fit a page of 5 MB.` : ''));
     this.buildMaps();
@@ -601,7 +603,7 @@ function showTexts(run) {
   $('texts-hint').append(filled ? '[word] was masked and found, [guess\u2260word] masked and missed.'
     : 'The gray beginning is from the validation text; the model wrote the rest.');
   const quotes = samples.map((line, i) => {
-    const [, start, text] = filled ? [null, '', line] : line.match(/^(.*?) \| (.*)$/s) || [null, '', line];
+    const [, start, text] = (!filled && line.match(/^(.*?) \| (.*)$/s)) || ['', '', line];
     const bare = (part) => part.replace(/^(written|filled) +/, '').replaceAll('\\n', '\n');
     return make('blockquote', {}, make('small', {}, `Validation ${i + 1}`), make('b', {}, bare(start)), bare(text));
   }).reverse();

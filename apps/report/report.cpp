@@ -128,11 +128,11 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
   int threads = 0;
   CLI::App app("Show a run in a browser, or several beside each other", program + " report");
   app.add_option("RUN", folders, "Run folders")->type_name("")->required();
-  app.add_option("--out", out,
-                 "The page; by default report.html, in the folder of a single run, or here")
+  app.add_option("--out", out, "Page; by default report.html in a single run's folder, or here")
       ->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace a file that is no report");
   add_threads_option(app, threads);
+  add_config_option(app);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   if (out.empty()) out = folders.size() == 1 ? folders[0] + "/report.html" : "report.html";
   const char* mark = "<!DOCTYPE html>\n<!-- gmlp report";  // of page.html

@@ -20,7 +20,7 @@ but() {
   done
 }
 
-wrong "choose tokenizer, pretrain, finetune, eval, fill, generate, predict, ablate or info"
+wrong "choose tokenizer, pretrain, finetune, eval, fill, generate, predict, ablate, report or info"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "pretrain needs --text" pretrain
 wrong "pretrain needs --tokenizer" pretrain --text text.txt
