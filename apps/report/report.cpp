@@ -40,9 +40,9 @@ ReportJson read_run(const std::string& folder, size_t most_lines) {
     fail_input("report: {} is no run folder (no config.toml); name one that training made", folder);
   }
   ReportJson run = {{"folder", folder}};
-  for (const std::string name : {"config.toml", "environment.json", "summary.json", "metrics.csv",
-                                 "steps.jsonl", "log.txt"}) {
-    run[name] = some_lines(folder + "/" + name, most_lines);
+  for (const char* name : {"config.toml", "environment.json", "summary.json", "metrics.csv",
+                           "steps.jsonl", "log.txt"}) {
+    run[name] = some_lines(fmt::format("{}/{}", folder, name), most_lines);
   }
   return run;
 }
