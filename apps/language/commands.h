@@ -19,6 +19,7 @@ int language_generate(const std::vector<std::string>& arguments);
 int language_predict(const std::vector<std::string>& arguments);
 int language_export(const std::vector<std::string>& arguments);
 int language_ablate(const std::vector<std::string>& arguments);
+int language_report(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
 
 /// language_pretrain after its arguments are parsed. `hooks` are for tests.

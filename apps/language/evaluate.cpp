@@ -97,36 +97,6 @@ Json eval_task(const EvalOptions& options) {
   return {{"model", options.model}, {"task", options.task}, {"data", options.data}, {"sets", sets}};
 }
 
-/// The logits of one window, a row of V per token.
-std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
-                                           const ExecutionOptions& execution, Arena& arena) {
-  arena.reset();
-  Tape tape(arena, execution, false);
-  const Tensor logits = tape.value(model.forward(tape, ids, 1));
-  const int64_t vocab = logits.shape().cols();
-  std::vector<std::vector<double>> rows(ids.size());
-  for (int64_t i = 0; i < logits.elements(); ++i) {
-    rows[static_cast<size_t>(i / vocab)].push_back(logits.at(i));
-  }
-  return rows;
-}
-
-/// The most likely ids of the tokenizer except [MASK].
-std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
-                                int64_t topk) {
-  std::vector<double> p(logits.begin(), logits.begin() + tokenizer.vocab());
-  p[static_cast<size_t>(tokenizer.special().mask)] = -std::numeric_limits<double>::infinity();
-  softmax(p.data(), p.data(), tokenizer.vocab());
-  std::vector<Guess> guesses;
-  guesses.reserve(p.size());
-  for (const double probability : p) guesses.push_back({std::ssize(guesses), probability});
-  guesses.erase(guesses.begin() + tokenizer.special().mask);
-  std::stable_sort(guesses.begin(), guesses.end(),
-                   [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
-  guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));
-  return guesses;
-}
-
 }  // namespace
 
 OpenedModel::OpenedModel(const StoredModelOptions& options) {
@@ -206,6 +176,34 @@ std::string text_score_text(double loss, double error, const TokenRow& tokens,
   return unknown > 0.5 ? fmt::format("{} ({})", text, unknown_text(unknown)) : text;
 }
 
+std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
+                                           const ExecutionOptions& execution, Arena& arena) {
+  arena.reset();
+  Tape tape(arena, execution, false);
+  const Tensor logits = tape.value(model.forward(tape, ids, 1));
+  const int64_t vocab = logits.shape().cols();
+  std::vector<std::vector<double>> rows(ids.size());
+  for (int64_t i = 0; i < logits.elements(); ++i) {
+    rows[static_cast<size_t>(i / vocab)].push_back(logits.at(i));
+  }
+  return rows;
+}
+
+std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
+                                int64_t topk) {
+  std::vector<double> p(logits.begin(), logits.begin() + tokenizer.vocab());
+  p[static_cast<size_t>(tokenizer.special().mask)] = -std::numeric_limits<double>::infinity();
+  softmax(p.data(), p.data(), tokenizer.vocab());
+  std::vector<Guess> guesses;
+  guesses.reserve(p.size());
+  for (const double probability : p) guesses.push_back({std::ssize(guesses), probability});
+  guesses.erase(guesses.begin() + tokenizer.special().mask);
+  std::stable_sort(guesses.begin(), guesses.end(),
+                   [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
+  guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));
+  return guesses;
+}
+
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
                                            int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena) {
@@ -235,15 +233,6 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
     if (is_mask) masks.push_back(best_guesses(logits[i], tokenizer, topk));
   }
   return masks;
-}
-
-std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
-                                   const ExecutionOptions& execution, Arena& arena) {
-  std::vector<int64_t> best;
-  for (const std::vector<double>& row : logits_of(model, ids, execution, arena)) {
-    best.push_back(std::max_element(row.begin(), row.end()) - row.begin());
-  }
-  return best;
 }
 
 int language_eval(const std::vector<std::string>& arguments) {

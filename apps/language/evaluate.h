@@ -1,6 +1,7 @@
 #pragma once
 // Checkpoints ready to predict, their loss on text in nats per scored token, and their predictions.
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -56,14 +57,21 @@ struct Guess {
   double probability = 0;
 };
 
+/// The logits of one window, a row of V per token.
+std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
+                                           const ExecutionOptions& execution, Arena& arena);
+/// The most likely ids of the tokenizer except [MASK].
+std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokenizer& tokenizer,
+                                int64_t topk);
+
 /// For each [MASK] in `text`, the `topk` most likely ids in descending order. Throws InputError if
 /// there is no [MASK], if the text is longer than the model's window, or if the model is causal.
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
                                            int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena);
 
-/// The most likely id at each position of one window of ids.
-std::vector<int64_t> likeliest_ids(LanguageModel& model, const std::vector<int64_t>& ids,
-                                   const ExecutionOptions& execution, Arena& arena);
+/// For report.html: W of the blocks, and if `val` is not empty, what the model makes of its text.
+void add_text_samples(nlohmann::ordered_json& run, LanguageModel& model, const Tokenizer& tokenizer,
+                      Objective objective, const TokenRow& val);
 
 }  // namespace gmlp

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
                          {"predict", gmlp::language_predict},
                          {"export", gmlp::language_export},
                          {"ablate", gmlp::language_ablate},
+                         {"report", gmlp::language_report},
                          {"info", gmlp::language_info}},
                         argc, argv);
 }

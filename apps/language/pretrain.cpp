@@ -26,25 +26,6 @@ namespace gmlp {
 
 namespace {
 
-/// W (N, N) of each gMLP block: Toeplitz ones expanded, causal ones zero above the diagonal.
-std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
-                                    const BlockConfig& block) {
-  const int64_t n = block.tokens;
-  std::vector<Tensor> weights;
-  for (const Parameter* parameter : parameters) {
-    if (!parameter->name.ends_with("gate.proj.weight")) continue;
-    const Tensor whole = Tensor::zeros(DType::kF64, {n, n});
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t j = 0; j < (block.causal ? i + 1 : n); ++j) {
-        const int64_t place = block.toeplitz ? (n - 1) + (j - i) : i * n + j;
-        whole.data<double>()[i * n + j] = parameter->value.at(place);
-      }
-    }
-    weights.push_back(whole);
-  }
-  return weights;
-}
-
 uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
   constexpr int64_t kBlock = 4096;
   for (int64_t i = 0; i < tokens.size(); i += kBlock) {
@@ -131,7 +112,8 @@ class PretrainTask : public TrainingTask {
     if (std::isfinite(last_error_)) summary["val_loss_standard_error"] = last_error_;
   }
 
-  void draw_figures(const RunFolder& folder) const override {
+  void draw_figures(const RunFolder& folder, nlohmann::ordered_json& run) const override {
+    add_text_samples(run, *model_, *tokenizer_, objective_, data_.val);
     const std::vector<Tensor> weights = spatial_weights(parameters(), config_.block);
     if (weights.empty()) return;
     write_file_atomic(folder.file("filters.png"), draw_heat_maps(weights));
@@ -223,7 +205,6 @@ class PretrainTask : public TrainingTask {
     info.data = data_.name;
     info.samples = "windows";
     info.metric = "val_perplexity";
-    info.metric_title = "Perplexity";
     info.best_by_loss = true;
     if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
     info.banner.push_back(fmt::format(
@@ -253,7 +234,10 @@ class PretrainTask : public TrainingTask {
   std::string filled_sample(Arena& arena) const {
     const TextBatch batch = val_loader_->batch(0, 0);
     const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config_.block.tokens);
-    const std::vector<int64_t> guesses = likeliest_ids(*model_, window, setup.execution, arena);
+    std::vector<int64_t> guesses;
+    for (const std::vector<double>& row : logits_of(*model_, window, setup.execution, arena)) {
+      guesses.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+    }
     return masked_line(*tokenizer_, batch, 0, guesses);
   }
 

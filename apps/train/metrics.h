@@ -1,7 +1,6 @@
 #pragma once
-// The numbers of a run: steps.jsonl and metrics.csv, and results.svg, the picture of both. Losses
-// have 9 significant digits, which distinguish any two f32. Only timing columns differ between
-// repeats of a run.
+// The numbers of a run: steps.jsonl and metrics.csv. Losses have 9 significant digits, which
+// distinguish any two f32. Only timing columns differ between repeats of a run.
 
 #include <cstdint>
 #include <string>
@@ -40,10 +39,5 @@ std::string metrics_header(const std::string& metric);
 std::string metrics_row(const EpochRecord& record);
 /// Reads metrics.csv, its columns up to val_metric, without lines that are no epoch.
 std::vector<EpochRecord> read_metrics(const std::string& path);
-
-/// results.svg: training and validation loss, and the metric, by optimizer steps, from what
-/// is left of the two files.
-std::string draw_results(const std::string& title, const std::string& metric_title,
-                         const std::string& metrics_path, const std::string& steps_path);
 
 }  // namespace gmlp

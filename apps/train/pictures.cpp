@@ -62,16 +62,6 @@ std::string character_for(const Color& upper, const Color& lower, bool colors) {
 
 // PNG files.
 
-/// 0..n-1, or `most` of them, evenly spaced, with both ends.
-std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
-  std::vector<int64_t> chosen;
-  const int64_t count = std::min(n, most);
-  for (int64_t i = 0; i < count; ++i) {
-    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
-  }
-  return chosen;
-}
-
 /// `value` in [-1, 1] from blue over white to red.
 Color signed_color(double value) {
   constexpr Color kPositive = {178 / 255.0, 24 / 255.0, 43 / 255.0};
@@ -134,19 +124,48 @@ std::string draw_cells(const std::vector<Cell>& cells, int64_t per_line, int64_t
                      rgb.begin() + ((top + y) * total_width + left + x) * 3, byte_of);
     }
   }
+  return encode_png(rgb.data(), total_height, total_width, 3);
+}
+
+}  // namespace
+
+std::vector<int64_t> spread_indices(int64_t n, int64_t most) {
+  std::vector<int64_t> chosen;
+  const int64_t count = std::min(n, most);
+  for (int64_t i = 0; i < count; ++i) {
+    chosen.push_back(count == 1 ? 0 : (i * (n - 1) + (count - 1) / 2) / (count - 1));
+  }
+  return chosen;
+}
+
+std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
+                                    const BlockConfig& block) {
+  const int64_t n = block.tokens;
+  std::vector<Tensor> weights;
+  for (const Parameter* parameter : parameters) {
+    if (!parameter->name.ends_with("gate.proj.weight")) continue;
+    const Tensor whole = Tensor::zeros(DType::kF64, {n, n});
+    for (int64_t i = 0; i < n * n; ++i) {
+      const int64_t place = block.toeplitz ? (n - 1) + i % n - i / n : i;
+      if (!block.causal || i % n <= i / n) whole.data<double>()[i] = parameter->value.at(place);
+    }
+    weights.push_back(whole);
+  }
+  return weights;
+}
+
+std::string encode_png(const uint8_t* pixels, int64_t height, int64_t width, int64_t channels) {
   std::string png;
   const auto append = [](void* context, void* data, int size) {
     static_cast<std::string*>(context)->append(static_cast<const char*>(data),
                                                static_cast<size_t>(size));
   };
-  const int done = stbi_write_png_to_func(append, &png, static_cast<int>(total_width),
-                                          static_cast<int>(total_height), 3, rgb.data(),
-                                          static_cast<int>(total_width * 3));
-  if (done == 0) fail_run("filters.png: the picture could not be encoded");
+  const int done = stbi_write_png_to_func(append, &png, static_cast<int>(width),
+                                          static_cast<int>(height), static_cast<int>(channels),
+                                          pixels, static_cast<int>(width * channels));
+  if (done == 0) fail_run("a picture could not be encoded as PNG");
   return png;
 }
-
-}  // namespace
 
 std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors) {
   constexpr int64_t kTerminalColumns = 80;

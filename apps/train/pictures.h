@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/tensor.h"
+#include "models/gmlp_block.h"
 
 namespace gmlp {
 
@@ -17,6 +17,16 @@ struct Thumbnail {
 /// The pictures side by side above their labels, at most 80 columns in all: two pixels per
 /// character in color, or shades of grey in plain text. Ends with a newline.
 std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors);
+
+/// 0..n-1, or `most` of them, evenly spaced, with both ends.
+std::vector<int64_t> spread_indices(int64_t n, int64_t most);
+
+/// A PNG of bytes (height, width, channels); 1 or 3 channels.
+std::string encode_png(const uint8_t* pixels, int64_t height, int64_t width, int64_t channels);
+
+/// W (N, N) of each gMLP block: Toeplitz ones expanded, causal ones zero above the diagonal.
+std::vector<Tensor> spatial_weights(const std::vector<Parameter*>& parameters,
+                                    const BlockConfig& block);
 
 // The bytes of a PNG. Blue is negative, white zero, red positive; each layer has its own scale.
 /// Figure 3 of the paper: one row per layer, and per cell one token's row of W (N, N), arranged as

@@ -10,6 +10,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/peak.h"
 #include "apps/cli/run_main.h"
+#include "apps/report/report.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -145,11 +146,6 @@ void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool a
     events_.add_scalars(record.step, {{"val/loss", record.val_loss},
                                       {"val/" + info.metric.substr(4), record.val_metric}});
   }
-  const bool filters = info.figures.find("filters.png") != std::string::npos;
-  if (options_.tensorboard && filters && !options_.no_figures) {
-    task_.draw_figures(folder_);
-    events_.add_png(record.step, "filters", read_text(folder_.file("filters.png")));
-  }
   if (!result.complete) return;
   if (!result.sample.empty()) line(result.sample);
   const std::string text = result.details.empty() ? task_.text(result) : result.details;
@@ -194,12 +190,12 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t
   write_summary(progress, best, last, skipped_steps, stopped_early, arena);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
-    write_file_atomic(
-        folder_.file("results.svg"),
-        draw_results(fmt::format("{} on {}", info.model, info.data), info.metric_title,
-                     folder_.file("metrics.csv"), folder_.file("steps.jsonl")));
-    task_.draw_figures(folder_);
-    files += ", results.svg" + info.figures;
+    const auto add = [&](ReportJson& run) { task_.draw_figures(folder_, run); };
+    write_file_atomic(folder_.file("report.html"), report_page({folder_.path()}, add));
+    files += ", report.html" + info.figures;
+    if (info.figures.find("filters.png") != std::string::npos) {
+      events_.add_png(progress.step, "filters", read_text(folder_.file("filters.png")));
+    }
   }
   if (best.complete) {
     line(fmt::format("best     {} (epoch {}), after {}", task_.text(best), progress.best.epoch,

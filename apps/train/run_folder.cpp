@@ -30,7 +30,7 @@ constexpr const char* kGrowingFiles[] = {"log.txt", "metrics.csv", "steps.jsonl"
 /// Everything that a run writes; --overwrite removes these names only.
 constexpr const char* kRunFiles[] = {
     "config.toml", "environment.json", "log.txt",     "metrics.csv", "steps.jsonl", "summary.json",
-    "results.svg", "filters.png",      "filters.svg", "tensorboard", "checkpoints"};
+    "report.html", "results.svg",      "filters.png", "filters.svg", "tensorboard", "checkpoints"};
 
 /// The last part of a path, of letters, digits, '-' and '_' only.
 std::string folder_name_of(const std::string& text) {

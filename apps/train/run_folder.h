@@ -5,7 +5,7 @@
 //   environment.json  version, compiler, ISA, threads, CPU
 //   log.txt           the console's lines
 //   metrics.csv       one row per epoch         steps.jsonl   one line per logged step
-//   summary.json, results.svg, filters.png, filters.svg (language)    at the end
+//   summary.json, report.html, filters.png    at the end
 //   tensorboard/      with --tensorboard
 //   checkpoints/      best, last, step-N
 //   .lock             the process that writes the run

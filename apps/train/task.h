@@ -63,7 +63,6 @@ struct TaskInfo {
   bool can_validate = true;         // false if nothing is held out
   double forward_flops = 0;         // per sample
   std::string metric = "val_top1";  // metrics.csv's column for EvalResult::metric
-  std::string metric_title = "Top-1 accuracy (%)";
   bool best_by_loss = false;        // the best epoch has the lowest loss, not the highest metric
   std::string figures;              // ", filters.png": the files of draw_figures
   std::vector<std::string> banner;  // lines on model and data
@@ -112,7 +111,8 @@ class TrainingTask {
   virtual nlohmann::ordered_json summary(const EvalResult& result) const = 0;
   /// Adds what only the last validation tells.
   virtual void add_details(nlohmann::ordered_json& /*summary*/) const {}
-  virtual void draw_figures(const RunFolder& /*folder*/) const {}
+  /// Writes the pictures in info.figures, and adds to report.html's `run` (report.h).
+  virtual void draw_figures(const RunFolder& /*folder*/, nlohmann::ordered_json& /*run*/) const {}
   /// The command to run next with the weights in `checkpoint`.
   virtual std::string next_command(const std::string& checkpoint) const = 0;
 

@@ -11,6 +11,7 @@ int run_ablate(const std::vector<std::string>& arguments);
 int run_eval(const std::vector<std::string>& arguments);
 int run_predict(const std::vector<std::string>& arguments);
 int run_export(const std::vector<std::string>& arguments);
+int run_vision_report(const std::vector<std::string>& arguments);
 int run_info(const std::vector<std::string>& arguments);
 
 }  // namespace gmlp

@@ -60,7 +60,7 @@ Json report_classes(const Evaluation& result, const LoadedModel& loaded,
   const int64_t side = loaded.model->config().classes;
   const size_t classes = static_cast<size_t>(side);
   std::vector<std::vector<int64_t>> confusion(classes, std::vector<int64_t>(classes));
-  for (const auto& [label, predicted] : result.predictions) ++confusion[label][predicted];
+  for (const auto& [label, predicted, p] : result.predictions) ++confusion[label][predicted];
   const Tensor picture = Tensor::zeros(DType::kF64, {side, side});
   Json json = {{"classes", Json::array()}, {"confusion", confusion}};
   std::string table = fmt::format("{:<24} {:>7} {:>8}", "class", "images", "top-1 %");

@@ -1,6 +1,7 @@
 #include "apps/vision/evaluate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <fmt/ranges.h>
@@ -34,10 +35,12 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
     // A NaN ranks first, so that a broken model does not look right.
     if (!(z[c] < z[own] || (z[c] == z[own] && c >= own))) ++rank;
   }
-  sums.loss += log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[own];
+  const double log_sum = log_sum_exp(z.data(), static_cast<int64_t>(z.size()));
+  sums.loss += log_sum - z[own];
   sums.metric += rank == 0 ? 1 : 0;
   const auto greatest = std::max_element(z.begin(), z.end());
-  sums.predictions.emplace_back(own, rank == 0 ? own : static_cast<size_t>(greatest - z.begin()));
+  const size_t predicted = rank == 0 ? own : static_cast<size_t>(greatest - z.begin());
+  sums.predictions.emplace_back(own, predicted, std::exp(z[predicted] - log_sum));
   sums.top5 += rank < 5 ? 1 : 0;
   ++sums.samples;
 }

@@ -2,7 +2,9 @@
 // A pass over a data set: loss and accuracy. Each image's loss is computed from its logits in
 // double and summed in the set's order, so batch size and threads do not change a bit.
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "apps/train/task.h"
@@ -13,8 +15,9 @@ namespace gmlp {
 
 struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes
-  /// Of each image: its class and the predicted one, as the model numbers them.
-  std::vector<std::pair<size_t, size_t>> predictions;
+  /// Of each image: its class and the predicted one, as the model numbers them, and the probability
+  /// of the latter.
+  std::vector<std::tuple<size_t, size_t, double>> predictions;
 };
 
 /// `class_map[c]` is the model's class for the set's class c. An empty map is the identity. After a
@@ -23,6 +26,12 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, int64_t batch_size,
                     const ExecutionOptions& execution, Arena& arena,
                     const std::vector<int64_t>& class_map, bool show_progress = true);
+
+/// For report.html: W of the blocks, and of the `dataset` that `evaluation` is of, if it has
+/// images, confusions, mistakes and samples. `labels` are the model's classes.
+void add_evaluation(nlohmann::ordered_json& run, VisionModel& model, const ImageDataset& dataset,
+                    const TransformOptions& transform, const Evaluation& evaluation,
+                    const std::vector<std::string>& labels);
 
 /// The class map that matches names. Throws InputError naming the set's classes that the model does
 /// not have, or if a model without names has another number of classes.

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
                          {"ablate", gmlp::run_ablate},
                          {"predict", gmlp::run_predict},
                          {"export", gmlp::run_export},
+                         {"report", gmlp::run_vision_report},
                          {"info", gmlp::run_info}},
                         argc, argv);
 }

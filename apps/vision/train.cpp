@@ -120,14 +120,13 @@ class VisionTask : public TrainingTask {
     if (config_.classes > 5) summary["val_top5"] = last_evaluation_.top5;
   }
 
-  void draw_figures(const RunFolder& folder) const override {
+  void draw_figures(const RunFolder& folder, nlohmann::ordered_json& run) const override {
+    add_evaluation(run, *model_, *data_.val, val_transform_, last_evaluation_,
+                   data_.train->class_names());
     if (config_.arch != Arch::kGmlp) return;
-    std::vector<Tensor> weights;
-    for (const Parameter* parameter : parameters()) {
-      if (parameter->name.ends_with("gate.proj.weight")) weights.push_back(parameter->value);
-    }
     write_file_atomic(folder.file("filters.png"),
-                      draw_filters(weights, config_.img_height / config_.patch,
+                      draw_filters(spatial_weights(parameters(), config_.block()),
+                                   config_.img_height / config_.patch,
                                    config_.img_width / config_.patch, config_.class_token ? 1 : 0));
   }
 

@@ -7,12 +7,19 @@ foreach(topic usage_errors end_to_end console export damage kill_and_resume sign
            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/${topic}.sh $<TARGET_FILE:gmlp-vision>)
   set_tests_properties("apps| ${topic}" PROPERTIES LABELS apps TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
-foreach(topic kill_and_resume signals full_disk odd_names console language_usage_errors
-        language_end_to_end language_ablate language_damage language_tasks language_export onnxruntime)
-  string(REPLACE "language_" "" name ${topic})
+foreach(topic kill_and_resume signals full_disk odd_names console onnxruntime language/usage_errors
+        language/end_to_end language/ablate language/damage language/tasks language/export)
+  string(REPLACE "language/" "" name ${topic})
   add_test(NAME "apps| language ${name}"
            COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/${topic}.sh $<TARGET_FILE:gmlp-language>)
   set_tests_properties("apps| language ${name}" PROPERTIES LABELS apps TIMEOUT 300
+                       SKIP_RETURN_CODE 77)
+endforeach()
+foreach(program vision language)
+  add_test(NAME "apps| ${program} report"
+           COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/report/report.sh
+                   $<TARGET_FILE:gmlp-${program}>)
+  set_tests_properties("apps| ${program} report" PROPERTIES LABELS apps TIMEOUT 300
                        SKIP_RETURN_CODE 77)
 endforeach()
 add_test(NAME "apps| bench"

@@ -4,7 +4,7 @@ set -u
 program=$(realpath "$1")
 vision=$program
 language=$program
-tools=$(cd "$(dirname "$0")/../../tools" && pwd)
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../tools" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1

@@ -7,7 +7,7 @@ expect_text out.txt "parameters"
 expect_text out.txt "top-1"
 run=runs/vision/0001-gmlp_nano_32_custom-shapes
 expect_text out.txt "gmlp-vision predict --model $run/checkpoints/best IMAGE"
-for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json results.svg \
+for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json report.html \
   filters.png checkpoints/last checkpoints/best; do
   [ -e "$run/$file" ] || fail "$file is missing"
 done
@@ -19,7 +19,7 @@ done
 [ "$(head -1 $run/metrics.csv)" = \
   "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds" ] || fail "columns differ"
 [ "$(head -c 4 $run/filters.png | tail -c 3)" = PNG ] || fail "filters.png is no PNG"
-expect_text $run/results.svg "</svg>"
+expect_text $run/report.html "\"confusion\""
 expect_text $run/checkpoints/best/config.json '"label_names"'
 expect_text $run/checkpoints/best/config.json '"crop_pct"'
 

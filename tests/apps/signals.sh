@@ -87,7 +87,6 @@ case $subcommand in
     expect_text out.txt "perplexity inf"
     expect_status 0 "$program" $subcommand --resume large
     expect_text out.txt "resumed from large/checkpoints/last at step 8"
-    grep -E '="[^"]*(nan|inf)' large/results.svg && fail "a curve has a point at no place"
-    true
+    [ -s large/report.html ] || fail "a run that diverged has no report"
     ;;
 esac

@@ -11,7 +11,7 @@ wrong() {
   expect_text err.txt "$text"
 }
 
-wrong "choose train, eval, predict, export or info"
+wrong "choose train, eval, ablate, predict, export, report or info"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "--data" train --model gmlp_nano_32
 wrong "--model" train --data shapes
@@ -47,6 +47,8 @@ wrong "--data" eval --model nowhere
 wrong "test" eval --model nowhere --data shapes --split test
 wrong "val,train,all" eval --model nowhere --data shapes --split test
 wrong "--input-array" predict --model nowhere
+wrong "RUN is required" report
+wrong "nowhere is no run folder" report nowhere
 wrong "--output-array" predict --model nowhere --input-array x.npy
 wrong "--format" export --model nowhere --out x.onnx
 wrong "timm,onnx" export --model nowhere --format torch --out x.onnx

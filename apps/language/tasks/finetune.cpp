@@ -111,6 +111,9 @@ class FinetuneTask : public TrainingTask {
     }
   }
 
+  void draw_figures(const RunFolder& /*folder*/, nlohmann::ordered_json& run) const override {
+    add_text_samples(run, *model_, *tokenizer_, Objective::kMasked, {});
+  }
   std::string next_command(const std::string& checkpoint) const override {
     std::string command = fmt::format("gmlp-language eval --task {} --data {} --model {}",
                                       facts_.name, options_.data, checkpoint);
@@ -178,7 +181,6 @@ class FinetuneTask : public TrainingTask {
     info.data = facts_.name;
     info.samples = span ? "windows" : "examples";
     info.metric = facts_.metric_column();
-    info.metric_title = span ? "F1 (%)" : "Accuracy (%)";
     info.validation_samples = files_.dev.front()->size();
     std::vector<std::string> dev;
     for (const std::unique_ptr<TaskSet>& set : files_.dev) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Wrong usage of gmlp-language ends with status 2 and a message that names the thing and the remedy.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 # wrong TEXT ARGUMENTS...: status 2, and TEXT in the message.
 wrong() {
@@ -20,7 +20,7 @@ but() {
   done
 }
 
-wrong "choose tokenizer, pretrain, finetune, eval, fill, generate, predict, export, ablate or info"
+wrong "choose tokenizer, pretrain, finetune, eval, fill, generate, predict, export, ablate, report or info"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "pretrain needs --text" pretrain
 wrong "pretrain needs --tokenizer" pretrain --text text.txt

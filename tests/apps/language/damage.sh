@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every subcommand of gmlp-language refuses a damaged checkpoint, names the file, and leaves with status 2.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 expect_status 0 "$language" pretrain "${tiny[@]}" --max-steps 2 --out run --quiet --no-figures
 best=run/checkpoints/best

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tokenizer train, pretrain, eval, fill, generate, predict and info, and every file that a run
 # promises.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 expect_status 0 "$language" tokenizer train --text text.txt --type chars --out chars.json
 expect_text out.txt "chars"
@@ -24,7 +24,7 @@ grep -q "bits per byte" out.txt && fail "the loss of a masked model is no code l
 expect_text out.txt "filled"
 run=runs/language/0001-gmlp_lm_tiny_custom-text
 expect_text out.txt "gmlp-language fill --model $run/checkpoints/best"
-for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json results.svg \
+for file in config.toml environment.json log.txt metrics.csv steps.jsonl summary.json report.html \
   filters.png; do
   [ -s "$run/$file" ] || fail "$file is missing"
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # finetune, eval --task and predict --task on small files of every task, from a pretrained model and
 # from nothing; wrong input; and a killed run that resumes to the same bytes.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 # Pairs: entailment where the second says the same, contradiction where it denies it.
 make_mnli() {
@@ -69,7 +69,8 @@ expect_text out.txt "is good"
 expect_text out.txt "gmlp-language eval --task sst2 --data sst2 --model sentiment/checkpoints/best"
 expect_text sentiment/summary.json '"val_accuracy"'
 expect_text sentiment/checkpoints/best/config.json '"task": "sst2"'
-[ -s sentiment/results.svg ] || fail "results.svg is missing"
+[ -s sentiment/report.html ] || fail "report.html is missing"
+expect_status 0 "$language" report sentiment
 expect_status 0 "$language" eval --task sst2 --data sst2 --model sentiment/checkpoints/best \
   --json eval.json
 expect_text out.txt "accuracy"

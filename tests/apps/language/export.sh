@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # gmlp-language export: pretrained and finetuned models as ONNX files. Their numbers are checked in
 # tests/train/onnx_test.cpp and onnxruntime.sh.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 # wrong TEXT ARGUMENTS...: status 2, and TEXT in the message.
 wrong() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ablate: both tables, the order's sentences, and JSON; what is done is not done again.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/../common.sh"
 
 shared=(--text text.txt --seq-len 16 --d-model 16 --batch-size 8 --max-steps 4 --warmup-steps 1
         --quiet --no-figures)

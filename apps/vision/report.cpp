@@ -1,0 +1,96 @@
+// gmlp-vision report, and what report.html shows of a vision model and its validation images.
+
+#include "apps/report/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "apps/cli/run_main.h"
+#include "apps/train/pictures.h"
+#include "apps/vision/commands.h"
+#include "apps/vision/evaluate.h"
+#include "apps/vision/train.h"
+
+namespace gmlp {
+
+namespace {
+
+/// As a data URI. Arrays of floats are no pictures.
+std::string picture_of(Image image) {
+  constexpr int64_t kMostSide = 128;
+  if (image.is_float()) return "";
+  const int64_t side = std::max({image.height, image.width, kMostSide});
+  const auto shrunk = [&](int64_t n) { return std::max<int64_t>(1, n * kMostSide / side); };
+  image = resize_bicubic(image, shrunk(image.height), shrunk(image.width));
+  return "data:image/png;base64," +
+         base64(encode_png(image.bytes.data(), image.height, image.width, image.channels));
+}
+
+/// Of the run's last weights, on its validation images.
+void evaluate_run(ReportJson& run) {
+  const std::string folder = run.at("folder");
+  const LoadedModel loaded = load_model(folder + "/checkpoints/last");
+  // First what needs no images: they may be gone.
+  add_evaluation(run, *loaded.model, {{}, {}, {}}, loaded.transform, {}, loaded.label_names);
+  const VisionOptions options = parse_train({"--config", folder + "/config.toml"})->options;
+  DataOptions source = loaded.split;
+  source.skip_bad = options.source.skip_bad;
+  source.scoring = true;
+  const DataSplits data = open_dataset(options.data, source);
+  Arena arena;
+  const Evaluation evaluation = evaluate(
+      *loaded.model, *data.val, loaded.transform, options.batch_size,
+      stored_execution(loaded.model->dtype(), options.precision, options.kernels), arena,
+      match_classes(data.val->class_names(), loaded.label_names, loaded.model->config().classes));
+  throw_if_stopped();
+  add_evaluation(run, *loaded.model, *data.val, loaded.transform, evaluation, loaded.label_names);
+}
+
+}  // namespace
+
+void add_evaluation(ReportJson& run, VisionModel& model, const ImageDataset& dataset,
+                    const TransformOptions& transform, const Evaluation& evaluation,
+                    const std::vector<std::string>& labels) {
+  constexpr size_t kMistakes = 24, kSamples = 6, kMostPairs = 50000;
+  const VisionConfig& config = model.config();
+  run["classes"] = labels;
+  run["crop"] = transform.crop_fraction;
+  ReportJson inspector =
+      inspect_weights(spatial_weights(model.parameters(), config.block()),
+                      config.img_height / config.patch, config.img_width / config.patch);
+  std::map<std::pair<size_t, size_t>, int64_t> pairs;
+  std::vector<std::pair<double, int64_t>> wrong;
+  for (int64_t i = 0; i < evaluation.samples; ++i) {
+    const auto& [label, predicted, p] = evaluation.predictions[static_cast<size_t>(i)];
+    ++pairs[{label, predicted}];
+    if (label != predicted && std::isfinite(p)) wrong.emplace_back(-p, i);
+  }
+  for (const auto& [pair, count] : pairs) {
+    if (pairs.size() <= kMostPairs) run["confusion"].push_back({pair.first, pair.second, count});
+  }
+  const auto shown = [&](int64_t i) -> ReportJson {
+    const auto& [label, predicted, p] = evaluation.predictions[static_cast<size_t>(i)];
+    const std::string picture = picture_of(dataset.image(i));
+    return {{"label", label}, {"predicted", predicted}, {"probability", p}, {"picture", picture}};
+  };
+  std::sort(wrong.begin(), wrong.end());
+  for (size_t i = 0; i < std::min(wrong.size(), kMistakes); ++i) {
+    run["mistakes"].push_back(shown(wrong[i].second));
+  }
+  for (const int64_t i : spread_indices(evaluation.samples, kSamples)) {
+    const Batch batch = make_batch(dataset, transform, {.train = false}, {i}, 0, 0);
+    Arena arena;
+    Tape tape(arena, Backend::kReference, false);
+    model.forward(tape, in_dtype(arena, batch.images, model.dtype()), {});
+    inspector["samples"].push_back(shown(i));
+    inspector["samples"].back()["gates"] = inspect_gates(tape, config.block());
+  }
+  run["inspector"] = inspector;
+}
+
+int run_vision_report(const std::vector<std::string>& arguments) {
+  return run_report("gmlp-vision", arguments, evaluate_run);
+}
+
+}  // namespace gmlp
