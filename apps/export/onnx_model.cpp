@@ -105,19 +105,29 @@ class Graph {
   TemplateValues values;
   Message message;
 
-  Graph(const std::vector<Parameter*>& weights, const BlockConfig& block) {
-    values = {{"sqrt_2", fmt::format("{}", static_cast<float>(std::sqrt(2.0)))},
-              {"eps", fmt::format("{:.9e}", block.norm_eps)},
-              {"gate_eps", fmt::format("{:.9e}", block.gate_eps)},
-              {"attention_scale",
-               fmt::format("{:.9e}", 1 / std::sqrt(static_cast<double>(block.d_attn)))},
-              {"d_model", std::to_string(block.d_model)}};
+  Graph(const std::vector<Parameter*>& weights, const BlockConfig& block, Arch arch,
+        int64_t heads) {
+    const int64_t head_width = block.d_model / std::max<int64_t>(heads, 1);
+    values = {
+        {"sqrt_2", fmt::format("{}", static_cast<float>(std::sqrt(2.0)))},
+        {"eps", fmt::format("{:.9e}", block.norm_eps)},
+        {"gate_eps", fmt::format("{:.9e}", block.gate_eps)},
+        {"attention_scale",
+         fmt::format("{:.9e}", 1 / std::sqrt(static_cast<double>(block.d_attn)))},
+        {"d_model", std::to_string(block.d_model)},
+        {"heads", std::to_string(heads)},
+        {"head_width", std::to_string(head_width)},
+        {"head_scale", fmt::format("{:.9e}", 1 / std::sqrt(static_cast<double>(head_width)))}};
+    set("gmlp", arch == Arch::kGmlp);
+    set("mixer", arch == Arch::kMixer);
+    set("transformer", arch != Arch::kGmlp && arch != Arch::kMixer);
     set("split", block.gate == Gate::kSplit);
     set("linear", block.gate == Gate::kLinear);
     set("additive", block.gate == Gate::kAdditive);
     set("toeplitz", block.toeplitz);
     set("causal", block.causal);
     set("attention", block.d_attn > 0);
+    set("pairs", false);
     message.add(2, "gmlp");
     int64_t elements = 0;
     for (const Parameter* weight : weights) {
@@ -161,8 +171,8 @@ class Graph {
   std::string file(const OnnxMetadata& metadata) const {
     if (!weights_.empty()) {
       fail_input(
-          "--format onnx writes gMLP and aMLP, which have no {}, and none of the baselines; export "
-          "a model of --arch gmlp, or read model.safetensors",
+          "--format onnx writes no model with {}: relative positions stay in training; export one "
+          "of --arch gmlp, transformer or mixer, or read model.safetensors",
           weights_.begin()->first);
     }
     Message file, operators;
@@ -218,7 +228,7 @@ class Graph {
 
 std::string onnx_model(const VisionModel& model, const OnnxMetadata& metadata) {
   const VisionConfig& config = model.config();
-  Graph graph(model.parameters(), config.block());
+  Graph graph(model.parameters(), config.block(), config.arch, config.heads);
   graph.message.add(11, value_info("images", kTypeFloat,
                                    {-1, config.chans, config.img_height, config.img_width}));
   graph.message.add(12, value_info("logits", kTypeFloat, {-1, config.classes}));
@@ -235,7 +245,7 @@ Ints onnx_logits_shape(const LanguageConfig& config) {
 
 std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata) {
   const LanguageConfig& config = model.config();
-  Graph graph(model.parameters(), config.block);
+  Graph graph(model.parameters(), config.block, config.arch, config.heads);
   graph.message.add(11, value_info("ids", kTypeInt64, {-1, config.block.tokens}));
   graph.message.add(12, value_info("logits", kTypeFloat, onnx_logits_shape(config)));
   Ints places(static_cast<size_t>(config.block.tokens));

@@ -1,5 +1,5 @@
 #pragma once
-// Vision and language gMLPs as ONNX graphs. Their nodes are in graph.txt.
+// Vision and language models as ONNX graphs. Their nodes are in graph.txt.
 
 #include <map>
 #include <string>
@@ -14,7 +14,7 @@ namespace gmlp {
 using OnnxMetadata = std::map<std::string, std::string>;
 
 /// A file's bytes, for any batch size. Needs three times the weights' memory. Throws InputError for
-/// baselines among the language models, and for weights beyond protobuf's limit of 2 GiB.
+/// Transformers with relative positions, and for weights beyond protobuf's limit of 2 GiB.
 ///   vision     images (batch, C, H, W), float32 as for predict -> logits (batch, C)
 ///   language   ids (batch, N), int64 -> logits (batch, N, V), or those of the model's head
 std::string onnx_model(const VisionModel& model, const OnnxMetadata& metadata);

@@ -21,8 +21,8 @@ namespace gmlp {
 int language_export(const std::vector<std::string>& arguments) {
   ExportOptions options;
   if (!parse_export("gmlp-language", {"onnx"},
-                    "onnx: a float32 file of a gMLP or an aMLP, pretrained or finetuned; the "
-                    "baselines are not exported",
+                    "onnx: a float32 file of any model without relative positions, pretrained or "
+                    "finetuned",
                     arguments, options)) {
     return kExitSuccess;
   }

@@ -25,7 +25,8 @@ same_logits() {
 }
 
 if [ "$subcommand" = train ]; then
-  for form in "--gate split" "--gate additive --class-token" "--img-size 8 --in-chans 1"; do
+  for form in "--gate split" "--gate additive --class-token" "--arch vit --heads 2 --class-token" \
+    "--arch mixer" "--img-size 8 --in-chans 1"; do
     # shellcheck disable=SC2086  # several options
     expect_status 0 "$vision" train "${tiny[@]}" $form --max-steps 3 --lr 0.02 --out run --overwrite --quiet
     case $form in *8*) dims=(1 8 8) ;; *) dims=(3 16 16) ;; esac
@@ -35,7 +36,8 @@ if [ "$subcommand" = train ]; then
 fi
 
 for form in "mlm --gate split" "mlm --gate linear --toeplitz" "mlm --attn-dim 8 --no-tie-embeddings" \
-  "causal --gate additive --toeplitz" "causal --attn-dim 8 --seq-len 13" "causal --gate multiplicative"; do
+  "causal --gate additive --toeplitz" "causal --attn-dim 8 --seq-len 13" "causal --gate multiplicative" \
+  "causal --arch transformer --heads 2" "mlm --arch mixer --spatial-ffn 8"; do
   # shellcheck disable=SC2086
   expect_status 0 "$language" pretrain "${tiny[@]}" --max-steps 3 --lr 0.02 --out run --overwrite --quiet \
     --objective $form

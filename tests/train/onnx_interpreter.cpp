@@ -92,7 +92,8 @@ OnnxValue reshape(const Inputs& in) {
     const int64_t dim = static_cast<int64_t>(in[1]->data[axis]);
     result.shape.push_back(dim == 0 ? in[0]->shape.at(axis) : dim);
   }
-  const int64_t known = -product(result.shape.begin(), result.shape.end());  // one of them is -1
+  const int64_t known = -product(result.shape.begin(), result.shape.end());
+  if (known < 0) return result;  // else one of them is -1
   std::replace(result.shape.begin(), result.shape.end(), int64_t{-1},
                static_cast<int64_t>(result.data.size()) / known);
   return result;
@@ -182,13 +183,14 @@ OnnxValue mean_of_tokens(const OnnxNode& node, const Inputs& in) {
   });
 }
 
-/// Part number `part`, of equal ones of the last of three axes.
+/// Part number `part` of equal ones along an axis.
 OnnxValue split_part(const OnnxNode& node, const Inputs& in, int64_t part) {
-  if (node.numbers.at("axis") != 2) throw std::runtime_error("Split");
-  const Shape& x = in[0]->shape;
-  const int64_t width = x.at(2) / static_cast<int64_t>(node.outputs.size());
-  return made({x.at(0), x.at(1), width}, [&](const Shape& index) {
-    return at(*in[0], {index[0], index[1], index[2] + part * width});
+  const size_t axis = static_cast<size_t>(node.numbers.at("axis"));
+  Shape shape = in[0]->shape;
+  shape.at(axis) /= static_cast<int64_t>(node.outputs.size());
+  return made(shape, [&](Shape index) {
+    index[axis] += part * shape[axis];
+    return at(*in[0], index);
   });
 }
 

@@ -128,6 +128,32 @@ TEST_CASE("an exported ONNX graph computes the logits of the paper's class-token
   expect_same_logits(config, DType::kF32);
 }
 
+TEST_CASE("an exported ONNX graph computes the logits of ViT and Mixer", "[onnx]") {
+  VisionConfig config = small_config();
+  config.arch = Arch::kMixer;
+  config.spatial_ffn = 5;
+  expect_same_logits(config, DType::kF32);
+  config.arch = Arch::kTransformer;
+  config.heads = 2;
+  REQUIRE(config.d_model % config.heads == 0);
+  expect_same_logits(config, DType::kF32);
+  config.class_token = true;
+  expect_same_logits(config, DType::kF32);
+}
+
+TEST_CASE("an exported language graph computes the logits of a Transformer and a Mixer", "[onnx]") {
+  for (const bool causal : {false, true}) {
+    LanguageConfig config = small_language(causal);
+    config.arch = Arch::kTransformer;
+    config.heads = 2;
+    expect_same_logits(config);
+  }
+  LanguageConfig config = small_language(false);
+  config.arch = Arch::kMixer;
+  config.spatial_ffn = 4;
+  expect_same_logits(config);
+}
+
 TEST_CASE("a float64 model is exported in float32", "[onnx]") {
   expect_same_logits(small_config(), DType::kF64);
 }
@@ -187,13 +213,13 @@ TEST_CASE("an exported language graph computes the logits of a finetuned head", 
   expect_same_logits(config);
 }
 
-TEST_CASE("a baseline is refused by name, and by what to do", "[onnx]") {
+TEST_CASE("relative positions are refused by name, and by what to do", "[onnx]") {
   LanguageConfig config = small_language(false);
-  config.arch = Arch::kMixer;
-  config.spatial_ffn = 4;
+  config.arch = Arch::kTransformerRelpos;
+  config.heads = 2;
   CHECK_THROWS_WITH(
       onnx_model(LanguageModel(config, DType::kF32, 1), {}),
-      Catch::Matchers::Contains("mlp_tokens") && Catch::Matchers::Contains("--arch gmlp"));
+      Catch::Matchers::Contains("attn.relpos") && Catch::Matchers::Contains("--arch gmlp"));
 }
 
 TEST_CASE("class names in an ONNX file are a Python literal whatever they contain", "[onnx]") {

@@ -33,7 +33,7 @@ wrong "--overwrite" --model run/checkpoints/last --format onnx --out tuned.onnx
 wrong "must be named" --model run/checkpoints/last --format onnx --out model
 wrong "onnx" --model run/checkpoints/last --format timm --out model
 wrong "run: is a run folder" --model run --format onnx --out new.onnx
-expect_status 0 "$language" pretrain "${tiny[@]}" --arch mixer --spatial-ffn 8 --max-steps 1 --out mixer --quiet
-wrong "which have no blocks.0.mlp_tokens" --model mixer/checkpoints/last --format onnx --out new.onnx
+expect_status 0 "$language" pretrain "${tiny[@]}" --arch transformer-relpos --heads 2 --max-steps 1 --out relpos --quiet
+wrong "no model with blocks.0.attn.relpos" --model relpos/checkpoints/last --format onnx --out new.onnx
 expect_text err.txt "--arch gmlp"
 [ ! -e new.onnx ] || fail "a refused export left something"
