@@ -4,13 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
-#include "core/io/json.h"
-
 namespace gmlp {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 void fail_type(const char* key, const Json& value, const char* type, const std::string& path) {
   fail_input("{}: \"{}\" is {}, not {}; correct the file", path, key, json_line(value), type);

@@ -14,8 +14,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr const char* kArchitecture = "gmlp_language";
 
 /// A gMLP or, with attention of width A, an aMLP. The paper's full runs have a Toeplitz W.

@@ -14,8 +14,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// In the small models, which are ours, W starts at 1e-3: a short run cannot grow it from timm's
 /// 1e-6 (docs/log).
 VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans, int64_t depth,
