@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <variant>
@@ -17,28 +18,16 @@
 
 namespace gmlp {
 
-/// The names of an enumeration's values 0, 1, ...
-struct Choices {
-  const char* option;  // as errors call it
-  const char* what;
-  std::vector<std::string> names;
-
-  /// Throws InputError that lists all names.
-  uint8_t from_name(const std::string& name) const;
-};
-
 /// A member that is an enumeration.
 struct NamedField {
-  uint8_t* value;
-  const Choices* choices;
+  std::function<const char*()> name;
+  std::function<void(const std::string& name)> set;
 };
 template <typename Enumeration>
-NamedField named_field(Enumeration& value, const Choices& choices) {
-  static_assert(sizeof value == 1);
-  return {reinterpret_cast<uint8_t*>(&value), &choices};
+NamedField named_field(Enumeration& value, const Choices<Enumeration>& choices) {
+  return {[&] { return choices.name(value); },
+          [&](const std::string& name) { value = choices.from_name(name); }};
 }
-
-extern const Choices kGates;
 
 struct ConfigField {
   const char* object;  // of config.json: "model_args", "gmlp", or "" at the top

@@ -16,9 +16,7 @@
 
 namespace gmlp {
 
-/// split, multiplicative, additive, linear; or InputError.
-Gate gate_from_name(const std::string& name);
-const char* gate_name(Gate gate);
+extern const Choices<Gate> kGates;  // split, multiplicative, additive, linear
 
 struct BlockConfig {
   int64_t tokens = 0;   // N

@@ -66,8 +66,6 @@ const std::vector<VisionConfig>& vision_sizes() {
   return all;
 }
 
-const Choices kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
-
 /// What both timm and we call a field of its own. "img_size", "mlp_ratio" and the epsilons differ.
 /// config.arch is read before the others.
 std::vector<ConfigField> fields_of(VisionConfig& config) {
@@ -150,13 +148,7 @@ std::vector<std::string> read_label_names(const Json& json, const std::string& p
 
 }  // namespace
 
-Arch vision_arch_from_name(const std::string& name) {
-  return static_cast<Arch>(kVisionArchs.from_name(name));
-}
-
-const char* vision_arch_name(Arch arch) {
-  return kVisionArchs.names[static_cast<size_t>(arch)].c_str();
-}
+const Choices<Arch> kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
 
 std::vector<std::string> vision_config_names() {
   return names_of(vision_sizes());

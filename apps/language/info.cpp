@@ -29,9 +29,9 @@ void print_costs(const LanguageConfig& config, int64_t batch_size, const Arithme
   fmt::print("input            {} tokens of {}{}\n", block.tokens, grouped(config.vocab),
              block.causal ? ", causal" : "");
   fmt::print("blocks           {} of {}, d_model {}, d_ffn {}", config.depth,
-             arch_name(config.arch), block.d_model, block.d_ffn);
+             kLanguageArchs.name(config.arch), block.d_model, block.d_ffn);
   if (config.arch == Arch::kGmlp) {
-    fmt::print(", gate {}{}{}", gate_name(block.gate), block.toeplitz ? ", Toeplitz" : "",
+    fmt::print(", gate {}{}{}", kGates.name(block.gate), block.toeplitz ? ", Toeplitz" : "",
                block.d_attn > 0 ? fmt::format(", tiny attention {}", block.d_attn) : "");
   }
   fmt::print("\nforward          {:.3f} GFLOPs per sequence ({:.3f} G multiply-adds)\n", gflops,

@@ -204,7 +204,7 @@ class VisionTask : public TrainingTask {
     info.banner = {
         fmt::format("model    {} parameters, {} {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
                     "GFLOPs per image",
-                    grouped(info.parameters), config_.depth, vision_arch_name(config_.arch),
+                    grouped(info.parameters), config_.depth, kVisionArchs.name(config_.arch),
                     config_.tokens(), config_.d_model, config_.d_ffn,
                     config_.forward_flops() / 1e9),
         fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
