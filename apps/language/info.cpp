@@ -74,7 +74,7 @@ int language_info(const std::vector<std::string>& arguments) {
     return kExitSuccess;
   }
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
-  if (arithmetic.execution.precision == fused::Precision::kBf16) require_bf16_fits(config);
+  require_precision(arithmetic.execution, config.arch, config.block);
   arithmetic.execution.checkpoint = checkpoint;
   print_costs(config, batch_size, arithmetic);
   return kExitSuccess;

@@ -153,7 +153,7 @@ class VisionTask : public TrainingTask {
 
   void build_model() {
     config_ = choose_model(options_, data_);
-    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
+    require_precision(setup.execution, config_.arch, config_.block());
     model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
