@@ -20,7 +20,7 @@ Var patchify(Tape& tape, Var images, int64_t patch) {
     reference::patchify_forward(y.data<T>(), x.data<T>(), shape[0], shape[1], shape[2], shape[3],
                                 patch);
   });
-  profile_mark("forward", "patchify");
+  profile_mark("patchify", "forward");
   return tape.constant(y);  // images get no gradient, so neither do patches
 }
 

@@ -68,12 +68,7 @@ void zero_gradients(const std::vector<Parameter*>& parameters) {
   profile_mark("zero gradients");
 }
 
-Decay decay_from_name(const std::string& name) {
-  if (name == "cosine") return Decay::kCosine;
-  if (name == "linear") return Decay::kLinear;
-  if (name == "constant") return Decay::kConstant;
-  fail_input("--sched {}: no such schedule; use cosine, linear or constant", name);
-}
+const Choices<Decay> kDecays{"--sched", "schedule", {"cosine", "linear", "constant"}};
 
 double Schedule::at(int64_t step) const {
   if (step < warmup_steps) {

@@ -28,7 +28,7 @@ Var Tape::push(const char* name, const Tensor& output, Backward backward, bool r
 }
 
 Var Tape::record(const char* name, const Tensor& output, Backward backward) {
-  profile_mark("forward", name);  // an op computes its output, then records itself
+  profile_mark(name, "forward");  // an op computes its output, then records itself
   return push(name, output, recording_ ? std::move(backward) : nullptr, recording_);
 }
 
@@ -72,7 +72,7 @@ void Tape::backward(Var y, const Tensor& dy) {
     current_ = i;
     const Tensor gradient = node.gradient;  // a copy: the closure may clear the node's
     node.backward(gradient);
-    profile_mark("backward", node.name);
+    profile_mark(node.name, "backward");
   }
 }
 

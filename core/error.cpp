@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include <fmt/ranges.h>
+
 namespace gmlp {
 
 namespace {
@@ -79,6 +81,13 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
     least = std::min(least, distance);
   }
   return nearest == nullptr ? "" : fmt::format("; did you mean {}?", *nearest);
+}
+
+size_t choice_index(const std::string& name, const std::vector<std::string>& names,
+                    const char* option, const char* what) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<size_t>(found - names.begin());
+  fail_input("{} {}: no such {}; use one of {}", option, name, what, fmt::join(names, ", "));
 }
 
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {

@@ -62,6 +62,24 @@ inline void require(bool condition, const char* what) {
 /// if none is close. The distance is Levenshtein's: letters to insert, remove or replace.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known);
 
+/// The place of `name` among `names`, or InputError that lists them: "OPTION NAME: no such WHAT".
+size_t choice_index(const std::string& name, const std::vector<std::string>& names,
+                    const char* option, const char* what);
+
+/// The names of an enumeration's values 0, 1, ...
+template <typename Enumeration>
+struct Choices {
+  const char* option;  // as errors call it
+  const char* what;
+  std::vector<std::string> names;
+
+  const char* name(Enumeration value) const { return names[static_cast<size_t>(value)].c_str(); }
+  /// Throws InputError that lists all names.
+  Enumeration from_name(const std::string& name) const {
+    return static_cast<Enumeration>(choice_index(name, names, option, what));
+  }
+};
+
 /// a * b. Throws InputError naming `what` if an operand is negative or the product overflows.
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what);
 

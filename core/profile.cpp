@@ -17,11 +17,7 @@ std::vector<ProfileEntry> entries;
 
 }  // namespace
 
-void profile_mark(const char* name) {
-  profile_mark("", name);
-}
-
-void profile_mark(const char* phase, const char* name) {
+void profile_mark(const char* name, const char* phase) {
   if (!measuring) return;
   const Clock::time_point now = Clock::now();
   const double seconds = std::chrono::duration<double>(now - last).count();

@@ -10,8 +10,7 @@ namespace gmlp {
 
 /// Adds the time since the previous mark (or profile_start) to `name`, a string literal. `phase`
 /// tells apart the marks of an op that is marked in both directions, such as "forward".
-void profile_mark(const char* name);
-void profile_mark(const char* phase, const char* name);
+void profile_mark(const char* name, const char* phase = "");
 
 /// Clears all entries and starts measuring.
 void profile_start();

@@ -3,7 +3,6 @@
 // sources in kernels/fused are compiled once per instruction set, each time into its own namespace.
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace gmlp {

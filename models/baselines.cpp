@@ -51,7 +51,7 @@ Var TransformerBlock::mix_tokens(Tape& tape, Var x, const std::vector<double>& d
                                  const TokenMixer& mixer) const {
   Var z = in_(tape, norm_(tape, x));
   if (mixer.attend) {
-    z = mixer.attend(tape, z);
+    z = mixer.attend(z, relpos_, attention_.heads);
   } else if (attention_.content) {
     z = head_attention(tape, z, relpos_, attention_.heads, causal_);
   } else {

@@ -39,8 +39,8 @@ class MixerBlock {
   MixerBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config,
              int64_t spatial_ffn);
   /// One of the two residual branches. `drop_scales` (B, or empty) are stochastic depth's.
-  Var forward_branch(Tape& tape, Var x, int branch,
-                     const std::vector<double>& drop_scales = {}) const {
+  Var forward_branch(Tape& tape, Var x, int branch, const std::vector<double>& drop_scales = {},
+                     const TokenMixer& = {}) const {
     return (branch == 0 ? tokens_ : channels_).forward(tape, x, drop_scales);
   }
 
@@ -67,9 +67,6 @@ class TransformerBlock {
                        : mlp_.forward(tape, x, drop_scales);
   }
 
-  const AttentionConfig& attention() const { return attention_; }
-  const Parameter* relpos() const { return relpos_; }
-
  private:
   Var mix_tokens(Tape& tape, Var x, const std::vector<double>& drop_scales,
                  const TokenMixer& mixer) const;
@@ -95,6 +92,16 @@ using Block = std::variant<GmlpBlock, TransformerBlock, MixerBlock>;
 /// `heads` are a Transformer's, `spatial_ffn` a Mixer's.
 Block make_block(ParameterList& list, const std::string& prefix, Arch arch,
                  const BlockConfig& config, int64_t heads, int64_t spatial_ffn);
+/// Calls body(block, index, branch) for each residual branch of each block, in order.
+template <typename Body>
+void for_each_branch(const std::vector<Block>& blocks, const Body& body) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const auto run_branches = [&](const auto& block) {
+      for (int branch = 0; branch < block.kBranches; ++branch) body(block, i, branch);
+    };
+    std::visit(run_branches, blocks[i]);
+  }
+}
 /// As GmlpBlock::prepack_weights(), for the gMLP blocks among them.
 void prepack_weights(std::vector<Block>& blocks, Arena& arena);
 

@@ -4,13 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
-#include "core/io/json.h"
-
 namespace gmlp {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 void fail_type(const char* key, const Json& value, const char* type, const std::string& path) {
   fail_input("{}: \"{}\" is {}, not {}; correct the file", path, key, json_line(value), type);
@@ -39,51 +35,13 @@ struct Reader {
   void operator()(const NamedField& member) const {
     std::string name;
     (*this)(&name);
-    in_file(path, [&] { *member.value = member.choices->from_name(name); });
-  }
-};
-
-struct Writer {
-  Json& value;
-
-  template <typename Member>
-  void operator()(const Member* member) const {
-    value = *member;
-  }
-  void operator()(const NamedField& member) const { value = member.choices->names[*member.value]; }
-};
-
-struct BoundsCheck {
-  const ConfigField& field;
-
-  template <typename Member>
-  void operator()(const Member& member) const {
-    if constexpr (std::is_same_v<Member, int64_t*> || std::is_same_v<Member, double*>) {
-      const double value = static_cast<double>(*member);
-      if (value >= field.least && value <= field.most) return;
-      fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least,
-                 field.most);
-    }
+    in_file(path, [&] { member.set(name); });
   }
 };
 
 }  // namespace
 
-uint8_t Choices::from_name(const std::string& name) const {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found != names.end()) return static_cast<uint8_t>(found - names.begin());
-  fail_input("{} {}: no such {}; use one of {}", option, name, what, fmt::join(names, ", "));
-}
-
-const Choices kGates{"--gate", "gate", {"split", "multiplicative", "additive", "linear"}};
-
-Gate gate_from_name(const std::string& name) {
-  return static_cast<Gate>(kGates.from_name(name));
-}
-
-const char* gate_name(Gate gate) {
-  return kGates.names[static_cast<size_t>(gate)].c_str();
-}
+const Choices<Gate> kGates{"--gate", "gate", {"split", "multiplicative", "additive", "linear"}};
 
 Json parse_config(const std::string& text, const std::string& path, const char* writers) {
   Json json = parse_json(text, path);
@@ -116,13 +74,28 @@ void write_fields(Json& json, const std::vector<ConfigField>& fields,
       extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
   for (const ConfigField& field : fields) {
     Json& object = *field.object == 0 ? json : json[field.object];
-    std::visit(Writer{object[field.key]}, field.member);
+    const auto write = [&](const auto& member) {
+      if constexpr (requires { member.name(); }) {
+        object[field.key] = member.name();
+      } else {
+        object[field.key] = *member;
+      }
+    };
+    std::visit(write, field.member);
   }
 }
 
 void check_fields(const std::vector<ConfigField>& fields) {
   for (const ConfigField& field : fields) {
-    if (field.what != nullptr) std::visit(BoundsCheck{field}, field.member);
+    const auto check = [&](const auto& member) {
+      if constexpr (requires { static_cast<double>(*member); }) {
+        const double value = static_cast<double>(*member);
+        if (value >= field.least && value <= field.most) return;
+        fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least,
+                   field.most);
+      }
+    };
+    if (field.what != nullptr) std::visit(check, field.member);
   }
 }
 

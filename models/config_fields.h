@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,32 +13,21 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/io/json.h"
 #include "models/gmlp_block.h"
 
 namespace gmlp {
 
-/// The names of an enumeration's values 0, 1, ...
-struct Choices {
-  const char* option;  // as errors call it
-  const char* what;
-  std::vector<std::string> names;
-
-  /// Throws InputError that lists all names.
-  uint8_t from_name(const std::string& name) const;
-};
-
 /// A member that is an enumeration.
 struct NamedField {
-  uint8_t* value;
-  const Choices* choices;
+  std::function<const char*()> name;
+  std::function<void(const std::string& name)> set;
 };
 template <typename Enumeration>
-NamedField named_field(Enumeration& value, const Choices& choices) {
-  static_assert(sizeof value == 1);
-  return {reinterpret_cast<uint8_t*>(&value), &choices};
+NamedField named_field(Enumeration& value, const Choices<Enumeration>& choices) {
+  return {[&] { return choices.name(value); },
+          [&](const std::string& name) { value = choices.from_name(name); }};
 }
-
-extern const Choices kGates;
 
 struct ConfigField {
   const char* object;  // of config.json: "model_args", "gmlp", or "" at the top
@@ -50,17 +39,14 @@ struct ConfigField {
 };
 
 /// The file's object. `writers` says in errors who writes such files: "timm or gmlp-vision".
-nlohmann::ordered_json parse_config(const std::string& text, const std::string& path,
-                                    const char* writers);
+Json parse_config(const std::string& text, const std::string& path, const char* writers);
 /// The member `key`, an object; an empty one if there is none.
-const nlohmann::ordered_json& config_object(const nlohmann::ordered_json& json, const char* key,
-                                            const std::string& path);
+const Json& config_object(const Json& json, const char* key, const std::string& path);
 /// Reads the members that the file has; the others keep their values.
-void read_fields(const nlohmann::ordered_json& json, const std::vector<ConfigField>& fields,
-                 const std::string& path);
+void read_fields(const Json& json, const std::vector<ConfigField>& fields, const std::string& path);
 /// Adds the fields to `json`. `extra_gmlp_json` is an object's text, or empty: the first members of
 /// "gmlp".
-void write_fields(nlohmann::ordered_json& json, const std::vector<ConfigField>& fields,
+void write_fields(Json& json, const std::vector<ConfigField>& fields,
                   const std::string& extra_gmlp_json);
 /// Throws InputError if a number is out of its bounds.
 void check_fields(const std::vector<ConfigField>& fields);
@@ -105,8 +91,8 @@ const Config& get_size(const std::vector<Config>& sizes, const std::string& name
 }
 /// The size that "architecture" names, of which the file's fields are changes. `custom` names none.
 template <typename Config>
-Config stored_size(const nlohmann::ordered_json& json, const std::vector<Config>& sizes,
-                   const std::string& custom, const char* what, const std::string& path) {
+Config stored_size(const Json& json, const std::vector<Config>& sizes, const std::string& custom,
+                   const char* what, const std::string& path) {
   std::string architecture = custom;
   read_fields(json, {{"", "architecture", &architecture}}, path);
   if (architecture == custom) return {};

@@ -26,7 +26,8 @@ using reference::matrix;
 using reference::Row;
 using reference::row;
 
-Var project(Tape& tape, Var v, const GmlpBlock& block, const Tensor& v_hat, int64_t t) {
+Var project(Tape& tape, Var v, const Parameter& weight, const Parameter& bias, const Tensor& v_hat,
+            int64_t t) {
   const Tensor in = tape.value(v);
   const Tensor y = tape.scratch_like(in);
   const int64_t n = v_hat.shape()[0];
@@ -35,10 +36,10 @@ Var project(Tape& tape, Var v, const GmlpBlock& block, const Tensor& v_hat, int6
     auto cached = matrix(v_hat.data<T>(), n, e);
     cached.row(t) = row(in.data<T>(), e);
     // Row t of W up to its diagonal. In a Toeplitz w these weights end at distance 0.
-    const T* w = block.layers().spatial_weight->value.data<T>() +
-                 (block.config().toeplitz ? n - 1 - t : t * n);
+    const bool toeplitz = weight.value.shape().rank() == 1;
+    const T* w = weight.value.data<T>() + (toeplitz ? n - 1 - t : t * n);
     row(y.data<T>(), e).noalias() = row(w, t + 1) * cached.topRows(t + 1);
-    row(y.data<T>(), e).array() += block.layers().spatial_bias->value.data<T>()[t];
+    row(y.data<T>(), e).array() += bias.value.data<T>()[t];
   });
   return tape.constant(y);
 }
@@ -76,30 +77,6 @@ Var attend(Tape& tape, Var qkv, const Tensor& keys, const Tensor& values, int64_
 
 }  // namespace
 
-/// What a block keeps of the tokens 0..t.
-struct Decoder::Cache {
-  Tensor v_hat;         // (N, E), gMLP
-  Tensor keys, values;  // (N, A), attentions
-
-  Var forward(Tape& tape, const GmlpBlock& block, Var x, int64_t t) const {
-    return block.forward_composed(
-        tape, x, {},
-        {.project = [&](Tape&, Var v) { return project(tape, v, block, v_hat, t); },
-         .attend = [&](Tape&, Var qkv) { return attend(tape, qkv, keys, values, t, 1, nullptr); }});
-  }
-  Var forward(Tape& tape, const TransformerBlock& block, Var x, int64_t t) const {
-    const auto attention = [&](Tape&, Var qkv) {
-      return attend(tape, qkv, keys, values, t, block.attention().heads, block.relpos());
-    };
-    x = block.forward_branch(tape, x, 0, {}, {.project = {}, .attend = attention});
-    return block.forward_branch(tape, x, 1);
-  }
-  Var forward(Tape&, const MixerBlock&, Var x, int64_t) const {
-    require(false, "Decoder: a Mixer is not causal");
-    return x;
-  }
-};
-
 Decoder::Decoder(const LanguageModel& model)
     : model_(model), logits_(static_cast<size_t>(model.config().vocab)) {
   const LanguageConfig& config = model.config();
@@ -123,8 +100,6 @@ Decoder::Decoder(const LanguageModel& model)
   }
 }
 
-Decoder::~Decoder() = default;
-
 const std::vector<double>& Decoder::feed(int64_t id) {
   const LanguageConfig& config = model_.config();
   require(position_ < config.block.tokens, "Decoder: more tokens than its window; reset() first");
@@ -136,12 +111,17 @@ const std::vector<double>& Decoder::feed(int64_t id) {
   if (config.has_positions()) {
     x = add(tape, x, embedding(tape, {position_}, 1, *layers.positions));
   }
-  for (size_t i = 0; i < caches_.size(); ++i) {
-    const auto forward = [&](const auto& block) {
-      return caches_[i].forward(tape, block, x, position_);
+  for_each_branch(layers.blocks, [&](const auto& block, size_t i, int branch) {
+    const Cache& cache = caches_[i];
+    TokenMixer mixer;
+    mixer.project = [&](Var v, const Parameter& weight, const Parameter& bias) {
+      return project(tape, v, weight, bias, cache.v_hat, position_);
     };
-    x = std::visit(forward, layers.blocks[i]);
-  }
+    mixer.attend = [&](Var qkv, const Parameter* relpos, int64_t heads) {
+      return attend(tape, qkv, cache.keys, cache.values, position_, heads, relpos);
+    };
+    x = block.forward_branch(tape, x, branch, {}, mixer);
+  });
   const Tensor y = tape.value(linear(tape, layers.norm(tape, x), *layers.output, nullptr));
   for (int64_t i = 0; i < config.vocab; ++i) logits_[static_cast<size_t>(i)] = y.at(i);
   ++position_;

@@ -16,7 +16,6 @@ class Decoder {
   /// Reads the model's weights in place: the model must outlive the decoder, and reset() must
   /// follow a change of its weights. Throws InputError for a model that is not causal.
   explicit Decoder(const LanguageModel& model);
-  ~Decoder();
 
   /// Forgets all tokens. Caches beyond position() are never read.
   void reset() { position_ = 0; }
@@ -28,7 +27,11 @@ class Decoder {
   int64_t position() const { return position_; }
 
  private:
-  struct Cache;
+  /// What a block keeps of the tokens 0..t.
+  struct Cache {
+    Tensor v_hat;         // (N, E), gMLP
+    Tensor keys, values;  // (N, A), attentions
+  };
 
   const LanguageModel& model_;
   Arena arena_;

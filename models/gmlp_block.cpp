@@ -49,7 +49,7 @@ GmlpBlock::Layers make_layers(ParameterList& list, const std::string& prefix,
 GmlpBlock::GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config)
     : config_(config), layers_(make_layers(list, prefix, config)) {}
 
-Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales) {
+Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales) const {
   const bool fused = tape.use_fused(layers_.fc1.weight->value.dtype());
   return fused ? forward_fused(tape, x, drop_scales) : forward_composed(tape, x, drop_scales);
 }
@@ -64,7 +64,7 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   const Var u = split ? split_half(tape, z, false) : z;
   Var v = split ? split_half(tape, z, true) : z;
   v = layers_.gate_norm(tape, v);
-  v = mixer.project ? mixer.project(tape, v)
+  v = mixer.project ? mixer.project(v, *layers_.spatial_weight, *layers_.spatial_bias)
                     : spatial_project(tape, v, *layers_.spatial_weight, *layers_.spatial_bias,
                                       config_.causal);
   if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x, mixer));
@@ -82,11 +82,11 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
 Var GmlpBlock::tiny_attention(Tape& tape, Var x, const TokenMixer& mixer) const {
   const Var qkv = layers_.qkv(tape, x);
   return layers_.attn_out(tape, mixer.attend
-                                    ? mixer.attend(tape, qkv)
+                                    ? mixer.attend(qkv, nullptr, 1)
                                     : head_attention(tape, qkv, nullptr, 1, config_.causal));
 }
 
-Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) {
+Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) const {
   Var extra;  // the tiny attention reads norm(x), which stays inside the fused block
   if (config_.d_attn > 0) extra = tiny_attention(tape, layers_.norm(tape, x), {});
   return fused_block(tape, x,

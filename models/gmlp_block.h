@@ -16,9 +16,7 @@
 
 namespace gmlp {
 
-/// split, multiplicative, additive, linear; or InputError.
-Gate gate_from_name(const std::string& name);
-const char* gate_name(Gate gate);
+extern const Choices<Gate> kGates;  // split, multiplicative, additive, linear
 
 struct BlockConfig {
   int64_t tokens = 0;   // N
@@ -45,9 +43,11 @@ class GmlpBlock {
   GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config);
 
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.
-  Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales);
-  Var forward_branch(Tape& tape, Var x, int, const std::vector<double>& drop_scales = {}) {
-    return forward(tape, x, drop_scales);
+  Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales) const;
+  Var forward_branch(Tape& tape, Var x, int, const std::vector<double>& drop_scales = {},
+                     const TokenMixer& mixer = {}) const {
+    return mixer.project ? forward_composed(tape, x, drop_scales, mixer)
+                         : forward(tape, x, drop_scales);
   }
   /// The same on primitive ops; `mixer` may replace those that mix tokens.
   Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
@@ -69,13 +69,13 @@ class GmlpBlock {
   const BlockConfig& config() const { return config_; }
 
  private:
-  Var forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales);
+  Var forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) const;
   /// (B, N, D) -> (B, N, E), section 4.3.
   Var tiny_attention(Tape& tape, Var x, const TokenMixer& mixer) const;
 
   BlockConfig config_;
   Layers layers_;
-  PackedWeights packed_;
+  mutable PackedWeights packed_;  // a cache
 };
 
 }  // namespace gmlp

@@ -41,18 +41,13 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   const bool drops = context.training && context.drop_rate > 0;
   if (drops) x = dropout(tape, x, {context.drop_rate, context.seed, context.step, 0});
   // Each branch drops at a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
-  for (size_t i = 0; i < layers_.blocks.size(); ++i) {
-    const auto run_branches = [&](auto& block) {
-      for (int branch = 0; branch < block.kBranches; ++branch) {
-        const Var shortcut = x;
-        x = block.forward_branch(tape, shortcut, branch);
-        const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
-        if (!drops) continue;
-        x = dropout(tape, x, {context.drop_rate, context.seed, context.step, site}, shortcut);
-      }
-    };
-    std::visit(run_branches, layers_.blocks[i]);
-  }
+  for_each_branch(layers_.blocks, [&](const auto& block, size_t i, int branch) {
+    const Var shortcut = x;
+    x = block.forward_branch(tape, shortcut, branch);
+    const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
+    if (!drops) return;
+    x = dropout(tape, x, {context.drop_rate, context.seed, context.step, site}, shortcut);
+  });
   return layers_.norm(tape, x);
 }
 

@@ -14,9 +14,8 @@
 
 namespace gmlp {
 
-/// gmlp, transformer, transformer-relpos, relpos-only, mixer; or InputError.
-Arch arch_from_name(const std::string& name);
-const char* arch_name(Arch arch);
+/// gmlp, transformer, mixer, transformer-relpos, relpos-only.
+extern const Choices<Arch> kLanguageArchs;
 
 /// The layer on the features: none (the logits of the vocabulary), the classes of a text from its
 /// first token, or the start and the end of a span of tokens.

@@ -14,8 +14,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr const char* kArchitecture = "gmlp_language";
 
 /// A gMLP or, with attention of width A, an aMLP. The paper's full runs have a Toeplitz W.
@@ -84,10 +82,7 @@ const std::vector<LanguageConfig>& language_sizes() {
   return all;
 }
 
-const Choices kArchs{"--arch",
-                     "architecture",
-                     {"gmlp", "transformer", "mixer", "transformer-relpos", "relpos-only"}};
-const Choices kHeads{"\"head\"", "head", {"none", "classify", "span"}};
+const Choices<LanguageHead> kHeads{"\"head\"", "head", {"none", "classify", "span"}};
 
 /// What an architecture does not have may be 0.
 std::vector<ConfigField> fields_of(LanguageConfig& c) {
@@ -104,7 +99,7 @@ std::vector<ConfigField> fields_of(LanguageConfig& c) {
       {"model_args", "num_heads", &c.heads, "--heads", heads},
       {"model_args", "spatial_ffn", &c.spatial_ffn, "--spatial-ffn", spatial},
       {"gmlp", "name", &c.name},
-      {"gmlp", "arch", named_field(c.arch, kArchs)},
+      {"gmlp", "arch", named_field(c.arch, kLanguageArchs)},
       {"gmlp", "gate", named_field(c.block.gate, kGates)},
       {"gmlp", "toeplitz", &c.block.toeplitz},
       {"gmlp", "causal", &c.block.causal},
@@ -120,13 +115,10 @@ std::vector<ConfigField> fields_of(LanguageConfig& c) {
 
 }  // namespace
 
-Arch arch_from_name(const std::string& name) {
-  return static_cast<Arch>(kArchs.from_name(name));
-}
-
-const char* arch_name(Arch arch) {
-  return kArchs.names[static_cast<size_t>(arch)].c_str();
-}
+const Choices<Arch> kLanguageArchs{
+    "--arch",
+    "architecture",
+    {"gmlp", "transformer", "mixer", "transformer-relpos", "relpos-only"}};
 
 std::vector<std::string> language_config_names() {
   return names_of(language_sizes());

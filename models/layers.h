@@ -82,8 +82,10 @@ struct ForwardContext {
 
 /// Replaces the ops of a block that mix tokens, each if it is set. A decoder's read caches.
 struct TokenMixer {
-  std::function<Var(Tape&, Var v)> project;   // spatial_project: (B, N, E) -> (B, N, E)
-  std::function<Var(Tape&, Var qkv)> attend;  // attention: (B, N, 3A) -> (B, N, A)
+  // spatial_project: (B, N, E) -> (B, N, E)
+  std::function<Var(Var v, const Parameter& weight, const Parameter& bias)> project;
+  // attention: (B, N, 3A) -> (B, N, A)
+  std::function<Var(Var qkv, const Parameter* bias, int64_t heads)> attend;
 };
 
 }  // namespace gmlp

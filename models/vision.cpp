@@ -74,18 +74,13 @@ Var VisionModel::features(Tape& tape, const Tensor& images, const ForwardContext
   if (config_.class_token) x = prepend_token(tape, x, *class_token_);
   if (config_.is_vit()) x = add_positions(tape, x, *positions_);
   const double depth = static_cast<double>(config_.depth);
-  for (size_t i = 0; i < blocks_.size(); ++i) {
+  for_each_branch(blocks_, [&](const auto& block, size_t i, int branch) {
     // As in timm, the rate is the same in all blocks of an MLP and grows with depth in a ViT.
     const double share = config_.is_vit() ? static_cast<double>(i) / std::max(depth - 1, 1.0) : 1;
-    const auto run_branches = [&](auto& block) {
-      for (int branch = 0; branch < block.kBranches; ++branch) {
-        const int64_t place = static_cast<int64_t>(i) * block.kBranches + branch;
-        x = block.forward_branch(
-            tape, x, branch, drop_path_scales(context, share * context.drop_rate, shape[0], place));
-      }
-    };
-    std::visit(run_branches, blocks_[i]);
-  }
+    const int64_t place = static_cast<int64_t>(i) * block.kBranches + branch;
+    x = block.forward_branch(tape, x, branch,
+                             drop_path_scales(context, share * context.drop_rate, shape[0], place));
+  });
   x = norm_(tape, x);
   if (!config_.class_token) return mean_pool(tape, x);
   x = select_token(tape, x, 0);

@@ -42,9 +42,7 @@ struct VisionConfig {
   void validate() const;
 };
 
-/// gmlp, vit, mixer; or InputError.
-Arch vision_arch_from_name(const std::string& name);
-const char* vision_arch_name(Arch arch);
+extern const Choices<Arch> kVisionArchs;  // gmlp, vit, mixer
 
 /// A named size of models/vision_config.cpp, or InputError that lists all.
 VisionConfig vision_config(const std::string& name);

@@ -14,8 +14,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// In the small models, which are ours, W starts at 1e-3: a short run cannot grow it from timm's
 /// 1e-6 (docs/log).
 VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans, int64_t depth,
@@ -67,8 +65,6 @@ const std::vector<VisionConfig>& vision_sizes() {
   };
   return all;
 }
-
-const Choices kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
 
 /// What both timm and we call a field of its own. "img_size", "mlp_ratio" and the epsilons differ.
 /// config.arch is read before the others.
@@ -152,13 +148,7 @@ std::vector<std::string> read_label_names(const Json& json, const std::string& p
 
 }  // namespace
 
-Arch vision_arch_from_name(const std::string& name) {
-  return static_cast<Arch>(kVisionArchs.from_name(name));
-}
-
-const char* vision_arch_name(Arch arch) {
-  return kVisionArchs.names[static_cast<size_t>(arch)].c_str();
-}
+const Choices<Arch> kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
 
 std::vector<std::string> vision_config_names() {
   return names_of(vision_sizes());

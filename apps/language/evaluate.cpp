@@ -103,7 +103,8 @@ OpenedModel::OpenedModel(const StoredModelOptions& options) {
   set_thread_count(resolve_threads(options.threads));
   loaded = load_language(options.model);
   execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
-  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(loaded.model->config());
+  const LanguageConfig& config = loaded.model->config();
+  require_precision(execution, config.arch, config.block);
 }
 
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,

@@ -29,9 +29,9 @@ void print_costs(const LanguageConfig& config, int64_t batch_size, const Arithme
   fmt::print("input            {} tokens of {}{}\n", block.tokens, grouped(config.vocab),
              block.causal ? ", causal" : "");
   fmt::print("blocks           {} of {}, d_model {}, d_ffn {}", config.depth,
-             arch_name(config.arch), block.d_model, block.d_ffn);
+             kLanguageArchs.name(config.arch), block.d_model, block.d_ffn);
   if (config.arch == Arch::kGmlp) {
-    fmt::print(", gate {}{}{}", gate_name(block.gate), block.toeplitz ? ", Toeplitz" : "",
+    fmt::print(", gate {}{}{}", kGates.name(block.gate), block.toeplitz ? ", Toeplitz" : "",
                block.d_attn > 0 ? fmt::format(", tiny attention {}", block.d_attn) : "");
   }
   fmt::print("\nforward          {:.3f} GFLOPs per sequence ({:.3f} G multiply-adds)\n", gflops,
@@ -74,7 +74,7 @@ int language_info(const std::vector<std::string>& arguments) {
     return kExitSuccess;
   }
   Arithmetic arithmetic = arithmetic_from(precision, "fused");
-  if (arithmetic.execution.precision == fused::Precision::kBf16) require_bf16_fits(config);
+  require_precision(arithmetic.execution, config.arch, config.block);
   arithmetic.execution.checkpoint = checkpoint;
   print_costs(config, batch_size, arithmetic);
   return kExitSuccess;

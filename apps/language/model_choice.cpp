@@ -34,7 +34,7 @@ void check_options_fit(const LanguageModelOptions& options, Arch arch) {
   for (const auto& [name, given, fits, owners] : own) {
     if (!given || fits) continue;
     fail_input("{}: belongs to --arch {}, the model's is {}; leave it out, or give another --arch",
-               name, owners, arch_name(arch));
+               name, owners, kLanguageArchs.name(arch));
   }
 }
 
@@ -60,9 +60,9 @@ const char* objective_name(Objective objective) {
 
 LanguageConfig choose_language_model(const LanguageModelOptions& options) {
   LanguageConfig config = named_or_stored_language_config(options.model);
-  if (!options.arch.empty()) config.arch = arch_from_name(options.arch);
+  if (!options.arch.empty()) config.arch = kLanguageArchs.from_name(options.arch);
   check_options_fit(options, config.arch);
-  if (!options.gate.empty()) config.block.gate = gate_from_name(options.gate);
+  if (!options.gate.empty()) config.block.gate = kGates.from_name(options.gate);
   if (options.vocab_size > 0) config.vocab = options.vocab_size;
   bool changed = !options.arch.empty() || !options.gate.empty();
   const std::pair<int64_t&, int64_t> sizes[] = {
@@ -115,8 +115,8 @@ void describe_language_model(const LanguageConfig& config, double scored_share, 
   info.banner = {fmt::format(
       "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
       "sequence",
-      grouped(info.parameters), config.depth, arch_name(config.arch), block.tokens, block.d_model,
-      block.d_ffn, info.forward_flops / 1e9)};
+      grouped(info.parameters), config.depth, kLanguageArchs.name(config.arch), block.tokens,
+      block.d_model, block.d_ffn, info.forward_flops / 1e9)};
 }
 
 LoadedLanguage load_language(const std::string& folder) {

@@ -161,7 +161,7 @@ class PretrainTask : public TrainingTask {
     if (setup.resumed()) choice.model = setup.checkpoint;
     config_ = choose_language_model(choice);
     fit_to_tokenizer(config_, *tokenizer_, objective_, options_.model.vocab_size);
-    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
+    require_precision(setup.execution, config_.arch, config_.block);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;

@@ -258,7 +258,7 @@ void Trainer::build_schedule() {
   length_.total_steps = options.epochs * length_.steps_per_epoch;
   if (options.max_steps > 0) length_.total_steps = std::min(length_.total_steps, options.max_steps);
   length_.epochs = 1 + (length_.total_steps - 1) / length_.steps_per_epoch;
-  schedule.decay = decay_from_name(options.sched);
+  schedule.decay = kDecays.from_name(options.sched);
   schedule.lr = options.lr;
   schedule.min_lr = std::min(options.min_lr, options.lr);
   schedule.total_steps = length_.total_steps;

@@ -91,9 +91,8 @@ TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& op
   if (!given) fail_input("--help: use it alone, or see gmlp-vision train --help");
   check_shared(given->options, model);
   const Arithmetic arithmetic = arithmetic_from(given->options.precision, given->options.kernels);
-  if (arithmetic.execution.precision == fused::Precision::kBf16) {
-    require_bf16_fits(vision_config(model));
-  }
+  const VisionConfig config = vision_config(model);
+  require_precision(arithmetic.execution, config.arch, config.block());
   const std::string seed = std::to_string(given->options.seed + static_cast<uint64_t>(index));
   const std::string folder =
       fmt::format("{}/{}-{}/seed-{}", options.out, cell.row->name, cell.size, seed);

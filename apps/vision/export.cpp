@@ -114,7 +114,7 @@ std::string model_card(const LoadedModel& loaded, const std::string& folder) {
   TemplateValues values = model_facts(loaded);
   values["model"] = plain(values["model"]);
   for (const Arch arch : {Arch::kGmlp, Arch::kTransformer, Arch::kMixer}) {
-    values[vision_arch_name(arch)] = loaded.model->config().arch == arch ? "yes" : "";
+    values[kVisionArchs.name(arch)] = loaded.model->config().arch == arch ? "yes" : "";
   }
   // create_model knows only the papers' sizes; timm's classes accept any.
   values["by_name"] = is_timms(loaded.model->config()) ? "yes" : "";
@@ -131,7 +131,7 @@ void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
   const VisionConfig& config = loaded.model->config();
   if (config.arch == Arch::kGmlp && (config.class_token || config.gate != Gate::kSplit)) {
     fail_input("--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
-               config.class_token ? "class token" : gate_name(config.gate) + std::string(" gate"),
+               config.class_token ? "class token" : kGates.name(config.gate) + std::string(" gate"),
                config.name);
   }
   const std::string weights = read_text(options.model + "/" + kWeights);

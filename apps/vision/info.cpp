@@ -52,7 +52,7 @@ int run_info(const std::vector<std::string>& arguments) {
   // Weights, gradients and AdamW's two moments.
   const int64_t state = 4 * dtype_size(arithmetic.dtype) * parameters;
   const auto megabytes = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  std::string mixing = fmt::format(", gate {}", gate_name(config.gate));
+  std::string mixing = fmt::format(", gate {}", kGates.name(config.gate));
   if (config.is_vit()) mixing = fmt::format(", {} heads", config.heads);
   if (config.arch == Arch::kMixer) mixing = fmt::format(", spatial_ffn {}", config.spatial_ffn);
   fmt::print(
@@ -64,7 +64,7 @@ int run_info(const std::vector<std::string>& arguments) {
       "training step    {:.1f} GFLOPs at batch size {}\n"
       "memory           {:.0f} MB: activations {:.0f}, weights and optimizer {:.0f}\n",
       config.name, grouped(parameters), config.chans, config.img_height, config.img_width,
-      config.patch, config.tokens(), config.classes, config.depth, vision_arch_name(config.arch),
+      config.patch, config.tokens(), config.classes, config.depth, kVisionArchs.name(config.arch),
       config.d_model, config.d_ffn, mixing, gflops, gflops / 2,
       3 * gflops * static_cast<double>(batch_size), batch_size, megabytes(activations + state),
       megabytes(activations), megabytes(state));

@@ -155,14 +155,14 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   apply(options.d_model, config.d_model);
   apply(options.d_ffn, config.d_ffn);
   if (options.class_token) config.class_token = true;
-  if (!options.arch.empty()) config.arch = vision_arch_from_name(options.arch);
+  if (!options.arch.empty()) config.arch = kVisionArchs.from_name(options.arch);
   apply(options.heads, config.heads);
   apply(options.spatial_ffn, config.spatial_ffn);
   if (config.is_vit())
     apply(config.heads > 0 ? 0 : std::max<int64_t>(config.d_model / 64, 1), config.heads);
   if (config.arch == Arch::kMixer && config.spatial_ffn == 0)
     config.spatial_ffn = std::max<int64_t>(config.d_model / 2, 1);
-  if (!options.gate.empty()) config.gate = gate_from_name(options.gate);
+  if (!options.gate.empty()) config.gate = kGates.from_name(options.gate);
   if (config.chans != 1 && config.chans != 3) {
     fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);
   }

@@ -153,7 +153,7 @@ class VisionTask : public TrainingTask {
 
   void build_model() {
     config_ = choose_model(options_, data_);
-    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
+    require_precision(setup.execution, config_.arch, config_.block());
     model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
@@ -204,7 +204,7 @@ class VisionTask : public TrainingTask {
     info.banner = {
         fmt::format("model    {} parameters, {} {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
                     "GFLOPs per image",
-                    grouped(info.parameters), config_.depth, vision_arch_name(config_.arch),
+                    grouped(info.parameters), config_.depth, kVisionArchs.name(config_.arch),
                     config_.tokens(), config_.d_model, config_.d_ffn,
                     config_.forward_flops() / 1e9),
         fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",

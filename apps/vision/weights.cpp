@@ -151,9 +151,8 @@ LoadedModel load_model(const StoredModelOptions& options) {
   set_thread_count(resolve_threads(options.threads));
   LoadedModel loaded = load_model(options.model);
   loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
-  if (loaded.execution.precision == fused::Precision::kBf16) {
-    require_bf16_fits(loaded.model->config());
-  }
+  const VisionConfig& config = loaded.model->config();
+  require_precision(loaded.execution, config.arch, config.block());
   return loaded;
 }
 

@@ -9,8 +9,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kMaxDepth = 32;
 constexpr int64_t kMaxStringBytes = 8 << 20;
 

@@ -58,11 +58,11 @@ Header parse_header(std::string_view text, const std::string& path) {
   }
   Header header;
   try {
-    const nlohmann::ordered_json json = parse_json(json_of(text), path);
-    const nlohmann::ordered_json& shape = json.at("shape");
+    const Json json = parse_json(json_of(text), path);
+    const Json& shape = json.at("shape");
     header.descr = json.at("descr").get<std::string>();
     header.fortran_order = json.at("fortran_order").get<bool>();
-    for (const nlohmann::ordered_json& size : shape) header.shape.push_back(size.get<int64_t>());
+    for (const Json& size : shape) header.shape.push_back(size.get<int64_t>());
     const bool sizes = std::all_of(shape.begin(), shape.end(),
                                    [](const auto& size) { return size.is_number_unsigned(); });
     const size_t open = text.find_first_not_of(" \n", text.find(':', text.find("shape")) + 1);

@@ -155,8 +155,8 @@ std::string_view bytes_of(const Tensor& tensor) {
 // The JSON without padding: metadata first as other writers have it, then tensors without gaps.
 std::string header_of(const std::vector<NamedTensor>& tensors,
                       const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  nlohmann::ordered_json texts = metadata;
+  Json header = Json::object();
+  Json texts = metadata;
   for (const auto& [name, tensor] : tensors) {
     texts[kChecksum + name] = hex_crc32(bytes_of(tensor));
   }
@@ -212,12 +212,12 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
 
 // The data of all files, one behind the other, as if it were one file's.
 SafetensorsFile SafetensorsFile::open_index(const std::string& path) {
-  const nlohmann::ordered_json index = read_json(path);
+  const Json index = read_json(path);
   if (!index.is_object() || !index.contains("weight_map") || index.at("weight_map").empty()) {
     fail_input("{}: has no \"weight_map\" of tensors to files; download it again", path);
   }
   std::set<std::string> names;
-  for (const nlohmann::ordered_json& name : index.at("weight_map")) {
+  for (const Json& name : index.at("weight_map")) {
     names.insert(name.is_string() ? name.get<std::string>() : name.dump());
   }
   SafetensorsFile all;

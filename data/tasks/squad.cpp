@@ -13,11 +13,11 @@
 namespace gmlp {
 namespace {
 
-using Json = nlohmann::json;  // objects of many keys are slow in an ordered_json
+using FastJson = nlohmann::json;  // objects of many keys are slow in an ordered_json
 
 /// `object[key]`, a value of this type. Errors begin with `place`.
-const Json& member(const Json& object, const char* key, std::string_view type,
-                   const std::string& place) {
+const FastJson& member(const FastJson& object, const char* key, std::string_view type,
+                       const std::string& place) {
   if (!object.is_object()) {
     fail_input("{}: a value of type {} where an object belongs; is this a SQuAD file?", place,
                object.type_name());
@@ -28,7 +28,7 @@ const Json& member(const Json& object, const char* key, std::string_view type,
   fail_input("{}: '{}' is of type {}, not {}; correct it", place, key, found->type_name(), type);
 }
 
-std::string text_of(const Json& object, const char* key, const std::string& place) {
+std::string text_of(const FastJson& object, const char* key, const std::string& place) {
   std::string text = member(object, key, "string", place).get<std::string>();
   if (text.find('\0') != text.npos) fail_input("{}: '{}' has a NUL; remove it", place, key);
   if (!trimmed(text).empty()) return text;
@@ -43,9 +43,9 @@ class SquadReader {
     set_.bad.allowed = reading.skip_bad;
   }
 
-  SquadSet read(const Json& file) {
-    for (const Json& article : member(file, "data", "array", set_.path)) {
-      for (const Json& paragraph : member(article, "paragraphs", "array", set_.path)) {
+  SquadSet read(const FastJson& file) {
+    for (const FastJson& article : member(file, "data", "array", set_.path)) {
+      for (const FastJson& paragraph : member(article, "paragraphs", "array", set_.path)) {
         add_paragraph(paragraph);
       }
     }
@@ -53,20 +53,20 @@ class SquadReader {
   }
 
  private:
-  void add_paragraph(const Json& paragraph) {
+  void add_paragraph(const FastJson& paragraph) {
     const std::string place = fmt::format("{}: paragraph {}", set_.path, set_.contexts.size() + 1);
     context_ = text_of(paragraph, "context", place);
     begins_.clear();
     for (size_t at = 0; at < context_.size(); ++at) {
       if (!is_continuation(context_[at])) begins_.push_back(at);
     }
-    for (const Json& entry : member(paragraph, "qas", "array", place)) {
+    for (const FastJson& entry : member(paragraph, "qas", "array", place)) {
       set_.bad.attempt([&] { set_.questions.push_back(read_question(entry, place)); });
     }
     set_.contexts.push_back(std::move(context_));
   }
 
-  SquadQuestion read_question(const Json& entry, const std::string& paragraph) {
+  SquadQuestion read_question(const FastJson& entry, const std::string& paragraph) {
     SquadQuestion question;
     const bool number = entry.contains("id") && entry["id"].is_number();
     question.id = number ? entry["id"].dump() : text_of(entry, "id", paragraph);
@@ -78,14 +78,14 @@ class SquadReader {
     fail_input("{}: another question has this id; ids must differ", place);
   }
 
-  void add_answers(const Json& entry, const std::string& place, SquadQuestion& question) {
+  void add_answers(const FastJson& entry, const std::string& place, SquadQuestion& question) {
     question.impossible = entry.contains("is_impossible") &&
                           member(entry, "is_impossible", "boolean", place).get<bool>();
     if (question.impossible && !set_.unanswerable) {
       fail_input("{}: is impossible, which v1.1 does not have; use --task squad2", place);
     }
     if (entry.contains("answers")) {
-      for (const Json& answer : member(entry, "answers", "array", place)) {
+      for (const FastJson& answer : member(entry, "answers", "array", place)) {
         question.answers.push_back(find_answer(answer, place));
       }
     }
@@ -95,7 +95,7 @@ class SquadReader {
   }
 
   /// The answer at its answer_start, or nearest to it.
-  SquadAnswer find_answer(const Json& answer, const std::string& place) {
+  SquadAnswer find_answer(const FastJson& answer, const std::string& place) {
     const std::string text = text_of(answer, "text", place);
     const double start = member(answer, "answer_start", "number", place).get<double>();
     const double last = static_cast<double>(begins_.size() - 1);
@@ -126,10 +126,10 @@ class SquadReader {
 SquadSet read_squad(const std::string& path, const SquadReading& reading) {
   const std::string text = read_text(path);
   check_json_limits(text, path);
-  Json file;
+  FastJson file;
   try {
-    file = Json::parse(text);
-  } catch (const Json::exception& error) {
+    file = FastJson::parse(text);
+  } catch (const FastJson::exception& error) {
     fail_input("{}: is not JSON: {}; download it again", path, json_reason(error));
   }
   SquadSet set = SquadReader(path, reading).read(file);

@@ -7,8 +7,6 @@
 //
 // Saved: p.
 
-#include <cmath>
-
 #include "core/parallel.h"
 #include "kernels/reference/matrix.h"
 

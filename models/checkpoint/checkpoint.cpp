@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <string_view>
 #include <utility>
 
 #include "core/error.h"
@@ -14,8 +13,6 @@ namespace gmlp {
 namespace fs = std::filesystem;
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kTrainingFile = "training.safetensors";
@@ -52,19 +49,19 @@ std::string weights_path(const std::string& folder) {
 }  // namespace
 
 CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
-  CheckpointBytes bytes;
+  CheckpointBytes files;
   Json state = parse_json(content.state, kStateFile);
   state["files"] = Json::object();
   const auto add = [&](const std::string& name, std::string file) {
     state["files"][name] = {{"bytes", file.size()}, {"crc32", hex_crc32(file)}};
-    bytes.files.push_back({name, std::move(file)});
+    files.push_back({name, std::move(file)});
   };
   add(kModelFile, to_safetensors(content.model, {{"format", "pt"}}));
   add(kTrainingFile, to_safetensors(content.training, {{"format", "pt"}}));
   add(kConfigFile, content.config);
-  for (const CheckpointBytes::File& file : content.others) add(file.name, file.bytes);
-  bytes.files.push_back({kStateFile, add_checksum(json_text(state))});
-  return bytes;
+  for (const CheckpointFile& file : content.others) add(file.name, file.bytes);
+  files.push_back({kStateFile, add_checksum(json_text(state))});
+  return files;
 }
 
 std::string make_temporary_folder(const std::string& path) {
@@ -79,10 +76,10 @@ std::string make_temporary_folder(const std::string& path) {
   return temporary;
 }
 
-void save_checkpoint(const CheckpointBytes& bytes, const std::string& path) {
+void save_checkpoint(const CheckpointBytes& files, const std::string& path) {
   const std::string temporary = make_temporary_folder(path);
   try {
-    for (const CheckpointBytes::File& file : bytes.files) {
+    for (const CheckpointFile& file : files) {
       write_file_synced(temporary + "/" + file.name, file.bytes);
     }
     replace_folder(temporary, path);

@@ -11,7 +11,6 @@
 //
 // Killed at any moment, or out of disk, the folder is the old one or the new one (core/io/file.h).
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,25 +23,23 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kStateFile = "training.json";
 
 /// The files of a checkpoint, ready to be written any number of times.
-struct CheckpointBytes {
-  struct File {
-    std::string name;
-    std::string bytes;
-  };
-  std::vector<File> files;
+struct CheckpointFile {
+  std::string name;
+  std::string bytes;
 };
+using CheckpointBytes = std::vector<CheckpointFile>;
 
 struct CheckpointContent {
   std::vector<NamedTensor> model;
   std::vector<NamedTensor> training;
-  std::string config;                         // config.json
-  std::vector<CheckpointBytes::File> others;  // a tokenizer's file
-  std::string state;  // a JSON object: training.json without "crc32" and "files"
+  std::string config;      // config.json
+  CheckpointBytes others;  // a tokenizer's file
+  std::string state;       // a JSON object: training.json without "crc32" and "files"
 };
 CheckpointBytes checkpoint_bytes(const CheckpointContent& content);
 
-/// Writes `bytes` as folder `path`. Throws RunError (a full disk) and keeps the previous folder.
-void save_checkpoint(const CheckpointBytes& bytes, const std::string& path);
+/// Writes `files` as folder `path`. Throws RunError (a full disk) and keeps the previous folder.
+void save_checkpoint(const CheckpointBytes& files, const std::string& path);
 
 /// An empty folder in which `path` is prepared. Throws RunError.
 std::string make_temporary_folder(const std::string& path);

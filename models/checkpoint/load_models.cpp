@@ -87,17 +87,6 @@ std::unique_ptr<Model> load_model(const Config& config, const Checkpoint& checkp
   return model;
 }
 
-void require_bf16_block(Arch arch, const BlockConfig& block) {
-  if (arch != Arch::kGmlp) {
-    fail_input("--precision bf16: only gMLP's blocks have it, the model's are others; use f32");
-  }
-  if (fused::bf16_fits(block.d_model, block.gate_width())) return;
-  fail_input(
-      "--precision bf16 loads numbers in pairs, and of d_model {} and the gate's width {} one is "
-      "odd; use even ones, or --precision f32",
-      block.d_model, block.gate_width());
-}
-
 WeightRules rules_for(const VisionConfig& config) {
   return {.model = config.name,
           .tokens_remedy =
@@ -210,12 +199,16 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
   return load_weights(model.parameters(), open_weights(path), rules_for(model.config()));
 }
 
-void require_bf16_fits(const VisionConfig& config) {
-  require_bf16_block(config.arch, config.block());
-}
-
-void require_bf16_fits(const LanguageConfig& config) {
-  require_bf16_block(config.arch, config.block);
+void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block) {
+  if (execution.precision != fused::Precision::kBf16) return;
+  if (arch != Arch::kGmlp) {
+    fail_input("--precision bf16: only gMLP's blocks have it, the model's are others; use f32");
+  }
+  if (fused::bf16_fits(block.d_model, block.gate_width())) return;
+  fail_input(
+      "--precision bf16 loads numbers in pairs, and of d_model {} and the gate's width {} one is "
+      "odd; use even ones, or --precision f32",
+      block.d_model, block.gate_width());
 }
 
 }  // namespace gmlp

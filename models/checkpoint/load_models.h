@@ -66,8 +66,8 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
 ExecutionOptions stored_execution(DType dtype, const std::string& precision,
                                   const std::string& kernels);
 
-/// Throws InputError if the model has no bf16: only gMLP blocks with even widths do.
-void require_bf16_fits(const VisionConfig& config);
-void require_bf16_fits(const LanguageConfig& config);
+/// Throws InputError if `execution` is in bf16 and the blocks are not: only gMLP's with even
+/// widths.
+void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block);
 
 }  // namespace gmlp

@@ -74,7 +74,7 @@ TEST_CASE("a decoder gives the logits of the whole window for every gate, Toepli
   for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
     for (const bool toeplitz : {false, true}) {
       for (const int64_t d_attn : {0, 4}) {
-        INFO(gate_name(gate) << ", Toeplitz " << toeplitz << ", attention " << d_attn);
+        INFO(kGates.name(gate) << ", Toeplitz " << toeplitz << ", attention " << d_attn);
         expect_in_all_precisions(causal(Arch::kGmlp, gate, toeplitz, d_attn));
       }
     }
@@ -83,7 +83,7 @@ TEST_CASE("a decoder gives the logits of the whole window for every gate, Toepli
 
 TEST_CASE("a decoder gives the logits of the whole window for causal Transformers", "[decoder]") {
   for (const Arch arch : {Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly}) {
-    INFO(arch_name(arch));
+    INFO(kLanguageArchs.name(arch));
     expect_in_all_precisions(causal(arch, Gate::kSplit, false, 0));
   }
 }

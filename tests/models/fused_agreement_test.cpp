@@ -143,7 +143,7 @@ TEST_CASE("the fused block equals the composed one for every gate, with and with
         config.gate = gate;
         config.d_attn = d_attn;
         config.causal = causal;
-        INFO(gate_name(gate) << ", attention " << d_attn << ", causal " << causal);
+        INFO(kGates.name(gate) << ", attention " << d_attn << ", causal " << causal);
         expect_equal(config, 3, {0.0, 1.25, 1.25});
       }
     }

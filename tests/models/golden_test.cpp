@@ -98,7 +98,7 @@ class Case {
     config.d_ffn = model.at("f");
     config.depth = model.at("depth");
     config.classes = model.at("classes");
-    config.arch = vision_arch_from_name(model.value("arch", "gmlp"));
+    config.arch = kVisionArchs.from_name(model.value("arch", "gmlp"));
     config.heads = model.value("heads", int64_t{0});
     config.spatial_ffn = model.value("spatial_ffn", int64_t{0});
     config.class_token = config.is_vit();
@@ -120,7 +120,7 @@ class Case {
     config.block.tokens = model.at("n");
     config.block.d_model = model.at("d");
     config.block.d_ffn = model.at("f");
-    config.block.gate = gate_from_name(model.value("variant", "split"));
+    config.block.gate = kGates.from_name(model.value("variant", "split"));
     config.block.toeplitz = model.value("toeplitz", false);
     config.block.causal = model.value("causal", false);
     config.block.d_attn = model.value("d_attn", int64_t{0});

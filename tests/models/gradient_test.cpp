@@ -49,8 +49,8 @@ TEST_CASE("the block's gradients are right for every gate, Toeplitz, causal and 
     for (const bool toeplitz : {false, true}) {
       for (const bool causal : {false, true}) {
         for (const int64_t d_attn : {0, 2}) {
-          INFO(gate_name(gate) << " toeplitz " << toeplitz << " causal " << causal << " attention "
-                               << d_attn);
+          INFO(kGates.name(gate) << " toeplitz " << toeplitz << " causal " << causal
+                                 << " attention " << d_attn);
           check_block(tiny_block(gate, toeplitz, causal, d_attn));
         }
       }
@@ -64,7 +64,7 @@ TEST_CASE("a whole vision model's gradients are right in every architecture", "[
                                           {Arch::kTransformer, false},
                                           {Arch::kTransformer, true},
                                           {Arch::kMixer, false}}) {
-    INFO(vision_arch_name(arch) << ", class token " << class_token);
+    INFO(kVisionArchs.name(arch) << ", class token " << class_token);
     VisionConfig config;
     config.arch = arch;
     config.heads = 3;

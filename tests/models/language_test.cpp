@@ -72,7 +72,7 @@ TEST_CASE("the gradients of a whole model of every architecture are right", "[gr
       LanguageConfig config = tiny(arch);
       config.block.causal = causal;
       config.tie_embeddings = causal;
-      INFO(arch_name(arch) << ", causal " << causal);
+      INFO(kLanguageArchs.name(arch) << ", causal " << causal);
       LanguageModel model(config, DType::kF64, 1);
       test::perturb(model.parameters(), 0.3);
       expect_right(model, [&](Tape& tape, const std::vector<Var>&) {
@@ -113,7 +113,7 @@ TEST_CASE("every parameter of a language model gets a gradient", "[gradients]") 
         for (int64_t i = 0; i < parameter->grad.elements(); ++i) {
           size += std::abs(parameter->grad.at(i));
         }
-        INFO(arch_name(arch) << " " << parameter->name);
+        INFO(kLanguageArchs.name(arch) << " " << parameter->name);
         CHECK(size > 0);
       }
     }
@@ -130,7 +130,7 @@ TEST_CASE("every architecture computes the same in f32 on both backends as in f6
     }
     const Tensor expected = logits_of(exact, kIds, Backend::kReference);
     for (const Backend backend : {Backend::kReference, Backend::kFused}) {
-      INFO(arch_name(arch));
+      INFO(kLanguageArchs.name(arch));
       CHECK(test::norm_relative(logits_of(single, kIds, backend), expected) <= 1e-5);
       CHECK(test::norm_relative(logits_of(single, kIds, backend, dropping()),
                                 logits_of(exact, kIds, Backend::kReference, dropping())) <= 1e-5);
@@ -163,14 +163,14 @@ TEST_CASE("any number of threads gives the same bits in every architecture", "[a
     const std::vector<Tensor> one = gradients(1);
     const std::vector<Tensor> three = gradients(3);
     for (size_t i = 0; i < one.size(); ++i) {
-      INFO(arch_name(arch) << ", parameter " << i);
+      INFO(kLanguageArchs.name(arch) << ", parameter " << i);
       CHECK(test::same_bits(three[i], one[i]));
     }
     // One of eight begins with the last, short row block, unless another is first: many tries.
     for (int repeat = 0; repeat < 40; ++repeat) {
       const std::vector<Tensor> eight = gradients(8);
       for (size_t i = 0; i < one.size(); ++i) {
-        INFO(arch_name(arch) << ", eight threads, parameter " << i);
+        INFO(kLanguageArchs.name(arch) << ", eight threads, parameter " << i);
         CHECK(test::same_bits(eight[i], one[i]));
       }
     }
@@ -200,7 +200,7 @@ TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
             if (i < changed * config.vocab) CHECK(difference == 0);
             if (i >= changed * config.vocab) later += difference;
           }
-          INFO(arch_name(arch) << ", id " << changed);
+          INFO(kLanguageArchs.name(arch) << ", id " << changed);
           CHECK(later > 0);
         }
       }
@@ -318,7 +318,7 @@ TEST_CASE("a causal Mixer and heads that do not divide are refused", "[config]")
   transformer.heads = 3;
   CHECK_THROWS_AS(transformer.validate(), InputError);
   CHECK_THROWS_AS(language_config("gmlp_huge"), InputError);
-  CHECK_THROWS_AS(arch_from_name("lstm"), InputError);
+  CHECK_THROWS_AS(kLanguageArchs.from_name("lstm"), InputError);
 }
 
 }  // namespace gmlp

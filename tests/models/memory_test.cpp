@@ -55,7 +55,7 @@ TEST_CASE("a dry run predicts a training step's memory", "[memory]") {
       const Tensor targets = Tensor::zeros(DType::kF32, {16, 10});
       tape.backward(
           cross_entropy(tape, model.forward(tape, images, ForwardContext{}), targets, 1.0));
-      INFO(gate_name(gate) << ", options " << i);
+      INFO(kGates.name(gate) << ", options " << i);
       CHECK(training_memory(config, 16, DType::kF32, options[i]) == arena.peak_bytes());
     }
   }
@@ -79,7 +79,7 @@ TEST_CASE("a dry run predicts a language model's training step's memory", "[memo
     config.block.gate = gate;
     config.vocab = 1000;
     for (size_t i = 0; i < options.size(); ++i) {
-      INFO(gate_name(gate) << ", options " << i);
+      INFO(kGates.name(gate) << ", options " << i);
       expect_predicted(config, 4, options[i]);
     }
   }

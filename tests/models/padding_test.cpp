@@ -43,7 +43,7 @@ std::vector<Variant> variants(bool causal) {
   std::vector<Variant> all;
   for (const Gate gate : {Gate::kSplit, Gate::kMultiplicative, Gate::kAdditive, Gate::kLinear}) {
     for (const int64_t d_attn : {0, 4}) {
-      all.push_back({std::string(gate_name(gate)) + (d_attn > 0 ? ", attention" : ""), base});
+      all.push_back({std::string(kGates.name(gate)) + (d_attn > 0 ? ", attention" : ""), base});
       all.back().config.block.gate = gate;
       all.back().config.block.d_attn = d_attn;
     }
@@ -53,7 +53,7 @@ std::vector<Variant> variants(bool causal) {
   for (const Arch arch :
        {Arch::kTransformer, Arch::kTransformerRelpos, Arch::kRelposOnly, Arch::kMixer}) {
     if (causal && arch == Arch::kMixer) continue;
-    all.push_back({arch_name(arch), base});
+    all.push_back({kLanguageArchs.name(arch), base});
     all.back().config.arch = arch;
   }
   return all;

@@ -71,7 +71,7 @@ void expect_same(const OnnxValue& found, const Tensor& expected) {
 }
 
 void expect_same_logits(const VisionConfig& config, DType dtype) {
-  INFO("gate " << gate_name(config.gate) << ", class token " << config.class_token);
+  INFO("gate " << kGates.name(config.gate) << ", class token " << config.class_token);
   VisionModel model(config, dtype, 1);
   fill_weights(model);
   const Tensor images =
@@ -87,7 +87,7 @@ void expect_same_logits(const VisionConfig& config, DType dtype) {
 }
 
 void expect_same_logits(const LanguageConfig& config) {
-  INFO("gate " << gate_name(config.block.gate) << ", causal " << config.block.causal
+  INFO("gate " << kGates.name(config.block.gate) << ", causal " << config.block.causal
                << ", Toeplitz " << config.block.toeplitz << ", attention " << config.block.d_attn);
   LanguageModel model(config, DType::kF32, 1);
   fill_weights(model);

@@ -109,7 +109,7 @@ PlannedRun plan_run(const AblationRow& row, uint64_t seed, const AblateOptions& 
   run_state(folder, run.command.config);
   const PretrainOptions& chosen = run.command.options;
   const ExecutionOptions execution = arithmetic_from(chosen.precision, chosen.kernels).execution;
-  if (execution.precision == fused::Precision::kBf16) require_bf16_fits(run.model);
+  require_precision(execution, run.model.arch, run.model.block);
   return run;
 }
 

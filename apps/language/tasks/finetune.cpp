@@ -134,7 +134,7 @@ class FinetuneTask : public TrainingTask {
     if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
     check_task_tokens(*tokenizer_);
     fit_to_task(config_, facts_);
-    if (setup.execution.precision == fused::Precision::kBf16) require_bf16_fits(config_);
+    require_precision(setup.execution, config_.arch, config_.block);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     if (setup.resumed()) return;
     if (stored && !options_.from_scratch) {
