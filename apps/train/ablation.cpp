@@ -1,5 +1,6 @@
 #include "apps/train/ablation.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/run_main.h"
+#include "apps/train/options.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -35,15 +37,48 @@ double median_speed(const std::string& steps_path) {
 
 }  // namespace
 
-int train_unless_done(const std::string& title, const std::string& folder,
-                      const std::string& config, const std::function<int(bool resume)>& train) {
-  const RunState state = run_state(folder, config);
-  if (state == RunState::kDone) {
-    fmt::print("{}: already finished in {}\n", title, folder);
-    return kExitSuccess;
+int train_all(const std::vector<PlannedRun>& runs) {
+  for (const PlannedRun& run : runs) run_state(run.folder, run.config);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const auto& [title, folder, config, seed, train, results] = runs[i];
+    const RunState state = run_state(folder, config);
+    const std::string numbered = fmt::format("run {} of {}: {}", i + 1, runs.size(), title);
+    if (state == RunState::kDone) {
+      fmt::print("{}: already finished in {}\n", numbered, folder);
+    } else {
+      fmt::print("\n{}\n", numbered);
+      const int status = train(state == RunState::kSaved);
+      if (status != kExitSuccess) return status;
+    }
+    results->push_back(read_ablation_run(folder, seed));
   }
-  fmt::print("\n{}\n", title);
-  return train(state == RunState::kSaved);
+  return kExitSuccess;
+}
+
+void add_ablation_options(CLI::App& app, AblationOptions& options, const char* seeds) {
+  OptionGroup group(app, "Options");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
+  group.integer("--seeds", options.seeds, seeds, 1, 1000);
+  app.allow_extras();
+}
+
+void refuse_options(const std::vector<const char*>& names, const std::string& reason,
+                    const std::string& config, const std::string& defaults) {
+  const std::map<std::string, std::string> given = options_of(config);
+  const std::map<std::string, std::string> before = options_of(defaults);
+  for (const char* name : names) {
+    if (given.at(name) == before.at(name)) continue;
+    fail_input("--{}: {}; remove it from the arguments or the --config file", name, reason);
+  }
+}
+
+void write_ablation(const std::string& out, const std::string& table, const Json& json) {
+  write_file_atomic(out + "/ablation.md", table);
+  write_file_atomic(out + "/ablation.json", json_text(json));
+  fmt::print(
+      "\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\nchart    tools/plot.py ablation {0}\n",
+      out, table);
 }
 
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
@@ -69,6 +104,12 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
           median_speed(folder + "/steps.jsonl")};
 }
 
+std::vector<double> values_of(const std::vector<AblationRun>& runs, double AblationRun::*member) {
+  std::vector<double> values;
+  for (const AblationRun& run : runs) values.push_back(run.*member);
+  return values;
+}
+
 MeanDeviation mean_deviation(const std::vector<double>& values) {
   const double count = static_cast<double>(values.size());
   double sum = 0;
@@ -77,6 +118,10 @@ MeanDeviation mean_deviation(const std::vector<double>& values) {
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return {mean, std::sqrt(squares / (count - 1))};  // 0 / 0 = NaN for one value
+}
+
+Json to_json(const MeanDeviation& value) {
+  return {{"mean", value.mean}, {"deviation", value.deviation}};
 }
 
 double median(std::vector<double> values) {

@@ -4,15 +4,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-namespace gmlp {
+namespace CLI {
+class App;
+}
 
-/// Trains the run of `folder`, whose options are the config.toml `config`: calls `train(false)` to
-/// begin it and `train(true)` to resume it, or nothing if it is done. Returns the exit status.
-int train_unless_done(const std::string& title, const std::string& folder,
-                      const std::string& config, const std::function<int(bool resume)>& train);
+namespace gmlp {
 
 /// A finished run, as read from its folder.
 struct AblationRun {
@@ -26,11 +26,47 @@ struct AblationRun {
 /// Throws InputError if it is unfinished.
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed);
 
+/// One run of a row, not necessarily begun.
+struct PlannedRun {
+  std::string title;
+  std::string folder;
+  std::string config;  // the text of its config.toml
+  uint64_t seed = 0;
+  std::function<int(bool resume)> train;  // begins or resumes it; returns the exit status
+  std::vector<AblationRun>* results;      // of the row
+};
+/// Trains what is not finished, and adds each run to its row's results. Returns the exit status.
+/// Throws InputError before the first run if a folder has a run with other options.
+int train_all(const std::vector<PlannedRun>& runs);
+
+/// What both programs let one choose.
+struct AblationOptions {
+  std::string out;
+  int64_t seeds = 3;
+  std::vector<std::string> shared;  // arguments of training for every row
+};
+/// Registers --out and --seeds. All other arguments remain.
+void add_ablation_options(CLI::App& app, AblationOptions& options, const char* seeds);
+
+/// Throws InputError if one of the options `names` has another value in `config`, the text of a
+/// config.toml, than in `defaults`: from the arguments or a --config among them.
+void refuse_options(const std::vector<const char*>& names, const std::string& reason,
+                    const std::string& config, const std::string& defaults);
+
+/// Writes ablation.md and ablation.json, and prints the table.
+void write_ablation(const std::string& out, const std::string& table,
+                    const nlohmann::ordered_json& json);
+
+/// A number of each run.
+std::vector<double> values_of(const std::vector<AblationRun>& runs, double AblationRun::*member);
+
 /// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
 struct MeanDeviation {
   double mean = 0, deviation = 0;
 };
 MeanDeviation mean_deviation(const std::vector<double>& values);
+/// A NaN, such as the deviation of one seed, becomes null.
+nlohmann::ordered_json to_json(const MeanDeviation& value);
 /// "1.234 ± 0.012"; without the deviation if that is NaN.
 std::string with_deviation(const MeanDeviation& value, int digits);
 /// The middle value, or the mean of the two middle values. `values` is not empty.

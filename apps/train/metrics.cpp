@@ -1,13 +1,8 @@
 #include "apps/train/metrics.h"
 
-#include <cinttypes>
 #include <cmath>
-#include <cstdio>
-#include <sstream>
 
 #include <fmt/format.h>
-
-#include "core/io/file.h"
 
 namespace gmlp {
 
@@ -38,22 +33,6 @@ std::string metrics_row(const EpochRecord& record) {
   if (record.validated) val = fmt::format("{:.9g},{:.9g}", record.val_loss, record.val_metric);
   return fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", record.epoch, record.step,
                      record.train_loss, val, record.lr, record.samples_per_s, record.seconds);
-}
-
-std::vector<EpochRecord> read_metrics(const std::string& path) {
-  std::vector<EpochRecord> records;
-  std::istringstream lines(read_text(path));
-  std::string text;
-  std::getline(lines, text);  // the header
-  while (std::getline(lines, text)) {
-    EpochRecord record;
-    const int read =
-        std::sscanf(text.c_str(), "%" SCNd64 ",%" SCNd64 ",%lf,%lf,%lf", &record.epoch,
-                    &record.step, &record.train_loss, &record.val_loss, &record.val_metric);
-    record.validated = read >= 4;  // an earlier version left the metric of text empty
-    if (read >= 3) records.push_back(record);
-  }
-  return records;
 }
 
 }  // namespace gmlp

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace gmlp {
 
@@ -37,7 +36,5 @@ struct EpochRecord {
 std::string metrics_header(const std::string& metric);
 /// One row of metrics.csv; the val columns are empty if the epoch was not validated.
 std::string metrics_row(const EpochRecord& record);
-/// Reads metrics.csv, its columns up to val_metric, without lines that are no epoch.
-std::vector<EpochRecord> read_metrics(const std::string& path);
 
 }  // namespace gmlp

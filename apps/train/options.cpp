@@ -121,18 +121,6 @@ void check_resume_options(const std::set<std::string>& given) {
   }
 }
 
-/// The lines of a config.toml by name.
-std::map<std::string, std::string> options_of(const std::string& config) {
-  std::map<std::string, std::string> options;
-  std::istringstream lines(config);
-  for (std::string line; std::getline(lines, line);) {
-    const size_t equals = line.find('=');
-    if (equals == std::string::npos || line.front() == '#') continue;
-    options[line.substr(0, equals)] = line.substr(equals + 1);
-  }
-  return options;
-}
-
 /// What names a file or folder, "folder:DIR" too, as an absolute path; any other value as it is.
 std::string with_absolute_path(const std::string& option, const std::string& value) {
   namespace fs = std::filesystem;
@@ -174,6 +162,17 @@ std::string with_neutral_options(const std::string& config, const std::string& b
 }
 
 }  // namespace
+
+std::map<std::string, std::string> options_of(const std::string& config) {
+  std::map<std::string, std::string> options;
+  std::istringstream lines(config);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t equals = line.find('=');
+    if (equals == std::string::npos || line.front() == '#') continue;
+    options[line.substr(0, equals)] = line.substr(equals + 1);
+  }
+  return options;
+}
 
 std::map<std::string, std::string> binding_options(const std::string& config) {
   std::map<std::string, std::string> options = options_of(config);

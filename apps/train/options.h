@@ -50,7 +50,9 @@ struct TrainOptions {
   int64_t checkpoint_hist = 1;
 };
 
-/// The lines of a config.toml by name, but for the options that change no byte of a run's results.
+/// The lines of a config.toml by name.
+std::map<std::string, std::string> options_of(const std::string& config);
+/// The same, but for the options that change no byte of a run's results.
 std::map<std::string, std::string> binding_options(const std::string& config);
 /// Whether a resumed run may have another value of an option: its data may have moved (a checksum
 /// tells whether they are the same), and its length may change.

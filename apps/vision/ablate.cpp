@@ -16,8 +16,6 @@
 #include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 #include "core/error.h"
-#include "core/io/file.h"
-#include "core/io/json.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
@@ -26,11 +24,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct AblateOptions {
-  std::string out = "runs/ablation-vision";
+struct AblateOptions : AblationOptions {
   std::vector<std::string> sizes = {"pico", "nano", "micro"};
-  int64_t seeds = 3;
-  std::vector<std::string> shared;  // arguments of train for every row
 };
 
 /// Each architecture has the learning rate at which its nano model was best after one epoch, of
@@ -57,27 +52,6 @@ struct Cell {
   std::vector<AblationRun> runs = {};
 };
 
-/// Refuses options, from the arguments or a --config among them, that the rows determine.
-void check_shared(const VisionOptions& given, const std::string& model) {
-  for (const auto& [name, changed] : {std::pair{"--model", given.model != model},
-                                      {"--arch", !given.arch.empty()},
-                                      {"--gate", !given.gate.empty()},
-                                      {"--depth", given.depth > 0},
-                                      {"--d-model", given.d_model > 0},
-                                      {"--d-ffn", given.d_ffn > 0},
-                                      {"--heads", given.heads > 0},
-                                      {"--spatial-ffn", given.spatial_ffn > 0},
-                                      {"--init", !given.init.empty()},
-                                      {"--resume", !given.resume.empty()},
-                                      {"--time-limit", given.time_limit > 0}}) {
-    if (!changed) continue;
-    fail_input(
-        "{}: every row has its own, or none; remove it from the arguments or the --config "
-        "file",
-        name);
-  }
-}
-
 /// The command of one run. What the user gives has precedence over the recipe.
 TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& options) {
   const bool gates = cell.row->series == std::string("gates");
@@ -86,10 +60,13 @@ TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& op
                                         "--epochs",       "5",    "--batch-size",   "64",
                                         "--warmup-steps", "200",  "--log-interval", "50",
                                         "--aug",          "none", "--lr",           cell.row->lr};
+  const std::string recipe = parse_train(arguments)->config;
   arguments.insert(arguments.end(), options.shared.begin(), options.shared.end());
   const std::optional<TrainCommand> given = parse_train(arguments);
   if (!given) fail_input("--help: use it alone, or see gmlp-vision train --help");
-  check_shared(given->options, model);
+  refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
+                  "init", "time-limit"},
+                 "every row has its own, or none", given->config, recipe);
   const Arithmetic arithmetic = arithmetic_from(given->options.precision, given->options.kernels);
   const VisionConfig config = vision_config(model);
   require_precision(arithmetic.execution, config.arch, config.block());
@@ -104,23 +81,15 @@ TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& op
   return parse_train(arguments).value();
 }
 
-MeanDeviation mean_of(const Cell& cell, double AblationRun::*member) {
-  std::vector<double> values;
-  for (const AblationRun& run : cell.runs) values.push_back(run.*member);
-  return mean_deviation(values);
-}
-
 void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) {
   std::string table =
       "| model | size | parameters | top-1, % | validation loss | images/s |\n"
       "|---|---|---|---|---|---|\n";
   Json rows = Json::array();
   for (const Cell& cell : cells) {
-    const MeanDeviation top1 = mean_of(cell, &AblationRun::top1);
-    const MeanDeviation loss = mean_of(cell, &AblationRun::loss);
-    std::vector<double> speeds;
-    for (const AblationRun& run : cell.runs) speeds.push_back(run.samples_per_s);
-    const double speed = median(speeds);
+    const MeanDeviation top1 = mean_deviation(values_of(cell.runs, &AblationRun::top1));
+    const MeanDeviation loss = mean_deviation(values_of(cell.runs, &AblationRun::loss));
+    const double speed = median(values_of(cell.runs, &AblationRun::samples_per_s));
     const int64_t parameters = cell.runs.front().parameters;
     table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
                          grouped(parameters), with_deviation(top1, 2), with_deviation(loss, 4),
@@ -137,18 +106,14 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
                     {"size", cell.size},
                     {"lr", cell.row->lr},
                     {"parameters", parameters},
-                    {"top1", {{"mean", top1.mean}, {"deviation", top1.deviation}}},
+                    {"top1", to_json(top1)},
                     {"images_per_s", speed},
                     {"runs", runs}});
   }
   if (options.seeds > 1) {
     table += fmt::format("\nMean ± sample standard deviation over {} seeds.\n", options.seeds);
   }
-  write_file_atomic(options.out + "/ablation.md", table);
-  write_file_atomic(options.out + "/ablation.json", json_text({{"vision", rows}}));
-  fmt::print(
-      "\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\nchart    tools/plot.py ablation {0}\n",
-      options.out, table);
+  write_ablation(options.out, table, {{"vision", rows}});
 }
 
 int ablate(const AblateOptions& options) {
@@ -159,23 +124,22 @@ int ablate(const AblateOptions& options) {
     }
   }
   // All commands are checked before the first run.
-  std::vector<std::pair<Cell*, TrainCommand>> runs;
+  std::vector<PlannedRun> runs;
   for (Cell& cell : cells) {
-    for (int64_t i = 0; i < options.seeds; ++i)
-      runs.emplace_back(&cell, command_of(cell, i, options));
+    for (int64_t i = 0; i < options.seeds; ++i) {
+      const TrainCommand command = command_of(cell, i, options);
+      const auto& [chosen, config] = command;
+      runs.push_back(
+          {fmt::format("{}, {}, seed {}", cell.row->title, cell.size, chosen.seed), chosen.out,
+           config, chosen.seed,
+           [command](bool resume) {
+             return train(resume ? *parse_train({"--resume", command.options.out}) : command);
+           },
+           &cell.runs});
+    }
   }
-  for (size_t i = 0; i < runs.size(); ++i) {
-    auto& [cell, command] = runs[i];
-    const std::string folder = command.options.out;
-    const int status =
-        train_unless_done(fmt::format("run {} of {}: {}, {}, seed {}", i + 1, runs.size(),
-                                      cell->row->title, cell->size, command.options.seed),
-                          folder, command.config, [&, &start = command](bool resume) {
-                            return train(resume ? *parse_train({"--resume", folder}) : start);
-                          });
-    if (status != kExitSuccess) return status;
-    cell->runs.push_back(read_ablation_run(folder, command.options.seed));
-  }
+  const int status = train_all(runs);
+  if (status != kExitSuccess) return status;
   write_tables(cells, options);
   return kExitSuccess;
 }
@@ -192,15 +156,12 @@ int run_ablate(const std::vector<std::string>& arguments) {
   app.footer(
       "Defaults: --data fashion-mnist --epochs 5 --batch-size 64 --warmup-steps 200 --aug none, "
       "and a learning rate per architecture");
-  OptionGroup group(app, "Options");
-  app.option_defaults()->always_capture_default();
-  app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
+  options.out = "runs/ablation-vision";
+  add_ablation_options(app, options, "Runs per row, with consecutive seeds");
   app.add_option("--sizes", options.sizes, "Sizes to train")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember({"pico", "nano", "micro"}));
-  group.integer("--seeds", options.seeds, "Runs per row, with consecutive seeds", 1, 1000);
-  app.allow_extras();
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   options.shared = app.remaining();
   return ablate(options);

@@ -8,7 +8,6 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/train/pictures.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "core/error.h"
@@ -24,7 +23,7 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kMostMatrixClasses = 4096;  // a matrix of 128 MB
 
 struct EvalOptions : StoredModelOptions {
-  std::string data, split, json, figure;
+  std::string data, split, json;
   int64_t batch_size = 128;
   int64_t skip_bad = 0;
 };
@@ -40,10 +39,6 @@ void add_options(CLI::App& app, EvalOptions& options) {
       ->check(integer_in());
   app.add_option("--json", options.json, "File for the result, with the confusion matrix")
       ->type_name("FILE");
-  app.add_option("--figure", options.figure,
-                 "Picture of the confusion matrix: a row per class, a column per predicted class, "
-                 "red for many")
-      ->type_name("FILE.png");
   app.add_option("--batch-size", options.batch_size,
                  "Images per batch; with fused kernels every size gives the same result")
       ->check(integer_in(1, kLargestBatch))
@@ -51,23 +46,18 @@ void add_options(CLI::App& app, EvalOptions& options) {
 }
 
 /// Prints the accuracy of each scored class, and the confusion matrix (a row per class, a column
-/// per predicted class) if it fits the screen. Draws the matrix into the file `figure` unless it is
-/// empty. Returns both as JSON.
-Json report_classes(const Evaluation& result, const LoadedModel& loaded,
-                    const std::string& figure) {
+/// per predicted class) if it fits the screen. Returns both as JSON.
+Json report_classes(const Evaluation& result, const LoadedModel& loaded) {
   constexpr size_t kMostPrinted = 100;  // classes
   constexpr size_t kMostColumns = 12;
-  const int64_t side = loaded.model->config().classes;
-  const size_t classes = static_cast<size_t>(side);
+  const size_t classes = static_cast<size_t>(loaded.model->config().classes);
   std::vector<std::vector<int64_t>> confusion(classes, std::vector<int64_t>(classes));
   for (const auto& [label, predicted, p] : result.predictions) ++confusion[label][predicted];
-  const Tensor picture = Tensor::zeros(DType::kF64, {side, side});
   Json json = {{"classes", Json::array()}, {"confusion", confusion}};
   std::string table = fmt::format("{:<24} {:>7} {:>8}", "class", "images", "top-1 %");
   for (size_t c = 0; c < classes && classes <= kMostColumns; ++c) table += fmt::format(" {:>5}", c);
   for (size_t c = 0; c < classes; ++c) {
     const std::vector<int64_t>& row = confusion[c];
-    std::copy(row.begin(), row.end(), picture.data<double>() + c * classes);
     const int64_t samples = std::accumulate(row.begin(), row.end(), int64_t{0});
     if (samples == 0) continue;
     const double top1 = 100 * static_cast<double>(row[c]) / static_cast<double>(samples);
@@ -79,7 +69,6 @@ Json report_classes(const Evaluation& result, const LoadedModel& loaded,
     if (classes <= kMostColumns) table += fmt::format(" {:>5}", fmt::join(row, " "));
   }
   if (classes <= kMostPrinted) fmt::print("{}\n", table);
-  if (!figure.empty()) write_file_atomic(figure, draw_heat_maps({picture}));
   return json;
 }
 
@@ -100,7 +89,7 @@ void report(const EvalOptions& options, const Evaluation& result, const LoadedMo
     json[fmt::format("top{}_standard_error", k)] = error;
   }
   if (loaded.model->config().classes <= kMostMatrixClasses) {
-    json.update(report_classes(result, loaded, options.figure));
+    json.update(report_classes(result, loaded));
   } else {
     fmt::print("no results per class: the model has more than {}\n", kMostMatrixClasses);
   }

@@ -1,11 +1,15 @@
 #pragma once
 // What tests of whole training runs share, for images and for text.
 
+#include <cinttypes>
 #include <csignal>
+#include <cstdio>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "apps/cli/run_main.h"
+#include "apps/train/metrics.h"
 #include "apps/train/trainer.h"
 #include "core/io/file.h"
 
@@ -33,6 +37,21 @@ inline Trainer::Hooks stop_at(int64_t step) {
 inline std::string tensors_of(const std::string& run) {
   return read_text(run + "/checkpoints/last/model.safetensors") +
          read_text(run + "/checkpoints/last/training.safetensors");
+}
+
+/// Reads metrics.csv, its columns up to val_metric, without lines that are no epoch.
+inline std::vector<EpochRecord> read_metrics(const std::string& path) {
+  std::vector<EpochRecord> records;
+  std::istringstream lines(read_text(path));
+  for (std::string line; std::getline(lines, line);) {
+    EpochRecord record;
+    const int read =
+        std::sscanf(line.c_str(), "%" SCNd64 ",%" SCNd64 ",%lf,%lf,%lf", &record.epoch,
+                    &record.step, &record.train_loss, &record.val_loss, &record.val_metric);
+    record.validated = read == 5;
+    if (read >= 3) records.push_back(record);
+  }
+  return records;
 }
 
 /// The lines of metrics.csv or steps.jsonl without what depends on the clock: the columns from

@@ -111,7 +111,7 @@ TEST_CASE("a resume that is refused takes nothing back") {
   CHECK(state_of(run + "/checkpoints/last").at("step") == 20);
   CHECK(state_of(run + "/checkpoints/best").at("step") == 15);
   CHECK(fs::exists(run + "/checkpoints/step-15"));
-  CHECK(gmlp::read_metrics(run + "/metrics.csv").size() == 4);
+  CHECK(gmlp::test::read_metrics(run + "/metrics.csv").size() == 4);
 }
 
 TEST_CASE("a damaged last is replaced by the checkpoint that is resumed from") {

@@ -37,7 +37,7 @@ TEST_CASE("a run by an earlier version, without checksums, resumes and says so")
   REQUIRE(train_with({"--resume", run + "/checkpoints/step-10"}) == 0);
   CHECK_THAT(gmlp::read_text(run + "/log.txt"),
              Catch::Matchers::Contains("without a checksum of the data"));
-  CHECK(gmlp::read_metrics(run + "/metrics.csv").size() == 4);
+  CHECK(gmlp::test::read_metrics(run + "/metrics.csv").size() == 4);
 }
 
 TEST_CASE("a log that was removed or edited begins anew, with whole rows only") {
@@ -61,7 +61,7 @@ TEST_CASE("a log that was removed or edited begins anew, with whole rows only") 
     CHECK(log.find("log.txt was removed or edited") != log.npos);
     CHECK(log.find("metrics.csv was removed or edited") != log.npos);
     CHECK(log.find("steps.jsonl was") == log.npos);
-    const std::vector<gmlp::EpochRecord> rows = gmlp::read_metrics(metrics);
+    const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(metrics);
     REQUIRE(rows.size() == 2);
     CHECK(rows.front().epoch == 3);
     CHECK(gmlp::read_text(metrics).starts_with("epoch,step,"));
@@ -114,7 +114,7 @@ TEST_CASE("a longer run goes on from the end of a shorter one") {
   CHECK_THAT(gmlp::read_text(run + "/log.txt"),
              Catch::Matchers::Contains("15 steps, 7 before; from here the learning rate follows"));
   // The second epoch had been cut after two steps.
-  const std::vector<gmlp::EpochRecord> rows = gmlp::read_metrics(run + "/metrics.csv");
+  const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(run + "/metrics.csv");
   REQUIRE(rows.size() == 4);
   CHECK(rows[1].step == 7);
   CHECK(rows[2].epoch == 2);
@@ -143,11 +143,11 @@ TEST_CASE("patience ends a run whose validation no longer improves; a resume may
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--epochs", "9", "--lr", "0", "--patience", "2"})) == 0);
-  CHECK(gmlp::read_metrics(run + "/metrics.csv").size() == 3);
+  CHECK(gmlp::test::read_metrics(run + "/metrics.csv").size() == 3);
   CHECK(gmlp::run_state(run, gmlp::read_text(run + "/config.toml")) == gmlp::RunState::kDone);
   CHECK_THAT(gmlp::read_text(run + "/log.txt"), Catch::Matchers::Contains("stopped early"));
   REQUIRE(train_with({"--resume", run, "--patience", "3"}) == 0);
-  CHECK(gmlp::read_metrics(run + "/metrics.csv").size() == 4);
+  CHECK(gmlp::test::read_metrics(run + "/metrics.csv").size() == 4);
 }
 
 TEST_CASE("the best is the best that was validated, at the time limit too") {

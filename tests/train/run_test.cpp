@@ -83,7 +83,8 @@ TEST_CASE("a time limit inside an epoch leaves a run that resumes exactly") {
   gmlp::Trainer::Hooks hooks;
   hooks.after_step = [](gmlp::Trainer& run) { run.options.time_limit = 1e-9; };
   REQUIRE(train_with({"--resume", limited, "--time-limit", "0"}, hooks) == 0);
-  REQUIRE(gmlp::read_metrics(limited + "/metrics.csv").size() == 1);  // validated all the same
+  REQUIRE(gmlp::test::read_metrics(limited + "/metrics.csv").size() ==
+          1);  // validated all the same
   REQUIRE(train_with({"--resume", limited, "--time-limit", "0"}) == 0);
   REQUIRE(tensors_of(limited) == tensors_of(whole));
   REQUIRE(timeless(limited + "/metrics.csv") == timeless(whole + "/metrics.csv"));
@@ -224,7 +225,7 @@ TEST_CASE("a model overfits eight samples") {
                                          "2e-3"};
   // The later of two values counts.
   REQUIRE(train_with(tiny_run(run, more)) == 0);
-  const std::vector<gmlp::EpochRecord> rows = gmlp::read_metrics(run + "/metrics.csv");
+  const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(run + "/metrics.csv");
   REQUIRE(rows.front().train_loss > 1.5);
   REQUIRE(rows.back().train_loss < 0.01);
 }
@@ -237,7 +238,7 @@ TEST_CASE("a non-empty run folder is refused and named, unless it may be overwri
   gmlp::write_file_atomic(run + "/mine.txt", "not a run's file");
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "2", "--overwrite"})) == 0);
   REQUIRE(gmlp::read_text(run + "/mine.txt") == "not a run's file");
-  REQUIRE(gmlp::read_metrics(run + "/metrics.csv").back().step == 2);
+  REQUIRE(gmlp::test::read_metrics(run + "/metrics.csv").back().step == 2);
 }
 
 TEST_CASE("a run does not overwrite the weights that it starts from, whatever leads to them") {

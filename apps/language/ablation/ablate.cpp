@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <tuple>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -15,22 +15,16 @@
 #include "apps/language/ablation/ablation.h"
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
-#include "apps/train/run_folder.h"
 #include "core/error.h"
-#include "core/io/file.h"
-#include "core/io/json.h"
 
 namespace gmlp {
 
 namespace {
 
-struct AblateOptions {
-  std::string out = "runs/ablation";
+struct AblateOptions : AblationOptions {
   std::string series = "both";
   std::set<std::string> only;
-  int64_t seeds = 3;
-  std::optional<uint64_t> seed;     // the first one; empty: pretrain's
-  std::vector<std::string> shared;  // arguments of pretrain for every row
+  std::optional<uint64_t> seed;  // the first one; empty: pretrain's
 };
 
 /// The defaults of pretrain's options: 32 runs of 1.2 M tokens take half an hour on two cores.
@@ -58,46 +52,32 @@ std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
   fail_input("--only: names no row of --series {}; leave one of the two out", options.series);
 }
 
-/// Refuses shared options, from the arguments or a --config among them, that the rows or the run
-/// folders determine. A file that repeats a default, as a config.toml does, is accepted.
-void check_shared(const PretrainOptions& shared, const std::vector<const AblationRow*>& rows) {
-  const LanguageModelOptions& model = shared.model;
-  const std::string by_rows = "the rows of the table set it";
-  std::vector<std::tuple<std::string, bool, std::string>> fixed = {
-      {"--model", !model.model.empty(), by_rows},
-      {"--arch", !model.arch.empty(), by_rows},
-      {"--gate", !model.gate.empty(), by_rows},
-      {"--toeplitz", model.toeplitz, by_rows},
-      {"--no-toeplitz", model.no_toeplitz, by_rows},
-      {"--attn-dim", model.attn_dim > 0, by_rows},
-      {"--init", !shared.init.empty(), "all rows start from random weights"},
-      {"--resume", !shared.resume.empty(), "repeat the command without it to continue"},
-      {"--overwrite", shared.overwrite, "finished runs are kept; use another --out"},
-      {"--time-limit", shared.time_limit > 0, "all rows must see the same tokens; use --max-steps"},
+/// Refuses shared options that the rows or the run folders determine. A file that repeats a
+/// default, as a config.toml does, is accepted.
+void check_shared(const PretrainCommand& shared, const std::vector<const AblationRow*>& rows) {
+  const std::string defaults = parse_pretrain({}, recipe(), false)->config;
+  const auto refuse = [&](const std::vector<const char*>& names, const std::string& reason) {
+    refuse_options(names, reason, shared.config, defaults);
   };
+  refuse({"model", "arch", "gate", "toeplitz", "no-toeplitz", "attn-dim"},
+         "the rows of the table set it");
+  refuse({"init"}, "all rows start from random weights");
+  refuse({"time-limit"}, "all rows must see the same tokens; use --max-steps");
   for (const AblationRow* row : rows) {
-    const std::string model_of_row = row->model;
-    for (const auto& [name, given] :
-         {std::pair{"--depth", model.depth > 0}, {"--d-ffn", model.d_ffn > 0}}) {
-      const bool sets = model_of_row.find(name) != std::string::npos;
-      fixed.emplace_back(name, given && sets, fmt::format("row {} sets it", row->name));
+    for (const char* name : {"depth", "d-ffn"}) {
+      const bool sets = std::string_view(row->model).find(name) != std::string_view::npos;
+      if (sets) refuse({name}, fmt::format("row {} sets it", row->name));
     }
   }
-  for (const auto& [name, given, reason] : fixed) {
-    if (!given) continue;
-    fail_input("{}: {}; remove it from the arguments or the --config file", name, reason);
-  }
+  if (!shared.options.resume.empty())
+    fail_input("--resume: repeat the command without it to continue");
+  if (shared.options.overwrite)
+    fail_input("--overwrite: finished runs are kept; use another --out");
 }
 
-/// One run: a row and a seed.
-struct PlannedRun {
-  const AblationRow* row = nullptr;
-  LanguageConfig model;
-  PretrainCommand command;
-};
-
 /// Throws InputError for what would fail only after hours of training.
-PlannedRun plan_run(const AblationRow& row, uint64_t seed, const AblateOptions& options) {
+PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& options) {
+  const AblationRow& row = *result.row;
   const std::string folder = fmt::format("{}/{}/seed-{}", options.out, row.name, seed);
   std::vector<std::string> arguments = options.shared;
   const std::vector<std::string> model = model_arguments(row);
@@ -105,53 +85,41 @@ PlannedRun plan_run(const AblationRow& row, uint64_t seed, const AblateOptions& 
   arguments.insert(arguments.end(),
                    {"--out", folder, "--overwrite", "--seed", std::to_string(seed)});
   const PretrainCommand command = parse_pretrain(arguments, recipe()).value();
-  PlannedRun run{&row, choose_language_model(command.options.model), command};
-  run_state(folder, run.command.config);
-  const PretrainOptions& chosen = run.command.options;
-  const ExecutionOptions execution = arithmetic_from(chosen.precision, chosen.kernels).execution;
-  require_precision(execution, run.model.arch, run.model.block);
-  return run;
+  const LanguageConfig config = choose_language_model(command.options.model);
+  const Arithmetic arithmetic = arithmetic_from(command.options.precision, command.options.kernels);
+  require_precision(arithmetic.execution, config.arch, config.block);
+  result.blocks = config.depth;
+  result.tokens = config.block.tokens;
+  const auto train = [=](bool resume) {
+    return pretrain(resume ? *parse_pretrain({"--resume", folder}) : command);
+  };
+  return {fmt::format("{}, {} blocks, seed {}", row.title, config.depth, seed),
+          folder,
+          command.config,
+          seed,
+          train,
+          &result.runs};
 }
 
 int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
-  const std::optional<PretrainCommand> parsed = parse_pretrain(options.shared, recipe(), false);
-  if (!parsed) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
-  const PretrainOptions& shared = parsed->options;
-  check_shared(shared, rows);
+  const std::optional<PretrainCommand> shared = parse_pretrain(options.shared, recipe(), false);
+  if (!shared) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
+  check_shared(*shared, rows);
+  std::vector<AblationResult> results;
+  for (const AblationRow* row : rows) results.push_back({row});
   std::vector<PlannedRun> runs;
-  for (const AblationRow* row : rows) {
-    const int64_t seeds = row->is_by_depth() ? 1 : options.seeds;
+  for (AblationResult& result : results) {
+    const int64_t seeds = result.row->is_by_depth() ? 1 : options.seeds;
     for (int64_t i = 0; i < seeds; ++i) {
-      const uint64_t seed = options.seed.value_or(shared.seed) + static_cast<uint64_t>(i);
-      runs.push_back(plan_run(*row, seed, options));
+      const uint64_t seed = options.seed.value_or(shared->options.seed) + static_cast<uint64_t>(i);
+      runs.push_back(plan_run(result, seed, options));
     }
   }
-  std::vector<AblationResult> results;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const AblationRow* row = runs[i].row;
-    const LanguageConfig& model = runs[i].model;
-    const PretrainCommand& command = runs[i].command;
-    const uint64_t seed = command.options.seed;
-    const std::string& folder = command.options.out;
-    const auto train = [&](bool resume) {
-      return pretrain(resume ? *parse_pretrain({"--resume", folder}) : command);
-    };
-    const int status = train_unless_done(fmt::format("run {} of {}: {}, {} blocks, seed {}", i + 1,
-                                                     runs.size(), row->title, model.depth, seed),
-                                         folder, command.config, train);
-    if (status != kExitSuccess) return status;
-    if (results.empty() || results.back().row != row)
-      results.push_back({row, model.depth, model.block.tokens, {}});
-    results.back().runs.push_back(read_ablation_run(folder, seed));
-  }
+  const int status = train_all(runs);
+  if (status != kExitSuccess) return status;
   const AblationReport report = report_ablation(results);
-  write_file_atomic(options.out + "/ablation.md", report.markdown);
-  write_file_atomic(options.out + "/ablation.json", json_text(report.json));
-  fmt::print(
-      "\n{1}\ntables   {0}/ablation.md, {0}/ablation.json\n"
-      "chart    tools/plot.py ablation {0}\n",
-      options.out, report.markdown);
+  write_ablation(options.out, report.markdown, report.json);
   return kExitSuccess;
 }
 
@@ -170,23 +138,19 @@ int language_ablate(const std::vector<std::string>& arguments) {
       "--lr {} --val-batches {}",
       defaults.tokenizer, defaults.objective, defaults.max_steps, defaults.batch_size,
       defaults.warmup_steps, defaults.lr, defaults.val_batches));
-  OptionGroup group(app, "Options");
-  app.option_defaults()->always_capture_default();
-  app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
-  group.choice("--series", options.series, "Table 3, the series by depth, or both",
-               {"table3", "depth", "both"});
+  options.out = "runs/ablation";
+  add_ablation_options(app, options,
+                       "Runs per row of Table 3, with consecutive seeds; the series by depth uses "
+                       "the first seed only");
+  app.add_option("--series", options.series, "Table 3, the series by depth, or both")
+      ->check(CLI::IsMember({"table3", "depth", "both"}));
   std::set<std::string> names;
   for (const AblationRow& row : ablation_rows()) names.insert(row.name);
   app.add_option("--only", options.only, "Names of the rows to train, such as split,mixer")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
-  group.integer("--seeds", options.seeds,
-                "Runs per row of Table 3, with consecutive seeds; the series by depth uses the "
-                "first seed only",
-                1, 1000);
   app.add_option("--seed", options.seed, "First seed");
-  app.allow_extras();
   if (!parse_arguments(app, arguments)) return kExitSuccess;
   options.shared = app.remaining();
   return ablate(options);

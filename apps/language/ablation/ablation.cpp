@@ -54,21 +54,10 @@ const std::vector<AblationRow> kRows = {
 };
 // clang-format on
 
-std::vector<double> values(const AblationResult& result, double AblationRun::*member) {
-  std::vector<double> all;
-  for (const AblationRun& run : result.runs) all.push_back(run.*member);
-  return all;
-}
-
 MeanDeviation perplexity_of(const AblationResult& result) {
-  std::vector<double> perplexities = values(result, &AblationRun::loss);
+  std::vector<double> perplexities = values_of(result.runs, &AblationRun::loss);
   for (double& value : perplexities) value = std::exp(value);
   return mean_deviation(perplexities);
-}
-
-// nlohmann writes NaN, such as the deviation of one seed, as null.
-Json to_json(const MeanDeviation& value) {
-  return {{"mean", value.mean}, {"deviation", value.deviation}};
 }
 
 /// Adds one series to the report: a table, and the array `key` in JSON.
@@ -82,9 +71,9 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     if (row.is_by_depth() != by_depth) continue;
     const double tokens = static_cast<double>(result.tokens);
     const MeanDeviation perplexity = perplexity_of(result);
-    const MeanDeviation loss = mean_deviation(values(result, &AblationRun::loss));
+    const MeanDeviation loss = mean_deviation(values_of(result.runs, &AblationRun::loss));
     const int64_t parameters = result.runs.front().parameters;
-    const double speed = median(values(result, &AblationRun::samples_per_s)) * tokens;
+    const double speed = median(values_of(result.runs, &AblationRun::samples_per_s)) * tokens;
     table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
                          static_cast<double>(parameters) / 1e6, with_deviation(perplexity, 3),
                          with_deviation(loss, 4), grouped(std::llround(speed)),

@@ -34,7 +34,7 @@ struct AblationResult {
   const AblationRow* row = nullptr;
   int64_t blocks = 0;
   int64_t tokens = 0;  // per window
-  std::vector<AblationRun> runs;
+  std::vector<AblationRun> runs = {};
 };
 
 struct AblationReport {         // NOLINT(bugprone-exception-escape): the JSON library's destructor
