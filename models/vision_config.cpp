@@ -21,15 +21,11 @@ VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans
   return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
 }
 
-VisionConfig vit(VisionConfig config, int64_t heads) {
-  config.arch = Arch::kTransformer;
+/// `heads` are a ViT's, which has a class token; `spatial_ffn` is a Mixer's.
+VisionConfig other(Arch arch, VisionConfig config, int64_t heads, int64_t spatial_ffn) {
+  config.arch = arch;
+  config.class_token = arch == Arch::kTransformer;
   config.heads = heads;
-  config.class_token = true;
-  return config;
-}
-
-VisionConfig mixer(VisionConfig config, int64_t spatial_ffn) {
-  config.arch = Arch::kMixer;
   config.spatial_ffn = spatial_ffn;
   return config;
 }
@@ -44,11 +40,11 @@ const std::vector<VisionConfig>& vision_sizes() {
       base("gmlp_s16_224", 30, 256, 1536),
       base("gmlp_b16_224", 30, 512, 3072),
       // Table 2: DeiT's sizes, and Mixer's, under timm's names.
-      vit(base("vit_tiny_patch16_224", 12, 192, 768), 3),
-      vit(base("vit_small_patch16_224", 12, 384, 1536), 6),
-      vit(base("vit_base_patch16_224", 12, 768, 3072), 12),
-      mixer(base("mixer_s16_224", 8, 512, 2048), 256),
-      mixer(base("mixer_b16_224", 12, 768, 3072), 384),
+      other(Arch::kTransformer, base("vit_tiny_patch16_224", 12, 192, 768), 3, 0),
+      other(Arch::kTransformer, base("vit_small_patch16_224", 12, 384, 1536), 6, 0),
+      other(Arch::kTransformer, base("vit_base_patch16_224", 12, 768, 3072), 12, 0),
+      other(Arch::kMixer, base("mixer_s16_224", 8, 512, 2048), 0, 256),
+      other(Arch::kMixer, base("mixer_b16_224", 12, 768, 3072), 0, 384),
       small("gmlp_pico_28", 28, 4, 1, 4, 32, 128),
       small("gmlp_nano_28", 28, 4, 1, 4, 64, 256),
       small("gmlp_micro_28", 28, 4, 1, 8, 128, 512),
@@ -56,12 +52,12 @@ const std::vector<VisionConfig>& vision_sizes() {
       small("gmlp_micro_32", 32, 4, 3, 8, 128, 512),
       small("gmlp_micro_64", 64, 8, 3, 8, 128, 512),
       // With as many parameters as the gMLP of their size, within 3 %.
-      vit(small("vit_pico_28", 28, 4, 1, 3, 32, 104), 2),
-      vit(small("vit_nano_28", 28, 4, 1, 4, 48, 184), 3),
-      vit(small("vit_micro_28", 28, 4, 1, 4, 128, 512), 4),
-      mixer(small("mixer_pico_28", 28, 4, 1, 4, 32, 112), 16),
-      mixer(small("mixer_nano_28", 28, 4, 1, 4, 64, 184), 32),
-      mixer(small("mixer_micro_28", 28, 4, 1, 6, 128, 512), 64),
+      other(Arch::kTransformer, small("vit_pico_28", 28, 4, 1, 3, 32, 104), 2, 0),
+      other(Arch::kTransformer, small("vit_nano_28", 28, 4, 1, 4, 48, 184), 3, 0),
+      other(Arch::kTransformer, small("vit_micro_28", 28, 4, 1, 4, 128, 512), 4, 0),
+      other(Arch::kMixer, small("mixer_pico_28", 28, 4, 1, 4, 32, 112), 0, 16),
+      other(Arch::kMixer, small("mixer_nano_28", 28, 4, 1, 4, 64, 184), 0, 32),
+      other(Arch::kMixer, small("mixer_micro_28", 28, 4, 1, 6, 128, 512), 0, 64),
   };
   return all;
 }
@@ -102,8 +98,8 @@ double ffn_ratio(const VisionConfig& config, int64_t d_ffn) {
 void read_ffn_width(const Json& args, const Json& gmlp, VisionConfig& config,
                     const std::string& path) {
   double ratio = NAN;
-  const bool mixer = config.arch == Arch::kMixer;  // a ratio for tokens and one for channels
-  if (!mixer) read_fields(args, {{"", "mlp_ratio", &ratio}}, path);
+  if (config.arch == Arch::kMixer) return;  // two ratios; its widths are those of its size
+  read_fields(args, {{"", "mlp_ratio", &ratio}}, path);
   if (std::isnan(ratio)) return;
   const double width = std::floor(ratio * static_cast<double>(config.d_model));
   if (!(width >= 1) || width > (1 << 24)) {
@@ -223,14 +219,9 @@ std::string vision_config_to_json(const VisionConfig& config,
 
   Json& args = json["model_args"];
   const double ratio = ffn_ratio(config, config.d_ffn);
-  args["mlp_ratio"] = ratio;
-  if (config.arch == Arch::kMixer) {
-    args["mlp_ratio"] = {ffn_ratio(config, config.spatial_ffn), ratio};
-  }
-  args["img_size"] = config.img_height;
-  if (config.img_height != config.img_width) {
-    args["img_size"] = {config.img_height, config.img_width};
-  }
+  const bool mixer = config.arch == Arch::kMixer, square = config.img_height == config.img_width;
+  args["mlp_ratio"] = mixer ? Json{ffn_ratio(config, config.spatial_ffn), ratio} : Json(ratio);
+  args["img_size"] = square ? Json(config.img_height) : Json{config.img_height, config.img_width};
   if (config.is_vit()) {
     args["class_token"] = config.class_token;
     args["global_pool"] = config.class_token ? "token" : "avg";
@@ -252,11 +243,6 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);
-  if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
-    const VisionConfig* size =
-        find_size(vision_sizes(), config.name.substr(0, config.name.find("_custom")));
-    if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
-  }
   check_epsilons(gmlp, config.block(), path);
   if (label_names != nullptr) *label_names = read_label_names(json, path);
   in_file(path, [&] { config.validate(); });

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the project's figures as SVG, with matplotlib (Debian: python3-matplotlib).
 
-  tools/plot.py docs [DIR]       the charts of the documents, from docs/data/, into docs/ or DIR
+  tools/plot.py docs [DIR]       the charts of the documents, from docs/data/, into docs/figures/ or DIR
   tools/plot.py ablation DIR     DIR/ablation.svg, of what `ablate --out DIR` of either program wrote
   tools/plot.py bench FILE.json  FILE.svg, of `gmlp-bench kernels` or `ladder` with --json FILE.json
   tools/plot.py bench FILE.csv   FILE.svg, of bars in a file such as docs/data/steps.csv
@@ -196,11 +196,12 @@ def draw_losses(path):
 
 def main(command="", path=None, *more):
     if command == "docs" and not more:
-        out = Path(path or DATA.parent)
+        out = Path(path or DATA.parent / "figures")
         save(bars_of_csv(DATA / "steps.csv"), out / "steps.svg")
         save(bars_of_csv(DATA / "ladder.csv"), out / "ladder.svg")
         save(draw_losses(DATA / "losses.csv"), out / "losses.svg")
         save(draw_ablation(DATA / "ablation.json"), out / "ablation.svg")
+        save(draw_ablation(DATA / "vision_ablation.json"), out / "vision_ablation.svg")
     elif command == "ablation" and path and not more:
         save(draw_ablation(Path(path) / "ablation.json"), Path(path) / "ablation.svg")
     elif command == "bench" and path and not more:

@@ -25,7 +25,7 @@ cmp steps.svg once/steps.svg || fail "a file of one's own is drawn differently"
 expect ablation "Transformer, by depth"
 expect ablation "gMLP, split gate"
 for chart in steps ladder losses ablation; do
-  [[ -s $root/docs/$chart.svg ]] || fail "docs/$chart.svg is missing"
+  [[ -s $root/docs/figures/$chart.svg ]] || fail "docs/figures/$chart.svg is missing"
   [[ $(wc -c <once/$chart.svg) -lt 40000 ]] || fail "$chart.svg is large"
 done
 
