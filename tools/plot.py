@@ -131,7 +131,7 @@ def draw_accuracy(rows):
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.grid(axis="y")
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     write_headline(axes, "Accuracy by parameters", "mean ± deviation over the seeds", 6)
     return figure
 
