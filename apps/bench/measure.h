@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/cli/format.h"
+#include "core/io/json.h"
 #include "core/tensor.h"
 
 namespace gmlp {
@@ -42,8 +43,6 @@ void run_step(const BenchOptions& options);
 void run_infer(const BenchOptions& options);
 void run_peak(const BenchOptions& options);
 void run_ladder(const BenchOptions& options);
-
-using Json = nlohmann::ordered_json;
 
 /// Median, minimum and maximum of repeated measurements.
 struct Spread {

@@ -30,7 +30,8 @@ std::string progress_line(int64_t done, int64_t total, const std::vector<std::st
     line += i < kCells * done / total ? "█" : "░";
   }
   for (const std::string& field : fields) {
-    const std::string longer = line + (line.empty() ? "" : "  ") + field;
+    std::string longer = line;
+    longer += (line.empty() ? "" : "  ") + field;
     if (columns_of(longer) >= columns) break;
     line = longer;
   }

@@ -22,8 +22,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// Prints the guesses of each mask and the completed text, and returns both as JSON.
 Json report(const std::string& text, const std::vector<std::vector<Guess>>& masks,
             const Tokenizer& tokenizer) {

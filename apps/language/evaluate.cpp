@@ -30,8 +30,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct EvalOptions : TaskOptions {
   std::vector<std::string> files;
   int64_t max_batches = 0;

@@ -22,8 +22,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct PredictOptions : TaskOptions {
   std::string input_array, output_array;
   std::string input, out;  // of the task

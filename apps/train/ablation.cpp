@@ -19,8 +19,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// The median of the logged steps, in samples per second.
 double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
@@ -106,6 +104,7 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
 
 std::vector<double> values_of(const std::vector<AblationRun>& runs, double AblationRun::*member) {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const AblationRun& run : runs) values.push_back(run.*member);
   return values;
 }

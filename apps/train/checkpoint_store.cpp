@@ -15,8 +15,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// Checkpoint `from` under a second name. Both stay whole, and what `to` was is replaced in one
 /// step. Files are hard links, or copies if the file system has no links.
 void copy_checkpoint(const std::string& from, const std::string& to) {

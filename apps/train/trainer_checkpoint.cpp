@@ -14,8 +14,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 // JSON has no infinity and no NaN, but the state of a diverged run has.
 template <class Number>
 Json exact(Number value) {

@@ -16,13 +16,12 @@
 #include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 #include "core/error.h"
+#include "core/io/json.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct AblateOptions : AblationOptions {
   std::vector<std::string> sizes = {"pico", "nano", "micro"};

@@ -18,8 +18,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int64_t kMostMatrixClasses = 4096;  // a matrix of 128 MB
 
 struct EvalOptions : StoredModelOptions {

@@ -28,8 +28,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr const char* kWeights = "model.safetensors";
 constexpr const char* kCard = "README.md";
 

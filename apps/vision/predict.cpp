@@ -29,8 +29,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct PredictOptions : StoredModelOptions {
   std::vector<std::string> images;
   int64_t topk = 5;

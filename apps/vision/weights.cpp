@@ -16,8 +16,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// A number, or a list of them, each from `least` to `most`.
 std::vector<double> numbers(const Json& object, const char* key, double fallback, double least,
                             double most, const std::string& path) {

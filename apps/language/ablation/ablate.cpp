@@ -107,6 +107,7 @@ int ablate(const AblateOptions& options) {
   if (!shared) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
   check_shared(*shared, rows);
   std::vector<AblationResult> results;
+  results.reserve(rows.size());
   for (const AblationRow* row : rows) results.push_back({row});
   std::vector<PlannedRun> runs;
   for (AblationResult& result : results) {

@@ -8,12 +8,11 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Without a split the gate is as wide as F, so F = 512 keeps the parameter counts comparable, as in
 // the paper. All gates are Toeplitz, as the paper's are from Table 4 on: a full W has one weight

@@ -18,8 +18,6 @@ namespace gmlp {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 void set_head(LanguageConfig& config, const TaskFacts& facts) {
   config.head = facts.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
   config.classes = std::ssize(facts.labels);
