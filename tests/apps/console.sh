@@ -53,7 +53,7 @@ for columns in 60 80 100 124; do
   expect_status 0 python3 terminal.py $columns "$program" $subcommand "${long[@]}" --out run-$columns
   expect_bars $columns '[0-9]+/1234567  loss\*? [0-9.]+ \(smoothed [0-9.]+\)  left [0-9]+[hms]'
 done
-expect_bars 124 'epoch [0-9]+/[0-9]+($|  lr)'  # a long count of epochs leaves no room for more
+expect_bars 124 'epoch [0-9]+/[0-9]+($|  lr)'  # the count of epochs is long
 expect_text run-60/log.txt "step"
 ! grep -q '█' run-60/log.txt || fail "log.txt has a bar"
 
