@@ -243,9 +243,9 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
   read_ffn_width(args, gmlp, config, path);
-  check_epsilons(gmlp, config.block(), path);
   if (label_names != nullptr) *label_names = read_label_names(json, path);
   in_file(path, [&] { config.validate(); });
+  check_epsilons(gmlp, config.block(), path);
   return config;
 }
 

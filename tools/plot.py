@@ -215,6 +215,6 @@ if __name__ == "__main__":
     with pyplot.rc_context({"backend": "svg", **STYLE}):
         try:
             main(*sys.argv[1:])
-        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
             sys.exit(f"plot.py {' '.join(sys.argv[1:])}: {error}; name a file of the form that the "
                      "programs write")

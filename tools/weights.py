@@ -21,7 +21,10 @@ def read_gates(checkpoint):
     except OSError as error:
         sys.exit(f"{path}: {error.strerror}; name a checkpoint folder such as RUN/checkpoints/best")
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + size])
+    try:
+        header = json.loads(data[8:8 + size])
+    except ValueError:
+        sys.exit(f"{path}: not a safetensors file, or cut off; copy it again")
 
     def rows(name):
         tensor = header[name]

@@ -16,19 +16,19 @@ namespace {
 
 /// The tokens of a window of text, the gates of every block, and for each masked or replaced token
 /// what it was and what the model predicts.
-ReportJson window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch& batch,
-                     bool masked) {
+Json window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch& batch,
+               bool masked) {
   const BlockConfig& block = model.config().block;
   const std::vector<int64_t> ids(batch.ids.begin(), batch.ids.begin() + block.tokens);
   Arena arena;
   const std::vector<std::vector<double>> logits = logits_of(model, ids, {}, arena);
   Tape tape(arena, Backend::kReference, false);
   model.forward(tape, ids, 1);
-  ReportJson window = {{"gates", inspect_gates(tape, block)}};
+  Json window = {{"gates", inspect_gates(tape, block)}};
   for (size_t i = 0; i < ids.size(); ++i) {
     window["tokens"].push_back(piece_text(tokenizer, ids[i]));
     if (batch.targets[i] < 0 || !masked) continue;
-    ReportJson guesses = ReportJson::array();
+    Json guesses = Json::array();
     for (const auto& [id, probability] : best_guesses(logits[i], tokenizer, 5)) {
       guesses.push_back({word_text(tokenizer, id), probability});
     }
@@ -39,7 +39,7 @@ ReportJson window_of(LanguageModel& model, const Tokenizer& tokenizer, const Tex
 }
 
 /// Of the run's last weights, on its validation text.
-void evaluate_run(ReportJson& run) {
+void evaluate_run(Json& run) {
   const std::string folder = run.at("folder");
   const LoadedLanguage loaded = load_language(folder + "/checkpoints/last");
   // First what needs no text: it may be gone.
@@ -54,7 +54,7 @@ void evaluate_run(ReportJson& run) {
 
 }  // namespace
 
-void add_text_samples(ReportJson& run, LanguageModel& model, const Tokenizer& tokenizer,
+void add_text_samples(Json& run, LanguageModel& model, const Tokenizer& tokenizer,
                       Objective objective, const TokenRow& val) {
   const BlockConfig& block = model.config().block;
   run["inspector"] = inspect_weights(spatial_weights(model.parameters(), block), 1, block.tokens);

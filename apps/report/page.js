@@ -55,7 +55,7 @@ function duration(seconds) {
 
 const metrics = { val_top1: ['top-1 accuracy', '\u00a0%'], val_accuracy: ['accuracy', '\u00a0%'],
   val_f1: ['F1', '\u00a0%'], val_perplexity: ['perplexity', ''] };
-function parsed(text) { try { return JSON.parse(text); } catch { return {}; } }
+function parsed(text) { try { return Object(JSON.parse(text)); } catch { return {}; } }
 function readRun(raw) {
   const [header = '', ...rows] = raw['metrics.csv'];
   const columns = header.split(',');
@@ -72,7 +72,7 @@ function readRun(raw) {
   [run.metricName, run.unit] = metrics[run.metric] || [run.metric, ''];
   if (run.options.has('objective')) Object.assign(run, { command: 'gmlp-language pretrain', samples: 'windows' });
   if (run.options.has('task')) Object.assign(run, { command: 'gmlp-language finetune', samples: 'examples' });
-  run.className = (c) => raw.classes?.[c] ?? `class ${c}`;
+  run.className = (c) => `\u2068${raw.classes?.[c] ?? `class ${c}`}\u2069`;  // right-to-left names stay apart
   return run;
 }
 const runs = data.runs.map(readRun);
@@ -88,7 +88,7 @@ function facts({ summary, environment, metric, metricName, unit, epochs, samples
   const error = best[`${metric}_standard_error`] ?? final.sets?.[0][`${metric.replace('val_', '')}_standard_error`];
   const lossError = final.val_loss_standard_error;
   const last = final[metric] !== best[metric] && final[metric]?.toFixed(digits);
-  const machine = `of ${grouped(peak || 0)} GFLOP/s: ${environment.threads} threads, ${environment.isa}`;
+  const machine = `of ${grouped(peak || 0)} GFLOP/s: ${environment.threads ?? '?'} threads, ${environment.isa ?? '?'}`;
   const bits = best.val_bits_per_byte && `${best.val_bits_per_byte.toFixed(3)} bits per byte`;
   const speed = epochs.map((row) => row.samples_per_s).filter(Number.isFinite).pop();
   return [
@@ -447,7 +447,7 @@ class Inspector {
   constructor(run) {
     const { rows, columns, blocks, layers, samples = [] } = run.inspector;
     const n = rows * columns;
-    Object.assign(this, { run, rows, columns, n, blocks, samples, isText: rows === 1, sample: 0, byGate: false });
+    Object.assign(this, { run, rows, columns, n, blocks, samples, isText: run.samples !== 'images', sample: 0, byGate: false });
     this.layers = layers.map((layer) => layerOf(layer, n));
     this.layer = this.layers.length - 1;
     this.token = this.isText ? samples[0]?.masks?.[0]?.at ?? n >> 1 : (rows >> 1) * columns + (columns >> 1);

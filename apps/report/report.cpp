@@ -25,7 +25,8 @@ namespace {
 /// About `most` lines of a file, if it is there, with the first 20, the last, and samples of text.
 std::vector<std::string> some_lines(const std::string& path, size_t most) {
   std::vector<std::string> lines, some;
-  std::istringstream text(fs::exists(path) ? read_text(path) : "");
+  constexpr int64_t kMostBytes = int64_t{256} << 20;
+  std::istringstream text(fs::exists(path) ? read_text(path, kMostBytes) : "");
   for (std::string line; std::getline(text, line);) lines.push_back(line);
   const size_t stride = 1 + lines.size() / (most + 1);
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -35,11 +36,11 @@ std::vector<std::string> some_lines(const std::string& path, size_t most) {
   return some;
 }
 
-ReportJson read_run(const std::string& folder, size_t most_lines) {
+Json read_run(const std::string& folder, size_t most_lines) {
   if (!fs::exists(folder + "/config.toml")) {
     fail_input("report: {} is no run folder (no config.toml); name one that training made", folder);
   }
-  ReportJson run = {{"folder", folder}};
+  Json run = {{"folder", folder}};
   for (const char* name : {"config.toml", "environment.json", "summary.json", "metrics.csv",
                            "steps.jsonl", "log.txt"}) {
     run[name] = some_lines(fmt::format("{}/{}", folder, name), most_lines);
@@ -50,14 +51,14 @@ ReportJson read_run(const std::string& folder, size_t most_lines) {
 }  // namespace
 
 std::string report_page(const std::vector<std::string>& folders,
-                        const std::function<void(ReportJson& run)>& add) {
-  ReportJson runs = ReportJson::array();
+                        const std::function<void(Json& run)>& add, std::string& note) {
+  Json runs = Json::array();
   const size_t most_lines = std::max<size_t>(200, 2000 / folders.size());
   for (const std::string& folder : folders) runs.push_back(read_run(folder, most_lines));
   try {
     if (folders.size() == 1) add(runs[0]);
   } catch (const InputError& error) {
-    runs[0]["note"] = error.what();
+    runs[0]["note"] = note = error.what();
   }
   // Without a < no name from foreign data ends its script element; the page inserts them as text.
   std::string data;
@@ -81,9 +82,9 @@ std::string base64(std::string_view bytes) {
   return text.replace(text.size() - missing, missing, missing, '=');
 }
 
-ReportJson inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int64_t columns) {
+Json inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int64_t columns) {
   constexpr int64_t kMost = 1'600'000;  // weights: 2.1 MB of the page's 5
-  ReportJson layers = ReportJson::array();
+  Json layers = Json::array();
   const int64_t size = weights.empty() ? 1 : weights[0].elements();
   for (const int64_t block : spread_indices(std::ssize(weights), kMost / size)) {
     const Tensor& weight = weights[static_cast<size_t>(block)];
@@ -99,17 +100,17 @@ ReportJson inspect_weights(const std::vector<Tensor>& weights, int64_t rows, int
   return {{"rows", rows}, {"columns", columns}, {"blocks", weights.size()}, {"layers", layers}};
 }
 
-ReportJson inspect_gates(const Tape& tape, const BlockConfig& block) {
+Json inspect_gates(const Tape& tape, const BlockConfig& block) {
   // After spatial_project: the tiny attention (linear, head_attention, linear, add), the product or
   // sum with u, and fc2.
   const int64_t later = (block.d_attn > 0 ? 4 : 0) + (block.gate == Gate::kLinear ? 0 : 1);
-  ReportJson gates = ReportJson::array();
+  Json gates = Json::array();
   const std::vector<std::string> names = tape.op_names();
   for (int64_t op = 0; op < std::ssize(names); ++op) {
     if (names[static_cast<size_t>(op)] != "spatial_project") continue;
     const Tensor& gate = tape.value(Var{op + later});
     const int64_t width = gate.shape().cols();
-    ReportJson means = ReportJson::array();
+    Json means = Json::array();
     for (int64_t token = 0; token < block.tokens; ++token) {
       double sum = 0;
       for (int64_t e = 0; e < width; ++e) sum += std::abs(gate.at(token * width + e));
@@ -121,7 +122,7 @@ ReportJson inspect_gates(const Tape& tape, const BlockConfig& block) {
 }
 
 int run_report(const std::string& program, const std::vector<std::string>& arguments,
-               const std::function<void(ReportJson& run)>& evaluate) {
+               const std::function<void(Json& run)>& evaluate) {
   std::vector<std::string> folders;
   std::string out;
   bool overwrite = false;
@@ -130,7 +131,8 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
   app.add_option("RUN", folders, "Run folders")->type_name("")->required();
   app.add_option("--out", out, "Page; by default report.html in a single run's folder, or here")
       ->type_name("FILE");
-  app.add_flag("--overwrite", overwrite, "Replace a file that is no report");
+  app.add_flag("--overwrite", overwrite,
+               "Replace a file that is no report, or one with more parts");
   add_threads_option(app, threads);
   add_config_option(app);
   if (!parse_arguments(app, arguments)) return kExitSuccess;
@@ -140,8 +142,15 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
     fail_input("--out {}: exists and is no report; choose another, or add --overwrite", out);
   }
   set_thread_count(resolve_threads(threads));
-  write_file_atomic(out, report_page(folders, evaluate));
+  std::string note;
+  const std::string page = report_page(folders, evaluate, note);
+  if (!note.empty() && fs::exists(out) && !overwrite) {
+    fail_input("{}: would lose parts: {}; or add --overwrite", out, note);
+  }
+  write_file_atomic(out, page);
   fmt::print("written  {}\n", printable(out, std::string::npos));
+  if (!note.empty())
+    fmt::print("note     parts are missing: {}\n", printable(note, std::string::npos));
   return kExitSuccess;
 }
 

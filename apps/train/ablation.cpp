@@ -82,7 +82,8 @@ void write_ablation(const std::string& out, const std::string& table, const Json
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
   const std::string path = folder + "/summary.json";
   const Json summary = read_json(path);
-  if (summary.value("steps", 0) < summary.value("total_steps", 1)) {
+  const bool early = summary.contains("stopped_early_at_epoch");  // by --patience
+  if (!early && summary.value("steps", 0) < summary.value("total_steps", 1)) {
     fail_input("{}: the run is not finished; repeat the command to continue it", folder);
   }
   const Json::json_pointer key("/final/val_loss");

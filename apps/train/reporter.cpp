@@ -190,8 +190,9 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t
   write_summary(progress, best, last, skipped_steps, stopped_early, arena);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
-    const auto add = [&](ReportJson& run) { task_.draw_figures(folder_, run); };
-    write_file_atomic(folder_.file("report.html"), report_page({folder_.path()}, add));
+    const auto add = [&](Json& run) { task_.draw_figures(folder_, run); };
+    std::string note;
+    write_file_atomic(folder_.file("report.html"), report_page({folder_.path()}, add, note));
     files += ", report.html" + info.figures;
     if (info.figures.find("filters.png") != std::string::npos) {
       events_.add_png(progress.step, "filters", read_text(folder_.file("filters.png")));

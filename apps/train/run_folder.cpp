@@ -107,7 +107,7 @@ void make_folders(const std::string& path) {
 
 RunLock::RunLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
-  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor_ < 0) fail_system(path, "opened");
   // A file system without locks: as before there were any.
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -160,6 +160,13 @@ std::string RunFolder::create(const std::string& out, bool overwrite, const Task
 
 RunFolder::RunFolder(const std::string& path, std::shared_ptr<const RunLock> lock)
     : path_(path), lock_(lock ? std::move(lock) : std::make_shared<const RunLock>(path)) {
+  for (const char* name : kRunFiles) {
+    if (!fs::is_symlink(file(name))) continue;
+    fail_input(
+        "{}: is a link, but a run writes into its own folder only; replace it by what it "
+        "names",
+        file(name));
+  }
   for (const char* name : kGrowingFiles) {
     const int descriptor =
         open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -51,7 +51,8 @@ class RunFolder {
   /// never overwritten.
   static std::string create(const std::string& out, bool overwrite, const TaskInfo& info);
 
-  /// Opens the files of `path` that grow, under `lock` or one of its own. Throws RunError.
+  /// Opens the files of `path` that grow, under `lock` or one of its own. Throws InputError if a
+  /// name of a run's files is a link, and RunError.
   explicit RunFolder(const std::string& path, std::shared_ptr<const RunLock> lock = nullptr);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;

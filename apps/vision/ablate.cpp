@@ -33,15 +33,15 @@ struct Row {
   const char* series;  // "sizes" or "gates"
   const char* name;
   const char* title;
-  const char* lr;
+  double lr;
 };
 constexpr Row kRows[] = {
-    {"sizes", "gmlp", "gMLP", "4e-3"},
-    {"sizes", "vit", "ViT", "4e-3"},
-    {"sizes", "mixer", "MLP-Mixer", "8e-3"},
-    {"gates", "linear", "gMLP, linear gate", "4e-3"},
-    {"gates", "additive", "gMLP, additive gate", "4e-3"},
-    {"gates", "multiplicative", "gMLP, multiplicative gate", "4e-3"},
+    {"sizes", "gmlp", "gMLP", 4e-3},
+    {"sizes", "vit", "ViT", 4e-3},
+    {"sizes", "mixer", "MLP-Mixer", 8e-3},
+    {"gates", "linear", "gMLP, linear gate", 4e-3},
+    {"gates", "additive", "gMLP, additive gate", 4e-3},
+    {"gates", "multiplicative", "gMLP, multiplicative gate", 4e-3},
 };
 
 /// A row at a size, and its finished runs.
@@ -51,21 +51,35 @@ struct Cell {
   std::vector<AblationRun> runs = {};
 };
 
-/// The command of one run. What the user gives has precedence over the recipe.
+/// The defaults of train's options.
+VisionOptions recipe(const std::string& model, double lr) {
+  VisionOptions options;
+  options.model = model;
+  options.data = "fashion-mnist";
+  options.epochs = 5;
+  options.batch_size = 64;
+  options.warmup_steps = 200;
+  options.log_interval = 50;
+  options.aug = "none";
+  options.lr = lr;
+  return options;
+}
+
+/// The command of one run.
 TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& options) {
   const bool gates = cell.row->series == std::string("gates");
   const std::string model = fmt::format("{}_{}_28", gates ? "gmlp" : cell.row->name, cell.size);
-  std::vector<std::string> arguments = {"--model",        model,  "--data",         "fashion-mnist",
-                                        "--epochs",       "5",    "--batch-size",   "64",
-                                        "--warmup-steps", "200",  "--log-interval", "50",
-                                        "--aug",          "none", "--lr",           cell.row->lr};
-  const std::string recipe = parse_train(arguments)->config;
-  arguments.insert(arguments.end(), options.shared.begin(), options.shared.end());
-  const std::optional<TrainCommand> given = parse_train(arguments);
+  const VisionOptions defaults = recipe(model, cell.row->lr);
+  std::vector<std::string> arguments = options.shared;
+  const std::optional<TrainCommand> given = parse_train(arguments, defaults);
   if (!given) fail_input("--help: use it alone, or see gmlp-vision train --help");
   refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
-                  "init", "time-limit"},
-                 "every row has its own, or none", given->config, recipe);
+                  "class-token", "init", "time-limit"},
+                 "every row has its own, or none", given->config,
+                 parse_train({}, defaults)->config);
+  if (given->options.source.val_fraction <= 0) {
+    fail_input("--val-fraction 0: every row is validated; keep some images for it");
+  }
   const Arithmetic arithmetic = arithmetic_from(given->options.precision, given->options.kernels);
   const VisionConfig config = vision_config(model);
   require_precision(arithmetic.execution, config.arch, config.block());
@@ -77,7 +91,7 @@ TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& op
     arguments.push_back(text);
   }
   if (gates) arguments.insert(arguments.end(), {"--gate", cell.row->name});
-  return parse_train(arguments).value();
+  return parse_train(arguments, defaults).value();
 }
 
 void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) {
@@ -117,7 +131,8 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
 
 int ablate(const AblateOptions& options) {
   std::vector<Cell> cells;
-  for (const std::string& size : options.sizes) {
+  for (const std::string size : {"pico", "nano", "micro"}) {
+    if (std::ranges::count(options.sizes, size) == 0) continue;
     for (const Row& row : kRows) {
       if (row.series == std::string("sizes") || size == "nano") cells.push_back({&row, size});
     }

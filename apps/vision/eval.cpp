@@ -1,6 +1,7 @@
 // gmlp-vision eval: loss and accuracy of a checkpoint on a data set, in all and per class.
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -50,7 +51,9 @@ Json report_classes(const Evaluation& result, const LoadedModel& loaded) {
   constexpr size_t kMostColumns = 12;
   const size_t classes = static_cast<size_t>(loaded.model->config().classes);
   std::vector<std::vector<int64_t>> confusion(classes, std::vector<int64_t>(classes));
-  for (const auto& [label, predicted, p] : result.predictions) ++confusion[label][predicted];
+  for (const auto& [label, predicted, p] : result.predictions) {
+    if (std::isfinite(p)) ++confusion[label][predicted];  // a NaN predicts nothing
+  }
   Json json = {{"classes", Json::array()}, {"confusion", confusion}};
   std::string table = fmt::format("{:<24} {:>7} {:>8}", "class", "images", "top-1 %");
   for (size_t c = 0; c < classes && classes <= kMostColumns; ++c) table += fmt::format(" {:>5}", c);

@@ -106,8 +106,9 @@ void check_complete(const VisionOptions& options) {
 
 }  // namespace
 
-std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments) {
-  TrainCommand command;
+std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments,
+                                        const VisionOptions& defaults) {
+  TrainCommand command{defaults, ""};
   VisionOptions& options = command.options;
   const auto add = [&](CLI::App& app) {
     add_data_options(app, options);
@@ -156,6 +157,15 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   apply(options.d_ffn, config.d_ffn);
   if (options.class_token) config.class_token = true;
   if (!options.arch.empty()) config.arch = kVisionArchs.from_name(options.arch);
+  if (options.arch == "mixer" && !options.class_token) config.class_token = false;  // a ViT's
+  const auto only = [&](Arch arch, bool given, const char* name) {
+    if (!given || config.arch == arch) return;
+    fail_input("{}: blocks of --arch {} have none; leave the option out", name,
+               kVisionArchs.name(config.arch));
+  };
+  only(Arch::kTransformer, options.heads > 0, "--heads");
+  only(Arch::kMixer, options.spatial_ffn > 0, "--spatial-ffn");
+  only(Arch::kGmlp, !options.gate.empty(), "--gate");
   apply(options.heads, config.heads);
   apply(options.spatial_ffn, config.spatial_ffn);
   if (config.is_vit())

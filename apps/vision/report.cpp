@@ -28,7 +28,7 @@ std::string picture_of(Image image) {
 }
 
 /// Of the run's last weights, on its validation images.
-void evaluate_run(ReportJson& run) {
+void evaluate_run(Json& run) {
   const std::string folder = run.at("folder");
   const LoadedModel loaded = load_model(folder + "/checkpoints/last");
   // First what needs no images: they may be gone.
@@ -49,27 +49,28 @@ void evaluate_run(ReportJson& run) {
 
 }  // namespace
 
-void add_evaluation(ReportJson& run, VisionModel& model, const ImageDataset& dataset,
+void add_evaluation(Json& run, VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, const Evaluation& evaluation,
                     const std::vector<std::string>& labels) {
   constexpr size_t kMistakes = 24, kSamples = 6, kMostPairs = 50000;
   const VisionConfig& config = model.config();
   run["classes"] = labels;
   run["crop"] = transform.crop_fraction;
-  ReportJson inspector =
+  Json inspector =
       inspect_weights(spatial_weights(model.parameters(), config.block()),
                       config.img_height / config.patch, config.img_width / config.patch);
   std::map<std::pair<size_t, size_t>, int64_t> pairs;
   std::vector<std::pair<double, int64_t>> wrong;
   for (int64_t i = 0; i < evaluation.samples; ++i) {
     const auto& [label, predicted, p] = evaluation.predictions[static_cast<size_t>(i)];
+    if (!std::isfinite(p)) continue;  // a model that diverged predicts nothing
     ++pairs[{label, predicted}];
-    if (label != predicted && std::isfinite(p)) wrong.emplace_back(-p, i);
+    if (label != predicted) wrong.emplace_back(-p, i);
   }
   for (const auto& [pair, count] : pairs) {
     if (pairs.size() <= kMostPairs) run["confusion"].push_back({pair.first, pair.second, count});
   }
-  const auto shown = [&](int64_t i) -> ReportJson {
+  const auto shown = [&](int64_t i) -> Json {
     const auto& [label, predicted, p] = evaluation.predictions[static_cast<size_t>(i)];
     const std::string picture = picture_of(dataset.image(i));
     return {{"label", label}, {"predicted", predicted}, {"probability", p}, {"picture", picture}};

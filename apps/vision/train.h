@@ -38,7 +38,8 @@ struct VisionOptions : TrainOptions {
 using TrainCommand = RunCommand<VisionOptions>;
 
 /// The arguments after `train`; empty when help was printed. Throws InputError for wrong usage.
-std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments);
+std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments,
+                                        const VisionOptions& defaults = {});
 
 /// How the data is split and shrunk. A resumed run, whose options.model is its checkpoint, goes on
 /// as it began. Photographs keep what a stored model's had, or twice --img-size, so that crops have

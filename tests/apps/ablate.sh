@@ -12,7 +12,7 @@ expect_text table/ablation.md "over 2 seeds"
 for run in gmlp-pico vit-pico mixer-pico gmlp-nano vit-nano mixer-nano linear-nano additive-nano; do
   [ -s table/$run/seed-7/summary.json ] || fail "table/$run has no run"
 done
-expect_text table/vit-nano/seed-7/config.toml "lr=4e-3"
+expect_text table/vit-nano/seed-7/config.toml "lr=0.004"
 expect_text table/linear-nano/seed-8/config.toml 'gate="linear"'
 # The mean is that of the runs, by hand.
 top1() { tail -qn 1 table/"$1"/seed-*/metrics.csv | cut -d, -f5; }
@@ -42,3 +42,19 @@ refused "--arch: every row has its own" --arch vit
 refused "--sizes" --sizes huge
 refused "--color" --color red
 refused "only gMLP's blocks" --precision bf16 --sizes pico
+refused "--class-token: every row has its own" --class-token
+refused "--val-fraction 0" --val-fraction 0
+
+# A file has the same say as the arguments: its data and batches, and no model.
+printf 'data="shapes"\nbatch-size=16\nmax-steps=1\n' >shared.toml
+expect_status 0 "$vision" ablate --config shared.toml --img-size 8 --patch-size 4 --max-train-samples 64 \
+  --quiet --no-figures --sizes pico,pico --seeds 1 --out from_file
+expect_text from_file/vit-pico/seed-42/config.toml "batch-size=16"
+expect_text from_file/vit-pico/seed-42/config.toml 'data="shapes"'
+[ "$(grep -c "| pico |" from_file/ablation.md)" = 3 ] || fail "a size given twice has two rows"
+printf 'model="gmlp_nano_28"\n' >shared.toml
+refused "--model: every row has its own" --config shared.toml
+
+# A run that --patience ended is finished.
+expect_status 0 "$vision" ablate --data shapes --img-size 8 --patch-size 4 --max-train-samples 64 --batch-size 32 \
+  --epochs 4 --patience 1 --lr 0 --quiet --no-figures --sizes pico --seeds 1 --out patient

@@ -305,6 +305,7 @@ TEST_CASE("a bad vision config.json is refused by path and field", "[config]") {
   };
   refused("", "JSON");
   refused("[1]", "JSON");
+  refused(R"({"model_args": {"patch_size": 0}})", "--patch-size");
   refused(R"({"architecture": "resnet50"})", "resnet50");
   refused(R"({"architecture": 3})", "architecture");
   refused(R"({"model_args": 3})", "model_args");

@@ -24,13 +24,13 @@ TEST_CASE("the page has all of W, or as many blocks as fit") {
   const Tensor weight = Tensor::zeros(DType::kF64, {2, 2});
   weight.data<double>()[1] = -2;
   weight.data<double>()[2] = 0.5;  // half of the bytes' range, at a quarter of the largest weight
-  const ReportJson all = inspect_weights({weight, weight}, 1, 2);
+  const Json all = inspect_weights({weight, weight}, 1, 2);
   CHECK(all.at("layers").size() == 2);
   CHECK(all.at("layers")[1].at("block") == 1);
   CHECK(all.at("layers")[0].at("scale") == 2);
   CHECK(all.at("layers")[0].at("roots") == base64({"\0\x81\x40\0", 4}));
   const Tensor large = Tensor::zeros(DType::kF64, {512, 512});
-  const ReportJson some = inspect_weights(std::vector<Tensor>(12, large), 1, 512);
+  const Json some = inspect_weights(std::vector<Tensor>(12, large), 1, 512);
   CHECK(some.at("blocks") == 12);
   CHECK(some.at("layers").size() == 6);
   CHECK(some.at("layers")[5].at("block") == 11);
@@ -49,7 +49,7 @@ TEST_CASE("the gates of a page are the gate's output in every kind of block") {
   const Tensor x = test::random_tensor(DType::kF64, {1, 5, 6}, 2);
   const Var middle = first.forward(tape, tape.constant(x), {});
   second.forward(tape, middle, {});
-  const ReportJson gates = inspect_gates(tape, config);
+  const Json gates = inspect_gates(tape, config);
   REQUIRE(gates.size() == 2);
   REQUIRE(gates[1].size() == 5);
   const GmlpBlock::Layers& layers = second.layers();

@@ -47,6 +47,20 @@ expect_status 0 "$program" "${new[@]}" --max-steps 3 --lr 0.01 --out other --no-
 expect_status 0 "$program" report run other
 check_page report.html
 
+# A page keeps its parts when the weights that made them are gone.
+mv run/checkpoints gone
+expect_status 2 "$program" report run
+expect_text err.txt "would lose parts"
+mv gone run/checkpoints
+
+# A run writes nothing outside of its folder.
+cp -r run linked
+rm linked/report.html
+ln -s "$PWD/outside" linked/report.html
+expect_status 2 "$program" $subcommand --resume linked --time-limit 0
+expect_text err.txt "report.html: is a link"
+[ ! -e outside ] || fail "a link was followed"
+
 # A file that is no report stays.
 echo text >foreign.html
 expect_status 2 "$program" report run --out foreign.html
