@@ -167,7 +167,7 @@ struct Kernels {
   void (*gelu_forward)(float* y, const float* x, int64_t n);
   void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
 
-  // Probes for tests and benchmarks, and for the peak (apps/cli/peak.h).
+  // Probes for tests and benchmarks, and for the machine's peak.
   void (*vector_exp)(float* y, const float* x, int64_t n);
   /// z (R,F) = GELU(layernorm(x) W1ᵀ + b1), the first stage of the block; R = batch * tokens. z is
   /// bf16 if products multiply it. If a row of F is a multiple of 2 KB, each row of z

@@ -81,12 +81,13 @@ class TransformerBlock {
 };
 
 /// What the blocks of a model are. The Transformers have learned absolute positions.
-///   kGmlp               gMLP, with block.d_attn > 0 aMLP
-///   kTransformer        BERT's encoder in pre-norm form; for images ViT
-///   kMixer              MLP-Mixer
-///   kTransformerRelpos  the Transformer with a bias per head and distance in each block's
-///   attention kRelposOnly         the same with that bias alone in the scores: no q and k
-enum class Arch : uint8_t { kGmlp, kTransformer, kMixer, kTransformerRelpos, kRelposOnly };
+enum class Arch : uint8_t {
+  kGmlp,               // with block.d_attn > 0 aMLP
+  kTransformer,        // BERT's encoder in pre-norm form; for images ViT
+  kMixer,              // MLP-Mixer
+  kTransformerRelpos,  // the Transformer with a bias per head and distance in the scores
+  kRelposOnly          // that bias alone in the scores: no q and k
+};
 
 using Block = std::variant<GmlpBlock, TransformerBlock, MixerBlock>;
 /// `heads` are a Transformer's, `spatial_ffn` a Mixer's.

@@ -1,7 +1,6 @@
 #pragma once
 // The vision models, gMLP, ViT and MLP-Mixer: images (B, C, H, W) -> logits (B, classes). Names and
-// shapes of all parameters are timm's (MlpMixer with SpatialGatingBlock, VisionTransformer,
-// MlpMixer).
+// shapes of all parameters are those of timm's MlpMixer and VisionTransformer.
 
 #include <cstdint>
 #include <string>

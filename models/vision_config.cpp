@@ -21,30 +21,34 @@ VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans
   return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
 }
 
-/// `heads` are a ViT's, which has a class token; `spatial_ffn` is a Mixer's.
-VisionConfig other(Arch arch, VisionConfig config, int64_t heads, int64_t spatial_ffn) {
-  config.arch = arch;
-  config.class_token = arch == Arch::kTransformer;
+VisionConfig vit(VisionConfig config, int64_t heads) {
+  config.arch = Arch::kTransformer;
   config.heads = heads;
+  config.class_token = true;
+  return config;
+}
+
+VisionConfig mixer(VisionConfig config, int64_t spatial_ffn) {
+  config.arch = Arch::kMixer;
   config.spatial_ffn = spatial_ffn;
   return config;
 }
 
-VisionConfig base(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn) {
+VisionConfig imagenet(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn) {
   return {.name = name, .depth = depth, .d_model = d_model, .d_ffn = d_ffn};
 }
 
 const std::vector<VisionConfig>& vision_sizes() {
   static const std::vector<VisionConfig> all = {
-      base("gmlp_ti16_224", 30, 128, 768),  // Table 1, as timm names it
-      base("gmlp_s16_224", 30, 256, 1536),
-      base("gmlp_b16_224", 30, 512, 3072),
+      imagenet("gmlp_ti16_224", 30, 128, 768),  // Table 1, as timm names it
+      imagenet("gmlp_s16_224", 30, 256, 1536),
+      imagenet("gmlp_b16_224", 30, 512, 3072),
       // Table 2: DeiT's sizes, and Mixer's, under timm's names.
-      other(Arch::kTransformer, base("vit_tiny_patch16_224", 12, 192, 768), 3, 0),
-      other(Arch::kTransformer, base("vit_small_patch16_224", 12, 384, 1536), 6, 0),
-      other(Arch::kTransformer, base("vit_base_patch16_224", 12, 768, 3072), 12, 0),
-      other(Arch::kMixer, base("mixer_s16_224", 8, 512, 2048), 0, 256),
-      other(Arch::kMixer, base("mixer_b16_224", 12, 768, 3072), 0, 384),
+      vit(imagenet("vit_tiny_patch16_224", 12, 192, 768), 3),
+      vit(imagenet("vit_small_patch16_224", 12, 384, 1536), 6),
+      vit(imagenet("vit_base_patch16_224", 12, 768, 3072), 12),
+      mixer(imagenet("mixer_s16_224", 8, 512, 2048), 256),
+      mixer(imagenet("mixer_b16_224", 12, 768, 3072), 384),
       small("gmlp_pico_28", 28, 4, 1, 4, 32, 128),
       small("gmlp_nano_28", 28, 4, 1, 4, 64, 256),
       small("gmlp_micro_28", 28, 4, 1, 8, 128, 512),
@@ -52,12 +56,12 @@ const std::vector<VisionConfig>& vision_sizes() {
       small("gmlp_micro_32", 32, 4, 3, 8, 128, 512),
       small("gmlp_micro_64", 64, 8, 3, 8, 128, 512),
       // With as many parameters as the gMLP of their size, within 3 %.
-      other(Arch::kTransformer, small("vit_pico_28", 28, 4, 1, 3, 32, 104), 2, 0),
-      other(Arch::kTransformer, small("vit_nano_28", 28, 4, 1, 4, 48, 184), 3, 0),
-      other(Arch::kTransformer, small("vit_micro_28", 28, 4, 1, 4, 128, 512), 4, 0),
-      other(Arch::kMixer, small("mixer_pico_28", 28, 4, 1, 4, 32, 112), 0, 16),
-      other(Arch::kMixer, small("mixer_nano_28", 28, 4, 1, 4, 64, 184), 0, 32),
-      other(Arch::kMixer, small("mixer_micro_28", 28, 4, 1, 6, 128, 512), 0, 64),
+      vit(small("vit_pico_28", 28, 4, 1, 3, 32, 104), 2),
+      vit(small("vit_nano_28", 28, 4, 1, 4, 48, 184), 3),
+      vit(small("vit_micro_28", 28, 4, 1, 4, 128, 512), 4),
+      mixer(small("mixer_pico_28", 28, 4, 1, 4, 32, 112), 16),
+      mixer(small("mixer_nano_28", 28, 4, 1, 4, 64, 184), 32),
+      mixer(small("mixer_micro_28", 28, 4, 1, 6, 128, 512), 64),
   };
   return all;
 }
@@ -94,19 +98,23 @@ double ffn_ratio(const VisionConfig& config, int64_t d_ffn) {
   return ratio;
 }
 
-/// timm's "mlp_ratio"; our own "d_ffn" has precedence.
-void read_ffn_width(const Json& args, const Json& gmlp, VisionConfig& config,
-                    const std::string& path) {
-  double ratio = NAN;
-  if (config.arch == Arch::kMixer) return;  // two ratios; its widths are those of its size
-  read_fields(args, {{"", "mlp_ratio", &ratio}}, path);
-  if (std::isnan(ratio)) return;
-  const double width = std::floor(ratio * static_cast<double>(config.d_model));
-  if (!(width >= 1) || width > (1 << 24)) {
+/// timm's "mlp_ratio"; a Mixer's may be two, for tokens and channels. Our widths have precedence.
+void read_widths(const Json& args, const Json& gmlp, VisionConfig& config,
+                 const std::string& path) {
+  if (!args.contains("mlp_ratio")) return;
+  const Json& ratios = args.at("mlp_ratio");
+  const bool two = config.arch == Arch::kMixer && ratios.is_array() && ratios.size() == 2;
+  const auto width = [&](const Json& ratio) {
+    const double f =
+        ratio.is_number() ? ratio.get<double>() * static_cast<double>(config.d_model) : 0;
+    if (f >= 1 && f <= (1 << 24)) return static_cast<int64_t>(f);
     fail_input("{}: \"mlp_ratio\" {} of an \"embed_dim\" of {} is no width; correct the file", path,
-               ratio, config.d_model);
-  }
-  if (!gmlp.contains("d_ffn")) config.d_ffn = static_cast<int64_t>(width);
+               json_line(ratio), config.d_model);
+  };
+  const int64_t first = width(two ? ratios[0] : ratios);
+  const int64_t last = width(two ? ratios[1] : ratios);
+  if (config.arch == Arch::kMixer && !gmlp.contains("spatial_ffn")) config.spatial_ffn = first;
+  if (!gmlp.contains("d_ffn")) config.d_ffn = last;
 }
 
 /// "img_size" is one number, or height and width.
@@ -242,7 +250,12 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
   read_fields(json, {{"gmlp", "arch", named_field(config.arch, kVisionArchs)}}, path);
   read_fields(json, fields_of(config), path);
   read_image_size(args, config, path);
-  read_ffn_width(args, gmlp, config, path);
+  read_widths(args, gmlp, config, path);
+  if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
+    const VisionConfig* size =
+        find_size(vision_sizes(), config.name.substr(0, config.name.find("_custom")));
+    if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
+  }
   if (label_names != nullptr) *label_names = read_label_names(json, path);
   in_file(path, [&] { config.validate(); });
   check_epsilons(gmlp, config.block(), path);

@@ -78,7 +78,7 @@ std::string cpu_name() {
 }
 
 std::string environment_json() {
-  nlohmann::ordered_json json;
+  Json json;
   json["version"] = GMLP_VERSION;
   json["compiler"] = __VERSION__;
   json["isa"] = isa_name();

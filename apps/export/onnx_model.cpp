@@ -89,7 +89,7 @@ Message value_info(const std::string& name, int64_t element, const Ints& shape) 
 
 /// `text` is JSON: a whole number, a number with a fraction, or a list of whole numbers.
 Message attribute(const std::string& name, const std::string& text) {
-  const nlohmann::ordered_json value = parse_json(text, name);
+  const Json value = parse_json(text, name);
   Message message;
   message.add(1, name);
   if (value.is_number_float()) return message.add(2, value.get<float>()).add(20, kAttributeFloat);

@@ -1,7 +1,6 @@
 #pragma once
 // Checkpoints ready to predict, their loss on text in nats per scored token, and their predictions.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "apps/language/model_choice.h"
 #include "apps/train/task.h"
 #include "core/arena.h"
+#include "core/io/json.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/language.h"
@@ -71,7 +71,7 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
                                            Arena& arena);
 
 /// For report.html: W of the blocks, and if `val` is not empty, what the model makes of its text.
-void add_text_samples(nlohmann::ordered_json& run, LanguageModel& model, const Tokenizer& tokenizer,
+void add_text_samples(Json& run, LanguageModel& model, const Tokenizer& tokenizer,
                       Objective objective, const TokenRow& val);
 
 }  // namespace gmlp

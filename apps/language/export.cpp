@@ -49,7 +49,7 @@ int language_export(const std::vector<std::string>& arguments) {
     if (id >= 0) metadata[name] = std::to_string(id);
   }
   std::vector<std::string> labels;
-  nlohmann::ordered_json stored = parse_json(loaded.config, options.model);
+  Json stored = parse_json(loaded.config, options.model);
   for (const auto& label : stored["gmlp"]["labels"]) {
     labels.push_back(label.is_string() ? label.get<std::string>() : json_line(label));
   }

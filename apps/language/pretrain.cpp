@@ -78,8 +78,8 @@ class PretrainTask : public TrainingTask {
   }
 
   void describe_model(CheckpointContent& content) const override {
-    const nlohmann::ordered_json extra = {{"objective", objective_name(objective_)},
-                                          {"tokenizer", tokenizer_->kind()}};
+    const Json extra = {{"objective", objective_name(objective_)},
+                        {"tokenizer", tokenizer_->kind()}};
     content.config = language_config_to_json(config_, json_line(extra));
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
   }
@@ -98,21 +98,20 @@ class PretrainTask : public TrainingTask {
     return "val " + text_score_text(result.loss, NAN, data_.val, objective_);
   }
 
-  nlohmann::ordered_json summary(const EvalResult& result) const override {
-    if (!val_loader_) return nlohmann::ordered_json::object();
-    nlohmann::ordered_json json = {{"val_loss", result.loss},
-                                   {"val_perplexity", std::exp(result.loss)}};
+  Json summary(const EvalResult& result) const override {
+    if (!val_loader_) return Json::object();
+    Json json = {{"val_loss", result.loss}, {"val_perplexity", std::exp(result.loss)}};
     if (objective_ == Objective::kCausal) {
       json["val_bits_per_byte"] = bits_per_byte(result.loss, data_.val);
     }
     return json;
   }
 
-  void add_details(nlohmann::ordered_json& summary) const override {
+  void add_details(Json& summary) const override {
     if (std::isfinite(last_error_)) summary["val_loss_standard_error"] = last_error_;
   }
 
-  void draw_figures(const RunFolder& folder, nlohmann::ordered_json& run) const override {
+  void draw_figures(const RunFolder& folder, Json& run) const override {
     add_text_samples(run, *model_, *tokenizer_, objective_, data_.val);
     const std::vector<Tensor> weights = spatial_weights(parameters(), config_.block);
     if (weights.empty()) return;

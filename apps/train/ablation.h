@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include "core/io/json.h"
 
 namespace CLI {
 class App;
@@ -54,8 +55,7 @@ void refuse_options(const std::vector<const char*>& names, const std::string& re
                     const std::string& config, const std::string& defaults);
 
 /// Writes ablation.md and ablation.json, and prints the table.
-void write_ablation(const std::string& out, const std::string& table,
-                    const nlohmann::ordered_json& json);
+void write_ablation(const std::string& out, const std::string& table, const Json& json);
 
 /// A number of each run.
 std::vector<double> values_of(const std::vector<AblationRun>& runs, double AblationRun::*member);
@@ -66,7 +66,7 @@ struct MeanDeviation {
 };
 MeanDeviation mean_deviation(const std::vector<double>& values);
 /// A NaN, such as the deviation of one seed, becomes null.
-nlohmann::ordered_json to_json(const MeanDeviation& value);
+Json to_json(const MeanDeviation& value);
 /// "1.234 ± 0.012"; without the deviation if that is NaN.
 std::string with_deviation(const MeanDeviation& value, int digits);
 /// The middle value, or the mean of the two middle values. `values` is not empty.

@@ -156,7 +156,7 @@ void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool a
 void Reporter::write_summary(const Progress& progress, const EvalResult& best,
                              const EvalResult& last, int64_t skipped_steps, bool stopped_early,
                              const Arena& arena) {
-  nlohmann::ordered_json json;
+  Json json;
   json["model"] = task_.info.model;
   json["data"] = task_.info.data;
   json["parameters"] = task_.info.parameters;
@@ -193,6 +193,7 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t
     const auto add = [&](Json& run) { task_.draw_figures(folder_, run); };
     std::string note;
     write_file_atomic(folder_.file("report.html"), report_page({folder_.path()}, add, note));
+    if (!note.empty()) line("note     report.html lacks some parts: " + note);
     files += ", report.html" + info.figures;
     if (info.figures.find("filters.png") != std::string::npos) {
       events_.add_png(progress.step, "filters", read_text(folder_.file("filters.png")));

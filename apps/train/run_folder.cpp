@@ -86,7 +86,7 @@ bool is_within(const std::string& path, const std::string& folder) {
 int64_t summary_count(const std::string& folder, const char* name) {
   const std::string path = folder + "/summary.json";
   if (!fs::exists(path)) return -1;
-  const nlohmann::ordered_json summary = read_json(path);
+  const Json summary = read_json(path);
   const bool there = summary.is_object() && summary.contains(name);
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }

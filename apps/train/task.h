@@ -12,13 +12,13 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/train/options.h"
 #include "autograd/tape.h"
 #include "core/arena.h"
+#include "core/io/json.h"
 #include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
@@ -108,11 +108,11 @@ class TrainingTask {
   /// "val loss 0.3021, top-1 89.10 ± 0.31 %", from loss, metric and samples alone.
   virtual std::string text(const EvalResult& result) const = 0;
   /// The same as summary.json's object.
-  virtual nlohmann::ordered_json summary(const EvalResult& result) const = 0;
+  virtual Json summary(const EvalResult& result) const = 0;
   /// Adds what only the last validation tells.
-  virtual void add_details(nlohmann::ordered_json& /*summary*/) const {}
+  virtual void add_details(Json& /*summary*/) const {}
   /// Writes the pictures in info.figures, and adds to report.html's `run` (report.h).
-  virtual void draw_figures(const RunFolder& /*folder*/, nlohmann::ordered_json& /*run*/) const {}
+  virtual void draw_figures(const RunFolder& /*folder*/, Json& /*run*/) const {}
   /// The command to run next with the weights in `checkpoint`.
   virtual std::string next_command(const std::string& checkpoint) const = 0;
 

@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "apps/train/run_state.h"
 #include "apps/train/task.h"
 #include "autograd/optimizer.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -76,7 +76,7 @@ class Trainer {
   void restore(const std::string& checkpoint_folder);
   void restore_from(const std::string& checkpoint_folder);
   void restore_tensors(const Checkpoint& checkpoint);
-  bool adopt_length(const nlohmann::ordered_json& state);
+  bool adopt_length(const Json& state);
   void rewind_folder(const std::string& checkpoint_folder,
                      const std::map<std::string, LogPosition>& ends);
   void rewind_logs(const std::map<std::string, LogPosition>& ends);

@@ -86,10 +86,7 @@ TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& op
   const std::string seed = std::to_string(given->options.seed + static_cast<uint64_t>(index));
   const std::string folder =
       fmt::format("{}/{}-{}/seed-{}", options.out, cell.row->name, cell.size, seed);
-  for (const std::string& text :
-       {std::string("--seed"), seed, std::string("--overwrite"), std::string("--out"), folder}) {
-    arguments.push_back(text);
-  }
+  arguments.insert(arguments.end(), {"--seed", seed, "--overwrite", "--out", folder});
   if (gates) arguments.insert(arguments.end(), {"--gate", cell.row->name});
   return parse_train(arguments, defaults).value();
 }

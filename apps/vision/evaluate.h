@@ -2,7 +2,6 @@
 // A pass over a data set: loss and accuracy. Each image's loss is computed from its logits in
 // double and summed in the set's order, so batch size and threads do not change a bit.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "apps/train/task.h"
 #include "apps/vision/weights.h"
 #include "core/arena.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -29,7 +29,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
 
 /// For report.html: W of the blocks, and of the `dataset` that `evaluation` is of, if it has
 /// images, confusions, mistakes and samples. `labels` are the model's classes.
-void add_evaluation(nlohmann::ordered_json& run, VisionModel& model, const ImageDataset& dataset,
+void add_evaluation(Json& run, VisionModel& model, const ImageDataset& dataset,
                     const TransformOptions& transform, const Evaluation& evaluation,
                     const std::vector<std::string>& labels);
 

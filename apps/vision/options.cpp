@@ -160,18 +160,19 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   if (options.arch == "mixer" && !options.class_token) config.class_token = false;  // a ViT's
   const auto only = [&](Arch arch, bool given, const char* name) {
     if (!given || config.arch == arch) return;
-    fail_input("{}: blocks of --arch {} have none; leave the option out", name,
-               kVisionArchs.name(config.arch));
+    fail_input("{}: belongs to --arch {}, the model's is {}; leave it out, or give another --arch",
+               name, kVisionArchs.name(arch), kVisionArchs.name(config.arch));
   };
   only(Arch::kTransformer, options.heads > 0, "--heads");
   only(Arch::kMixer, options.spatial_ffn > 0, "--spatial-ffn");
   only(Arch::kGmlp, !options.gate.empty(), "--gate");
   apply(options.heads, config.heads);
   apply(options.spatial_ffn, config.spatial_ffn);
-  if (config.is_vit())
-    apply(config.heads > 0 ? 0 : std::max<int64_t>(config.d_model / 64, 1), config.heads);
-  if (config.arch == Arch::kMixer && config.spatial_ffn == 0)
+  if (config.heads == 0 && config.is_vit())
+    config.heads = std::max<int64_t>(config.d_model / 64, 1);
+  if (config.spatial_ffn == 0 && config.arch == Arch::kMixer) {
     config.spatial_ffn = std::max<int64_t>(config.d_model / 2, 1);
+  }
   if (!options.gate.empty()) config.gate = kGates.from_name(options.gate);
   if (config.chans != 1 && config.chans != 3) {
     fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);

@@ -13,6 +13,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
@@ -110,17 +111,17 @@ class VisionTask : public TrainingTask {
                        100 * standard_error(result.metric / 100, result.samples));
   }
 
-  nlohmann::ordered_json summary(const EvalResult& result) const override {
+  Json summary(const EvalResult& result) const override {
     const double error = 100 * standard_error(result.metric / 100, result.samples);
     return {
         {"val_top1", result.metric}, {"val_top1_standard_error", error}, {"val_loss", result.loss}};
   }
 
-  void add_details(nlohmann::ordered_json& summary) const override {
+  void add_details(Json& summary) const override {
     if (config_.classes > 5) summary["val_top5"] = last_evaluation_.top5;
   }
 
-  void draw_figures(const RunFolder& folder, nlohmann::ordered_json& run) const override {
+  void draw_figures(const RunFolder& folder, Json& run) const override {
     add_evaluation(run, *model_, *data_.val, val_transform_, last_evaluation_,
                    data_.train->class_names());
     if (config_.arch != Arch::kGmlp) return;

@@ -23,9 +23,8 @@ struct VisionOptions : TrainOptions {
   // 0: the model's
   int64_t img_size = 0, patch_size = 0, in_chans = 0, depth = 0, d_model = 0, d_ffn = 0;
   int64_t heads = 0, spatial_ffn = 0;
-  std::string arch;
+  std::string arch, gate;  // empty: the model's
   bool class_token = false;
-  std::string gate;
   // Augmentation and regularisation.
   std::string aug = "light";
   bool no_flip = false;

@@ -300,28 +300,18 @@ const SafetensorsFile::Entry* SafetensorsFile::find(const std::string& name) con
   return found == index_.end() ? nullptr : &entries_[found->second];
 }
 
-const SafetensorsFile::Entry& SafetensorsFile::find_or_fail(const std::string& name) const {
-  const Entry* entry = find(name);
-  if (entry == nullptr) {
-    fail_input("{}: is not in the file, which has {} others; is it the right model?",
-               described(path_, name), entries_.size());
-  }
-  return *entry;
-}
-
 std::string_view SafetensorsFile::data_of(const Entry& entry) const {
   return {bytes_.data() + data_offset_ + entry.begin, static_cast<size_t>(entry.end - entry.begin)};
 }
 
 Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
-  const Entry& entry = find_or_fail(name);
-  return decode_tensor(data_of(entry).data(), entry.dtype, entry.shape, dtype,
+  const Entry* entry = find(name);
+  if (entry == nullptr) {
+    fail_input("{}: is not in the file, which has {} others; is it the right model?",
+               described(path_, name), entries_.size());
+  }
+  return decode_tensor(data_of(*entry).data(), entry->dtype, entry->shape, dtype,
                        described(path_, name));
-}
-
-std::vector<int64_t> SafetensorsFile::read_integers(const std::string& name) const {
-  const Entry& entry = find_or_fail(name);
-  return decode_integers(data_of(entry).data(), entry.dtype, entry.shape, described(path_, name));
 }
 
 std::string to_safetensors(const std::vector<NamedTensor>& tensors,

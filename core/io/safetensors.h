@@ -44,17 +44,13 @@ class SafetensorsFile {
   /// The tensor converted to `dtype`, from F64, F32, F16 or BF16. Throws InputError if it is
   /// absent, of another type or of rank > 4. A scalar (shape []) becomes {1}.
   Tensor read(const std::string& name, DType dtype) const;
-  /// An integer or bool tensor's values, row-major. Throws InputError if it is absent or of another
-  /// type.
-  std::vector<int64_t> read_integers(const std::string& name) const;
+  std::string_view data_of(const Entry& entry) const;  // its bytes, for tensors of other types
 
  private:
   static SafetensorsFile open_index(const std::string& path);
   void check_offsets() const;
   void verify_checksums();
   void index_names();
-  const Entry& find_or_fail(const std::string& name) const;
-  std::string_view data_of(const Entry& entry) const;
 
   std::string path_;
   std::vector<char> bytes_;

@@ -25,7 +25,7 @@ class TableReader {
     }
     check_text(first, place());
     if (json_) {
-      const nlohmann::ordered_json row = parse_json(first, place());
+      const Json row = parse_json(first, place());
       for (const auto& [key, value] : row.items()) columns_.push_back(key);
       return;
     }
@@ -81,7 +81,7 @@ class TableReader {
     constexpr size_t kMostBytes = 4 << 20;
     if (line.size() > kMostBytes) fail_input("{} is longer than 4 MiB; shorten it", place());
     check_text(line, place(), begin);
-    const nlohmann::ordered_json row = parse_json(line, place());
+    const Json row = parse_json(line, place());
     Names fields;
     for (const std::string& column : columns) {
       const auto value = row.find(column);

@@ -88,7 +88,7 @@ class SymbolTokenizer : public Tokenizer {
 
   std::string file_name() const override { return "tokenizer.json"; }
   std::string file_bytes() const override {
-    nlohmann::ordered_json json = {{"type", kind()}};
+    Json json = {{"type", kind()}};
     if (!is_bytes()) json["characters"] = symbols_;
     return json_line(json) + "\n";
   }
@@ -117,8 +117,8 @@ std::unique_ptr<Tokenizer> make_chars_tokenizer(const std::vector<char32_t>& cha
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name) {
-  const nlohmann::ordered_json json = parse_json(bytes, name);
-  nlohmann::ordered_json type;
+  const Json json = parse_json(bytes, name);
+  Json type;
   if (json.is_object()) type = json.value("type", type);
   if (type == "bytes") return make_bytes_tokenizer();
   if (type != "chars" || !json.contains("characters") || !json["characters"].is_array()) {
@@ -128,7 +128,7 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
         name);
   }
   std::vector<char32_t> characters;
-  for (const nlohmann::ordered_json& element : json["characters"]) {
+  for (const Json& element : json["characters"]) {
     const std::string text = element.is_string() ? element.get<std::string>() : "";
     const Utf8Char first = text.empty() ? Utf8Char{} : utf8_at(text, 0);
     if (first.code == 0 || first.size != std::ssize(text)) {

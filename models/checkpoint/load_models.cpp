@@ -52,9 +52,10 @@ void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFil
 
 /// The dtype of a model stored in `file`: f64 if a tensor is, else f32.
 DType stored_dtype(const SafetensorsFile& file) {
-  const auto is_f64 = [](const SafetensorsFile::Entry& entry) { return entry.dtype == "F64"; };
-  const bool f64 = std::any_of(file.entries().begin(), file.entries().end(), is_f64);
-  return f64 ? DType::kF64 : DType::kF32;
+  for (const SafetensorsFile::Entry& entry : file.entries()) {
+    if (entry.dtype == "F64") return DType::kF64;
+  }
+  return DType::kF32;
 }
 
 /// Throws InputError if `path`, the config.json beside `file`, describes a model out of all
@@ -202,7 +203,8 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
 void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block) {
   if (execution.precision != fused::Precision::kBf16) return;
   if (arch != Arch::kGmlp) {
-    fail_input("--precision bf16: only gMLP's blocks have it, the model's are others; use f32");
+    fail_input("--precision bf16: only gMLP's blocks have it, the model's are {}; use f32",
+               kLanguageArchs.name(arch));
   }
   if (fused::bf16_fits(block.d_model, block.gate_width())) return;
   fail_input(

@@ -18,9 +18,9 @@ wrong "--model" train --data shapes
 wrong "--frobnicate" train --frobnicate
 wrong "--help" train --frobnicate
 wrong "did you mean train?" trian
-wrong "--heads: blocks of --arch gmlp have none" train "${tiny[@]}" --heads 2
-wrong "--gate: blocks of --arch vit have none" train "${tiny[@]}" --arch vit --gate additive
-wrong "--spatial-ffn: blocks of --arch vit have none" train "${tiny[@]}" --arch vit --spatial-ffn 4
+wrong "--heads: belongs to --arch vit, the model's is gmlp" train "${tiny[@]}" --heads 2
+wrong "--gate: belongs to --arch gmlp, the model's is vit" train "${tiny[@]}" --arch vit --gate additive
+wrong "--spatial-ffn: belongs to --arch mixer, the model's is vit" train "${tiny[@]}" --arch vit --spatial-ffn 4
 wrong "did you mean --epochs?" train "${tiny[@]}" --epoch 3
 wrong "did you mean --epochs?" train "${tiny[@]}" --epoch=3
 wrong "did you mean cosine?" train "${tiny[@]}" --sched cosin

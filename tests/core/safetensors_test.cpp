@@ -12,6 +12,7 @@
 #include "tests/core/bytes_of.h"
 #include "tests/core/safetensors_by_hand.h"
 #include "tests/support/catch.h"
+#include "tests/support/read_integers.h"
 #include "tests/support/temporary_folder.h"
 
 namespace gmlp {
@@ -96,8 +97,8 @@ TEST_CASE("an unpadded header with tensors in any order is read, at odd addresse
   CHECK(file.entries()[0].name == "b");
   CHECK(file.entries()[1].name == "z");
   CHECK(file.read("z", DType::kF32).at(1) == -2);
-  CHECK(file.read_integers("i") == std::vector<int64_t>{-7});
-  CHECK(file.read_integers("b") == std::vector<int64_t>{1});
+  CHECK(test::read_integers(file, "i") == std::vector<int64_t>{-7});
+  CHECK(test::read_integers(file, "b") == std::vector<int64_t>{1});
 }
 
 TEST_CASE("spaces after the JSON are read") {
@@ -150,16 +151,20 @@ TEST_CASE("F16 specials are read exactly") {
 TEST_CASE("every integer type is read, and 2^63 as U64 refused") {
   const TemporaryFolder folder;
   const std::vector<int64_t> expected{-1, 100};
-  CHECK(open_one(folder, "I64", 2, bytes_of<int64_t>({-1, 100})).read_integers("t") == expected);
-  CHECK(open_one(folder, "I32", 2, bytes_of<int32_t>({-1, 100})).read_integers("t") == expected);
-  CHECK(open_one(folder, "I16", 2, bytes_of<int16_t>({-1, 100})).read_integers("t") == expected);
-  CHECK(open_one(folder, "I8", 2, bytes_of<int8_t>({-1, 100})).read_integers("t") == expected);
+  CHECK(test::read_integers(open_one(folder, "I64", 2, bytes_of<int64_t>({-1, 100})), "t") ==
+        expected);
+  CHECK(test::read_integers(open_one(folder, "I32", 2, bytes_of<int32_t>({-1, 100})), "t") ==
+        expected);
+  CHECK(test::read_integers(open_one(folder, "I16", 2, bytes_of<int16_t>({-1, 100})), "t") ==
+        expected);
+  CHECK(test::read_integers(open_one(folder, "I8", 2, bytes_of<int8_t>({-1, 100})), "t") ==
+        expected);
   const std::vector<int64_t> high{200, 0};
-  CHECK(open_one(folder, "U8", 2, bytes_of<uint8_t>({200, 0})).read_integers("t") == high);
-  CHECK(open_one(folder, "U16", 2, bytes_of<uint16_t>({200, 0})).read_integers("t") == high);
-  CHECK(open_one(folder, "U32", 2, bytes_of<uint32_t>({200, 0})).read_integers("t") == high);
+  CHECK(test::read_integers(open_one(folder, "U8", 2, bytes_of<uint8_t>({200, 0})), "t") == high);
+  CHECK(test::read_integers(open_one(folder, "U16", 2, bytes_of<uint16_t>({200, 0})), "t") == high);
+  CHECK(test::read_integers(open_one(folder, "U32", 2, bytes_of<uint32_t>({200, 0})), "t") == high);
   const auto file = open_one(folder, "U64", 1, bytes_of<uint64_t>({uint64_t{1} << 63}));
-  CHECK_THAT(message_of<InputError>([&] { file.read_integers("t"); }),
+  CHECK_THAT(message_of<InputError>([&] { test::read_integers(file, "t"); }),
              Contains("9223372036854775808"));
 }
 
@@ -171,7 +176,7 @@ TEST_CASE("reading an absent tensor or one of another kind names it") {
   CHECK_THAT(message_of<InputError>([&] { ints.read("missing", DType::kF32); }),
              Contains("'missing'"));
   const auto floats = open_one(folder, "F32", 1, bytes_of<float>({1}));
-  CHECK_THAT(message_of<InputError>([&] { floats.read_integers("t"); }), Contains("F32"));
+  CHECK_THAT(message_of<InputError>([&] { test::read_integers(floats, "t"); }), Contains("F32"));
   const auto small = open_one(folder, "F8_E4M3", 1, "x");
   CHECK_THAT(message_of<InputError>([&] { small.read("t", DType::kF32); }), Contains("F8_E4M3"));
 }

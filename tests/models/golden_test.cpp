@@ -13,6 +13,7 @@
 #include "models/vision.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
+#include "tests/support/read_integers.h"
 
 namespace gmlp {
 
@@ -104,7 +105,7 @@ class Case {
     config.class_token = config.is_vit();
     vision_ = std::make_unique<VisionModel>(config, dtype_, 1);
     images_ = file_.read("input", dtype_);
-    const std::vector<int64_t> classes = file_.read_integers("target");
+    const std::vector<int64_t> classes = test::read_integers(file_, "target");
     targets_ = Tensor::zeros(dtype_, {static_cast<int64_t>(classes.size()), config.classes});
     const Tensor one_hot = Tensor::zeros(DType::kF64, targets_.shape());
     for (size_t i = 0; i < classes.size(); ++i) {
@@ -125,8 +126,8 @@ class Case {
     config.block.causal = model.value("causal", false);
     config.block.d_attn = model.value("d_attn", int64_t{0});
     language_ = std::make_unique<LanguageModel>(config, dtype_, 1);
-    ids_ = file_.read_integers("input");
-    target_ids_ = file_.read_integers("target");
+    ids_ = test::read_integers(file_, "input");
+    target_ids_ = test::read_integers(file_, "target");
     batch_ = batch;
   }
 

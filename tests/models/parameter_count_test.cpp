@@ -291,6 +291,24 @@ TEST_CASE("timm's int(embed_dim * mlp_ratio) is the width that was stored", "[co
   }
 }
 
+TEST_CASE("a vision config.json without spatial_init_std has the one of its name", "[config]") {
+  CHECK(read_text_config(R"({"architecture": "gmlp_s16_224"})").spatial_init_std == 1e-6);
+  const std::string nano =
+      R"({"architecture": "gmlp_s16_224", "gmlp": {"name": "gmlp_nano_32_custom"}})";
+  CHECK(read_text_config(nano).spatial_init_std == 1e-3);
+}
+
+TEST_CASE("a Mixer's two ratios, or one for both, are timm's widths", "[config]") {
+  const VisionConfig two = read_text_config(
+      R"({"architecture": "mixer_b16_224", "model_args": {"embed_dim": 512, "mlp_ratio": [0.25, 3]}})");
+  CHECK(two.spatial_ffn == 128);
+  CHECK(two.d_ffn == 1536);
+  const VisionConfig one =
+      read_text_config(R"({"architecture": "mixer_s16_224", "model_args": {"mlp_ratio": 2}})");
+  CHECK(one.spatial_ffn == 1024);
+  CHECK(one.d_ffn == 1024);
+}
+
 TEST_CASE("a bad vision config.json is refused by path and field", "[config]") {
   const auto refused = [](const std::string& text, const std::string& field) {
     INFO(text);

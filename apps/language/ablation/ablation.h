@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/train/ablation.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -37,9 +38,9 @@ struct AblationResult {
   std::vector<AblationRun> runs = {};
 };
 
-struct AblationReport {         // NOLINT(bugprone-exception-escape): the JSON library's destructor
-  std::string markdown;         // both tables, and the order of neighbors between them
-  nlohmann::ordered_json json;  // the same numbers, and every run
+struct AblationReport {  // NOLINT(bugprone-exception-escape): the JSON library's destructor
+  std::string markdown;  // both tables, and the order of neighbors between them
+  Json json;             // the same numbers, and every run
 };
 
 /// `results` has at most one result per row, in the order of the rows. Two neighbors in the paper's

@@ -15,6 +15,7 @@
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/checkpoint/checkpoint.h"
 #include "models/checkpoint/load_models.h"
 
@@ -100,18 +101,18 @@ class FinetuneTask : public TrainingTask {
                        result.metric, facts_.is_span() ? "" : fmt::format(" ± {:.2f}", error));
   }
 
-  nlohmann::ordered_json summary(const EvalResult& result) const override {
+  Json summary(const EvalResult& result) const override {
     return {{facts_.metric_column(), result.metric}, {"val_loss", result.loss}};
   }
 
-  void add_details(nlohmann::ordered_json& summary) const override {
+  void add_details(Json& summary) const override {
     summary["task"] = facts_.name;
     for (const TaskSetScore& set : last_score_.sets) {
       summary["sets"].push_back(task_score_json(facts_, set));
     }
   }
 
-  void draw_figures(const RunFolder& /*folder*/, nlohmann::ordered_json& run) const override {
+  void draw_figures(const RunFolder& /*folder*/, Json& run) const override {
     add_text_samples(run, *model_, *tokenizer_, Objective::kMasked, {});
   }
   std::string next_command(const std::string& checkpoint) const override {

@@ -2,7 +2,6 @@
 // Finetuned models: their heads, their logits on the rows of a task, and the scores.
 
 #include <functional>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "apps/language/options.h"
 #include "apps/language/tasks/task_files.h"
 #include "apps/train/task.h"
+#include "core/io/json.h"
 #include "data/tasks/squad.h"
 
 namespace gmlp {
@@ -79,6 +79,6 @@ TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<T
 
 /// "accuracy 81.23 ± 1.32 %", "matched 61.00 ± 0.49 %" or "exact match ..., F1 ...".
 std::string task_score_text(const TaskSetScore& score);
-nlohmann::ordered_json task_score_json(const TaskFacts& facts, const TaskSetScore& score);
+Json task_score_json(const TaskFacts& facts, const TaskSetScore& score);
 
 }  // namespace gmlp
