@@ -300,7 +300,8 @@ TEST_CASE("a vision config.json without spatial_init_std has the one of its name
 
 TEST_CASE("a Mixer's two ratios, or one for both, are timm's widths", "[config]") {
   const VisionConfig two = read_text_config(
-      R"({"architecture": "mixer_b16_224", "model_args": {"embed_dim": 512, "mlp_ratio": [0.25, 3]}})");
+      R"({"architecture": "mixer_b16_224",
+          "model_args": {"embed_dim": 512, "mlp_ratio": [0.25, 3]}})");
   CHECK(two.spatial_ffn == 128);
   CHECK(two.d_ffn == 1536);
   const VisionConfig one =
