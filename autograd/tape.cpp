@@ -68,11 +68,15 @@ void Tape::backward(Var y, const Tensor& dy) {
   accumulate_grad(y, dy);
   for (int64_t i = y.index; i >= 0; --i) {
     const Node& node = nodes_[static_cast<size_t>(i)];
-    if (!node.backward || !node.gradient.defined()) continue;
-    current_ = i;
-    const Tensor gradient = node.gradient;  // a copy: the closure may clear the node's
-    node.backward(gradient);
-    profile_mark(node.name, "backward");
+    if (node.backward && node.gradient.defined()) {
+      current_ = i;
+      const Tensor gradient = node.gradient;  // a copy: the closure may clear the node's
+      node.backward(gradient);
+      profile_mark(node.name, "backward");
+    }
+    for (; after_block && !blocks_.empty() && blocks_.back() == i; blocks_.pop_back()) {
+      after_block(std::ssize(blocks_) - 1);
+    }
   }
 }
 

@@ -142,8 +142,12 @@ class Tape {
   /// false if dy is shared.
   bool try_take_grad();
 
-  /// Runs all closures; the gradient of `loss`, a scalar, is 1.
+  /// The nodes from here on are a further block of the model.
+  void begin_block() { blocks_.push_back(std::ssize(nodes_)); }
+  /// Runs all closures; the gradient of `loss`, a scalar, is 1. Calls after_block(k), if there is
+  /// one, when those of block k have run: the gradients of its parameters are complete.
   void backward(Var loss);
+  std::function<void(int64_t)> after_block;
   /// The same from any value, with its gradient dy.
   void backward(Var y, const Tensor& dy);
   /// The gradient of x after backward(); undefined if x has none.
@@ -169,6 +173,7 @@ class Tape {
   double flops_ = 0;
   int64_t current_ = -1;  // the node whose closure runs
   std::vector<Node> nodes_;
+  std::vector<int64_t> blocks_;  // the first node of each
 };
 
 inline int64_t count_parameters(const std::vector<Parameter*>& parameters) {

@@ -42,6 +42,7 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   if (drops) x = dropout(tape, x, {context.drop_rate, context.seed, context.step, 0});
   // Each branch drops at a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
   for_each_branch(layers_.blocks, [&](const auto& block, size_t i, int branch) {
+    if (branch == 0) tape.begin_block();
     const Var shortcut = x;
     x = block.forward_branch(tape, shortcut, branch);
     const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;

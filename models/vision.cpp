@@ -75,6 +75,7 @@ Var VisionModel::features(Tape& tape, const Tensor& images, const ForwardContext
   if (config_.is_vit()) x = add_positions(tape, x, *positions_);
   const double depth = static_cast<double>(config_.depth);
   for_each_branch(blocks_, [&](const auto& block, size_t i, int branch) {
+    if (branch == 0) tape.begin_block();
     // As in timm, the rate is the same in all blocks of an MLP and grows with depth in a ViT.
     const double share = config_.is_vit() ? static_cast<double>(i) / std::max(depth - 1, 1.0) : 1;
     const int64_t place = static_cast<int64_t>(i) * block.kBranches + branch;

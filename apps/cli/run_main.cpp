@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "apps/cli/options.h"
+#include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
@@ -24,6 +25,7 @@ namespace gmlp {
 namespace {
 
 std::atomic<int> g_signal{0};
+int g_shared_signal = -1;  // of all ranks, from the first share_stop_signal() on
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may not take a lock");
 
 // Only async-signal-safe calls in here: an exchange, _exit. A lost terminal may send SIGHUP twice,
@@ -68,7 +70,13 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
   std::string names;
   std::vector<std::string> known;
   for (const Subcommand& subcommand : subcommands) {
-    if (name == subcommand.name) return subcommand.run({arguments.begin() + 1, arguments.end()});
+    if (name == subcommand.name) {
+      if (rank_count() > 1 && !subcommand.on_ranks) {
+        fail_input("{}: would do all of its work on each of the {} ranks; start it without mpirun",
+                   name, rank_count());
+      }
+      return subcommand.run({arguments.begin() + 1, arguments.end()});
+    }
     const bool last = &subcommand == &subcommands.back();
     names += fmt::format("{}{}", names.empty() ? "" : last ? " or " : ", ", subcommand.name);
     known.emplace_back(subcommand.name);
@@ -171,8 +179,10 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
   protect_standard_streams();
   flush_denormals();
   try {
+    start_ranks();
     status = dispatch(program, usage, subcommands, {argv + (argc > 0 ? 1 : 0), argv + argc});
     check_output();
+    finish_ranks();
     return status;
   } catch (const Stopped& stopped) {
     status = 128 + stop_signal();
@@ -191,9 +201,9 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
     message = error.what();
   }
   std::fflush(stdout);
-  if (status == 128 + SIGPIPE) return status;
-  // Not fmt::print, which throws when nobody can be told.
-  std::fputs(fmt::format("{}: error: {}\n", program, message).c_str(), stderr);
+  message = status == 128 + SIGPIPE ? "" : fmt::format("{}: error: {}\n", program, message);
+  if (rank_count() > 1) end_all_ranks(status, message);
+  std::fputs(message.c_str(), stderr);  // fmt::print throws when nobody can be told
   return status;
 }
 
@@ -211,7 +221,15 @@ void protect_standard_streams() {
 }
 
 int stop_signal() {
+  return g_shared_signal >= 0 ? g_shared_signal : g_signal.load();
+}
+
+int own_stop_signal() {
   return g_signal.load();
+}
+
+void share_stop_signal() {
+  if (rank_count() > 1) g_shared_signal = static_cast<int>(max_over_ranks(own_stop_signal()));
 }
 
 InterruptibleInput::InterruptibleInput() {

@@ -26,6 +26,7 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments);
 struct Subcommand {
   const char* name;
   std::function<int(const std::vector<std::string>& arguments)> run;  // returns the exit status
+  bool on_ranks = false;  // whether several processes can share its work
 };
 
 /// The body of main(): runs the subcommand that the first argument names, and turns what it throws,
@@ -45,8 +46,12 @@ void install_stop_signals();
 /// Opens /dev/null for a standard stream that is closed, because a file opened later would become
 /// that stream. Turns SIGPIPE and SIGXFSZ (ulimit -f) into errors of the write.
 void protect_standard_streams();
-/// The signal that was received, or 0.
+/// The signal that was received, or 0. Several ranks train in step, so a signal to one of them
+/// counts from the next share_stop_signal() on, which all call, and then for all.
 int stop_signal();
+void share_stop_signal();
+/// The signal that this process has received by now.
+int own_stop_signal();
 /// Throws Stopped after a signal.
 void throw_if_stopped();
 

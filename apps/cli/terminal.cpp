@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apps/cli/run_main.h"
+#include "apps/ranks/ranks.h"
 
 namespace gmlp {
 
@@ -42,6 +43,8 @@ ProgressBar::ProgressBar(bool shown) : shown_(shown && isatty(STDOUT_FILENO) == 
   const char* type = std::getenv("TERM");
   if (type != nullptr && std::string_view(type) == "dumb") shown_ = false;
   if (std::getenv("NO_COLOR") != nullptr) shown_ = false;
+  // mpirun gives its processes a terminal even when its own output is a file.
+  if (rank_count() > 1) shown_ = false;
 }
 
 std::string ProgressBar::time_left(int64_t done, int64_t total) {

@@ -19,6 +19,7 @@
 #include "apps/language/commands.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
+#include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -123,21 +124,31 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   int64_t count = loader.batches_per_epoch();
   if (max_batches > 0) count = std::min(count, max_batches);
   TextScore score;
-  std::vector<std::pair<double, double>> batches;  // scored tokens, and their mean loss
-  double sum = 0;
+  const int64_t share = chunk_count(count, rank_count());  // of each rank
+  const int64_t first = std::min(count, rank() * share), end = std::min(count, first + share);
+  std::vector<double> values;  // of a batch: scored tokens, and their mean loss
   ProgressBar bar(show_progress);
-  for (int64_t i = 0; i < count; ++i) {
-    if (stop_signal() != 0) return score;
-    bar.draw_pass(i, count);
+  for (int64_t i = first; i < end && own_stop_signal() == 0; ++i) {
+    bar.draw_pass(i - first, end - first);
     const TextBatch batch = loader.batch(0, i);
     const int64_t scored = scored_tokens(batch);
     if (scored == 0) continue;
     arena.reset();
     Tape tape(arena, execution, false);
     const Var loss = model.loss(tape, batch.ids, batch.targets, batch.batch, 1.0);
-    batches.emplace_back(scored, tape.value(loss).at(0));
-    sum += batches.back().first * batches.back().second;
-    score.samples += scored;
+    values.insert(values.end(), {static_cast<double>(scored), tape.value(loss).at(0)});
+  }
+  share_stop_signal();
+  if (stop_signal() != 0) return score;
+  values.resize(static_cast<size_t>(2 * share));
+  values = gather_ranks(values);
+  std::vector<std::pair<double, double>> batches;
+  double sum = 0;
+  for (size_t i = 0; i < values.size(); i += 2) {
+    if (values[i] == 0) continue;
+    batches.emplace_back(values[i], values[i + 1]);
+    sum += values[i] * values[i + 1];
+    score.samples += static_cast<int64_t>(values[i]);
   }
   if (score.samples == 0) {
     fail_input("none of the {} validation tokens is scored; use more text", tokens.size());

@@ -8,8 +8,8 @@ int main(int argc, char** argv) {
   gmlp::install_stop_signals();
   return gmlp::run_main("gmlp-language", kLanguageUsage,
                         {{"tokenizer", gmlp::language_tokenizer},
-                         {"pretrain", gmlp::language_pretrain},
-                         {"finetune", gmlp::language_finetune},
+                         {"pretrain", gmlp::language_pretrain, true},
+                         {"finetune", gmlp::language_finetune, true},
                          {"eval", gmlp::language_eval},
                          {"fill", gmlp::language_fill},
                          {"generate", gmlp::language_generate},

@@ -12,6 +12,7 @@
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
 #include "apps/language/text_format.h"
+#include "apps/ranks/ranks.h"
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -56,8 +57,9 @@ class PretrainTask : public TrainingTask {
   }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
-    if (position.count % options_.grad_accum_steps == 0) load_step(position);
-    batch_ = step_batches_[static_cast<size_t>(position.count % options_.grad_accum_steps)];
+    const int64_t mine = options_.step_batches() / rank_count();
+    if (position.count % mine == 0) load_step(position, mine);
+    batch_ = step_batches_[static_cast<size_t>(position.count % mine)];
     position_ = position;
   }
   Var forward(Tape& tape, double scale) override {
@@ -137,21 +139,22 @@ class PretrainTask : public TrainingTask {
     if (unknown > 0) info.notes.push_back(unknown_text(unknown));
   }
 
-  /// Loads the batches of an optimizer step, because their weights depend on each other.
-  void load_step(const BatchPosition& first) {
+  /// Loads this rank's batches of an optimizer step, because the weights of all depend on each
+  /// other.
+  void load_step(const BatchPosition& first, int64_t count) {
     step_batches_.clear();
-    scored_ = 0;
-    for (int64_t i = 0; i < options_.grad_accum_steps; ++i) {
+    int64_t scored = 0;
+    for (int64_t i = 0; i < count; ++i) {
       step_batches_.push_back(loader_->batch(first.epoch, first.index + i));
-      scored_ += scored_tokens(step_batches_.back());
+      scored += scored_tokens(step_batches_.back());
     }
+    scored_ = sum_over_ranks(static_cast<double>(scored));
   }
 
   /// The mean over a step's scored tokens is not the mean of its batches' means: a batch counts by
   /// its share of them. 1 if all batches have as many, as in a causal model.
   double weight_of(const TextBatch& batch) const {
-    return static_cast<double>(scored_tokens(batch) * options_.grad_accum_steps) /
-           static_cast<double>(scored_);
+    return static_cast<double>(scored_tokens(batch) * options_.step_batches()) / scored_;
   }
 
   void build_model() {
@@ -176,14 +179,14 @@ class PretrainTask : public TrainingTask {
   void build_loaders() {
     const TextBatchOptions batches = {.objective = objective_,
                                       .tokens = config_.block.tokens,
-                                      .batch_size = options_.batch_size,
+                                      .batch_size = options_.shard_size(),
                                       .seed = options_.seed,
                                       .shuffle = !options_.no_shuffle,
                                       .special = tokenizer_->special(),
                                       .vocab = tokenizer_->vocab()};
     loader_ = std::make_unique<TextLoader>(data_.train, batches);
     const int64_t windows = loader_->batch(0, 0).batch;
-    if (windows < options_.batch_size) {
+    if (windows < options_.shard_size()) {
       fail_input(
           "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
           "more text or a shorter --seq-len",
@@ -249,7 +252,7 @@ class PretrainTask : public TrainingTask {
   std::unique_ptr<TextLoader> loader_;
   std::unique_ptr<TextLoader> val_loader_;
   std::vector<TextBatch> step_batches_;
-  int64_t scored_ = 0;  // tokens of step_batches_
+  double scored_ = 0;  // tokens of the step, on all ranks
   TextBatch batch_;
   BatchPosition position_;
   double last_error_ = 0;  // TextScore::standard_error: not finite for a single batch

@@ -17,10 +17,11 @@ std::string json_number(double value, const char* format) {
 std::string step_line(const StepRecord& record) {
   return fmt::format(
       "{{\"step\":{},\"epoch\":{},\"loss\":{},\"lr\":{},\"grad_norm\":{},\"samples_per_s\":{},"
-      "\"data_wait\":{}{}}}",
+      "\"data_wait\":{}{}{}}}",
       record.step, record.epoch, json_number(record.loss, "{:.9g}"),
       json_number(record.lr, "{:.9g}"), json_number(record.grad_norm, "{:.9g}"),
       json_number(record.samples_per_s, "{:.4g}"), json_number(record.data_wait, "{:.3g}"),
+      record.rank_wait > 0 ? fmt::format(",\"rank_wait\":{:.3g}", record.rank_wait) : "",
       record.skipped ? ",\"skipped\":true" : "");
 }
 

@@ -16,6 +16,7 @@ struct StepRecord {
   double seconds = 0;        // of the step
   double samples_per_s = 0;  // the mean since the line before
   double data_wait = 0;      // seconds per step; on a line the mean, too
+  double rank_wait = 0;      // likewise, for other ranks
   bool skipped = false;
 };
 /// One line of steps.jsonl. A number that is not finite becomes null: JSON has no NaN.

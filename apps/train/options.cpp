@@ -8,6 +8,7 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/ranks/ranks.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -19,8 +20,8 @@ namespace {
 /// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
 /// of earlier versions.
 const std::set<std::string> kNeutralOptions = {
-    "threads",     "workers",       "time-limit",      "patience", "quiet",    "no-figures",
-    "tensorboard", "save-interval", "checkpoint-hist", "out",      "cache-dir"};
+    "threads",      "workers",     "time-limit",    "patience",        "quiet", "no-figures",
+    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out",   "cache-dir"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -35,6 +36,10 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
   recipe.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
   recipe.integer("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step", 1,
                  1 << 24);
+  recipe.integer("--shards", options.shards,
+                 "Equal parts of a batch, whose gradients are added as a binary tree: the ranks of "
+                 "mpirun share them, and any number of ranks computes the same bits; a power of two",
+                 1, 1 << 12);
   recipe.number("--lr", options.lr, "Peak learning rate");
   recipe.number("--min-lr", options.min_lr, "Learning rate at the last step");
   recipe.choice("--sched", options.sched, "Decay of the learning rate after warm-up",
@@ -93,6 +98,8 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   app.add_flag("--no-figures", options.no_figures, "Draw no figures at the end");
   app.add_flag("--tensorboard", options.tensorboard,
                "Also write event files for TensorBoard (tensorboard --logdir RUN)");
+  run.number("--rank-timeout", options.rank_timeout,
+             "Seconds after which a rank that does not answer ends the job; 0 = never");
   app.add_flag("--quiet", options.quiet, "Print nothing but errors");
   add_threads_option(app, options.threads);
   add_config_option(app, "File of options, such as a run's config.toml");
@@ -212,6 +219,11 @@ bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
     arguments.insert(arguments.begin(), {"--config", path});
     parse_arguments(app, arguments);
   }
+  if (options.batch_size % options.shards != 0) {
+    fail_input("--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
+               options.batch_size, options.shards, options.shards);
+  }
+  set_rank_timeout(options.rank_timeout);
   make_paths_absolute(app, given);
   config = with_neutral_options(resolved_config(app), saved);
   return true;

@@ -19,6 +19,7 @@ struct TrainOptions {
   int64_t max_steps = 0;  // 0: unlimited
   int64_t batch_size = 128;
   int64_t grad_accum_steps = 1;
+  int64_t shards = 1;  // of a batch: sharded_gradients.h
   double lr = 1e-3;
   double min_lr = 1e-5;
   std::string sched = "cosine";
@@ -42,12 +43,17 @@ struct TrainOptions {
   bool no_figures = false;
   bool tensorboard = false;
   int threads = 0;            // 0: all of the machine's
+  double rank_timeout = 600;  // seconds without an answer of another rank; 0: none
   double time_limit = 0;      // seconds of this process; 0: none
   int64_t patience = 0;       // epochs without a better validation before the end; 0: no limit
   int64_t val_interval = 1;   // epochs
   int64_t log_interval = 10;  // steps
   int64_t save_interval = 0;  // steps; 0: only at an epoch's end
   int64_t checkpoint_hist = 1;
+
+  int64_t shard_size() const { return batch_size / shards; }
+  /// A step's loader batches, each a shard of one of its --grad-accum-steps batches.
+  int64_t step_batches() const { return grad_accum_steps * shards; }
 };
 
 /// The lines of a config.toml by name.

@@ -10,6 +10,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/peak.h"
 #include "apps/cli/run_main.h"
+#include "apps/ranks/ranks.h"
 #include "apps/report/report.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -55,6 +56,9 @@ void Reporter::banner() {
                    thread_count(), thread_count() == 1 ? "" : "s", isa_name(), options_.precision,
                    task_.setup.execution.backend == Backend::kFused ? "fused" : "reference",
                    peak_gflops_));
+  if (rank_count() > 1) {
+    line(fmt::format("ranks    {}, with {} shards per batch", describe_ranks(), options_.shards));
+  }
   const double samples = samples_per_step() * static_cast<double>(length_.steps_per_epoch);
   line(fmt::format("run      {} steps, {} per epoch of {:.0f} {}; in {}",
                    grouped(length_.total_steps), grouped(length_.steps_per_epoch), samples,
@@ -94,6 +98,9 @@ std::vector<std::string> Reporter::progress_fields(const StepRecord& record,
   fields.push_back(fmt::format("epoch {}/{}", record.epoch, length_.epochs));
   fields.push_back(fmt::format("lr {:.2e}", record.lr));
   fields.push_back(fmt::format("wait {:.0f} ms", 1e3 * record.data_wait));
+  if (rank_count() > 1) {
+    fields.back() += fmt::format(" for data, {:.0f} ms for ranks", 1e3 * record.rank_wait);
+  }
   return fields;
 }
 
@@ -103,9 +110,11 @@ void Reporter::step(StepRecord record) {
   seconds_ += record.seconds;
   interval_seconds_ += record.seconds;
   interval_wait_ += record.data_wait;
+  interval_rank_wait_ += record.rank_wait;
   const double steps = static_cast<double>(++interval_steps_);
   record.samples_per_s = steps * samples_per_step() / interval_seconds_;
   record.data_wait = interval_wait_ / steps;
+  record.rank_wait = interval_rank_wait_ / steps;
   if (std::isfinite(record.loss)) {
     // A plain mean at first, exponential later, as Adam's bias-corrected moments.
     const double keep = std::min(kAverageDecay, 1.0 - 1.0 / static_cast<double>(++averaged_));
@@ -136,7 +145,7 @@ void Reporter::step(StepRecord record) {
     line(text);
   }
   interval_steps_ = 0;
-  interval_seconds_ = interval_wait_ = 0;
+  interval_seconds_ = interval_wait_ = interval_rank_wait_ = 0;
 }
 
 void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {

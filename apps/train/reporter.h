@@ -62,6 +62,7 @@ class Reporter {
   int64_t interval_steps_ = 0;  // since the last line, their time and their wait for data
   double interval_seconds_ = 0;
   double interval_wait_ = 0;
+  double interval_rank_wait_ = 0;
 };
 
 }  // namespace gmlp

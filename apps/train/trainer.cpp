@@ -16,9 +16,11 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -33,23 +35,39 @@ int Trainer::run() {
   return finish();
 }
 
+/// Forward and backward of this rank's shards of the step. Returns the step's loss, which is the
+/// mean over all of them.
+double Trainer::add_gradients() {
+  const int64_t micros = options.grad_accum_steps;
+  const double scale = 1.0 / static_cast<double>(options.step_batches());
+  std::vector<double> losses;  // of the shards
+  for (int64_t shard = gradients_->first(); shard < gradients_->end(); ++shard) {
+    losses.push_back(0);
+    for (int64_t micro = 0; micro < micros; ++micro) {
+      const Stopwatch waiting;
+      task.next_batch(position(shard * micros + micro));
+      data_wait_ += waiting.seconds();
+
+      arena.reset();  // frees the activations of the previous batch
+      Tape tape(arena, task.setup.execution, true);
+      const Var batch_loss = task.forward(tape, scale);
+      if (micro + 1 == micros) {
+        tape.after_block = [this](int64_t block) { gradients_->finish_block(block); };
+      }
+      tape.backward(batch_loss);  // adds to the parameters' gradients
+      losses.back() += tape.value(batch_loss).at(0);
+    }
+    gradients_->finish_shard();
+  }
+  double loss = 0;
+  for (const double part : gather_ranks(losses)) loss += part;
+  return loss;
+}
+
 void Trainer::train_step() {
   const Stopwatch whole;
-  double loss = 0;
-  double data_wait = 0;
-  // The step's loss is the mean over its micro-batches.
-  const double scale = 1.0 / static_cast<double>(options.grad_accum_steps);
-  for (int64_t micro = 0; micro < options.grad_accum_steps; ++micro) {
-    const Stopwatch waiting;
-    task.next_batch(position(micro));
-    data_wait += waiting.seconds();
-
-    arena.reset();  // frees the activations of the previous batch
-    Tape tape(arena, task.setup.execution, true);
-    const Var batch_loss = task.forward(tape, scale);
-    tape.backward(batch_loss);  // adds to the parameters' gradients
-    loss += tape.value(batch_loss).at(0);
-  }
+  data_wait_ = 0;
+  const double loss = add_gradients();
   if (hooks.before_update) hooks.before_update(*this);
 
   const double norm = global_gradient_norm(parameters());
@@ -66,14 +84,18 @@ void Trainer::train_step() {
     zero_gradients(parameters());
   }
 
-  reporter_->step({.step = progress.step + 1,
-                   .epoch = epoch() + 1,
-                   .loss = loss,
-                   .lr = lr,
-                   .grad_norm = norm,
-                   .seconds = whole.seconds(),
-                   .data_wait = data_wait,
-                   .skipped = !finite});
+  const double rank_wait = take_rank_wait();
+  if (reporter_) {
+    reporter_->step({.step = progress.step + 1,
+                     .epoch = epoch() + 1,
+                     .loss = loss,
+                     .lr = lr,
+                     .grad_norm = norm,
+                     .seconds = whole.seconds(),
+                     .data_wait = data_wait_,
+                     .rank_wait = rank_wait,
+                     .skipped = !finite});
+  }
   ++progress.step;
   if (hooks.after_step) hooks.after_step(*this);
   // end_epoch() saves by itself, after validation.
@@ -96,9 +118,11 @@ void Trainer::end_epoch() {
   progress.epoch_loss_sum = 0;
   progress.epoch_loss_count = 0;
   // `best` first: a run killed between the two saves repeats this function and writes the same.
-  const CheckpointBytes bytes = checkpoint_bytes(content());
-  if (best) store_->save_best(bytes);
-  store_->save_last(bytes, progress.step);
+  if (store_) {
+    const CheckpointBytes bytes = checkpoint_bytes(content());
+    if (best) store_->save_best(bytes);
+    store_->save_last(bytes, progress.step);
+  }
   epoch_time_ = Stopwatch();
   epoch_first_step_ = progress.step;
 }
@@ -125,6 +149,7 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   record.samples_per_s =
       static_cast<double>(steps * options.batch_size * options.grad_accum_steps) / training_seconds;
   record.seconds = elapsed();
+  if (!reporter_) return;
   const EmaScope averaged(ema.get());  // for the figures
   reporter_->epoch(record, result, ema != nullptr);
 }
@@ -138,6 +163,7 @@ bool Trainer::update_best(const EvalResult& result) {
 int Trainer::finish() {
   if (const int signal = stop_signal(); signal != 0) {
     save_last();
+    if (!reporter_) return 128 + signal;
     const std::string text = fmt::format(
         "stopped by {} at step {}; saved. Continue with\n  {} --resume {}",
         signal == SIGPIPE ? "a closed standard output" : fmt::format("signal {}", signal),
@@ -146,20 +172,22 @@ int Trainer::finish() {
     if (signal == SIGPIPE) std::fputs((text + "\n").c_str(), stderr);
     return 128 + signal;
   }
+  const auto say = [this](const std::string& text) {
+    if (reporter_) reporter_->line(text);
+  };
   if (is_patience_over()) {
-    reporter_->line(
-        fmt::format("stopped early: {} epochs without a better validation than epoch {}",
+    say(fmt::format("stopped early: {} epochs without a better validation than epoch {}",
                     options.patience, progress.best.epoch));
     if (!last_result_.complete && !validate().complete) return 128 + stop_signal();
   } else if (progress.step < length_.total_steps) {
-    reporter_->line(
-        fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
+    say(fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
     finish_epoch_early();
     if (stop_signal() != 0) return 128 + stop_signal();
   } else if (can_validate() && !last_result_.complete && !validate().complete) {
     return 128 + stop_signal();  // this process made no step, so it had no final result yet
   }
   progress.seconds = elapsed();
+  if (!reporter_) return 0;
   const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
   reporter_->summary(progress, last_result_, nan_policy.skipped, is_patience_over(), arena,
                      progress.has_best() ? store_->best() : store_->last());
@@ -179,6 +207,7 @@ void Trainer::finish_epoch_early() {
   report_epoch(result, training_seconds);
   const int64_t best_step = progress.best.step;
   if (!update_best(result)) return;
+  if (!store_) return;
   // `last`, which a resumed run starts from, has the previous best.
   store_->keep_best(best_step);
   store_->save_best(checkpoint_bytes(content()));
@@ -196,17 +225,21 @@ bool Trainer::is_patience_over() const {
          progress.step < length_.total_steps;
 }
 
-bool Trainer::is_finished() const {
-  const bool time_is_up = options.time_limit > 0 && run_time_.seconds() >= options.time_limit;
+bool Trainer::is_finished() {
+  share_stop_signal();
+  // By the clock of one rank, so that all make the same steps.
+  const bool time_is_up =
+      max_over_ranks(is_root() && options.time_limit > 0 &&
+                     run_time_.seconds() >= options.time_limit) > 0;
   return progress.step >= length_.total_steps || stop_signal() != 0 || time_is_up ||
          is_patience_over();
 }
 
-/// Batches that do not fill an accumulated step at an epoch's end are skipped.
-BatchPosition Trainer::position(int64_t micro_batch) const {
-  const int64_t accumulated = options.grad_accum_steps;
-  return {epoch(), progress.step % length_.steps_per_epoch * accumulated + micro_batch,
-          progress.step * accumulated + micro_batch};
+/// Of one of the next step's batches. Those that do not fill a step at an epoch's end are skipped.
+BatchPosition Trainer::position(int64_t batch) const {
+  const int64_t count = options.step_batches();
+  return {epoch(), progress.step % length_.steps_per_epoch * count + batch,
+          progress.step * count + batch};
 }
 
 // The setup.
@@ -220,8 +253,11 @@ RunSetup::RunSetup(const TrainOptions& options) {
   if (options.resume.empty()) return;
   const ResumePoint point = find_resume_point(options.resume);
   run = point.run;
-  lock = std::make_shared<const RunLock>(run);
-  recover_folder(point.checkpoint);
+  if (is_root()) {
+    lock = std::make_shared<const RunLock>(run);
+    recover_folder(point.checkpoint);
+  }
+  max_over_ranks(0);  // the others read what rank 0 has recovered
   if (std::filesystem::is_directory(point.checkpoint)) checkpoint = point.checkpoint;
 }
 
@@ -237,6 +273,7 @@ Trainer::Trainer(const TrainOptions& the_options, const std::string& config, Tra
                               .eps = options.opt_eps,
                               .weight_decay = options.weight_decay};
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
+  gradients_ = std::make_unique<ShardedGradients>(parameters(), options.shards);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
   if (options.patience > 0 && !can_validate()) {
     fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
@@ -247,10 +284,10 @@ Trainer::Trainer(const TrainOptions& the_options, const std::string& config, Tra
 
 void Trainer::build_schedule() {
   const int64_t batches = task.batches_per_epoch();
-  length_.steps_per_epoch = batches / options.grad_accum_steps;
+  length_.steps_per_epoch = batches / options.step_batches();
   if (length_.steps_per_epoch < 1) {
     fail_input("--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
-               options.grad_accum_steps, batches);
+               options.grad_accum_steps, batches / options.shards);
   }
   if (options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch) {
     fail_input("--epochs {}: the number of steps overflows; use fewer", options.epochs);
@@ -275,27 +312,50 @@ void Trainer::build_schedule() {
   }
 }
 
-/// Makes or opens the run folder, restores the checkpoint and prints the banner.
-void Trainer::begin() {
+/// Throws on a rank that would not compute the same bits as rank 0 does.
+void Trainer::check_ranks() const {
+  if (rank_count() == 1) return;
+  std::map<std::string, std::string> facts;
+  for (const auto& [name, value] : binding_options(config_)) facts["--" + name] = value;
+  uint32_t weights = 0;
+  for (const Parameter* parameter : parameters()) {
+    weights = crc32_of(parameter->value.raw(), parameter->value.bytes(), weights);
+  }
+  facts["the version"] = GMLP_VERSION;
+  facts["the instruction set (GMLP_ISA chooses one)"] = isa_name();
+  facts["the data"] = fmt::format("{} with checksum {:08x}", data_.counts, data_.checksum);
+  facts["the checksum of the weights"] = fmt::format("{:08x}", weights);
+  require_same_facts(facts);
+}
+
+/// Makes or opens the run folder and prepares its logs.
+void Trainer::open_folder() {
   const bool resume = !task.setup.run.empty();
   const std::string path =
       resume ? task.setup.run : RunFolder::create(options.out, options.overwrite, task.info);
   folder_ = std::make_unique<RunFolder>(path, task.setup.lock);
   if (resume) remove_stale_temporaries(path);
   store_ = std::make_unique<CheckpointStore>(folder_->checkpoints(), options.checkpoint_hist);
-  if (task.setup.resumed()) {
-    restore(task.setup.checkpoint);
-  } else {
-    if (resume) task.info.notes.push_back(path + ": nothing had been saved; starts at step 0");
-    store_->drop_best();  // of a run that was killed between its first two saves
-    rewind_logs({{"log.txt", {}}, {"metrics.csv", {}}, {"steps.jsonl", {}}});
+  if (task.setup.resumed()) return;
+  if (resume) task.info.notes.push_back(path + ": nothing had been saved; starts at step 0");
+  store_->drop_best();  // of a run that was killed between its first two saves
+  rewind_logs({{"log.txt", {}}, {"metrics.csv", {}}, {"steps.jsonl", {}}});
+}
+
+/// Opens the run folder, restores the checkpoint and prints the banner.
+void Trainer::begin() {
+  check_ranks();
+  if (is_root()) open_folder();
+  if (task.setup.resumed()) restore(task.setup.checkpoint);
+  if (is_root()) {
+    write_file_atomic(folder_->file("config.toml"), config_);
+    reporter_ = std::make_unique<Reporter>(options, task, length_, *folder_);
+    reporter_->banner();
   }
-  write_file_atomic(folder_->file("config.toml"), config_);
-  reporter_ = std::make_unique<Reporter>(options, task, length_, *folder_);
-  reporter_->banner();
-  if (!options.quiet && progress.step < length_.total_steps) {
-    task.next_batch(position(0));
-    reporter_->samples();
+  const bool shows = max_over_ranks(options.quiet ? 0 : 1) > 0;
+  if (shows && progress.step < length_.total_steps) {
+    task.next_batch(first_position());
+    if (reporter_) reporter_->samples();
   }
   seconds_before_ = progress.seconds;
   run_time_ = epoch_time_ = Stopwatch();

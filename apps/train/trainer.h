@@ -1,5 +1,6 @@
 #pragma once
-// Trainer: the training loop and its state, the same for every task.
+// Trainer: the training loop and its state, the same for every task. All ranks (apps/ranks) run it
+// in step; rank 0 alone has a run folder, a store of checkpoints and a reporter.
 //
 //   trainer.cpp             the loop: steps, epochs, the end; then the setup
 //   trainer_checkpoint.cpp  the state as a checkpoint, and back
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/ranks/sharded_gradients.h"
 #include "apps/train/checkpoint_store.h"
 #include "apps/train/reporter.h"
 #include "apps/train/run_folder.h"
@@ -62,17 +64,26 @@ class Trainer {
   bool can_validate() const { return task.info.can_validate; }
   bool epoch_is_complete() const;
   bool is_patience_over() const;
-  bool is_finished() const;
+  bool is_finished();
   int64_t epoch() const { return progress.step / length_.steps_per_epoch; }
-  BatchPosition position(int64_t micro_batch) const;
+  double add_gradients();
+  BatchPosition position(int64_t batch) const;
+  /// The first of this rank's batches of the next step.
+  BatchPosition first_position() const {
+    return position(gradients_->first() * options.grad_accum_steps);
+  }
   double elapsed() const { return seconds_before_ + run_time_.seconds(); }
   void build_schedule();
+  void check_ranks() const;
+  void open_folder();
   void begin();
   // trainer_checkpoint.cpp
   CheckpointContent content();
   void check_weights();
   std::string state_json();
-  void save_last() { store_->save_last(checkpoint_bytes(content()), progress.step); }
+  void save_last() {
+    if (store_) store_->save_last(checkpoint_bytes(content()), progress.step);
+  }
   void restore(const std::string& checkpoint_folder);
   void restore_from(const std::string& checkpoint_folder);
   void restore_tensors(const Checkpoint& checkpoint);
@@ -84,11 +95,13 @@ class Trainer {
   std::string config_;
   DataIdentity data_;
   RunLength length_;
-  std::unique_ptr<RunFolder> folder_;
-  std::unique_ptr<CheckpointStore> store_;
-  std::unique_ptr<Reporter> reporter_;
+  std::unique_ptr<ShardedGradients> gradients_;
+  std::unique_ptr<RunFolder> folder_;       // of rank 0
+  std::unique_ptr<CheckpointStore> store_;  // of rank 0
+  std::unique_ptr<Reporter> reporter_;      // of rank 0
   EvalResult last_result_;     // of this process
   double seconds_before_ = 0;  // of earlier processes of the run
+  double data_wait_ = 0;       // of the step, in seconds
   Stopwatch run_time_;         // of this process
   Stopwatch epoch_time_;
   int64_t epoch_first_step_ = 0;  // of this process

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/ranks/ranks.h"
 #include "apps/train/trainer.h"
 #include "autograd/tape.h"
 #include "core/error.h"
@@ -239,7 +240,10 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
         "restore the data",
         checkpoint_folder);
   }
-  rewind_folder(checkpoint_folder, log_ends(state));
+  if (folder_) rewind_folder(checkpoint_folder, log_ends(state));
+  // Rank 0 may have found that the best weights no longer exist.
+  Progress::Best& best = progress.best;
+  if (max_over_ranks(is_root() && !progress.has_best()) > 0) best = {};
 }
 
 /// Says what another --epochs or --max-steps does to the run. False if its length is another one

@@ -8,8 +8,10 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
+#include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/io/json.h"
+#include "core/parallel.h"
 #include "core/softmax.h"
 #include "data/vision/image_files.h"
 #include "data/vision/loader.h"
@@ -26,8 +28,11 @@ std::vector<double> row_values(const Tensor& logits, int64_t row) {
   return values;
 }
 
-/// Adds a row's loss and hits to `sums`.
-void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
+/// Of an image: loss, rank of its class, its class, the predicted one and that one's probability.
+constexpr size_t kScoreValues = 5;
+
+/// Appends the score of a row.
+void score(const Tensor& logits, int64_t row, int64_t label, std::vector<double>& scores) {
   const std::vector<double> z = row_values(logits, row);
   const size_t own = static_cast<size_t>(label);
   int64_t rank = 0;  // ties go to the lower index
@@ -36,13 +41,10 @@ void score(const Tensor& logits, int64_t row, int64_t label, Evaluation& sums) {
     if (!(z[c] < z[own] || (z[c] == z[own] && c >= own))) ++rank;
   }
   const double log_sum = log_sum_exp(z.data(), static_cast<int64_t>(z.size()));
-  sums.loss += log_sum - z[own];
-  sums.metric += rank == 0 ? 1 : 0;
   const auto greatest = std::max_element(z.begin(), z.end());
   const size_t predicted = rank == 0 ? own : static_cast<size_t>(greatest - z.begin());
-  sums.predictions.emplace_back(own, predicted, std::exp(z[predicted] - log_sum));
-  sums.top5 += rank < 5 ? 1 : 0;
-  ++sums.samples;
+  scores.insert(scores.end(), {log_sum - z[own], static_cast<double>(rank), static_cast<double>(own),
+                               static_cast<double>(predicted), std::exp(z[predicted] - log_sum)});
 }
 
 }  // namespace
@@ -75,11 +77,13 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
   const LoaderOptions options{.batch_size = batch_size, .train = false, .shuffle = false};
   Evaluation result;
   const int64_t n = dataset.size();
+  const int64_t share = chunk_count(n, rank_count());  // of each rank
+  const int64_t first = std::min(n, rank() * share), end = std::min(n, first + share);
+  std::vector<double> scores;
   ProgressBar bar(show_progress);
-  for (int64_t begin = 0; begin < n; begin += batch_size) {
-    if (stop_signal() != 0) return result;
-    bar.draw_pass(begin, n);
-    std::vector<int64_t> indices(static_cast<size_t>(std::min(batch_size, n - begin)));
+  for (int64_t begin = first; begin < end && own_stop_signal() == 0; begin += batch_size) {
+    bar.draw_pass(begin - first, end - first);
+    std::vector<int64_t> indices(static_cast<size_t>(std::min(batch_size, end - begin)));
     std::iota(indices.begin(), indices.end(), begin);
     const Batch batch = make_batch(dataset, transform, options, indices, 0, begin / batch_size);
     arena.reset();
@@ -87,8 +91,20 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
     for (size_t row = 0; row < batch.labels.size(); ++row) {
       const int64_t label = batch.labels[row];
       const int64_t mapped = class_map.empty() ? label : class_map[static_cast<size_t>(label)];
-      score(logits, static_cast<int64_t>(row), mapped, result);
+      score(logits, static_cast<int64_t>(row), mapped, scores);
     }
+  }
+  share_stop_signal();
+  if (stop_signal() != 0) return result;
+  scores.resize(static_cast<size_t>(share) * kScoreValues);
+  scores = gather_ranks(scores);
+  result.samples = n;
+  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+    const double* values = &scores[i * kScoreValues];
+    result.loss += values[0];
+    result.metric += values[1] < 1 ? 1 : 0;
+    result.top5 += values[1] < 5 ? 1 : 0;
+    result.predictions.emplace_back(values[2], values[3], values[4]);
   }
   const double count = static_cast<double>(std::max<int64_t>(result.samples, 1));
   result.loss /= count;

@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
 #endif
   gmlp::install_stop_signals();
   return gmlp::run_main("gmlp-vision", kVisionUsage,
-                        {{"train", run_train},
+                        {{"train", run_train, true},
                          {"eval", gmlp::run_eval},
                          {"ablate", gmlp::run_ablate},
                          {"predict", gmlp::run_predict},

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
+#include "apps/ranks/ranks.h"
 #include "apps/train/pictures.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/weights.h"
@@ -141,10 +142,14 @@ class VisionTask : public TrainingTask {
     data_ = open_dataset(options_.data, data_options_);
     data_options_.trained_on = data_.trained_on;
     info.notes = data_.notes;
-    if (data_.train->size() < options_.batch_size) {
+    const int64_t shards = options_.shards, most = data_.train->size() / shards * shards;
+    if (most == 0) {
+      fail_input("--shards {}: there are only {} training images", shards, data_.train->size());
+    }
+    if (most < options_.batch_size) {
       info.notes.push_back(fmt::format("--batch-size {} becomes {}, all training images",
-                                       options_.batch_size, data_.train->size()));
-      options_.batch_size = data_.train->size();
+                                       options_.batch_size, most));
+      options_.batch_size = most;
     }
     if (data_.val->size() == 0) info.notes.push_back("no validation images: nothing is validated");
     if (options_.class_weights == "balanced") {
@@ -182,7 +187,9 @@ class VisionTask : public TrainingTask {
     if (!options_.scale.empty()) transform.scale = {options_.scale[0], options_.scale[1]};
     if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
     LoaderOptions loading = options_.loading;
-    loading.batch_size = options_.batch_size;
+    loading.batch_size = options_.shard_size();
+    const int64_t count = options_.step_batches() / rank_count();
+    loading.part = {options_.step_batches(), rank() * count, count};
     loading.seed = options_.seed;
     loading.shuffle = !options_.no_shuffle;
     loader_ = std::make_unique<Loader>(data_.train, transform, loading);

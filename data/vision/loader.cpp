@@ -148,7 +148,13 @@ Batch Loader::make(int64_t epoch, int64_t index) {
 void Loader::prefetch() {
   const size_t workers = static_cast<size_t>(std::max<int64_t>(1, options_.workers));
   const size_t most = workers + static_cast<size_t>(std::max(1, options_.prefetch)) - 1;
+  const auto advance = [this] {
+    epoch_ += (index_ + 1) / batches_;
+    index_ = (index_ + 1) % batches_;
+  };
+  const BatchPart& part = options_.part;
   while (pending_.size() < most) {
+    while (index_ % part.of < part.first || index_ % part.of >= part.first + part.count) advance();
     std::shared_future<Batch> previous;
     if (pending_.size() >= workers) previous = pending_[pending_.size() - workers];
     const auto task = [this, previous, epoch = epoch_, index = index_,
@@ -158,8 +164,7 @@ void Loader::prefetch() {
       return generation == generation_ ? make(epoch, index) : Batch();
     };
     pending_.push_back(std::async(std::launch::async, task));
-    epoch_ += (index_ + 1) / batches_;
-    index_ = (index_ + 1) % batches_;
+    advance();
   }
 }
 

@@ -16,6 +16,11 @@
 
 namespace gmlp {
 
+/// Of every `of` batches only `count` are made, from number `first` on: a rank's share of a step.
+struct BatchPart {
+  int64_t of = 1, first = 0, count = 1;
+};
+
 struct LoaderOptions {
   int64_t batch_size = 128;
   uint64_t seed = 0;
@@ -27,6 +32,7 @@ struct LoaderOptions {
   double switch_prob = 0.5;  // probability of CutMix when both are enabled
   int prefetch = 2;          // batches, and one more per further worker
   int64_t workers = 1;       // threads that make batches; any number makes the same ones
+  BatchPart part = {};
 };
 
 struct Batch {

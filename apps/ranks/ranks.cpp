@@ -1,0 +1,274 @@
+#include "apps/ranks/ranks.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include <fmt/ranges.h>
+#if GMLP_MPI
+#  include <mpi.h>
+#endif
+
+#include "apps/cli/format.h"
+#include "core/error.h"
+#include "core/io/json.h"
+
+namespace gmlp {
+
+namespace {
+
+struct World {
+  int64_t rank = 0;
+  int64_t size = 1;
+  std::vector<std::string> hosts;  // of the ranks
+  double timeout = 0;
+  double waited = 0;
+} g_world;
+
+/// What the launchers of Open MPI, MPICH and Slurm tell the processes that they start.
+int64_t started_ranks() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
+    if (const char* value = std::getenv(name)) return std::atoll(value);
+  }
+  return 1;
+}
+
+std::string name_of(int64_t rank) {
+  return fmt::format("rank {} on {}", rank, g_world.hosts[static_cast<size_t>(rank)]);
+}
+
+#if GMLP_MPI
+
+/// Ends all ranks because a wait took too long. Those that wait, too, tell each other: the others
+/// are the ones to name.
+[[noreturn]] void end_silent_ranks() {
+  constexpr int kTag = 32767;
+  std::vector<bool> heard(static_cast<size_t>(g_world.size));
+  heard[static_cast<size_t>(g_world.rank)] = true;
+  const char word = 0;
+  for (int64_t other = 0; other < g_world.size; ++other) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    if (other != g_world.rank) {
+      MPI_Isend(&word, 1, MPI_CHAR, static_cast<int>(other), kTag, MPI_COMM_WORLD, &request);
+    }
+  }
+  const Stopwatch listening;
+  while (listening.seconds() < 2 + g_world.timeout / 10) {
+    int found = 0;
+    MPI_Status status;
+    MPI_Iprobe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &found, &status);
+    if (found != 0) heard[static_cast<size_t>(status.MPI_SOURCE)] = true;
+    char answer = 0;
+    if (found != 0) {
+      MPI_Recv(&answer, 1, MPI_CHAR, status.MPI_SOURCE, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  std::vector<std::string> silent;
+  for (int64_t other = 0; other < g_world.size; ++other) {
+    if (!heard[static_cast<size_t>(other)]) silent.push_back(name_of(other));
+  }
+  const std::string who = silent.empty() ? "another rank" : fmt::format("{}", fmt::join(silent, ", "));
+  const bool speaks = std::find(heard.begin(), heard.end(), true) - heard.begin() == g_world.rank;
+  if (!speaks) std::this_thread::sleep_for(std::chrono::seconds(5));
+  end_all_ranks(1, fmt::format("error: {}: no answer for {:g} s (--rank-timeout), so all ranks "
+                               "end; see what it does, then continue with --resume\n",
+                               who, g_world.timeout));
+}
+
+void wait_for(MPI_Request* requests, int count) {
+  constexpr double kSpinSeconds = 1e-3;  // then it sleeps between looks, for other programs' sake
+  const Stopwatch waiting;
+  for (int done = 0;;) {
+    MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
+    const double seconds = waiting.seconds();
+    if (done != 0) {
+      g_world.waited += seconds;
+      return;
+    }
+    if (g_world.timeout > 0 && seconds > g_world.timeout) end_silent_ranks();
+    if (seconds > kSpinSeconds) std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+}
+
+/// `bytes` bytes of each rank.
+std::string gather_bytes(const void* data, int64_t bytes) {
+  std::string all(static_cast<size_t>(bytes * g_world.size), '\0');
+  MPI_Request request = MPI_REQUEST_NULL;
+  const int count = static_cast<int>(bytes);
+  MPI_Iallgather(data, count, MPI_CHAR, all.data(), count, MPI_CHAR, MPI_COMM_WORLD, &request);
+  wait_for(&request, 1);
+  return all;
+}
+
+#endif
+
+}  // namespace
+
+int64_t rank() {
+  return g_world.rank;
+}
+
+int64_t rank_count() {
+  return g_world.size;
+}
+
+void set_rank_timeout(double seconds) {
+  g_world.timeout = seconds;
+}
+
+double take_rank_wait() {
+  return std::exchange(g_world.waited, 0);
+}
+
+double max_over_ranks(double value) {
+  const std::vector<double> values = gather_ranks({value});
+  return *std::max_element(values.begin(), values.end());
+}
+
+double sum_over_ranks(double value) {
+  double sum = 0;
+  for (const double other : gather_ranks({value})) sum += other;
+  return sum;
+}
+
+std::string describe_ranks() {
+  std::map<std::string, int64_t> counts;
+  for (const std::string& host : g_world.hosts) ++counts[host];
+  std::vector<std::string> texts;
+  for (const auto& [host, count] : counts) texts.push_back(fmt::format("{} on {}", count, host));
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+void require_same_facts(const std::map<std::string, std::string>& facts) {
+  if (rank_count() == 1) return;
+  const std::string mine = Json(facts).dump(-1, ' ', true, Json::error_handler_t::replace);
+  const Json root = parse_json(text_of_root(mine), "rank 0");
+  const Json own = parse_json(mine, "this rank");
+  for (const auto& [name, value] : own.items()) {
+    if (root.contains(name) && root.at(name) == value) continue;
+    const std::string other = root.contains(name) ? root.at(name).get<std::string>() : "none";
+    fail_input("{}: {} is {}, and rank 0 has {}; start all ranks with the same", name_of(rank()),
+               name, value.get<std::string>(), other);
+  }
+  max_over_ranks(0);  // else rank 0 would go on before the rank that differs has spoken
+}
+
+#if GMLP_MPI
+
+void start_ranks() {
+  if (started_ranks() == 1) return;
+  int provided = 0;
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  int value = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &value);
+  g_world.rank = value;
+  MPI_Comm_size(MPI_COMM_WORLD, &value);
+  g_world.size = value;
+  char host[MPI_MAX_PROCESSOR_NAME] = {};
+  MPI_Get_processor_name(host, &value);
+  const std::string all = gather_bytes(host, sizeof(host));
+  for (int64_t i = 0; i < g_world.size; ++i) {
+    g_world.hosts.emplace_back(all.c_str() + i * static_cast<int64_t>(sizeof(host)));
+  }
+  if (!is_root()) static_cast<void>(std::freopen("/dev/null", "w", stdout));
+}
+
+void finish_ranks() {
+  if (rank_count() == 1) return;
+  max_over_ranks(0);
+  MPI_Finalize();
+}
+
+void end_all_ranks(int status, const std::string& message) {
+  if (!is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  std::fputs(message.c_str(), stderr);
+  MPI_Abort(MPI_COMM_WORLD, status);
+  std::_Exit(status);
+}
+
+std::vector<double> gather_ranks(const std::vector<double>& values) {
+  if (rank_count() == 1) return values;
+  const int64_t bytes = std::ssize(values) * static_cast<int64_t>(sizeof(double));
+  const std::string all = gather_bytes(values.data(), bytes);
+  std::vector<double> result(values.size() * static_cast<size_t>(g_world.size));
+  std::memcpy(result.data(), all.data(), all.size());
+  return result;
+}
+
+std::string text_of_root(const std::string& text) {
+  if (rank_count() == 1) return text;
+  const size_t size = static_cast<size_t>(max_over_ranks(is_root() ? static_cast<double>(text.size()) : 0));
+  std::string result = is_root() ? text : std::string(size, '\0');
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Ibcast(result.data(), static_cast<int>(size), MPI_CHAR, 0, MPI_COMM_WORLD, &request);
+  wait_for(&request, 1);
+  return result;
+}
+
+struct Exchange::Requests {
+  MPI_Request both[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+};
+
+Exchange::Exchange() : requests_(std::make_unique<Requests>()) {}
+
+void Exchange::start(int64_t partner, int tag, const void* out, void* in, int64_t bytes) {
+  // Counted in floats, so that a message of 2^31 bytes fits an int.
+  const int count = static_cast<int>(bytes / 4), other = static_cast<int>(partner);
+  MPI_Irecv(in, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests_->both[0]);
+  MPI_Isend(out, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests_->both[1]);
+}
+
+bool Exchange::is_done() {
+  int done = 0;
+  MPI_Testall(2, requests_->both, &done, MPI_STATUSES_IGNORE);
+  return done != 0;
+}
+
+void Exchange::wait() {
+  wait_for(requests_->both, 2);
+}
+
+#else
+
+void start_ranks() {
+  if (const int64_t started = started_ranks(); started > 1) {
+    fail_input(
+        "started as one of {} ranks, but built without MPI, so each would train a model of its "
+        "own; build with -D GMLP_MPI=ON (./dev mpi)",
+        started);
+  }
+}
+
+void finish_ranks() {}
+
+void end_all_ranks(int status, const std::string& message) {
+  std::fputs(message.c_str(), stderr);
+  std::_Exit(status);
+}
+
+std::vector<double> gather_ranks(const std::vector<double>& values) {
+  return values;
+}
+
+std::string text_of_root(const std::string& text) {
+  return text;
+}
+
+struct Exchange::Requests {};
+Exchange::Exchange() = default;
+void Exchange::start(int64_t, int, const void*, void*, int64_t) {}
+bool Exchange::is_done() {
+  return true;
+}
+void Exchange::wait() {}
+
+#endif
+
+Exchange::~Exchange() = default;
+Exchange::Exchange(Exchange&&) noexcept = default;
+
+}  // namespace gmlp

@@ -1,0 +1,64 @@
+#pragma once
+// Ranks: the processes that `mpirun -n R` starts to train one model together. A program that was
+// started alone, or built without MPI, is rank 0 of 1, and every call here returns at once.
+//
+// Only the main thread calls these functions, and all ranks call the same ones in the same order.
+// A wait that takes longer than set_rank_timeout() ends all ranks with a message that names those
+// that did not answer.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gmlp {
+
+/// Joins the ranks if mpirun has started this process; `threads` may then compute meanwhile. The
+/// standard output of all but rank 0 goes nowhere. Throws InputError if several were started and
+/// the program was built without MPI.
+void start_ranks();
+/// Waits for the others and leaves.
+void finish_ranks();
+/// Ends the processes of all ranks, this one with `status`. Prints `message` first, which rank 0
+/// may do alone: an error that all ranks have is told once.
+[[noreturn]] void end_all_ranks(int status, const std::string& message);
+
+int64_t rank();
+int64_t rank_count();
+inline bool is_root() { return rank() == 0; }
+
+/// Of each wait, in seconds; 0 is for ever.
+void set_rank_timeout(double seconds);
+/// What this rank has waited for others since the last call, in seconds.
+double take_rank_wait();
+
+/// The same number of values of each rank, in rank order, on all ranks.
+std::vector<double> gather_ranks(const std::vector<double>& values);
+/// The largest of the ranks' values.
+double max_over_ranks(double value);
+double sum_over_ranks(double value);
+/// Rank 0's text, on all ranks.
+std::string text_of_root(const std::string& text);
+/// "2 on node1, 2 on node2", on all ranks.
+std::string describe_ranks();
+/// Throws InputError on a rank where a fact is another than on rank 0, naming it.
+void require_same_facts(const std::map<std::string, std::string>& facts);
+
+/// A message from this rank to `partner` and one of equal size back, in the background.
+class Exchange {
+ public:
+  Exchange();
+  Exchange(Exchange&&) noexcept;
+  ~Exchange();
+  /// `tag` distinguishes exchanges of the same two ranks. Both buffers must live until is_done().
+  void start(int64_t partner, int tag, const void* out, void* in, int64_t bytes);
+  bool is_done();
+  void wait();
+
+ private:
+  struct Requests;
+  std::unique_ptr<Requests> requests_;
+};
+
+}  // namespace gmlp
