@@ -184,7 +184,8 @@ void finish_ranks() {
 }
 
 void end_all_ranks(int status, const std::string& message) {
-  if (!is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  // Longer than mpirun needs to end the others after rank 0 has spoken.
+  if (!is_root()) std::this_thread::sleep_for(std::chrono::seconds(3));
   std::fputs(message.c_str(), stderr);
   MPI_Abort(MPI_COMM_WORLD, status);
   std::_Exit(status);

@@ -52,12 +52,13 @@ void Reporter::banner() {
   const std::string program = info.command.substr(0, info.command.find(' '));
   line(fmt::format("{} {}: {} on {}", program, GMLP_VERSION, info.model, info.data));
   for (const std::string& text : info.banner) line(text);
-  line(fmt::format("machine  {} thread{}, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
+  line(fmt::format("machine  {}{} thread{}, {}, {} with {} kernels, peak {:.0f} GFLOP/s",
+                   rank_count() > 1 ? fmt::format("{} ranks of ", rank_count()) : "",
                    thread_count(), thread_count() == 1 ? "" : "s", isa_name(), options_.precision,
                    task_.setup.execution.backend == Backend::kFused ? "fused" : "reference",
                    peak_gflops_));
   if (rank_count() > 1) {
-    line(fmt::format("ranks    {}, with {} shards per batch", describe_ranks(), options_.shards));
+    line(fmt::format("ranks    {}; {} shards per batch", describe_ranks(), options_.shards));
   }
   const double samples = samples_per_step() * static_cast<double>(length_.steps_per_epoch);
   line(fmt::format("run      {} steps, {} per epoch of {:.0f} {}; in {}",
@@ -72,9 +73,10 @@ void Reporter::banner() {
 
 void Reporter::measure_peak() {
   constexpr double kSeconds = 0.1;
-  // The highest so far: other processes can only lower it.
-  peak_gflops_ = std::max(
-      peak_gflops_, machine_peak_gflops(thread_count(), kSeconds, task_.setup.execution.precision));
+  // The highest so far: other processes can only lower it. The other ranks' machines are as fast.
+  const double peak =
+      machine_peak_gflops(thread_count(), kSeconds, task_.setup.execution.precision);
+  peak_gflops_ = std::max(peak_gflops_, peak * static_cast<double>(rank_count()));
 }
 
 /// Above 1, other processes were running when the peak was measured: it is measured anew. NaN if

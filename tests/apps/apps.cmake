@@ -37,3 +37,12 @@ if(NOT GMLP_SANITIZE)  # whose allocator is not to be replaced
                          SKIP_RETURN_CODE 77)
   endforeach()
 endif()
+
+# Several ranks; without MPI the programs refuse to be some.
+foreach(program gmlp-vision gmlp-language)
+  add_test(NAME "apps| ${program} on ranks"
+           COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/ranks.sh $<TARGET_FILE:${program}>
+                   $<IF:$<BOOL:${GMLP_MPI}>,mpi,none>)
+  set_tests_properties("apps| ${program} on ranks" PROPERTIES LABELS apps TIMEOUT 300
+                       SKIP_RETURN_CODE 77)
+endforeach()
