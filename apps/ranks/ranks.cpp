@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include <fmt/ranges.h>
 #if GMLP_MPI
 #  include <mpi.h>
 #endif
@@ -42,41 +41,39 @@ std::string name_of(int64_t rank) {
 
 #if GMLP_MPI
 
-/// Ends all ranks because a wait took too long. Those that wait, too, tell each other: the others
-/// are the ones to name.
+/// Ends all ranks because a wait took too long. Those that wait tell each other, so the others are
+/// the ones to name.
 [[noreturn]] void end_silent_ranks() {
   constexpr int kTag = 32767;
   std::vector<bool> heard(static_cast<size_t>(g_world.size));
   heard[static_cast<size_t>(g_world.rank)] = true;
-  const char word = 0;
-  for (int64_t other = 0; other < g_world.size; ++other) {
+  char word = 0;
+  for (int other = 0; other < g_world.size; ++other) {
     MPI_Request request = MPI_REQUEST_NULL;
-    if (other != g_world.rank) {
-      MPI_Isend(&word, 1, MPI_CHAR, static_cast<int>(other), kTag, MPI_COMM_WORLD, &request);
-    }
+    if (other != rank()) MPI_Isend(&word, 1, MPI_CHAR, other, kTag, MPI_COMM_WORLD, &request);
   }
   const Stopwatch listening;
   while (listening.seconds() < 2 + g_world.timeout / 10) {
     int found = 0;
     MPI_Status status;
     MPI_Iprobe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &found, &status);
-    if (found != 0) heard[static_cast<size_t>(status.MPI_SOURCE)] = true;
-    char answer = 0;
+    const int other = status.MPI_SOURCE;
     if (found != 0) {
-      MPI_Recv(&answer, 1, MPI_CHAR, status.MPI_SOURCE, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      MPI_Recv(&word, 1, MPI_CHAR, other, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      heard[static_cast<size_t>(other)] = true;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  std::vector<std::string> silent;
+  std::string silent;
   for (int64_t other = 0; other < g_world.size; ++other) {
-    if (!heard[static_cast<size_t>(other)]) silent.push_back(name_of(other));
+    if (!heard[static_cast<size_t>(other)]) silent += " from " + name_of(other);
   }
-  const std::string who = silent.empty() ? "another rank" : fmt::format("{}", fmt::join(silent, ", "));
-  const bool speaks = std::find(heard.begin(), heard.end(), true) - heard.begin() == g_world.rank;
+  // The first of those that wait speaks for all.
+  const bool speaks = std::find(heard.begin(), heard.end(), true) - heard.begin() == rank();
   if (!speaks) std::this_thread::sleep_for(std::chrono::seconds(5));
-  end_all_ranks(1, fmt::format("error: {}: no answer for {:g} s (--rank-timeout), so all ranks "
-                               "end; see what it does, then continue with --resume\n",
-                               who, g_world.timeout));
+  end_all_ranks(1, fmt::format("error: no answer{} for {:g} s (--rank-timeout), so all ranks end; "
+                               "see what became of it, then continue with --resume\n",
+                               silent, g_world.timeout));
 }
 
 void wait_for(MPI_Request* requests, int count) {
@@ -138,9 +135,11 @@ double sum_over_ranks(double value) {
 std::string describe_ranks() {
   std::map<std::string, int64_t> counts;
   for (const std::string& host : g_world.hosts) ++counts[host];
-  std::vector<std::string> texts;
-  for (const auto& [host, count] : counts) texts.push_back(fmt::format("{} on {}", count, host));
-  return fmt::format("{}", fmt::join(texts, ", "));
+  std::string text;
+  for (const auto& [host, count] : counts) {
+    text += fmt::format("{}{} on {}", text.empty() ? "" : ", ", count, host);
+  }
+  return text;
 }
 
 void require_same_facts(const std::map<std::string, std::string>& facts) {
@@ -202,7 +201,8 @@ std::vector<double> gather_ranks(const std::vector<double>& values) {
 
 std::string text_of_root(const std::string& text) {
   if (rank_count() == 1) return text;
-  const size_t size = static_cast<size_t>(max_over_ranks(is_root() ? static_cast<double>(text.size()) : 0));
+  const size_t size =
+      static_cast<size_t>(max_over_ranks(is_root() ? static_cast<double>(text.size()) : 0));
   std::string result = is_root() ? text : std::string(size, '\0');
   MPI_Request request = MPI_REQUEST_NULL;
   MPI_Ibcast(result.data(), static_cast<int>(size), MPI_CHAR, 0, MPI_COMM_WORLD, &request);

@@ -26,7 +26,9 @@ void finish_ranks();
 
 int64_t rank();
 int64_t rank_count();
-inline bool is_root() { return rank() == 0; }
+inline bool is_root() {
+  return rank() == 0;
+}
 
 /// Of each wait, in seconds; 0 is for ever.
 void set_rank_timeout(double seconds);

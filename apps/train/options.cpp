@@ -36,10 +36,11 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
   recipe.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
   recipe.integer("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step", 1,
                  1 << 24);
-  recipe.integer("--shards", options.shards,
-                 "Equal parts of a batch, whose gradients are added as a binary tree: the ranks of "
-                 "mpirun share them, and any number of ranks computes the same bits; a power of two",
-                 1, 1 << 12);
+  recipe.integer(
+      "--shards", options.shards,
+      "Equal parts of a batch, whose gradients are added as a binary tree: the ranks of "
+      "mpirun share them, and any number of ranks computes the same bits; a power of two",
+      1, 1 << 12);
   recipe.number("--lr", options.lr, "Peak learning rate");
   recipe.number("--min-lr", options.min_lr, "Learning rate at the last step");
   recipe.choice("--sched", options.sched, "Decay of the learning rate after warm-up",

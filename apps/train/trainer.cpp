@@ -228,9 +228,8 @@ bool Trainer::is_patience_over() const {
 bool Trainer::is_finished() {
   share_stop_signal();
   // By the clock of one rank, so that all make the same steps.
-  const bool time_is_up =
-      max_over_ranks(is_root() && options.time_limit > 0 &&
-                     run_time_.seconds() >= options.time_limit) > 0;
+  const bool time_is_up = max_over_ranks(is_root() && options.time_limit > 0 &&
+                                         run_time_.seconds() >= options.time_limit) > 0;
   return progress.step >= length_.total_steps || stop_signal() != 0 || time_is_up ||
          is_patience_over();
 }

@@ -99,10 +99,10 @@ class Trainer {
   std::unique_ptr<RunFolder> folder_;       // of rank 0
   std::unique_ptr<CheckpointStore> store_;  // of rank 0
   std::unique_ptr<Reporter> reporter_;      // of rank 0
-  EvalResult last_result_;     // of this process
-  double seconds_before_ = 0;  // of earlier processes of the run
-  double data_wait_ = 0;       // of the step, in seconds
-  Stopwatch run_time_;         // of this process
+  EvalResult last_result_;                  // of this process
+  double seconds_before_ = 0;               // of earlier processes of the run
+  double data_wait_ = 0;                    // of the step, in seconds
+  Stopwatch run_time_;                      // of this process
   Stopwatch epoch_time_;
   int64_t epoch_first_step_ = 0;  // of this process
 };

@@ -43,8 +43,9 @@ void score(const Tensor& logits, int64_t row, int64_t label, std::vector<double>
   const double log_sum = log_sum_exp(z.data(), static_cast<int64_t>(z.size()));
   const auto greatest = std::max_element(z.begin(), z.end());
   const size_t predicted = rank == 0 ? own : static_cast<size_t>(greatest - z.begin());
-  scores.insert(scores.end(), {log_sum - z[own], static_cast<double>(rank), static_cast<double>(own),
-                               static_cast<double>(predicted), std::exp(z[predicted] - log_sum)});
+  scores.insert(scores.end(),
+                {log_sum - z[own], static_cast<double>(rank), static_cast<double>(own),
+                 static_cast<double>(predicted), std::exp(z[predicted] - log_sum)});
 }
 
 }  // namespace

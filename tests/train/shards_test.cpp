@@ -82,8 +82,8 @@ TEST_CASE("shards have the gradient of the whole batch, but for rounding") {
   std::vector<std::vector<double>> weights;
   for (const char* shards : {"1", "4", "8"}) {
     const std::string out = scratch / ("shards" + std::string(shards));
-    const std::vector<std::string> more = {"--precision", "f64",      "--max-steps", "4",
-                                           "--shards",    shards};
+    const std::vector<std::string> more = {"--precision", "f64",      "--max-steps",
+                                           "4",           "--shards", shards};
     REQUIRE(train_with(tiny_run(out, more)) == 0);
     const gmlp::Checkpoint checkpoint = gmlp::open_checkpoint(out + "/checkpoints/last");
     weights.emplace_back();
