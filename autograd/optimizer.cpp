@@ -15,10 +15,6 @@ namespace gmlp {
 
 namespace {
 
-Tensor zeros_like(const Tensor& tensor) {
-  return Tensor::zeros(tensor.dtype(), tensor.shape());
-}
-
 /// On the instruction set's kernel in f32, on the reference kernel in f64.
 void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
             const reference::AdamWStep& step) {
@@ -84,8 +80,8 @@ double Schedule::at(int64_t step) const {
 AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
     : parameters_(std::move(parameters)), options_(options) {
   for (const Parameter* parameter : parameters_) {
-    m_.push_back(zeros_like(parameter->value));
-    v_.push_back(zeros_like(parameter->value));
+    m_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
+    v_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
   }
 }
 
@@ -111,7 +107,7 @@ void AdamW::step(double lr, double grad_scale) {
 Ema::Ema(const std::vector<Parameter*>& parameters, double decay)
     : parameters_(parameters), decay_(decay) {
   for (const Parameter* parameter : parameters_) {
-    averages_.push_back(zeros_like(parameter->value));
+    averages_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
     averages_.back().copy_from(parameter->value);
   }
 }

@@ -89,16 +89,15 @@ class Ema {
 /// During its lifetime the model computes with the averages. A null `ema` does nothing.
 class EmaScope {
  public:
-  explicit EmaScope(Ema* ema) : ema_(ema) {
-    if (ema_ != nullptr) ema_->swap();
-  }
-  ~EmaScope() {
-    if (ema_ != nullptr) ema_->swap();
-  }
+  explicit EmaScope(Ema* ema) : ema_(ema) { swap(); }
+  ~EmaScope() { swap(); }
   EmaScope(const EmaScope&) = delete;
   EmaScope& operator=(const EmaScope&) = delete;
 
  private:
+  void swap() {
+    if (ema_ != nullptr) ema_->swap();
+  }
   Ema* ema_;
 };
 

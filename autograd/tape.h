@@ -144,10 +144,9 @@ class Tape {
 
   /// The nodes from here on are a further block of the model.
   void begin_block() { blocks_.push_back(std::ssize(nodes_)); }
-  /// Runs all closures; the gradient of `loss`, a scalar, is 1. Calls after_block(k), if there is
-  /// one, when those of block k have run: the gradients of its parameters are complete.
+  /// Runs all closures; the gradient of `loss`, a scalar, is 1.
   void backward(Var loss);
-  std::function<void(int64_t)> after_block;
+  std::function<void(int64_t)> after_block;  ///< gets the block whose closures have run
   /// The same from any value, with its gradient dy.
   void backward(Var y, const Tensor& dy);
   /// The gradient of x after backward(); undefined if x has none.

@@ -188,8 +188,9 @@ class VisionTask : public TrainingTask {
     if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
     LoaderOptions loading = options_.loading;
     loading.batch_size = options_.shard_size();
-    const int64_t count = options_.step_batches() / rank_count();
-    loading.part = {options_.step_batches(), rank() * count, count};
+    loading.part_of = options_.step_batches();
+    loading.part_begin = options_.step_batches() / rank_count() * rank();
+    loading.part_end = options_.step_batches() / rank_count() * (rank() + 1);
     loading.seed = options_.seed;
     loading.shuffle = !options_.no_shuffle;
     loader_ = std::make_unique<Loader>(data_.train, transform, loading);

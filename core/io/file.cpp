@@ -173,8 +173,10 @@ constexpr std::array<std::array<uint32_t, 256>, 8> kCrcTables = [] {
   return tables;
 }();
 
-// Errors name `shown`: the user's file, if `path` is its temporary.
-void write_synced(const std::string& path, const std::string& shown, std::string_view bytes) {
+}  // namespace
+
+void write_file_synced(const std::string& path, std::string_view bytes, const std::string& of) {
+  const std::string& shown = of.empty() ? path : of;
   Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
   if (!file.valid()) fail_system(shown, "creating", errno);
   struct stat status {};
@@ -192,8 +194,6 @@ void write_synced(const std::string& path, const std::string& shown, std::string
     throw;
   }
 }
-
-}  // namespace
 
 int open_input(const std::string& path, int64_t limit) {
   // Without O_NONBLOCK the opening of a pipe waits for its writer. Files ignore it.
@@ -220,19 +220,12 @@ std::string read_text(const std::string& path, int64_t limit) {
   return read_all<std::string>(path, limit);
 }
 
-void write_file_synced(const std::string& path, std::string_view bytes) {
-  write_synced(path, path, bytes);
-}
-
 void write_file_atomic(const std::string& path, std::string_view bytes) {
   struct stat status {};
   const bool found = ::stat(path.c_str(), &status) == 0;
   if (found && S_ISDIR(status.st_mode)) fail_system(path, "writing", EISDIR);
   // /dev/stdout, /dev/null, a pipe: a rename would replace the device itself.
-  if (found && !S_ISREG(status.st_mode)) {
-    write_file_synced(path, bytes);
-    return;
-  }
+  if (found && !S_ISREG(status.st_mode)) return write_file_synced(path, bytes);
   // A rename would replace a link itself, so resolve it to the file that it names.
   std::error_code failed;
   const std::string resolved = found ? fs::canonical(path, failed).string() : path;
@@ -240,7 +233,7 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
   // The process and a count in the name: two writers never share a temporary.
   static std::atomic<int> counter{0};
   const std::string temporary = fmt::format("{}.tmp-{}-{}", target, ::getpid(), counter++);
-  write_synced(temporary, path, bytes);
+  write_file_synced(temporary, bytes, path);
   if (::rename(temporary.c_str(), target.c_str()) != 0) {
     const int error = errno;  // unlink may overwrite it
     ::unlink(temporary.c_str());

@@ -25,10 +25,10 @@ int open_input(const std::string& path, int64_t limit = INT64_MAX);
 std::vector<char> read_file(const std::string& path, int64_t limit = INT64_MAX);
 std::string read_text(const std::string& path, int64_t limit = INT64_MAX);
 
-/// Writes, fsyncs and closes. Every failure, also of fsync, is a RunError that names the file and
-/// the system's reason, and removes the file. It first truncates an existing file, so use it only
-/// in a folder that is not yet in its place. Devices and pipes are written without fsync.
-void write_file_synced(const std::string& path, std::string_view bytes);
+/// Writes, fsyncs and closes. Every failure, also of fsync, is a RunError that names the file (or
+/// `of`, whose temporary it is) and the system's reason, and removes the file. It first truncates
+/// an existing one, so use it only in a folder that is not yet in its place. No fsync of devices.
+void write_file_synced(const std::string& path, std::string_view bytes, const std::string& of = "");
 
 /// write_file_synced to a temporary in the same folder, rename over `path`, fsync the folder. Until
 /// the rename `path` keeps its old contents. Follows a link to an existing file; writes a device or

@@ -2,7 +2,6 @@
 #include "data/vision/loader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -152,9 +151,11 @@ void Loader::prefetch() {
     epoch_ += (index_ + 1) / batches_;
     index_ = (index_ + 1) % batches_;
   };
-  const BatchPart& part = options_.part;
   while (pending_.size() < most) {
-    while (index_ % part.of < part.first || index_ % part.of >= part.first + part.count) advance();
+    while (index_ % options_.part_of < options_.part_begin ||
+           index_ % options_.part_of >= options_.part_end) {
+      advance();
+    }
     std::shared_future<Batch> previous;
     if (pending_.size() >= workers) previous = pending_[pending_.size() - workers];
     const auto task = [this, previous, epoch = epoch_, index = index_,
@@ -178,10 +179,8 @@ void Loader::seek(int64_t epoch, int64_t index) {
 }
 
 Batch Loader::next() {
-  const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   prefetch();
   Batch batch = pending_.front().get();
-  waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   pending_.pop_front();
   prefetch();
   return batch;

@@ -16,11 +16,6 @@
 
 namespace gmlp {
 
-/// Of every `of` batches only `count` are made, from number `first` on: a rank's share of a step.
-struct BatchPart {
-  int64_t of = 1, first = 0, count = 1;
-};
-
 struct LoaderOptions {
   int64_t batch_size = 128;
   uint64_t seed = 0;
@@ -32,7 +27,8 @@ struct LoaderOptions {
   double switch_prob = 0.5;  // probability of CutMix when both are enabled
   int prefetch = 2;          // batches, and one more per further worker
   int64_t workers = 1;       // threads that make batches; any number makes the same ones
-  BatchPart part = {};
+  // Of every `part_of` batches only those from `part_begin` to `part_end` are made: a rank's.
+  int64_t part_of = 1, part_begin = 0, part_end = 1;
 };
 
 struct Batch {
@@ -55,8 +51,6 @@ class Loader {
   /// Waits for the next batch, after the last of an epoch for the first of the next. Rethrows what
   /// making it threw (an undecodable image, for example), and so does each call until a seek.
   Batch next();
-  /// Seconds that next() has waited in total.
-  double wait_seconds() const { return waited_; }
 
  private:
   void prefetch();
@@ -68,7 +62,6 @@ class Loader {
   int64_t batches_ = 0;  // per epoch
   int64_t epoch_ = 0;    // of the batch to prefetch next
   int64_t index_ = 0;
-  double waited_ = 0;
   std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
 
   // The samples of an epoch in its order.

@@ -98,7 +98,10 @@ TEST_CASE("a full device is an error and is not removed") {
     WARN("SKIPPED: there is no /dev/full here");
     return;
   }
-  for (const auto write : {write_file_atomic, write_file_synced}) {
+  const auto write_synced = [](const std::string& path, std::string_view bytes) {
+    write_file_synced(path, bytes);
+  };
+  for (const auto write : {write_file_atomic, +write_synced}) {
     CHECK_THAT(message_of<RunError>([&] { write("/dev/full", "1"); }),
                Contains("/dev/full") && Contains("No space left") && Contains("free some space"));
     CHECK(fs::is_character_file("/dev/full"));

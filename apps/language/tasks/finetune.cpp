@@ -170,8 +170,9 @@ class FinetuneTask : public TrainingTask {
   void open_files() {
     files_ = open_task_files(facts_, options_.data, encoding(), options_.max_train_samples);
     info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
-    const TaskLoaderOptions loading = {
-        .batch_size = options_.shard_size(), .seed = options_.seed, .shuffle = !options_.no_shuffle};
+    const TaskLoaderOptions loading = {.batch_size = options_.shard_size(),
+                                       .seed = options_.seed,
+                                       .shuffle = !options_.no_shuffle};
     loader_ = std::make_unique<TaskLoader>(*files_.train->rows, loading);
   }
 
