@@ -62,6 +62,8 @@ constexpr BenchCommand kCommands[] = {
      add_kernels_options},
     {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
     {"infer", "a forward pass without gradients", run_infer, add_infer_options},
+    {"scaling", "a training step on more threads, and predicted on more machines", run_scaling,
+     add_step_options},
     {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak},
     {"ladder", "one product from three loops to the fused kernel", run_ladder},
 };

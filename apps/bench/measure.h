@@ -41,6 +41,7 @@ struct BenchOptions {
 void run_kernels(const BenchOptions& options);
 void run_step(const BenchOptions& options);
 void run_infer(const BenchOptions& options);
+void run_scaling(const BenchOptions& options);
 void run_peak(const BenchOptions& options);
 void run_ladder(const BenchOptions& options);
 

@@ -1,5 +1,5 @@
-// gmlp-bench step and infer: how fast a training step or a forward pass is, and what share of the
-// machine's peak it reaches.
+// gmlp-bench step, infer and scaling: how fast a training step or a forward pass is, what share of
+// the machine's peak it reaches, and what more threads and machines would bring.
 //
 //   forward     the model and its loss            2 x multiply-adds of the GEMMs
 //   backward    all gradients                     4 x
@@ -9,6 +9,8 @@
 // is in memory before the clock starts.
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -283,16 +285,16 @@ class RunTable {
   int64_t resident_before_;
 };
 
-}  // namespace
+/// A training step of a workload, again and again.
+struct Step {
+  explicit Step(const BenchOptions& options)
+      : workload(make_workload(options)),
+        optimizer(workload.parameters, AdamWOptions{}),
+        execution(execution_of(options)) {}
 
-void run_step(const BenchOptions& options) {
-  constexpr double kLearningRate = 1e-3;
-  const Workload workload = make_workload(options);
-  AdamW optimizer(workload.parameters, AdamWOptions{});
-  const ExecutionOptions execution = execution_of(options);
-  Arena arena;
-  std::vector<double> losses;
-  const auto step = [&]() -> std::vector<double> {
+  /// The seconds of forward, backward and optimizer.
+  std::vector<double> run() {
+    constexpr double kLearningRate = 1e-3;
     arena.reset();
     Tape tape(arena, execution, true);
     const double t0 = now_seconds();
@@ -306,13 +308,91 @@ void run_step(const BenchOptions& options) {
     const double t3 = now_seconds();
     losses.push_back(tape.value(loss).at(0));
     return {t1 - t0, t2 - t1, t3 - t2};
-  };
+  }
+
+  const Workload workload;
+  AdamW optimizer;
+  const ExecutionOptions execution;
+  Arena arena;
+  std::vector<double> losses;
+};
+
+/// The medians of Step::run() at another batch size.
+std::vector<double> median_step(BenchOptions options, int64_t batch_size) {
+  options.batch_size = batch_size;
+  Step step(options);
+  std::vector<std::vector<double>> phases(3);
+  for (int i = -2; i < options.repeat_or(5); ++i) {
+    const std::vector<double> times = step.run();
+    for (size_t j = 0; i >= 0 && j < times.size(); ++j) phases[j].push_back(times[j]);
+  }
+  std::vector<double> medians;
+  for (const std::vector<double>& times : phases) medians.push_back(spread_of(times).median);
+  return medians;
+}
+
+/// A step on each of `ranks` machines (docs/scaling.md): messages hide behind the backward.
+double predicted_step(const std::vector<double>& step, int64_t parameters, int64_t ranks,
+                      double gigabits) {
+  constexpr double kLatency = 50e-6;  // of a message over TCP
+  const double r = static_cast<double>(ranks);
+  const double bytes = 2 * (r - 1) / r * 4 * static_cast<double>(parameters);
+  const double messages = bytes / (gigabits * 125e6) + 2 * std::log2(r) * kLatency;
+  return step[0] + std::max(step[1], messages) + step[2];
+}
+
+}  // namespace
+
+void run_scaling(const BenchOptions& options) {
+  if (options.profile) fail_input("--profile: belongs to step and infer; leave it out");
+  const int most = thread_count();
+  const int64_t batch = options.batch_size;
+  const int64_t parameters = count_parameters(make_workload(options).parameters);
+  fmt::print("{}, batch {}, {}, {} parameters\n{}\n\n{:>8}{:>10}{:>12}\n", options.model, batch,
+             options.precision, parameters, machine_line(), "threads", "ms", "speed-up");
+  Json rows = Json::array();
+  std::vector<double> step;  // on all threads
+  double alone = 0, one = 0;
+  for (int threads = 1; threads <= most; ++threads) {
+    if (!std::has_single_bit(static_cast<unsigned>(threads)) && threads != most) continue;
+    set_thread_count(threads);
+    step = median_step(options, batch);
+    alone = step[0] + step[1] + step[2];
+    if (threads == 1) one = alone;
+    fmt::print("{:>8}{:>10.1f}{:>12.2f}\n", threads, 1e3 * alone, one / alone);
+    rows.push_back({{"threads", threads}, {"ms", 1e3 * alone}, {"speed_up", one / alone}});
+  }
+  fmt::print(
+      "\nmore such machines, predicted: efficiency in percent, by the network's Gbit/s\n"
+      "{:>8}{:>24}{:>24}\n{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
+      "", fmt::format("batch {} on each", batch), fmt::format("batch {} in all", batch), "machines",
+      1, 10, 100, 1, 10, 100);
+  for (int64_t machines = 2; machines <= 64; machines *= 2) {
+    std::vector<double> weak, strong;
+    std::vector<double> part;
+    if (batch % machines == 0) part = median_step(options, batch / machines);
+    for (const double gigabits : {1.0, 10.0, 100.0}) {
+      weak.push_back(100 * alone / predicted_step(step, parameters, machines, gigabits));
+      if (part.empty()) continue;  // the machines cannot share the batch equally
+      const double time = predicted_step(part, parameters, machines, gigabits);
+      strong.push_back(100 * alone / static_cast<double>(machines) / time);
+    }
+    fmt::print("{:>8}{:8.0f}{:8.0f}\n", machines, fmt::join(weak, ""), fmt::join(strong, ""));
+    rows.push_back({{"machines", machines}, {"weak", weak}, {"strong", strong}});
+  }
+  write_rows(rows, options);
+}
+
+void run_step(const BenchOptions& options) {
+  Step step(options);
+  const Workload& workload = step.workload;
   RunTable table(options, workload, "training step", workload.step_flops, options.repeat_or(7));
-  table.measure(step, {"forward", "backward", "optimizer"});
-  table.memory(arena);
-  fmt::print("  {:<16}{:.5f} first, {:.5f} last\n", "loss", losses.front(), losses.back());
-  table.row["losses"] = losses;
-  if (options.profile) table.profile(step);
+  table.measure([&] { return step.run(); }, {"forward", "backward", "optimizer"});
+  table.memory(step.arena);
+  fmt::print("  {:<16}{:.5f} first, {:.5f} last\n", "loss", step.losses.front(),
+             step.losses.back());
+  table.row["losses"] = step.losses;
+  if (options.profile) table.profile([&] { step.run(); });
   table.write();
 }
 

@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose kernels, step, infer, peak or ladder"
+wrong "choose kernels, step, infer, scaling, peak or ladder"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
@@ -86,6 +86,12 @@ expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}"
 expect_text found.json '"by": "gmlp"'
 expect_text found.json '"by": "Eigen"'
 expect_chart "gemm 196x768x196 f32" bench found.json
+
+# Threads are measured, machines predicted: a faster network is never worse.
+expect_status 0 "$bench" scaling --model gmlp_nano_28 --depth 1 --batch-size 4 --repeat 1 --json scaling.json
+expect_between 6 "$(grep -c '"machines":' scaling.json)" 6 "the number of machines predicted"
+tail -6 out.txt | awk '$2 > $3 || $3 > $4 { exit 1 }' || fail "a slower network is predicted to be better"
+wrong "--profile" scaling --profile
 
 # Every rung computes what the reference does, or the command fails.
 expect_status 0 "$bench" ladder --repeat 1 --json ladder.json
