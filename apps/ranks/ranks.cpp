@@ -29,7 +29,7 @@ struct World {
 
 /// What the launchers of Open MPI, MPICH and Slurm tell the processes that they start.
 int64_t started_ranks() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
     if (const char* value = std::getenv(name)) return std::atoll(value);
   }
   return 1;
@@ -101,6 +101,12 @@ std::string gather_bytes(const void* data, int64_t bytes) {
   return all;
 }
 
+#else
+
+std::string gather_bytes(const void* data, int64_t bytes) {
+  return {static_cast<const char*>(data), static_cast<size_t>(bytes)};
+}
+
 #endif
 
 }  // namespace
@@ -119,6 +125,15 @@ void set_rank_timeout(double seconds) {
 
 double take_rank_wait() {
   return std::exchange(g_world.waited, 0);
+}
+
+std::vector<double> gather_ranks(const std::vector<double>& values) {
+  if (rank_count() == 1) return values;
+  const int64_t bytes = std::ssize(values) * static_cast<int64_t>(sizeof(double));
+  const std::string all = gather_bytes(values.data(), bytes);
+  std::vector<double> result(all.size() / sizeof(double));
+  std::memcpy(result.data(), all.data(), all.size());
+  return result;
 }
 
 double max_over_ranks(double value) {
@@ -144,8 +159,11 @@ std::string describe_ranks() {
 
 void require_same_facts(const std::map<std::string, std::string>& facts) {
   if (rank_count() == 1) return;
-  const std::string mine = Json(facts).dump(-1, ' ', true, Json::error_handler_t::replace);
-  const Json root = parse_json(text_of_root(mine), "rank 0");
+  std::string mine = Json(facts).dump(-1, ' ', true, Json::error_handler_t::replace);
+  const double size = max_over_ranks(static_cast<double>(mine.size()));
+  mine.resize(static_cast<size_t>(size), ' ');
+  const std::string all = gather_bytes(mine.data(), std::ssize(mine));
+  const Json root = parse_json(all.substr(0, mine.size()), "rank 0");
   const Json own = parse_json(mine, "this rank");
   for (const auto& [name, value] : own.items()) {
     if (root.contains(name) && root.at(name) == value) continue;
@@ -167,6 +185,12 @@ void start_ranks() {
   g_world.rank = value;
   MPI_Comm_size(MPI_COMM_WORLD, &value);
   g_world.size = value;
+  if (started_ranks() != g_world.size) {
+    fail_input(
+        "started as one of {} ranks, but its MPI sees {}; use the mpirun of the MPI that it "
+        "was built with (for Slurm srun --mpi=pmix)",
+        started_ranks(), g_world.size);
+  }
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   MPI_Get_processor_name(host, &value);
   const std::string all = gather_bytes(host, sizeof(host));
@@ -188,26 +212,6 @@ void end_all_ranks(int status, const std::string& message) {
   std::fputs(message.c_str(), stderr);
   MPI_Abort(MPI_COMM_WORLD, status);
   std::_Exit(status);
-}
-
-std::vector<double> gather_ranks(const std::vector<double>& values) {
-  if (rank_count() == 1) return values;
-  const int64_t bytes = std::ssize(values) * static_cast<int64_t>(sizeof(double));
-  const std::string all = gather_bytes(values.data(), bytes);
-  std::vector<double> result(values.size() * static_cast<size_t>(g_world.size));
-  std::memcpy(result.data(), all.data(), all.size());
-  return result;
-}
-
-std::string text_of_root(const std::string& text) {
-  if (rank_count() == 1) return text;
-  const size_t size =
-      static_cast<size_t>(max_over_ranks(is_root() ? static_cast<double>(text.size()) : 0));
-  std::string result = is_root() ? text : std::string(size, '\0');
-  MPI_Request request = MPI_REQUEST_NULL;
-  MPI_Ibcast(result.data(), static_cast<int>(size), MPI_CHAR, 0, MPI_COMM_WORLD, &request);
-  wait_for(&request, 1);
-  return result;
 }
 
 struct Exchange::Requests {
@@ -249,14 +253,6 @@ void finish_ranks() {}
 void end_all_ranks(int status, const std::string& message) {
   std::fputs(message.c_str(), stderr);
   std::_Exit(status);
-}
-
-std::vector<double> gather_ranks(const std::vector<double>& values) {
-  return values;
-}
-
-std::string text_of_root(const std::string& text) {
-  return text;
 }
 
 struct Exchange::Requests {};

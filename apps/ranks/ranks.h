@@ -40,8 +40,6 @@ std::vector<double> gather_ranks(const std::vector<double>& values);
 /// The largest of the ranks' values.
 double max_over_ranks(double value);
 double sum_over_ranks(double value);
-/// Rank 0's text, on all ranks.
-std::string text_of_root(const std::string& text);
 /// "2 on node1, 2 on node2", on all ranks.
 std::string describe_ranks();
 /// Throws InputError on a rank where a fact is another than on rank 0, naming it.

@@ -80,6 +80,9 @@ if [ "$subcommand" = pretrain ]; then
                          -n 1 --wdir "$PWD/there" "$program" pretrain "${short[@]}" --text text.txt --out ../refused
   expect_text err.txt "rank 1 on $(hostname): "
 fi
+# Started by the launcher of another MPI, which leaves each process alone.
+SLURM_STEP_NUM_TASKS=2 expect_status 2 "$program" $subcommand "${short[@]}" --out refused
+expect_text err.txt "started as one of 2 ranks, but its MPI sees 1"
 expect_status 2 mpirun -n 3 "$program" $subcommand "${short[@]}" --out refused
 expect_text err.txt "--shards 4: 3 ranks cannot share them"
 [ "$(grep -c 'cannot share' err.txt)" = 1 ] || fail "the same error is told several times"
