@@ -326,9 +326,7 @@ std::vector<double> median_step(BenchOptions options, int64_t batch_size) {
     const std::vector<double> times = step.run();
     for (size_t j = 0; i >= 0 && j < times.size(); ++j) phases[j].push_back(times[j]);
   }
-  std::vector<double> medians;
-  for (const std::vector<double>& times : phases) medians.push_back(spread_of(times).median);
-  return medians;
+  return {spread_of(phases[0]).median, spread_of(phases[1]).median, spread_of(phases[2]).median};
 }
 
 /// A step on each of `ranks` machines (docs/scaling.md): messages hide behind the backward.
