@@ -366,8 +366,7 @@ void run_scaling(const BenchOptions& options) {
       "", fmt::format("batch {} on each", batch), fmt::format("batch {} in all", batch), "machines",
       1, 10, 100, 1, 10, 100);
   for (int64_t machines = 2; machines <= 64; machines *= 2) {
-    std::vector<double> weak, strong;
-    std::vector<double> part;
+    std::vector<double> weak, strong, part;
     if (batch % machines == 0) part = median_step(options, batch / machines);
     for (const double gigabits : {1.0, 10.0, 100.0}) {
       weak.push_back(100 * alone / predicted_step(step, parameters, machines, gigabits));

@@ -171,7 +171,7 @@ void require_same_facts(const std::map<std::string, std::string>& facts) {
     fail_input("{}: {} is {}, and rank 0 has {}; start all ranks with the same", name_of(rank()),
                name, value.get<std::string>(), other);
   }
-  max_over_ranks(0);  // else rank 0 would go on before the rank that differs has spoken
+  wait_for_ranks();  // else rank 0 would go on before the rank that differs has spoken
 }
 
 #if GMLP_MPI
@@ -202,7 +202,7 @@ void start_ranks() {
 
 void finish_ranks() {
   if (rank_count() == 1) return;
-  max_over_ranks(0);
+  wait_for_ranks();
   MPI_Finalize();
 }
 

@@ -14,14 +14,14 @@
 
 namespace gmlp {
 
-/// Joins the ranks if mpirun has started this process; `threads` may then compute meanwhile. The
-/// standard output of all but rank 0 goes nowhere. Throws InputError if several were started and
-/// the program was built without MPI.
+/// Joins the ranks if mpirun has started this process. The standard output of all but rank 0 goes
+/// nowhere. Throws InputError if several processes were started that cannot find each other: the
+/// program was built without MPI, or with another one than mpirun's.
 void start_ranks();
 /// Waits for the others and leaves.
 void finish_ranks();
-/// Ends the processes of all ranks, this one with `status`. Prints `message` first, which rank 0
-/// may do alone: an error that all ranks have is told once.
+/// Prints `message` and ends all ranks with `status`. Ranks other than 0 wait first: rank 0 ends
+/// them if it has the same error, which is then told once.
 [[noreturn]] void end_all_ranks(int status, const std::string& message);
 
 int64_t rank();
@@ -40,6 +40,9 @@ std::vector<double> gather_ranks(const std::vector<double>& values);
 /// The largest of the ranks' values.
 double max_over_ranks(double value);
 double sum_over_ranks(double value);
+inline void wait_for_ranks() {
+  max_over_ranks(0);
+}
 /// "2 on node1, 2 on node2", on all ranks.
 std::string describe_ranks();
 /// Throws InputError on a rank where a fact is another than on rank 0, naming it.

@@ -8,7 +8,6 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/ranks/ranks.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -224,7 +223,6 @@ bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
     fail_input("--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
                options.batch_size, options.shards, options.shards);
   }
-  set_rank_timeout(options.rank_timeout);
   make_paths_absolute(app, given);
   config = with_neutral_options(resolved_config(app), saved);
   return true;

@@ -135,6 +135,7 @@ EvalResult Trainer::validate() {
 }
 
 void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
+  if (!reporter_) return;
   EpochRecord record;
   record.epoch = progress.epochs_closed + 1;
   record.step = progress.step;
@@ -149,7 +150,6 @@ void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   record.samples_per_s =
       static_cast<double>(steps * options.batch_size * options.grad_accum_steps) / training_seconds;
   record.seconds = elapsed();
-  if (!reporter_) return;
   const EmaScope averaged(ema.get());  // for the figures
   reporter_->epoch(record, result, ema != nullptr);
 }
@@ -245,6 +245,7 @@ BatchPosition Trainer::position(int64_t batch) const {
 
 RunSetup::RunSetup(const TrainOptions& options) {
   set_thread_count(resolve_threads(options.threads));
+  set_rank_timeout(options.rank_timeout);
   const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
   dtype = arithmetic.dtype;
   execution = arithmetic.execution;
@@ -256,7 +257,7 @@ RunSetup::RunSetup(const TrainOptions& options) {
     lock = std::make_shared<const RunLock>(run);
     recover_folder(point.checkpoint);
   }
-  max_over_ranks(0);  // the others read what rank 0 has recovered
+  wait_for_ranks();  // the others read what rank 0 has recovered
   if (std::filesystem::is_directory(point.checkpoint)) checkpoint = point.checkpoint;
 }
 

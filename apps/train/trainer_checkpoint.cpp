@@ -242,8 +242,7 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
   }
   if (folder_) rewind_folder(checkpoint_folder, log_ends(state));
   // Rank 0 may have found that the best weights no longer exist.
-  Progress::Best& best = progress.best;
-  if (max_over_ranks(is_root() && !progress.has_best()) > 0) best = {};
+  if (max_over_ranks(is_root() && !progress.has_best()) > 0) progress.best = {};
 }
 
 /// Says what another --epochs or --max-steps does to the run. False if its length is another one

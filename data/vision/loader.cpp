@@ -147,25 +147,18 @@ Batch Loader::make(int64_t epoch, int64_t index) {
 void Loader::prefetch() {
   const size_t workers = static_cast<size_t>(std::max<int64_t>(1, options_.workers));
   const size_t most = workers + static_cast<size_t>(std::max(1, options_.prefetch)) - 1;
-  const auto advance = [this] {
-    epoch_ += (index_ + 1) / batches_;
-    index_ = (index_ + 1) % batches_;
-  };
-  while (pending_.size() < most) {
-    while (index_ % options_.part_of < options_.part_begin ||
-           index_ % options_.part_of >= options_.part_end) {
-      advance();
-    }
+  for (; pending_.size() < most; ++next_) {
+    const int64_t epoch = next_ / batches_, index = next_ % batches_;
+    const int64_t place = index % options_.part_of;
+    if (place < options_.part_begin || place >= options_.part_end) continue;
     std::shared_future<Batch> previous;
     if (pending_.size() >= workers) previous = pending_[pending_.size() - workers];
-    const auto task = [this, previous, epoch = epoch_, index = index_,
-                       generation = generation_.load()]() mutable {
+    const auto task = [this, previous, epoch, index, generation = generation_.load()]() mutable {
       if (previous.valid()) previous.wait();
       previous = {};  // else each batch would keep all earlier ones alive
       return generation == generation_ ? make(epoch, index) : Batch();
     };
     pending_.push_back(std::async(std::launch::async, task));
-    advance();
   }
 }
 
@@ -173,9 +166,7 @@ void Loader::seek(int64_t epoch, int64_t index) {
   require(epoch >= 0 && index >= 0, "Loader::seek: a negative position");
   ++generation_;
   pending_.clear();
-  // The position after an epoch's last batch is the first one of the next epoch.
-  epoch_ = epoch + index / batches_;
-  index_ = index % batches_;
+  next_ = epoch * batches_ + index;
 }
 
 Batch Loader::next() {

@@ -60,8 +60,7 @@ class Loader {
   TransformOptions transform_;
   LoaderOptions options_;
   int64_t batches_ = 0;  // per epoch
-  int64_t epoch_ = 0;    // of the batch to prefetch next
-  int64_t index_ = 0;
+  int64_t next_ = 0;     // the batch to prefetch next, counted from the first epoch's first
   std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
 
   // The samples of an epoch in its order.
