@@ -7,9 +7,18 @@
 #include "core/error.h"
 #include "kernels/kernels.h"
 
+#if defined(GMLP_HAVE_AMX)
+#  include <cpuid.h>
+#  include <sys/syscall.h>
+#  include <unistd.h>
+#endif
+
 namespace gmlp::fused {
 
 // The tables of all instruction sets that kernels/isas.cmake may name.
+namespace amx {
+const Kernels& table();
+}
 namespace avx512bf16 {
 const Kernels& table();
 }
@@ -25,6 +34,32 @@ const Kernels& table();
 namespace scalar {
 const Kernels& table();
 }
+namespace amx_emulated {
+const Kernels& table();
+}
+
+Amx amx_state() {
+#if defined(GMLP_HAVE_AMX)
+  // Linux saves the registers of AMX (8 KB) only for processes that asked for it, all their threads
+  // included. A container's filter of system calls may refuse.
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // the registers' number in XCR0
+  static const Amx state = [] {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    constexpr unsigned kBf16AndTiles = 1U << 22 | 1U << 24;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return Amx::kNone;
+    if ((d & kBf16AndTiles) != kBf16AndTiles) return Amx::kNone;
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? Amx::kAllowed
+                                                                       : Amx::kRefused;
+  }();
+  return state;
+#else
+  return Amx::kNone;
+#endif
+}
 
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
@@ -33,10 +68,16 @@ std::vector<const Kernels*> available_kernels() {
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
 #if defined(GMLP_HAVE_AVX512BF16)
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) tables.push_back(&avx512bf16::table());
+  const bool bf16_dot = avx512 && __builtin_cpu_supports("avx512bf16");
+#  if defined(GMLP_HAVE_AMX)
+  if (bf16_dot && amx_state() == Amx::kAllowed) tables.push_back(&amx::table());
+#  endif
+  if (bf16_dot) tables.push_back(&avx512bf16::table());
 #endif
 #if defined(GMLP_HAVE_AVX512)
   if (avx512) tables.push_back(&avx512::table());
+  // Intel's processors multiply pairs of bf16 at half the rate of f32, AMD's at twice.
+  if (bf16_dot && __builtin_cpu_is("intel")) std::swap(tables.back(), tables.end()[-2]);
 #endif
 #if defined(GMLP_HAVE_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -47,6 +88,7 @@ std::vector<const Kernels*> available_kernels() {
   tables.push_back(&neon::table());  // every 64-bit Arm has it
 #endif
   tables.push_back(&scalar::table());
+  tables.push_back(&amx_emulated::table());
   return tables;
 }
 

@@ -1,8 +1,8 @@
 # The instruction sets that the sources on kernels/simd are compiled for, and their flags. A new one needs a header
 # in simd/, and lines here, in simd/simd.h, in dispatch.cpp and in the bench's ladder.
-set(GMLP_ISAS scalar)
+set(GMLP_ISAS scalar amx_emulated)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  list(APPEND GMLP_ISAS avx2 avx512 avx512bf16)
+  list(APPEND GMLP_ISAS avx2 avx512 avx512bf16 amx)
   set(GMLP_FLAGS_avx2 -mavx2 -mfma)
   set(GMLP_FLAGS_avx512 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -10,6 +10,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(APPEND GMLP_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
   endif()
   set(GMLP_FLAGS_avx512bf16 ${GMLP_FLAGS_avx512} -mavx512bf16)
+  set(GMLP_FLAGS_amx ${GMLP_FLAGS_avx512bf16} -mamx-tile -mamx-bf16)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   list(APPEND GMLP_ISAS neon)
   # gcc's early scheduling loads all rows of A at once, and a register tile no longer fits into the registers.

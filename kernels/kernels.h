@@ -184,10 +184,14 @@ struct Kernels {
   double (*bf16_burst)(int64_t iterations);  // the same in bf16 precision
 };
 
+/// Whether the processor has AMX's matrix registers, and the system lets this process use them.
+enum class Amx : uint8_t { kNone, kRefused, kAllowed };
+Amx amx_state();
+
 /// The table in use: the best that this processor runs, or the one that GMLP_ISA names. Throws
 /// InputError if GMLP_ISA names none, or one that this processor lacks.
 const Kernels& kernels();
-/// Every table that this processor runs, best first.
+/// Every table that this processor runs, best first; those for tests alone last.
 std::vector<const Kernels*> available_kernels();
 
 }  // namespace gmlp::fused

@@ -136,11 +136,11 @@ Json report_rung(const Rung& rung, size_t number, const Times& times, const Peak
 
 }  // namespace
 
-/// The rungs are f32, so avx512bf16 uses those of avx512.
+/// The rungs are f32, so avx512bf16 and amx use those of avx512.
 const ladder::Rungs& ladder::rungs_in_use() {
   [[maybe_unused]] const std::string isa = fused::kernels().isa;
 #if defined(GMLP_RUNGS_AVX512)
-  if (isa.starts_with("avx512")) return fused::avx512::rungs();
+  if (isa.starts_with("avx512") || isa == "amx") return fused::avx512::rungs();
 #endif
 #if defined(GMLP_RUNGS_AVX2)
   if (isa == "avx2") return fused::avx2::rungs();

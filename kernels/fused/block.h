@@ -156,8 +156,9 @@ struct BackwardWorkspace {
           max(spatial_tasks(shape) * spatial_panels_size<Operand>(shape),
               packed_b_size(k_steps_of<Operand>(shape.d_gate), shape.tokens) * shape.samples)));
   int64_t part_steps = k_steps_of<Operand>(longest_part(shape.rows));
-  float* dy_tiles = allocate<float>(allocator, 2 * max(dy_tiles_size(shape.d_ffn, part_steps),
-                                                       dy_tiles_size(shape.d_model, part_steps)));
+  float* dy_tiles =
+      allocate<float>(allocator, 2 * max(dy_tiles_size<Operand>(shape.d_ffn, part_steps),
+                                         dy_tiles_size<Operand>(shape.d_model, part_steps)));
   // Per row task: sums of dgamma and dbeta, and two rows of scratch (v and GELU's slope).
   float* norm_sums =
       allocate<float>(allocator, row_tasks(shape.rows) * max(2 * shape.d_model, 4 * shape.d_gate));

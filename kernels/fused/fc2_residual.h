@@ -81,8 +81,9 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
                kNR / kElements);
       add_rows(plan, dh + row * f_stride + col, f_stride);
     };
-    // Not overlapped: this epilogue has more latency than the next product can hide.
-    gemm_rows<false>(RowMajor<Operand>{dr, d_stride}, ws.w2, r0, r1, Triangle::kNone, plan_prefetch,
+    // Not overlapped: this epilogue has more latency than the next product can hide, but with tmm
+    // the vector units are free for it.
+    gemm_rows<kUsesTmm<Operand>>(RowMajor<Operand>{dr, d_stride}, ws.w2, r0, r1, Triangle::kNone, plan_prefetch,
                      [=](int64_t row, int64_t col, int64_t count, F32x16 ds) {
                        const int64_t at = row * e + col;
                        F32x16 g = load(t_saved + at, count) + set1(bias[row - r0]);

@@ -18,7 +18,7 @@ struct BackwardWorkspace {
 
   PackedB w = allocate_b(allocator, shape.out, shape.in);   // W (O,I)
   PackedB x = allocate_b(allocator, shape.rows, shape.in);  // (R,I), for dW
-  float* dy_tiles = allocate<float>(allocator, dy_tiles_size(shape.out, shape.rows));
+  float* dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(shape.out, shape.rows));
 };
 
 }  // namespace

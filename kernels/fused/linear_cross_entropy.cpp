@@ -47,7 +47,7 @@ Workspace allocate_workspace(WorkspaceAllocator& allocator, const LinearCrossEnt
   if (backward) {
     ws.table = allocate_b(allocator, ids, shape.width);
     ws.x = allocate_b(allocator, band, shape.width);
-    ws.dy_tiles = allocate<float>(allocator, dy_tiles_size(ids, band));
+    ws.dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(ids, band));
   } else {
     ws.lane_tops = allocate<float>(allocator, band * kLanes);
     ws.lane_sums = allocate<float>(allocator, band * kLanes);

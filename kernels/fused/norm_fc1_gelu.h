@@ -37,7 +37,7 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
     const int64_t next_row = min(slot.next * kMC, chunk.rows);
     const float* next = chunk.x + next_row * d;
     const float* next_end = chunk.x + min(next_row + kMC, chunk.rows) * d;
-    int64_t tiles = panels_of(f) * tiles_of(rows);
+    int64_t tiles = panels_of(f) * tiles_of<Operand>(rows);
     const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
       add_contiguous(plan, next, next_end, tiles--);
       add_rows(plan, z + row * f_stride + col, f_stride);

@@ -57,7 +57,7 @@ struct GemmWorkspace {
   int64_t m, n, k;
 
   PackedB b = allocate_b(allocator, k_steps_of<Operand>(k), n);
-  float* a_tiles = allocate<float>(allocator, dy_tiles_size(m, k_steps_of<Operand>(k)));
+  float* a_tiles = allocate<float>(allocator, dy_tiles_size<Operand>(m, k_steps_of<Operand>(k)));
   Operand* a =
       allocate<Operand>(allocator, max(m* row_stride<Operand>(k), k* row_stride<Operand>(m)));
 };
@@ -135,7 +135,20 @@ double fma_burst(int64_t iterations) {
   return burst<float>(iterations);
 }
 double bf16_burst(int64_t iterations) {
+#if defined(GMLP_HAS_TMM)
+  const int64_t rounds = ceil_div(iterations, 64);  // of four products, each of 256 vectors' work
+  configure_tmm();
+  for (int64_t i = 0; i < rounds; ++i) {
+    add_tmm_product<0, 4, 6>();
+    add_tmm_product<1, 4, 7>();
+    add_tmm_product<2, 5, 6>();
+    add_tmm_product<3, 5, 7>();
+  }
+  release_tmm();
+  return 2.0 * 4 * 256 * 2 * kLanes * static_cast<double>(rounds);
+#else
   return burst<Bf16Operand>(iterations);
+#endif
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ struct PendingTile {
   int64_t cols = 0;
 
   bool any() const { return rows > 0; }
-  bool whole() const { return rows == kMR && cols == kNR; }
+  bool whole(int64_t tile_rows) const { return rows == tile_rows && cols == kNR; }
 };
 /// Kept out of line so that the epilogue inlined into the product loop keeps its operands in
 /// registers.
@@ -73,23 +73,24 @@ GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1,
                            const PlanPrefetch& plan_prefetch, const Epilogue& epilogue) {
   using Operand = typename A::Element;
   constexpr int64_t kElements = KStep<Operand>::kElements;
+  constexpr int64_t kRows = kTileRows<Operand>;
   PendingTile two[2];  // used alternately
   int64_t index = 0;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
     const int64_t col = panel * kNR;
     const int64_t cols = min(kNR, b.n - col);
-    for (int64_t row = r0; row < r1; row += kMR) {
-      const int64_t rows = min(kMR, r1 - row);
+    for (int64_t row = r0; row < r1; row += kRows) {
+      const int64_t rows = min(kRows, r1 - row);
       const KRange k = k_range(triangle, row, rows, b.k_steps * kElements);
       const int64_t begin = k.begin / kElements;
       const int64_t k_steps = k_steps_of<Operand>(k.end) - begin;
       const float* b_panel = panel_at(b, panel) + begin * kNR;
       PrefetchPlan plan;
       plan_prefetch(plan, row, col);
-      add_next_panel(plan, b, panel, (row - r0) / kMR, tiles_of(r1 - r0));
+      add_next_panel(plan, b, panel, (row - r0) / kRows, tiles_of<Operand>(r1 - r0));
       PendingTile& previous = two[index ^ 1];
       PendingTile& current = two[index];
-      if (kOverlap && previous.whole() && rows == kMR && cols == kNR) {
+      if (kOverlap && previous.whole(kRows) && rows == kRows && cols == kNR) {
         const int64_t previous_row = previous.row;
         const int64_t previous_col = previous.col;
         gemm_microkernel_overlapped<Operand, A::kPacked>(
@@ -145,11 +146,12 @@ template <typename Operand>
 GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const Operand* a,
                                       int64_t a_stride, const PackedB& b, int64_t r0, int64_t r1,
                                       Triangle triangle) {
+  constexpr int64_t kRows = kTileRows<Operand>;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
     const int64_t col = panel * kNR;
     const int64_t cols = min(kNR, b.n - col);
-    for (int64_t row = r0; row < r1; row += kMR) {
-      const int64_t rows = min(kMR, r1 - row);
+    for (int64_t row = r0; row < r1; row += kRows) {
+      const int64_t rows = min(kRows, r1 - row);
       if (triangle == Triangle::kLower && col >= row + rows) continue;
       float* place = c + row * c_stride + col;
       PrefetchPlan plan;

@@ -94,6 +94,17 @@ template <typename Operand>
 GMLP_INLINE void multiply(Tile& tile, const Operand* a, int64_t stride, int64_t rows,
                           int64_t vectors, const float* b, int64_t k_steps,
                           const PrefetchPlan& plan) {
+#if defined(GMLP_HAS_TMM)
+  if constexpr (kUsesTmm<Operand>) {
+    const auto between = [&](int64_t vector) { prefetch_share(plan, vector, kTmmVectors); };
+    if (stride == 0) {
+      multiply_tmm<true>(tile.c, a, stride, rows, vectors, b, k_steps, between);
+    } else {
+      multiply_tmm<false>(tile.c, a, stride, rows, vectors, b, k_steps, between);
+    }
+    return;
+  }
+#endif
   if (stride == 0) {
     multiply_edge<Operand, true>(tile, a, stride, rows, vectors, b, k_steps, plan);
   } else {

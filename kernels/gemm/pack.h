@@ -6,6 +6,7 @@
 //               Packed buffers are float* in both cases, one float per k-step.
 //   panel of B  kNR columns, [k-step][kNR], padded with zeros: each row tile reads it in order
 //   tile of A   kMR rows, [k-step][kMR]: for an A that is used transposed, or often
+//   with tmm    32 rows, [16 k-steps][row][k-step of the 16], padded with zeros
 //
 // Sources are row-major: f32 for weights, Operand for activations.
 
@@ -51,6 +52,19 @@ struct KStep<Bf16> {
 };
 #endif
 
+/// Whether products use tmm registers. A register tile of C is then 2 x 2 of them.
+template <typename Operand>
+constexpr bool kUsesTmm = false;
+#if defined(GMLP_HAS_TMM)
+template <>
+inline constexpr bool kUsesTmm<Bf16> = true;
+static_assert(kNRVectors == 2);
+#endif
+constexpr int64_t kTmmRows = 16;
+/// Rows of a register tile.
+template <typename Operand>
+constexpr int64_t kTileRows = kUsesTmm<Operand> ? 2 * kTmmRows : kMR;
+
 template <typename Operand>
 GMLP_INLINE int64_t k_steps_of(int64_t k) {
   return ceil_div(k, KStep<Operand>::kElements);
@@ -58,8 +72,9 @@ GMLP_INLINE int64_t k_steps_of(int64_t k) {
 GMLP_INLINE int64_t panels_of(int64_t n) {
   return ceil_div(n, kNR);
 }
+template <typename Operand>
 GMLP_INLINE int64_t tiles_of(int64_t m) {
-  return ceil_div(m, kMR);
+  return ceil_div(m, kTileRows<Operand>);
 }
 /// The row stride of a workspace buffer, in elements: whole k-steps, and no multiple of 2 KB, which
 /// would map the rows of a tile to the same few sets of the L1 cache.
@@ -189,9 +204,20 @@ GMLP_INLINE void pack_b(const PackedB& b, const Source* source, int64_t stride, 
   });
 }
 
+/// Sixteen vectors, transposed.
+GMLP_INLINE void transpose16(float* out, const float* in) {
+  for (int64_t i = 0; i < kLanes; i += 8) {
+    for (int64_t j = 0; j < kLanes; j += 8) {
+      transpose8(out + j * kLanes + i, kLanes, in + i * kLanes + j, kLanes);
+    }
+  }
+}
+
 /// Floats from one tile of A to the next. A k-step is stored as whole vectors, which overrun its
 /// kMR places. The next store overwrites the overrun, and the last one lands in kLanes of padding.
+template <typename Operand>
 GMLP_INLINE int64_t packed_tile_size(int64_t k_steps) {
+  if (kUsesTmm<Operand>) return ceil_div(k_steps, kLanes) * kLanes * kTileRows<Operand>;
   return k_steps * kMR + kLanes;
 }
 
@@ -199,40 +225,52 @@ constexpr int64_t kMaxTaskTiles = 16;  // pack_tiles keeps a sum for each
 
 /// Tiles [t0, t1), at most kMaxTaskTiles, of k-steps [step0, step0 + k_steps) of A (m,k), given as
 /// Aᵀ (k,m), row-major. Adds each row of A to row_sums (m), in the order of k, unless that is
-/// nullptr. Eight k-steps of a tile at a time keep its sum in a register and its lines in L1.
+/// nullptr. Some k-steps of a vector of rows at a time keep its sum in a register and its lines in
+/// L1. A tile is one such vector, or two with tmm, where sixteen k-steps of it are transposed.
 template <typename Operand>
 GMLP_INLINE void pack_tiles(float* out, float* row_sums, const Operand* at, int64_t stride,
                             int64_t k, int64_t step0, int64_t k_steps, int64_t t0, int64_t t1,
                             int64_t m) {
   using Step = KStep<Operand>;
-  constexpr int64_t kStepsAtOnce = 8;
-  F32x16 sums[kMaxTaskTiles];
-  const auto rows_of = [&](int64_t t) { return min(kMR, m - t * kMR); };
-  for (int64_t t = t0; t < t1; ++t) {
-    sums[t - t0] = row_sums == nullptr ? zero() : load(row_sums + t * kMR, rows_of(t));
+  constexpr bool kTmm = kUsesTmm<Operand>;
+  constexpr int64_t kStepsAtOnce = kTmm ? 16 : 8;
+  constexpr int64_t kRows = kTmm ? kTmmRows : kMR;  // of a vector
+  constexpr int64_t kVectors = kTileRows<Operand> / kRows;
+  const int64_t v0 = t0 * kVectors;
+  const int64_t v1 = t1 * kVectors;
+  F32x16 sums[kMaxTaskTiles * kVectors];
+  const auto rows_of = [&](int64_t v) { return max(0, min(kRows, m - v * kRows)); };
+  for (int64_t v = v0; v < v1; ++v) {
+    sums[v - v0] = row_sums == nullptr ? zero() : load(row_sums + v * kRows, rows_of(v));
   }
   for (int64_t first = 0; first < k_steps; first += kStepsAtOnce) {
-    for (int64_t t = t0; t < t1; ++t) {
-      const int64_t col = t * kMR;
+    for (int64_t v = v0; v < v1; ++v) {
+      const int64_t col = v * kRows;
       // Whole vectors if possible, since partial loads are slow: the lanes beyond the tile's rows
       // are overwritten (see packed_tile_size), and row_sums is stored partially.
-      const int64_t lanes = col + kLanes <= m ? kLanes : rows_of(t);
-      float* place = out + (t - t0) * packed_tile_size(k_steps) + first * kMR;
-      F32x16 total = sums[t - t0];
+      const int64_t lanes = col + kLanes <= m ? kLanes : rows_of(v);
+      float* tile = out + (v / kVectors - t0) * packed_tile_size<Operand>(k_steps);
+      float* place = tile + first * kTileRows<Operand>;
+      alignas(64) float square[kTmm ? kLanes * kLanes : 1] = {};
+      if (kTmm) place = square;
+      F32x16 total = sums[v - v0];
       for (int64_t k_step = first; k_step < min(first + kStepsAtOnce, k_steps); ++k_step) {
         const int64_t row = (step0 + k_step) * Step::kElements;
         const Operand* even = at + row * stride + col;
         const Operand* odd = Step::kElements == 2 && row + 1 < k ? even + stride : nullptr;
         store_rows(place, Step::load_rows(even, odd, lanes));
-        place += kMR;
+        place += kRows;
         total = total + load(even, lanes);
         if (odd != nullptr) total = total + load(odd, lanes);
       }
-      sums[t - t0] = keep_rows(total);
+      sums[v - v0] = keep_rows(total);
+      if (kTmm) {
+        transpose16(tile + (first * kVectors + v % kVectors * kLanes) * kTmmRows, square);
+      }
     }
   }
-  for (int64_t t = t0; row_sums != nullptr && t < t1; ++t) {
-    store(row_sums + t * kMR, sums[t - t0], rows_of(t));
+  for (int64_t v = v0; row_sums != nullptr && v < v1; ++v) {
+    store(row_sums + v * kRows, sums[v - v0], rows_of(v));
   }
 }
 
@@ -245,8 +283,9 @@ struct TiledA {
   int64_t k_steps;
   /// Row `row` must be a tile's first.
   __attribute__((always_inline)) const Operand* at(int64_t row, int64_t k_step) const {
-    return reinterpret_cast<const Operand*>(data + row / kMR * packed_tile_size(k_steps) +
-                                            k_step * kMR);
+    return reinterpret_cast<const Operand*>(
+        data + row / kTileRows<Operand> * packed_tile_size<Operand>(k_steps) +
+        k_step * kTileRows<Operand>);
   }
   __attribute__((always_inline)) int64_t row_stride() const { return 0; }
 };
@@ -255,17 +294,23 @@ template <typename Operand>
 GMLP_INLINE void pack_weight_tiles(const TiledA<Operand>& a, const float* source, int64_t n,
                                    bool transposed) {
   using Step = KStep<Operand>;
-  parallel_tasks(tiles_of(n), [&](const TaskSlot& slot) {
-    const int64_t t = slot.task;
-    const int64_t rows = min(kMR, n - t * kMR);
-    float* place = a.data + t * packed_tile_size(a.k_steps);
-    for (int64_t k_step = 0; k_step < a.k_steps; ++k_step, place += kMR) {
-      alignas(64) float element[2][kLanes] = {};  // of all rows
-      for (int64_t i = 0; i < Step::kElements; ++i) {
-        const int64_t col = k_step * Step::kElements + i;
-        for (int64_t r = 0; r < rows && col < n; ++r) {
-          const int64_t row = t * kMR + r;
-          element[i][r] = source[transposed ? col * n + row : row * n + col];
+  constexpr bool kTmm = kUsesTmm<Operand>;
+  constexpr int64_t kRows = kTileRows<Operand>;
+  constexpr int64_t kUsedLanes = kTmm ? kLanes : kMR;
+  const int64_t size = packed_tile_size<Operand>(a.k_steps);
+  const int64_t vectors = kTmm ? size / kLanes : a.k_steps;
+  parallel_tasks(tiles_of<Operand>(n), [&](const TaskSlot& slot) {
+    float* place = a.data + slot.task * size;
+    for (int64_t v = 0; v < vectors; ++v, place += kUsedLanes) {
+      // A k-step of all rows; with tmm sixteen k-steps of a row.
+      alignas(64) float element[2][kLanes] = {};
+      for (int64_t lane = 0; lane < kUsedLanes; ++lane) {
+        const int64_t row = slot.task * kRows + (kTmm ? v % kRows : lane);
+        const int64_t k_step = kTmm ? v / kRows * kLanes + lane : v;
+        for (int64_t i = 0; i < Step::kElements; ++i) {
+          const int64_t col = k_step * Step::kElements + i;
+          if (row >= n || col >= n) continue;
+          element[i][lane] = source[transposed ? col * n + row : row * n + col];
         }
       }
       store(place, Step::load_rows(element[0], element[1], kLanes));

@@ -49,6 +49,17 @@ GMLP_INLINE void prefetch_row(const PrefetchPlan::Rows& rows, int64_t row) {
   }
 }
 
+/// Prefetches one of `vectors` shares of a plan, that of vector `vector` of the tile.
+GMLP_INLINE void prefetch_share(const PrefetchPlan& plan, int64_t vector, int64_t vectors) {
+  for (int64_t i = 0; vector % kNRVectors == 0 && i < plan.arrays; ++i) {
+    prefetch_row(plan.rows[i], vector / kNRVectors);
+  }
+  const int64_t lines = ceil_div((plan.later_end - plan.later) / kLineBytes, vectors);
+  for (int64_t i = vector * lines; i < (vector + 1) * lines; ++i) {
+    prefetch(plan.later + i * kLineBytes);
+  }
+}
+
 /// Spreads the prefetching of [next, end) over the `tiles` tiles that are left: adds this tile's
 /// share and advances `next`. Each vector of the tile gets the same number of lines.
 GMLP_INLINE void add_contiguous(PrefetchPlan& plan, const float*& next, const float* end,

@@ -37,6 +37,7 @@ GMLP_INLINE void parallel_tasks(int64_t tasks, const Body& body) {
   Progress progress[kParts];
 #pragma omp parallel
   {
+    configure_tmm();
     const int64_t team = omp_get_num_threads();
     const int64_t parts = team < kParts ? team : kParts;
     const int64_t own = omp_get_thread_num() % parts;
@@ -56,6 +57,7 @@ GMLP_INLINE void parallel_tasks(int64_t tasks, const Body& body) {
         body(TaskSlot{task, first, i == 0 && task + 1 < end ? task + 1 : tasks});
       }
     }
+    release_tmm();
   }
 }
 

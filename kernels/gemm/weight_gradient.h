@@ -24,12 +24,16 @@ struct WeightGradient {
 
 constexpr int64_t kKC = 800;
 /// Row tiles of dW per task: a share that the problem fixes.
+template <typename Operand>
 GMLP_INLINE int64_t task_tiles(int64_t m) {
-  return min(ceil_div(tiles_of(m), 16), kMaxTaskTiles);
+  return min(ceil_div(tiles_of<Operand>(m), 16), kMaxTaskTiles);
 }
 /// Floats of packed dyᵀ for one sum over at most `k_steps`.
+template <typename Operand>
 GMLP_INLINE int64_t dy_tiles_size(int64_t m, int64_t k_steps) {
-  return ceil_div(tiles_of(m), task_tiles(m)) * task_tiles(m) * packed_tile_size(min(k_steps, kKC));
+  const int64_t tiles = task_tiles<Operand>(m);
+  return ceil_div(tiles_of<Operand>(m), tiles) * tiles *
+         packed_tile_size<Operand>(min(k_steps, kKC));
 }
 
 /// Several gradients of the same m and n, side by side. `dy_tiles` has dy_tiles_size(m, k_steps)
@@ -38,22 +42,23 @@ template <typename Operand, int kCount>
 GMLP_INLINE void add_weight_gradients(const WeightGradient<Operand> (&gradients)[kCount],
                                       int64_t dw_stride, int64_t dy_stride, float* dy_tiles,
                                       int64_t k_steps, int64_t m) {
-  const int64_t tiles = task_tiles(m);
-  const int64_t tasks = ceil_div(tiles_of(m), tiles);
-  const int64_t task_size = tiles * packed_tile_size(min(k_steps, kKC));
+  constexpr int64_t kRows = kTileRows<Operand>;
+  const int64_t tiles = task_tiles<Operand>(m);
+  const int64_t tasks = ceil_div(tiles_of<Operand>(m), tiles);
+  const int64_t task_size = tiles * packed_tile_size<Operand>(min(k_steps, kKC));
   parallel_tasks(kCount * tasks, [&](const TaskSlot& slot) {
     const WeightGradient<Operand> own = gradients[slot.task / tasks];
     const PackedB x = own.x;
     const int64_t own_steps = k_steps_of<Operand>(own.rows);
     const int64_t kc = ceil_div(own_steps, max(1, ceil_div(own_steps, kKC)));
     const int64_t t0 = slot.task % tasks * tiles;
-    const int64_t t1 = min(t0 + tiles, tiles_of(m));
+    const int64_t t1 = min(t0 + tiles, tiles_of<Operand>(m));
     float* packed = dy_tiles + slot.first * task_size;
-    // The next task's columns of dy are prefetched, kMR rows per tile.
+    // The next task's columns of dy are prefetched, as many rows per tile as it has.
     const bool has_next = slot.next < kCount * tasks;
     const WeightGradient<Operand> next = gradients[has_next ? slot.next / tasks : 0];
-    const int64_t next_col = slot.next % tasks * tiles * kMR;
-    const int64_t next_cols = has_next ? min(tiles * kMR, m - next_col) : 0;
+    const int64_t next_col = slot.next % tasks * tiles * kRows;
+    const int64_t next_cols = has_next ? min(tiles * kRows, m - next_col) : 0;
     int64_t next_row = 0;
     for (int64_t step0 = 0; step0 < x.k_steps; step0 += kc) {
       const int64_t steps = min(kc, x.k_steps - step0);
@@ -61,18 +66,18 @@ GMLP_INLINE void add_weight_gradients(const WeightGradient<Operand> (&gradients)
       for (int64_t panel = 0; panel < panels_of(x.n); ++panel) {
         const int64_t col = panel * kNR;
         const int64_t cols = min(kNR, x.n - col);
-        for (int64_t t = t0; t < t1; ++t, next_row += kMR) {
-          const int64_t rows = min(kMR, m - t * kMR);
-          float* place = own.dweight + t * kMR * dw_stride + col;
+        for (int64_t t = t0; t < t1; ++t, next_row += kRows) {
+          const int64_t rows = min(kRows, m - t * kRows);
+          float* place = own.dweight + t * kRows * dw_stride + col;
           PrefetchPlan plan;
           for (int64_t j = 0; j < next_cols && next_row < next.rows; j += kNR) {
             add_rows(plan, next.dy + next_row * dy_stride + next_col + j, dy_stride);
           }
           add_rows(plan, place, dw_stride);
           Tile tile;
-          gemm_microkernel(
-              tile, reinterpret_cast<const Operand*>(packed + (t - t0) * packed_tile_size(steps)),
-              0, rows, ceil_div(cols, kLanes), panel_at(x, panel) + step0 * kNR, steps, plan);
+          const float* a = packed + (t - t0) * packed_tile_size<Operand>(steps);
+          gemm_microkernel(tile, reinterpret_cast<const Operand*>(a), 0, rows,
+                           ceil_div(cols, kLanes), panel_at(x, panel) + step0 * kNR, steps, plan);
           add_tile(place, dw_stride, tile, rows, cols);
         }
       }

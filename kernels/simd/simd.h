@@ -31,6 +31,8 @@
 //   low_half(pairs)                     their low halves as f32
 //   add_pair_product(sum, a, b)         sum += a.low b.low + a.high b.high
 //
+// With GMLP_HAS_TMM these products use matrix registers instead (simd_amx.h).
+//
 // Constants: kIsaName; the register tile of kMR rows x kNRVectors vectors; kMC, the rows of A per
 // task; kUnroll, the k-steps between two tests of a product's loop; kOverlapEpilogue, whether a
 // tile's epilogue runs interleaved with the next tile's product.
@@ -50,6 +52,8 @@
 #  include "kernels/simd/simd_avx2.h"
 #elif defined(GMLP_ISA_NEON)
 #  include "kernels/simd/simd_neon.h"
+#elif defined(GMLP_ISA_AMX) || defined(GMLP_ISA_AMX_EMULATED)
+#  include "kernels/simd/simd_amx.h"
 #elif defined(GMLP_ISA_SCALAR)
 #  include "kernels/simd/simd_scalar.h"
 #else
@@ -57,6 +61,11 @@
 #endif
 
 namespace gmlp::fused::GMLP_ISA {
+
+#if !defined(GMLP_HAS_TMM)
+GMLP_INLINE void configure_tmm() {}
+GMLP_INLINE void release_tmm() {}
+#endif
 
 constexpr int64_t kLanes = 16;
 constexpr int64_t kNR = kLanes * kNRVectors;

@@ -7,12 +7,18 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-constexpr const char* kIsaName = "scalar";
 constexpr int64_t kMR = 4;
-constexpr int64_t kNRVectors = 1;
 constexpr int64_t kMC = 24 * kMR;
 constexpr int kUnroll = 1;
+#if defined(GMLP_ISA_AMX_EMULATED)
+constexpr const char* kIsaName = "amx_emulated";
+constexpr int64_t kNRVectors = 2;  // as in AMX
+constexpr bool kOverlapEpilogue = true;
+#else
+constexpr const char* kIsaName = "scalar";
+constexpr int64_t kNRVectors = 1;
 constexpr bool kOverlapEpilogue = false;  // nothing to hide
+#endif
 
 struct F32x16 {
   float lane[16];
@@ -123,10 +129,10 @@ GMLP_INLINE F32x16 broadcast_pair(const Bf16* p) {
 GMLP_INLINE F32x16 low_half(F32x16 pairs) {
   return each([&](int i) { return float_of(bits_of(pairs.lane[i]) << 16); });
 }
+GMLP_INLINE F32x16 high_half(F32x16 pairs) {
+  return each([&](int i) { return float_of(bits_of(pairs.lane[i]) & 0xFFFF0000U); });
+}
 GMLP_INLINE void add_pair_product(F32x16& sum, F32x16 a, F32x16 b) {
-  const auto high_half = [](F32x16 pairs) {
-    return each([&](int i) { return float_of(bits_of(pairs.lane[i]) & 0xFFFF0000U); });
-  };
   add_fma(sum, low_half(a), low_half(b));
   add_fma(sum, high_half(a), high_half(b));
 }
