@@ -69,9 +69,9 @@ GMLP_INLINE void add_tmm_product() {
 
 struct TmmRegisters {
   bool exist = false;
-  float row[8][16][16];
+  float row[8][16][16] = {};
 };
-inline constinit thread_local TmmRegisters tmm{};
+extern constinit thread_local TmmRegisters tmm;  // microkernel.cpp
 
 GMLP_INLINE void configure_tmm() {
   assert(!tmm.exist && "tmm registers were not released");

@@ -8,7 +8,7 @@ set -euo pipefail
 found=0
 bad=0
 while read -r object; do
-  isa=$(sed -E 's|.*gmlp_fused_([a-z0-9]+)\.dir.*|\1|' <<<"$object")
+  isa=$(sed -E 's|.*gmlp_fused_([a-z0-9_]+)\.dir.*|\1|' <<<"$object")
   found=$((found + 1))
   # nm's letters: weak (W, V, u) symbols of any name, and strong text or data (T, D, B, R) outside.
   if nm -C "$object" | awk -v own="gmlp::fused::$isa::" '
