@@ -88,7 +88,9 @@ std::vector<const Kernels*> available_kernels() {
   tables.push_back(&neon::table());  // every 64-bit Arm has it
 #endif
   tables.push_back(&scalar::table());
+#if defined(GMLP_HAVE_AMX_EMULATED)
   tables.push_back(&amx_emulated::table());
+#endif
   return tables;
 }
 

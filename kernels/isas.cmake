@@ -1,6 +1,9 @@
 # The instruction sets that the sources on kernels/simd are compiled for, and their flags. A new one needs a header
 # in simd/, and lines here, in simd/simd.h, in dispatch.cpp and in the bench's ladder.
-set(GMLP_ISAS scalar amx_emulated)
+set(GMLP_ISAS scalar)
+if(GMLP_BUILD_TESTS)
+  list(APPEND GMLP_ISAS amx_emulated)
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND GMLP_ISAS avx2 avx512 avx512bf16 amx)
   set(GMLP_FLAGS_avx2 -mavx2 -mfma)

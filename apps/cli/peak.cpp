@@ -10,8 +10,8 @@
 
 namespace gmlp {
 
-double machine_peak_gflops(int threads, double seconds, fused::Precision precision) {
-  const fused::Kernels& kernels = fused::kernels();
+double machine_peak_gflops(int threads, double seconds, fused::Precision precision,
+                           const fused::Kernels& kernels) {
   double (*burst)(int64_t) =
       precision == fused::Precision::kBf16 ? kernels.bf16_burst : kernels.fma_burst;
   constexpr int64_t kIterations = 1 << 20;  // some milliseconds

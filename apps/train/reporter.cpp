@@ -57,6 +57,9 @@ void Reporter::banner() {
                    thread_count(), thread_count() == 1 ? "" : "s", isa_name(), options_.precision,
                    task_.setup.execution.backend == Backend::kFused ? "fused" : "reference",
                    peak_gflops_));
+  if (fused::amx_state() == fused::Amx::kRefused) {
+    line("note     the system does not let this process use the processor's matrix units (AMX)");
+  }
   if (rank_count() > 1) {
     line(fmt::format("ranks    {}; {} shards per batch", describe_ranks(), options_.shards));
   }

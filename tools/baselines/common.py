@@ -15,18 +15,23 @@ CASES = {
 }
 
 
+# Taken before PyTorch is loaded: with OMP_PROC_BIND its OpenMP binds this thread to one core, and a process inherits that.
+AFFINITY = os.sched_getaffinity(0)
+
+
 def fail(message):
     print(f"bench_baselines: {message}", file=sys.stderr)
     sys.exit(2)
 
 
 def threads():
-    return len(os.sched_getaffinity(0))
+    return len(AFFINITY)
 
 
 def run(command, environment=None, may_refuse=""):
     """The finished process; None if it ends with status 2 and names `may_refuse`."""
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False,
+                            preexec_fn=lambda: os.sched_setaffinity(0, AFFINITY))
     if result.returncode == 2 and may_refuse and may_refuse in result.stderr:
         return None
     if result.returncode != 0:

@@ -1,7 +1,7 @@
 """A gMLP in PyTorch with timm's names, its training step, and the files from which contenders start.
 
-Runs as a process: `python3 pytorch.py NAME FOLDER STEPS` trains and prints one line of JSON. Without
-arguments it only prints what PyTorch and its BLAS are.
+Runs as a process: `python3 pytorch.py NAME FOLDER STEPS [bf16]` trains and prints one line of JSON; bf16 is
+autocast. `pytorch.py bf16` only prints what autocast computes with; without arguments, what PyTorch and its BLAS are.
 """
 
 import json
@@ -20,14 +20,20 @@ LEARNING_RATE, DECAY, BETAS, EPS = 1e-3, 0.05, (0.9, 0.999), 1e-6
 def make_model(name):
     import torch
     from torch import nn
+    from torch.nn import functional
 
     image, patch, channels, classes, depth, width, ffn, _ = CASES[name]
     tokens = (image // patch) ** 2
 
+    class Norm(nn.LayerNorm):
+        def forward(self, x):  # autocast of PyTorch 1.13 has none for bf16
+            x = x if x.dtype == torch.float32 else x.float()
+            return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
     class SpatialGate(nn.Module):
         def __init__(self):
             super().__init__()
-            self.norm = nn.LayerNorm(ffn // 2)
+            self.norm = Norm(ffn // 2)
             self.proj = nn.Linear(tokens, tokens)
 
         def forward(self, x):
@@ -49,7 +55,7 @@ def make_model(name):
     class Block(nn.Module):
         def __init__(self):
             super().__init__()
-            self.norm = nn.LayerNorm(width, eps=1e-6)
+            self.norm = Norm(width, eps=1e-6)
             self.mlp_channels = Channels()
 
         def forward(self, x):
@@ -68,7 +74,7 @@ def make_model(name):
             super().__init__()
             self.stem = Stem()
             self.blocks = nn.Sequential(*[Block() for _ in range(depth)])
-            self.norm = nn.LayerNorm(width, eps=1e-6)
+            self.norm = Norm(width, eps=1e-6)
             self.head = nn.Linear(width, classes)
 
         def forward(self, x):
@@ -156,7 +162,15 @@ def description():
             "runs_in": f"PyTorch {torch.__version__}, eager mode, f32, {library}, {kernels} kernels"}
 
 
-def run_worker(name, folder, steps):
+def multiply_in_bf16():
+    """With DNNL_VERBOSE=1 oneDNN, which multiplies bf16, then prints its instruction set."""
+    import torch
+
+    square = torch.ones(64, 64, dtype=torch.bfloat16)
+    torch.nn.functional.linear(square, square)
+
+
+def run_worker(name, folder, steps, autocast):
     """A PyTorch process: prints one line of JSON."""
     import numpy
     import torch
@@ -174,7 +188,9 @@ def run_worker(name, folder, steps):
     seconds, losses, logits = [], [], None
     for _ in range(WARMUP + steps):
         start = time.perf_counter()
-        output = model(images)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            output = model(images)
+        output = output.float()
         loss = functional.cross_entropy(output, targets)
         optimizer.zero_grad(set_to_none=False)
         loss.backward()
@@ -184,14 +200,17 @@ def run_worker(name, folder, steps):
         losses.append(loss.item())
         logits = output.detach().numpy().copy() if logits is None else logits
         del output, loss
-    numpy.save(f"{folder}/torch_logits.npy", logits)
+    if not autocast:
+        numpy.save(f"{folder}/torch_logits.npy", logits)
     print(json.dumps({"ms": 1e3 * statistics.median(seconds[WARMUP:]), "losses": losses,
                       "memory": status_bytes("VmHWM") - before, **description()}))
 
 
 def main():
-    if len(sys.argv) == 4:
-        run_worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    if len(sys.argv) >= 4:
+        run_worker(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:] == ["bf16"])
+    elif sys.argv[1:] == ["bf16"]:
+        multiply_in_bf16()
     else:
         print(json.dumps(description()))
 

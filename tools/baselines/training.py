@@ -4,6 +4,7 @@ import glob
 import json
 import math
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -22,14 +23,21 @@ BLAS = {
 }
 
 
+AUTOCAST = "autocast"  # with the BLAS that suits the processor best
+
+
 def blas_folder(kind):
     folders = glob.glob(f"/usr/lib/*/{BLAS[kind][1]}")
     return folders[0] if folders else ""
 
 
 def run_pytorch(kind, arguments, environment):
+    if kind == AUTOCAST:
+        arguments = [*arguments, "bf16"]
     result = run([sys.executable, "-B", PYTORCH, *arguments], environment)
     found = json.loads(result.stdout.splitlines()[-1])
+    if kind == AUTOCAST:
+        return found
     if f"/{BLAS[kind][1]}/" not in found["library"]:
         fail(f"{BLAS[kind][0]}: PyTorch loaded {found['library']}, not the library in {blas_folder(kind)}")
     return found
@@ -53,6 +61,14 @@ def prepare_blas(kind):
                          "which do not use AVX2)")
 
 
+def prepare_autocast(environment):
+    """The environment for bf16 autocast, and a sentence about it."""
+    verbose = run([sys.executable, "-B", PYTORCH, "bf16"], {**environment, "DNNL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"})
+    isa = re.search(r"cpu,isa:(.*)", verbose.stdout)
+    return environment, ("bf16 autocast, norms in f32, products by oneDNN" +
+                         (f" for {isa[1].strip()}" if isa else ", which does not say for which instructions"))
+
+
 def run_gmlp(precision, name, folder, steps, program):
     """The result of a gmlp-bench process; None if it does not support the precision."""
     path = f"{folder}/step.json"
@@ -69,6 +85,8 @@ def run_gmlp(precision, name, folder, steps, program):
 
 
 def label_of(contender):
+    if contender == AUTOCAST:
+        return "PyTorch, bf16 autocast"
     return BLAS[contender][0] if contender in BLAS else f"gmlp {contender}"
 
 
@@ -83,7 +101,7 @@ def print_contender(contender, turns, found):
     line += f"{memory:>9.0f}"
     result = {"by": label_of(contender), "ms": ms, "gflops": statistics.median(speed),
               "share_of_peak_percent": share, "memory_mb": memory, "losses": turns[0]["losses"]}
-    if contender in BLAS:
+    if contender in BLAS or contender == AUTOCAST:
         for precision in [p for p in ("f32", "bf16") if p in found]:
             mine = found[precision]
             speeds = [turn["ms"] / mine[i]["ms"] for i, turn in enumerate(turns)]
@@ -91,7 +109,6 @@ def print_contender(contender, turns, found):
             line += f"   {spread(speeds):<24}{statistics.median(memories):>5.2f}"
             result[f"gmlp_{precision}_speed_ratio"] = [statistics.median(speeds), min(speeds), max(speeds)]
             result[f"gmlp_{precision}_memory_ratio"] = statistics.median(memories)
-        result["runs_in"] = turns[0]["runs_in"]
     print(line)
     return result
 
@@ -104,7 +121,7 @@ def compare(name, contenders, environments, options):
         found = {}
         for _ in range(options.rounds):
             for contender in contenders:
-                if contender in BLAS:
+                if contender in environments:
                     turn = run_pytorch(contender, [name, folder, str(options.steps)], environments[contender][0])
                 else:
                     turn = run_gmlp(contender, name, folder, options.steps, options.bench)
@@ -116,9 +133,10 @@ def compare(name, contenders, environments, options):
     ratios = "".join(f"   {'speed of gmlp ' + p:<24}{'mem':>5}" for p in ("f32", "bf16") if p in found)
     print(f"\n{name}, batch {CASES[name][7]}: a step of {found['f32'][0]['flops'] * 1e-9:.1f} GFLOP")
     for kind, (_, runs_in) in environments.items():
-        print(f"  {BLAS[kind][0]}: {runs_in}")
+        print(f"  {label_of(kind)}: {runs_in}")
     print(f"  {'':<26}{'ms':>9}{'GFLOP/s':>10}{'of peak':>10}{'MB':>9}{ratios}")
-    rows = [{"model": name, "batch_size": CASES[name][7], **print_contender(c, turns, found)}
+    rows = [{"model": name, "batch_size": CASES[name][7], **print_contender(c, turns, found),
+             **({"runs_in": environments[c][1]} if c in environments else {})}
             for c, turns in found.items()]
     warn_if_shared([turn["peak"] for turn in found["f32"]])
     torch_losses = next(turns[0]["losses"] for c, turns in found.items() if c in BLAS)
@@ -151,8 +169,9 @@ def compare_training(options):
     here = [kind for kind in wanted if blas_folder(kind)]
     if not here:
         fail(f"--blas {options.blas}: none of them is installed; `./dev bench --baselines` installs them")
-    contenders = ["f32"] + here + ["bf16"]
     print_head(options)
     environments = {kind: prepare_blas(kind) for kind in here}
+    environments[AUTOCAST] = prepare_autocast(environments["openblas" if "openblas" in here else here[0]][0])
+    contenders = ["f32", *environments, "bf16"]
     names = [name for name in CASES if (options.only or "") in name]
     return [row for name in names for row in compare(name, contenders, environments, options)]
