@@ -26,3 +26,13 @@ if(NOT GMLP_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TY
            COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/spilled_sums.sh ${PROJECT_BINARY_DIR})
   set_tests_properties("setup: kernels keep a tile's sums in registers" PROPERTIES LABELS setup TIMEOUT 60)
 endif()
+
+if(GMLP_BUILD_APPS AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_executable(refuse_amx setup/refuse_amx.cpp)
+  target_link_libraries(refuse_amx PRIVATE gmlp_kernels)
+  add_test(NAME "setup: training goes on where AMX is refused"
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/setup/refused_amx.sh $<TARGET_FILE:refuse_amx>
+                   $<TARGET_FILE:gmlp-vision>)
+  set_tests_properties("setup: training goes on where AMX is refused"
+                       PROPERTIES LABELS setup TIMEOUT 60 SKIP_RETURN_CODE 77)
+endif()
