@@ -77,29 +77,6 @@ void check_limit(const std::string& path, int64_t size, int64_t limit) {
              limit);
 }
 
-// The body of read_file and read_text. The size from fstat is only a hint: the file may grow or
-// shrink while it is read, and /proc reports none. The end is where read() finds it.
-template <typename Bytes>
-Bytes read_all(const std::string& path, int64_t limit) {
-  const Descriptor file(open_input(path, limit));
-  struct stat status {};
-  const int64_t size = ::fstat(file.number(), &status) == 0 ? status.st_size : 0;
-  // One byte more than the file has, so that its end shows without a second allocation.
-  Bytes bytes(static_cast<size_t>(std::max<int64_t>(size, 0)) + 1, '\0');
-  size_t filled = 0;
-  while (true) {
-    const ssize_t got = ::read(file.number(), bytes.data() + filled, bytes.size() - filled);
-    if (got == 0) break;
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_input("{}: cannot be read: {}; check the disk", path, reason_of(errno));
-    filled += static_cast<size_t>(got);
-    check_limit(path, static_cast<int64_t>(filled), limit);
-    if (filled == bytes.size()) bytes.resize(std::max<size_t>(2 * filled, 4096));
-  }
-  bytes.resize(filled);
-  return bytes;
-}
-
 // write() may accept only a part, on a full disk or a signal; writing the rest shows the error.
 void write_all(int number, std::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
@@ -212,12 +189,26 @@ int open_input(const std::string& path, int64_t limit) {
   return file.release();
 }
 
-std::vector<char> read_file(const std::string& path, int64_t limit) {
-  return read_all<std::vector<char>>(path, limit);
-}
-
+// The size from fstat is only a hint: the file may grow or
+// shrink while it is read, and /proc reports none. The end is where read() finds it.
 std::string read_text(const std::string& path, int64_t limit) {
-  return read_all<std::string>(path, limit);
+  const Descriptor file(open_input(path, limit));
+  struct stat status {};
+  const int64_t size = ::fstat(file.number(), &status) == 0 ? status.st_size : 0;
+  // One byte more than the file has, so that its end shows without a second allocation.
+  std::string bytes(static_cast<size_t>(std::max<int64_t>(size, 0)) + 1, '\0');
+  size_t filled = 0;
+  while (true) {
+    const ssize_t got = ::read(file.number(), bytes.data() + filled, bytes.size() - filled);
+    if (got == 0) break;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_input("{}: cannot be read: {}; check the disk", path, reason_of(errno));
+    filled += static_cast<size_t>(got);
+    check_limit(path, static_cast<int64_t>(filled), limit);
+    if (filled == bytes.size()) bytes.resize(std::max<size_t>(2 * filled, 4096));
+  }
+  bytes.resize(filled);
+  return bytes;
 }
 
 void write_file_atomic(const std::string& path, std::string_view bytes) {

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace gmlp {
 
@@ -21,8 +20,7 @@ namespace gmlp {
 /// `limit` bytes, or no regular file: reading a pipe or a device could wait or go on for ever.
 int open_input(const std::string& path, int64_t limit = INT64_MAX);
 
-/// The whole file, opened by open_input. Allocates the file's size and one byte.
-std::vector<char> read_file(const std::string& path, int64_t limit = INT64_MAX);
+/// The bytes of the whole file, opened by open_input. Allocates the file's size and one byte.
 std::string read_text(const std::string& path, int64_t limit = INT64_MAX);
 
 /// Writes, fsyncs and closes. Every failure, also of fsync, is a RunError that names the file (or

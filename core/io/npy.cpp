@@ -10,7 +10,6 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -27,12 +26,6 @@ constexpr std::string_view kMagic("\x93NUMPY", 6);
 constexpr uint64_t kMaxNpyHeaderBytes = 65'535;  // version 1.0's; only structured types need more
 constexpr size_t kNumpyMaxRank = 32;
 constexpr size_t kWriteAlignment = 64;
-
-struct Header {
-  std::string descr;
-  bool fortran_order = false;
-  std::vector<int64_t> shape;
-};
 
 // {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3L), } as JSON: other quotes, brackets and
 // small letters, without a last comma and Python 2's L.
@@ -52,26 +45,23 @@ std::string json_of(std::string_view python) {
   return json;
 }
 
-Header parse_header(std::string_view text, const std::string& path) {
+Json parse_header(std::string_view text, const std::string& path) {
   if (text.find("[(") != std::string_view::npos) {
     fail_input("{}: is a structured array; save one field: numpy.save(path, array['field'])", path);
   }
-  Header header;
   try {
-    const Json json = parse_json(json_of(text), path);
-    const Json& shape = json.at("shape");
-    header.descr = json.at("descr").get<std::string>();
-    header.fortran_order = json.at("fortran_order").get<bool>();
-    for (const Json& size : shape) header.shape.push_back(size.get<int64_t>());
-    const bool sizes = std::all_of(shape.begin(), shape.end(),
-                                   [](const auto& size) { return size.is_number_unsigned(); });
+    Json header = parse_json(json_of(text), path);
+    const Json& shape = header.at("shape");
+    const bool types = header.at("descr").is_string() && header.at("fortran_order").is_boolean();
+    const bool sizes = std::ranges::all_of(shape, &Json::is_number_unsigned);
     const size_t open = text.find_first_not_of(" \n", text.find(':', text.find("shape")) + 1);
     const size_t last = text.find_last_not_of(" \n", text.find(')', open) - 1);
     const bool tuple = text[open] == '(' && (shape.size() != 1 || text[last] == ',');
     const bool three_keys = std::count(text.begin(), text.end(), ':') == 3;  // none twice
     const bool plain = text.find('\\') == text.npos;                         // no escape
-    if (sizes && tuple && shape.size() <= kNumpyMaxRank && three_keys && plain) return header;
-  } catch (const std::exception&) {  // no JSON, a key that is missing, a value of another type
+    const bool rank = shape.size() <= kNumpyMaxRank;
+    if (types && sizes && tuple && rank && three_keys && plain) return header;
+  } catch (const std::exception&) {  // no JSON, or a key that is missing
   }
   fail_input("{}: its header is not NumPy's; save it again with numpy.save", path);
 }
@@ -122,13 +112,13 @@ std::vector<int64_t> NpyArray::to_integers(const std::string& path) const {
 
 NpyArray read_npy(const std::string& path) {
   NpyArray array;
-  array.bytes = read_file(path);
-  const std::string_view text = find_header({array.bytes.data(), array.bytes.size()}, path);
-  Header header = parse_header(text, path);
-  array.dtype = checked_type(header.descr, path);
-  array.shape = std::move(header.shape);
+  array.bytes = read_text(path);
+  const std::string_view text = find_header(array.bytes, path);
+  const Json header = parse_header(text, path);
+  array.dtype = checked_type(header.at("descr").get<std::string>(), path);
+  array.shape = header.at("shape").get<std::vector<int64_t>>();
   // Transposing here would hide a second copy of the array; NumPy does it in one call.
-  if (header.fortran_order) {
+  if (header.at("fortran_order").get<bool>()) {
     fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
   }
   if (std::count(array.shape.begin(), array.shape.end(), 0) > 0) {
@@ -145,7 +135,7 @@ NpyArray read_npy(const std::string& path) {
                rest < expected ? "truncated" : "followed by something else");
   }
   // Moved to the front in place: a second copy would double the memory.
-  array.bytes.erase(array.bytes.begin(), array.bytes.begin() + begin);
+  array.bytes.erase(0, static_cast<size_t>(begin));
   return array;
 }
 

@@ -14,7 +14,7 @@ namespace gmlp {
 struct NpyArray {
   std::string dtype;  // NumPy's descr without byte order: "f4", "f8", "f2", "u1", "i8", "b1", ...
   std::vector<int64_t> shape;
-  std::vector<char> bytes;
+  std::string bytes;
 
   /// Converts floats ("f2", "f4", "f8"), rank <= 4. Throws InputError for other types.
   Tensor to_tensor(DType dtype, const std::string& path) const;

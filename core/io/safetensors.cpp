@@ -46,46 +46,48 @@ std::string described(const std::string& path, const std::string& name) {
 // Reads the header's JSON. nlohmann's parser checks JSON's own rules and UTF-8, and calls
 // on_event() for every token, so that only one tensor is kept as a tree, and repeated keys are
 // seen.
-class HeaderReader {
- public:
-  HeaderReader(const std::string& path, std::map<std::string, std::string>& metadata,
-               std::vector<SafetensorsFile::Entry>& entries)
-      : path_(path), metadata_(metadata), entries_(entries) {}
+struct HeaderReader {
+  const std::string& path;
+  std::map<std::string, std::string>& metadata;
+  std::vector<SafetensorsFile::Entry>& entries;
+  std::string name = {};            // a tensor's, or __metadata__
+  std::set<std::string> keys = {};  // of the tensor
+  size_t tokens = 0;                // of the tensor or the metadata
+  bool seen_metadata = false;
 
   void parse(std::string_view text) {
     using nlohmann::json;
-    check_json_limits(text, path_);
+    check_json_limits(text, path);
     const auto callback = [this](int depth, json::parse_event_t event, json& value) {
       return on_event(depth, event, value);
     };
     try {
       [[maybe_unused]] const json rest = json::parse(text, callback);
     } catch (const json::exception& error) {
-      fail_input("{}: the header is not JSON ({}); the file is damaged", path_, json_reason(error));
+      fail_input("{}: the header is not JSON ({}); the file is damaged", path, json_reason(error));
     }
   }
 
- private:
   // Depth 1 has the names, 2 the metadata's or a tensor's keys. Returns whether to keep the value.
   bool on_event(int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
     using Event = nlohmann::json::parse_event_t;
     if (depth == 1 && event == Event::key) {
-      name_ = value.get_ref<std::string&>();
-      keys_.clear();
-      tokens_ = 0;
-      if (in_metadata() && std::exchange(seen_metadata_, true)) fail("appears twice");
-      if (entries_.size() == kMaxTensors) fail("there are more than {} tensors", kMaxTensors);
+      name = value.get_ref<std::string&>();
+      keys.clear();
+      tokens = 0;
+      if (in_metadata() && std::exchange(seen_metadata, true)) fail("appears twice");
+      if (entries.size() == kMaxTensors) fail("there are more than {} tensors", kMaxTensors);
     } else if (depth == 1 && event == Event::object_end) {
       in_metadata() ? read_metadata(value) : read_tensor(value);
       return false;
     } else if (depth == 1 && event != Event::object_start) {
       fail("it is no object");
-    } else if (depth > 1 && ++tokens_ > (in_metadata() ? kMaxMetadata : kMaxTensorTokens)) {
+    } else if (depth > 1 && ++tokens > (in_metadata() ? kMaxMetadata : kMaxTensorTokens)) {
       fail("has too many values");
     } else if (depth == 2 && event == Event::key) {
       const std::string& key = value.get_ref<std::string&>();
       const bool is_new =
-          in_metadata() ? metadata_.emplace(key, "").second : keys_.insert(key).second;
+          in_metadata() ? metadata.emplace(key, "").second : keys.insert(key).second;
       if (!is_new) fail("has '{}' twice", printable(key));
     }
     return true;
@@ -94,15 +96,15 @@ class HeaderReader {
   void read_metadata(nlohmann::json& values) {
     for (auto& [key, value] : values.items()) {
       if (!value.is_string()) fail("'{}' is no text", printable(key));
-      metadata_[key] = std::move(value.get_ref<std::string&>());
+      metadata[key] = std::move(value.get_ref<std::string&>());
     }
   }
 
   void read_tensor(const nlohmann::json& tensor) {
     for (const char* key : {"dtype", "shape", "data_offsets"}) {
-      if (keys_.erase(key) == 0) fail("lacks {}", key);
+      if (keys.erase(key) == 0) fail("lacks {}", key);
     }
-    if (!keys_.empty()) fail("has the unknown key '{}'", printable(*keys_.begin()));
+    if (!keys.empty()) fail("has the unknown key '{}'", printable(*keys.begin()));
     const nlohmann::json& type = tensor["dtype"];
     if (!type.is_string() || safetensors_type_size(type.get<std::string>()) == 0) {
       fail_input("{}: its dtype {} is unknown; save it as F32, F16, BF16 or F64", where(),
@@ -110,8 +112,8 @@ class HeaderReader {
     }
     const std::vector<int64_t> offsets = numbers(tensor, "data_offsets");
     if (offsets.size() != 2) fail("its data_offsets are not two numbers");
-    entries_.push_back(
-        {name_, type.get<std::string>(), numbers(tensor, "shape"), offsets[0], offsets[1]});
+    entries.push_back(
+        {name, type.get<std::string>(), numbers(tensor, "shape"), offsets[0], offsets[1]});
   }
 
   std::vector<int64_t> numbers(const nlohmann::json& tensor, const char* key) const {
@@ -126,11 +128,11 @@ class HeaderReader {
     return list;
   }
 
-  bool in_metadata() const { return name_ == kMetadata; }
+  bool in_metadata() const { return name == kMetadata; }
 
   // How every error begins: the file, and the tensor or the metadata.
   std::string where() const {
-    return in_metadata() ? fmt::format("{}: '{}'", path_, name_) : described(path_, name_);
+    return in_metadata() ? fmt::format("{}: '{}'", path, name) : described(path, name);
   }
 
   template <typename... Args>
@@ -138,14 +140,6 @@ class HeaderReader {
     fail_input("{}: {}; the file is damaged", where(),
                fmt::format(format, std::forward<Args>(args)...));
   }
-
-  const std::string& path_;
-  std::map<std::string, std::string>& metadata_;
-  std::vector<SafetensorsFile::Entry>& entries_;
-  std::string name_;            // a tensor's, or __metadata__
-  std::set<std::string> keys_;  // of the tensor
-  size_t tokens_ = 0;           // of the tensor or the metadata
-  bool seen_metadata_ = false;
 };
 
 std::string_view bytes_of(const Tensor& tensor) {
@@ -191,18 +185,17 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   if (path.ends_with(".index.json")) return open_index(path);
   SafetensorsFile file;
   file.path_ = path;
-  file.bytes_ = read_file(path);
-  const std::string_view bytes(file.bytes_.data(), file.bytes_.size());
-  refuse_pytorch(bytes, path);
-  const std::string_view json = sized_text(bytes, kLengthBytes, kMaxHeaderBytes, path);
+  file.bytes_ = read_text(path);
+  refuse_pytorch(file.bytes_, path);
+  const std::string_view json = sized_text(file.bytes_, kLengthBytes, kMaxHeaderBytes, path);
   if (!json.starts_with('{')) {
     fail_input("{}: the header does not begin with '{{'; is it a safetensors file?", path);
   }
   file.data_offset_ = static_cast<int64_t>(kLengthBytes + json.size());
-  HeaderReader(path, file.metadata_, file.entries_).parse(json);
+  HeaderReader{path, file.metadata_, file.entries_}.parse(json);
   // Empty tensors begin where a neighbor begins, so the end decides too, then the name.
-  std::sort(file.entries_.begin(), file.entries_.end(), [](const Entry& a, const Entry& b) {
-    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  std::ranges::sort(file.entries_, {}, [](const Entry& entry) {
+    return std::tie(entry.begin, entry.end, entry.name);
   });
   file.check_offsets();
   file.verify_checksums();
@@ -228,7 +221,7 @@ SafetensorsFile SafetensorsFile::open_index(const std::string& path) {
     }
     SafetensorsFile part = open(std::filesystem::path(path).replace_filename(name).string());
     const int64_t before = static_cast<int64_t>(all.bytes_.size());
-    all.bytes_.insert(all.bytes_.end(), part.bytes_.begin() + part.data_offset_, part.bytes_.end());
+    all.bytes_.append(part.bytes_, static_cast<size_t>(part.data_offset_));
     for (Entry& entry : part.entries_) {
       entry.begin += before;
       entry.end += before;

@@ -53,7 +53,7 @@ class SafetensorsFile {
   void index_names();
 
   std::string path_;
-  std::vector<char> bytes_;
+  std::string bytes_;
   int64_t data_offset_ = 0;
   std::map<std::string, std::string> metadata_;
   std::vector<Entry> entries_;

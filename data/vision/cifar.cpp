@@ -48,7 +48,7 @@ LabeledImages read_records(const Layout& layout, const std::filesystem::path& fo
   const int64_t record_size = layout.label_bytes + kChannels * kPixels;
   for (const std::string& file : files) {
     const std::string path = (folder / file).string();
-    const std::vector<char> bytes = read_file(path);
+    const std::string bytes = read_text(path);
     const int64_t size = static_cast<int64_t>(bytes.size());
     if (size == 0 || size % record_size != 0) {
       fail_input("{}: {} is {} bytes, not a multiple of {}; download it again", layout.name, path,

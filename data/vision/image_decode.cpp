@@ -54,7 +54,7 @@ Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& p
 }
 
 Image decode_image(const std::string& path, uint32_t* checksum) {
-  const std::vector<char> bytes = read_file(path, kMaxFileBytes);
+  const std::string bytes = read_text(path, kMaxFileBytes);
   if (checksum != nullptr) *checksum = crc32_of(bytes.data(), std::ssize(bytes));
   return decode_image_bytes(reinterpret_cast<const uint8_t*>(bytes.data()), std::ssize(bytes),
                             path);

@@ -29,16 +29,15 @@ TEST_CASE("a file is read as it is, an empty one too") {
   const TemporaryFolder folder;
   const std::string content("a\0b\n\xFF", 5);
   CHECK(read_text(folder.write("x", content)) == content);
-  CHECK(read_file(folder / "x") == std::vector<char>(content.begin(), content.end()));
   CHECK(read_text(folder.write("empty", "")).empty());
   CHECK_FALSE(read_text("/proc/self/status").empty());  // a file that tells no size
 }
 
 TEST_CASE("a file that is absent, a folder or too large is refused by name") {
   const TemporaryFolder folder;
-  CHECK_THAT(message_of<InputError>([&] { read_file(folder / "absent"); }),
+  CHECK_THAT(message_of<InputError>([&] { read_text(folder / "absent"); }),
              Contains("absent: ") && Contains("No such file"));
-  CHECK_THAT(message_of<InputError>([&] { read_file(folder.path()); }), Contains("is a folder"));
+  CHECK_THAT(message_of<InputError>([&] { read_text(folder.path()); }), Contains("is a folder"));
   const std::string path = folder.write("x", "12345");
   CHECK(read_text(path, 5) == "12345");
   CHECK_THAT(message_of<InputError>([&] { read_text(path, 4); }), Contains("at most 4"));
@@ -56,7 +55,7 @@ TEST_CASE("a pipe, a socket or a device is refused by name, without waiting") {
   const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
   REQUIRE(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   for (const std::string& name : {folder / "pipe", path, std::string("/dev/zero")}) {
-    CHECK_THAT(message_of<InputError>([&] { read_file(name); }),
+    CHECK_THAT(message_of<InputError>([&] { read_text(name); }),
                Contains(name + ": is not a regular file"));
   }
   ::close(socket);
