@@ -2,6 +2,7 @@
 // the output projection inside, so that the logits are never in memory: linear_cross_entropy.
 
 #include <algorithm>
+#include <numeric>
 
 #include "autograd/ops.h"
 #include "core/error.h"
@@ -12,13 +13,11 @@ namespace gmlp {
 
 namespace {
 
-/// The sum of the rows' losses, in double and in order: the printed loss is the same for any number
-/// of threads.
+/// factor * the sum of the rows' losses, in double and in order: the printed loss is the same for
+/// any number of threads.
 template <typename T>
-void write_mean(const Tensor& loss, const T* rows, int64_t n, double factor) {
-  double sum = 0;
-  for (int64_t r = 0; r < n; ++r) sum += static_cast<double>(rows[r]);
-  loss.fill(sum * factor);
+T scaled_sum(const T* rows, int64_t n, double factor) {
+  return static_cast<T>(std::accumulate(rows, rows + n, 0.0) * factor);
 }
 
 /// scale / n, or 0 if there is nothing to average.
@@ -31,20 +30,16 @@ double mean_factor(double scale, int64_t n) {
 template <typename Forward, typename Backward>
 Var record_loss(Tape& tape, const char* name, Var logits, double factor, const Forward& forward,
                 const Backward& backward) {
-  const Tensor z = tape.value(logits);
-  const Tensor probs = tape.scratch_like(z);
-  const Tensor loss_rows = tape.scratch(z.dtype(), {z.shape().rows()});
-  const Tensor loss = tape.scratch(z.dtype(), {1});
-  tape.run(z.dtype(), [&]<typename T>() {
-    forward(loss_rows.data<T>(), probs.data<T>(), z.data<T>());
-    write_mean(loss, loss_rows.data<T>(), loss_rows.elements(), factor);
-  });
-  return tape.record(name, loss, [=, &tape](const Tensor& dloss) {
-    const Tensor dz = tape.scratch_like(z);
-    tape.run(z.dtype(),
-             [&]<typename T>() { backward(dz.data<T>(), dloss.at(0) * factor, probs.data<T>()); });
-    tape.accumulate_grad(logits, dz);
-  });
+  const Tensor probs = tape.scratch_like(tape.value(logits));
+  const int64_t rows = probs.shape().rows();
+  const Tensor loss_rows = tape.scratch(probs.dtype(), {rows});
+  return tape.record_unary(
+      name, logits, {1},
+      [&]<typename T>(T* loss, T* z) {
+        forward(loss_rows.data<T>(), probs.data<T>(), z);
+        *loss = scaled_sum(loss_rows.data<T>(), rows, factor);
+      },
+      [=]<typename T>(T* dz, T* dloss, T*) { backward(dz, *dloss * factor, probs.data<T>()); });
 }
 
 /// targets[r,c] becomes w[c] targets[r,c] / sums[r], so that each row sums to 1; returns the sums.
@@ -99,19 +94,18 @@ Var record_projected(Tape& tape, Var rows, Parameter& table, Parameter* bias,
   const Tensor sum = tape.scratch(in.dtype(), {shape.rows});  // the sum of their exponentials
   const Tensor loss_rows = tape.scratch(in.dtype(), {shape.rows});
   tape.run_with_workspace(bytes, [&](void* workspace) {
-    if (kernels != nullptr) {
-      kernels->linear_cross_entropy_forward(
-          loss_rows.data<float>(), top.data<float>(), sum.data<float>(), in.data<float>(),
-          table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
-    }
     tape.run(in.dtype(), [&]<typename T>() {
-      if (kernels == nullptr) {
+      if (kernels != nullptr) {
+        kernels->linear_cross_entropy_forward(
+            loss_rows.data<float>(), top.data<float>(), sum.data<float>(), in.data<float>(),
+            table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
+      } else {
         reference::linear_cross_entropy_forward(
             loss_rows.data<T>(), top.data<T>(), sum.data<T>(), in.data<T>(), table.value.data<T>(),
             value_of<T>(bias), ids.data(), static_cast<T*>(workspace), shape.rows, shape.width,
             shape.vocab);
       }
-      write_mean(loss, loss_rows.data<T>(), shape.rows, factor);
+      *loss.data<T>() = scaled_sum(loss_rows.data<T>(), shape.rows, factor);
     });
   });
   return tape.record("linear_cross_entropy", loss, [=, &tape, &table](const Tensor& dloss) {

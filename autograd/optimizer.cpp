@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -40,6 +41,14 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
                                 parameter.grad.data<float>(), n, factors);
 }
 
+std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
+  std::vector<Tensor> tensors;
+  for (const Parameter* parameter : parameters) {
+    tensors.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
+  }
+  return tensors;
+}
+
 }  // namespace
 
 double global_gradient_norm(const std::vector<Parameter*>& parameters) {
@@ -52,10 +61,8 @@ double global_gradient_norm(const std::vector<Parameter*>& parameters) {
           reference::sum_of_squares(parameter.grad.data<T>(), parameter.grad.elements());
     });
   });
-  double total = 0;
-  for (const double square : squares) total += square;
   profile_mark("gradient norm");
-  return std::sqrt(total);
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
 void zero_gradients(const std::vector<Parameter*>& parameters) {
@@ -78,12 +85,10 @@ double Schedule::at(int64_t step) const {
 }
 
 AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
-    : parameters_(std::move(parameters)), options_(options) {
-  for (const Parameter* parameter : parameters_) {
-    m_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
-    v_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
-  }
-}
+    : parameters_(std::move(parameters)),
+      options_(options),
+      m_(zeros_like(parameters_)),
+      v_(zeros_like(parameters_)) {}
 
 void AdamW::step(double lr, double grad_scale) {
   ++steps_;
@@ -105,11 +110,8 @@ void AdamW::step(double lr, double grad_scale) {
 }
 
 Ema::Ema(const std::vector<Parameter*>& parameters, double decay)
-    : parameters_(parameters), decay_(decay) {
-  for (const Parameter* parameter : parameters_) {
-    averages_.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
-    averages_.back().copy_from(parameter->value);
-  }
+    : parameters_(parameters), averages_(zeros_like(parameters)), decay_(decay) {
+  for (size_t i = 0; i < parameters.size(); ++i) averages_[i].copy_from(parameters[i]->value);
 }
 
 void Ema::update(int64_t steps) {

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "core/error.h"
 #include "core/profile.h"
 #include "kernels/reference/reference.h"
 
