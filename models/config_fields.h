@@ -78,8 +78,7 @@ std::vector<std::string> names_of(const std::vector<Config>& sizes) {
 }
 template <typename Config>
 const Config* find_size(const std::vector<Config>& sizes, const std::string& name) {
-  const auto found = std::find_if(sizes.begin(), sizes.end(),
-                                  [&](const Config& size) { return size.name == name; });
+  const auto found = std::ranges::find(sizes, name, &Config::name);
   return found == sizes.end() ? nullptr : &*found;
 }
 template <typename Config>
