@@ -21,7 +21,7 @@
 #include "core/random.h"          // Random: numbers as a function of (seed, purpose, step, sample)
 #include "core/tensor.h"          // Tensor, Shape, DType
 #include "kernels/kernels.h"      // isa_name(), and the raw kernels behind the ops
-#include "models/baselines.h"     // Transformer and MLP-Mixer blocks
+#include "models/baselines.h"     // make_blocks: gMLP, Transformer, MLP-Mixer
 #include "models/checkpoint/checkpoint.h"   // save and open checkpoint folders
 #include "models/checkpoint/load_models.h"  // models from checkpoints and weight files
 #include "models/decoder.h"                 // Decoder, Generator: text from causal models

@@ -1,76 +1,90 @@
 #include "models/baselines.h"
 
+#include <string>
+
 namespace gmlp {
 
 namespace {
 
-Var add_branch(Tape& tape, Var shortcut, Var branch, const std::vector<double>& drop_scales) {
+using Scales = std::vector<double>;
+
+Var add_branch(Tape& tape, Var shortcut, Var branch, const Scales& drop_scales) {
   if (!drop_scales.empty()) branch = drop_path(tape, branch, drop_scales);
   return add(tape, shortcut, branch);
 }
 
+/// x + mlp(norm(x)), over the D channels of a token or over the N tokens of a channel. The norm is
+/// over the channels in both. The MLP maps `width` numbers to `hidden` and back.
+Branch feed_forward(ParameterList& list, const std::string& norm_name, const std::string& mlp_name,
+                    int64_t width, int64_t hidden, const BlockConfig& config, bool over_tokens) {
+  const LayerNorm norm(list, norm_name, config.d_model, config.norm_eps);
+  const Linear fc1(list, mlp_name + "fc1.", {hidden, width});
+  const Linear fc2(list, mlp_name + "fc2.", {width, hidden});
+  return [=](Tape& tape, Var x, const Scales& drop_scales, const TokenMixer&) {
+    Var z = norm(tape, x);
+    if (over_tokens) z = transpose_tokens(tape, z);
+    z = fc2(tape, gelu(tape, fc1(tape, z)));
+    if (over_tokens) z = transpose_tokens(tape, z);
+    return add_branch(tape, x, z, drop_scales);
+  };
+}
+
+/// x + proj(attention(qkv(norm1(x)))), where attention without content has no q and k.
+Branch attention(ParameterList& list, const std::string& prefix, const BlockConfig& config,
+                 Arch arch, int64_t heads) {
+  const int64_t d = config.d_model;
+  const bool causal = config.causal;
+  const bool content = arch != Arch::kRelposOnly;
+  const LayerNorm norm(list, prefix + "norm1.", d, config.norm_eps);
+  const Linear in(list, prefix + (content ? "attn.qkv." : "attn.v."), {(content ? 3 : 1) * d, d});
+  Parameter* relpos = nullptr;  // (H, 2N-1)
+  if (arch != Arch::kTransformer) {
+    relpos = list.add(prefix + "attn.relpos", {heads, 2 * config.tokens - 1}, Init::kZeros);
+  }
+  const Linear out(list, prefix + "attn.proj.", {d, d});
+  return [=](Tape& tape, Var x, const Scales& drop_scales, const TokenMixer& mixer) {
+    Var z = in(tape, norm(tape, x));
+    if (mixer.attend) {
+      z = mixer.attend(z, relpos, heads);
+    } else if (content) {
+      z = head_attention(tape, z, relpos, heads, causal);
+    } else {
+      z = position_attention(tape, z, *relpos, causal);
+    }
+    return add_branch(tape, x, out(tape, z), drop_scales);
+  };
+}
+
 }  // namespace
 
-FeedForward::FeedForward(ParameterList& list, const std::string& norm, const std::string& mlp,
-                         const BlockConfig& config, int64_t width, int64_t hidden, bool over_tokens)
-    : norm_(list, norm, config.d_model, config.norm_eps),
-      fc1_(list, mlp + "fc1.", {hidden, width}),
-      fc2_(list, mlp + "fc2.", {width, hidden}),
-      over_tokens_(over_tokens) {}
-
-Var FeedForward::forward(Tape& tape, Var x, const std::vector<double>& drop_scales) const {
-  Var z = norm_(tape, x);
-  if (over_tokens_) z = transpose_tokens(tape, z);
-  z = fc2_(tape, gelu(tape, fc1_(tape, z)));
-  if (over_tokens_) z = transpose_tokens(tape, z);
-  return add_branch(tape, x, z, drop_scales);
-}
-
-MixerBlock::MixerBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config,
-                       int64_t spatial_ffn)
-    : tokens_(list, prefix + "norm1.", prefix + "mlp_tokens.", config, config.tokens, spatial_ffn,
-              true),
-      channels_(list, prefix + "norm2.", prefix + "mlp_channels.", config, config.d_model,
-                config.d_ffn, false) {}
-
-// Members are initialized in the order of their parameters in the list.
-TransformerBlock::TransformerBlock(ParameterList& list, const std::string& prefix,
-                                   const BlockConfig& config, const AttentionConfig& attention)
-    : attention_(attention),
-      causal_(config.causal),
-      norm_(list, prefix + "norm1.", config.d_model, config.norm_eps),
-      in_(list, prefix + (attention.content ? "attn.qkv." : "attn.v."),
-          {(attention.content ? 3 : 1) * config.d_model, config.d_model}),
-      relpos_(attention.relpos ? list.add(prefix + "attn.relpos",
-                                          {attention.heads, 2 * config.tokens - 1}, Init::kZeros)
-                               : nullptr),
-      out_(list, prefix + "attn.proj.", {config.d_model, config.d_model}),
-      mlp_(list, prefix + "norm2.", prefix + "mlp.", config, config.d_model, config.d_ffn, false) {}
-
-Var TransformerBlock::mix_tokens(Tape& tape, Var x, const std::vector<double>& drop_scales,
-                                 const TokenMixer& mixer) const {
-  Var z = in_(tape, norm_(tape, x));
-  if (mixer.attend) {
-    z = mixer.attend(z, relpos_, attention_.heads);
-  } else if (attention_.content) {
-    z = head_attention(tape, z, relpos_, attention_.heads, causal_);
-  } else {
-    z = position_attention(tape, z, *relpos_, causal_);
+std::vector<Block> make_blocks(ParameterList& list, Arch arch, int64_t depth,
+                               const BlockConfig& config, int64_t heads, int64_t spatial_ffn) {
+  std::vector<Block> blocks;
+  for (int64_t i = 0; i < depth; ++i) {
+    const std::string prefix = "blocks." + std::to_string(i) + ".";
+    const auto channels = [&](const char* mlp) {
+      return feed_forward(list, prefix + "norm2.", prefix + mlp, config.d_model, config.d_ffn,
+                          config, false);
+    };
+    Block& block = blocks.emplace_back();
+    if (arch == Arch::kGmlp) {
+      block.gmlp = std::make_shared<GmlpBlock>(list, prefix, config);
+      block.branches = {[gmlp = block.gmlp](auto&&... args) { return gmlp->forward(args...); }};
+    } else if (arch == Arch::kMixer) {
+      block.branches.push_back(feed_forward(list, prefix + "norm1.", prefix + "mlp_tokens.",
+                                            config.tokens, spatial_ffn, config, true));
+      block.branches.push_back(channels("mlp_channels."));
+    } else {
+      block.branches.push_back(attention(list, prefix, config, arch, heads));
+      block.branches.push_back(channels("mlp."));
+    }
   }
-  return add_branch(tape, x, out_(tape, z), drop_scales);
+  return blocks;
 }
 
-Block make_block(ParameterList& list, const std::string& prefix, Arch arch,
-                 const BlockConfig& config, int64_t heads, int64_t spatial_ffn) {
-  if (arch == Arch::kGmlp) return GmlpBlock(list, prefix, config);
-  if (arch == Arch::kMixer) return MixerBlock(list, prefix, config, spatial_ffn);
-  return TransformerBlock(list, prefix, config,
-                          {heads, arch != Arch::kRelposOnly, arch != Arch::kTransformer});
-}
-
-void prepack_weights(std::vector<Block>& blocks, Arena& arena) {
-  for (Block& block : blocks) {
-    if (GmlpBlock* gmlp = std::get_if<GmlpBlock>(&block)) gmlp->prepack_weights(arena);
+void prepack_weights(const std::vector<Block>& blocks, Arena& arena) {
+  for (const Block& block : blocks) {
+    if (block.gmlp) block.gmlp->prepack_weights(arena);
   }
 }
 

@@ -49,9 +49,11 @@ GmlpBlock::Layers make_layers(ParameterList& list, const std::string& prefix,
 GmlpBlock::GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config)
     : config_(config), layers_(make_layers(list, prefix, config)) {}
 
-Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales) const {
-  const bool fused = tape.use_fused(layers_.fc1.weight->value.dtype());
-  return fused ? forward_fused(tape, x, drop_scales) : forward_composed(tape, x, drop_scales);
+Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales,
+                       const TokenMixer& mixer) const {
+  const bool fused = tape.use_fused(layers_.fc1.weight->value.dtype()) && !mixer.project;
+  return fused ? forward_fused(tape, x, drop_scales)
+               : forward_composed(tape, x, drop_scales, mixer);
 }
 
 Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,

@@ -37,18 +37,13 @@ struct BlockConfig {
 
 class GmlpBlock {
  public:
-  static constexpr int kBranches = 1;
-
   /// Adds its parameters to `list`: `prefix` + timm's names, in timm's order.
   GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config);
 
-  /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's.
-  Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales) const;
-  Var forward_branch(Tape& tape, Var x, int, const std::vector<double>& drop_scales = {},
-                     const TokenMixer& mixer = {}) const {
-    return mixer.project ? forward_composed(tape, x, drop_scales, mixer)
-                         : forward(tape, x, drop_scales);
-  }
+  /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's. Fused, if the
+  /// tape's backend is and no `mixer` replaces ops.
+  Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales,
+              const TokenMixer& mixer = {}) const;
   /// The same on primitive ops; `mixer` may replace those that mix tokens.
   Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
                        const TokenMixer& mixer = {}) const;

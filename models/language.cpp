@@ -17,11 +17,8 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
   };
   layers_.embed = add("embed.weight", config.vocab);
   if (config.has_positions()) layers_.positions = add("positions.weight", config.block.tokens);
-  for (int64_t i = 0; i < config.depth; ++i) {
-    layers_.blocks.push_back(make_block(parameters_, "blocks." + std::to_string(i) + ".",
-                                        config.arch, config.block, config.heads,
-                                        config.spatial_ffn));
-  }
+  layers_.blocks = make_blocks(parameters_, config.arch, config.depth, config.block, config.heads,
+                               config.spatial_ffn);
   layers_.norm = LayerNorm(parameters_, "norm.", d, config.block.norm_eps);
   if (config.tie_embeddings) layers_.output = layers_.embed;
   if (config.has_output()) layers_.output = add("output.weight", config.vocab);
@@ -41,14 +38,16 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   const bool drops = context.training && context.drop_rate > 0;
   if (drops) x = dropout(tape, x, {context.drop_rate, context.seed, context.step, 0});
   // Each branch drops at a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
-  for_each_branch(layers_.blocks, [&](const auto& block, size_t i, int branch) {
-    if (branch == 0) tape.begin_block();
-    const Var shortcut = x;
-    x = block.forward_branch(tape, shortcut, branch);
-    const int64_t site = 1 + 2 * static_cast<int64_t>(i) + branch;
-    if (!drops) return;
-    x = dropout(tape, x, {context.drop_rate, context.seed, context.step, site}, shortcut);
-  });
+  for (size_t i = 0; i < layers_.blocks.size(); ++i) {
+    tape.begin_block();
+    int64_t site = 1 + 2 * static_cast<int64_t>(i);
+    for (const Branch& branch : layers_.blocks[i].branches) {
+      const Var shortcut = x;
+      x = branch(tape, shortcut, {}, {});
+      if (!drops) continue;
+      x = dropout(tape, x, {context.drop_rate, context.seed, context.step, site++}, shortcut);
+    }
+  }
   return layers_.norm(tape, x);
 }
 

@@ -57,10 +57,8 @@ VisionModel::VisionModel(const VisionConfig& config, DType dtype, uint64_t seed,
   }
   stem_ = Linear(parameters_, config.is_vit() ? "patch_embed.proj." : "stem.proj.",
                  {d, config.chans, config.patch, config.patch}, Init::kLecunNormal);
-  for (int64_t i = 0; i < config.depth; ++i) {
-    blocks_.push_back(make_block(parameters_, "blocks." + std::to_string(i) + ".", config.arch,
-                                 config.block(), config.heads, config.spatial_ffn));
-  }
+  blocks_ = make_blocks(parameters_, config.arch, config.depth, config.block(), config.heads,
+                        config.spatial_ffn);
   norm_ = LayerNorm(parameters_, "norm.", d, config.block().norm_eps);
   if (config.class_token && !config.is_vit()) pre_head_ = Linear(parameters_, "pre_head.", {d, d});
   head_ = Linear(parameters_, "head.", {config.classes, d}, Init::kZeros);
@@ -74,14 +72,16 @@ Var VisionModel::features(Tape& tape, const Tensor& images, const ForwardContext
   if (config_.class_token) x = prepend_token(tape, x, *class_token_);
   if (config_.is_vit()) x = add_positions(tape, x, *positions_);
   const double depth = static_cast<double>(config_.depth);
-  for_each_branch(blocks_, [&](const auto& block, size_t i, int branch) {
-    if (branch == 0) tape.begin_block();
+  int64_t place = 0;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    tape.begin_block();
     // As in timm, the rate is the same in all blocks of an MLP and grows with depth in a ViT.
     const double share = config_.is_vit() ? static_cast<double>(i) / std::max(depth - 1, 1.0) : 1;
-    const int64_t place = static_cast<int64_t>(i) * block.kBranches + branch;
-    x = block.forward_branch(tape, x, branch,
-                             drop_path_scales(context, share * context.drop_rate, shape[0], place));
-  });
+    for (const Branch& branch : blocks_[i].branches) {
+      const double rate = share * context.drop_rate;
+      x = branch(tape, x, drop_path_scales(context, rate, shape[0], place++), {});
+    }
+  }
   x = norm_(tape, x);
   if (!config_.class_token) return mean_pool(tape, x);
   x = select_token(tape, x, 0);
