@@ -118,14 +118,12 @@ struct HeaderReader {
 
   std::vector<int64_t> numbers(const nlohmann::json& tensor, const char* key) const {
     if (!tensor[key].is_array()) fail("its {} is no list", key);
-    std::vector<int64_t> list;
     for (const nlohmann::json& item : tensor[key]) {
       if (!item.is_number_unsigned() || item.get<uint64_t>() > uint64_t{INT64_MAX}) {
         fail("{} in its {} is not an integer from 0 to 2^63 - 1", printable(item.dump()), key);
       }
-      list.push_back(item.get<int64_t>());
     }
-    return list;
+    return tensor[key].get<std::vector<int64_t>>();
   }
 
   bool in_metadata() const { return name == kMetadata; }
