@@ -23,15 +23,13 @@ using fused::BlockShape;
 using fused::BlockWeights;
 
 /// One use of the block: what its forward and its backward share.
-struct Call {
-  FusedBlockParameters parameters;
+struct Call : FusedBlockParameters {
   Var x, gate_extra;
   Tensor drop_scales;  // (B), or undefined
   Tensor spatial;      // the dense W (N, N)
-  BlockShape shape;
-  int64_t width;  // E
 
-  Parameter& stored_spatial() const { return *parameters.weights.spatial_weight; }
+  Parameter& stored_spatial() const { return *weights.spatial_weight; }
+  int64_t width() const { return weights.gate_norm_weight->value.elements(); }  // E
   bool toeplitz() const { return stored_spatial().value.shape().rank() == 1; }
   /// Whether the dense W differs from the stored weight.
   bool expands() const { return toeplitz() || shape.causal; }
@@ -43,11 +41,11 @@ struct Call {
     const auto set = [&](const char*, Pointer& pointer, const Parameter* parameter) {
       pointer = (parameter->*member).template data<float>();
     };
-    for_each_weight(set, result, parameters.weights);
+    for_each_weight(set, result, weights);
     result.spatial_weight = dense.data<float>();
     return result;
   }
-  BlockWeights<const float*> weights() const {
+  BlockWeights<const float*> values() const {
     return pointers<const float*>(&Parameter::value, spatial);
   }
   fused::BlockData data(const Tape& tape) const {
@@ -69,7 +67,7 @@ BlockSaved allocate_saved(Tape& tape, const Call& call) {
   return {.mean = stats(),
           .rstd = stats(),
           .h = activation(call.shape.d_ffn),
-          .t = activation(call.width),
+          .t = activation(call.width()),
           .gate_mean = stats(),
           .gate_rstd = stats()};
 }
@@ -88,10 +86,10 @@ void forward(Tape& tape, const Call& call, const Tensor& y, const BlockSaved& sa
   const fused::Kernels& kernels = fused::kernels();
   fused::BlockData data = call.data(tape);
   data.y = y.data<float>();
-  PackedWeights& packed = *call.parameters.packed;
-  if (packed.arena != nullptr && !tape.recording()) reuse_packed(data, packed, call.shape);
+  const bool constant = call.packed->arena != nullptr && !tape.recording();
+  if (constant) reuse_packed(data, *call.packed, call.shape);
   tape.run_with_workspace(kernels.block_workspace(call.shape), [&](void* workspace) {
-    kernels.block_forward(data, saved, call.weights(), workspace, call.shape);
+    kernels.block_forward(data, saved, call.values(), workspace, call.shape);
   });
 }
 
@@ -113,7 +111,7 @@ void backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& dy, 
   tape.run_with_workspace(kernels.block_workspace(call.shape), [&](void* workspace) {
     if (call.expands()) dspatial.fill(0);
     kernels.block_backward(data, call.pointers<float*>(&Parameter::grad, dspatial), saved,
-                           call.weights(), workspace, call.shape);
+                           call.values(), workspace, call.shape);
     if (!call.expands()) return;
     reference::spatial_weight_expand_backward(stored.data<float>(), dspatial.data<float>(),
                                               call.shape.tokens, call.toeplitz(),
@@ -124,27 +122,14 @@ void backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& dy, 
 /// The block's use on x, with the dense W and the scales in memory.
 Call make_call(Tape& tape, Var x, const FusedBlockParameters& parameters,
                const std::vector<double>& drop_scales, Var gate_extra) {
-  const Shape& shape = tape.value(x).shape();
-  const BlockWeights<Parameter*>& weights = parameters.weights;
-  Call call{.parameters = parameters,
-            .x = x,
-            .gate_extra = gate_extra,
-            .drop_scales = {},
-            .spatial = weights.spatial_weight->value,
-            .shape = {.batch = shape[0],
-                      .tokens = shape[1],
-                      .d_model = shape[2],
-                      .d_ffn = weights.fc1_bias->value.elements(),
-                      .norm_eps = static_cast<float>(parameters.norm_eps),
-                      .gate_eps = static_cast<float>(parameters.gate_eps),
-                      .gate = parameters.gate,
-                      .causal = parameters.causal,
-                      .precision = tape.execution().precision},
-            .width = weights.gate_norm_weight->value.elements()};
+  Call call{parameters, x, gate_extra, {}, parameters.weights.spatial_weight->value};
   const int64_t tokens = call.shape.tokens;
-  require(weights.spatial_bias->value.elements() == tokens, "fused_block: tokens do not match");
+  const Shape& in = tape.value(x).shape();
+  require(in[1] == tokens, "fused_block: tokens do not match");
+  require(in == Shape({call.shape.batch, tokens, call.shape.d_model}),
+          "fused_block: x is not of the block's width");
   require(call.shape.precision == fused::Precision::kF32 ||
-              fused::bf16_fits(call.shape.d_model, call.width),
+              fused::bf16_fits(call.shape.d_model, call.width()),
           "fused_block: odd widths in bf16");
   if (!drop_scales.empty()) call.drop_scales = tape.scratch(DType::kF32, {call.shape.batch});
   if (call.expands()) call.spatial = tape.scratch(DType::kF32, {tokens, tokens});

@@ -88,10 +88,7 @@ struct PackedWeights {
 };
 struct FusedBlockParameters {
   fused::BlockWeights<Parameter*> weights;  // the spatial one (N, N), or (2N-1) if Toeplitz
-  double norm_eps;
-  double gate_eps;
-  Gate gate;
-  bool causal;
+  fused::BlockShape shape;
   PackedWeights* packed;
 };
 /// The gMLP block as a single op, x (B, N, D) -> y = x + drop * fc2(u * (W norm(v) + b + extra)),
