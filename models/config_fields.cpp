@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
+#include <utility>
 
 namespace gmlp {
 
@@ -20,15 +21,12 @@ struct Reader {
 
   template <typename Member>
   void operator()(Member* member) const {
-    if constexpr (std::is_same_v<Member, int64_t>) {
-      if (!value.is_number_integer()) fail_type(key, value, "an integer", path);
-    } else if constexpr (std::is_same_v<Member, double>) {
-      if (!value.is_number()) fail_type(key, value, "a number", path);
-    } else if constexpr (std::is_same_v<Member, bool>) {
-      if (!value.is_boolean()) fail_type(key, value, "true or false", path);
-    } else {
-      if (!value.is_string()) fail_type(key, value, "a string", path);
-    }
+    const auto [fits, type] =
+        std::is_same_v<Member, int64_t>  ? std::pair(value.is_number_integer(), "an integer")
+        : std::is_same_v<Member, double> ? std::pair(value.is_number(), "a number")
+        : std::is_same_v<Member, bool>   ? std::pair(value.is_boolean(), "true or false")
+                                         : std::pair(value.is_string(), "a string");
+    if (!fits) fail_type(key, value, type, path);
     *member = value.get<Member>();
     if constexpr (std::is_same_v<Member, std::string>) *member = printable(*member);
   }
@@ -74,14 +72,7 @@ void write_fields(Json& json, const std::vector<ConfigField>& fields,
       extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
   for (const ConfigField& field : fields) {
     Json& object = *field.object == 0 ? json : json[field.object];
-    const auto write = [&](const auto& member) {
-      if constexpr (requires { member.name(); }) {
-        object[field.key] = member.name();
-      } else {
-        object[field.key] = *member;
-      }
-    };
-    std::visit(write, field.member);
+    std::visit([&](const auto& member) { object[field.key] = *member; }, field.member);
   }
 }
 

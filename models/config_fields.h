@@ -20,8 +20,9 @@ namespace gmlp {
 
 /// A member that is an enumeration.
 struct NamedField {
-  std::function<const char*()> name;
+  std::function<std::string()> name;
   std::function<void(const std::string& name)> set;
+  std::string operator*() const { return name(); }
 };
 template <typename Enumeration>
 NamedField named_field(Enumeration& value, const Choices<Enumeration>& choices) {
