@@ -97,7 +97,6 @@ Checkpoint open_checkpoint(const std::string& folder) {
                kConfigFile);
   }
   Checkpoint checkpoint;
-  checkpoint.folder = folder;
   const std::string state_path = folder + "/" + kStateFile;
   if (fs::exists(state_path)) {
     checkpoint.state = read_text(state_path, kMaxJsonBytes);

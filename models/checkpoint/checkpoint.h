@@ -46,7 +46,6 @@ std::string make_temporary_folder(const std::string& path);
 
 /// An opened checkpoint, verified.
 struct Checkpoint {
-  std::string folder;
   std::string config;  // config.json
   std::string state;   // training.json, empty if there is none
   SafetensorsFile model;
