@@ -82,10 +82,4 @@ std::vector<Block> make_blocks(ParameterList& list, Arch arch, int64_t depth,
   return blocks;
 }
 
-void prepack_weights(const std::vector<Block>& blocks, Arena& arena) {
-  for (const Block& block : blocks) {
-    if (block.gmlp) block.gmlp->prepack_weights(arena);
-  }
-}
-
 }  // namespace gmlp

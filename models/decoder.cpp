@@ -111,7 +111,7 @@ const std::vector<double>& Decoder::feed(int64_t id) {
   if (config.has_positions()) {
     x = add(tape, x, embedding(tape, {position_}, 1, *layers.positions));
   }
-  for (size_t i = 0; i < layers.blocks.size(); ++i) {
+  for (size_t i = 0; i < model_.blocks().size(); ++i) {
     const Cache& cache = caches_[i];
     TokenMixer mixer;
     mixer.project = [&](Var v, const Parameter& weight, const Parameter& bias) {
@@ -120,7 +120,7 @@ const std::vector<double>& Decoder::feed(int64_t id) {
     mixer.attend = [&](Var qkv, const Parameter* relpos, int64_t heads) {
       return attend(tape, qkv, cache.keys, cache.values, position_, heads, relpos);
     };
-    for (const Branch& branch : layers.blocks[i].branches) x = branch(tape, x, {}, mixer);
+    for (const Branch& branch : model_.blocks()[i].branches) x = branch(tape, x, {}, mixer);
   }
   const Tensor y = tape.value(linear(tape, layers.norm(tape, x), *layers.output, nullptr));
   for (int64_t i = 0; i < config.vocab; ++i) logits_[static_cast<size_t>(i)] = y.at(i);

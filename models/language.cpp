@@ -9,21 +9,21 @@ namespace gmlp {
 
 LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed,
                              Storage storage)
-    : config_(config), parameters_(dtype, seed, storage) {
-  config.validate();
+    : Model(config, dtype, seed, storage) {
   const int64_t d = config.block.d_model;
   const auto add = [&](const char* name, int64_t rows) {
     return parameters_.add(name, {rows, d}, Init::kNormal, 0.02);
   };
   layers_.embed = add("embed.weight", config.vocab);
   if (config.has_positions()) layers_.positions = add("positions.weight", config.block.tokens);
-  layers_.blocks = make_blocks(parameters_, config.arch, config.depth, config.block, config.heads,
-                               config.spatial_ffn);
+  blocks_ = make_blocks(parameters_, config.arch, config.depth, config.block, config.heads,
+                        config.spatial_ffn);
   layers_.norm = LayerNorm(parameters_, "norm.", d, config.block.norm_eps);
   if (config.tie_embeddings) layers_.output = layers_.embed;
   if (config.has_output()) layers_.output = add("output.weight", config.vocab);
   if (config.head == LanguageHead::kNone) return;
-  layers_.head = Linear(parameters_, "head.", {config.head_outputs(), d}, Init::kNormal, 0.02);
+  const int64_t outputs = config.head == LanguageHead::kSpan ? 2 : config.classes;
+  layers_.head = Linear(parameters_, "head.", {outputs, d}, Init::kNormal, 0.02);
 }
 
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
@@ -38,10 +38,10 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
   const bool drops = context.training && context.drop_rate > 0;
   if (drops) x = dropout(tape, x, {context.drop_rate, context.seed, context.step, 0});
   // Each branch drops at a site of its own: 0 is the embedding, 1 + 2 i and 2 + 2 i are block i's.
-  for (size_t i = 0; i < layers_.blocks.size(); ++i) {
+  for (size_t i = 0; i < blocks_.size(); ++i) {
     tape.begin_block();
     int64_t site = 1 + 2 * static_cast<int64_t>(i);
-    for (const Branch& branch : layers_.blocks[i].branches) {
+    for (const Branch& branch : blocks_[i].branches) {
       const Var shortcut = x;
       x = branch(tape, shortcut, {}, {});
       if (!drops) continue;

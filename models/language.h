@@ -38,7 +38,6 @@ struct LanguageConfig {
   bool operator==(const LanguageConfig&) const = default;
   bool has_positions() const { return arch != Arch::kGmlp && arch != Arch::kMixer; }
   bool has_output() const { return !tie_embeddings && head == LanguageHead::kNone; }
-  int64_t head_outputs() const;  ///< classes, or 2 of a span, or 0
   /// Tied embeddings count once; the final norm is included.
   int64_t parameter_count() const;
   /// FLOPs of one sequence's forward pass: 2 x the multiply-adds of the matrix products, with the
@@ -60,7 +59,7 @@ std::string language_config_to_json(const LanguageConfig& config,
                                     const std::string& extra_gmlp_json);
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path);
 
-class LanguageModel {
+class LanguageModel : public Model<LanguageConfig> {
  public:
   /// As VisionModel's.
   LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed,
@@ -80,31 +79,21 @@ class LanguageModel {
   Var spans(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
             const ForwardContext& context = {});
 
-  /// As VisionModel::prepack_weights().
-  void prepack_weights() { gmlp::prepack_weights(layers_.blocks, packed_); }
-
   struct Layers {
     Parameter* embed = nullptr;      // embed.weight (V, D)
     Parameter* positions = nullptr;  // positions.weight (N, D), of the Transformers
-    std::vector<Block> blocks;       // blocks.i.*
     LayerNorm norm;                  // D
     Parameter* output = nullptr;     // output.weight (V, D), or the embedding; no head
     Linear head;                     // (classes or 2, D)
   };
   const Layers& layers() const { return layers_; }
-  const std::vector<Parameter*>& parameters() const { return parameters_.all(); }
-  const LanguageConfig& config() const { return config_; }
-  DType dtype() const { return parameters_.dtype(); }
 
  private:
   /// ids -> (B, N, D), after the final norm.
   Var features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                const ForwardContext& context);
 
-  LanguageConfig config_;
-  ParameterList parameters_;
   Layers layers_;
-  Arena packed_;  // the blocks' packed weights
 };
 
 /// As for a vision model. A masked model scores 15 % of the positions.

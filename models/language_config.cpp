@@ -128,10 +128,6 @@ LanguageConfig language_config(const std::string& name) {
   return get_size(language_sizes(), name);
 }
 
-int64_t LanguageConfig::head_outputs() const {
-  return head == LanguageHead::kSpan ? 2 : head == LanguageHead::kClassify ? classes : 0;
-}
-
 void LanguageConfig::validate() const {
   LanguageConfig copy = *this;
   check_fields(fields_of(copy));

@@ -46,8 +46,7 @@ BlockConfig VisionConfig::block() const {
 }
 
 VisionModel::VisionModel(const VisionConfig& config, DType dtype, uint64_t seed, Storage storage)
-    : config_(config), parameters_(dtype, seed, storage) {
-  config.validate();
+    : Model(config, dtype, seed, storage) {
   const int64_t d = config.d_model;
   if (config.class_token) {
     class_token_ = parameters_.add("cls_token", {1, 1, d}, Init::kNormal, 0.02);

@@ -59,7 +59,7 @@ std::string vision_config_to_json(const VisionConfig& config,
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,
                                      std::vector<std::string>* label_names);
 
-class VisionModel {
+class VisionModel : public Model<VisionConfig> {
  public:
   /// Weights depend on the seed alone. With Storage::kMeta they have shapes and no memory.
   VisionModel(const VisionConfig& config, DType dtype, uint64_t seed,
@@ -71,26 +71,13 @@ class VisionModel {
   Var features(Tape& tape, const Tensor& images, const ForwardContext& context);
   Var head(Tape& tape, Var features) { return head_(tape, features); }
 
-  /// For constant weights: forwards that record nothing keep the blocks' weights packed, in as much
-  /// memory again. That saves a tenth of the time of one image.
-  void prepack_weights() { gmlp::prepack_weights(blocks_, packed_); }
-
-  /// All parameters in timm's order.
-  const std::vector<Parameter*>& parameters() const { return parameters_.all(); }
-  const VisionConfig& config() const { return config_; }
-  DType dtype() const { return parameters_.dtype(); }
-
  private:
-  VisionConfig config_;
-  ParameterList parameters_;
   Parameter* class_token_ = nullptr;  // (1, 1, D)
   Parameter* positions_ = nullptr;    // (1, N, D), of ViT
   Linear stem_;                       // (D, C, P, P)
-  std::vector<Block> blocks_;
-  LayerNorm norm_;   // D
-  Linear pre_head_;  // (D, D), of a gMLP with a class token
-  Linear head_;      // (classes, D)
-  Arena packed_;     // the blocks' packed weights
+  LayerNorm norm_;                    // D
+  Linear pre_head_;                   // (D, D), of a gMLP with a class token
+  Linear head_;                       // (classes, D)
 };
 
 /// The peak of arena memory of a training step, in bytes, measured by a dry run. Parameters, their
