@@ -73,14 +73,12 @@ std::string printable(std::string_view text, size_t max_bytes) {
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
   constexpr size_t kLongestName = 100;  // the time is quadratic
   if (name.empty() || name.size() > kLongestName) return "";
-  const std::string* nearest = nullptr;
-  size_t least = 2 + name.size() / 4;
-  for (const std::string& candidate : known) {
-    const size_t distance = edit_distance(name, candidate);
-    if (distance < least) nearest = &candidate;
-    least = std::min(least, distance);
-  }
-  return nearest == nullptr ? "" : fmt::format("; did you mean {}?", *nearest);
+  const auto distance = [&](const std::string& candidate) {
+    return edit_distance(name, candidate);
+  };
+  const auto nearest = std::ranges::min_element(known, {}, distance);
+  if (nearest == known.end() || distance(*nearest) >= 2 + name.size() / 4) return "";
+  return fmt::format("; did you mean {}?", *nearest);
 }
 
 size_t choice_index(const std::string& name, const std::vector<std::string>& names,
