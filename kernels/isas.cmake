@@ -3,6 +3,7 @@
 set(GMLP_ISAS scalar)
 if(GMLP_BUILD_TESTS)
   list(APPEND GMLP_ISAS amx_emulated)
+  set(GMLP_FLAGS_amx_emulated "-DGMLP_SIMD_HEADER=\"tests/setup/emulated_amx.h\"")
 endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND GMLP_ISAS avx2 avx512 avx512bf16 amx)

@@ -4,10 +4,6 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-#if defined(GMLP_ISA_AMX_EMULATED)
-constinit thread_local TmmRegisters tmm;
-#endif
-
 namespace {
 
 constexpr int64_t kL1Floats = 6144;  // three quarters of an L1 of 32 KB

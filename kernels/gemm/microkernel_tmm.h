@@ -34,7 +34,7 @@ GMLP_INLINE void multiply_tmm(F32x16 (&sums)[kTmmVectors], const Bf16* a, int64_
                               int64_t rows, int64_t vectors, const float* b, int64_t k_steps,
                               const Between& between) {
   const int64_t products = ceil_div(k_steps, kLanes) * ceil_div(rows, kTmmRows) * vectors;
-  const int64_t share = ceil_div(kTmmVectors, max(1, products));
+  const int64_t share = ceil_div(kTmmVectors, products);
   int64_t vector = 0;
   const auto run_share = [&]() __attribute__((always_inline)) {
     const int64_t end = min(vector + share, kTmmVectors);
@@ -89,8 +89,6 @@ GMLP_INLINE void multiply_tmm(F32x16 (&sums)[kTmmVectors], const Bf16* a, int64_
   store_tmm<1>(out + kLanes, kNRVectors * kTmmBytes);
   store_tmm<2>(out + kTmmRows * kNR, kNRVectors * kTmmBytes);
   store_tmm<3>(out + kTmmRows * kNR + kLanes, kNRVectors * kTmmBytes);
-#pragma GCC unroll 1
-  for (; vector < kTmmVectors; ++vector) between(vector);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

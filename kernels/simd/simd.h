@@ -52,8 +52,10 @@
 #  include "kernels/simd/simd_avx2.h"
 #elif defined(GMLP_ISA_NEON)
 #  include "kernels/simd/simd_neon.h"
-#elif defined(GMLP_ISA_AMX) || defined(GMLP_ISA_AMX_EMULATED)
+#elif defined(GMLP_ISA_AMX)
 #  include "kernels/simd/simd_amx.h"
+#elif defined(GMLP_SIMD_HEADER)
+#  include GMLP_SIMD_HEADER  // an emulation for tests
 #elif defined(GMLP_ISA_SCALAR)
 #  include "kernels/simd/simd_scalar.h"
 #else

@@ -8,22 +8,15 @@
 //   store_tmm<r>(p, row_bytes)
 //   add_tmm_product<c, a, b>()        c (16 sums x 16) += a (16 x 16 pairs) b (16 pairs x 16)
 //
-// Vectors are those of AVX-512. With GMLP_ISA_AMX_EMULATED vectors and tmm registers are arrays, so
-// that every processor can test the products on them.
+// Vectors are those of AVX-512. tests/setup/emulated_amx.h defines the same in plain C++, so
+// that every processor tests the products.
+
+#define GMLP_ISA_AVX512BF16  // every processor with AMX has it
+#include "kernels/simd/simd_avx512.h"
 
 #define GMLP_HAS_TMM
 
-#if defined(GMLP_ISA_AMX)
-#  define GMLP_ISA_AVX512BF16  // every processor with AMX has it
-#  include "kernels/simd/simd_avx512.h"
-#else
-#  include <assert.h>
-#  include "kernels/simd/simd_scalar.h"
-#endif
-
 namespace gmlp::fused::GMLP_ISA {
-
-#if defined(GMLP_ISA_AMX)
 
 /// Assembly, because gcc's intrinsics take no template argument as a register, and gcc 12's
 /// _tile_loadconfig tells the compiler that it reads 8 of the 64 bytes.
@@ -64,59 +57,5 @@ template <int kSums, int kA, int kB>
 GMLP_INLINE void add_tmm_product() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kA), "i"(kB));
 }
-
-#else
-
-struct TmmRegisters {
-  bool exist = false;
-  float row[8][16][16] = {};
-};
-extern constinit thread_local TmmRegisters tmm;  // microkernel.cpp
-
-GMLP_INLINE void configure_tmm() {
-  assert(!tmm.exist && "tmm registers were not released");
-  tmm.exist = true;
-}
-GMLP_INLINE void release_tmm() {
-  tmm.exist = false;
-}
-template <int kRegister>
-GMLP_INLINE void zero_tmm() {
-  assert(tmm.exist);
-  memset(tmm.row[kRegister], 0, sizeof tmm.row[kRegister]);
-}
-template <int kRegister>
-GMLP_INLINE void load_tmm(const void* p, int64_t row_bytes) {
-  assert(tmm.exist);
-  for (int i = 0; i < 16; ++i) {
-    memcpy(tmm.row[kRegister][i], static_cast<const char*>(p) + i * row_bytes, 64);
-  }
-}
-template <int kRegister>
-GMLP_INLINE void store_tmm(void* p, int64_t row_bytes) {
-  assert(tmm.exist);
-  for (int i = 0; i < 16; ++i) {
-    memcpy(static_cast<char*>(p) + i * row_bytes, tmm.row[kRegister][i], 64);
-  }
-}
-/// In the order of Intel's manual (TDPBF16PS): the even and the odd elements of k are summed apart.
-/// But denormals are not flushed here.
-template <int kSums, int kA, int kB>
-GMLP_INLINE void add_tmm_product() {
-  assert(tmm.exist);
-  for (int i = 0; i < 16; ++i) {
-    F32x16 even = set1(0);
-    F32x16 odd = set1(0);
-    for (int k = 0; k < 16; ++k) {
-      const F32x16 a = set1(tmm.row[kA][i][k]);
-      const F32x16 b = load(tmm.row[kB][k]);
-      add_fma(even, low_half(a), low_half(b));
-      add_fma(odd, high_half(a), high_half(b));
-    }
-    store(tmm.row[kSums][i], load(tmm.row[kSums][i]) + (even + odd));
-  }
-}
-
-#endif
 
 }  // namespace gmlp::fused::GMLP_ISA
