@@ -1,5 +1,5 @@
 // An ONNX file is a protobuf message, and a gMLP needs few of the format's messages, so they are
-// written here. libonnx and libprotobuf would add some ten packages to a fresh machine.
+// written here.
 //
 //   ModelProto      1 ir_version, 2 producer_name, 3 producer_version, 7 graph, 8 opset_import,
 //                   14 metadata_props
@@ -13,7 +13,6 @@
 
 #include "apps/export/onnx_model.h"
 
-#include <bit>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -24,6 +23,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/export/graph.h"
+#include "apps/export/protobuf.h"
 #include "core/error.h"
 #include "core/io/json.h"
 
@@ -41,41 +41,6 @@ constexpr int64_t kAttributeFloat = 1, kAttributeInt = 2, kAttributeInts = 7;
 constexpr int64_t kMaxElements = ((int64_t{1} << 31) - (int64_t{1} << 24)) / 4;
 
 using Ints = std::vector<int64_t>;
-
-std::string_view bytes_of(const float* data, int64_t count) {
-  return {reinterpret_cast<const char*>(data), static_cast<size_t>(count) * sizeof(float)};
-}
-
-/// Fields one after another: a tag (field * 8 + wire type), then a varint (wire type 0), four bytes
-/// (type 5), or a length and that many bytes (type 2: text, a message, raw data).
-struct Message {
-  std::string bytes;
-
-  Message& add(uint64_t field, int64_t value) {
-    varint(field * 8);
-    varint(static_cast<uint64_t>(value));
-    return *this;
-  }
-  Message& add(uint64_t field, float value) {
-    varint(field * 8 + 5);
-    bytes += bytes_of(&value, 1);
-    return *this;
-  }
-  Message& add(uint64_t field, std::string_view value) {
-    varint(field * 8 + 2);
-    varint(value.size());
-    bytes += value;
-    return *this;
-  }
-  Message& add(uint64_t field, const Message& value) { return add(field, value.bytes); }
-
- private:
-  /// Seven bits per byte, lowest first. The eighth bit says that more follow.
-  void varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
-    bytes += static_cast<char>(value);
-  }
-};
 
 Message value_info(const std::string& name, int64_t element, const Ints& shape) {
   Message dims, tensor, type, info;
@@ -210,7 +175,6 @@ class Graph {
 
   /// Stores the weight in float32, if `name` is one that is not stored yet.
   void add_weight(const std::string& name) {
-    static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
     const auto weight = weights_.extract(name);
     if (weight.empty()) return;
     const Tensor f32 = Tensor::zeros(DType::kF32, weight.mapped().shape());
@@ -218,7 +182,9 @@ class Graph {
     Message tensor;
     for (const int64_t dim : f32.shape().to_vector()) tensor.add(1, dim);
     tensor.add(2, kTypeFloat).add(8, name);
-    message.add(5, tensor.add(9, bytes_of(f32.data<float>(), f32.elements())));
+    const std::string_view raw(static_cast<const char*>(f32.raw()),
+                               static_cast<size_t>(f32.bytes()));
+    message.add(5, tensor.add(9, raw));
   }
 
   std::map<std::string, Tensor> weights_;  // not stored yet

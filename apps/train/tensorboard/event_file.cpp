@@ -21,27 +21,13 @@ namespace gmlp {
 
 namespace {
 
-template <class Number>
-std::string little_endian(Number value) {
-  return {reinterpret_cast<const char*>(&value), sizeof value};
+std::string little_endian(auto number) {
+  return {reinterpret_cast<const char*>(&number), sizeof number};
 }
 
 /// Changed as TensorFlow does, because the CRC of bytes that hold their CRC is always the same.
 std::string masked_crc(std::string_view bytes) {
   return little_endian(std::rotr(crc32c(bytes), 15) + 0xA282EAD8U);
-}
-
-/// Seven bits per byte, lowest first. The eighth bit says that more follow.
-std::string varint(uint64_t value) {
-  std::string bytes;
-  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
-  return bytes + static_cast<char>(value);
-}
-
-enum WireType : uint64_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-/// A message of protobuf is its fields in a row.
-std::string field(uint64_t number, WireType type, const std::string& value) {
-  return varint(number * 8 + type) + (type == kBytes ? varint(value.size()) : "") + value;
 }
 
 }  // namespace
@@ -57,26 +43,25 @@ uint32_t crc32c(std::string_view bytes) {
 }
 
 void EventFile::add_scalars(int64_t step, const std::map<std::string, double>& scalars) {
-  std::string values;
+  Message summary;
   for (const auto& [tag, value] : scalars) {
-    const std::string number = little_endian(static_cast<float>(value));
-    values += field(1, kBytes, field(1, kBytes, tag) + field(2, kFixed32, number));
+    summary.add(1, Message().add(1, tag).add(2, static_cast<float>(value)));
   }
-  append(step, field(5, kBytes, values));
+  append(step, Message().add(5, summary));
 }
 
 void EventFile::add_png(int64_t step, const std::string& tag, const std::string& png) {
   // Big-endian in the PNG's first chunk. The upper two bytes are 0.
   const auto size = [&](size_t place) {
-    return varint(uint64_t{static_cast<uint8_t>(png[place + 2])} << 8 |
-                  static_cast<uint8_t>(png[place + 3]));
+    return int64_t{static_cast<uint8_t>(png[place + 2])} << 8 |
+           static_cast<uint8_t>(png[place + 3]);
   };
-  const std::string image = field(1, kVarint, size(20)) + field(2, kVarint, size(16)) +
-                            field(3, kVarint, varint(3)) + field(4, kBytes, png);
-  append(step, field(5, kBytes, field(1, kBytes, field(1, kBytes, tag) + field(4, kBytes, image))));
+  Message image;
+  image.add(1, size(20)).add(2, size(16)).add(3, int64_t{3}).add(4, png);
+  append(step, Message().add(5, Message().add(1, Message().add(1, tag).add(4, image))));
 }
 
-void EventFile::append(int64_t step, const std::string& contents) {
+void EventFile::append(int64_t step, const Message& contents) {
   if (folder_.empty()) return;
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
   if (path_.empty()) {
@@ -85,11 +70,10 @@ void EventFile::append(int64_t step, const std::string& contents) {
     gethostname(host, sizeof host - 1);
     path_ =
         fmt::format("{}/events.out.tfevents.{:.0f}.{}.{}", folder_, now.count(), host, getpid());
-    append(0, field(3, kBytes, "brain.Event:2"));
-    append(step, field(7, kBytes, field(1, kVarint, varint(1))));  // the session's start
+    append(0, Message().add(3, "brain.Event:2"));
+    append(step, Message().add(7, Message().add(1, int64_t{1})));  // the session's start
   }
-  const std::string event = field(1, kFixed64, little_endian(now.count())) +
-                            field(2, kVarint, varint(static_cast<uint64_t>(step))) + contents;
+  const std::string event = Message().add(1, now.count()).add(2, step).bytes + contents.bytes;
   const std::string length = little_endian(uint64_t{event.size()});
   std::ofstream file(path_, std::ios::binary | std::ios::app);
   file << length + masked_crc(length) + event + masked_crc(event);

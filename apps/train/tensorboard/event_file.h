@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "apps/export/protobuf.h"
+
 namespace gmlp {
 
 /// CRC-32C (Castagnoli); of "123456789" it is 0xE3069283.
@@ -22,7 +24,7 @@ class EventFile {
   void add_png(int64_t step, const std::string& tag, const std::string& png);
 
  private:
-  void append(int64_t step, const std::string& contents);
+  void append(int64_t step, const Message& contents);
 
   const std::string folder_;
   std::string path_;
