@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,18 +82,23 @@ struct SquadScores {
   SquadScore unanswerable;  // v2.0: NoAns_exact, NoAns_f1
 };
 
-/// `predictions`: question id -> answer. A question without one counts as wrong.
-SquadScores score_squad(const SquadSet& set, const std::map<std::string, std::string>& predictions);
+struct QuestionAnswer {
+  std::string text;            // "" in v2.0: the context has no answer
+  std::string best_text = {};  // whatever the threshold
+  double best_score = 0;       // of best_text: start logit + end logit
+  double null_score = 0;       // score of no answer (the least over the windows) - best_score
+};
+
+/// The scores of an answer per question of the set.
+SquadScores score_squad(const SquadSet& set, const std::vector<QuestionAnswer>& answers);
 
 /// v2.0: the threshold on a question's null score above which "" is the better prediction, for the
-/// highest F1 over the set. `answers` are the best that are not empty.
+/// highest F1 over the set. Below it, the prediction is `best_text`.
 struct NullThreshold {
   double threshold = 0;
   double f1 = 0;  // percent
 };
-NullThreshold best_null_threshold(const SquadSet& set,
-                                  const std::map<std::string, std::string>& answers,
-                                  const std::map<std::string, double>& null_scores);
+NullThreshold best_null_threshold(const SquadSet& set, const std::vector<QuestionAnswer>& answers);
 
 // SQuAD's questions as rows of token ids, and a model's logits as answers (squad_windows.cpp).
 //
@@ -156,15 +160,7 @@ class SquadWindows : public TaskRows {
 struct AnswerOptions {
   int64_t n_best = 20;  // first and last tokens whose pairs are compared, per window
   int64_t max_tokens = 30;
-  bool unanswerable = false;  // v2.0
-  double null_threshold = 0;
-};
-
-struct QuestionAnswer {
-  std::string text;       // "" in v2.0: the context has no answer
-  std::string best_text;  // whatever the threshold
-  double best_score = 0;  // of best_text: start logit + end logit
-  double null_score = 0;  // score of no answer (the least over the windows) - best_score
+  double null_threshold = 0;  // v2.0: of null_score, above which "" is the answer
 };
 
 /// Collects the windows of a question, one after the other, then answers it.

@@ -127,13 +127,11 @@ double answer_f1(std::string_view prediction, std::string_view gold) {
   return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
 }
 
-SquadScores score_squad(const SquadSet& set,
-                        const std::map<std::string, std::string>& predictions) {
+SquadScores score_squad(const SquadSet& set, const std::vector<QuestionAnswer>& answers) {
   std::vector<QuestionScore> all, answerable, unanswerable;
-  for (const SquadQuestion& question : set.questions) {
-    const auto found = predictions.find(question.id);
-    all.push_back(found == predictions.end() ? QuestionScore()
-                                             : score_question(set, question, found->second));
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const SquadQuestion& question = set.questions[i];
+    all.push_back(score_question(set, question, answers[i].text));
     (question.impossible ? unanswerable : answerable).push_back(all.back());
   }
   return {.all = mean_of(all),
@@ -141,21 +139,18 @@ SquadScores score_squad(const SquadSet& set,
           .unanswerable = mean_of(unanswerable)};
 }
 
-NullThreshold best_null_threshold(const SquadSet& set,
-                                  const std::map<std::string, std::string>& answers,
-                                  const std::map<std::string, double>& null_scores) {
+NullThreshold best_null_threshold(const SquadSet& set, const std::vector<QuestionAnswer>& answers) {
   // Start with "" for every question, then raise the threshold over one question after the other.
   std::vector<std::pair<double, double>> gains;  // the null score, and F1 with the answer - with ""
   double f1 = 0;
-  for (const SquadQuestion& question : set.questions) {
-    const double without = score_question(set, question, "").f1;
-    const double with = score_question(set, question, answers.at(question.id)).f1;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const double without = score_question(set, set.questions[i], "").f1;
+    const double with = score_question(set, set.questions[i], answers[i].best_text).f1;
     f1 += without;
-    gains.emplace_back(null_scores.at(question.id), with - without);
+    gains.emplace_back(answers[i].null_score, with - without);
   }
   if (gains.empty()) return {};
-  std::sort(gains.begin(), gains.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::ranges::sort(gains, [](const auto& a, const auto& b) { return a.first < b.first; });
   NullThreshold best = {gains.front().first - 1, f1};
   for (size_t i = 0; i < gains.size(); ++i) {
     f1 += gains[i].second;

@@ -19,7 +19,7 @@ std::vector<int64_t> largest(const std::vector<double>& logits, const SquadWindo
                              int64_t which, int64_t most) {
   std::vector<int64_t> positions(static_cast<size_t>(window.end - window.begin));
   std::iota(positions.begin(), positions.end(), window.offset);
-  std::stable_sort(positions.begin(), positions.end(), [&](int64_t a, int64_t b) {
+  std::ranges::stable_sort(positions, [&](int64_t a, int64_t b) {
     return logits[static_cast<size_t>(2 * a + which)] > logits[static_cast<size_t>(2 * b + which)];
   });
   if (std::ssize(positions) > most) positions.resize(static_cast<size_t>(most));
@@ -100,7 +100,7 @@ void SquadWindows::write_target(int64_t row, int64_t* target) const {
     return piece.begin != piece.end && int64_t{piece.end} > answer.begin &&
            int64_t{piece.begin} < answer.end;
   };
-  const int64_t first = std::find_if(pieces.begin(), pieces.end(), overlaps) - pieces.begin();
+  const int64_t first = std::ranges::find_if(pieces, overlaps) - pieces.begin();
   const int64_t end = pieces.rend() - std::find_if(pieces.rbegin(), pieces.rend(), overlaps);
   if (first < window.begin || first >= end || end > window.end) return;
   target[0] = window.offset + first - window.begin;
@@ -123,7 +123,7 @@ std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
 void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
   require(std::ssize(logits) == 2 * windows_.tokens(), "two logits per token");
   const SquadWindows::Window& window = windows_.window(row);
-  if (std::any_of(logits.begin(), logits.end(), [](double value) { return std::isnan(value); })) {
+  if (std::ranges::any_of(logits, [](double value) { return std::isnan(value); })) {
     fail_input("the model returns NaN for question '{}'; its weights are damaged",
                windows_.set().questions[static_cast<size_t>(window.question)].id);
   }
@@ -149,7 +149,7 @@ QuestionAnswer AnswerFinder::answer() {
   const double null_score = std::exchange(null_score_, std::numeric_limits<double>::infinity());
   if (result.best_text.empty()) return result;
   result.null_score = null_score - result.best_score;
-  const bool silent = options_.unanswerable && result.null_score > options_.null_threshold;
+  const bool silent = windows_.set().unanswerable && result.null_score > options_.null_threshold;
   if (!silent) result.text = result.best_text;
   return result;
 }

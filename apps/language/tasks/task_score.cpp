@@ -33,9 +33,8 @@ double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t 
 
 /// True if `label` is the argmax. Ties go to the lower class, and NaN or infinity is never right.
 bool is_right(const std::vector<double>& logits, int64_t label) {
-  const bool finite =
-      std::all_of(logits.begin(), logits.end(), [](double z) { return std::isfinite(z); });
-  return finite && std::max_element(logits.begin(), logits.end()) - logits.begin() == label;
+  const bool finite = std::ranges::all_of(logits, [](double z) { return std::isfinite(z); });
+  return finite && std::ranges::max_element(logits) - logits.begin() == label;
 }
 
 void score_sentences(const TaskModel& model, const TaskRows& rows, TaskSetScore& score) {
@@ -56,20 +55,12 @@ void score_sentences(const TaskModel& model, const TaskRows& rows, TaskSetScore&
 
 void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
   const std::vector<QuestionAnswer> answers = answer_questions(model, windows, &score.loss);
-  std::map<std::string, std::string> texts, best_texts;
-  std::map<std::string, double> null_scores;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    const std::string& id = windows.set().questions[i].id;
-    texts[id] = answers[i].text;
-    best_texts[id] = answers[i].best_text;
-    null_scores[id] = answers[i].null_score;
-  }
-  score.squad = score_squad(windows.set(), texts);
+  score.squad = score_squad(windows.set(), answers);
   const SquadScore& all = score.squad.all;
   score.metrics = {{"exact", "exact match", all.exact, all.exact_error},
                    {"f1", "F1", all.f1, all.f1_error}};
   if (!windows.set().unanswerable) return;
-  score.best_threshold = best_null_threshold(windows.set(), best_texts, null_scores);
+  score.best_threshold = best_null_threshold(windows.set(), answers);
 }
 
 }  // namespace
@@ -177,9 +168,7 @@ void for_each_row(const TaskModel& model, const TaskRows& rows,
 
 std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const SquadWindows& windows,
                                              double* loss) {
-  AnswerOptions options = model.answers;
-  options.unanswerable = windows.set().unanswerable;
-  AnswerFinder finder(windows, options);
+  AnswerFinder finder(windows, model.answers);
   std::vector<QuestionAnswer> answers;
   double sum = 0;
   for_each_row(model, windows, [&](int64_t row, const std::vector<double>& logits) {

@@ -183,26 +183,27 @@ TEST_CASE("F1 is that of the words two answers share, repeated ones counted") {
 
 TEST_CASE("a set's scores take the best annotator, and \"\" is right for the impossible only") {
   const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
-  const SquadScores right = score_squad(set, {{"q1", "6½ SACKS!"}, {"q2", ""}});
+  const SquadScores right = score_squad(set, {{"6½ SACKS!"}, {""}});
   CHECK(right.all.exact == 100);
   CHECK(right.all.f1 == 100);
-  const SquadScores half = score_squad(set, {{"q1", "sacks"}, {"q2", "nobody"}});
+  const SquadScores half = score_squad(set, {{"sacks"}, {"nobody"}});
   CHECK(half.answerable.exact == 0);
   CHECK(half.answerable.f1 == Approx(200.0 / 3));
   CHECK(half.unanswerable.f1 == 0);
   CHECK(half.all.f1 == Approx(100.0 / 3));
   CHECK(half.all.f1_error == Approx(100.0 / 3 / std::sqrt(2.0)));
-  const SquadScores silent = score_squad(set, {{"q2", ""}});
+  const SquadScores silent = score_squad(set, {{""}, {""}});
   CHECK(silent.all.exact == 50);
 }
 
 TEST_CASE("the best null threshold answers the right questions") {
   const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
-  const std::map<std::string, std::string> answers = {{"q1", "Zürich"}, {"q2", "nobody"}};
-  const gmlp::NullThreshold good = best_null_threshold(set, answers, {{"q1", -3.0}, {"q2", 2.0}});
+  const gmlp::NullThreshold good =
+      best_null_threshold(set, {{"", "Zürich", 0, -3.0}, {"", "nobody", 0, 2.0}});
   CHECK(good.threshold == -3.0);
   CHECK(good.f1 == 100);
-  const gmlp::NullThreshold bad = best_null_threshold(set, answers, {{"q1", 2.0}, {"q2", -3.0}});
+  const gmlp::NullThreshold bad =
+      best_null_threshold(set, {{"", "Zürich", 0, 2.0}, {"", "nobody", 0, -3.0}});
   CHECK(bad.f1 == 50);  // both silent, or both speaking
 }
 
@@ -215,13 +216,13 @@ TEST_CASE("the real SQuAD files are read, and their own answers score 100") {
   const SquadSet v2 = gmlp::read_squad(data + "squad/format-v2.0.json", kV2);
   CHECK(v2.questions.size() == 706);
   for (const SquadSet* set : {&dev, &v2}) {
-    std::map<std::string, std::string> last;
+    std::vector<gmlp::QuestionAnswer> last;
     int64_t impossible = 0;
     for (const SquadQuestion& question : set->questions) {
       impossible += question.impossible ? 1 : 0;
-      last[question.id] = question.answers.empty()
-                              ? ""
-                              : std::string(set->answer_text(question, question.answers.back()));
+      last.emplace_back();
+      if (question.answers.empty()) continue;
+      last.back().text = set->answer_text(question, question.answers.back());
     }
     CHECK(impossible == (set == &v2 ? 320 : 0));
     CHECK(score_squad(*set, last).all.exact == 100);

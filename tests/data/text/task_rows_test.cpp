@@ -204,7 +204,7 @@ TEST_CASE("a long question is cut, so that the row has context") {
 TEST_CASE("the best span wins over all windows, in order and not too long") {
   const SquadSet set = small_set();
   const SquadWindows windows(set, WordTokenizer(), {10, 128, 64});
-  AnswerFinder finder(windows, {20, 2, false, 0});
+  AnswerFinder finder(windows, {20, 2, 0});
   std::vector<double> logits = quiet(10);
   logits[2 * 4] = 3;      // window 0: begins at "0" ...
   logits[2 * 8 + 1] = 3;  // ... ends at "4": five tokens, too long for max_tokens 2
@@ -221,7 +221,8 @@ TEST_CASE("the best span wins over all windows, in order and not too long") {
 }
 
 TEST_CASE("v2.0 predicts no answer if cls beats every span by more than the threshold") {
-  const SquadSet set = small_set();
+  SquadSet set = small_set();
+  set.unanswerable = true;
   const SquadWindows windows(set, WordTokenizer(), {16, 128, 64});
   std::vector<double> logits = quiet(16);
   logits[0] = logits[1] = 2;  // silence: 4
@@ -229,7 +230,7 @@ TEST_CASE("v2.0 predicts no answer if cls beats every span by more than the thre
   logits[2 * 9 + 1] = 1.5;                  // "4 5": 3
   logits[2 * 15] = logits[2 * 15 + 1] = 9;  // in the padding: no answer
   for (const double threshold : {0.5, 1.0}) {
-    AnswerFinder finder(windows, {20, 30, true, threshold});
+    AnswerFinder finder(windows, {20, 30, threshold});
     finder.add(0, logits);
     const QuestionAnswer answer = finder.answer();
     CHECK(answer.best_text == "4 5");
