@@ -1,7 +1,6 @@
 #include "data/tasks/task.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 #include "core/error.h"
@@ -10,7 +9,7 @@
 namespace gmlp {
 namespace {
 
-const std::array<TaskFacts, 5> kTaskFacts = {{
+const TaskFacts kTaskFacts[] = {
     {.task = Task::kSst2,
      .name = "sst2",
      .files = {{"train", "train.tsv"}, {"dev", "dev.tsv"}},
@@ -30,13 +29,9 @@ const std::array<TaskFacts, 5> kTaskFacts = {{
      .name = "squad2",
      .files = {{"train", "train-v2.0.json"}, {"dev", "dev-v2.0.json"}}},
     {.task = Task::kClassify, .name = "classify", .files = {{"train", "train"}, {"val", "val"}}},
-}};
+};
 
 }  // namespace
-
-const TaskFacts& task_facts(Task task) {
-  return kTaskFacts[static_cast<size_t>(task)];
-}
 
 const TaskFacts& task_facts(const std::string& name) {
   for (const TaskFacts& facts : kTaskFacts) {

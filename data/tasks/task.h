@@ -29,8 +29,7 @@ struct TaskFacts {
   const char* metric_column() const { return is_span() ? "val_f1" : "val_accuracy"; }
   const char* examples() const { return is_span() ? "questions" : "examples"; }
 };
-const TaskFacts& task_facts(Task task);
-/// Throws InputError that lists the tasks.
+/// The facts of a task by its name. Throws InputError that lists the tasks.
 const TaskFacts& task_facts(const std::string& name);
 
 /// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.

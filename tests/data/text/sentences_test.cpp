@@ -8,7 +8,6 @@
 #include "tests/support/catch.h"
 
 using gmlp::SentenceSet;
-using gmlp::Task;
 using gmlp::test::check_holds;
 using gmlp::test::input_error;
 using gmlp::test::shared_file;
@@ -19,7 +18,7 @@ namespace {
 SentenceSet read_sst2(const std::string& text) {
   const TemporaryFolder folder;
   folder.write("dev.tsv", text);
-  return read_sentences(gmlp::task_facts(Task::kSst2), folder / "dev.tsv", true);
+  return read_sentences(gmlp::task_facts("sst2"), folder / "dev.tsv", true);
 }
 
 void check_sst2_error(const std::string& text, const std::string& words) {
@@ -59,7 +58,7 @@ TEST_CASE("a byte order mark, CR LF and a missing last line end change nothing")
 TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are counted") {
   const TemporaryFolder folder;
   folder.write("train.tsv", kMnli);
-  const SentenceSet set = read_sentences(gmlp::task_facts(Task::kMnli), folder / "train.tsv", true);
+  const SentenceSet set = read_sentences(gmlp::task_facts("mnli"), folder / "train.tsv", true);
   REQUIRE(set.examples.size() == 2);
   CHECK(set.skipped == 1);
   CHECK(set.examples[1].first == "A three");
@@ -70,7 +69,7 @@ TEST_CASE("MNLI's columns are found by name, and pairs without a gold label are 
 TEST_CASE("a test file without labels is read when none are needed") {
   const TemporaryFolder folder;
   folder.write("test.tsv", "index\tsentence\n0\tgood\n");
-  const SentenceSet set = read_sentences(gmlp::task_facts(Task::kSst2), folder / "test.tsv", false);
+  const SentenceSet set = read_sentences(gmlp::task_facts("sst2"), folder / "test.tsv", false);
   CHECK(set.examples.at(0).first == "good");
   CHECK(set.examples.at(0).label == -1);
 }
@@ -101,17 +100,17 @@ TEST_CASE("a task that does not exist is named") {
 TEST_CASE("the real SST-2 and MNLI files are read whole") {
   const std::string data = shared_file("");
   if (data.empty()) return;
-  const auto read = [&](Task task, const std::string& file) {
+  const auto read = [&](const char* task, const std::string& file) {
     return read_sentences(gmlp::task_facts(task), data + file, true).examples;
   };
-  CHECK(read(Task::kSst2, "SST-2/train.tsv").size() == 67349);
-  const std::vector<gmlp::SentenceExample> dev = read(Task::kSst2, "SST-2/dev.tsv");
+  CHECK(read("sst2", "SST-2/train.tsv").size() == 67349);
+  const std::vector<gmlp::SentenceExample> dev = read("sst2", "SST-2/dev.tsv");
   REQUIRE(dev.size() == 872);
   int64_t positive = 0;
   for (const gmlp::SentenceExample& example : dev) positive += example.label;
   CHECK(positive == 444);
-  const std::vector<gmlp::SentenceExample> pairs = read(Task::kMnli, "MNLI/train.tsv");
+  const std::vector<gmlp::SentenceExample> pairs = read("mnli", "MNLI/train.tsv");
   CHECK(pairs.size() == 19646);
-  CHECK(read(Task::kMnli, "MNLI/dev_matched.tsv").size() == 4907);
+  CHECK(read("mnli", "MNLI/dev_matched.tsv").size() == 4907);
   CHECK(pairs[0].first.substr(0, 31) == "Our hearts are particularly hea");
 }
