@@ -72,13 +72,6 @@ TransformOptions stored_transform(const VisionConfig& config, const std::string&
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// Keys' cubic kernel with a = -0.5 (1981).
-double cubic(double x) {
-  x = std::abs(x);
-  if (x >= 2) return 0;
-  return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((2.5 - 0.5 * x) * x - 4) * x + 2;
-}
-
 /// (to, from): row i has the weights of all pixels in pixel i of the resized line. The kernel is
 /// wider when it shrinks, against aliasing.
 Matrix line_resize(int64_t from, int64_t to) {
@@ -87,7 +80,7 @@ Matrix line_resize(int64_t from, int64_t to) {
   for (int64_t i = 0; i < to; ++i) {
     for (int64_t j = 0; j < from; ++j) {
       const double center = (static_cast<double>(i) + 0.5) * scale;
-      matrix(i, j) = cubic((static_cast<double>(j) + 0.5 - center) / std::max(scale, 1.0));
+      matrix(i, j) = cubic_kernel((static_cast<double>(j) + 0.5 - center) / std::max(scale, 1.0));
     }
     matrix.row(i) /= matrix.row(i).sum();
   }

@@ -16,16 +16,17 @@
 #include "data/vision/transform.h"
 
 namespace gmlp {
+
+double cubic_kernel(double t) {
+  constexpr double kA = -0.5;
+  t = std::abs(t);
+  if (t < 1) return ((kA + 2) * t - (kA + 3)) * t * t + 1;
+  return t < 2 ? ((t - 5) * t + 8) * t * kA - 4 * kA : 0;
 namespace {
 
 constexpr int kPrecision = 22;  // 32 bits less 8 of the pixel and 2 of overshoot and sign
 constexpr int32_t kHalf = 1 << (kPrecision - 1);  // sums start from it, to round
 
-double kernel(double t) {
-  constexpr double kA = -0.5;
-  t = std::abs(t);
-  if (t < 1) return ((kA + 2) * t - (kA + 3)) * t * t + 1;
-  return t < 2 ? ((t - 5) * t + 8) * t * kA - 4 * kA : 0;
 }
 
 /// The weights of one axis: output i is the sum of `count[i]` inputs from first[i].
@@ -53,7 +54,7 @@ Weights make_weights(int64_t in, int64_t out, int64_t begin, int64_t size) {
     double sum = 0;
     for (int64_t i = 0; i < count; ++i) {
       raw[static_cast<size_t>(i)] =
-          kernel((static_cast<double>(first + i) + 0.5 - center) / stretch);
+          cubic_kernel((static_cast<double>(first + i) + 0.5 - center) / stretch);
       sum += raw[static_cast<size_t>(i)];
     }
     std::transform(raw.begin(), raw.begin() + count, values, [&](double weight) {

@@ -46,6 +46,9 @@ Image to_gray(Image image);
 
 /// A rectangle of an image, in pixels.
 struct CropBox {
+/// Keys' cubic kernel (1981) with a = -0.5.
+double cubic_kernel(double t);
+
   int64_t top = 0, left = 0, height = 0, width = 0;  // height 0: the whole image
 };
 
