@@ -64,7 +64,7 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
   OptionGroup recipe(app, "Recipe");
   recipe.choice("--aug", options.aug,
                 "Augmentation; mirror: mirror images; light: also shifts or crops",
-                {"none", "mirror", "light", "autoaugment"});
+                kAugments.names);
   const auto range = [&](const char* name, std::vector<double>& value, const char* text, double low,
                          double high) {
     app.add_option(name, value, text)->expected(2)->delimiter(',')->check(number_in(low, high));

@@ -179,7 +179,7 @@ class VisionTask : public TrainingTask {
     if (data_.shorter_side > side) val_transform_.crop_fraction = kLargeImageCrop;
     TransformOptions transform = val_transform_;
     transform.photo_side = data_options_.photo_side;
-    transform.augment = augment_from_name(options_.aug);
+    transform.augment = kAugments.from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
     // Runs of earlier versions, which split by order, cropped all sizes alike.

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
-
 namespace gmlp {
 namespace {
 
@@ -148,14 +146,6 @@ void augment(const Image& image, const TransformOptions& options, Random& random
 }
 
 }  // namespace
-
-Augment augment_from_name(const std::string& name) {
-  if (name == "none") return Augment::kNone;
-  if (name == "mirror") return Augment::kMirror;
-  if (name == "light") return Augment::kLight;
-  if (name == "autoaugment") return Augment::kAutoAugment;
-  fail_input("--aug {}: unknown; choose none, mirror, light or autoaugment", name);
-}
 
 void transform_image(const Image& image, const TransformOptions& options, Random* random,
                      float* out) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/random.h"
 #include "data/vision/dataset.h"
 
@@ -14,7 +15,8 @@ namespace gmlp {
 
 /// kMirror mirrors half of the images, kLight also shifts or crops, kAutoAugment adds its policy.
 enum class Augment : uint8_t { kNone, kMirror, kLight, kAutoAugment };
-Augment augment_from_name(const std::string& name);  ///< throws InputError for an unknown name
+inline const Choices<Augment> kAugments{
+    "--aug", "augmentation", {"none", "mirror", "light", "autoaugment"}};
 
 struct TransformOptions {
   int64_t height = 0, width = 0, channels = 0;  // the model's input; 1 or 3 channels

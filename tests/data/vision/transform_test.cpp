@@ -354,5 +354,5 @@ TEST_CASE("autoaugment depends on its random numbers only and changes most image
     changed += out == plain ? 0 : 1;
   }
   CHECK(changed > 150);
-  CHECK_THROWS_AS(gmlp::augment_from_name("heavy"), gmlp::InputError);
+  CHECK_THROWS_AS(gmlp::kAugments.from_name("heavy"), gmlp::InputError);
 }
