@@ -14,7 +14,7 @@ namespace {
 
 gmlp::AblationResult result_with(const std::string& name, const std::vector<double>& perplexities) {
   gmlp::AblationResult result;
-  for (const gmlp::AblationRow& row : gmlp::ablation_rows()) {
+  for (const gmlp::AblationRow& row : gmlp::kAblationRows) {
     if (row.name == name) result.row = &row;
   }
   REQUIRE(result.row != nullptr);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <string_view>
 
 #include <fmt/format.h>
 
@@ -44,7 +43,7 @@ PretrainOptions recipe() {
 /// The rows that --series and --only select.
 std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
   std::vector<const AblationRow*> rows;
-  for (const AblationRow& row : ablation_rows()) {
+  for (const AblationRow& row : kAblationRows) {
     if (options.series != "both" && options.series != row.series) continue;
     if (options.only.empty() || options.only.count(row.name) > 0) rows.push_back(&row);
   }
@@ -80,8 +79,8 @@ PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& 
   const AblationRow& row = *result.row;
   const std::string folder = fmt::format("{}/{}/seed-{}", options.out, row.name, seed);
   std::vector<std::string> arguments = options.shared;
-  const std::vector<std::string> model = model_arguments(row);
-  arguments.insert(arguments.end(), model.begin(), model.end());
+  arguments.emplace_back("--model");
+  arguments.insert(arguments.end(), row.model.begin(), row.model.end());
   arguments.insert(arguments.end(),
                    {"--out", folder, "--overwrite", "--seed", std::to_string(seed)});
   const PretrainCommand command = parse_pretrain(arguments, recipe()).value();
@@ -146,13 +145,13 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--series", options.series, "Table 3, the series by depth, or both")
       ->check(CLI::IsMember({"table3", "depth", "both"}));
   std::set<std::string> names;
-  for (const AblationRow& row : ablation_rows()) names.insert(row.name);
+  for (const AblationRow& row : kAblationRows) names.insert(row.name);
   app.add_option("--only", options.only, "Names of the rows to train, such as split,mixer")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
   app.add_option("--seed", options.seed, "First seed");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   options.shared = app.remaining();
   return ablate(options);
 }

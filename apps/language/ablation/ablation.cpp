@@ -1,57 +1,56 @@
 #include "apps/language/ablation/ablation.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "core/io/json.h"
 
 namespace gmlp {
-
-namespace {
 
 // Without a split the gate is as wide as F, so F = 512 keeps the parameter counts comparable, as in
 // the paper. All gates are Toeplitz, as the paper's are from Table 4 on: a full W has one weight
 // per pair of tokens and needs several times as many steps to leave its initial plateau. A
 // Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
 // clang-format off
-const std::vector<AblationRow> kRows = {
-    {.name = "transformer", .title = "Transformer (BERT)", .model = "transformer_lm_tiny",
+const std::vector<AblationRow> kAblationRows = {
+    {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"},
      .perplexity = 4.37},
     {.name = "transformer-relpos", .title = "Transformer, relative position bias",
-     .model = "transformer_relpos_lm_tiny", .perplexity = 4.26},
-    {.name = "relpos-only", .title = "relative position bias only", .model = "relpos_only_lm_tiny",
-     .perplexity = 5.64},
-    {.name = "mixer", .title = "MLP-Mixer", .model = "mixer_lm_tiny", .perplexity = 5.34},
+     .model = {"transformer_relpos_lm_tiny"}, .perplexity = 4.26},
+    {.name = "relpos-only", .title = "relative position bias only",
+     .model = {"relpos_only_lm_tiny"}, .perplexity = 5.64},
+    {.name = "mixer", .title = "MLP-Mixer", .model = {"mixer_lm_tiny"}, .perplexity = 5.34},
     {.name = "linear", .title = "gMLP, linear gate",
-     .model = "gmlp_lm_tiny --gate linear --d-ffn 512", .perplexity = 5.14, .ordered = true},
+     .model = {"gmlp_lm_tiny", "--gate", "linear", "--d-ffn", "512"}, .perplexity = 5.14,
+     .ordered = true},
     {.name = "additive", .title = "gMLP, additive gate",
-     .model = "gmlp_lm_tiny --gate additive --d-ffn 512", .perplexity = 4.97, .ordered = true},
+     .model = {"gmlp_lm_tiny", "--gate", "additive", "--d-ffn", "512"}, .perplexity = 4.97,
+     .ordered = true},
     {.name = "multiplicative", .title = "gMLP, multiplicative gate",
-     .model = "gmlp_lm_tiny --gate multiplicative --d-ffn 512", .perplexity = 4.53,
+     .model = {"gmlp_lm_tiny", "--gate", "multiplicative", "--d-ffn", "512"}, .perplexity = 4.53,
      .ordered = true},
-    {.name = "split", .title = "gMLP, split gate", .model = "gmlp_lm_tiny", .perplexity = 4.35,
+    {.name = "split", .title = "gMLP, split gate", .model = {"gmlp_lm_tiny"}, .perplexity = 4.35,
      .ordered = true},
-    {.name = "amlp", .title = "aMLP (tiny attention)", .model = "amlp_lm_tiny"},
-    {.series = "depth", .name = "gmlp-shallow", .title = "gMLP", .model = "gmlp_lm_tiny --depth 3",
-     .perplexity = 5.25},
-    {.series = "depth", .name = "gmlp-middle", .title = "gMLP", .model = "gmlp_lm_tiny",
+    {.name = "amlp", .title = "aMLP (tiny attention)", .model = {"amlp_lm_tiny"}},
+    {.series = "depth", .name = "gmlp-shallow", .title = "gMLP",
+     .model = {"gmlp_lm_tiny", "--depth", "3"}, .perplexity = 5.25},
+    {.series = "depth", .name = "gmlp-middle", .title = "gMLP", .model = {"gmlp_lm_tiny"},
      .perplexity = 4.35},
-    {.series = "depth", .name = "gmlp-deep", .title = "gMLP", .model = "gmlp_lm_tiny --depth 12",
-     .perplexity = 3.79},
+    {.series = "depth", .name = "gmlp-deep", .title = "gMLP",
+     .model = {"gmlp_lm_tiny", "--depth", "12"}, .perplexity = 3.79},
     {.series = "depth", .name = "transformer-shallow", .title = "Transformer",
-     .model = "transformer_relpos_lm_tiny --depth 3", .perplexity = 4.91},
+     .model = {"transformer_relpos_lm_tiny", "--depth", "3"}, .perplexity = 4.91},
     // Reads the run of Table 3.
     {.series = "depth", .name = "transformer-relpos", .title = "Transformer",
-     .model = "transformer_relpos_lm_tiny", .perplexity = 4.26},
+     .model = {"transformer_relpos_lm_tiny"}, .perplexity = 4.26},
     {.series = "depth", .name = "transformer-deep", .title = "Transformer",
-     .model = "transformer_relpos_lm_tiny --depth 10", .perplexity = 3.83},
+     .model = {"transformer_relpos_lm_tiny", "--depth", "10"}, .perplexity = 3.83},
 };
 // clang-format on
+
+namespace {
 
 MeanDeviation perplexity_of(const AblationResult& result) {
   std::vector<double> perplexities = values_of(result.runs, &AblationRun::loss);
@@ -140,17 +139,6 @@ void add_order(const std::vector<AblationResult>& results, AblationReport& repor
 }
 
 }  // namespace
-
-const std::vector<AblationRow>& ablation_rows() {
-  return kRows;
-}
-
-std::vector<std::string> model_arguments(const AblationRow& row) {
-  std::vector<std::string> arguments = {"--model"};
-  std::istringstream words(row.model);
-  for (std::string word; words >> word;) arguments.push_back(word);
-  return arguments;
-}
 
 AblationReport report_ablation(const std::vector<AblationResult>& results) {
   AblationReport report;

@@ -14,21 +14,18 @@ namespace gmlp {
 
 /// One model of a series.
 struct AblationRow {
-  std::string series = "table3";  // or "depth": Table 4 and Figure 5
-  const char* name = "";          // in --only and in the path of its runs
-  const char* title = "";         // in the table
-  const char* model = "";         // a named model and the options that change it
-  double perplexity = 0;          // in the paper, after 125,000 steps on C4; 0: not reported
-  bool ordered = false;           // compared with the next row, which the paper reports as better
+  std::string series = "table3";   // or "depth": Table 4 and Figure 5
+  const char* name = "";           // in --only and in the path of its runs
+  const char* title = "";          // in the table
+  std::vector<std::string> model;  // a name, and the options of `pretrain` that change it
+  double perplexity = 0;           // in the paper, after 125,000 steps on C4; 0: not reported
+  bool ordered = false;            // compared with the next row, which the paper reports as better
 
   bool is_by_depth() const { return series == "depth"; }
 };
 
 /// All rows; a series keeps the paper's order.
-const std::vector<AblationRow>& ablation_rows();
-
-/// The arguments of `pretrain` that select the row's model.
-std::vector<std::string> model_arguments(const AblationRow& row);
+extern const std::vector<AblationRow> kAblationRows;
 
 /// A row and its runs, one per seed.
 struct AblationResult {
