@@ -113,10 +113,7 @@ void run_kernels(const BenchOptions& options) {
     check_agreement(c);
     std::vector<std::vector<double>> seconds;
     const Peak peak = with_steady_peak(
-        [&] {
-          return c.counts_bytes ? triad_gigabytes(thread_count())
-                                : peak_gflops(c.precision, thread_count());
-        },
+        [&] { return c.counts_bytes ? triad_gigabytes() : peak_gflops(c.precision, kPeakSeconds); },
         [&] { seconds = measure(c, repeat); });
     for (size_t j = 0; j < seconds.size(); ++j)
       rows.push_back(report_contender(c, j, seconds, peak));

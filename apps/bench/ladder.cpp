@@ -4,8 +4,6 @@
 // Every rung's result is checked against kernels/reference. All rungs but the last make four
 // passes: norm, product, bias, GELU.
 
-#include <cmath>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -175,7 +173,7 @@ void run_ladder(const BenchOptions& options) {
     require_agreement(fmt::format("{} differs from the reference", rung.name), expected,
                       rung.multiply == nullptr ? stage.fused.result() : stage.z, kTolerance);
     Times times;
-    const Peak peak = with_steady_peak([] { return peak_gflops("f32", 1); },
+    const Peak peak = with_steady_peak([] { return peak_gflops("f32", kPeakSeconds); },
                                        [&] { times = stage.run(rung, repeat); });
     rows.push_back(report_rung(rung, rows.size() + 1, times, peak));
   }

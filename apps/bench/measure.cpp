@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "core/parallel.h"
 #include "kernels/kernels.h"
 

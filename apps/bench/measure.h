@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/cli/format.h"
+#include "apps/cli/peak.h"
 #include "core/io/json.h"
 #include "core/tensor.h"
 
@@ -53,12 +54,10 @@ Spread spread_of(std::vector<double> values);  ///< at least one value
 /// {"median": ..., "low": ..., "high": ...}
 Json to_json(const Spread& spread);
 
-/// GFLOP/s of `threads` threads that only multiply and add registers: the best of a few bursts
-/// within `seconds`. In "bf16" these are dot products of pairs, if the instruction set has them.
-double peak_gflops(const std::string& precision, int threads, double seconds = 0.05);
+constexpr double kPeakSeconds = 0.05;  // of a probe of the peak beside a measurement
 /// GB/s of a += s b over arrays much larger than the caches: two reads and a write per element. In
 /// place, so that no cache line is fetched only to be overwritten.
-double triad_gigabytes(int threads);
+double triad_gigabytes();
 
 /// The peak during a measurement: the mean of a probe before it and a probe after it.
 struct Peak {

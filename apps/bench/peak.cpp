@@ -1,6 +1,4 @@
-// gmlp-bench peak: FMA, bf16 products and triad, on one thread and on all.
-
-#include "apps/cli/peak.h"
+// gmlp-bench peak: the products of each instruction set and the memory, on one thread and on all.
 
 #include <algorithm>
 #include <functional>
@@ -22,21 +20,20 @@ struct Probe {
   std::string name;
   const char* unit;
   bool scales;  // with the number of threads; all cores share the memory
-  std::function<double(int threads)> run;
+  std::function<double()> run;
 };
 
 /// The products of every instruction set that runs here, and the memory.
 std::vector<Probe> probes() {
   std::vector<Probe> all;
-  const auto add = [&](const fused::Kernels* table, const char* what, fused::Precision precision) {
-    all.push_back({fmt::format("{}, {}", table->isa, what), "GFLOP/s", true, [=](int threads) {
-                     return machine_peak_gflops(threads, 0.1, precision, *table);
-                   }});
+  const auto add = [&](const fused::Kernels* table, const char* precision) {
+    all.push_back({fmt::format("{}, {} products", table->isa, precision), "GFLOP/s", true,
+                   [=] { return peak_gflops(precision, 0.1, *table); }});
   };
   for (const fused::Kernels* table : fused::available_kernels()) {
     if (std::string_view(table->isa) == "amx_emulated") continue;
-    if (table->has_bf16_dot) add(table, "bf16 products", fused::Precision::kBf16);
-    add(table, "f32 products", fused::Precision::kF32);
+    if (table->has_bf16_dot) add(table, "bf16");
+    add(table, "f32");
   }
   all.push_back({"triad a += s b", "GB/s", false, triad_gigabytes});
   return all;
@@ -55,18 +52,11 @@ void warn_if_cores_are_shared(double gain, int threads) {
 
 }  // namespace
 
-double peak_gflops(const std::string& precision, int threads, double seconds) {
-  return machine_peak_gflops(
-      threads, seconds, precision == "bf16" ? fused::Precision::kBf16 : fused::Precision::kF32);
-}
-
-double triad_gigabytes(int threads) {
+double triad_gigabytes() {
   constexpr int64_t kElements = 1 << 24;  // twice 64 MB
   constexpr int64_t kRange = 1 << 18;
   const Tensor a = Tensor::zeros(DType::kF32, {kElements});
   const Tensor b = Tensor::zeros(DType::kF32, {kElements});
-  const int before = thread_count();
-  set_thread_count(threads);
   double best = 0;
   for (int i = 0; i < 5; ++i) {
     const double start = now_seconds();
@@ -77,7 +67,6 @@ double triad_gigabytes(int threads) {
     });
     best = std::max(best, 3e-9 * sizeof(float) * kElements / (now_seconds() - start));
   }
-  set_thread_count(before);
   return best;
 }
 
@@ -92,7 +81,7 @@ void run_peak(const BenchOptions& options) {
     for (const int threads : thread_counts) {
       set_thread_count(threads);
       std::vector<double> values(static_cast<size_t>(repeat));
-      for (double& value : values) value = probe.run(threads);
+      for (double& value : values) value = probe.run();
       const Spread s = spread_of(values);
       const std::string on = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
       fmt::print("  {:<28}{:<12}{:>10.1f} {:<8} ({:.1f} to {:.1f})\n", probe.name, on, s.median,

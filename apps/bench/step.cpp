@@ -12,7 +12,6 @@
 #include <bit>
 #include <cmath>
 #include <fstream>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -48,6 +47,7 @@ struct Workload {
   std::function<Var(Tape& tape)> loss;
   std::function<void()> prepack_weights;
   std::function<double()> decode = {};  // seconds per token of a window; causal models only
+  ExecutionOptions execution = {};
 };
 
 /// Random images, or those of --input-array.
@@ -81,15 +81,6 @@ Workload vision_workload(const VisionConfig& config, const BenchOptions& options
           .prepack_weights = [=] { model->prepack_weights(); }};
 }
 
-/// Seconds per token, fed one after the other until the window is full.
-double seconds_per_token(const LanguageModel& model) {
-  Decoder decoder(model);
-  const int64_t tokens = model.config().block.tokens;
-  const double start = now_seconds();
-  for (int64_t i = 0; i < tokens; ++i) decoder.feed(i % model.config().vocab);
-  return (now_seconds() - start) / static_cast<double>(tokens);
-}
-
 /// Random tokens. A causal model predicts all of them, a masked one 15 % (paper, section 4).
 Workload language_workload(const LanguageConfig& config, const BenchOptions& options) {
   if (!options.input_array.empty()) {
@@ -118,24 +109,27 @@ Workload language_workload(const LanguageConfig& config, const BenchOptions& opt
                     .logits = [=](Tape& tape) { return model->forward(tape, ids, batch); },
                     .loss = [=](Tape& tape) { return model->loss(tape, ids, targets, batch, 1.0); },
                     .prepack_weights = [=] { model->prepack_weights(); }};
-  if (config.block.causal) workload.decode = [=] { return seconds_per_token(*model); };
+  if (!config.block.causal) return workload;
+  workload.decode = [=] {  // the tokens of a window, fed one after the other
+    Decoder decoder(*model);
+    const Stopwatch watch;
+    for (int64_t i = 0; i < config.block.tokens; ++i) decoder.feed(i % config.vocab);
+    return watch.seconds() / static_cast<double>(config.block.tokens);
+  };
   return workload;
 }
 
 /// Throws InputError with all names for an unknown model, and for options that it does not have.
 Workload make_workload(const BenchOptions& options) {
-  const auto contains = [&](const std::vector<std::string>& names) {
-    return std::find(names.begin(), names.end(), options.model) != names.end();
-  };
   const auto apply = [](int64_t given, int64_t& size) { size = given > 0 ? given : size; };
   Workload workload;
-  if (contains(language_config_names())) {
+  if (std::ranges::count(language_config_names(), options.model) > 0) {
     LanguageConfig config = language_config(options.model);
     apply(options.depth, config.depth);
     apply(options.vocab_size, config.vocab);
     apply(options.seq_len, config.block.tokens);
     workload = language_workload(config, options);
-  } else if (contains(vision_config_names())) {
+  } else if (std::ranges::count(vision_config_names(), options.model) > 0) {
     if (options.vocab_size + options.seq_len > 0) {
       fail_input("--vocab-size and --seq-len: {} is no language model; leave them out",
                  options.model);
@@ -151,13 +145,9 @@ Workload make_workload(const BenchOptions& options) {
   if (!options.init.empty()) {
     load_weights(workload.parameters, SafetensorsFile::open(options.init), {workload.name, ""});
   }
+  workload.execution = arithmetic_from(options.precision, options.kernels).execution;
+  workload.execution.checkpoint = options.checkpoint_activations;
   return workload;
-}
-
-ExecutionOptions execution_of(const BenchOptions& options) {
-  ExecutionOptions execution = arithmetic_from(options.precision, options.kernels).execution;
-  execution.checkpoint = options.checkpoint_activations;
-  return execution;
 }
 
 /// The lines that a run prints, and the JSON row with the same numbers.
@@ -178,8 +168,8 @@ class RunTable {
            {"checkpoint_activations", options.checkpoint_activations},
            {"isa", isa_name()},
            {"threads", thread_count()},
-           {"flops", flops}};
-    row["process_before_bytes"] = resident_before_ = status_bytes("VmRSS");
+           {"flops", flops},
+           {"process_before_bytes", status_bytes("VmRSS")}};
   }
 
   /// Runs `pass`, which returns the seconds of each phase, and prints phases, sum and speed.
@@ -189,11 +179,11 @@ class RunTable {
     for (int i = 0; i < kWarmup; ++i) pass();
     std::vector<std::vector<double>> seconds(phases.size());
     std::vector<double> totals, rates, samples, peaks, shares;
-    double before = peak_gflops(options_.precision, thread_count());
+    double before = peak_gflops(options_.precision, kPeakSeconds);
     for (int i = 0; i < repeat_; ++i) {
       const std::vector<double> times = pass();
       // Each pass has its own peak, so that a clock that changes during the run cancels out.
-      const double after = peak_gflops(options_.precision, thread_count());
+      const double after = peak_gflops(options_.precision, kPeakSeconds);
       totals.push_back(0);
       for (size_t j = 0; j < times.size(); ++j) {
         seconds[j].push_back(1e3 * times[j]);
@@ -211,7 +201,7 @@ class RunTable {
     line("speed", "gflops", rates, "GFLOP/s");
     line("machine peak", "peak_gflops", peaks, "GFLOP/s");
     line("share of peak", "share_of_peak_percent", shares, "%");
-    const auto [low, high] = std::minmax_element(peaks.begin(), peaks.end());
+    const auto [low, high] = std::ranges::minmax_element(peaks);
     if (peak_between(*low, *high).moved) {
       fmt::print("  the machine's peak moved during this run: others use it; run it again\n");
     }
@@ -227,12 +217,12 @@ class RunTable {
   /// The process's peak is what its user pays for, the arena's what the activations need. The rest
   /// is the threads' stacks and the libraries' memory.
   void memory(const Arena& arena) {
-    const int64_t peak = status_bytes("VmHWM");
+    const int64_t peak = status_bytes("VmHWM"), before = row["process_before_bytes"];
     fmt::print(
         "  {:<16}{:>10.1f} MB        of activations and workspace\n"
         "  {:<16}{:>10.1f} MB        {:.1f} MB above weights and optimizer state\n",
         "peak, arena", 1e-6 * static_cast<double>(arena.peak_bytes()), "peak, process",
-        1e-6 * static_cast<double>(peak), 1e-6 * static_cast<double>(peak - resident_before_));
+        1e-6 * static_cast<double>(peak), 1e-6 * static_cast<double>(peak - before));
     row["arena_peak_bytes"] = arena.peak_bytes();
     row["process_peak_bytes"] = peak;
   }
@@ -244,8 +234,8 @@ class RunTable {
     for (int i = 0; i < repeat_; ++i) pass();
     profile_stop();
     const double total = now_seconds() - start;
-    std::multimap<double, const ProfileEntry, std::greater<>> by_seconds;
-    for (const ProfileEntry& entry : profile_entries()) by_seconds.emplace(entry.seconds, entry);
+    std::vector<ProfileEntry> entries(profile_entries().begin(), profile_entries().end());
+    std::ranges::stable_sort(entries, std::ranges::greater(), &ProfileEntry::seconds);
     const auto print = [&](const std::string& name, double seconds, const std::string& marks) {
       fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / repeat_,
                  100 * seconds / total, marks);
@@ -253,12 +243,12 @@ class RunTable {
     fmt::print("\nprofile, mean of {} runs\n  {:<28}{:>10}{:>11}{:>8}\n", repeat_, "", "ms",
                "share", "times");
     double named = 0;
-    for (const auto& [seconds, entry] : by_seconds) {
-      const std::string phase = *entry.phase == '\0' ? "" : std::string(entry.phase) + " ";
-      const double marks = static_cast<double>(entry.marks) / repeat_;
-      print(phase + entry.name, seconds, fmt::format("{:.0f}", marks));
+    for (const auto& [phase, op, seconds, marked] : entries) {
+      const std::string name = fmt::format("{}{}{}", phase, *phase == '\0' ? "" : " ", op);
+      const double marks = static_cast<double>(marked) / repeat_;
+      print(name, seconds, fmt::format("{:.0f}", marks));
       named += seconds;
-      row["profile"].push_back({{"name", phase + entry.name},
+      row["profile"].push_back({{"name", name},
                                 {"ms", 1e3 * seconds / repeat_},
                                 {"percent", 100 * seconds / total},
                                 {"marks", marks}});
@@ -266,8 +256,6 @@ class RunTable {
     print("named in all", named, "");
     print("not named", total - named, "");  // after a pass's last mark
   }
-
-  void write() const { write_rows(Json::array({row}), options_); }
 
   Json row;
 
@@ -282,21 +270,18 @@ class RunTable {
   const BenchOptions& options_;
   double flops_;
   int repeat_;
-  int64_t resident_before_;
 };
 
 /// A training step of a workload, again and again.
 struct Step {
   explicit Step(const BenchOptions& options)
-      : workload(make_workload(options)),
-        optimizer(workload.parameters, AdamWOptions{}),
-        execution(execution_of(options)) {}
+      : workload(make_workload(options)), optimizer(workload.parameters, AdamWOptions{}) {}
 
   /// The seconds of forward, backward and optimizer.
   std::vector<double> run() {
     constexpr double kLearningRate = 1e-3;
     arena.reset();
-    Tape tape(arena, execution, true);
+    Tape tape(arena, workload.execution, true);
     const double t0 = now_seconds();
     const Var loss = workload.loss(tape);
     const double t1 = now_seconds();
@@ -312,7 +297,6 @@ struct Step {
 
   const Workload workload;
   AdamW optimizer;
-  const ExecutionOptions execution;
   Arena arena;
   std::vector<double> losses;
 };
@@ -390,17 +374,16 @@ void run_step(const BenchOptions& options) {
              step.losses.back());
   table.row["losses"] = step.losses;
   if (options.profile) table.profile([&] { step.run(); });
-  table.write();
+  write_rows(Json::array({table.row}), options);
 }
 
 void run_infer(const BenchOptions& options) {
   const Workload workload = make_workload(options);
   workload.prepack_weights();
-  const ExecutionOptions execution = execution_of(options);
   Arena arena;
   const auto forward = [&]() -> std::vector<double> {
     arena.reset();
-    Tape tape(arena, execution, false);  // does not record, so that blocks save nothing
+    Tape tape(arena, workload.execution, false);  // does not record, so that blocks save nothing
     const double start = now_seconds();
     workload.logits(tape);
     return {now_seconds() - start};
@@ -411,7 +394,7 @@ void run_infer(const BenchOptions& options) {
   if (workload.decode) table.decode(workload.decode);
   table.memory(arena);
   if (options.profile) table.profile(forward);
-  table.write();
+  write_rows(Json::array({table.row}), options);
 }
 
 }  // namespace gmlp

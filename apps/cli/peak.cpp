@@ -10,17 +10,15 @@
 
 namespace gmlp {
 
-double machine_peak_gflops(int threads, double seconds, fused::Precision precision,
-                           const fused::Kernels& kernels) {
-  double (*burst)(int64_t) =
-      precision == fused::Precision::kBf16 ? kernels.bf16_burst : kernels.fma_burst;
+double peak_gflops(const std::string& precision, double seconds, const fused::Kernels& kernels) {
+  double (*burst)(int64_t) = precision == "bf16" ? kernels.bf16_burst : kernels.fma_burst;
   constexpr int64_t kIterations = 1 << 20;  // some milliseconds
   const Stopwatch whole;
   double best = 0;
   do {
     // Twice as many bursts as threads, so that they overlap however they are scheduled.
     const Stopwatch watch;
-    const int64_t bursts = 2 * threads;
+    const int64_t bursts = 2 * thread_count();
     std::vector<double> flops(static_cast<size_t>(bursts));
     parallel_for(bursts, [&](int64_t i) { flops[static_cast<size_t>(i)] = burst(kIterations); });
     const double total = std::accumulate(flops.begin(), flops.end(), 0.0);

@@ -77,8 +77,7 @@ void Reporter::banner() {
 void Reporter::measure_peak() {
   constexpr double kSeconds = 0.1;
   // The highest so far: other processes can only lower it. The other ranks' machines are as fast.
-  const double peak =
-      machine_peak_gflops(thread_count(), kSeconds, task_.setup.execution.precision);
+  const double peak = peak_gflops(options_.precision, kSeconds);
   peak_gflops_ = std::max(peak_gflops_, peak * static_cast<double>(rank_count()));
 }
 

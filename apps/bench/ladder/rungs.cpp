@@ -102,9 +102,7 @@ void row_sums(float* c, const float* a, const float* b, int64_t m, int64_t n, in
 }
 
 void tile(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kNR) {
-    columns_of<kMR, kVectors>(c + j, a, b + j, n, m, n, k);
-  }
+  for (int64_t j = 0; j < n; j += kNR) columns_of<kMR, kVectors>(c + j, a, b + j, n, m, n, k);
 }
 
 void panels(float* c, const float* a, const float* packed, int64_t m, int64_t n, int64_t k) {
