@@ -1,14 +1,14 @@
 #pragma once
 // Reporter: all output of a run. This is the banner, the progress bar and log lines, metrics.csv
 // and steps.jsonl, and at the end summary.json, the pictures and the next command. Every line is
-// also written to log.txt, even with --quiet.
+// also written to log.txt, even with --quiet. Losses in the two files have 9 significant digits,
+// which distinguish any two f32. Only timing columns differ between repeats of a run.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "apps/cli/terminal.h"
-#include "apps/train/metrics.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/run_state.h"
 #include "apps/train/task.h"
@@ -16,6 +16,35 @@
 #include "core/arena.h"
 
 namespace gmlp {
+
+/// A line of steps.jsonl.
+struct StepRecord {
+  int64_t step = 0;   // counts from 1
+  int64_t epoch = 0;  // counts from 1
+  double loss = 0;
+  double lr = 0;
+  double grad_norm = 0;
+  double seconds = 0;        // of the step
+  double samples_per_s = 0;  // the mean since the line before
+  double data_wait = 0;      // seconds per step; on a line the mean, too
+  double rank_wait = 0;      // likewise, for other ranks
+  bool skipped = false;
+};
+
+/// A row of metrics.csv.
+struct EpochRecord {
+  int64_t epoch = 0;  // counts from 1
+  int64_t step = 0;   // optimizer steps so far
+  double train_loss = 0;
+  bool validated = false;
+  double val_loss = 0;
+  double val_metric = 0;  // EvalResult's
+  double lr = 0;
+  double samples_per_s = 0;
+  double seconds = 0;  // of the run so far
+};
+/// The first line of metrics.csv. `metric` names the column of val_metric: "val_top1", ...
+std::string metrics_header(const std::string& metric);
 
 class Reporter {
  public:

@@ -13,7 +13,7 @@
 
 #include "apps/language/evaluate.h"
 #include "apps/language/model_choice.h"
-#include "apps/train/metrics.h"
+#include "apps/train/reporter.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "tests/language/run_helpers.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "apps/cli/run_main.h"
-#include "apps/train/metrics.h"
+#include "apps/train/reporter.h"
 #include "apps/train/trainer.h"
 #include "core/io/file.h"
 

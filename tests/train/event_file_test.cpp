@@ -12,7 +12,7 @@
 
 #include <unistd.h>
 
-#include "apps/train/metrics.h"
+#include "apps/train/reporter.h"
 #include "tests/support/catch.h"
 #include "tests/train/run_helpers.h"
 

@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/train/metrics.h"
+#include "apps/train/reporter.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "models/checkpoint/checkpoint.h"

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apps/train/metrics.h"
+#include "apps/train/reporter.h"
 #include "tests/train/resume_helpers.h"
 
 using gmlp::test::check_folders;

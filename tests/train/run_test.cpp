@@ -6,7 +6,7 @@
 #include <limits>
 #include <sstream>
 
-#include "apps/train/metrics.h"
+#include "apps/train/reporter.h"
 #include "core/error.h"
 #include "core/io/safetensors.h"
 #include "tests/support/catch.h"
