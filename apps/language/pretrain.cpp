@@ -170,10 +170,7 @@ class PretrainTask : public TrainingTask {
     if (std::filesystem::is_directory(options_.init)) {
       require_same_tokenizer(options_.init, *tokenizer_, "the one of --tokenizer");
     }
-    const std::vector<std::string> notes = initialize_from(*model_, options_.init);
-    info.notes.insert(info.notes.end(), notes.begin(), notes.end());
-    info.notes.push_back(fmt::format("weights taken from {}", options_.init));
-    info.weights = options_.init;
+    note_weights(options_.init, initialize_from(*model_, options_.init));
   }
 
   void build_loaders() {

@@ -10,7 +10,6 @@
 // FinetuneTask are the three tasks.
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -118,6 +117,15 @@ class TrainingTask {
 
   const RunSetup setup;
   TaskInfo info;
+
+ protected:
+  /// Notes that the initial weights are those in `source`.
+  void note_weights(const std::string& source, const std::vector<std::string>& notes,
+                    const char* more = "") {
+    info.notes.insert(info.notes.end(), notes.begin(), notes.end());
+    info.notes.push_back(fmt::format("weights taken from {}{}", source, more));
+    info.weights = source;
+  }
 };
 
 }  // namespace gmlp

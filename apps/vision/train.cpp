@@ -163,11 +163,7 @@ class VisionTask : public TrainingTask {
     model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
-    for (const std::string& line : initialize_from(*model_, options_.init)) {
-      info.notes.push_back(line);
-    }
-    info.notes.push_back(fmt::format("weights taken from {}", options_.init));
-    info.weights = options_.init;
+    note_weights(options_.init, initialize_from(*model_, options_.init));
   }
 
   void build_loader() {

@@ -159,10 +159,7 @@ class FinetuneTask : public TrainingTask {
         "one";
     rules.convert = cut_toeplitz_gate;
     rules.new_head = true;
-    const std::vector<std::string> notes = load_weights(body, checkpoint.model, rules);
-    info.notes.insert(info.notes.end(), notes.begin(), notes.end());
-    info.notes.push_back(fmt::format("weights taken from {}; the head is new", source));
-    info.weights = source;
+    note_weights(source, load_weights(body, checkpoint.model, rules), "; the head is new");
   }
 
   TaskEncoding encoding() const { return {*tokenizer_, config_.block.tokens, options_.reading}; }
