@@ -30,48 +30,6 @@ CLI::Validator check_range(const std::string& range, Number low, Number high) {
   return {validate, ""};
 }
 
-/// `text` broken into lines of at most `width` columns.
-std::string wrapped(const std::string& text, size_t width) {
-  std::string lines;
-  size_t used = 0;
-  for (const std::string& word : CLI::detail::split(text, ' ')) {
-    if (used > 0) lines += used + 1 + word.size() > width ? '\n' : ' ';
-    used = lines.empty() || lines.back() == '\n' ? word.size() : used + 1 + word.size();
-    lines += word;
-  }
-  return lines;
-}
-
-class HelpFormatter : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(kNameWidth); }
-
-  /// " FILE", " N" or " {fused,reference}".
-  std::string make_option_opts(const CLI::Option* option) const override {
-    std::string type = option->get_type_name();
-    if (option->get_type_size() == 0 || type.empty()) return "";
-    const size_t choices = type.find(":{");
-    if (choices != type.npos) type = type.substr(choices + 1);
-    if (type == "INT" || type == "UINT") type = "N";
-    if (type == "FLOAT") type = "X";
-    if (option->get_expected_min() > 1) type += " " + type;
-    return " " + type + (option->get_required() ? " (required)" : "");
-  }
-
-  std::string make_option_desc(const CLI::Option* option) const override {
-    std::string text = option->get_description();
-    std::string value = option->get_default_str();
-    if (value.starts_with('[')) value = value.substr(1, value.size() - 2);  // a list
-    const bool shown = option->get_type_size() != 0 && !value.empty();
-    if (shown) text += fmt::format(" (default {})", value);
-    return wrapped(text, kWidth - kNameWidth);
-  }
-
- private:
-  static constexpr size_t kNameWidth = 32;
-  static constexpr size_t kWidth = 100;
-};
-
 /// The line up to a '#' that no quotes enclose. An apostrophe inside a word opens none.
 std::string without_comment(const std::string& line) {
   constexpr std::string_view kBefore = "=[, \t";  // an opening quote
@@ -181,10 +139,6 @@ void OptionGroup::choice(const char* name, std::string& value, const char* text,
   app_.add_option(name, value, text)->check(CLI::IsMember(choices));
 }
 
-void set_help_format(CLI::App& app) {
-  app.formatter(std::make_shared<HelpFormatter>());
-}
-
 int resolve_threads(int threads) {
   return threads > 0 ? threads : default_thread_count();
 }
@@ -246,7 +200,7 @@ std::string resolved_config(const CLI::App& app) {
   return text.substr(1);
 }
 
-bool parse_export(const std::string& program, const std::vector<std::string>& formats,
+void parse_export(const std::string& program, const std::vector<std::string>& formats,
                   const std::string& help, const std::vector<std::string>& arguments,
                   ExportOptions& options) {
   CLI::App app("Write a model for other programs", program + " export");
@@ -255,10 +209,10 @@ bool parse_export(const std::string& program, const std::vector<std::string>& fo
   app.add_option("--format", options.format, help)->required()->check(CLI::IsMember(formats));
   app.add_option("--out", options.out, "Output folder or file")->required()->type_name("PATH");
   app.add_flag("--overwrite", options.overwrite, "Replace an existing export");
-  if (!parse_arguments(app, arguments)) return false;
+  parse_arguments(app, arguments);
   std::string& out = options.out;
   while (out.size() > 1 && out.back() == '/') out.pop_back();
-  if (options.format != "onnx") return true;
+  if (options.format != "onnx") return;
   const auto refuse = [&](bool if_true, const char* reason) {
     if (if_true) fail_input("--out {}: {}", out, reason);
   };
@@ -266,7 +220,6 @@ bool parse_export(const std::string& program, const std::vector<std::string>& fo
   refuse(std::filesystem::is_directory(out), "is a folder; name a file");
   refuse(std::filesystem::exists(out) && !options.overwrite,
          "exists; choose another, or add --overwrite");
-  return true;
 }
 
 }  // namespace gmlp

@@ -40,10 +40,6 @@ class OptionGroup {
   CLI::App& app_;
 };
 
-/// Makes --help print one placeholder per value, the default after the description, and lines of at
-/// most 100 columns.
-void set_help_format(CLI::App& app);
-
 /// The number of threads that --threads N means: 0 is all of this machine.
 int resolve_threads(int threads);
 
@@ -63,9 +59,9 @@ struct ExportOptions {
   std::string model, format, out;
   bool overwrite = false;
 };
-/// Parses the arguments of `PROGRAM export`; `help` describes `formats`. False when help was
-/// printed. Throws InputError for wrong usage, and if a file of onnx may not be written to --out.
-bool parse_export(const std::string& program, const std::vector<std::string>& formats,
+/// Parses the arguments of `PROGRAM export`; `help` describes `formats`. Throws InputError for
+/// wrong usage, and if a file of onnx may not be written to --out.
+void parse_export(const std::string& program, const std::vector<std::string>& formats,
                   const std::string& help, const std::vector<std::string>& arguments,
                   ExportOptions& options);
 

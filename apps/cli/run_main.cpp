@@ -46,6 +46,17 @@ void install_handlers(int restart) {
     if (!ignored) sigaction(signal, &action, nullptr);
   }
 }
+/// Opens /dev/null for a standard stream that is closed, because a file opened later would become
+/// that stream. Turns SIGPIPE and SIGXFSZ (ulimit -f) into errors of the write.
+void protect_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    // open() returns the lowest free number, which is `stream`.
+    if (fcntl(stream, F_GETFD) < 0) static_cast<void>(open("/dev/null", O_RDWR));
+  }
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
+}
+
 
 /// What fmt::print throws, too. Standard output is the only file that it prints to.
 constexpr const char* kCannotWrite = "cannot write to file";
@@ -75,7 +86,11 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
         fail_input("{}: would do all of its work on each of the {} ranks; start it without mpirun",
                    name, rank_count());
       }
-      return subcommand.run({arguments.begin() + 1, arguments.end()});
+      try {
+        return subcommand.run({arguments.begin() + 1, arguments.end()});
+      } catch (const CLI::CallForHelp&) {
+        return kExitSuccess;
+      }
     }
     const bool last = &subcommand == &subcommands.back();
     names += fmt::format("{}{}", names.empty() ? "" : last ? " or " : ", ", subcommand.name);
@@ -93,6 +108,50 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
   }
   return kExitSuccess;
 }
+/// `text` broken into lines of at most `width` columns.
+std::string wrapped(const std::string& text, size_t width) {
+  std::string lines;
+  size_t used = 0;
+  for (const std::string& word : CLI::detail::split(text, ' ')) {
+    if (used > 0) lines += used + 1 + word.size() > width ? '\n' : ' ';
+    used = lines.empty() || lines.back() == '\n' ? word.size() : used + 1 + word.size();
+    lines += word;
+  }
+  return lines;
+}
+
+/// Prints one placeholder per value, the default after the description, and lines of at most 100
+/// columns.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(kNameWidth); }
+
+  /// " FILE", " N" or " {fused,reference}".
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string type = option->get_type_name();
+    if (option->get_type_size() == 0 || type.empty()) return "";
+    const size_t choices = type.find(":{");
+    if (choices != type.npos) type = type.substr(choices + 1);
+    if (type == "INT" || type == "UINT") type = "N";
+    if (type == "FLOAT") type = "X";
+    if (option->get_expected_min() > 1) type += " " + type;
+    return " " + type + (option->get_required() ? " (required)" : "");
+  }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text = option->get_description();
+    std::string value = option->get_default_str();
+    if (value.starts_with('[')) value = value.substr(1, value.size() - 2);  // a list
+    const bool shown = option->get_type_size() != 0 && !value.empty();
+    if (shown) text += fmt::format(" (default {})", value);
+    return wrapped(text, kWidth - kNameWidth);
+  }
+
+ private:
+  static constexpr size_t kNameWidth = 32;
+  static constexpr size_t kWidth = 100;
+};
+
 
 /// The values that "--sched: cosin not in {cosine,linear}" lists, and the one that was meant.
 std::string nearest_choice(const std::string& message) {
@@ -134,8 +193,8 @@ std::string nearest_choice(const std::string& message) {
 
 }  // namespace
 
-bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
-  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+void parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
+  std::ranges::reverse(arguments);  // CLI11 takes them from the back
   // In a list of texts CLI11 would take "[a, b]" for two, so a mark hides the '[' while it parses.
   constexpr char kHiddenBracket = '\x01';
   for (std::string& argument : arguments) {
@@ -152,12 +211,12 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
   }
-  set_help_format(app);
+  app.formatter(std::make_shared<HelpFormatter>());
   try {
     app.parse(arguments);
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", CLI::detail::find_and_replace(app.help(), "\n\n\n", "\n\n"));
-    return false;
+    throw;
   } catch (const CLI::FileError&) {
     read_text(app.get_config_ptr()->as<std::string>());  // throws with the reason
     throw;
@@ -167,7 +226,6 @@ bool parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
     fail_input("{}; `{} --help` lists the options and their values{}", error.what(), app.get_name(),
                nearest_choice(error.what()));
   }
-  return true;
 }
 
 int run_main(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
@@ -209,15 +267,6 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
 
 void install_stop_signals() {
   install_handlers(SA_RESTART);  // a write of a checkpoint must not fail with EINTR
-}
-
-void protect_standard_streams() {
-  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
-    // open() returns the lowest free number, which is `stream`.
-    if (fcntl(stream, F_GETFD) < 0) static_cast<void>(open("/dev/null", O_RDWR));
-  }
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGXFSZ, SIG_IGN);
 }
 
 int stop_signal() {

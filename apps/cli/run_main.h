@@ -19,9 +19,10 @@ constexpr int kExitSuccess = 0;
 constexpr int kExitFailedRun = 1;
 constexpr int kExitWrongInput = 2;
 
-/// Parses `arguments` (without the program's name). False when help was printed. Throws InputError
-/// naming the option, the reason and the remedy, for the contents of a --config file, too.
-bool parse_arguments(CLI::App& app, std::vector<std::string> arguments);
+/// Parses `arguments` (without the program's name). Throws CLI::CallForHelp when help was printed,
+/// with which a subcommand ends well. Throws InputError naming the option, the reason and the
+/// remedy, for the contents of a --config file, too.
+void parse_arguments(CLI::App& app, std::vector<std::string> arguments);
 
 struct Subcommand {
   const char* name;
@@ -43,9 +44,6 @@ class Stopped : public std::exception {
 /// Installs the handlers: a first signal sets the flag, a second SIGINT or SIGTERM ends the process
 /// at once. SIGHUP stays ignored if it is (nohup).
 void install_stop_signals();
-/// Opens /dev/null for a standard stream that is closed, because a file opened later would become
-/// that stream. Turns SIGPIPE and SIGXFSZ (ulimit -f) into errors of the write.
-void protect_standard_streams();
 /// The signal that was received, or 0. Several ranks train in step, so a signal to one of them
 /// counts from the next share_stop_signal() on, which all call, and then for all.
 int stop_signal();

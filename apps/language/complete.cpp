@@ -65,7 +65,7 @@ int language_fill(const std::vector<std::string>& arguments) {
       ->check(integer_in(1))
       ->capture_default_str();
   app.add_option("--json", json_path, "Also write the predictions to FILE")->type_name("FILE");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   if (texts.size() != 1) {
     fail_input("fill needs one text, not {}; put it in quotation marks", texts.size());
   }
@@ -95,7 +95,7 @@ int language_generate(const std::vector<std::string>& arguments) {
   group.number("--top-p", sampling.top_p,
                "Sample from the most likely tokens whose probabilities add up to P", 0, 1);
   app.add_option("--seed", sampling.seed, "Seed of the sampling");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
 
   const OpenedModel opened(options);
   const LoadedLanguage& loaded = opened.loaded;

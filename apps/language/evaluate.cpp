@@ -263,7 +263,7 @@ int language_eval(const std::vector<std::string>& arguments) {
                  "Rows of a table: all, or val, the tenth that finetuning held out")
       ->check(CLI::IsMember({"all", "val"}));
   separate_groups(app, "Text");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   if (options.task.empty() ? options.files.empty() : options.data.empty()) {
     fail_input("eval needs --text FILE, or --task NAME and --data DIR");
   }

@@ -19,7 +19,7 @@ int language_info(const std::vector<std::string>& arguments) {
   add_language_model_options(app, choice);
   app.get_option("--model")->required();
   add_info_options(app, options, "Sequences");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
 
   const LanguageConfig config = choose_language_model(choice);
   const BlockConfig& block = config.block;

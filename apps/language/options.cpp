@@ -48,7 +48,7 @@ void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
       ->type_name("DIR|FILE");
 }
 
-void check_complete(const PretrainOptions& options) {
+void check_pretrain(CLI::App& /*app*/, PretrainOptions& options) {
   const std::pair<bool, const char*> missing[] = {
       {options.text.empty(), "--text FILE; name one or more text files"},
       {options.tokenizer.empty(),
@@ -126,11 +126,12 @@ void check_complete(const FinetuneOptions& options) {
   arithmetic_from(options.precision, options.kernels);
 }
 
-/// Fills in the options that the user did not set. The paper finetunes models of width 512 for 5
-/// epochs with a rate of 1e-5 to 3e-5. On SQuAD it uses 5e-5 for 8000 steps, which are 3 epochs.
+/// Also fills in the options that the user did not set. The paper finetunes models of width 512 for
+/// 5 epochs with a rate of 1e-5 to 3e-5. On SQuAD it uses 5e-5 for 8000 steps, which are 3 epochs.
 /// The first tenth is warm-up. Narrower models need larger steps, by the squared ratio of widths:
 /// 4.8e-4 for 128. Random weights are trained as in pretraining.
-void fill_in_recipe(CLI::App& app, FinetuneOptions& options) {
+void check_and_fill_in(CLI::App& app, FinetuneOptions& options) {
+  check_complete(options);
   const bool span = task_facts(options.task).is_span();
   const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
   options.epochs = static_cast<int64_t>(epochs);
@@ -179,34 +180,20 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   for (const auto& [name, value, help] : flags) app.add_flag(name, value, help);
 }
 
-std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const PretrainOptions& defaults, bool complete) {
-  PretrainCommand command{defaults, ""};
-  PretrainOptions& options = command.options;
-  const TrainingSubcommand subcommand = {"gmlp-language pretrain", "Train a language model on text",
-                                         [&](CLI::App& app) { add_pretrain_options(app, options); },
-                                         [&](CLI::App&) {
-                                           if (complete) check_complete(options);
-                                         }};
-  if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
-  return command;
+PretrainCommand parse_pretrain(const std::vector<std::string>& arguments,
+                               const PretrainOptions& defaults, bool complete) {
+  const auto accept = [](CLI::App&, PretrainOptions&) {};
+  return parse_command({"gmlp-language pretrain", "Train a language model on text"}, arguments,
+                       add_pretrain_options, complete ? check_pretrain : +accept, defaults);
 }
 
-std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments) {
-  FinetuneCommand command;
-  FinetuneOptions& options = command.options;
-  const TrainingSubcommand subcommand = {"gmlp-language finetune",
-                                         "Finetune a language model on a task",
-                                         [&](CLI::App& app) { add_finetune_options(app, options); },
-                                         [&](CLI::App& app) {
-                                           check_complete(options);
-                                           fill_in_recipe(app, options);
-                                         },
-                                         {{"--epochs", "5, or 3 for SQuAD"},
-                                          {"--warmup-epochs", "a tenth of --epochs"},
-                                          {"--lr", "the paper's, scaled to the model's width"}}};
-  if (!parse_training(subcommand, arguments, options, command.config)) return std::nullopt;
-  return command;
+FinetuneCommand parse_finetune(const std::vector<std::string>& arguments) {
+  return parse_command({.name = "gmlp-language finetune",
+                        .description = "Finetune a language model on a task",
+                        .defaults = {{"--epochs", "5, or 3 for SQuAD"},
+                                     {"--warmup-epochs", "a tenth of --epochs"},
+                                     {"--lr", "the paper's, scaled to the model's width"}}},
+                       arguments, add_finetune_options, check_and_fill_in);
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {

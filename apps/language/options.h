@@ -2,7 +2,6 @@
 // The options of `gmlp-language` that vision does not have: of pretrain, of finetune, and those of
 // eval and predict for a finetuned model.
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,11 +54,10 @@ using PretrainCommand = RunCommand<PretrainOptions>;
 /// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
-/// Parses the arguments after `pretrain`. Returns nothing if help was printed. Throws InputError
-/// for wrong usage, and if `complete`, for options that a run needs and that are missing.
-std::optional<PretrainCommand> parse_pretrain(const std::vector<std::string>& arguments,
-                                              const PretrainOptions& defaults = {},
-                                              bool complete = true);
+/// Parses the arguments after `pretrain`. Throws InputError for wrong usage, and if `complete`, for
+/// options that a run needs and that are missing.
+PretrainCommand parse_pretrain(const std::vector<std::string>& arguments,
+                               const PretrainOptions& defaults = {}, bool complete = true);
 
 struct FinetuneOptions : LanguageOptions {
   FinetuneOptions() {
@@ -77,8 +75,8 @@ struct FinetuneOptions : LanguageOptions {
 
 using FinetuneCommand = RunCommand<FinetuneOptions>;
 
-/// Parses the arguments after `finetune`. Returns nothing if help was printed.
-std::optional<FinetuneCommand> parse_finetune(const std::vector<std::string>& arguments);
+/// Parses the arguments after `finetune`.
+FinetuneCommand parse_finetune(const std::vector<std::string>& arguments);
 
 /// The options of eval and predict. `task` is empty unless the model is a finetuned one. What is
 /// not given of `reading` is as it was in finetuning.

@@ -116,7 +116,7 @@ int language_predict(const std::vector<std::string>& arguments) {
   app.add_option("--out", options.out, "Predictions in tsv, or in SQuAD's JSON")->type_name("FILE");
   app.get_option("--batch-size")->group("Options");  // of both
   separate_groups(app, "Array");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   const bool array = options.task.empty();
   if (array ? options.input_array.empty() || options.output_array.empty()
             : options.input.empty() || options.out.empty()) {

@@ -258,8 +258,7 @@ class PretrainTask : public TrainingTask {
 }  // namespace
 
 int language_pretrain(const std::vector<std::string>& arguments) {
-  const std::optional<PretrainCommand> command = parse_pretrain(arguments);
-  return command ? pretrain(*command) : 0;
+  return pretrain(parse_pretrain(arguments));
 }
 
 int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks) {

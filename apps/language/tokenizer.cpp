@@ -39,7 +39,7 @@ int language_tokenizer(const std::vector<std::string>& arguments) {
       ->check(integer_in(0, int64_t{1} << 24));
   app.add_option("--out", out, "Tokenizer file to write")->required()->type_name("FILE");
   app.add_flag("--overwrite", overwrite, "Replace an existing file");
-  if (!parse_arguments(app, {arguments.begin() + 1, arguments.end()})) return kExitSuccess;
+  parse_arguments(app, {arguments.begin() + 1, arguments.end()});
   const bool sentencepiece = training.type == "sentencepiece";
   const char* extension = sentencepiece ? ".model" : ".json";
   if (!out.ends_with(extension)) {

@@ -135,7 +135,7 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
                "Replace a file that is no report, or one with more parts");
   add_threads_option(app, threads);
   add_config_option(app);
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   if (out.empty()) out = folders.size() == 1 ? folders[0] + "/report.html" : "report.html";
   const char* mark = "<!DOCTYPE html>\n<!-- gmlp report";  // of page.html
   if (fs::exists(out) && !overwrite && !read_text(out).starts_with(mark)) {

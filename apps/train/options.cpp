@@ -198,7 +198,7 @@ double fill_in(CLI::App& app, const std::string& option, double given, double va
   return std::stod(text);
 }
 
-bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
+void parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
                     TrainOptions& options, std::string& config) {
   CLI::App app(subcommand.description, subcommand.name);
   app.set_help_flag();                              // added last, with the options of the run
@@ -207,7 +207,7 @@ bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   add_recipe_options(app, options);
   add_run_options(app, options);
   for (const auto& [name, text] : subcommand.defaults) app.get_option(name)->default_str(text);
-  if (!parse_arguments(app, arguments)) return false;
+  parse_arguments(app, arguments);
   const std::set<std::string> given = given_options(app);
   std::string saved;
   if (options.resume.empty()) {
@@ -225,7 +225,6 @@ bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   }
   make_paths_absolute(app, given);
   config = with_neutral_options(resolved_config(app), saved);
-  return true;
 }
 
 }  // namespace gmlp

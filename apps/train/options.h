@@ -76,9 +76,9 @@ struct TrainingSubcommand {
   const char* name;  // "gmlp-vision train"
   const char* description;
   /// Registers the task's options, in the groups Data, Model and Recipe.
-  std::function<void(CLI::App&)> add;
+  std::function<void(CLI::App&)> add = {};
   /// Throws InputError for an incomplete new run; fill_in() sets what the user left open.
-  std::function<void(CLI::App&)> check = [](CLI::App&) {};
+  std::function<void(CLI::App&)> check = {};
   /// What --help shows as the default of the options that `check` fills in.
   std::map<std::string, std::string> defaults = {};
 };
@@ -86,9 +86,23 @@ struct TrainingSubcommand {
 /// Parses `arguments` into `options`, whose values are the defaults, and into `config`, which
 /// --config reads back as the same options, from any folder: paths are absolute in it. --resume DIR
 /// reads the run's config.toml; arguments then may only set options that change no result or are
-/// changeable. False when help was printed. Throws InputError.
-bool parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
+/// changeable. Throws InputError.
+void parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
                     TrainOptions& options, std::string& config);
+
+/// The same for a task's own type of options, with `add` and `check` for them.
+template <class Options>
+RunCommand<Options> parse_command(TrainingSubcommand subcommand,
+                                  const std::vector<std::string>& arguments,
+                                  void (*add)(CLI::App&, Options&),
+                                  void (*check)(CLI::App&, Options&),
+                                  const Options& defaults = {}) {
+  RunCommand<Options> command{defaults, ""};
+  subcommand.add = [&](CLI::App& app) { add(app, command.options); };
+  subcommand.check = [&](CLI::App& app) { check(app, command.options); };
+  parse_training(subcommand, arguments, command.options, command.config);
+  return command;
+}
 
 /// For TrainingSubcommand::check: the value of `option`, `given` by the user, or else `value`,
 /// rounded so that config.toml holds it exactly.

@@ -71,24 +71,22 @@ TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& op
   const std::string model = fmt::format("{}_{}_28", gates ? "gmlp" : cell.row->name, cell.size);
   const VisionOptions defaults = recipe(model, cell.row->lr);
   std::vector<std::string> arguments = options.shared;
-  const std::optional<TrainCommand> given = parse_train(arguments, defaults);
-  if (!given) fail_input("--help: use it alone, or see gmlp-vision train --help");
+  const TrainCommand given = parse_train(arguments, defaults);
   refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
                   "class-token", "init", "time-limit"},
-                 "every row has its own, or none", given->config,
-                 parse_train({}, defaults)->config);
-  if (given->options.source.val_fraction <= 0) {
+                 "every row has its own, or none", given.config, parse_train({}, defaults).config);
+  if (given.options.source.val_fraction <= 0) {
     fail_input("--val-fraction 0: every row is validated; keep some images for it");
   }
-  const Arithmetic arithmetic = arithmetic_from(given->options.precision, given->options.kernels);
+  const Arithmetic arithmetic = arithmetic_from(given.options.precision, given.options.kernels);
   const VisionConfig config = vision_config(model);
   require_precision(arithmetic.execution, config.arch, config.block());
-  const std::string seed = std::to_string(given->options.seed + static_cast<uint64_t>(index));
+  const std::string seed = std::to_string(given.options.seed + static_cast<uint64_t>(index));
   const std::string folder =
       fmt::format("{}/{}-{}/seed-{}", options.out, cell.row->name, cell.size, seed);
   arguments.insert(arguments.end(), {"--seed", seed, "--overwrite", "--out", folder});
   if (gates) arguments.insert(arguments.end(), {"--gate", cell.row->name});
-  return parse_train(arguments, defaults).value();
+  return parse_train(arguments, defaults);
 }
 
 void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) {
@@ -144,7 +142,7 @@ int ablate(const AblateOptions& options) {
           {fmt::format("{}, {}, seed {}", cell.row->title, cell.size, chosen.seed), chosen.out,
            config, chosen.seed,
            [command](bool resume) {
-             return train(resume ? *parse_train({"--resume", command.options.out}) : command);
+             return train(resume ? parse_train({"--resume", command.options.out}) : command);
            },
            &cell.runs});
     }
@@ -173,7 +171,7 @@ int run_ablate(const std::vector<std::string>& arguments) {
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember({"pico", "nano", "micro"}));
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   options.shared = app.remaining();
   return ablate(options);
 }

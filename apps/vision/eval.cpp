@@ -103,7 +103,7 @@ int run_eval(const std::vector<std::string>& arguments) {
   EvalOptions options;
   CLI::App app("Evaluate a checkpoint", "gmlp-vision eval");
   add_options(app, options);
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
 
   const LoadedModel loaded = load_model(options);
   DataOptions data_options = loaded.split;

@@ -161,10 +161,8 @@ void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
 
 int run_export(const std::vector<std::string>& arguments) {
   ExportOptions options;
-  if (!parse_export("gmlp-vision", {"timm", "onnx"}, "timm (a folder) or onnx (a float32 file)",
-                    arguments, options)) {
-    return kExitSuccess;
-  }
+  parse_export("gmlp-vision", {"timm", "onnx"}, "timm (a folder) or onnx (a float32 file)",
+               arguments, options);
   const bool onnx = options.format == "onnx";
   if (!onnx) check_folder(options.out, options.overwrite);
   const LoadedModel loaded = load_model(options.model);

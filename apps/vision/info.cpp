@@ -21,7 +21,7 @@ int run_info(const std::vector<std::string>& arguments) {
       ->type_name("NAME|DIR|FILE");
   app.add_flag("--class-token", class_token, "Use a class token in place of the mean over tokens");
   add_info_options(app, options, "Images");
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
 
   VisionConfig config = named_or_stored_config(model);
   if (class_token) config.class_token = true;

@@ -10,15 +10,6 @@
 #include "apps/vision/train.h"
 #include "apps/vision/usage.h"
 
-namespace {
-
-int run_train(const std::vector<std::string>& arguments) {
-  const auto command = gmlp::parse_train(arguments);
-  return command ? gmlp::train(*command) : gmlp::kExitSuccess;
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
 #if defined(__GLIBC__)
   // Else each image's memory would go back to the system, and be cleared anew for the next one.
@@ -26,13 +17,14 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif
   gmlp::install_stop_signals();
-  return gmlp::run_main("gmlp-vision", kVisionUsage,
-                        {{"train", run_train, true},
-                         {"eval", gmlp::run_eval},
-                         {"ablate", gmlp::run_ablate},
-                         {"predict", gmlp::run_predict},
-                         {"export", gmlp::run_export},
-                         {"report", gmlp::run_vision_report},
-                         {"info", gmlp::run_info}},
-                        argc, argv);
+  return gmlp::run_main(
+      "gmlp-vision", kVisionUsage,
+      {{"train", [](const auto& given) { return gmlp::train(gmlp::parse_train(given)); }, true},
+       {"eval", gmlp::run_eval},
+       {"ablate", gmlp::run_ablate},
+       {"predict", gmlp::run_predict},
+       {"export", gmlp::run_export},
+       {"report", gmlp::run_vision_report},
+       {"info", gmlp::run_info}},
+      argc, argv);
 }

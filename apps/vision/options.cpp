@@ -89,13 +89,17 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
                 "Stochastic depth: probability of skipping a block", 0, 0.99);
 }
 
-void check_complete(const VisionOptions& options) {
+void add_options(CLI::App& app, VisionOptions& options) {
+  add_data_options(app, options);
+  add_model_options(app, options);
+  add_augmentation_options(app, options);
+}
+
+void check_complete(CLI::App& /*app*/, VisionOptions& options) {
   if (options.data.empty()) {
     fail_input("train needs --data; for example --data fashion-mnist, or --data shapes (no files)");
   }
-  if (options.model.empty()) {
-    fail_input("train needs --model; for example --model gmlp_nano_28");
-  }
+  if (options.model.empty()) fail_input("train needs --model; for example --model gmlp_nano_28");
   arithmetic_from(options.precision, options.kernels);
   for (const std::vector<double>& range : {options.scale, options.ratio}) {
     if (range.empty() || range[0] <= range[1]) continue;
@@ -106,21 +110,9 @@ void check_complete(const VisionOptions& options) {
 
 }  // namespace
 
-std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments,
-                                        const VisionOptions& defaults) {
-  TrainCommand command{defaults, ""};
-  VisionOptions& options = command.options;
-  const auto add = [&](CLI::App& app) {
-    add_data_options(app, options);
-    add_model_options(app, options);
-    add_augmentation_options(app, options);
-  };
-  const auto check = [&](CLI::App&) { check_complete(options); };
-  if (!parse_training({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer", add, check},
-                      arguments, options, command.config)) {
-    return std::nullopt;
-  }
-  return command;
+TrainCommand parse_train(const std::vector<std::string>& arguments, const VisionOptions& defaults) {
+  return parse_command({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer"}, arguments,
+                       add_options, check_complete, defaults);
 }
 
 DataOptions data_options_for(const VisionOptions& options, bool resumed) {

@@ -182,7 +182,7 @@ int run_predict(const std::vector<std::string>& arguments) {
   PredictOptions options;
   CLI::App app("Classify images", "gmlp-vision predict");
   add_options(app, options);
-  if (!parse_arguments(app, arguments)) return kExitSuccess;
+  parse_arguments(app, arguments);
   check_usage(options);
 
   const LoadedModel loaded = load_model(options);

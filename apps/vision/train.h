@@ -2,7 +2,6 @@
 // gmlp-vision train: its options beside those of apps/train/options.h, what they choose, and the
 // run.
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +35,9 @@ struct VisionOptions : TrainOptions {
 
 using TrainCommand = RunCommand<VisionOptions>;
 
-/// The arguments after `train`; empty when help was printed. Throws InputError for wrong usage.
-std::optional<TrainCommand> parse_train(const std::vector<std::string>& arguments,
-                                        const VisionOptions& defaults = {});
+/// The arguments after `train`. Throws InputError for wrong usage.
+TrainCommand parse_train(const std::vector<std::string>& arguments,
+                         const VisionOptions& defaults = {});
 
 /// How the data is split and shrunk. A resumed run, whose options.model is its checkpoint, goes on
 /// as it began. Photographs keep what a stored model's had, or twice --img-size, so that crops have

@@ -49,7 +49,7 @@ inline std::vector<std::string> tiny_pretraining(const TemporaryFolder& folder,
 /// `gmlp-language pretrain`; its exit status.
 inline int pretrain_with(const std::vector<std::string>& arguments,
                          const Trainer::Hooks& hooks = {}) {
-  return run_without_signal([&] { return pretrain(*parse_pretrain(arguments), hooks); });
+  return run_without_signal([&] { return pretrain(parse_pretrain(arguments), hooks); });
 }
 
 }  // namespace gmlp::test

@@ -52,7 +52,7 @@ inline std::vector<std::string> tiny_run(const std::string& out,
 
 /// `gmlp-vision train`; its exit status.
 inline int train_with(const std::vector<std::string>& arguments, const Trainer::Hooks& hooks = {}) {
-  return run_without_signal([&] { return train(*parse_train(arguments), hooks); });
+  return run_without_signal([&] { return train(parse_train(arguments), hooks); });
 }
 
 }  // namespace gmlp::test

@@ -54,7 +54,7 @@ std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
 /// Refuses shared options that the rows or the run folders determine. A file that repeats a
 /// default, as a config.toml does, is accepted.
 void check_shared(const PretrainCommand& shared, const std::vector<const AblationRow*>& rows) {
-  const std::string defaults = parse_pretrain({}, recipe(), false)->config;
+  const std::string defaults = parse_pretrain({}, recipe(), false).config;
   const auto refuse = [&](const std::vector<const char*>& names, const std::string& reason) {
     refuse_options(names, reason, shared.config, defaults);
   };
@@ -64,7 +64,7 @@ void check_shared(const PretrainCommand& shared, const std::vector<const Ablatio
   refuse({"time-limit"}, "all rows must see the same tokens; use --max-steps");
   for (const AblationRow* row : rows) {
     for (const char* name : {"depth", "d-ffn"}) {
-      const bool sets = std::string_view(row->model).find(name) != std::string_view::npos;
+      const bool sets = std::ranges::count(row->model, fmt::format("--{}", name)) > 0;
       if (sets) refuse({name}, fmt::format("row {} sets it", row->name));
     }
   }
@@ -83,14 +83,14 @@ PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& 
   arguments.insert(arguments.end(), row.model.begin(), row.model.end());
   arguments.insert(arguments.end(),
                    {"--out", folder, "--overwrite", "--seed", std::to_string(seed)});
-  const PretrainCommand command = parse_pretrain(arguments, recipe()).value();
+  const PretrainCommand command = parse_pretrain(arguments, recipe());
   const LanguageConfig config = choose_language_model(command.options.model);
   const Arithmetic arithmetic = arithmetic_from(command.options.precision, command.options.kernels);
   require_precision(arithmetic.execution, config.arch, config.block);
   result.blocks = config.depth;
   result.tokens = config.block.tokens;
   const auto train = [=](bool resume) {
-    return pretrain(resume ? *parse_pretrain({"--resume", folder}) : command);
+    return pretrain(resume ? parse_pretrain({"--resume", folder}) : command);
   };
   return {fmt::format("{}, {} blocks, seed {}", row.title, config.depth, seed),
           folder,
@@ -102,9 +102,8 @@ PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& 
 
 int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
-  const std::optional<PretrainCommand> shared = parse_pretrain(options.shared, recipe(), false);
-  if (!shared) fail_input("--help: use it alone, or see gmlp-language pretrain --help");
-  check_shared(*shared, rows);
+  const PretrainCommand shared = parse_pretrain(options.shared, recipe(), false);
+  check_shared(shared, rows);
   std::vector<AblationResult> results;
   results.reserve(rows.size());
   for (const AblationRow* row : rows) results.push_back({row});
@@ -112,7 +111,7 @@ int ablate(const AblateOptions& options) {
   for (AblationResult& result : results) {
     const int64_t seeds = result.row->is_by_depth() ? 1 : options.seeds;
     for (int64_t i = 0; i < seeds; ++i) {
-      const uint64_t seed = options.seed.value_or(shared->options.seed) + static_cast<uint64_t>(i);
+      const uint64_t seed = options.seed.value_or(shared.options.seed) + static_cast<uint64_t>(i);
       runs.push_back(plan_run(result, seed, options));
     }
   }

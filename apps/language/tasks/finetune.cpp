@@ -232,10 +232,9 @@ class FinetuneTask : public TrainingTask {
 }  // namespace
 
 int language_finetune(const std::vector<std::string>& arguments) {
-  const std::optional<FinetuneCommand> command = parse_finetune(arguments);
-  if (!command) return 0;
-  FinetuneTask task(command->options);
-  return Trainer(command->options, command->config, task).run();
+  const FinetuneCommand command = parse_finetune(arguments);
+  FinetuneTask task(command.options);
+  return Trainer(command.options, command.config, task).run();
 }
 
 }  // namespace gmlp
