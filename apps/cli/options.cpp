@@ -1,7 +1,6 @@
 #include "apps/cli/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <sstream>

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <exception>
+#include <memory>
 #include <new>
 #include <system_error>
 
@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "apps/cli/options.h"
 #include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/io/file.h"

@@ -13,7 +13,6 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
 #include "apps/language/commands.h"
@@ -22,7 +21,6 @@
 #include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "core/parallel.h"
 #include "core/softmax.h"
 #include "models/checkpoint/load_models.h"

@@ -5,7 +5,6 @@
 
 #include "apps/cli/format.h"
 #include "core/error.h"
-#include "core/io/file.h"
 #include "core/io/json.h"
 
 namespace gmlp {

@@ -13,7 +13,6 @@
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "core/parallel.h"
 
 namespace gmlp {

@@ -13,7 +13,6 @@
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 
 namespace gmlp {
 

@@ -1,12 +1,10 @@
 #include "apps/train/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <sstream>
 
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"

@@ -10,7 +10,6 @@
 #include "apps/cli/terminal.h"
 #include "apps/ranks/ranks.h"
 #include "core/error.h"
-#include "core/io/json.h"
 #include "core/parallel.h"
 #include "core/softmax.h"
 #include "data/vision/image_files.h"

@@ -1,6 +1,6 @@
 // gmlp-vision: trains and runs vision gMLPs.
 
-#include <cstdlib>
+#include <cstdlib>  // __GLIBC__
 #if defined(__GLIBC__)
 #  include <malloc.h>
 #endif

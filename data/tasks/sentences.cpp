@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "data/tasks/table.h"
-#include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {

@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
-#include "data/text/utf8.h"
 
 namespace gmlp {
 namespace {

@@ -7,7 +7,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
-#include <utility>
 
 #include "core/error.h"
 #include "core/io/json.h"

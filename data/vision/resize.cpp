@@ -8,9 +8,7 @@
 // columns, rounded to bytes in between. Weights are integers of 22 fractional bits, so that the
 // result is the same on every machine.
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
 
 #include "core/error.h"
 #include "data/vision/transform.h"

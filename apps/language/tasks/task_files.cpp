@@ -1,6 +1,5 @@
 #include "apps/language/tasks/task_files.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include <fmt/ranges.h>

@@ -10,7 +10,6 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
 #include "core/error.h"
-#include "core/io/json.h"
 #include "core/softmax.h"
 #include "models/checkpoint/checkpoint.h"
 

@@ -1,6 +1,5 @@
 // WebP: libwebp, lossy and lossless. Alpha is dropped, so that a pixel keeps the color under it.
 #include <cstring>
-#include <string_view>
 
 #include <webp/decode.h>
 
