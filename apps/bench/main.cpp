@@ -96,7 +96,7 @@ void choose_isa(const std::string& name) {
   // The table's own error would name GMLP_ISA, which the user did not set.
   std::vector<std::string> isas;
   for (const fused::Kernels* table : fused::available_kernels()) isas.emplace_back(table->isa);
-  if (std::find(isas.begin(), isas.end(), name) == isas.end()) {
+  if (std::ranges::find(isas, name) == isas.end()) {
     fail_input("--isa {}: not an instruction set that this processor and build run; use {}", name,
                fmt::join(isas, " or "));
   }

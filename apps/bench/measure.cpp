@@ -14,10 +14,8 @@ namespace gmlp {
 
 Spread spread_of(std::vector<double> values) {
   require(!values.empty(), "spread_of nothing");
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  const double median =
-      values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  std::ranges::sort(values);
+  const double median = (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
   return {median, values.front(), values.back()};
 }
 

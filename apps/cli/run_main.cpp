@@ -45,6 +45,7 @@ void install_handlers(int restart) {
     if (!ignored) sigaction(signal, &action, nullptr);
   }
 }
+
 /// Opens /dev/null for a standard stream that is closed, because a file opened later would become
 /// that stream. Turns SIGPIPE and SIGXFSZ (ulimit -f) into errors of the write.
 void protect_standard_streams() {
@@ -55,7 +56,6 @@ void protect_standard_streams() {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
 }
-
 
 /// What fmt::print throws, too. Standard output is the only file that it prints to.
 constexpr const char* kCannotWrite = "cannot write to file";
@@ -107,6 +107,7 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
   }
   return kExitSuccess;
 }
+
 /// `text` broken into lines of at most `width` columns.
 std::string wrapped(const std::string& text, size_t width) {
   std::string lines;
@@ -150,7 +151,6 @@ class HelpFormatter : public CLI::Formatter {
   static constexpr size_t kNameWidth = 32;
   static constexpr size_t kWidth = 100;
 };
-
 
 /// The values that "--sched: cosin not in {cosine,linear}" lists, and the one that was meant.
 std::string nearest_choice(const std::string& message) {

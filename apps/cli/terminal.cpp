@@ -17,7 +17,7 @@ namespace {
 
 /// The bytes of UTF-8 but for those that continue a character.
 int64_t columns_of(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; });
+  return std::ranges::count_if(text, [](char byte) { return (byte & 0xC0) != 0x80; });
 }
 
 }  // namespace

@@ -140,11 +140,8 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   if (stop_signal() != 0) return score;
   values.resize(static_cast<size_t>(2 * share));
   values = gather_ranks(values);
-  std::vector<std::pair<double, double>> batches;
   double sum = 0;
   for (size_t i = 0; i < values.size(); i += 2) {
-    if (values[i] == 0) continue;
-    batches.emplace_back(values[i], values[i + 1]);
     sum += values[i] * values[i + 1];
     score.samples += static_cast<int64_t>(values[i]);
   }
@@ -154,12 +151,12 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
   const double scored = static_cast<double>(score.samples);
   score.loss = sum / scored;
   // The standard error of a ratio: the losses and the numbers of tokens both vary per batch.
-  double squares = 0;
-  for (const auto& [size, loss] : batches) {
-    const double deviation = size * (loss - score.loss);
+  double squares = 0, n = 0;
+  for (size_t i = 0; i < values.size(); i += 2) {
+    const double deviation = values[i] * (values[i + 1] - score.loss);
     squares += deviation * deviation;
+    n += values[i] > 0 ? 1 : 0;
   }
-  const double n = static_cast<double>(batches.size());
   score.standard_error =
       n < 2 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(squares * n / (n - 1)) / scored;
   score.metric = std::exp(score.loss);
@@ -206,8 +203,7 @@ std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokeniz
   guesses.reserve(p.size());
   for (const double probability : p) guesses.push_back({std::ssize(guesses), probability});
   guesses.erase(guesses.begin() + tokenizer.special().mask);
-  std::stable_sort(guesses.begin(), guesses.end(),
-                   [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
+  std::ranges::stable_sort(guesses, std::ranges::greater(), &Guess::probability);
   guesses.resize(std::min(guesses.size(), static_cast<size_t>(topk)));
   return guesses;
 }

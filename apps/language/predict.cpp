@@ -37,8 +37,7 @@ std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t v
                fmt::join(array.shape, ", "), array.dtype, tokens);
   }
   std::vector<int64_t> ids = array.to_integers(path);
-  const auto bad =
-      std::find_if(ids.begin(), ids.end(), [&](int64_t id) { return id < 0 || id >= vocab; });
+  const auto bad = std::ranges::find_if(ids, [&](int64_t id) { return id < 0 || id >= vocab; });
   if (bad == ids.end()) return ids;
   const int64_t i = bad - ids.begin();
   fail_input("{}: id {} at row {}, column {}; the model's ids are from 0 to {}", path, *bad,
@@ -51,7 +50,7 @@ void predict_array(const PredictOptions& options) {
   const int64_t n = model.config().block.tokens;
   const int64_t vocab = model.config().vocab;
   const std::vector<int64_t> ids = read_ids(options.input_array, n, vocab);
-  const int64_t rows = static_cast<int64_t>(ids.size()) / n;
+  const int64_t rows = std::ssize(ids) / n;
   const Tensor result = Tensor::zeros(model.dtype(), {rows * n, vocab});
   for (int64_t begin = 0; begin < rows; begin += options.batch_size) {
     throw_if_stopped();
@@ -71,8 +70,8 @@ std::string predict_labels(const TaskModel& model, const TaskSet& set) {
   std::string table =
       fmt::format("index\tlabel\tprobability_{}\n", fmt::join(labels, "\tprobability_"));
   for_each_row(model, *set.rows, [&](int64_t row, std::vector<double> p) {
-    const auto best = std::max_element(p.begin(), p.end()) - p.begin();
-    softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
+    const auto best = std::ranges::max_element(p) - p.begin();
+    softmax(p.data(), p.data(), std::ssize(p));
     table += fmt::format("{}\t{}", set.sentences.examples[static_cast<size_t>(row)].row,
                          labels[static_cast<size_t>(best)]);
     for (const double probability : p) table += fmt::format("\t{:.6f}", probability);

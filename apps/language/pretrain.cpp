@@ -235,7 +235,7 @@ class PretrainTask : public TrainingTask {
     const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config_.block.tokens);
     std::vector<int64_t> guesses;
     for (const std::vector<double>& row : logits_of(*model_, window, setup.execution, arena)) {
-      guesses.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+      guesses.push_back(std::ranges::max_element(row) - row.begin());
     }
     return masked_line(*tokenizer_, batch, 0, guesses);
   }

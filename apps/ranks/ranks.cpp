@@ -69,7 +69,7 @@ std::string name_of(int64_t rank) {
     if (!heard[static_cast<size_t>(other)]) silent += " from " + name_of(other);
   }
   // The first of those that wait speaks for all.
-  const bool speaks = std::find(heard.begin(), heard.end(), true) - heard.begin() == rank();
+  const bool speaks = std::ranges::find(heard, true) - heard.begin() == rank();
   if (!speaks) std::this_thread::sleep_for(std::chrono::seconds(5));
   end_all_ranks(1, fmt::format("error: no answer{} for {:g} s (--rank-timeout), so all ranks end; "
                                "see what became of it, then continue with --resume\n",
@@ -138,7 +138,7 @@ std::vector<double> gather_ranks(const std::vector<double>& values) {
 
 double max_over_ranks(double value) {
   const std::vector<double> values = gather_ranks({value});
-  return *std::max_element(values.begin(), values.end());
+  return *std::ranges::max_element(values);
 }
 
 double sum_over_ranks(double value) {

@@ -83,7 +83,7 @@ std::vector<int64_t> CheckpointStore::kept_steps() const {
     if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
     steps.push_back(std::stoll(digits));
   }
-  std::sort(steps.begin(), steps.end());
+  std::ranges::sort(steps);
   return steps;
 }
 
@@ -95,10 +95,8 @@ void CheckpointStore::save_last(const CheckpointBytes& bytes, int64_t step) {
   save_checkpoint(bytes, last());
   last_step_ = step;
   const std::vector<int64_t> steps = kept_steps();
-  const int64_t surplus = static_cast<int64_t>(steps.size()) - history_;
-  for (int64_t i = 0; i < surplus; ++i) {
-    fs::remove_all(step_folder(steps[static_cast<size_t>(i)]));
-  }
+  const int64_t surplus = std::ssize(steps) - history_;
+  for (int64_t i = 0; i < surplus; ++i) fs::remove_all(step_folder(steps[static_cast<size_t>(i)]));
 }
 
 void CheckpointStore::forget_after(const std::string& from, int64_t step) {

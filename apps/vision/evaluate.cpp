@@ -39,8 +39,8 @@ void score(const Tensor& logits, int64_t row, int64_t label, std::vector<double>
     // A NaN ranks first, so that a broken model does not look right.
     if (!(z[c] < z[own] || (z[c] == z[own] && c >= own))) ++rank;
   }
-  const double log_sum = log_sum_exp(z.data(), static_cast<int64_t>(z.size()));
-  const auto greatest = std::max_element(z.begin(), z.end());
+  const double log_sum = log_sum_exp(z.data(), std::ssize(z));
+  const auto greatest = std::ranges::max_element(z);
   const size_t predicted = rank == 0 ? own : static_cast<size_t>(greatest - z.begin());
   scores.insert(scores.end(),
                 {log_sum - z[own], static_cast<double>(rank), static_cast<double>(own),
@@ -66,7 +66,7 @@ Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionO
 
 std::vector<double> softmax_row(const Tensor& logits, int64_t row) {
   std::vector<double> p = row_values(logits, row);
-  softmax(p.data(), p.data(), static_cast<int64_t>(p.size()));
+  softmax(p.data(), p.data(), std::ssize(p));
   return p;
 }
 
@@ -117,7 +117,7 @@ Evaluation evaluate(VisionModel& model, const ImageDataset& dataset,
 std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names,
                                    const std::vector<std::string>& model_names, int64_t classes) {
   if (model_names.empty()) {
-    if (static_cast<int64_t>(dataset_names.size()) == classes) return {};
+    if (std::ssize(dataset_names) == classes) return {};
     fail_input(
         "the data has {} classes but the model {}, and its config.json has no label_names to "
         "match; choose the data that it was trained on",
@@ -128,9 +128,9 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
   for (const std::string& name : dataset_names) {
     const std::string stored = nfc_name(utf8_of(name));
     const auto is_it = [&](const std::string& other) { return nfc_name(other) == stored; };
-    const auto found = std::find_if(model_names.begin(), model_names.end(), is_it);
+    const auto found = std::ranges::find_if(model_names, is_it);
     if (found == model_names.end()) absent.push_back(printable(stored));
-    if (std::count_if(model_names.begin(), model_names.end(), is_it) > 1) {
+    if (std::ranges::count_if(model_names, is_it) > 1) {
       fail_input("the model has two classes {}; correct the label_names of its config.json",
                  printable(stored));
     }

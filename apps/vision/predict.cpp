@@ -137,7 +137,7 @@ Outputs compute(const LoadedModel& loaded, const Inputs& inputs) {
 std::vector<size_t> top_classes(const std::vector<double>& p, int64_t topk) {
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return p[a] > p[b]; });
   order.resize(std::min(order.size(), static_cast<size_t>(topk)));
   return order;
 }

@@ -75,7 +75,7 @@ void add_evaluation(Json& run, VisionModel& model, const ImageDataset& dataset,
     const std::string picture = picture_of(dataset.image(i));
     return {{"label", label}, {"predicted", predicted}, {"probability", p}, {"picture", picture}};
   };
-  std::sort(wrong.begin(), wrong.end());
+  std::ranges::sort(wrong);
   for (size_t i = 0; i < std::min(wrong.size(), kMistakes); ++i) {
     run["mistakes"].push_back(shown(wrong[i].second));
   }

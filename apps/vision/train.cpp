@@ -31,8 +31,7 @@ std::string target_text(const Tensor& targets, int64_t row, const std::vector<st
   for (int64_t c = 0; c < classes; ++c) {
     shares.emplace_back(targets.at(row * classes + c), static_cast<size_t>(c));
   }
-  std::stable_sort(shares.begin(), shares.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::ranges::stable_sort(shares, [](const auto& a, const auto& b) { return a.first > b.first; });
   // Smoothing gives every class the same share; what exceeds it was mixed in.
   const double floor = shares.back().first;
   std::string first = printable(names[shares[0].second]);

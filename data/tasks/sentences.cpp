@@ -131,8 +131,8 @@ SentenceRows::Row SentenceRows::encode(const SentenceExample& example, const Tok
   std::vector<int64_t> b = tokenizer.encode_ids(example.second);
   const size_t most = static_cast<size_t>(tokens_ - marks);
   counts_.tokens += std::ssize(a) + std::ssize(b);
-  counts_.unknown += std::count(a.begin(), a.end(), special.unknown) +
-                     std::count(b.begin(), b.end(), special.unknown);
+  counts_.unknown +=
+      std::ranges::count(a, special.unknown) + std::ranges::count(b, special.unknown);
   if (a.size() + b.size() > most) ++counts_.cut;
   while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
   a.insert(a.begin(), special.cls);

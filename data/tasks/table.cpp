@@ -41,7 +41,7 @@ class TableReader {
   std::string place() const { return fmt::format("{}: line {}", path_, row_line_); }
 
   size_t index_of(const std::string& column) const {
-    const auto found = std::find(columns_.begin(), columns_.end(), column);
+    const auto found = std::ranges::find(columns_, column);
     if (found == columns_.end()) {
       fail_input("{}: line 1: no column '{}', only {}; is this the right task's file?", path_,
                  printable(column), printable(fmt::format("{}", fmt::join(columns_, ", "))));

@@ -56,7 +56,6 @@ std::vector<int64_t> shuffled_windows(int64_t begin, int64_t end, int64_t n, uin
     return windows;
   }
   windows.resize(static_cast<size_t>(n));
-  std::iota(windows.begin(), windows.end(), int64_t{0});
   shuffle_indices(windows.data(), n, seed, Purpose::kShuffle, static_cast<uint64_t>(epoch));
   return {windows.begin() + begin, windows.begin() + end};
 }
@@ -210,8 +209,7 @@ TextSplits open_corpus(const std::vector<std::string>& text,
 }
 
 int64_t scored_tokens(const TextBatch& batch) {
-  return std::count_if(batch.targets.begin(), batch.targets.end(),
-                       [](int64_t target) { return target >= 0; });
+  return std::ranges::count_if(batch.targets, [](int64_t target) { return target >= 0; });
 }
 
 TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)

@@ -154,11 +154,11 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
   std::vector<char32_t> characters;
   characters.reserve(counts.size());
   for (const auto& [character, count] : counts) characters.push_back(character);
-  std::stable_sort(characters.begin(), characters.end(),
-                   [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
+  std::ranges::stable_sort(characters,
+                           [&](char32_t a, char32_t b) { return counts[a] > counts[b]; });
   const size_t most = static_cast<size_t>(std::max<int64_t>(vocab - kSpecialCount, 0));
   if (vocab > 0 && characters.size() > most) characters.resize(most);
-  std::sort(characters.begin(), characters.end());
+  std::ranges::sort(characters);
   return make_chars_tokenizer(characters, files.front())->file_bytes();
 }
 

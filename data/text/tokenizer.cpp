@@ -65,12 +65,8 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder) {
 
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options) {
-  if (files.empty()) fail_input("--text: no file is given");
   if (options.type == "bytes") return make_bytes_tokenizer()->file_bytes();
   const bool chars = options.type == "chars";
-  if (!chars && options.type != "sentencepiece") {
-    fail_input("--type {}: must be sentencepiece, chars or bytes", printable(options.type));
-  }
   constexpr int64_t kMax = 1'000'000;
   const int64_t least = chars ? 6 : 262;  // five special ids, 256 bytes, and one more
   if (!(chars && options.vocab == 0) && (options.vocab < least || options.vocab > kMax)) {

@@ -33,8 +33,7 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
   LabeledImages good;
   for (size_t i = 0; i < set.images.size(); ++i) {
     const std::vector<float>& values = set.images[i].values;
-    const auto bad =
-        std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    const auto bad = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
     const bool has_class = set.labels[i] >= 0 && set.labels[i] < classes;
     if (bad == values.end() && has_class) {
       good.images.push_back(std::move(set.images[i]));
@@ -85,7 +84,7 @@ DataSplits open_arrays(const std::string& folder, const DataOptions& options) {
   constexpr int64_t kMaxClasses = 1 << 20;
   int64_t skips_left = options.skip_bad;
   LabeledImages train = read_part(folder, "train", kMaxClasses, skips_left);
-  const int64_t classes = *std::max_element(train.labels.begin(), train.labels.end()) + 1;
+  const int64_t classes = *std::ranges::max_element(train.labels) + 1;
   LabeledImages val = read_part(folder, "val", classes, skips_left);
   DataSplits splits = make_splits(folder_name(folder), folder, numbered_classes(classes),
                                   std::move(train), std::move(val));

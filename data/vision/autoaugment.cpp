@@ -123,7 +123,7 @@ Table table_of(const Function& function) {
 /// Stretches [lowest, highest] to [0, 255].
 Table contrast_table(const Histogram& histogram) {
   const auto used = [](int64_t count) { return count > 0; };
-  const auto first = std::find_if(histogram.begin(), histogram.end(), used);
+  const auto first = std::ranges::find_if(histogram, used);
   const auto last = std::find_if(histogram.rbegin(), histogram.rend(), used);
   const int64_t low = first - histogram.begin();
   const int64_t high = histogram.rend() - last - 1;

@@ -80,9 +80,7 @@ DataSplits open_cifar(const std::string& folder, bool hundred) {
                 .train = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                           "data_batch_4.bin", "data_batch_5.bin"},
                 .val = {"test_batch.bin"}};
-  if (hundred) {
-    layout = {"cifar100", 2, 100, "fine_label_names.txt", {"train.bin"}, {"test.bin"}};
-  }
+  if (hundred) layout = {"cifar100", 2, 100, "fine_label_names.txt", {"train.bin"}, {"test.bin"}};
   const std::vector<std::string> names = read_names(layout, folder);
   LabeledImages train = read_records(layout, folder, layout.train);
   return make_splits(layout.name, folder, names, std::move(train),

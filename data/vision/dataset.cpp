@@ -25,7 +25,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   std::vector<int64_t> indices(static_cast<size_t>(size));
   shuffle_indices(indices.data(), size, options.seed, Purpose::kSplit, kSubsetDraw);
   indices.resize(static_cast<size_t>(options.max_train_samples));
-  std::sort(indices.begin(), indices.end());
+  std::ranges::sort(indices);
   std::vector<int64_t> labels;
   labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
@@ -164,7 +164,7 @@ std::vector<int64_t> class_counts(const ImageDataset& set) {
 
 std::vector<double> balanced_weights(const std::vector<int64_t>& counts) {
   const int64_t images = std::accumulate(counts.begin(), counts.end(), int64_t{0});
-  const int64_t classes = std::ssize(counts) - std::count(counts.begin(), counts.end(), 0);
+  const int64_t classes = std::ssize(counts) - std::ranges::count(counts, 0);
   std::vector<double> weights(counts.size(), 1);
   for (size_t c = 0; c < counts.size(); ++c) {
     if (counts[c] > 0)

@@ -131,9 +131,7 @@ FolderLayout layout_of(const FolderFiles& files, const fs::path& root) {
 /// FNV-1a (64 bits) of the path below the part, the same on every file system.
 uint64_t name_hash_of(const std::string& name) {
   uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : nfc_name(name)) {
-    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3;
-  }
+  for (const char c : nfc_name(name)) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3;
   return hash;
 }
 

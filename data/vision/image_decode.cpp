@@ -31,9 +31,7 @@ void EncodedImage::check_size(int64_t height, int64_t width, int64_t min_bytes,
         "GMLP_MAX_PIXELS={}",
         path, width, height, kMaxImageSide, most, height * width);
   }
-  if (size < min_bytes) {
-    refuse("{} x {} pixels in {} bytes; it is truncated", width, height, size);
-  }
+  if (size < min_bytes) refuse("{} x {} pixels in {} bytes; it is truncated", width, height, size);
   if (raised == nullptr && memory > kMinMemory + kMemoryPerByte * size) {
     fail_input(
         "{}: {} x {} pixels in only {} bytes, which would take {} MB of memory; shrink it, or "

@@ -16,11 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_litter_folder(const std::string& name) {
-  static const std::set<std::string> kNames = {"__macosx", "@eadir", "$recycle.bin"};
-  return kNames.contains(lower_case(name));
-}
-
 /// Of a file that is no image.
 bool is_litter_file(const fs::path& name) {
   static const std::set<std::string> kStems = {"thumbs",  "ehthumbs", "desktop",
@@ -42,6 +37,7 @@ bool is_image_name(const std::string& name) {
 
 FolderFiles list_files(const std::string& folder) {
   constexpr int kMaxDepth = 16;
+  static const std::set<std::string> kLitter = {"__macosx", "@eadir", "$recycle.bin"};
   FolderFiles files;
   using Walk = fs::recursive_directory_iterator;
   for (Walk at(folder, fs::directory_options::follow_directory_symlink); at != Walk(); ++at) {
@@ -53,16 +49,16 @@ FolderFiles list_files(const std::string& folder) {
         fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
                    at->path().string(), kMaxDepth);
       }
-      hidden || is_litter_folder(name) ? at.disable_recursion_pending()
-                                       : files.folders.push_back(path);
+      hidden || kLitter.contains(lower_case(name)) ? at.disable_recursion_pending()
+                                                   : files.folders.push_back(path);
     } else if (is_image_name(name) && !hidden && !at->is_fifo()) {
       files.images.push_back(path);  // also a broken link: opening it tells the reason
     } else if (!hidden && !is_litter_file(name)) {
       files.others.push_back(path);
     }
   }
-  std::sort(files.images.begin(), files.images.end());
-  std::sort(files.others.begin(), files.others.end());
+  std::ranges::sort(files.images);
+  std::ranges::sort(files.others);
   return files;
 }
 

@@ -20,12 +20,12 @@ double cubic_kernel(double t) {
   t = std::abs(t);
   if (t < 1) return ((kA + 2) * t - (kA + 3)) * t * t + 1;
   return t < 2 ? ((t - 5) * t + 8) * t * kA - 4 * kA : 0;
+}
+
 namespace {
 
 constexpr int kPrecision = 22;  // 32 bits less 8 of the pixel and 2 of overshoot and sign
 constexpr int32_t kHalf = 1 << (kPrecision - 1);  // sums start from it, to round
-
-}
 
 /// The weights of one axis: output i is the sum of `count[i]` inputs from first[i].
 struct Weights {

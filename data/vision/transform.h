@@ -46,11 +46,11 @@ Image to_gray(Image image);
 
 // ---- resize.cpp: antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
 
-/// A rectangle of an image, in pixels.
-struct CropBox {
 /// Keys' cubic kernel (1981) with a = -0.5.
 double cubic_kernel(double t);
 
+/// A rectangle of an image, in pixels.
+struct CropBox {
   int64_t top = 0, left = 0, height = 0, width = 0;  // height 0: the whole image
 };
 

@@ -203,7 +203,7 @@ class FinetuneTask : public TrainingTask {
     std::vector<int64_t> target(static_cast<size_t>(rows.target_size()));
     rows.write_ids(row, ids.data());
     rows.write_target(row, target.data());
-    ids.erase(std::find(ids.begin(), ids.end(), tokenizer_->special().pad), ids.end());
+    ids.erase(std::ranges::find(ids, tokenizer_->special().pad), ids.end());
     std::string text;
     for (const int64_t id : ids) {
       if (text.size() < kLineBytes) text += piece_text(*tokenizer_, id);
