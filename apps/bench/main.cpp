@@ -128,11 +128,9 @@ int run(const BenchCommand& command, const std::vector<std::string>& arguments) 
 }  // namespace gmlp
 
 int main(int argc, char** argv) {
-  std::vector<gmlp::Subcommand> subcommands;
+  std::vector<gmlp::Subcommand> all;
   for (const gmlp::BenchCommand& command : gmlp::kCommands) {
-    subcommands.push_back({command.name, [&command](const std::vector<std::string>& arguments) {
-                             return gmlp::run(command, arguments);
-                           }});
+    all.push_back({command.name, [&](const auto& given) { return gmlp::run(command, given); }});
   }
-  return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), subcommands, argc, argv);
+  return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), all, argc, argv);
 }

@@ -55,12 +55,18 @@ double standard_error(double p, int64_t n) {
   return n > 0 ? std::sqrt(p * (1 - p) / static_cast<double>(n)) : 0;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream rest(text);
+  for (std::string line; std::getline(rest, line);) lines.push_back(line);
+  return lines;
+}
+
 std::string fill_in_template(const std::string& text, const TemplateValues& values) {
   fmt::dynamic_format_arg_store<fmt::format_context> arguments;
   for (const auto& [name, value] : values) arguments.push_back(fmt::arg(name.c_str(), value));
   std::string kept;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line : lines_of(text)) {
     bool keep = true;
     for (size_t mark = line.find("? "); mark < line.find(' '); mark = line.find("? ")) {
       const size_t begin = line[0] == '!' ? 1 : 0;

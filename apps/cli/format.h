@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace gmlp {
 
@@ -21,6 +22,9 @@ std::string duration_text(double seconds);
 std::string grouped(int64_t value);
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
+
+/// The lines of a text, without their ends.
+std::vector<std::string> lines_of(const std::string& text);
 
 using TemplateValues = std::map<std::string, std::string>;
 /// The text with each {name} replaced by its value. A line that begins with "name? " is kept,

@@ -114,9 +114,8 @@ class Graph {
     TemplateValues here = values;
     here["y"] = y;
     here["x"] = x;
-    std::istringstream lines(
-        fill_in_template(text.substr(begin, text.find("\n\n", begin) - begin), here));
-    for (std::string line; std::getline(lines, line);) add_line(line);
+    const std::string lines = text.substr(begin, text.find("\n\n", begin) - begin);
+    for (const std::string& line : lines_of(fill_in_template(lines, here))) add_line(line);
     return true;
   }
 

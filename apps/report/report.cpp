@@ -3,10 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <filesystem>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/report/page.h"
@@ -23,10 +23,9 @@ namespace {
 
 /// About `most` lines of a file, if it is there, with the first 20, the last, and samples of text.
 std::vector<std::string> some_lines(const std::string& path, size_t most) {
-  std::vector<std::string> lines, some;
   constexpr int64_t kMostBytes = int64_t{256} << 20;
-  std::istringstream text(fs::exists(path) ? read_text(path, kMostBytes) : "");
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  std::vector<std::string> lines, some;
+  if (fs::exists(path)) lines = lines_of(read_text(path, kMostBytes));
   const size_t stride = 1 + lines.size() / (most + 1);
   for (size_t i = 0; i < lines.size(); ++i) {
     const bool sample = lines[i].starts_with("written  ") || lines[i].starts_with("filled  ");

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/options.h"
 #include "apps/train/run_folder.h"
@@ -21,8 +21,7 @@ namespace {
 /// The median of the logged steps, in samples per second.
 double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
-  std::istringstream lines(read_text(steps_path));
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string& line : lines_of(read_text(steps_path))) {
     const Json step = parse_json(line, steps_path);
     if (!step.contains("samples_per_s")) {
       fail_input("{}: a line is not a step of a run; restore the file", steps_path);

@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <set>
-#include <sstream>
 
+#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
@@ -157,8 +157,7 @@ void make_paths_absolute(CLI::App& app, const std::set<std::string>& given) {
 std::string with_neutral_options(const std::string& config, const std::string& before) {
   const std::map<std::string, std::string> old = options_of(before);
   std::string merged;
-  std::istringstream lines(config);
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string& line : lines_of(config)) {
     const std::string name = line.substr(0, line.find('='));
     const bool keep = kNeutralOptions.count(name) != 0 && old.count(name) != 0;
     merged += (keep ? name + "=" + old.at(name) : line) + "\n";
@@ -170,8 +169,7 @@ std::string with_neutral_options(const std::string& config, const std::string& b
 
 std::map<std::string, std::string> options_of(const std::string& config) {
   std::map<std::string, std::string> options;
-  std::istringstream lines(config);
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string& line : lines_of(config)) {
     const size_t equals = line.find('=');
     if (equals == std::string::npos || line.front() == '#') continue;
     options[line.substr(0, equals)] = line.substr(equals + 1);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include <fmt/ranges.h>
 
@@ -65,8 +64,7 @@ Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const 
 }
 
 void Reporter::line(const std::string& text) {
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part);) {
+  for (std::string part : lines_of(text)) {
     part = printable(part, std::string::npos);  // it may have names of files and classes
     print(part + "\n");
     folder_.append("log.txt", part);
