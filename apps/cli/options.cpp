@@ -199,9 +199,9 @@ std::string resolved_config(const CLI::App& app) {
   return text.substr(1);
 }
 
-void parse_export(const std::string& program, const std::vector<std::string>& formats,
-                  const std::string& help, const std::vector<std::string>& arguments,
-                  ExportOptions& options) {
+ExportOptions parse_export(const std::string& program, const std::vector<std::string>& formats,
+                           const std::string& help, const std::vector<std::string>& arguments) {
+  ExportOptions options;
   CLI::App app("Write a model for other programs", program + " export");
   add_config_option(app);
   app.add_option("--model", options.model, "Checkpoint folder")->required()->type_name("DIR");
@@ -211,7 +211,7 @@ void parse_export(const std::string& program, const std::vector<std::string>& fo
   parse_arguments(app, arguments);
   std::string& out = options.out;
   while (out.size() > 1 && out.back() == '/') out.pop_back();
-  if (options.format != "onnx") return;
+  if (options.format != "onnx") return options;
   const auto refuse = [&](bool if_true, const char* reason) {
     if (if_true) fail_input("--out {}: {}", out, reason);
   };
@@ -219,6 +219,7 @@ void parse_export(const std::string& program, const std::vector<std::string>& fo
   refuse(std::filesystem::is_directory(out), "is a folder; name a file");
   refuse(std::filesystem::exists(out) && !options.overwrite,
          "exists; choose another, or add --overwrite");
+  return options;
 }
 
 }  // namespace gmlp

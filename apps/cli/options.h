@@ -61,9 +61,8 @@ struct ExportOptions {
 };
 /// Parses the arguments of `PROGRAM export`; `help` describes `formats`. Throws InputError for
 /// wrong usage, and if a file of onnx may not be written to --out.
-void parse_export(const std::string& program, const std::vector<std::string>& formats,
-                  const std::string& help, const std::vector<std::string>& arguments,
-                  ExportOptions& options);
+ExportOptions parse_export(const std::string& program, const std::vector<std::string>& formats,
+                           const std::string& help, const std::vector<std::string>& arguments);
 
 void add_threads_option(CLI::App& app, int& threads);
 /// Adds --precision and --kernels.

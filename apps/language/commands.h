@@ -23,6 +23,6 @@ int language_report(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
 
 /// language_pretrain after its arguments are parsed. `hooks` are for tests.
-int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks = {});
+int pretrain(const PretrainOptions& options, const Trainer::Hooks& hooks = {});
 
 }  // namespace gmlp

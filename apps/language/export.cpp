@@ -19,11 +19,10 @@
 namespace gmlp {
 
 int language_export(const std::vector<std::string>& arguments) {
-  ExportOptions options;
-  parse_export("gmlp-language", {"onnx"},
-               "onnx: a float32 file of any model without relative positions, pretrained or "
-               "finetuned",
-               arguments, options);
+  const ExportOptions options = parse_export(
+      "gmlp-language", {"onnx"},
+      "onnx: a float32 file of any model without relative positions, pretrained or finetuned",
+      arguments);
   const LoadedLanguage loaded = load_language(options.model);
   const LanguageConfig& config = loaded.model->config();
   // As model hubs call it.

@@ -180,14 +180,14 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   for (const auto& [name, value, help] : flags) app.add_flag(name, value, help);
 }
 
-PretrainCommand parse_pretrain(const std::vector<std::string>& arguments,
+PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
                                const PretrainOptions& defaults, bool complete) {
   const auto accept = [](CLI::App&, PretrainOptions&) {};
   return parse_command({"gmlp-language pretrain", "Train a language model on text"}, arguments,
                        add_pretrain_options, complete ? check_pretrain : +accept, defaults);
 }
 
-FinetuneCommand parse_finetune(const std::vector<std::string>& arguments) {
+FinetuneOptions parse_finetune(const std::vector<std::string>& arguments) {
   return parse_command({.name = "gmlp-language finetune",
                         .description = "Finetune a language model on a task",
                         .defaults = {{"--epochs", "5, or 3 for SQuAD"},

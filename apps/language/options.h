@@ -49,14 +49,12 @@ struct PretrainOptions : LanguageOptions {
   int64_t skip_bad = 0;       // lines of text to leave out
 };
 
-using PretrainCommand = RunCommand<PretrainOptions>;
-
 /// Registers --model and its overrides, for every subcommand that builds a model.
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
 
 /// Parses the arguments after `pretrain`. Throws InputError for wrong usage, and if `complete`, for
 /// options that a run needs and that are missing.
-PretrainCommand parse_pretrain(const std::vector<std::string>& arguments,
+PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
                                const PretrainOptions& defaults = {}, bool complete = true);
 
 struct FinetuneOptions : LanguageOptions {
@@ -73,10 +71,8 @@ struct FinetuneOptions : LanguageOptions {
   int64_t max_train_samples = 0;  // 0: all
 };
 
-using FinetuneCommand = RunCommand<FinetuneOptions>;
-
 /// Parses the arguments after `finetune`.
-FinetuneCommand parse_finetune(const std::vector<std::string>& arguments);
+FinetuneOptions parse_finetune(const std::vector<std::string>& arguments);
 
 /// The options of eval and predict. `task` is empty unless the model is a finetuned one. What is
 /// not given of `reading` is as it was in finetuning.

@@ -261,9 +261,9 @@ int language_pretrain(const std::vector<std::string>& arguments) {
   return pretrain(parse_pretrain(arguments));
 }
 
-int pretrain(const PretrainCommand& command, const Trainer::Hooks& hooks) {
-  PretrainTask task(command.options);
-  return Trainer(command.options, command.config, task, hooks).run();
+int pretrain(const PretrainOptions& options, const Trainer::Hooks& hooks) {
+  PretrainTask task(options);
+  return Trainer(options, task, hooks).run();
 }
 
 }  // namespace gmlp

@@ -45,7 +45,7 @@ void evaluate_run(Json& run) {
   // First what needs no text: it may be gone.
   add_text_samples(run, *loaded.model, *loaded.tokenizer, loaded.objective, {});
   if (loaded.model->config().head != LanguageHead::kNone) return;  // finetuned
-  const PretrainOptions options = parse_pretrain({"--config", folder + "/config.toml"}).options;
+  const PretrainOptions options = parse_pretrain({"--config", folder + "/config.toml"});
   BadRows bad{.allowed = options.skip_bad};
   const TextSplits data = open_corpus(options.text, options.val_text, *loaded.tokenizer,
                                       {options.val_fraction, &bad, throw_if_stopped});

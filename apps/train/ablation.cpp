@@ -9,7 +9,6 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/train/options.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -34,19 +33,19 @@ double median_speed(const std::string& steps_path) {
 }  // namespace
 
 int train_all(const std::vector<PlannedRun>& runs) {
-  for (const PlannedRun& run : runs) run_state(run.folder, run.config);
+  for (const PlannedRun& run : runs) run_state(run.options.out, run.options.config);
   for (size_t i = 0; i < runs.size(); ++i) {
-    const auto& [title, folder, config, seed, train, results] = runs[i];
-    const RunState state = run_state(folder, config);
+    const auto& [title, options, train, results] = runs[i];
+    const RunState state = run_state(options.out, options.config);
     const std::string numbered = fmt::format("run {} of {}: {}", i + 1, runs.size(), title);
     if (state == RunState::kDone) {
-      fmt::print("{}: already finished in {}\n", numbered, folder);
+      fmt::print("{}: already finished in {}\n", numbered, options.out);
     } else {
       fmt::print("\n{}\n", numbered);
       const int status = train(state == RunState::kSaved);
       if (status != kExitSuccess) return status;
     }
-    results->push_back(read_ablation_run(folder, seed));
+    results->push_back(read_ablation_run(options.out, options.seed));
   }
   return kExitSuccess;
 }

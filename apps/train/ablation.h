@@ -7,11 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/train/options.h"
 #include "core/io/json.h"
-
-namespace CLI {
-class App;
-}
 
 namespace gmlp {
 
@@ -30,9 +27,7 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed);
 /// One run of a row, not necessarily begun.
 struct PlannedRun {
   std::string title;
-  std::string folder;
-  std::string config;  // the text of its config.toml
-  uint64_t seed = 0;
+  TrainOptions options;
   std::function<int(bool resume)> train;  // begins or resumes it; returns the exit status
   std::vector<AblationRun>* results;      // of the row
 };

@@ -195,7 +195,7 @@ double fill_in(CLI::App& app, const std::string& option, double given, double va
 }
 
 void parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
-                    TrainOptions& options, std::string& config) {
+                    TrainOptions& options) {
   CLI::App app(subcommand.description, subcommand.name);
   app.set_help_flag();                              // added last, with the options of the run
   app.option_defaults()->always_capture_default();  // config.toml holds every value
@@ -220,7 +220,7 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
                options.batch_size, options.shards, options.shards);
   }
   make_paths_absolute(app, given);
-  config = with_neutral_options(resolved_config(app), saved);
+  options.config = with_neutral_options(resolved_config(app), saved);
 }
 
 }  // namespace gmlp

@@ -50,6 +50,7 @@ struct TrainOptions {
   int64_t log_interval = 10;  // steps
   int64_t save_interval = 0;  // steps; 0: only at an epoch's end
   int64_t checkpoint_hist = 1;
+  std::string config;  // the text of config.toml: all of these options as they were parsed
 
   int64_t shard_size() const { return batch_size / shards; }
   /// A step's loader batches, each a shard of one of its --grad-accum-steps batches.
@@ -64,13 +65,6 @@ std::map<std::string, std::string> binding_options(const std::string& config);
 /// tells whether they are the same), and its length may change.
 bool is_changeable(const std::string& option);
 
-/// The options of one run, and the text of its config.toml.
-template <class Options>
-struct RunCommand {
-  Options options;
-  std::string config;
-};
-
 /// A training subcommand.
 struct TrainingSubcommand {
   const char* name;  // "gmlp-vision train"
@@ -83,25 +77,22 @@ struct TrainingSubcommand {
   std::map<std::string, std::string> defaults = {};
 };
 
-/// Parses `arguments` into `options`, whose values are the defaults, and into `config`, which
-/// --config reads back as the same options, from any folder: paths are absolute in it. --resume DIR
-/// reads the run's config.toml; arguments then may only set options that change no result or are
-/// changeable. Throws InputError.
+/// Parses `arguments` into `options`, whose values are the defaults. --config reads their `config`
+/// back as the same options, from any folder: paths are absolute in it. --resume DIR reads the
+/// run's config.toml; arguments then may only set options that change no result or are changeable.
+/// Throws InputError.
 void parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
-                    TrainOptions& options, std::string& config);
+                    TrainOptions& options);
 
 /// The same for a task's own type of options, with `add` and `check` for them.
 template <class Options>
-RunCommand<Options> parse_command(TrainingSubcommand subcommand,
-                                  const std::vector<std::string>& arguments,
-                                  void (*add)(CLI::App&, Options&),
-                                  void (*check)(CLI::App&, Options&),
-                                  const Options& defaults = {}) {
-  RunCommand<Options> command{defaults, ""};
-  subcommand.add = [&](CLI::App& app) { add(app, command.options); };
-  subcommand.check = [&](CLI::App& app) { check(app, command.options); };
-  parse_training(subcommand, arguments, command.options, command.config);
-  return command;
+Options parse_command(TrainingSubcommand subcommand, const std::vector<std::string>& arguments,
+                      void (*add)(CLI::App&, Options&), void (*check)(CLI::App&, Options&),
+                      Options options = {}) {
+  subcommand.add = [&](CLI::App& app) { add(app, options); };
+  subcommand.check = [&](CLI::App& app) { check(app, options); };
+  parse_training(subcommand, arguments, options);
+  return options;
 }
 
 /// For TrainingSubcommand::check: the value of `option`, `given` by the user, or else `value`,

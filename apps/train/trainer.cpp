@@ -261,12 +261,10 @@ RunSetup::RunSetup(const TrainOptions& options) {
   if (std::filesystem::is_directory(point.checkpoint)) checkpoint = point.checkpoint;
 }
 
-Trainer::Trainer(const TrainOptions& the_options, const std::string& config, TrainingTask& the_task,
-                 Hooks the_hooks)
+Trainer::Trainer(const TrainOptions& the_options, TrainingTask& the_task, Hooks the_hooks)
     : options(the_options),
       task(the_task),
       hooks(std::move(the_hooks)),
-      config_(config),
       data_(the_task.data_identity()) {
   const AdamWOptions adamw = {.beta1 = options.opt_betas.at(0),
                               .beta2 = options.opt_betas.at(1),
@@ -316,7 +314,7 @@ void Trainer::build_schedule() {
 void Trainer::check_ranks() const {
   if (rank_count() == 1) return;
   std::map<std::string, std::string> facts;
-  for (const auto& [name, value] : binding_options(config_)) facts["--" + name] = value;
+  for (const auto& [name, value] : binding_options(options.config)) facts["--" + name] = value;
   uint32_t weights = 0;
   for (const Parameter* parameter : parameters()) {
     weights = crc32_of(parameter->value.raw(), parameter->value.bytes(), weights);
@@ -348,7 +346,7 @@ void Trainer::begin() {
   if (is_root()) open_folder();
   if (task.setup.resumed()) restore(task.setup.checkpoint);
   if (is_root()) {
-    write_file_atomic(folder_->file("config.toml"), config_);
+    write_file_atomic(folder_->file("config.toml"), options.config);
     reporter_ = std::make_unique<Reporter>(options, task, length_, *folder_);
     reporter_->banner();
   }

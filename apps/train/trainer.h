@@ -31,10 +31,9 @@ class Trainer {
     std::function<void(Trainer&)> after_step;
   };
 
-  /// Builds optimizer, EMA and schedule and writes nothing. `config` is the text of config.toml.
-  /// Throws InputError for a length or batch size that the data cannot fill.
-  Trainer(const TrainOptions& options, const std::string& config, TrainingTask& task,
-          Hooks hooks = {});
+  /// Builds optimizer, EMA and schedule and writes nothing. Throws InputError for a length or batch
+  /// size that the data cannot fill.
+  Trainer(const TrainOptions& options, TrainingTask& task, Hooks hooks = {});
 
   /// Trains until the last step, a signal or the time limit; from the task's checkpoint when it has
   /// one. Returns the exit status.
@@ -92,7 +91,6 @@ class Trainer {
                      const std::map<std::string, LogPosition>& ends);
   void rewind_logs(const std::map<std::string, LogPosition>& ends);
 
-  std::string config_;
   DataIdentity data_;
   RunLength length_;
   std::unique_ptr<ShardedGradients> gradients_;

@@ -138,7 +138,7 @@ std::string Trainer::state_json() {
     state["log_crc32"][name] = end.crc;
   }
   state["data"] = data_json(data_);
-  state["options"] = binding_options(config_);
+  state["options"] = binding_options(options.config);
   return json_line(state);
 }
 
@@ -220,7 +220,7 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
                checkpoint_folder);
   }
   const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
-  check_options(state.at("options"), config_, checkpoint_folder);
+  check_options(state.at("options"), options.config, checkpoint_folder);
   const std::string note = check_data(state, data_, checkpoint_folder);
   if (!note.empty()) task.info.notes.push_back(note);
   restore_tensors(checkpoint);
@@ -251,7 +251,7 @@ bool Trainer::adopt_length(const Json& state) {
   Schedule before = schedule;
   before.total_steps = state.at("schedule").at("total_steps");
   before.warmup_steps = state.at("schedule").at("warmup_steps");
-  const std::map<std::string, std::string> now = binding_options(config_);
+  const std::map<std::string, std::string> now = binding_options(options.config);
   const Json& saved = state.at("options");
   if (saved.at("epochs") == now.at("epochs") && saved.at("max-steps") == now.at("max-steps")) {
     return before.total_steps == length_.total_steps;

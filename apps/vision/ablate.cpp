@@ -65,23 +65,23 @@ VisionOptions recipe(const std::string& model, double lr) {
   return options;
 }
 
-/// The command of one run.
-TrainCommand command_of(const Cell& cell, int64_t index, const AblateOptions& options) {
+/// The options of one run.
+VisionOptions options_of_run(const Cell& cell, int64_t index, const AblateOptions& options) {
   const bool gates = cell.row->series == std::string("gates");
   const std::string model = fmt::format("{}_{}_28", gates ? "gmlp" : cell.row->name, cell.size);
   const VisionOptions defaults = recipe(model, cell.row->lr);
   std::vector<std::string> arguments = options.shared;
-  const TrainCommand given = parse_train(arguments, defaults);
+  const VisionOptions given = parse_train(arguments, defaults);
   refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
                   "class-token", "init", "time-limit"},
                  "every row has its own, or none", given.config, parse_train({}, defaults).config);
-  if (given.options.source.val_fraction <= 0) {
+  if (given.source.val_fraction <= 0) {
     fail_input("--val-fraction 0: every row is validated; keep some images for it");
   }
-  const Arithmetic arithmetic = arithmetic_from(given.options.precision, given.options.kernels);
+  const Arithmetic arithmetic = arithmetic_from(given.precision, given.kernels);
   const VisionConfig config = vision_config(model);
   require_precision(arithmetic.execution, config.arch, config.block());
-  const std::string seed = std::to_string(given.options.seed + static_cast<uint64_t>(index));
+  const std::string seed = std::to_string(given.seed + static_cast<uint64_t>(index));
   const std::string folder =
       fmt::format("{}/{}-{}/seed-{}", options.out, cell.row->name, cell.size, seed);
   arguments.insert(arguments.end(), {"--seed", seed, "--overwrite", "--out", folder});
@@ -136,15 +136,13 @@ int ablate(const AblateOptions& options) {
   std::vector<PlannedRun> runs;
   for (Cell& cell : cells) {
     for (int64_t i = 0; i < options.seeds; ++i) {
-      const TrainCommand command = command_of(cell, i, options);
-      const auto& [chosen, config] = command;
-      runs.push_back(
-          {fmt::format("{}, {}, seed {}", cell.row->title, cell.size, chosen.seed), chosen.out,
-           config, chosen.seed,
-           [command](bool resume) {
-             return train(resume ? parse_train({"--resume", command.options.out}) : command);
-           },
-           &cell.runs});
+      const VisionOptions chosen = options_of_run(cell, i, options);
+      runs.push_back({fmt::format("{}, {}, seed {}", cell.row->title, cell.size, chosen.seed),
+                      chosen,
+                      [chosen](bool resume) {
+                        return train(resume ? parse_train({"--resume", chosen.out}) : chosen);
+                      },
+                      &cell.runs});
     }
   }
   const int status = train_all(runs);

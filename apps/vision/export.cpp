@@ -160,9 +160,8 @@ void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
 }  // namespace
 
 int run_export(const std::vector<std::string>& arguments) {
-  ExportOptions options;
-  parse_export("gmlp-vision", {"timm", "onnx"}, "timm (a folder) or onnx (a float32 file)",
-               arguments, options);
+  const ExportOptions options = parse_export("gmlp-vision", {"timm", "onnx"},
+                                             "timm (a folder) or onnx (a float32 file)", arguments);
   const bool onnx = options.format == "onnx";
   if (!onnx) check_folder(options.out, options.overwrite);
   const LoadedModel loaded = load_model(options.model);

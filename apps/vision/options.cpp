@@ -110,7 +110,8 @@ void check_complete(CLI::App& /*app*/, VisionOptions& options) {
 
 }  // namespace
 
-TrainCommand parse_train(const std::vector<std::string>& arguments, const VisionOptions& defaults) {
+VisionOptions parse_train(const std::vector<std::string>& arguments,
+                          const VisionOptions& defaults) {
   return parse_command({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer"}, arguments,
                        add_options, check_complete, defaults);
 }

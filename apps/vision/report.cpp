@@ -33,7 +33,7 @@ void evaluate_run(Json& run) {
   const LoadedModel loaded = load_model(folder + "/checkpoints/last");
   // First what needs no images: they may be gone.
   add_evaluation(run, *loaded.model, {{}, {}, {}}, loaded.transform, {}, loaded.label_names);
-  const VisionOptions options = parse_train({"--config", folder + "/config.toml"}).options;
+  const VisionOptions options = parse_train({"--config", folder + "/config.toml"});
   DataOptions source = loaded.split;
   source.skip_bad = options.source.skip_bad;
   source.scoring = true;

@@ -231,9 +231,9 @@ class VisionTask : public TrainingTask {
 
 }  // namespace
 
-int train(const TrainCommand& command, const Trainer::Hooks& hooks) {
-  VisionTask task(command.options);
-  return Trainer(task.options(), command.config, task, hooks).run();
+int train(const VisionOptions& options, const Trainer::Hooks& hooks) {
+  VisionTask task(options);
+  return Trainer(task.options(), task, hooks).run();
 }
 
 }  // namespace gmlp

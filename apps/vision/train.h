@@ -33,11 +33,9 @@ struct VisionOptions : TrainOptions {
   double drop_path = 0;
 };
 
-using TrainCommand = RunCommand<VisionOptions>;
-
 /// The arguments after `train`. Throws InputError for wrong usage.
-TrainCommand parse_train(const std::vector<std::string>& arguments,
-                         const VisionOptions& defaults = {});
+VisionOptions parse_train(const std::vector<std::string>& arguments,
+                          const VisionOptions& defaults = {});
 
 /// How the data is split and shrunk. A resumed run, whose options.model is its checkpoint, goes on
 /// as it began. Photographs keep what a stored model's had, or twice --img-size, so that crops have
@@ -49,6 +47,6 @@ DataOptions data_options_for(const VisionOptions& options, bool resumed);
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data);
 
 /// Trains and returns the exit status. `hooks` are for tests.
-int train(const TrainCommand& command, const Trainer::Hooks& hooks = {});
+int train(const VisionOptions& options, const Trainer::Hooks& hooks = {});
 
 }  // namespace gmlp

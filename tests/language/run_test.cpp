@@ -315,12 +315,12 @@ TEST_CASE("the resolved configuration of a language run reads back as itself") {
   scratch.write("config.toml", first.config);
   const auto second = gmlp::parse_pretrain({"--config", scratch / "config.toml"});
   CHECK(second.config == first.config);
-  CHECK(second.options.text.size() == 1);
-  CHECK(second.options.val_text == std::vector<std::string>{"a.txt", "b.txt"});
-  CHECK(second.options.model.toeplitz);
+  CHECK(second.text.size() == 1);
+  CHECK(second.val_text == std::vector<std::string>{"a.txt", "b.txt"});
+  CHECK(second.model.toeplitz);
   const auto plain = gmlp::parse_pretrain(tiny_pretraining(scratch, scratch / "run", "causal"));
   scratch.write("config.toml", plain.config);
-  CHECK(gmlp::parse_pretrain({"--config", scratch / "config.toml"}).options.val_text.empty());
+  CHECK(gmlp::parse_pretrain({"--config", scratch / "config.toml"}).val_text.empty());
 }
 
 TEST_CASE("Toeplitz weights of a longer window start a shorter one, full ones are refused") {

@@ -271,13 +271,13 @@ TEST_CASE("options that a resume may not change are refused by name") {
 
 TEST_CASE("the resolved configuration reads back as itself") {
   const TemporaryFolder scratch;
-  const gmlp::TrainCommand first =
+  const gmlp::VisionOptions first =
       gmlp::parse_train(tiny_run(scratch / "run", {"--opt-betas", "0.8", "0.95"}));
   gmlp::write_file_atomic(scratch / "config.toml", first.config);
-  const gmlp::TrainCommand second = gmlp::parse_train({"--config", scratch / "config.toml"});
+  const gmlp::VisionOptions second = gmlp::parse_train({"--config", scratch / "config.toml"});
   REQUIRE(second.config == first.config);
-  REQUIRE(second.options.opt_betas == std::vector<double>{0.8, 0.95});
-  REQUIRE(second.options.quiet);
+  REQUIRE(second.opt_betas == std::vector<double>{0.8, 0.95});
+  REQUIRE(second.quiet);
 }
 
 TEST_CASE("a configuration's comments end no value in quotes") {
@@ -286,8 +286,8 @@ TEST_CASE("a configuration's comments end no value in quotes") {
     gmlp::write_file_atomic(scratch / "config.toml", "# first\ndata=\"shapes\"\n" + line +
                                                          "\nmodel=gmlp_nano_32  # small\n");
     const auto command = gmlp::parse_train({"--config", scratch / "config.toml"});
-    REQUIRE(command.options.model == "gmlp_nano_32");
-    return command.options.out;
+    REQUIRE(command.model == "gmlp_nano_32");
+    return command.out;
   };
   CHECK(out_of("out=\"a#b\" # c") == "a#b");
   CHECK(out_of("out = 'say \"#\"'#") == "say \"#\"");
@@ -298,7 +298,7 @@ TEST_CASE("a configuration's comments end no value in quotes") {
 TEST_CASE("the last of two equal options counts, and a value may look like a list or an option") {
   const TemporaryFolder scratch;
   const auto options = [&](const std::vector<std::string>& more) {
-    return gmlp::parse_train(tiny_run(scratch / "run", more)).options;
+    return gmlp::parse_train(tiny_run(scratch / "run", more));
   };
   CHECK(options({"--batch-size", "65", "--batch-size=9"}).batch_size == 9);
   CHECK(options({"--out", "[a, \"b\", -c]"}).out == "[a, \"b\", -c]");
@@ -313,8 +313,8 @@ TEST_CASE("a configuration may begin with a byte order mark and end its lines wi
                           "\xEF\xBB\xBF"
                           "data=\"shapes\"\r\nmodel=gmlp_nano_32\r\nlr=0.5\r\n");
   const auto command = gmlp::parse_train({"--config", scratch / "config.toml"});
-  CHECK(command.options.data == "shapes");
-  CHECK(command.options.lr == 0.5);
+  CHECK(command.data == "shapes");
+  CHECK(command.lr == 0.5);
   gmlp::write_file_atomic(scratch / "config.toml", "data=shapes\nmodel=x\nopt-betas=0.9\n");
   REQUIRE_THROWS_WITH(gmlp::parse_train({"--config", scratch / "config.toml"}),
                       Catch::Matchers::Contains("--opt-betas: At least 2 required but received 1"));

@@ -53,7 +53,7 @@ std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
 
 /// Refuses shared options that the rows or the run folders determine. A file that repeats a
 /// default, as a config.toml does, is accepted.
-void check_shared(const PretrainCommand& shared, const std::vector<const AblationRow*>& rows) {
+void check_shared(const PretrainOptions& shared, const std::vector<const AblationRow*>& rows) {
   const std::string defaults = parse_pretrain({}, recipe(), false).config;
   const auto refuse = [&](const std::vector<const char*>& names, const std::string& reason) {
     refuse_options(names, reason, shared.config, defaults);
@@ -68,10 +68,8 @@ void check_shared(const PretrainCommand& shared, const std::vector<const Ablatio
       if (sets) refuse({name}, fmt::format("row {} sets it", row->name));
     }
   }
-  if (!shared.options.resume.empty())
-    fail_input("--resume: repeat the command without it to continue");
-  if (shared.options.overwrite)
-    fail_input("--overwrite: finished runs are kept; use another --out");
+  if (!shared.resume.empty()) fail_input("--resume: repeat the command without it to continue");
+  if (shared.overwrite) fail_input("--overwrite: finished runs are kept; use another --out");
 }
 
 /// Throws InputError for what would fail only after hours of training.
@@ -83,26 +81,22 @@ PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& 
   arguments.insert(arguments.end(), row.model.begin(), row.model.end());
   arguments.insert(arguments.end(),
                    {"--out", folder, "--overwrite", "--seed", std::to_string(seed)});
-  const PretrainCommand command = parse_pretrain(arguments, recipe());
-  const LanguageConfig config = choose_language_model(command.options.model);
-  const Arithmetic arithmetic = arithmetic_from(command.options.precision, command.options.kernels);
+  const PretrainOptions chosen = parse_pretrain(arguments, recipe());
+  const LanguageConfig config = choose_language_model(chosen.model);
+  const Arithmetic arithmetic = arithmetic_from(chosen.precision, chosen.kernels);
   require_precision(arithmetic.execution, config.arch, config.block);
   result.blocks = config.depth;
   result.tokens = config.block.tokens;
   const auto train = [=](bool resume) {
-    return pretrain(resume ? parse_pretrain({"--resume", folder}) : command);
+    return pretrain(resume ? parse_pretrain({"--resume", folder}) : chosen);
   };
-  return {fmt::format("{}, {} blocks, seed {}", row.title, config.depth, seed),
-          folder,
-          command.config,
-          seed,
-          train,
+  return {fmt::format("{}, {} blocks, seed {}", row.title, config.depth, seed), chosen, train,
           &result.runs};
 }
 
 int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
-  const PretrainCommand shared = parse_pretrain(options.shared, recipe(), false);
+  const PretrainOptions shared = parse_pretrain(options.shared, recipe(), false);
   check_shared(shared, rows);
   std::vector<AblationResult> results;
   results.reserve(rows.size());
@@ -111,7 +105,7 @@ int ablate(const AblateOptions& options) {
   for (AblationResult& result : results) {
     const int64_t seeds = result.row->is_by_depth() ? 1 : options.seeds;
     for (int64_t i = 0; i < seeds; ++i) {
-      const uint64_t seed = options.seed.value_or(shared.options.seed) + static_cast<uint64_t>(i);
+      const uint64_t seed = options.seed.value_or(shared.seed) + static_cast<uint64_t>(i);
       runs.push_back(plan_run(result, seed, options));
     }
   }

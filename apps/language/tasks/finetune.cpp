@@ -232,9 +232,9 @@ class FinetuneTask : public TrainingTask {
 }  // namespace
 
 int language_finetune(const std::vector<std::string>& arguments) {
-  const FinetuneCommand command = parse_finetune(arguments);
-  FinetuneTask task(command.options);
-  return Trainer(command.options, command.config, task).run();
+  const FinetuneOptions options = parse_finetune(arguments);
+  FinetuneTask task(options);
+  return Trainer(options, task).run();
 }
 
 }  // namespace gmlp
