@@ -142,13 +142,13 @@ void Reporter::step(StepRecord record) {
   constexpr double kAverageDecay = 0.98;
   ++steps_;
   seconds_ += record.seconds;
-  interval_seconds_ += record.seconds;
-  interval_wait_ += record.data_wait;
-  interval_rank_wait_ += record.rank_wait;
-  const double steps = static_cast<double>(++interval_steps_);
-  record.samples_per_s = steps * samples_per_step() / interval_seconds_;
-  record.data_wait = interval_wait_ / steps;
-  record.rank_wait = interval_rank_wait_ / steps;
+  interval_.seconds += record.seconds;
+  interval_.data_wait += record.data_wait;
+  interval_.rank_wait += record.rank_wait;
+  const double steps = static_cast<double>(++interval_.step);
+  record.samples_per_s = steps * samples_per_step() / interval_.seconds;
+  record.data_wait = interval_.data_wait / steps;
+  record.rank_wait = interval_.rank_wait / steps;
   if (std::isfinite(record.loss)) {
     // A plain mean at first, exponential later, as Adam's bias-corrected moments.
     const double keep = std::min(kAverageDecay, 1.0 - 1.0 / static_cast<double>(++averaged_));
@@ -178,8 +178,7 @@ void Reporter::step(StepRecord record) {
   } else {
     line(text);
   }
-  interval_steps_ = 0;
-  interval_seconds_ = interval_wait_ = interval_rank_wait_ = 0;
+  interval_ = {};
 }
 
 void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {

@@ -88,10 +88,7 @@ class Reporter {
   int64_t averaged_ = 0;
   int64_t steps_ = 0;  // of this process, and their time
   double seconds_ = 0;
-  int64_t interval_steps_ = 0;  // since the last line, their time and their wait for data
-  double interval_seconds_ = 0;
-  double interval_wait_ = 0;
-  double interval_rank_wait_ = 0;
+  StepRecord interval_;  // the number of steps since the last line, their time and their waits
 };
 
 }  // namespace gmlp
