@@ -80,7 +80,7 @@ double color_scale(const Tensor& weight, int64_t skip) {
   for (int64_t i = skip; i < n; ++i) {
     for (int64_t j = skip; j < n; ++j) magnitudes.push_back(std::abs(weight.at(i * n + j)));
   }
-  const auto place = magnitudes.begin() + static_cast<int64_t>(magnitudes.size()) * 99 / 100;
+  const auto place = magnitudes.begin() + std::ssize(magnitudes) * 99 / 100;
   std::nth_element(magnitudes.begin(), place, magnitudes.end());
   return *place > 0 ? *place : 1;
 }
@@ -102,7 +102,7 @@ std::string draw_cells(const std::vector<Cell>& cells, int64_t per_line, int64_t
   const int64_t zoom = std::max<int64_t>(1, most_pixels / std::max(rows, columns));
   const int64_t height = zoom * std::min(rows, most_pixels);
   const int64_t width = zoom * std::min(columns, most_pixels);
-  const int64_t lines = (static_cast<int64_t>(cells.size()) + per_line - 1) / per_line;
+  const int64_t lines = (std::ssize(cells) + per_line - 1) / per_line;
   const int64_t total_width = per_line * (width + kGap) + kGap;
   const int64_t total_height = lines * (height + kGap) + kGap;
   std::vector<unsigned char> rgb(static_cast<size_t>(total_width * total_height * 3), kGapGrey);
@@ -172,8 +172,7 @@ std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors)
   constexpr int64_t kMostColumns = 24;  // per picture
   const std::string gap = "  ";
   if (pictures.empty()) return "";
-  const int64_t columns =
-      std::min(kMostColumns, kTerminalColumns / static_cast<int64_t>(pictures.size()) - 2);
+  const int64_t columns = std::min(kMostColumns, kTerminalColumns / std::ssize(pictures) - 2);
   const Shape& shape = pictures.front().image.shape();
   // A character is about twice as high as wide.
   const int64_t lines = std::clamp<int64_t>(columns * shape[1] / (2 * shape[2]), 1, columns);
@@ -202,7 +201,7 @@ std::string draw_filters(const std::vector<Tensor>& layers, int64_t grid_height,
   const int64_t n = grid_height * grid_width + skip;
   const std::vector<int64_t> tokens = spread_indices(n - skip, kMostShown);
   std::vector<Cell> cells;
-  for (const int64_t layer : spread_indices(static_cast<int64_t>(layers.size()), kMostShown)) {
+  for (const int64_t layer : spread_indices(std::ssize(layers), kMostShown)) {
     const Tensor& weight = layers[static_cast<size_t>(layer)];
     require(weight.shape()[0] == n, "draw_filters: weights of another grid");
     const double scale = color_scale(weight, skip);
@@ -210,18 +209,17 @@ std::string draw_filters(const std::vector<Tensor>& layers, int64_t grid_height,
       cells.push_back({&weight, scale, (token + skip) * n + skip, token});
     }
   }
-  return draw_cells(cells, static_cast<int64_t>(tokens.size()), grid_height, grid_width, grid_width,
-                    84);
+  return draw_cells(cells, std::ssize(tokens), grid_height, grid_width, grid_width, 84);
 }
 
 std::string draw_heat_maps(const std::vector<Tensor>& layers) {
   const int64_t n = layers.front().shape()[0];
   std::vector<Cell> cells;
-  for (const int64_t layer : spread_indices(static_cast<int64_t>(layers.size()), 16)) {
+  for (const int64_t layer : spread_indices(std::ssize(layers), 16)) {
     const Tensor& weight = layers[static_cast<size_t>(layer)];
     cells.push_back({&weight, color_scale(weight, 0), 0});
   }
-  return draw_cells(cells, std::min<int64_t>(static_cast<int64_t>(cells.size()), 4), n, n, n, 192);
+  return draw_cells(cells, std::min<int64_t>(std::ssize(cells), 4), n, n, n, 192);
 }
 
 }  // namespace gmlp

@@ -209,7 +209,7 @@ std::vector<std::string> RunFolder::rewind_logs(const std::map<std::string, LogP
   for (auto& [name, growing] : files_) {
     const auto [size, crc] = ends.at(name);
     const std::string text = read_text(file(name));
-    const bool longer = static_cast<int64_t>(text.size()) >= size;
+    const bool longer = std::ssize(text) >= size;
     growing.end = {size, longer ? crc32_of(text.data(), size) : 0};
     if (!longer || (growing.end.crc != crc && crc != 0)) {
       growing.end = {};

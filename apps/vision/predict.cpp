@@ -102,7 +102,7 @@ Outputs compute(const LoadedModel& loaded, const Inputs& inputs) {
   constexpr int64_t kBatch = 64;
   const VisionConfig& config = loaded.model->config();
   const DType dtype = loaded.model->dtype();
-  const int64_t count = static_cast<int64_t>(inputs.names.size());
+  const int64_t count = std::ssize(inputs.names);
   Outputs outputs{Tensor::zeros(dtype, {count, config.classes}),
                   Tensor::zeros(dtype, {count, config.d_model}),
                   std::vector<std::string>(inputs.names.size())};

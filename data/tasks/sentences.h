@@ -50,7 +50,7 @@ class SentenceRows : public TaskRows {
   /// Calls `check_stop`, which may throw, for each example.
   SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                const std::function<void()>& check_stop = {});
-  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  int64_t size() const override { return std::ssize(rows_); }
   int64_t tokens() const override { return tokens_; }
   int64_t target_size() const override { return 1; }
   void write_ids(int64_t row, int64_t* ids) const override;

@@ -30,7 +30,7 @@ bool is_space(char32_t point) {
 /// The text in lower case, without ASCII punctuation and without what is not UTF-8.
 std::u32string lowered(std::string_view text) {
   std::u32string points;
-  for (int64_t at = 0; at < static_cast<int64_t>(text.size());) {
+  for (int64_t at = 0; at < std::ssize(text);) {
     const Utf8Char character = utf8_at(text, at);
     at += std::max<int64_t>(character.size, 1);
     const char32_t point = character.code;
@@ -96,7 +96,7 @@ SquadScore mean_of(const std::vector<QuestionScore>& scores) {
           .exact_error = 100 * std::sqrt(exact * (1 - exact) / n),
           .f1 = 100 * f1,
           .f1_error = 100 * std::sqrt(std::max(0.0, squares / n - f1 * f1) / n),
-          .count = static_cast<int64_t>(scores.size())};
+          .count = std::ssize(scores)};
 }
 
 }  // namespace

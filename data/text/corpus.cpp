@@ -174,7 +174,7 @@ TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& to
         if (piece.id == unknown) ++tokens->unknown;
       }
     }
-    tokens->text_bytes += static_cast<int64_t>(text.size());
+    tokens->text_bytes += std::ssize(text);
   };
   for (const std::string& path : files) read_text_parts(path, encode, options.bad);
   if (options.check_stop) options.check_stop();

@@ -89,7 +89,7 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
   const char* kind() const override { return "sentencepiece"; }
-  int64_t vocab() const override { return model_pieces_ + static_cast<int64_t>(added_.size()); }
+  int64_t vocab() const override { return model_pieces_ + std::ssize(added_); }
   SpecialIds special() const override { return special_; }
 
   size_t encode_part(std::string_view text, size_t begin, std::vector<Piece>& out) const override {

@@ -39,7 +39,7 @@ class SymbolTokenizer : public Tokenizer {
 
   const char* kind() const override { return is_bytes() ? "bytes" : "chars"; }
   int64_t vocab() const override {
-    return static_cast<int64_t>(symbols_.size()) + (is_bytes() ? kSpecialCount - 1 : kSpecialCount);
+    return std::ssize(symbols_) + (is_bytes() ? kSpecialCount - 1 : kSpecialCount);
   }
   SpecialIds special() const override { return special_; }
 
@@ -94,9 +94,7 @@ class SymbolTokenizer : public Tokenizer {
 
  private:
   bool is_bytes() const { return first_ == 0; }
-  bool is_symbol(int64_t id) const {
-    return id >= first_ && id - first_ < static_cast<int64_t>(symbols_.size());
-  }
+  bool is_symbol(int64_t id) const { return id >= first_ && id - first_ < std::ssize(symbols_); }
 
   int64_t first_;  // the id of the first symbol
   SpecialIds special_;
@@ -144,7 +142,7 @@ std::string train_chars(const std::vector<std::string>& files, int64_t vocab) {
   std::map<char32_t, int64_t> counts;
   for (const std::string& path : files) {
     read_text_parts(path, [&](std::string_view part) {
-      for (int64_t at = 0; at < static_cast<int64_t>(part.size());) {
+      for (int64_t at = 0; at < std::ssize(part);) {
         const Utf8Char character = utf8_at(part, at);
         ++counts[character.code];
         at += character.size;

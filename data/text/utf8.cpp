@@ -35,7 +35,7 @@ bool read_more(gzFile file, const std::string& path, int64_t position, std::stri
   if (error == Z_ERRNO && errno == EINTR) return false;  // a signal, on which the caller ends
   if (error != Z_OK && error != Z_STREAM_END) {
     fail_input("{}: cannot be read after byte {} of the text: {}; copy the file again", path,
-               position + static_cast<int64_t>(buffer.size()),
+               position + std::ssize(buffer),
                error == Z_ERRNO ? std::generic_category().message(errno) : reason);
   }
   return false;
@@ -51,7 +51,7 @@ std::string good_lines(std::string_view part, const std::string& name, int64_t p
       check_text(line, name, position);
       good += line;
     });
-    position += static_cast<int64_t>(line.size());
+    position += std::ssize(line);
     part.remove_prefix(line.size());
   }
   return good;
@@ -77,12 +77,12 @@ std::string BadRows::note() const {
 Utf8Char utf8_at(std::string_view text, int64_t at) {
   const utf8proc_uint8_t* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   utf8proc_int32_t code = 0;
-  const int64_t size = utf8proc_iterate(bytes + at, static_cast<int64_t>(text.size()) - at, &code);
+  const int64_t size = utf8proc_iterate(bytes + at, std::ssize(text) - at, &code);
   return size <= 0 ? Utf8Char{} : Utf8Char{static_cast<char32_t>(code), size};
 }
 
 int64_t valid_utf8_prefix(std::string_view text) {
-  const int64_t size = static_cast<int64_t>(text.size());
+  const int64_t size = std::ssize(text);
   for (int64_t at = 0; at < size;) {
     // Most text is ASCII: eight bytes at once while no top bit is set.
     uint64_t eight = 0x80;

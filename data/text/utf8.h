@@ -24,7 +24,7 @@ inline bool is_continuation(char byte) {
 /// The position of the first byte that is not part of a character, or text.size().
 int64_t valid_utf8_prefix(std::string_view text);
 inline bool is_utf8(std::string_view text) {
-  return valid_utf8_prefix(text) == static_cast<int64_t>(text.size());
+  return valid_utf8_prefix(text) == std::ssize(text);
 }
 
 /// Throws InputError, naming `what` and the byte from `base`, unless `text` is UTF-8 without NUL.

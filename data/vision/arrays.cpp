@@ -28,7 +28,7 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
     fail_input("{}: shape {}; save one integer per image", label_path, shape_text(labels));
   }
   // Compared before the labels are converted to eight bytes each.
-  check_counts(image_path, static_cast<int64_t>(set.images.size()), label_path, labels.shape[0]);
+  check_counts(image_path, std::ssize(set.images), label_path, labels.shape[0]);
   set.labels = labels.to_integers(label_path);
   LabeledImages good;
   for (size_t i = 0; i < set.images.size(); ++i) {

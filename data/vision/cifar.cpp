@@ -35,7 +35,7 @@ std::vector<std::string> read_names(const Layout& layout, const std::filesystem:
     std::erase(line, '\r');
     if (!line.empty()) names.push_back(line);
   }
-  if (static_cast<int64_t>(names.size()) != layout.classes) {
+  if (std::ssize(names) != layout.classes) {
     fail_input("{}: {} class names, not {}; download it again", path, names.size(), layout.classes);
   }
   return names;
@@ -49,7 +49,7 @@ LabeledImages read_records(const Layout& layout, const std::filesystem::path& fo
   for (const std::string& file : files) {
     const std::string path = (folder / file).string();
     const std::string bytes = read_text(path);
-    const int64_t size = static_cast<int64_t>(bytes.size());
+    const int64_t size = std::ssize(bytes);
     if (size == 0 || size % record_size != 0) {
       fail_input("{}: {} is {} bytes, not a multiple of {}; download it again", layout.name, path,
                  size, record_size);

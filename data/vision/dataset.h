@@ -46,7 +46,7 @@ class ImageDataset {
         labels_(std::move(labels)),
         decode_(std::move(decode)) {}
 
-  int64_t size() const { return static_cast<int64_t>(labels_.size()); }
+  int64_t size() const { return std::ssize(labels_); }
   const std::vector<std::string>& class_names() const { return class_names_; }
   const std::vector<int64_t>& labels() const { return labels_; }
   int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }

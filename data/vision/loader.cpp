@@ -89,8 +89,8 @@ void write_targets(const Mix& mix, const LoaderOptions& options, const std::vect
 Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
                  const LoaderOptions& options, const std::vector<int64_t>& indices, int64_t epoch,
                  int64_t batch_index) {
-  const int64_t count = static_cast<int64_t>(indices.size());
-  const int64_t classes = static_cast<int64_t>(dataset.class_names().size());
+  const int64_t count = std::ssize(indices);
+  const int64_t classes = std::ssize(dataset.class_names());
   Batch batch;
   batch.epoch = epoch;
   batch.index = batch_index;
@@ -125,7 +125,7 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
 }
 
 Batch Loader::make(int64_t epoch, int64_t index) {
-  const int64_t size = static_cast<int64_t>(order_.size());
+  const int64_t size = std::ssize(order_);
   std::unique_lock<std::mutex> lock(order_mutex_);
   if (order_epoch_ != epoch) {
     std::iota(order_.begin(), order_.end(), int64_t{0});

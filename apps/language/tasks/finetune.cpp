@@ -60,7 +60,7 @@ class FinetuneTask : public TrainingTask {
     position_ = position;
   }
   Var forward(Tape& tape, double scale) override {
-    const int64_t count = static_cast<int64_t>(batch_.rows.size());
+    const int64_t count = std::ssize(batch_.rows);
     const ForwardContext context = {true, options_.dropout, options_.seed, position_.count};
     // Classes: logits (B, C), B labels. Spans: (B, N, 2), transposed to (B, 2, N): a choice among N
     // tokens for the first token and one for the last, with targets (B, 2).

@@ -27,7 +27,7 @@ double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t 
                         int64_t target) {
   std::vector<double> z;
   for (size_t i = first; i < logits.size(); i += step) z.push_back(logits[i]);
-  return log_sum_exp(z.data(), static_cast<int64_t>(z.size())) - z[static_cast<size_t>(target)];
+  return log_sum_exp(z.data(), std::ssize(z)) - z[static_cast<size_t>(target)];
 }
 
 /// True if `label` is the argmax. Ties go to the lower class, and NaN or infinity is never right.
@@ -150,7 +150,7 @@ void for_each_row(const TaskModel& model, const TaskRows& rows,
     throw_if_stopped();
     bar.draw_pass(index, loader.batches_per_epoch());
     const TaskBatch batch = loader.batch(0, index);
-    const int64_t count = static_cast<int64_t>(batch.rows.size());
+    const int64_t count = std::ssize(batch.rows);
     model.arena.reset();
     Tape tape(model.arena, model.execution, false);
     const Var out = model.facts.is_span() ? model.model.spans(tape, batch.ids, count)
