@@ -40,7 +40,7 @@ const Kernels& table();
 
 Amx amx_state() {
 #if defined(GMLP_HAVE_AMX)
-  // Linux saves the registers of AMX (8 KB) only for processes that asked for it, all their threads
+  // Linux saves the registers of AMX (8 KB) only for processes that request it, all their threads
   // included. A container's filter of system calls may refuse.
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // the registers' number in XCR0

@@ -83,18 +83,19 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
     };
     // Not overlapped: this epilogue has more latency than the next product can hide, but with tmm
     // the vector units are free for it.
-    gemm_rows<kUsesTmm<Operand>>(RowMajor<Operand>{dr, d_stride}, ws.w2, r0, r1, Triangle::kNone, plan_prefetch,
-                     [=](int64_t row, int64_t col, int64_t count, F32x16 ds) {
-                       const int64_t at = row * e + col;
-                       F32x16 g = load(t_saved + at, count) + set1(bias[row - r0]);
-                       if (gate_extra != nullptr) g = g + load(gate_extra + at, count);
-                       const F32x16 h = load(h_saved + row * f + col, count);
-                       const GateGradients parts = gate_backward(gate, ds, g, h);
-                       store(dt + row * e_stride + col, parts.dg, count);
-                       store_in_panel<Operand>(gated_part, row - part_begin, col, parts.s);
-                       store(dh + row * f_stride + col, parts.du, count);
-                       if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, count);
-                     });
+    gemm_rows<kUsesTmm<Operand>>(
+        RowMajor<Operand>{dr, d_stride}, ws.w2, r0, r1, Triangle::kNone, plan_prefetch,
+        [=](int64_t row, int64_t col, int64_t count, F32x16 ds) {
+          const int64_t at = row * e + col;
+          F32x16 g = load(t_saved + at, count) + set1(bias[row - r0]);
+          if (gate_extra != nullptr) g = g + load(gate_extra + at, count);
+          const F32x16 h = load(h_saved + row * f + col, count);
+          const GateGradients parts = gate_backward(gate, ds, g, h);
+          store(dt + row * e_stride + col, parts.dg, count);
+          store_in_panel<Operand>(gated_part, row - part_begin, col, parts.s);
+          store(dh + row * f_stride + col, parts.du, count);
+          if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, count);
+        });
   });
 }
 

@@ -203,7 +203,7 @@ GMLP_INLINE void spatial_gate_weight(const BlockWeights<float*>& grad,
     pack_panel_transposed<Operand>(panels_of_sample(sample), ws.v_hat + sample * n * e_stride,
                                    e_stride, e, slot.task % panels);
   });
-  const int64_t task_rows = task_tiles<Operand>(n) * kTileRows<Operand>;
+  const int64_t task_rows = task_tiles<Operand>(n) * kMROf<Operand>;
   const int64_t tasks = ceil_div(n, task_rows);
   const int64_t split = chunk.samples / 2;
   parallel_tasks(2 * tasks, [&](const TaskSlot& slot) {

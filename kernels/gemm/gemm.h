@@ -73,7 +73,7 @@ GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1,
                            const PlanPrefetch& plan_prefetch, const Epilogue& epilogue) {
   using Operand = typename A::Element;
   constexpr int64_t kElements = KStep<Operand>::kElements;
-  constexpr int64_t kRows = kTileRows<Operand>;
+  constexpr int64_t kRows = kMROf<Operand>;
   PendingTile two[2];  // used alternately
   int64_t index = 0;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
@@ -146,7 +146,7 @@ template <typename Operand>
 GMLP_INLINE void gemm_rows_accumulate(float* c, int64_t c_stride, const Operand* a,
                                       int64_t a_stride, const PackedB& b, int64_t r0, int64_t r1,
                                       Triangle triangle) {
-  constexpr int64_t kRows = kTileRows<Operand>;
+  constexpr int64_t kRows = kMROf<Operand>;
   for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
     const int64_t col = panel * kNR;
     const int64_t cols = min(kNR, b.n - col);

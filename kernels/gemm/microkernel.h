@@ -13,7 +13,7 @@
 namespace gmlp::fused::GMLP_ISA {
 
 struct Tile {
-  F32x16 c[kTileRows<Bf16Operand> * kNRVectors];  // no fewer than in f32
+  F32x16 c[kMROf<Bf16Operand> * kNRVectors];  // no fewer than in f32
 };
 
 /// Reads A's rows of a tile: `stride` elements apart, or packed, next to each other in a k-step.
@@ -79,7 +79,7 @@ GMLP_INLINE void add_k_steps(F32x16 (&c)[kRows * kVectors],
   b += kSteps * kNR;
 }
 
-/// tile = A B over `k_steps`, for up to kTileRows rows and kNRVectors vectors. A's rows are `stride`
+/// tile = A B over `k_steps`, for up to kMROf rows and kNRVectors vectors. A's rows are `stride`
 /// elements apart; 0: packed. Compiled for every number of rows in microkernel.cpp, once for all
 /// kernels.
 void gemm_microkernel(Tile& tile, const float* a, int64_t stride, int64_t rows, int64_t vectors,
@@ -98,11 +98,12 @@ GMLP_INLINE void gemm_microkernel_overlapped(Tile& tile, const Operand* a, int64
                                              const PrefetchPlan& plan, const Epilogue& epilogue) {
 #if defined(GMLP_HAS_TMM)
   if constexpr (kUsesTmm<Operand>) {
-    multiply_tmm<kPacked>(tile.c, a, stride, kTileRows<Operand>, kNRVectors, b, k_steps,
-                          [&](int64_t vector) __attribute__((always_inline)) {
-                            prefetch_share(plan, vector, kTmmVectors);
-                            epilogue(vector);
-                          });
+    multiply_tmm<kPacked>(
+        tile.c, a, stride, kMROf<Operand>, kNRVectors, b,
+        k_steps, [&](int64_t vector) __attribute__((always_inline)) {
+          prefetch_share(plan, vector, kTmmVectors);
+          epilogue(vector);
+        });
     return;
   }
 #endif

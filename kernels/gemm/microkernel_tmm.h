@@ -48,8 +48,7 @@ GMLP_INLINE void multiply_tmm(F32x16 (&sums)[kTmmVectors], const Bf16* a, int64_
 #pragma GCC unroll 1
   for (int64_t k_step = 0; k_step < k_steps; k_step += kLanes) {
     const int64_t count = min(kLanes, k_steps - k_step);
-    const float* a_rows =
-        reinterpret_cast<const float*>(a) + k_step * (kPacked ? 2 * kTmmRows : 1);
+    const float* a_rows = reinterpret_cast<const float*>(a) + k_step * (kPacked ? 2 * kTmmRows : 1);
     int64_t a_bytes = kPacked ? kTmmBytes : stride * static_cast<int64_t>(sizeof(Bf16));
     const float* b_rows = b + k_step * kNR;
     // A load takes all of a register. What is not there is copied, so that nothing behind it is

@@ -63,7 +63,7 @@ static_assert(kNRVectors == 2);
 constexpr int64_t kTmmRows = 16;
 /// Rows of a register tile.
 template <typename Operand>
-constexpr int64_t kTileRows = kUsesTmm<Operand> ? 2 * kTmmRows : kMR;
+constexpr int64_t kMROf = kUsesTmm<Operand> ? 2 * kTmmRows : kMR;
 
 template <typename Operand>
 GMLP_INLINE int64_t k_steps_of(int64_t k) {
@@ -74,7 +74,7 @@ GMLP_INLINE int64_t panels_of(int64_t n) {
 }
 template <typename Operand>
 GMLP_INLINE int64_t tiles_of(int64_t m) {
-  return ceil_div(m, kTileRows<Operand>);
+  return ceil_div(m, kMROf<Operand>);
 }
 /// The row stride of a workspace buffer, in elements: whole k-steps, and no multiple of 2 KB, which
 /// would map the rows of a tile to the same few sets of the L1 cache.
@@ -217,7 +217,7 @@ GMLP_INLINE void transpose16(float* out, const float* in) {
 /// kMR places. The next store overwrites the overrun, and the last one lands in kLanes of padding.
 template <typename Operand>
 GMLP_INLINE int64_t packed_tile_size(int64_t k_steps) {
-  if (kUsesTmm<Operand>) return ceil_div(k_steps, kLanes) * kLanes * kTileRows<Operand>;
+  if (kUsesTmm<Operand>) return ceil_div(k_steps, kLanes) * kLanes * kMROf<Operand>;
   return k_steps * kMR + kLanes;
 }
 
@@ -235,7 +235,7 @@ GMLP_INLINE void pack_tiles(float* out, float* row_sums, const Operand* at, int6
   constexpr bool kTmm = kUsesTmm<Operand>;
   constexpr int64_t kStepsAtOnce = kTmm ? 16 : 8;
   constexpr int64_t kRows = kTmm ? kTmmRows : kMR;  // of a vector
-  constexpr int64_t kVectors = kTileRows<Operand> / kRows;
+  constexpr int64_t kVectors = kMROf<Operand> / kRows;
   const int64_t v0 = t0 * kVectors;
   const int64_t v1 = t1 * kVectors;
   F32x16 sums[kMaxTaskTiles * kVectors];
@@ -250,7 +250,7 @@ GMLP_INLINE void pack_tiles(float* out, float* row_sums, const Operand* at, int6
       // are overwritten (see packed_tile_size), and row_sums is stored partially.
       const int64_t lanes = col + kLanes <= m ? kLanes : rows_of(v);
       float* tile = out + (v / kVectors - t0) * packed_tile_size<Operand>(k_steps);
-      float* place = tile + first * kTileRows<Operand>;
+      float* place = tile + first * kMROf<Operand>;
       alignas(64) float square[kTmm ? kLanes * kLanes : 1] = {};
       if (kTmm) place = square;
       F32x16 total = sums[v - v0];
@@ -284,8 +284,7 @@ struct TiledA {
   /// Row `row` must be a tile's first.
   __attribute__((always_inline)) const Operand* at(int64_t row, int64_t k_step) const {
     return reinterpret_cast<const Operand*>(
-        data + row / kTileRows<Operand> * packed_tile_size<Operand>(k_steps) +
-        k_step * kTileRows<Operand>);
+        data + row / kMROf<Operand> * packed_tile_size<Operand>(k_steps) + k_step * kMROf<Operand>);
   }
   __attribute__((always_inline)) int64_t row_stride() const { return 0; }
 };
@@ -295,7 +294,7 @@ GMLP_INLINE void pack_weight_tiles(const TiledA<Operand>& a, const float* source
                                    bool transposed) {
   using Step = KStep<Operand>;
   constexpr bool kTmm = kUsesTmm<Operand>;
-  constexpr int64_t kRows = kTileRows<Operand>;
+  constexpr int64_t kRows = kMROf<Operand>;
   constexpr int64_t kUsedLanes = kTmm ? kLanes : kMR;
   const int64_t size = packed_tile_size<Operand>(a.k_steps);
   const int64_t vectors = kTmm ? size / kLanes : a.k_steps;

@@ -42,7 +42,7 @@ template <typename Operand, int kCount>
 GMLP_INLINE void add_weight_gradients(const WeightGradient<Operand> (&gradients)[kCount],
                                       int64_t dw_stride, int64_t dy_stride, float* dy_tiles,
                                       int64_t k_steps, int64_t m) {
-  constexpr int64_t kRows = kTileRows<Operand>;
+  constexpr int64_t kRows = kMROf<Operand>;
   const int64_t tiles = task_tiles<Operand>(m);
   const int64_t tasks = ceil_div(tiles_of<Operand>(m), tiles);
   const int64_t task_size = tiles * packed_tile_size<Operand>(min(k_steps, kKC));

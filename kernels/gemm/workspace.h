@@ -27,7 +27,8 @@ GMLP_INLINE PackedB allocate_b(WorkspaceAllocator& allocator, int64_t k_steps, i
 template <typename Operand>
 GMLP_INLINE TiledA<Operand> allocate_tiles(WorkspaceAllocator& allocator, int64_t n) {
   const int64_t k_steps = k_steps_of<Operand>(n);
-  return {allocate<float>(allocator, tiles_of<Operand>(n) * packed_tile_size<Operand>(k_steps)), k_steps};
+  return {allocate<float>(allocator, tiles_of<Operand>(n) * packed_tile_size<Operand>(k_steps)),
+          k_steps};
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

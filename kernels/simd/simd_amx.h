@@ -32,9 +32,7 @@ GMLP_INLINE void configure_tmm() {
   asm volatile("ldtilecfg %0" : : "m"(kConfig));
 }
 /// Released registers need not be saved when the system switches threads.
-GMLP_INLINE void release_tmm() {
-  asm volatile("tilerelease");
-}
+GMLP_INLINE void release_tmm() { asm volatile("tilerelease"); }
 template <int kRegister>
 GMLP_INLINE void zero_tmm() {
   asm volatile("tilezero %%tmm%c0" : : "i"(kRegister));

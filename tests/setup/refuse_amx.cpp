@@ -1,6 +1,6 @@
 // usage: refuse_amx PROGRAM [ARGUMENT...]
-// Runs a program that the system refuses the registers of AMX, as a container's filter may. Ends with
-// status 77 on a processor without AMX, where nothing can be refused.
+// Runs a program that the system refuses the registers of AMX, as a container's filter may. Ends
+// with status 77 on a processor without AMX, where nothing can be refused.
 
 #include <cerrno>
 #include <cstddef>

@@ -15,7 +15,7 @@ CASES = {
 }
 
 
-# Taken before PyTorch is loaded: with OMP_PROC_BIND its OpenMP binds this thread to one core, and a process inherits that.
+# Read before PyTorch is loaded: with OMP_PROC_BIND its OpenMP binds this thread to one core, and processes inherit that.
 AFFINITY = os.sched_getaffinity(0)
 
 
