@@ -108,7 +108,8 @@ Var gelu(Tape& tape, Var x) {
         if (!fused) return reference::gelu_forward(y, z, n);
         if constexpr (std::is_same_v<T, float>) {
           parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
-            fused::kernels().gelu_forward(y + begin, z + begin, end - begin);
+            fused::kernels().gelu_forward(y + begin, z + begin, end - begin,
+                                          fused::Precision::kF32);
           });
         }
       },
@@ -116,7 +117,8 @@ Var gelu(Tape& tape, Var x) {
         if (!fused) return reference::gelu_backward(dx, dy, z, n);
         if constexpr (std::is_same_v<T, float>) {
           parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
-            fused::kernels().gelu_backward(dx + begin, dy + begin, z + begin, end - begin);
+            fused::kernels().gelu_backward(dx + begin, dy + begin, z + begin, end - begin,
+                                           fused::Precision::kF32);
           });
         }
       });

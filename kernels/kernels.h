@@ -163,9 +163,10 @@ struct Kernels {
                                         const float* table, const float* bias, const int64_t* ids,
                                         void* workspace, const LinearCrossEntropyShape& shape);
 
-  /// y = GELU(x) and dx = dy GELU'(x) of n numbers, for the baselines' blocks.
-  void (*gelu_forward)(float* y, const float* x, int64_t n);
-  void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n);
+  /// y = GELU(x) and dx = dy GELU'(x) of n numbers, for the baselines' blocks; in bf16 with the
+  /// error that a block in this precision allows.
+  void (*gelu_forward)(float* y, const float* x, int64_t n, Precision precision);
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, int64_t n, Precision precision);
 
   // Probes for tests and benchmarks, and for the machine's peak.
   void (*vector_exp)(float* y, const float* x, int64_t n);

@@ -173,8 +173,9 @@ Case gelu_case() {
   const Tensor x = random_numbers({kElements}, 4.0), dy = random_numbers({kElements}, 1.0);
   const Tensor y = zeros({kElements}), dx = zeros({kElements});
   const auto run = [=] {
-    fused::kernels().gelu_forward(floats(y), floats(x), kElements);
-    fused::kernels().gelu_backward(floats(dx), floats(dy), floats(x), kElements);
+    fused::kernels().gelu_forward(floats(y), floats(x), kElements, fused::Precision::kF32);
+    fused::kernels().gelu_backward(floats(dx), floats(dy), floats(x), kElements,
+                                   fused::Precision::kF32);
   };
   Case c = own_case("gelu forward + backward", "1568x1536 1 thread", false,
                     5.0 * sizeof(float) * kElements, run);

@@ -90,7 +90,7 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
           F32x16 g = load(t_saved + at, count) + set1(bias[row - r0]);
           if (gate_extra != nullptr) g = g + load(gate_extra + at, count);
           const F32x16 h = load(h_saved + row * f + col, count);
-          const GateGradients parts = gate_backward(gate, ds, g, h);
+          const GateGradients parts = gate_backward<Operand>(gate, ds, g, h);
           store(dt + row * e_stride + col, parts.dg, count);
           store_in_panel<Operand>(gated_part, row - part_begin, col, parts.s);
           store(dh + row * f_stride + col, parts.du, count);

@@ -23,8 +23,10 @@ struct GateGradients {
   F32x16 du;  // of h_u for the split gate
   F32x16 s;   // recomputed
 };
+/// Operand is the type of u and s in memory.
+template <typename Operand>
 GMLP_INLINE GateGradients gate_backward(Gate gate, F32x16 ds, F32x16 g, F32x16 h) {
-  const Gelu u = gelu_and_slope(h);
+  const Gelu u = gelu_and_slope<Operand>(h);
   switch (gate) {
     case Gate::kSplit:
       return {ds * u.value, ds * g * u.slope, u.value * g};

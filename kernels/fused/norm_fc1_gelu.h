@@ -45,7 +45,7 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
     gemm_rows(RowMajor<Operand>{x_hat, d_stride}, ws.w1, 0, rows, Triangle::kNone,  // (2)
               plan_prefetch, [=](int64_t row, int64_t col, int64_t count, F32x16 sum) {
                 const F32x16 h = round_to<Saved>(sum + load(bias + col, count));
-                store(z + row * f_stride + col, gelu(h), count);
+                store(z + row * f_stride + col, gelu<Operand>(h), count);
                 if (h_saved != nullptr) store_nontemporal(h_saved + row * f + col, h, count);
               });
     store_fence();

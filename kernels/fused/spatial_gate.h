@@ -164,7 +164,7 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
         prefetch(dv_hat + e_stride + c);
         prefetch(v_hat + e_stride + c);
         prefetch(dh + f_stride + c);
-        const Gelu z = gelu_and_slope(load(h + c, count));
+        const Gelu z = gelu_and_slope<Operand>(load(h + c, count));
         store(v + c, round_to<Operand>(z.value), count);
         store(slope + c, z.slope, count);
       }

@@ -38,12 +38,18 @@ GMLP_INLINE void map(float* y, int64_t n, const F& f) {
     store(y + i, f(i, count), count);
   }
 }
-void gelu_forward(float* y, const float* x, int64_t n) {
-  map(y, n, [&](int64_t i, int64_t count) { return gelu(load(x + i, count)); });
+void gelu_forward(float* y, const float* x, int64_t n, Precision precision) {
+  map(y, n, [&](int64_t i, int64_t count) {
+    const F32x16 x_i = load(x + i, count);
+    return precision == Precision::kBf16 ? gelu<Bf16>(x_i) : gelu<float>(x_i);
+  });
 }
-void gelu_backward(float* dx, const float* dy, const float* x, int64_t n) {
+void gelu_backward(float* dx, const float* dy, const float* x, int64_t n, Precision precision) {
   map(dx, n, [&](int64_t i, int64_t count) {
-    return load(dy + i, count) * gelu_and_slope(load(x + i, count)).slope;
+    const F32x16 x_i = load(x + i, count);
+    const bool bf16 = precision == Precision::kBf16;
+    return load(dy + i, count) *
+           (bf16 ? gelu_and_slope<Bf16>(x_i) : gelu_and_slope<float>(x_i)).slope;
   });
 }
 void vector_exp(float* y, const float* x, int64_t n) {

@@ -4,16 +4,17 @@
 //   y(x)  = x Φ(x)            = max(0, x) - t Φ(-t)
 //   y'(x) = Φ(x) + x φ(x)     = D(t) for x < 0, else 1 - D(t)        D(t) = Φ(-t) - t φ(t)
 //
-// Both are within 4e-6 relative or 1e-7 absolute. The tails Φ(-t) and D(t) are approximated, so for
-// negative x no 1 - Φ cancels.
+// Both are within 4e-6 relative or 1e-7 absolute, or, where results are stored as bf16 and tables
+// exist, within 4e-6 plus bf16's own rounding of 2^-9. The tails Φ(-t) and D(t) are
+// approximated, so for negative x no 1 - Φ cancels.
 //
 // With lookups of 32 floats: tables (gelu_tables.h) and polynomials of degree 4. t is clamped to
 // 7.75 and has a distance r of at most 1/8 from k/4, k = 0..31,
 //
 //     t Φ(-t) = c0[k] + r (c1[k] + ... r c4[k])        D(t) likewise
 //
-// 5 lookups and 4 multiply-adds for each. Without lookups it takes a division and some twenty
-// instructions, half of which depend on each other:
+// 5 lookups and 4 multiply-adds for each; 3 and 2 for bf16, where the degree is 2. Without lookups
+// it takes a division and some twenty instructions, half of which depend on each other:
 //
 //     Φ(-t) = exp(-t²/2) R(t)        φ(t) = exp(-t²/2) / √2π        R(t) = erfcx(t/√2) / 2
 //
@@ -45,26 +46,34 @@ GMLP_INLINE Interval interval_of(F32x16 x) {
   const F32x16 shifted = t + magic;
   return {shifted, t - (shifted - magic)};
 }
-GMLP_INLINE F32x16 polynomial(const float (&table)[5][32], const Interval& at) {
-  F32x16 p = lookup(table[4], at.index);
-  p = fma(p, at.r, lookup(table[3], at.index));
-  p = fma(p, at.r, lookup(table[2], at.index));
-  p = fma(p, at.r, lookup(table[1], at.index));
-  return fma(p, at.r, lookup(table[0], at.index));
+template <int kTerms>
+GMLP_INLINE F32x16 polynomial(const float (&table)[kTerms][32], const Interval& at) {
+  F32x16 p = lookup(table[kTerms - 1], at.index);
+#  pragma GCC unroll 4
+  for (int i = kTerms - 2; i >= 0; --i) p = fma(p, at.r, lookup(table[i], at.index));
+  return p;
 }
+template <typename Stored>
+constexpr bool kIsShort = sizeof(Stored) < sizeof(float);
 
+template <typename Stored>
 GMLP_INLINE F32x16 gelu_at(F32x16 x, const Interval& at) {
   const F32x16 positive = max(zero(), x);  // this order keeps a NaN
+  if (kIsShort<Stored>) return positive - polynomial(kShortGeluTail.row, at);
   return positive - polynomial(kGeluTail, at);
 }
+/// GELU, to be stored as Stored.
+template <typename Stored>
 GMLP_INLINE F32x16 gelu(F32x16 x) {
-  return gelu_at(x, interval_of(x));
+  return gelu_at<Stored>(x, interval_of(x));
 }
 /// Of any x. The value of NaN is NaN.
+template <typename Stored>
 GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
   const Interval at = interval_of(x);
-  const F32x16 tail = polynomial(kSlopeTail, at);
-  return {gelu_at(x, at), select_negative(x, tail, set1(1.0f) - tail)};
+  const F32x16 tail =
+      kIsShort<Stored> ? polynomial(kShortSlopeTail.row, at) : polynomial(kSlopeTail, at);
+  return {gelu_at<Stored>(x, at), select_negative(x, tail, set1(1.0f) - tail)};
 }
 
 #else
@@ -102,10 +111,12 @@ GMLP_INLINE F32x16 gelu_at(F32x16 x, const Tail& at) {
   const F32x16 positive = max(zero(), x);      // this order keeps a NaN
   return positive - at.e * (at.t * at.mills);  // at 13 e alone is not yet denormal
 }
+template <typename Stored>
 GMLP_INLINE F32x16 gelu(F32x16 x) {
   return gelu_at(x, tail_of(x));
 }
 /// Of any x. The value of NaN is NaN.
+template <typename Stored>
 GMLP_INLINE Gelu gelu_and_slope(F32x16 x) {
   const Tail at = tail_of(x);
   const F32x16 tail = at.e * fma(at.t, set1(-0.398942280f), at.mills);

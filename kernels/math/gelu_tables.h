@@ -77,6 +77,26 @@ alignas(64) constexpr float kSlopeTail[5][32] = {
 };
 // clang-format on
 
+/// The same with degree 2, for results that are stored as bf16: on |r| <= h = 1/8 Chebyshev's
+/// polynomials give r³ ~ 3/4 h² r and r⁴ ~ h² r² - h⁴/8. At k = 0 r >= 0, and higher powers are
+/// dropped.
+struct ShortTable {
+  float row[3][32];
+};
+constexpr ShortTable shortened(const float (&c)[5][32]) {
+  constexpr float kH2 = 1.0f / 64;
+  ShortTable table = {};
+  for (int k = 0; k < 32; ++k) {
+    const float h2 = k == 0 ? 0 : kH2;
+    table.row[0][k] = c[0][k] - c[4][k] * h2 * h2 / 8;
+    table.row[1][k] = c[1][k] + c[3][k] * h2 * 0.75f;
+    table.row[2][k] = c[2][k] + c[4][k] * h2;
+  }
+  return table;
+}
+alignas(64) constexpr ShortTable kShortGeluTail = shortened(kGeluTail);
+alignas(64) constexpr ShortTable kShortSlopeTail = shortened(kSlopeTail);
+
 }  // namespace gmlp::fused::GMLP_ISA
 
 #endif

@@ -90,7 +90,8 @@ struct MathResult {
   std::vector<float> x, gelu, dgelu;
 };
 
-MathResult gelu_of(const fused::Kernels& kernels, float low, float high) {
+MathResult gelu_of(const fused::Kernels& kernels, float low, float high,
+                   fused::Precision precision) {
   MathResult r;
   constexpr int64_t kPoints = 200003;  // no multiple of 16
   r.x.resize(kPoints);
@@ -101,8 +102,8 @@ MathResult gelu_of(const fused::Kernels& kernels, float low, float high) {
   r.gelu.resize(r.x.size());
   r.dgelu.resize(r.x.size());
   const std::vector<float> ones(r.x.size(), 1.0F);
-  kernels.gelu_forward(r.gelu.data(), r.x.data(), kPoints);
-  kernels.gelu_backward(r.dgelu.data(), ones.data(), r.x.data(), kPoints);
+  kernels.gelu_forward(r.gelu.data(), r.x.data(), kPoints, precision);
+  kernels.gelu_backward(r.dgelu.data(), ones.data(), r.x.data(), kPoints, precision);
   return r;
 }
 
@@ -132,20 +133,23 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
 
 TEST_CASE("GELU and its derivative are within 4e-6 relative or 1e-7 absolute", "[kernels]") {
   for (const fused::Kernels* kernels : fused::available_kernels()) {
-    for (const float range : {1.0F, 14.0F}) {
-      const MathResult r = gelu_of(*kernels, -range, range);
+    for (const auto& [range, bf16] :
+         {std::pair(1.0F, false), {14.0F, false}, {1.0F, true}, {14.0F, true}}) {
+      const MathResult r =
+          gelu_of(*kernels, -range, range, bf16 ? fused::Precision::kBf16 : fused::Precision::kF32);
       int wrong = 0;
       for (size_t i = 0; i < r.x.size(); ++i) {
         const long double x = r.x[i];
         const long double cdf = 0.5L * std::erfc(-x / std::sqrt(2.0L));
         const long double pdf = std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846L);
-        const auto right = [](float ours, long double exact) {
+        const auto right = [&](float ours, long double exact) {
           const long double error = std::fabs(ours - exact);
+          if (bf16) return error <= 4e-6L + 0x1p-9L * std::fabs(exact);
           return error <= 1e-7L || error <= 4e-6L * std::fabs(exact);
         };
         wrong += right(r.gelu[i], x * cdf) && right(r.dgelu[i], cdf + x * pdf) ? 0 : 1;
       }
-      INFO(kernels->isa << " on +-" << range);
+      INFO(kernels->isa << " on +-" << range << (bf16 ? " in bf16" : ""));
       CHECK(wrong == 0);
     }
   }
@@ -158,8 +162,8 @@ TEST_CASE("GELU of special values: NaN stays, zero is zero, large values are x a
     const float dy[6] = {1, 1, 1, 2, 1, 1};
     float g[6];
     float d[6];
-    kernels->gelu_forward(g, x, 6);
-    kernels->gelu_backward(d, dy, x, 6);
+    kernels->gelu_forward(g, x, 6, fused::Precision::kF32);
+    kernels->gelu_backward(d, dy, x, 6, fused::Precision::kF32);
     CHECK(std::isnan(g[0]));
     CHECK(g[1] == 0.0F);
     CHECK(g[2] == 0.0F);

@@ -129,7 +129,7 @@ void bias_gelu(float* z, const float* bias, int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < n; r += cols) {
     for (int64_t c = 0; c < cols; c += kLanes) store(z + r + c, load(z + r + c) + load(bias + c));
   }
-  for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu(load(z + i)));
+  for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu<float>(load(z + i)));
 }
 
 int64_t z_row_stride(int64_t cols) {
