@@ -133,8 +133,9 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
 
 TEST_CASE("GELU and its derivative are within 4e-6 relative or 1e-7 absolute", "[kernels]") {
   for (const fused::Kernels* kernels : fused::available_kernels()) {
-    for (const auto& [range, bf16] :
-         {std::pair(1.0F, false), {14.0F, false}, {1.0F, true}, {14.0F, true}}) {
+    for (const int round : {0, 1, 2, 3}) {
+      const float range = round % 2 == 0 ? 1.0F : 14.0F;
+      const bool bf16 = round >= 2;
       const MathResult r =
           gelu_of(*kernels, -range, range, bf16 ? fused::Precision::kBf16 : fused::Precision::kF32);
       int wrong = 0;
