@@ -9,6 +9,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
+#include "apps/ranks/ranks.h"
 #include "core/error.h"
 #include "core/softmax.h"
 #include "models/checkpoint/checkpoint.h"
@@ -145,22 +146,32 @@ void OpenedTask::read_config(const std::string& folder) {
 void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use) {
   TaskLoader loader(rows, {.batch_size = model.batch_size, .train = false});
+  const bool is_span = model.facts.is_span();
+  const LanguageConfig& config = model.model.config();
+  const int64_t width = is_span ? 2 * config.block.tokens : config.classes;
+  constexpr int64_t kShare = 16;  // batches of a rank, after which all see their logits
+  const int64_t batches = loader.batches_per_epoch();
+  int64_t row = 0;
   ProgressBar bar(model.show_progress);
-  for (int64_t index = 0; index < loader.batches_per_epoch(); ++index) {
+  for (int64_t first = 0; first < batches; first += kShare * rank_count()) {
+    const int64_t own = first + kShare * rank();
+    std::vector<double> logits;
+    for (int64_t i = own; i < std::min(own + kShare, batches) && own_stop_signal() == 0; ++i) {
+      bar.draw_pass(i, batches);
+      const TaskBatch batch = loader.batch(0, i);
+      const int64_t count = std::ssize(batch.rows);
+      model.arena.reset();
+      Tape tape(model.arena, model.execution, false);
+      const Tensor& out = tape.value(is_span ? model.model.spans(tape, batch.ids, count)
+                                             : model.model.classify(tape, batch.ids, count));
+      for (int64_t j = 0; j < count * width; ++j) logits.push_back(out.at(j));
+    }
+    share_stop_signal();
     throw_if_stopped();
-    bar.draw_pass(index, loader.batches_per_epoch());
-    const TaskBatch batch = loader.batch(0, index);
-    const int64_t count = std::ssize(batch.rows);
-    model.arena.reset();
-    Tape tape(model.arena, model.execution, false);
-    const Var out = model.facts.is_span() ? model.model.spans(tape, batch.ids, count)
-                                          : model.model.classify(tape, batch.ids, count);
-    const Tensor& values = tape.value(out);
-    const int64_t width = values.elements() / count;
-    for (int64_t i = 0; i < count; ++i) {
-      std::vector<double> logits;
-      for (int64_t j = 0; j < width; ++j) logits.push_back(values.at(i * width + j));
-      use(batch.rows[static_cast<size_t>(i)], logits);
+    logits.resize(static_cast<size_t>(kShare * model.batch_size * width));
+    logits = gather_ranks(logits);
+    for (auto z = logits.begin(); z != logits.end() && row < rows.size(); z += width) {
+      use(row++, std::vector<double>(z, z + width));
     }
   }
 }
