@@ -45,8 +45,8 @@ struct OpenedTask : OpenedModel {
   void read_config(const std::string& folder);
 };
 
-/// Calls `use` with the logits of each row in order: one per class, or (N, 2) of a span. Ranks share
-/// the rows, and each sees all logits. Throws Stopped after a signal.
+/// Calls `use` with the logits of each row in order: one per class, or (N, 2) of a span. Ranks
+/// share the rows, and each sees all logits. Throws Stopped after a signal.
 void for_each_row(const TaskModel& model, const TaskRows& rows,
                   const std::function<void(int64_t row, const std::vector<double>& logits)>& use);
 
