@@ -82,7 +82,7 @@ double cpu_quota(const std::string& root) {
 
 void limit_spinning([[maybe_unused]] char** argv) {
 #if defined(__linux__)
-  constexpr const char* kSpins = "3000";  // 60 to 140 us; docs/log/2026-11.md has what others cost
+  constexpr const char* kSpins = "2300";  // 50 to 100 us; docs/log/2026-11.md has what others cost
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   if (setenv("GOMP_SPINCOUNT", kSpins, 0) != 0 || kSpinsWereSet) return;
   // OMP_PROC_BIND has bound this thread to the first place, and would find no others again.
