@@ -1,5 +1,6 @@
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -45,13 +46,10 @@ Amx amx_state() {
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // the registers' number in XCR0
   static const Amx state = [] {
-    unsigned a = 0;
-    unsigned b = 0;
-    unsigned c = 0;
-    unsigned d = 0;
     constexpr unsigned kBf16AndTiles = 1U << 22 | 1U << 24;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return Amx::kNone;
-    if ((d & kBf16AndTiles) != kBf16AndTiles) return Amx::kNone;
+    unsigned r[4] = {};  // EAX to EDX
+    if (__get_cpuid_count(7, 0, &r[0], &r[1], &r[2], &r[3]) == 0) return Amx::kNone;
+    if ((r[3] & kBf16AndTiles) != kBf16AndTiles) return Amx::kNone;
     return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? Amx::kAllowed
                                                                        : Amx::kRefused;
   }();
