@@ -20,7 +20,8 @@ Var patchify(Tape& tape, Var images, int64_t patch);
 /// ids -> (B, N, D): rows of the table (V, D).
 Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parameter& table);
 /// y = x Wᵀ + b over the last dimension; W (out, in), b (out) or nullptr.
-Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias);
+Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias,
+           fused::Precision precision = fused::Precision::kF32);
 /// y = (x - mean) / sqrt(var + eps) * gamma + beta over the last dimension.
 Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps);
 /// y = x Φ(x), with the exact normal distribution function.
@@ -47,9 +48,9 @@ Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut = {});
 Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
 /// Attention of `heads` heads over tokens: qkv (B, N, 3D) -> softmax(q kᵀ / sqrt(D / H)) v,
 /// (B, N, D). bias (H, 2N-1), added to the scores by head and distance j - i, may be nullptr.
-Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal);
-/// The same with only the bias in the scores: v (B, N, D) -> (B, N, D).
-Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal);
+/// Without `content` only the bias is in the scores, and the input is v (B, N, D).
+Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal,
+                   bool content = true);
 
 // ops_tokens.cpp: between sequences and tokens.
 

@@ -1,6 +1,5 @@
-// Ops that mix tokens, y = P x: the spatial projection of the gating unit, where P is a weight, the
-// tiny attention of aMLP, and the baselines' attention of many heads, with a bias by distance or
-// with that bias alone.
+// Ops that mix tokens, y = P x: the spatial projection of the gating unit, where P is a weight, and
+// attention, aMLP's tiny one and the baselines' of many heads.
 
 #include <algorithm>
 
@@ -12,36 +11,10 @@ namespace gmlp {
 
 namespace {
 
-/// Records an op that saves its mixing weights P (`mixing`): forward(y, P, x) and
-/// backward(dx, dP, dy, P, x), where dP has memory during the backward alone.
-template <typename Forward, typename Backward>
-Var record_mixing(Tape& tape, const char* name, Var x, const Shape& shape, const Shape& mixing,
-                  const Forward& forward, const Backward& backward) {
-  const Tensor in = tape.value(x);
-  const Tensor y = tape.scratch(in.dtype(), shape);
-  const Tensor p = tape.scratch(in.dtype(), mixing);
-  tape.run(in.dtype(), [&]<typename T>() { forward(y.data<T>(), p.data<T>(), in.data<T>()); });
-  return tape.record(name, y, [=, &tape](const Tensor& dy) {
-    const Tensor dx = tape.scratch_like(in);
-    tape.run_with_workspace(p.bytes(), [&](void* dp) {
-      tape.run(in.dtype(), [&]<typename T>() {
-        backward(dx.data<T>(), static_cast<T*>(dp), dy.data<T>(), p.data<T>(), in.data<T>());
-      });
-    });
-    tape.accumulate_grad(x, dx, true);
-  });
-}
-
 /// Counts the FLOPs of `count` products of (N, N) by (N, width).
 void count_products(Tape& tape, int64_t count, int64_t tokens, int64_t width) {
   const double n = static_cast<double>(tokens);
   tape.count_flops(2 * static_cast<double>(count) * n * n * static_cast<double>(width));
-}
-
-void check_bias(const Parameter& bias, const reference::AttentionShape& shape) {
-  require(shape.width % shape.heads == 0, "attention: the heads do not divide the width");
-  require(bias.value.elements() == shape.heads * (2 * shape.tokens - 1),
-          "attention: bias and tokens do not match");
 }
 
 }  // namespace
@@ -52,50 +25,75 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
   const bool toeplitz = weight.value.shape().rank() == 1;
   require(bias.value.elements() == n, "spatial_project: bias and tokens do not match");
   count_products(tape, shape[0], n, shape[2]);
-  return record_mixing(
-      tape, "spatial_project", x, shape, {n, n},
-      [&]<typename T>(T* y, T* w, T* in) {
-        reference::spatial_weight_expand(w, weight.value.data<T>(), n, toeplitz, causal);
-        reference::spatial_project_forward(y, in, w, bias.value.data<T>(), shape[0], n, shape[2]);
-      },
-      [=, &weight, &bias]<typename T>(T* dx, T* dw, T* dy, T* w, T* in) {
+  const Tensor in = tape.value(x);
+  const Tensor y = tape.scratch(in.dtype(), shape);
+  const Tensor w = tape.scratch(in.dtype(), {n, n});  // dense
+  tape.run(in.dtype(), [&]<typename T>() {
+    reference::spatial_weight_expand(w.data<T>(), weight.value.data<T>(), n, toeplitz, causal);
+    reference::spatial_project_forward(y.data<T>(), in.data<T>(), w.data<T>(), bias.value.data<T>(),
+                                       shape[0], n, shape[2]);
+  });
+  return tape.record("spatial_project", y, [=, &tape, &weight, &bias](const Tensor& dy) {
+    const Tensor dx = tape.scratch_like(in);
+    tape.run_with_workspace(w.bytes(), [&](void* workspace) {
+      dispatch_dtype(in.dtype(), [&]<typename T>() {
+        auto* dw = static_cast<T*>(workspace);
         std::fill_n(dw, n * n, T(0));
-        reference::spatial_project_backward(dx, dw, bias.grad.data<T>(), dy, in, w, shape[0], n,
-                                            shape[2]);
+        reference::spatial_project_backward(dx.data<T>(), dw, bias.grad.data<T>(), dy.data<T>(),
+                                            in.data<T>(), w.data<T>(), shape[0], n, shape[2]);
         reference::spatial_weight_expand_backward(weight.grad.data<T>(), dw, n, toeplitz, causal);
       });
+    });
+    tape.accumulate_grad(x, dx, true);
+  });
 }
 
-Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal) {
-  const Shape in = tape.value(qkv).shape();
-  const reference::AttentionShape shape{in[0], in[1], in[2] / 3, heads};
-  const int64_t n = shape.tokens;
-  if (bias != nullptr) check_bias(*bias, shape);
-  count_products(tape, 2 * shape.batch, n, shape.width);
-  return record_mixing(
-      tape, "head_attention", qkv, {shape.batch, n, shape.width}, {shape.batch, heads, n, n},
-      [=]<typename T>(T* y, T* p, T* x) {
-        reference::head_attention_forward<T>(y, p, x, value_of<T>(bias), shape, causal);
+Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal, bool content) {
+  const Tensor in = tape.value(qkv);
+  const int64_t n = in.shape()[1];
+  const fused::AttentionShape shape{.batch = in.shape()[0],
+                                    .tokens = n,
+                                    .width = in.shape()[2] / (content ? 3 : 1),
+                                    .heads = heads,
+                                    .content = content,
+                                    .causal = causal,
+                                    .precision = tape.execution().precision};
+  require(shape.width % heads == 0, "attention: the heads do not divide the width");
+  require(bias == nullptr || bias->value.elements() == heads * (2 * n - 1),
+          "attention: bias and tokens do not match");
+  count_products(tape, shape.batch * (content ? 2 : 1), n, shape.width);
+  const bool fused = tape.use_fused(in.dtype());
+  const Tensor y = tape.scratch(in.dtype(), {shape.batch, n, shape.width});
+  // The log-sum-exp of each row of scores, or P itself.
+  const Tensor saved = fused ? tape.scratch(in.dtype(), {shape.batch, heads, n})
+                             : tape.scratch(in.dtype(), {shape.batch, heads, n, n});
+  tape.run_kernel(
+      in.dtype(), &fused::Kernels::attention_workspace, shape,
+      [&](const fused::Kernels& kernels, void* workspace) {
+        kernels.attention_forward(y.data<float>(), saved.data<float>(), in.data<float>(),
+                                  value_of<float>(bias), workspace, shape);
       },
-      [=]<typename T>(T* dqkv, T* dp, T* dy, T* p, T* x) {
-        reference::head_attention_backward<T>(dqkv, grad_of<T>(bias), dp, dy, p, x, shape);
+      [&]<typename T>() {
+        reference::head_attention_forward<T>(y.data<T>(), saved.data<T>(), in.data<T>(),
+                                             value_of<T>(bias), shape);
       });
-}
-
-Var position_attention(Tape& tape, Var v, Parameter& bias, bool causal) {
-  const Shape in = tape.value(v).shape();
-  const int64_t n = in[1];
-  const reference::AttentionShape shape{in[0], n, in[2], bias.value.shape()[0]};
-  check_bias(bias, shape);
-  count_products(tape, shape.batch, n, shape.width);
-  return record_mixing(
-      tape, "position_attention", v, in, {shape.heads, n, n},
-      [=, &bias]<typename T>(T* y, T* p, T* x) {
-        reference::position_attention_forward(y, p, x, bias.value.data<T>(), shape, causal);
-      },
-      [=, &bias]<typename T>(T* dv, T* dp, T* dy, T* p, T* x) {
-        reference::position_attention_backward(dv, bias.grad.data<T>(), dp, dy, p, x, shape);
-      });
+  return tape.record("head_attention", y, [=, &tape](const Tensor& dy) {
+    const Tensor dqkv = tape.scratch_like(in);
+    const ArenaScope scope(tape.arena());
+    const Tensor dp = fused ? Tensor() : tape.scratch_like(saved);
+    tape.run_kernel(
+        in.dtype(), &fused::Kernels::attention_workspace, shape,
+        [&](const fused::Kernels& kernels, void* workspace) {
+          kernels.attention_backward(dqkv.data<float>(), grad_of<float>(bias), dy.data<float>(),
+                                     y.data<float>(), saved.data<float>(), in.data<float>(),
+                                     value_of<float>(bias), workspace, shape);
+        },
+        [&]<typename T>() {
+          reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), dp.data<T>(),
+                                                dy.data<T>(), saved.data<T>(), in.data<T>(), shape);
+        });
+    tape.accumulate_grad(qkv, dqkv, true);
+  });
 }
 
 }  // namespace gmlp

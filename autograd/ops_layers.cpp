@@ -38,63 +38,79 @@ Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parame
   });
 }
 
-Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias) {
+Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, fused::Precision precision) {
   const Tensor in = tape.value(x);
   // The stem's weight is (D, C, P, P): a linear layer over C P P numbers.
-  const fused::LinearShape shape{in.shape().rows(), in.shape().cols(), weight.value.shape()[0]};
+  const fused::LinearShape shape{in.shape().rows(), in.shape().cols(), weight.value.shape()[0],
+                                 precision};
   require(weight.value.elements() == shape.out * shape.in, "linear: weight and input do not match");
   std::vector<int64_t> dims = in.shape().to_vector();
   dims.back() = shape.out;
   const Tensor y = tape.scratch(in.dtype(), Shape(dims));
-  const fused::Kernels* kernels = tape.use_fused(in.dtype()) ? &fused::kernels() : nullptr;
   tape.count_flops(2 * static_cast<double>(shape.rows * shape.in) * static_cast<double>(shape.out));
-  if (kernels != nullptr) {
-    tape.run_with_workspace(kernels->linear_workspace(shape), [&](void* workspace) {
-      kernels->linear_forward(y.data<float>(), in.data<float>(), weight.value.data<float>(),
-                              value_of<float>(bias), workspace, shape);
-    });
-  } else {
-    tape.run(in.dtype(), [&]<typename T>() {
-      reference::linear_forward(y.data<T>(), in.data<T>(), weight.value.data<T>(),
-                                value_of<T>(bias), shape.rows, shape.in, shape.out);
-    });
-  }
+  tape.run_kernel(
+      in.dtype(), &fused::Kernels::linear_workspace, shape,
+      [&](const fused::Kernels& kernels, void* workspace) {
+        kernels.linear_forward(y.data<float>(), in.data<float>(), weight.value.data<float>(),
+                               value_of<float>(bias), workspace, shape);
+      },
+      [&]<typename T>() {
+        reference::linear_forward(y.data<T>(), in.data<T>(), weight.value.data<T>(),
+                                  value_of<T>(bias), shape.rows, shape.in, shape.out);
+      });
   return tape.record("linear", y, [=, &tape, &weight](const Tensor& dy) {
     const Tensor dx = tape.requires_grad(x) ? tape.scratch_like(in) : Tensor();
-    if (kernels != nullptr) {
-      tape.run_with_workspace(kernels->linear_workspace(shape), [&](void* workspace) {
-        kernels->linear_backward(data_or_null<float>(dx), weight.grad.data<float>(),
-                                 grad_of<float>(bias), dy.data<float>(), in.data<float>(),
-                                 weight.value.data<float>(), workspace, shape);
-      });
-    } else {
-      tape.run(in.dtype(), [&]<typename T>() {
-        reference::linear_backward(data_or_null<T>(dx), weight.grad.data<T>(), grad_of<T>(bias),
-                                   dy.data<T>(), in.data<T>(), weight.value.data<T>(), shape.rows,
-                                   shape.in, shape.out);
-      });
-    }
+    tape.run_kernel(
+        in.dtype(), &fused::Kernels::linear_workspace, shape,
+        [&](const fused::Kernels& kernels, void* workspace) {
+          kernels.linear_backward(data_or_null<float>(dx), weight.grad.data<float>(),
+                                  grad_of<float>(bias), dy.data<float>(), in.data<float>(),
+                                  weight.value.data<float>(), workspace, shape);
+        },
+        [&]<typename T>() {
+          reference::linear_backward(data_or_null<T>(dx), weight.grad.data<T>(), grad_of<T>(bias),
+                                     dy.data<T>(), in.data<T>(), weight.value.data<T>(), shape.rows,
+                                     shape.in, shape.out);
+        });
     if (dx.defined()) tape.accumulate_grad(x, dx);
   });
 }
 
 Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) {
   const Tensor in = tape.value(x);
-  const int64_t rows = in.shape().rows();
-  const int64_t cols = in.shape().cols();
-  const Tensor mean = tape.scratch(in.dtype(), {rows});
-  const Tensor rstd = tape.scratch(in.dtype(), {rows});
-  return tape.record_unary(
-      "layernorm", x, in.shape(),
-      [&]<typename T>(T* y, T* z) {
-        reference::layernorm_forward(y, mean.data<T>(), rstd.data<T>(), z, gamma.value.data<T>(),
-                                     beta.value.data<T>(), rows, cols, eps);
+  const fused::LayerNormShape shape{in.shape().rows(), in.shape().cols(), static_cast<float>(eps)};
+  const Tensor mean = tape.scratch(in.dtype(), {shape.rows});
+  const Tensor rstd = tape.scratch(in.dtype(), {shape.rows});
+  const Tensor y = tape.scratch_like(in);
+  tape.run_kernel(
+      in.dtype(), &fused::Kernels::layernorm_workspace, shape,
+      [&](const fused::Kernels& kernels, void* /*workspace*/) {
+        kernels.layernorm_forward(y.data<float>(), mean.data<float>(), rstd.data<float>(),
+                                  in.data<float>(), gamma.value.data<float>(),
+                                  beta.value.data<float>(), shape);
       },
-      [=, &gamma, &beta]<typename T>(T* dx, T* dy, T* z) {
-        reference::layernorm_backward(dx, gamma.grad.data<T>(), beta.grad.data<T>(), dy, z,
-                                      mean.data<T>(), rstd.data<T>(), gamma.value.data<T>(), rows,
-                                      cols);
+      [&]<typename T>() {
+        reference::layernorm_forward(y.data<T>(), mean.data<T>(), rstd.data<T>(), in.data<T>(),
+                                     gamma.value.data<T>(), beta.value.data<T>(), shape.rows,
+                                     shape.width, eps);
       });
+  return tape.record("layernorm", y, [=, &tape, &gamma, &beta](const Tensor& dy) {
+    const Tensor dx = tape.scratch_like(in);
+    tape.run_kernel(
+        in.dtype(), &fused::Kernels::layernorm_workspace, shape,
+        [&](const fused::Kernels& kernels, void* workspace) {
+          kernels.layernorm_backward(dx.data<float>(), gamma.grad.data<float>(),
+                                     beta.grad.data<float>(), dy.data<float>(), in.data<float>(),
+                                     mean.data<float>(), rstd.data<float>(),
+                                     gamma.value.data<float>(), workspace, shape);
+        },
+        [&]<typename T>() {
+          reference::layernorm_backward(dx.data<T>(), gamma.grad.data<T>(), beta.grad.data<T>(),
+                                        dy.data<T>(), in.data<T>(), mean.data<T>(), rstd.data<T>(),
+                                        gamma.value.data<T>(), shape.rows, shape.width);
+        });
+    tape.accumulate_grad(x, dx, true);
+  });
 }
 
 Var gelu(Tape& tape, Var x) {
@@ -102,14 +118,14 @@ Var gelu(Tape& tape, Var x) {
   const Tensor in = tape.value(x);
   const int64_t n = in.elements();
   const bool fused = tape.use_fused(in.dtype());  // f32 alone
+  const fused::Precision precision = tape.execution().precision;
   return tape.record_unary(
       "gelu", x, in.shape(),
       [=]<typename T>(T* y, T* z) {
         if (!fused) return reference::gelu_forward(y, z, n);
         if constexpr (std::is_same_v<T, float>) {
           parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
-            fused::kernels().gelu_forward(y + begin, z + begin, end - begin,
-                                          fused::Precision::kF32);
+            fused::kernels().gelu_forward(y + begin, z + begin, end - begin, precision);
           });
         }
       },
@@ -118,7 +134,7 @@ Var gelu(Tape& tape, Var x) {
         if constexpr (std::is_same_v<T, float>) {
           parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
             fused::kernels().gelu_backward(dx + begin, dy + begin, z + begin, end - begin,
-                                           fused::Precision::kF32);
+                                           precision);
           });
         }
       });

@@ -130,6 +130,17 @@ class Tape {
     if (!arena_.is_counting()) body(workspace);
   }
 
+  /// Runs an op's kernel: fused(kernels, workspace), with as much memory as `workspace_bytes`, a
+  /// member of Kernels, says of `shape`; or else reference.operator()<T>().
+  template <typename Bytes, typename OpShape, typename Fused, typename Reference>
+  void run_kernel(DType dtype, Bytes workspace_bytes, const OpShape& shape, const Fused& fused,
+                  const Reference& reference) {
+    if (!use_fused(dtype)) return run(dtype, reference);
+    const fused::Kernels& kernels = fused::kernels();
+    run_with_workspace((kernels.*workspace_bytes)(shape),
+                       [&](void* workspace) { fused(kernels, workspace); });
+  }
+
   /// Ops count the FLOPs of their matrix products in the forward, on the reference backend.
   void count_flops(double flops) { flops_ += flops; }
   double flops() const { return flops_; }

@@ -18,17 +18,38 @@ enum class Gate : uint8_t { kSplit, kMultiplicative, kAdditive, kLinear };
 
 namespace gmlp::fused {
 
+/// In bf16 products multiply bf16 if the processor has instructions for it (Kernels::has_bf16_dot),
+/// and a gMLP block saves h and t as bf16. Weights, their gradients, the shortcut, statistics and
+/// sums are f32 in both.
+enum class Precision : uint8_t { kF32, kBf16 };
+
 /// A linear layer: x (rows, in) -> y (rows, out).
 struct LinearShape {
   int64_t rows;
   int64_t in;
   int64_t out;
+  Precision precision = Precision::kF32;
 };
 
-/// In bf16 a block saves h and t as bf16, and its products multiply bf16 if the processor has
-/// instructions for it (Kernels::has_bf16_dot). Weights, their gradients, the shortcut, statistics
-/// and sums are f32 in both.
-enum class Precision : uint8_t { kF32, kBf16 };
+/// Rows of x (rows, width) are normalised.
+struct LayerNormShape {
+  int64_t rows;
+  int64_t width;
+  float eps;
+};
+
+/// Attention of H heads, which divide D = width. kernels/reference/attention.h has the formulas.
+struct AttentionShape {
+  int64_t batch;        // B
+  int64_t tokens;       // N
+  int64_t width;        // D
+  int64_t heads;        // H
+  bool content = true;  // else scores are biases alone, and a row of qkv is v
+  bool causal = false;
+  Precision precision = Precision::kF32;
+
+  int64_t parts() const { return content ? 3 : 1; }  // of a row of qkv, each D wide
+};
 
 /// The rows of x (rows, width) are scored against a table (vocab, width).
 struct LinearCrossEntropyShape {
@@ -137,6 +158,23 @@ struct Kernels {
                          void* workspace, const LinearShape& shape);
   void (*linear_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                           const float* weight, void* workspace, const LinearShape& shape);
+
+  /// gamma and beta are (width), mean and rstd (rows).
+  int64_t (*layernorm_workspace)(const LayerNormShape& shape);  // bytes, for the backward
+  void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* gamma,
+                            const float* beta, const LayerNormShape& shape);
+  void (*layernorm_backward)(float* dx, float* dgamma, float* dbeta, const float* dy,
+                             const float* x, const float* mean, const float* rstd,
+                             const float* gamma, void* workspace, const LayerNormShape& shape);
+
+  /// qkv (B,N,3D) or v -> y (B,N,D). lse (B,H,N), the log-sum-exp of each row of scores, is saved.
+  /// bias (H,2N-1) and dbias may be nullptr.
+  int64_t (*attention_workspace)(const AttentionShape& shape);  // bytes, for forward and backward
+  void (*attention_forward)(float* y, float* lse, const float* qkv, const float* bias,
+                            void* workspace, const AttentionShape& shape);
+  void (*attention_backward)(float* dqkv, float* dbias, const float* dy, const float* y,
+                             const float* lse, const float* qkv, const float* bias, void* workspace,
+                             const AttentionShape& shape);
 
   int64_t (*block_workspace)(const BlockShape& shape);  // bytes, for forward and backward
   int64_t (*block_packed)(const BlockShape& shape);     // bytes of BlockData::packed

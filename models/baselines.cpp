@@ -23,7 +23,7 @@ Branch feed_forward(ParameterList& list, const std::string& norm_name, const std
   return [=](Tape& tape, Var x, const Scales& drop_scales, const TokenMixer&) {
     Var z = norm(tape, x);
     if (over_tokens) z = transpose_tokens(tape, z);
-    z = fc2(tape, gelu(tape, fc1(tape, z)));
+    z = fc2.in_block(tape, gelu(tape, fc1.in_block(tape, z)));
     if (over_tokens) z = transpose_tokens(tape, z);
     return add_branch(tape, x, z, drop_scales);
   };
@@ -43,15 +43,10 @@ Branch attention(ParameterList& list, const std::string& prefix, const BlockConf
   }
   const Linear out(list, prefix + "attn.proj.", {d, d});
   return [=](Tape& tape, Var x, const Scales& drop_scales, const TokenMixer& mixer) {
-    Var z = in(tape, norm(tape, x));
-    if (mixer.attend) {
-      z = mixer.attend(z, relpos, heads);
-    } else if (content) {
-      z = head_attention(tape, z, relpos, heads, causal);
-    } else {
-      z = position_attention(tape, z, *relpos, causal);
-    }
-    return add_branch(tape, x, out(tape, z), drop_scales);
+    Var z = in.in_block(tape, norm(tape, x));
+    z = mixer.attend ? mixer.attend(z, relpos, heads)
+                     : head_attention(tape, z, relpos, heads, causal, content);
+    return add_branch(tape, x, out.in_block(tape, z), drop_scales);
   };
 }
 

@@ -82,10 +82,10 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
 }
 
 Var GmlpBlock::tiny_attention(Tape& tape, Var x, const TokenMixer& mixer) const {
-  const Var qkv = layers_.qkv(tape, x);
-  return layers_.attn_out(tape, mixer.attend
-                                    ? mixer.attend(qkv, nullptr, 1)
-                                    : head_attention(tape, qkv, nullptr, 1, config_.causal));
+  const Var qkv = layers_.qkv.in_block(tape, x);
+  const Var y = mixer.attend ? mixer.attend(qkv, nullptr, 1)
+                             : head_attention(tape, qkv, nullptr, 1, config_.causal);
+  return layers_.attn_out.in_block(tape, y);
 }
 
 Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_scales) const {

@@ -45,7 +45,8 @@ class ParameterList {
   std::vector<Parameter*> all_;
 };
 
-/// y = x Wᵀ + b over the last dimension. W (out, in), b (out), which starts at zero.
+/// y = x Wᵀ + b over the last dimension. W (out, in), b (out), which starts at zero. Inside of a
+/// block the product is in the tape's precision, else in f32.
 struct Linear {
   Parameter* weight = nullptr;
   Parameter* bias = nullptr;
@@ -56,6 +57,9 @@ struct Linear {
       : weight(list.add(name + "weight", shape, init, std)),
         bias(list.add(name + "bias", {shape[0]}, Init::kZeros)) {}
   Var operator()(Tape& tape, Var x) const { return linear(tape, x, *weight, bias); }
+  Var in_block(Tape& tape, Var x) const {
+    return linear(tape, x, *weight, bias, tape.execution().precision);
+  }
 };
 
 /// y = (x - mean) / sqrt(var + eps) * weight + bias over the last dimension, of `width`.

@@ -16,12 +16,6 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// Calls body(operand, saved) with values of the two types of this precision.
-template <typename Body>
-auto dispatch_precision(Precision precision, const Body& body) {
-  return precision == Precision::kBf16 ? body(Bf16Operand{}, Bf16{}) : body(0.0f, 0.0f);
-}
-
 /// If nothing is saved, every chunk keeps its norms' statistics in the workspace.
 template <typename Operand, typename Saved>
 void use_workspace_stats(Chunk<Operand, Saved>& chunk, float* stats) {

@@ -1,9 +1,10 @@
-// A linear layer (the stem, the head, the language model's output) on the block's GEMM.
+// A linear layer (the stem, the head, the language model's output, the baselines' blocks) on the
+// block's GEMM.
 //
 //   forward    y = x Wᵀ + b                    x (R,I), W (O,I), b (O), y (R,O)
 //   backward   dx = dy W        dW += dyᵀ x        db += sum_r dy
 //
-// Saved: x.
+// Saved: x. Workspace: packed operands; in bf16 also x and dy, rounded.
 
 #include "kernels/gemm/weight_gradient.h"
 #include "kernels/kernels.h"
@@ -12,34 +13,31 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-struct BackwardWorkspace {
-  WorkspaceAllocator& allocator;
-  const LinearShape& shape;
-
-  PackedB w = allocate_b(allocator, shape.out, shape.in);   // W (O,I)
-  PackedB x = allocate_b(allocator, shape.rows, shape.in);  // (R,I), for dW
-  float* dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(shape.out, shape.rows));
-};
-
-}  // namespace
-
-int64_t linear_workspace(const LinearShape& shape) {
-  WorkspaceAllocator forward;
-  allocate_b(forward, shape.in, shape.out);
-  WorkspaceAllocator backward;
-  static_cast<void>(BackwardWorkspace{backward, shape});
-  return max(forward.used, backward.used);
+/// x (rows, cols) as the products' left operand: in f32 as it is, in bf16 as a rounded copy.
+template <typename Operand>
+RowMajor<Operand> left_operand(WorkspaceAllocator& allocator, const float* x, int64_t rows,
+                               int64_t cols) {
+  if constexpr (sizeof(Operand) == sizeof(float)) {
+    return {x, cols};
+  } else {
+    const int64_t stride = row_stride<Operand>(cols);
+    Operand* copy = allocate<Operand>(allocator, rows * stride);
+    if (allocator.base != nullptr) copy_operand(copy, x, rows, cols);
+    return {copy, stride};
+  }
 }
 
-void linear_forward(float* y, const float* x, const float* weight, const float* bias,
-                    void* workspace, const LinearShape& shape) {
+template <typename Operand>
+void forward(float* y, const float* x, const float* weight, const float* bias,
+             WorkspaceAllocator& allocator, const LinearShape& shape) {
   const int64_t in = shape.in;
   const int64_t out = shape.out;
-  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
-  const PackedB w = allocate_b(allocator, in, out);  // Wᵀ (I,O)
-  pack_b<float>(w, weight, in, in, true);
+  const PackedB w = allocate_b(allocator, k_steps_of<Operand>(in), out);  // Wᵀ (I,O)
+  const RowMajor<Operand> a = left_operand<Operand>(allocator, x, shape.rows, in);
+  if (allocator.base == nullptr) return;
+  pack_b<Operand>(w, weight, in, in, true);
   parallel_gemm(
-      RowMajor<float>{x, in}, w, shape.rows,
+      a, w, shape.rows,
       [&](PrefetchPlan& plan, int64_t row, int64_t col) {
         add_rows(plan, y + row * out + col, out);
       },
@@ -49,19 +47,52 @@ void linear_forward(float* y, const float* x, const float* weight, const float* 
       });
 }
 
-void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
-                     const float* weight, void* workspace, const LinearShape& shape) {
+template <typename Operand>
+void backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+              const float* weight, WorkspaceAllocator& allocator, const LinearShape& shape) {
   const int64_t in = shape.in;
   const int64_t out = shape.out;
-  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
-  const BackwardWorkspace ws{allocator, shape};
+  const PackedB w = allocate_b(allocator, k_steps_of<Operand>(out), in);                // W (O,I)
+  const PackedB x_panels = allocate_b(allocator, k_steps_of<Operand>(shape.rows), in);  // for dW
+  const int64_t k_steps = x_panels.k_steps;
+  float* dy_tiles = allocate<float>(allocator, dy_tiles_size<Operand>(out, k_steps));
+  const RowMajor<Operand> a = left_operand<Operand>(allocator, dy, shape.rows, out);
+  if (allocator.base == nullptr) return;
   if (dx != nullptr) {
-    pack_b<float>(ws.w, weight, in, out, false);
-    parallel_gemm(dx, RowMajor<float>{dy, out}, ws.w, shape.rows);
+    pack_b<Operand>(w, weight, in, out, false);
+    parallel_gemm(dx, a, w, shape.rows);
   }
-  pack_b<float>(ws.x, x, in, shape.rows, false);
-  const WeightGradient<float> dw[] = {{dweight, dbias, dy, ws.x, shape.rows}};
-  add_weight_gradients(dw, in, out, ws.dy_tiles, shape.rows, out);
+  pack_b<Operand>(x_panels, x, in, shape.rows, false);
+  const WeightGradient<Operand> dw[] = {{dweight, dbias, a.data, x_panels, shape.rows}};
+  add_weight_gradients(dw, in, a.stride, dy_tiles, k_steps, out);
+}
+
+}  // namespace
+
+void linear_forward(float* y, const float* x, const float* weight, const float* bias,
+                    void* workspace, const LinearShape& shape) {
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  dispatch_precision(shape.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
+    forward<Operand>(y, x, weight, bias, allocator, shape);
+  });
+}
+
+void linear_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+                     const float* weight, void* workspace, const LinearShape& shape) {
+  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
+  dispatch_precision(shape.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
+    backward<Operand>(dx, dweight, dbias, dy, x, weight, allocator, shape);
+  });
+}
+
+int64_t linear_workspace(const LinearShape& shape) {  // by calls that only count
+  return dispatch_precision(shape.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
+    WorkspaceAllocator f;
+    forward<Operand>(nullptr, nullptr, nullptr, nullptr, f, shape);
+    WorkspaceAllocator b;
+    backward<Operand>(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, b, shape);
+    return max(f.used, b.used);
+  });
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -80,7 +80,6 @@ GMLP_INLINE void parallel_tile(const LossTile& tile, const Body& body) {
 GMLP_INLINE F32x16 add_bias(F32x16 sum, const float* bias, int64_t id, int64_t count) {
   return bias == nullptr ? sum : sum + load(bias + id, count);
 }
-constexpr auto kNoPrefetch = [](PrefetchPlan&, int64_t, int64_t) {};
 
 /// z of rows [begin, end) of the tile, with -inf behind a partial last vector.
 GMLP_INLINE void logits(const Workspace& ws, const LossTile& tile, const float* x,
@@ -108,11 +107,9 @@ GMLP_INLINE void reduce_row(const Workspace& ws, const LossTile& tile, int64_t i
 
 /// Reduces the sixteen lanes of row i to its top and sum.
 GMLP_INLINE void reduce_lanes(float* top, float* sum_of_row, const Workspace& ws, int64_t i) {
-  const float* lanes = ws.lane_tops + i * kLanes;
-  float highest = lanes[0];
-  for (int64_t j = 1; j < kLanes; ++j) highest = lanes[j] > highest ? lanes[j] : highest;
-  *top = highest;
-  *sum_of_row = sum(load(ws.lane_sums + i * kLanes) * exp(load(lanes) - set1(highest)));
+  const F32x16 tops = load(ws.lane_tops + i * kLanes);
+  *top = highest(tops);
+  *sum_of_row = sum(load(ws.lane_sums + i * kLanes) * exp(tops - set1(*top)));
 }
 
 /// The tile with a row's id stores its logit in loss_rows, and the last tile computes the loss.

@@ -18,6 +18,12 @@ using Function = std::remove_pointer_t<Field>;
 Function<decltype(Kernels::linear_workspace)> linear_workspace;
 Function<decltype(Kernels::linear_forward)> linear_forward;
 Function<decltype(Kernels::linear_backward)> linear_backward;
+Function<decltype(Kernels::layernorm_workspace)> layernorm_workspace;
+Function<decltype(Kernels::layernorm_forward)> layernorm_forward;
+Function<decltype(Kernels::layernorm_backward)> layernorm_backward;
+Function<decltype(Kernels::attention_workspace)> attention_workspace;
+Function<decltype(Kernels::attention_forward)> attention_forward;
+Function<decltype(Kernels::attention_backward)> attention_backward;
 Function<decltype(Kernels::block_workspace)> block_workspace;
 Function<decltype(Kernels::block_packed)> block_packed;
 Function<decltype(Kernels::block_forward)> block_forward;
@@ -68,25 +74,14 @@ struct GemmWorkspace {
       allocate<Operand>(allocator, max(m* row_stride<Operand>(k), k* row_stride<Operand>(m)));
 };
 
-/// dst (rows, row_stride) = source (rows, cols) as Operand, padded with zeros.
-template <typename Operand>
-void copy_operand(Operand* dst, const float* source, int64_t rows, int64_t cols) {
-  const int64_t stride = row_stride<Operand>(cols);
-  parallel_tasks(rows, [&](const TaskSlot& slot) {
-    for (int64_t c = 0; c < stride; c += kLanes) {
-      const int64_t count = max(0, min(kLanes, cols - c));
-      store(dst + slot.task * stride + c, load(source + slot.task * cols + c, count),
-            min(kLanes, stride - c));
-    }
-  });
-}
-
 int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  WorkspaceAllocator f32;
-  static_cast<void>(GemmWorkspace<float>{f32, m, n, k});
-  WorkspaceAllocator bf16;
-  static_cast<void>(GemmWorkspace<Bf16Operand>{bf16, m, n, k});
-  return max(f32.used, bf16.used);
+  const auto bytes = [&]<typename Operand>(Operand, auto /*saved*/) {
+    WorkspaceAllocator allocator;
+    static_cast<void>(GemmWorkspace<Operand>{allocator, m, n, k});
+    return allocator.used;
+  };
+  return max(dispatch_precision(Precision::kF32, bytes),
+             dispatch_precision(Precision::kBf16, bytes));
 }
 
 template <typename Operand>
@@ -108,11 +103,9 @@ void gemm_of(float* c, const float* a, const float* b, bool a_transposed, bool b
 
 void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
           void* workspace, int64_t m, int64_t n, int64_t k, Precision precision) {
-  if (precision == Precision::kBf16) {
-    gemm_of<Bf16Operand>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
-  } else {
-    gemm_of<float>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
-  }
+  dispatch_precision(precision, [&]<typename Operand>(Operand, auto /*saved*/) {
+    gemm_of<Operand>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
+  });
 }
 
 /// As many independent sums as the register tile has rows.
@@ -165,6 +158,12 @@ const Kernels& table() {
                                   .linear_workspace = linear_workspace,
                                   .linear_forward = linear_forward,
                                   .linear_backward = linear_backward,
+                                  .layernorm_workspace = layernorm_workspace,
+                                  .layernorm_forward = layernorm_forward,
+                                  .layernorm_backward = layernorm_backward,
+                                  .attention_workspace = attention_workspace,
+                                  .attention_forward = attention_forward,
+                                  .attention_backward = attention_backward,
                                   .block_workspace = block_workspace,
                                   .block_packed = block_packed,
                                   .block_forward = block_forward,

@@ -25,6 +25,9 @@ struct PrefetchPlan {
   const char* later_end = nullptr;
 };
 
+/// Of a product whose epilogue works in the cache.
+constexpr auto kNoPrefetch = [](PrefetchPlan&, int64_t, int64_t) {};
+
 /// Adds the tile's rows at p, `stride` elements apart: to read if they are const, else to write.
 template <typename T>
 GMLP_INLINE void add_rows(PrefetchPlan& plan, T* p, int64_t stride, bool written = true) {

@@ -2,6 +2,7 @@
 // Kernels allocate nothing: the caller passes a workspace, and a kernel places its buffers in it.
 
 #include "kernels/gemm/pack.h"
+#include "kernels/kernels.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -29,6 +30,12 @@ GMLP_INLINE TiledA<Operand> allocate_tiles(WorkspaceAllocator& allocator, int64_
   const int64_t k_steps = k_steps_of<Operand>(n);
   return {allocate<float>(allocator, tiles_of<Operand>(n) * packed_tile_size<Operand>(k_steps)),
           k_steps};
+}
+
+/// Calls body(operand, saved) with values of the two types of this precision.
+template <typename Body>
+GMLP_INLINE auto dispatch_precision(Precision precision, const Body& body) {
+  return precision == Precision::kBf16 ? body(Bf16Operand{}, Bf16{}) : body(0.0f, 0.0f);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

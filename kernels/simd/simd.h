@@ -111,6 +111,14 @@ GMLP_INLINE void store_nontemporal(T* p, F32x16 x, int64_t count) {
   if (count != kLanes || !try_store_nontemporal(p, x)) store(p, x, count);
 }
 
+/// The largest of all lanes.
+GMLP_INLINE float highest(F32x16 x) {
+  float lanes[kLanes];
+  store(lanes, x);
+  for (int64_t i = 1; i < kLanes; ++i) lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
+  return lanes[0];
+}
+
 /// Calls body(c, count) for each sixteen of `cols`. In all calls but a last partial one `count` is
 /// a constant, so the branches on it disappear when the body is inlined.
 template <typename Body>

@@ -201,11 +201,7 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
 }
 
 void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block) {
-  if (execution.precision != fused::Precision::kBf16) return;
-  if (arch != Arch::kGmlp) {
-    fail_input("--precision bf16: only gMLP's blocks have it, the model's are {}; use f32",
-               kLanguageArchs.name(arch));
-  }
+  if (execution.precision != fused::Precision::kBf16 || arch != Arch::kGmlp) return;
   if (fused::bf16_fits(block.d_model, block.gate_width())) return;
   fail_input(
       "--precision bf16 loads numbers in pairs, and of d_model {} and the gate's width {} one is "

@@ -66,7 +66,7 @@ std::vector<std::string> initialize_from(LanguageModel& model, const std::string
 ExecutionOptions stored_execution(DType dtype, const std::string& precision,
                                   const std::string& kernels);
 
-/// Throws InputError if `execution` is in bf16, which only gMLP's blocks of even widths have.
+/// Throws InputError if `execution` is in bf16, and a gMLP block has an odd width.
 void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block);
 
 }  // namespace gmlp

@@ -41,7 +41,6 @@ refused "--model: every row has its own" --model gmlp_nano_28
 refused "--arch: every row has its own" --arch vit
 refused "--sizes" --sizes huge
 refused "--color" --color red
-refused "only gMLP's blocks" --precision bf16 --sizes pico
 refused "--class-token: every row has its own" --class-token
 refused "--val-fraction 0" --val-fraction 0
 

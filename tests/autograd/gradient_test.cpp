@@ -107,7 +107,7 @@ void check_head_attention() {
       });
     }
     expect_right({random({2, 5, 6}, 1)}, {&bias}, [&](Tape& t, const std::vector<Var>& in) {
-      return position_attention(t, in[0], bias, causal);
+      return head_attention(t, in[0], &bias, 2, causal, false);
     });
   }
 }
@@ -174,7 +174,6 @@ const std::map<std::string, std::function<void()>>& registry() {
       {"spatial_project", check_spatial_project},
       {"attention", check_attention},
       {"head_attention", check_head_attention},
-      {"position_attention", check_head_attention},
       {"dropout", check_dropout},
       {"add_positions", check_add_positions},
       {"transpose_tokens",

@@ -289,25 +289,6 @@ TEST_CASE("an option that belongs to another architecture is refused by name") {
   }
 }
 
-TEST_CASE("bf16 is refused for architectures that would compute in f32") {
-  const TemporaryFolder folder;
-  const std::string error =
-      error_of(tiny_pretraining(folder, folder / "run", "mlm",
-                                {"--arch", "mixer", "--spatial-ffn", "8", "--precision", "bf16"}));
-  CHECK(error.find("--precision bf16: only gMLP's blocks have it, the model's are mixer") == 0);
-  CHECK_FALSE(std::filesystem::exists(folder / "run"));
-  gmlp::ExecutionOptions bf16;
-  bf16.precision = gmlp::fused::Precision::kBf16;
-  for (const std::string& name : gmlp::language_config_names()) {
-    const gmlp::LanguageConfig config = gmlp::language_config(name);
-    if (config.arch == gmlp::Arch::kGmlp) {
-      CHECK_NOTHROW(gmlp::require_precision(bf16, config.arch, config.block));
-    } else {
-      CHECK_THROWS_AS(gmlp::require_precision(bf16, config.arch, config.block), gmlp::InputError);
-    }
-  }
-}
-
 TEST_CASE("the resolved configuration of a language run reads back as itself") {
   const TemporaryFolder scratch;
   const auto first = gmlp::parse_pretrain(tiny_pretraining(

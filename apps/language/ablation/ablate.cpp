@@ -1,9 +1,10 @@
 // gmlp-language ablate: the paper's Table 3 and its series by depth on your text. Every row is an
 // ordinary run of pretrain per seed. All runs see the same text, masks and steps, and differ in the
-// architecture alone. A repeated command continues where the previous one stopped.
+// architecture and its learning rate. A repeated command continues where the previous one stopped.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <set>
 
@@ -15,29 +16,52 @@
 #include "apps/language/commands.h"
 #include "apps/language/model_choice.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "data/text/tokenizer.h"
 
 namespace gmlp {
 
 namespace {
 
 struct AblateOptions : AblationOptions {
+  std::string budget = "quick";
   std::string series = "both";
   std::set<std::string> only;
   std::optional<uint64_t> seed;  // the first one; empty: pretrain's
 };
 
-/// The defaults of pretrain's options: 32 runs of 1.2 M tokens take half an hour on two cores.
-PretrainOptions recipe() {
-  PretrainOptions options;
-  options.tokenizer = "bytes";
-  options.objective = "mlm";
-  options.epochs = 1000;  // a short text is repeated until max_steps
-  options.max_steps = 600;
-  options.batch_size = 16;
-  options.warmup_steps = 60;
-  options.lr = 3e-3;
-  options.val_batches = 60;
-  return options;
+/// Of windows per run. On two cores 33 M tokens take seven minutes: a budget of `quick`, 14 runs of
+/// half as many, an hour, and one of `paper`, 32 runs, four.
+constexpr int64_t kBatch = 16;
+constexpr int64_t kQuickSteps = 8000;
+constexpr int64_t kPaperSteps = 16000;
+constexpr int64_t kVocab = 2000;
+
+std::string own_tokenizer(const AblateOptions& options) {
+  return options.out + "/tokenizer.model";
+}
+
+/// The defaults of pretrain's options.
+PretrainOptions recipe(const AblateOptions& options, double lr) {
+  PretrainOptions recipe;
+  recipe.tokenizer = own_tokenizer(options);
+  recipe.objective = "mlm";
+  recipe.epochs = 1000;  // a short text is repeated until max_steps
+  recipe.max_steps = options.budget == "paper" ? kPaperSteps : kQuickSteps;
+  recipe.batch_size = kBatch;
+  recipe.warmup_steps = recipe.max_steps / 20;
+  recipe.lr = lr;
+  recipe.val_batches = 60;
+  recipe.precision = "bf16";
+  return recipe;
+}
+
+/// Trains the tokenizer of all runs on their text, unless the arguments name one.
+void make_tokenizer(const AblateOptions& options, const PretrainOptions& shared) {
+  const std::string path = own_tokenizer(options);
+  if (shared.tokenizer != path || std::filesystem::exists(path)) return;
+  std::filesystem::create_directories(options.out);
+  write_file_atomic(path, train_tokenizer(shared.text, {.type = "sentencepiece", .vocab = kVocab}));
 }
 
 /// The rows that --series and --only select.
@@ -53,8 +77,9 @@ std::vector<const AblationRow*> selected_rows(const AblateOptions& options) {
 
 /// Refuses shared options that the rows or the run folders determine. A file that repeats a
 /// default, as a config.toml does, is accepted.
-void check_shared(const PretrainOptions& shared, const std::vector<const AblationRow*>& rows) {
-  const std::string defaults = parse_pretrain({}, recipe(), false).config;
+void check_shared(const PretrainOptions& shared, const std::vector<const AblationRow*>& rows,
+                  const AblateOptions& options) {
+  const std::string defaults = parse_pretrain({}, recipe(options, shared.lr), false).config;
   const auto refuse = [&](const std::vector<const char*>& names, const std::string& reason) {
     refuse_options(names, reason, shared.config, defaults);
   };
@@ -81,7 +106,7 @@ PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& 
   arguments.insert(arguments.end(), row.model.begin(), row.model.end());
   arguments.insert(arguments.end(),
                    {"--out", folder, "--overwrite", "--seed", std::to_string(seed)});
-  const PretrainOptions chosen = parse_pretrain(arguments, recipe());
+  const PretrainOptions chosen = parse_pretrain(arguments, recipe(options, row.lr));
   const LanguageConfig config = choose_language_model(chosen.model);
   const Arithmetic arithmetic = arithmetic_from(chosen.precision, chosen.kernels);
   require_precision(arithmetic.execution, config.arch, config.block);
@@ -96,8 +121,9 @@ PlannedRun plan_run(AblationResult& result, uint64_t seed, const AblateOptions& 
 
 int ablate(const AblateOptions& options) {
   const std::vector<const AblationRow*> rows = selected_rows(options);
-  const PretrainOptions shared = parse_pretrain(options.shared, recipe(), false);
-  check_shared(shared, rows);
+  const PretrainOptions shared =
+      parse_pretrain(options.shared, recipe(options, rows.front()->lr), false);
+  check_shared(shared, rows, options);
   std::vector<AblationResult> results;
   results.reserve(rows.size());
   for (const AblationRow* row : rows) results.push_back({row});
@@ -109,6 +135,7 @@ int ablate(const AblateOptions& options) {
       runs.push_back(plan_run(result, seed, options));
     }
   }
+  make_tokenizer(options, shared);
   const int status = train_all(runs);
   if (status != kExitSuccess) return status;
   const AblationReport report = report_ablation(results);
@@ -125,16 +152,20 @@ int language_ablate(const std::vector<std::string>& arguments) {
       "options, such as --text, --tokenizer and --max-steps, are those of pretrain and apply to "
       "every row",
       "gmlp-language ablate");
-  const PretrainOptions defaults = recipe();
-  app.footer(fmt::format(
-      "Defaults: --tokenizer {} --objective {} --max-steps {} --batch-size {} --warmup-steps {} "
-      "--lr {} --val-batches {}",
-      defaults.tokenizer, defaults.objective, defaults.max_steps, defaults.batch_size,
-      defaults.warmup_steps, defaults.lr, defaults.val_batches));
   options.out = "runs/ablation";
+  const PretrainOptions defaults = recipe(options, 0);
+  app.footer(fmt::format(
+      "Defaults: a SentencePiece tokenizer of {} ids, trained on the text, a learning rate per "
+      "architecture, --objective {} --max-steps {}, or {} with --budget paper, --warmup-steps a "
+      "twentieth, --batch-size {} --precision {} --val-batches {}",
+      kVocab, defaults.objective, kQuickSteps, kPaperSteps, kBatch, defaults.precision,
+      defaults.val_batches));
   add_ablation_options(app, options,
                        "Runs per row of Table 3, with consecutive seeds; the series by depth uses "
-                       "the first seed only");
+                       "the first seed only. With --budget quick 1 unless given");
+  app.add_option("--budget", options.budget,
+                 "quick takes an hour on two cores, paper half a day or less")
+      ->check(CLI::IsMember({"quick", "paper"}));
   app.add_option("--series", options.series, "Table 3, the series by depth, or both")
       ->check(CLI::IsMember({"table3", "depth", "both"}));
   std::set<std::string> names;
@@ -146,6 +177,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--seed", options.seed, "First seed");
   parse_arguments(app, arguments);
   options.shared = app.remaining();
+  if (options.budget == "quick" && app.count("--seeds") == 0) options.seeds = 1;
   return ablate(options);
 }
 

@@ -15,12 +15,12 @@ namespace gmlp {
 // Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
 // clang-format off
 const std::vector<AblationRow> kAblationRows = {
-    {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"},
+    {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"}, .lr = kAttentionLr,
      .perplexity = 4.37},
     {.name = "transformer-relpos", .title = "Transformer, relative position bias",
-     .model = {"transformer_relpos_lm_tiny"}, .perplexity = 4.26},
+     .model = {"transformer_relpos_lm_tiny"}, .lr = kAttentionLr, .perplexity = 4.26},
     {.name = "relpos-only", .title = "relative position bias only",
-     .model = {"relpos_only_lm_tiny"}, .perplexity = 5.64},
+     .model = {"relpos_only_lm_tiny"}, .lr = kAttentionLr, .perplexity = 5.64},
     {.name = "mixer", .title = "MLP-Mixer", .model = {"mixer_lm_tiny"}, .perplexity = 5.34},
     {.name = "linear", .title = "gMLP, linear gate",
      .model = {"gmlp_lm_tiny", "--gate", "linear", "--d-ffn", "512"}, .perplexity = 5.14,
@@ -41,12 +41,12 @@ const std::vector<AblationRow> kAblationRows = {
     {.series = "depth", .name = "gmlp-deep", .title = "gMLP",
      .model = {"gmlp_lm_tiny", "--depth", "12"}, .perplexity = 3.79},
     {.series = "depth", .name = "transformer-shallow", .title = "Transformer",
-     .model = {"transformer_relpos_lm_tiny", "--depth", "3"}, .perplexity = 4.91},
+     .model = {"transformer_relpos_lm_tiny", "--depth", "3"}, .lr = kAttentionLr, .perplexity = 4.91},
     // Reads the run of Table 3.
     {.series = "depth", .name = "transformer-relpos", .title = "Transformer",
-     .model = {"transformer_relpos_lm_tiny"}, .perplexity = 4.26},
+     .model = {"transformer_relpos_lm_tiny"}, .lr = kAttentionLr, .perplexity = 4.26},
     {.series = "depth", .name = "transformer-deep", .title = "Transformer",
-     .model = {"transformer_relpos_lm_tiny", "--depth", "10"}, .perplexity = 3.83},
+     .model = {"transformer_relpos_lm_tiny", "--depth", "10"}, .lr = kAttentionLr, .perplexity = 3.83},
 };
 // clang-format on
 

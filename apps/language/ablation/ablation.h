@@ -12,12 +12,17 @@
 
 namespace gmlp {
 
+/// The best of 1e-3 and 3e-3 for 8,000 steps (docs/findings.md).
+constexpr double kGmlpLr = 3e-3;
+constexpr double kAttentionLr = 1e-3;
+
 /// One model of a series.
 struct AblationRow {
   std::string series = "table3";   // or "depth": Table 4 and Figure 5
   const char* name = "";           // in --only and in the path of its runs
   const char* title = "";          // in the table
   std::vector<std::string> model;  // a name, and the options of `pretrain` that change it
+  double lr = kGmlpLr;             // by default
   double perplexity = 0;           // in the paper, after 125,000 steps on C4; 0: not reported
   bool ordered = false;            // compared with the next row, which the paper reports as better
 

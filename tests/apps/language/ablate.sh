@@ -68,7 +68,6 @@ refused "--time-limit" --time-limit 5
 refused "--depth: row gmlp-shallow sets it" --depth 1
 refused "is a run with other options" --seed 7 --depth 1 --series table3 --only split --lr 0.5
 refused "--color" --only split --color red
-refused "--precision bf16: only gMLP's blocks" --series table3 --only split,mixer --precision bf16
 
 # The same in a file; what is the default anyway, as most of a run's config.toml, is no matter.
 in_file() {
