@@ -11,11 +11,13 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
                              Storage storage)
     : Model(config, dtype, seed, storage) {
   const int64_t d = config.block.d_model;
-  const auto add = [&](const char* name, int64_t rows) {
-    return parameters_.add(name, {rows, d}, Init::kNormal, 0.02);
+  const auto add = [&](const char* name, int64_t rows, Init init = Init::kNormal) {
+    return parameters_.add(name, {rows, d}, init, 0.02);
   };
   layers_.embed = add("embed.weight", config.vocab);
-  if (config.has_positions()) layers_.positions = add("positions.weight", config.block.tokens);
+  if (config.has_positions()) {
+    layers_.positions = add("positions.weight", config.block.tokens, Init::kSinusoids);
+  }
   blocks_ = make_blocks(parameters_, config.arch, config.depth, config.block, config.heads,
                         config.spatial_ffn);
   layers_.norm = LayerNorm(parameters_, "norm.", d, config.block.norm_eps);

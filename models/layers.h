@@ -17,6 +17,7 @@ enum class Init : uint8_t {
   kXavierUniform,  // U(-a, a), a = sqrt(6 / (in + out)): timm's for linear layers
   kLecunNormal,    // N(0, 1 / in): timm's for the stem
   kNormal,         // N(0, std²)
+  kSinusoids,      // of a position per row (Vaswani et al. 2017), of standard deviation `std`
 };
 
 /// The parameters of a model, in the order of their creation, which is timm's. A layer holds

@@ -129,6 +129,12 @@ TEST_CASE("every architecture computes the same in f32 on both backends as in f6
       single.parameters()[i]->value.copy_from(exact.parameters()[i]->value);
     }
     const Tensor expected = logits_of(exact, kIds, Backend::kReference);
+    const BlockConfig& block = exact.config().block;
+    if (arch != Arch::kGmlp || fused::bf16_fits(block.d_model, block.gate_width())) {
+      ExecutionOptions bf16;
+      bf16.precision = fused::Precision::kBf16;
+      CHECK(test::norm_relative(logits_of(single, kIds, bf16), expected) <= 2e-2);
+    }
     for (const Backend backend : {Backend::kReference, Backend::kFused}) {
       INFO(kLanguageArchs.name(arch));
       CHECK(test::norm_relative(logits_of(single, kIds, backend), expected) <= 1e-5);
@@ -136,6 +142,33 @@ TEST_CASE("every architecture computes the same in f32 on both backends as in f6
                                 logits_of(exact, kIds, Backend::kReference, dropping())) <= 1e-5);
     }
   }
+}
+
+TEST_CASE("a Transformer starts with sinusoids for positions, and its branches near zero",
+          "[init]") {
+  const LanguageConfig config = language_config("transformer_lm_tiny");  // five blocks
+  LanguageModel model(config, DType::kF32, 1);
+  int checked = 0;
+  for (const Parameter* parameter : model.parameters()) {
+    const Tensor& value = parameter->value;
+    double squares = 0;
+    for (int64_t i = 0; i < value.elements(); ++i) squares += value.at(i) * value.at(i);
+    const double deviation = std::sqrt(squares / static_cast<double>(value.elements()));
+    INFO(parameter->name);
+    if (parameter->name == "positions.weight") {
+      CHECK(deviation == Approx(0.02).epsilon(1e-6));
+      CHECK(value.at(0) == 0);                                            // sin 0
+      CHECK(value.at(1) == Approx(0.02 * std::sqrt(2)));                  // cos 0
+      CHECK(value.at(128) == Approx(0.02 * std::sqrt(2) * std::sin(1)));  // position 1
+      CHECK(value.at(130) == Approx(0.02 * std::sqrt(2) * std::sin(0.86596432)));
+      ++checked;
+    } else if (parameter->name.ends_with("attn.proj.weight") ||
+               parameter->name.ends_with("mlp.fc2.weight")) {
+      CHECK(deviation == Approx(0.02 / std::sqrt(10)).epsilon(0.03));
+      ++checked;
+    }
+  }
+  CHECK(checked == 11);
 }
 
 TEST_CASE("any number of threads gives the same bits in every architecture", "[agreement]") {
