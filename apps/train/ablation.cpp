@@ -54,7 +54,7 @@ void add_ablation_options(CLI::App& app, AblationOptions& options, const char* s
   OptionGroup group(app, "Options");
   app.option_defaults()->always_capture_default();
   app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
-  group.integer("--seeds", options.seeds, seeds, 1, 1000);
+  group.integer("--seeds", options.seeds, seeds, options.seeds == 0 ? 0 : 1, 1000);
   app.allow_extras();
 }
 

@@ -41,7 +41,7 @@ struct AblationOptions {
   int64_t seeds = 3;
   std::vector<std::string> shared;  // arguments of training for every row
 };
-/// Registers --out and --seeds. All other arguments remain.
+/// Registers --out and --seeds, which may be 0 if that is the default. All other arguments remain.
 void add_ablation_options(CLI::App& app, AblationOptions& options, const char* seeds);
 
 /// Throws InputError if one of the options `names` has another value in `config`, the text of a

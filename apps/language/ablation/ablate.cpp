@@ -60,8 +60,14 @@ PretrainOptions recipe(const AblateOptions& options, double lr) {
 void make_tokenizer(const AblateOptions& options, const PretrainOptions& shared) {
   const std::string path = own_tokenizer(options);
   if (shared.tokenizer != path || std::filesystem::exists(path)) return;
+  std::string tokenizer;
+  try {
+    tokenizer = train_tokenizer(shared.text, {.type = "sentencepiece", .vocab = kVocab});
+  } catch (const InputError& error) {
+    fail_input("{} (or choose a --tokenizer, such as bytes)", error.what());
+  }
   std::filesystem::create_directories(options.out);
-  write_file_atomic(path, train_tokenizer(shared.text, {.type = "sentencepiece", .vocab = kVocab}));
+  write_file_atomic(path, tokenizer);
 }
 
 /// The rows that --series and --only select.
@@ -153,6 +159,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
       "every row",
       "gmlp-language ablate");
   options.out = "runs/ablation";
+  options.seeds = 0;
   const PretrainOptions defaults = recipe(options, 0);
   app.footer(fmt::format(
       "Defaults: a SentencePiece tokenizer of {} ids, trained on the text, a learning rate per "
@@ -161,10 +168,12 @@ int language_ablate(const std::vector<std::string>& arguments) {
       kVocab, defaults.objective, kQuickSteps, kPaperSteps, kBatch, defaults.precision,
       defaults.val_batches));
   add_ablation_options(app, options,
-                       "Runs per row of Table 3, with consecutive seeds; the series by depth uses "
-                       "the first seed only. With --budget quick 1 unless given");
-  app.add_option("--budget", options.budget,
-                 "quick takes an hour on two cores, paper half a day or less")
+                       "Runs per row of Table 3, with consecutive seeds; 0 = one, or three with "
+                       "--budget paper. The series by depth has the first seed only");
+  app.add_option(
+         "--budget", options.budget,
+         "quick: one seed and 16 M tokens per run, an hour on two cores; paper: three seeds "
+         "and 33 M tokens, four hours. Stop and repeat as you like")
       ->check(CLI::IsMember({"quick", "paper"}));
   app.add_option("--series", options.series, "Table 3, the series by depth, or both")
       ->check(CLI::IsMember({"table3", "depth", "both"}));
@@ -177,7 +186,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--seed", options.seed, "First seed");
   parse_arguments(app, arguments);
   options.shared = app.remaining();
-  if (options.budget == "quick" && app.count("--seeds") == 0) options.seeds = 1;
+  if (options.seeds == 0) options.seeds = options.budget == "paper" ? 3 : 1;
   return ablate(options);
 }
 

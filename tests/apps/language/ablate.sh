@@ -2,7 +2,7 @@
 # ablate: both tables, the order's sentences, and JSON; what is done is not done again.
 . "$(dirname "$0")/../common.sh"
 
-shared=(--text text.txt --seq-len 16 --d-model 16 --batch-size 8 --max-steps 4 --warmup-steps 1
+shared=(--text text.txt --tokenizer bytes --seq-len 16 --d-model 16 --batch-size 8 --max-steps 4 --warmup-steps 1
         --quiet --no-figures)
 two=(--series table3 --only linear,split,additive --seeds 2 --seed 7 --depth 1
      --out table)
@@ -51,7 +51,7 @@ expect_text out.txt "chart    tools/plot.py ablation both"
 expect_chart "Transformer, by depth" ablation both
 
 expect_status 0 "$language" ablate --help
-expect_text out.txt "--max-steps 600"
+expect_text out.txt "--max-steps 8000"
 
 # Refused, with the reason, before anything is trained.
 refused() {
@@ -62,7 +62,7 @@ refused() {
 }
 refused "not in {additive,amlp," --only gpt
 refused "--gate: the rows of the table set it" --gate=split
-refused "--seeds" --seeds 0
+refused "--seeds" --seeds -1
 refused "--series" --series table4
 refused "--time-limit" --time-limit 5
 refused "--depth: row gmlp-shallow sets it" --depth 1
@@ -88,3 +88,15 @@ printf 'gate=""\ntoeplitz=false\nattn-dim=0\nlr=0.002\n' >shared.toml
 expect_status 0 "$language" ablate "${shared[@]}" --config shared.toml --series table3 \
   --only split --seeds 1 --depth 1 --out from_file
 expect_text from_file/split/seed-42/config.toml "lr=0.002"
+
+# Without a tokenizer the runs share one of 2,000 ids, trained on their text; each budget has its steps.
+awk 'BEGIN { srand(1); for (i = 0; i < 4000; ++i) { for (j = 0; j < 48; ++j)
+  printf "%s%c", j % 6 ? "" : " ", 97 + 26 * rand(); print "." } }' >words.txt
+expect_status 0 "$language" ablate --text words.txt --series table3 --only split,transformer --depth 1 --d-model 16 --seq-len 16 \
+  --max-steps 2 --quiet --out own
+for row in split transformer; do cmp own/tokenizer.model own/$row/seed-42/checkpoints/last/tokenizer.model; done
+expect_text own/split/seed-42/config.toml "lr=0.003"
+expect_text own/transformer/seed-42/config.toml "lr=0.001"
+printf 'A short text.\n' >short.txt
+expect_status 2 "$language" ablate --text short.txt --series table3 --only split --budget paper --out short
+expect_text err.txt "(or choose a --tokenizer, such as bytes)"
