@@ -9,13 +9,11 @@ namespace {
 
 using Scales = std::vector<double>;
 
-/// How the last layer of a branch starts. A Mixer's as in timm. A Transformer's near zero, as in
-/// GPT-2, so that training begins with the tokens themselves: Xavier's branches would hide
-/// embeddings of standard deviation 0.02.
-struct BranchInit {
-  Init init = Init::kXavierUniform;
-  double std = 0;
-};
+/// The last layer of a branch starts near zero, as in GPT-2, so that training begins with the
+/// tokens themselves: Xavier's branches would hide embeddings of standard deviation 0.02.
+double last_std(int64_t depth) {
+  return 0.02 / std::sqrt(2 * static_cast<double>(depth));
+}
 
 Var add_branch(Tape& tape, Var shortcut, Var branch, const Scales& drop_scales) {
   if (!drop_scales.empty()) branch = drop_path(tape, branch, drop_scales);
@@ -26,10 +24,10 @@ Var add_branch(Tape& tape, Var shortcut, Var branch, const Scales& drop_scales) 
 /// over the channels in both. The MLP maps `width` numbers to `hidden` and back.
 Branch feed_forward(ParameterList& list, const std::string& norm_name, const std::string& mlp_name,
                     int64_t width, int64_t hidden, const BlockConfig& config, bool over_tokens,
-                    const BranchInit& last) {
+                    int64_t depth) {
   const LayerNorm norm(list, norm_name, config.d_model, config.norm_eps);
   const Linear fc1(list, mlp_name + "fc1.", {hidden, width});
-  const Linear fc2(list, mlp_name + "fc2.", {width, hidden}, last.init, last.std);
+  const Linear fc2(list, mlp_name + "fc2.", {width, hidden}, Init::kNormal, last_std(depth));
   return [=](Tape& tape, Var x, const Scales& drop_scales, const TokenMixer&) {
     Var z = norm(tape, x);
     if (over_tokens) z = transpose_tokens(tape, z);
@@ -41,7 +39,7 @@ Branch feed_forward(ParameterList& list, const std::string& norm_name, const std
 
 /// x + proj(attention(qkv(norm1(x)))), where attention without content has no q and k.
 Branch attention(ParameterList& list, const std::string& prefix, const BlockConfig& config,
-                 Arch arch, int64_t heads, const BranchInit& last) {
+                 Arch arch, int64_t heads, int64_t depth) {
   const int64_t d = config.d_model;
   const bool causal = config.causal;
   const bool content = arch != Arch::kRelposOnly;
@@ -51,7 +49,7 @@ Branch attention(ParameterList& list, const std::string& prefix, const BlockConf
   if (arch != Arch::kTransformer) {
     relpos = list.add(prefix + "attn.relpos", {heads, 2 * config.tokens - 1}, Init::kZeros);
   }
-  const Linear out(list, prefix + "attn.proj.", {d, d}, last.init, last.std);
+  const Linear out(list, prefix + "attn.proj.", {d, d}, Init::kNormal, last_std(depth));
   return [=](Tape& tape, Var x, const Scales& drop_scales, const TokenMixer& mixer) {
     Var z = in.in_block(tape, norm(tape, x));
     z = mixer.attend ? mixer.attend(z, relpos, heads)
@@ -65,15 +63,11 @@ Branch attention(ParameterList& list, const std::string& prefix, const BlockConf
 std::vector<Block> make_blocks(ParameterList& list, Arch arch, int64_t depth,
                                const BlockConfig& config, int64_t heads, int64_t spatial_ffn) {
   std::vector<Block> blocks;
-  BranchInit last;
-  if (arch != Arch::kMixer) {
-    last = {Init::kNormal, 0.02 / std::sqrt(2 * static_cast<double>(depth))};
-  }
   for (int64_t i = 0; i < depth; ++i) {
     const std::string prefix = "blocks." + std::to_string(i) + ".";
     const auto channels = [&](const char* mlp) {
       return feed_forward(list, prefix + "norm2.", prefix + mlp, config.d_model, config.d_ffn,
-                          config, false, last);
+                          config, false, depth);
     };
     Block& block = blocks.emplace_back();
     if (arch == Arch::kGmlp) {
@@ -81,10 +75,10 @@ std::vector<Block> make_blocks(ParameterList& list, Arch arch, int64_t depth,
       block.branches = {[gmlp = block.gmlp](auto&&... args) { return gmlp->forward(args...); }};
     } else if (arch == Arch::kMixer) {
       block.branches.push_back(feed_forward(list, prefix + "norm1.", prefix + "mlp_tokens.",
-                                            config.tokens, spatial_ffn, config, true, last));
+                                            config.tokens, spatial_ffn, config, true, depth));
       block.branches.push_back(channels("mlp_channels."));
     } else {
-      block.branches.push_back(attention(list, prefix, config, arch, heads, last));
+      block.branches.push_back(attention(list, prefix, config, arch, heads, depth));
       block.branches.push_back(channels("mlp."));
     }
   }

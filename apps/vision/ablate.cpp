@@ -38,7 +38,7 @@ struct Row {
 constexpr Row kRows[] = {
     {"sizes", "gmlp", "gMLP", 4e-3},
     {"sizes", "vit", "ViT", 2e-3},
-    {"sizes", "mixer", "MLP-Mixer", 8e-3},
+    {"sizes", "mixer", "MLP-Mixer", 4e-3},
     {"gates", "linear", "gMLP, linear gate", 4e-3},
     {"gates", "additive", "gMLP, additive gate", 4e-3},
     {"gates", "multiplicative", "gMLP, multiplicative gate", 4e-3},
