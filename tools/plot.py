@@ -3,6 +3,7 @@
 
   tools/plot.py docs [DIR]       the charts of the documents, from docs/data/, into docs/figures/ or DIR
   tools/plot.py ablation DIR     DIR/ablation.svg, of what `ablate --out DIR` of either program wrote
+  tools/plot.py losses DIR       prints the training losses of an ablation's first seeds, 100 steps a line, as CSV
   tools/plot.py bench FILE.json  FILE.svg, of `gmlp-bench kernels` or `ladder` with --json FILE.json
   tools/plot.py bench FILE.csv   FILE.svg, of bars in a file such as docs/data/steps.csv
 """
@@ -176,6 +177,18 @@ def running_means(values, reach=12):
     return [sum(part) / len(part) for part in parts]
 
 
+def print_losses(folder):
+    """The CSV of draw_losses, without its headline, from the steps.jsonl of a language ablation."""
+    losses = {}
+    for row in json.loads((folder / "ablation.json").read_text(encoding="utf-8"))["table3"]:
+        run = folder / row["row"] / f"seed-{row['runs'][0]['seed']}"
+        steps = [json.loads(line)["loss"] for line in (run / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
+        losses[row["title"]] = [sum(steps[i:i + 10]) / 10 for i in range(0, len(steps) - 9, 10)]
+    print(",".join(["step", *(title.replace(",", ":") for title in losses)]))
+    for i, means in enumerate(zip(*losses.values()), 1):
+        print(",".join([str(100 * i), *(f"{mean:.3f}" for mean in means)]))
+
+
 def draw_losses(path):
     """The columns after the step: each loss, faint, and the running mean."""
     (title, subtitle), header, rows = read_csv(path)
@@ -200,10 +213,13 @@ def main(command="", path=None, *more):
         save(bars_of_csv(DATA / "steps.csv"), out / "steps.svg")
         save(bars_of_csv(DATA / "ladder.csv"), out / "ladder.svg")
         save(draw_losses(DATA / "losses.csv"), out / "losses.svg")
+        save(draw_losses(DATA / "text_losses.csv"), out / "text_losses.svg")
         save(draw_ablation(DATA / "ablation.json"), out / "ablation.svg")
         save(draw_ablation(DATA / "vision_ablation.json"), out / "vision_ablation.svg")
     elif command == "ablation" and path and not more:
         save(draw_ablation(Path(path) / "ablation.json"), Path(path) / "ablation.svg")
+    elif command == "losses" and path and not more:
+        print_losses(Path(path))
     elif command == "bench" and path and not more:
         draw = bars_of_csv if path.endswith(".csv") else bars_of_bench
         save(draw(path), Path(path).with_suffix(".svg"))
