@@ -77,54 +77,33 @@ Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
       });
 }
 
-/// linear_cross_entropy of rows (M, D) that all have an id.
-Var record_projected(Tape& tape, Var rows, Parameter& table, Parameter* bias,
-                     const std::vector<int64_t>& ids, double scale) {
+/// linear_cross_entropy of rows (M, D) that all have an id, in one kernel.
+Var record_fused(Tape& tape, Var rows, Parameter& table, Parameter* bias,
+                 const std::vector<int64_t>& ids, double scale) {
   const Tensor in = tape.value(rows);
   const fused::LinearCrossEntropyShape shape{in.shape().rows(), in.shape().cols(),
                                              table.value.shape()[0]};
   const double factor = mean_factor(scale, shape.rows);
-  const fused::Kernels* kernels = tape.use_fused(in.dtype()) ? &fused::kernels() : nullptr;
-  const int64_t bytes = kernels != nullptr
-                            ? kernels->linear_cross_entropy_workspace(shape)
-                            : reference::linear_cross_entropy_workspace(shape.rows, shape.vocab) *
-                                  dtype_size(in.dtype());
+  const fused::Kernels& kernels = fused::kernels();
+  const int64_t bytes = kernels.linear_cross_entropy_workspace(shape);
   const Tensor loss = tape.scratch(in.dtype(), {1});
   const Tensor top = tape.scratch(in.dtype(), {shape.rows});  // the maximum of a row's logits
   const Tensor sum = tape.scratch(in.dtype(), {shape.rows});  // the sum of their exponentials
   const Tensor loss_rows = tape.scratch(in.dtype(), {shape.rows});
   tape.run_with_workspace(bytes, [&](void* workspace) {
-    tape.run(in.dtype(), [&]<typename T>() {
-      if (kernels != nullptr) {
-        kernels->linear_cross_entropy_forward(
-            loss_rows.data<float>(), top.data<float>(), sum.data<float>(), in.data<float>(),
-            table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
-      } else {
-        reference::linear_cross_entropy_forward(
-            loss_rows.data<T>(), top.data<T>(), sum.data<T>(), in.data<T>(), table.value.data<T>(),
-            value_of<T>(bias), ids.data(), static_cast<T*>(workspace), shape.rows, shape.width,
-            shape.vocab);
-      }
-      *loss.data<T>() = scaled_sum(loss_rows.data<T>(), shape.rows, factor);
-    });
+    kernels.linear_cross_entropy_forward(
+        loss_rows.data<float>(), top.data<float>(), sum.data<float>(), in.data<float>(),
+        table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
+    *loss.data<float>() = scaled_sum(loss_rows.data<float>(), shape.rows, factor);
   });
-  return tape.record("linear_cross_entropy", loss, [=, &tape, &table](const Tensor& dloss) {
+  return tape.record("linear_cross_entropy", loss, [=, &tape, &kernels, &table](const Tensor& dy) {
     const Tensor dx = tape.requires_grad(rows) ? tape.scratch_like(in) : Tensor();
     tape.run_with_workspace(bytes, [&](void* workspace) {
-      const double drow = dloss.at(0) * factor;
-      if (kernels != nullptr) {
-        kernels->linear_cross_entropy_backward(
-            data_or_null<float>(dx), table.grad.data<float>(), grad_of<float>(bias),
-            static_cast<float>(drow), top.data<float>(), sum.data<float>(), in.data<float>(),
-            table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
-        return;
-      }
-      tape.run(in.dtype(), [&]<typename T>() {
-        reference::linear_cross_entropy_backward(
-            data_or_null<T>(dx), table.grad.data<T>(), grad_of<T>(bias), drow, top.data<T>(),
-            sum.data<T>(), in.data<T>(), table.value.data<T>(), value_of<T>(bias), ids.data(),
-            static_cast<T*>(workspace), shape.rows, shape.width, shape.vocab);
-      });
+      kernels.linear_cross_entropy_backward(
+          data_or_null<float>(dx), table.grad.data<float>(), grad_of<float>(bias),
+          static_cast<float>(dy.at(0) * factor), top.data<float>(), sum.data<float>(),
+          in.data<float>(), table.value.data<float>(), value_of<float>(bias), ids.data(), workspace,
+          shape);
     });
     if (dx.defined()) tape.accumulate_grad(rows, dx, true);
   });
@@ -198,7 +177,10 @@ Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
         [=]<typename T>(T* dx, T*, T*) { std::fill_n(dx, full.elements(), T(0)); });
   }
   const Var rows = scored.size() == ids.size() ? x : select_rows(tape, x, numbers);
-  return record_projected(tape, rows, table, bias, scored, scale);
+  if (tape.use_fused(table.value.dtype())) {
+    return record_fused(tape, rows, table, bias, scored, scale);
+  }
+  return cross_entropy_ids(tape, linear(tape, rows, table, bias), scored, scale);
 }
 
 }  // namespace gmlp

@@ -1,5 +1,6 @@
-// The language models' loss on the block's GEMM: M scored rows of x against a table of V rows,
-// without their logits (M,V). kernels/reference/linear_cross_entropy.h has the derivation.
+// Softmax cross-entropy of a linear layer on the block's GEMM: M scored rows of x, each with one id
+// of a vocabulary of V, against a language model's table T. At V = 30,000 their logits (M,V) would
+// be larger than the rest of a small model's step, so they are never in memory at once.
 //
 //   forward    z = x Tᵀ + b                                  x (M,D), T (V,D), b (V) or nullptr
 //              top = max_v z        sum = sum_v exp(z - top)
@@ -7,10 +8,17 @@
 //   backward   dz = dloss (exp(z - top) / sum - onehot(ids))
 //              dx = dz T        dT += dzᵀ x        db += sum_r dz[r,:]
 //
-// z is computed in tiles of kBandRows x kTileIds, one band of rows after the other, each from left
-// to right. Tasks are some rows of a tile, which stays in the L2 and L3 caches: the forward reduces
-// it into top and sum, and the backward turns it into dz in the epilogue and multiplies it twice.
-// Saved: top and sum. Workspace: two packed pieces of T, a packed band of x, one tile.
+// The forward goes over the ids from left to right with a running top and sum:
+//
+//   top' = max(top, max_tile z)     sum' = sum exp(top - top') + sum_tile exp(z - top')
+//
+// Saved are both, because top + log(sum) would lose precision: with logits of 1e4 its rounding
+// would change every probability by a thousandth.
+//
+// z is computed in tiles of kBandRows x kTileIds, one band of rows after the other. Tasks are some
+// rows of a tile, which stays in the L2 and L3 caches: the forward reduces it into top and sum, and
+// the backward turns it into dz in the epilogue and multiplies it twice. Workspace: two packed
+// pieces of T, a packed band of x, one tile.
 
 #include "kernels/gemm/weight_gradient.h"
 #include "kernels/kernels.h"

@@ -4,8 +4,8 @@
 //
 // Arguments are outputs, incoming gradient, inputs, sizes. All arrays are row-major and dense. A
 // kernel never allocates an output, throws or prints. Gradients of activations (dx) are written,
-// those of parameters (dweight, dbias) are added to. A bias, its gradient, and the dx of linear,
-// dropout and linear_cross_entropy may be nullptr.
+// those of parameters (dweight, dbias) are added to. A bias, its gradient, and the dx of linear and
+// dropout may be nullptr.
 
 #include "kernels/reference/adamw.h"
 #include "kernels/reference/attention.h"
@@ -16,7 +16,6 @@
 #include "kernels/reference/gelu.h"
 #include "kernels/reference/layernorm.h"
 #include "kernels/reference/linear.h"
-#include "kernels/reference/linear_cross_entropy.h"
 #include "kernels/reference/patchify.h"
 #include "kernels/reference/spatial_gate.h"
 #include "kernels/reference/tokens.h"

@@ -58,17 +58,16 @@ std::vector<Tensor> reference_result(const Case& c) {
     out.push_back(Tensor::zeros(DType::kF64, shape));
     out.back().fill(1);
   }
-  std::vector<double> top(in.ids.size());
-  std::vector<double> sum(in.ids.size());
-  std::vector<double> workspace(
-      static_cast<size_t>(reference::linear_cross_entropy_workspace(c.rows, c.vocab)));
-  reference::linear_cross_entropy_forward(out[0].data<double>(), top.data(), sum.data(),
-                                          in.x.data(), in.table.data(), bias, in.ids.data(),
-                                          workspace.data(), c.rows, c.width, c.vocab);
-  reference::linear_cross_entropy_backward(
-      out[1].data<double>(), out[2].data<double>(), c.bias ? out[3].data<double>() : nullptr,
-      kDloss, top.data(), sum.data(), in.x.data(), in.table.data(), bias, in.ids.data(),
-      workspace.data(), c.rows, c.width, c.vocab);
+  std::vector<double> z(static_cast<size_t>(c.rows * c.vocab));
+  std::vector<double> probs(z.size());
+  reference::linear_forward(z.data(), in.x.data(), in.table.data(), bias, c.rows, c.width, c.vocab);
+  reference::cross_entropy_ids_forward(out[0].data<double>(), probs.data(), z.data(), in.ids.data(),
+                                       c.rows, c.vocab);
+  reference::cross_entropy_ids_backward(z.data(), kDloss, probs.data(), in.ids.data(), c.rows,
+                                        c.vocab);  // z becomes dz
+  reference::linear_backward(out[1].data<double>(), out[2].data<double>(),
+                             c.bias ? out[3].data<double>() : nullptr, z.data(), in.x.data(),
+                             in.table.data(), c.rows, c.width, c.vocab);
   return out;
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("every architecture computes the same in f32 on both backends as in f6
     if (arch != Arch::kGmlp || fused::bf16_fits(block.d_model, block.gate_width())) {
       ExecutionOptions bf16;
       bf16.precision = fused::Precision::kBf16;
-      CHECK(test::norm_relative(logits_of(single, kIds, bf16), expected) <= 2e-2);
+      CHECK(test::norm_relative(logits_of(single, kIds, bf16), expected) <= 4e-2);
     }
     for (const Backend backend : {Backend::kReference, Backend::kFused}) {
       INFO(kLanguageArchs.name(arch));
