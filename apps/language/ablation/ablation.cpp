@@ -15,8 +15,8 @@ namespace gmlp {
 // Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
 // clang-format off
 const std::vector<AblationRow> kAblationRows = {
-    {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"}, .lr = kAttentionLr,
-     .perplexity = 4.37},
+    {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"},
+     .lr = kAttentionLr, .perplexity = 4.37},
     {.name = "transformer-relpos", .title = "Transformer, relative position bias",
      .model = {"transformer_relpos_lm_tiny"}, .lr = kAttentionLr, .perplexity = 4.26},
     {.name = "relpos-only", .title = "relative position bias only",
@@ -41,12 +41,14 @@ const std::vector<AblationRow> kAblationRows = {
     {.series = "depth", .name = "gmlp-deep", .title = "gMLP",
      .model = {"gmlp_lm_tiny", "--depth", "12"}, .perplexity = 3.79},
     {.series = "depth", .name = "transformer-shallow", .title = "Transformer",
-     .model = {"transformer_relpos_lm_tiny", "--depth", "3"}, .lr = kAttentionLr, .perplexity = 4.91},
+     .model = {"transformer_relpos_lm_tiny", "--depth", "3"}, .lr = kAttentionLr,
+     .perplexity = 4.91},
     // Reads the run of Table 3.
     {.series = "depth", .name = "transformer-relpos", .title = "Transformer",
      .model = {"transformer_relpos_lm_tiny"}, .lr = kAttentionLr, .perplexity = 4.26},
     {.series = "depth", .name = "transformer-deep", .title = "Transformer",
-     .model = {"transformer_relpos_lm_tiny", "--depth", "10"}, .lr = kAttentionLr, .perplexity = 3.83},
+     .model = {"transformer_relpos_lm_tiny", "--depth", "10"}, .lr = kAttentionLr,
+     .perplexity = 3.83},
 };
 // clang-format on
 
