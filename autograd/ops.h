@@ -74,8 +74,8 @@ Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
 /// The same with one class per row; rows with a negative id are not scored; mean over the others.
 Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);
 /// cross_entropy_ids(linear(x, table, bias), ids), where the logits of rows that are not scored
-/// (id < 0) are never computed. On the fused kernels the others are never in memory at once. x (B, N, D), table (V, D), bias (V) or nullptr. The
-/// loss is 0 if no row is scored.
+/// (id < 0) are never computed. On the fused kernels the others are never in memory at once. x (B,
+/// N, D), table (V, D), bias (V) or nullptr. The loss is 0 if no row is scored.
 Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
                          const std::vector<int64_t>& ids, double scale);
 

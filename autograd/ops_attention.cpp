@@ -1,5 +1,5 @@
-// Ops that mix tokens, y = P x: the spatial projection of the gating unit, where P is a weight, and
-// attention, aMLP's tiny one and the baselines' of many heads.
+// Ops that mix tokens: the spatial projection of the gating unit, y = W x, and attention,
+// y = softmax(S) v, with one head (aMLP) or many (the baselines).
 
 #include <algorithm>
 
@@ -79,19 +79,22 @@ Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool cau
       });
   return tape.record("head_attention", y, [=, &tape](const Tensor& dy) {
     const Tensor dqkv = tape.scratch_like(in);
-    const ArenaScope scope(tape.arena());
-    const Tensor dp = fused ? Tensor() : tape.scratch_like(saved);
-    tape.run_kernel(
-        in.dtype(), &fused::Kernels::attention_workspace, shape,
-        [&](const fused::Kernels& kernels, void* workspace) {
-          kernels.attention_backward(dqkv.data<float>(), grad_of<float>(bias), dy.data<float>(),
-                                     y.data<float>(), saved.data<float>(), in.data<float>(),
-                                     value_of<float>(bias), workspace, shape);
-        },
-        [&]<typename T>() {
-          reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), dp.data<T>(),
-                                                dy.data<T>(), saved.data<T>(), in.data<T>(), shape);
-        });
+    {
+      const ArenaScope scope(tape.arena());
+      const Tensor ds = fused ? Tensor() : tape.scratch_like(saved);
+      tape.run_kernel(
+          in.dtype(), &fused::Kernels::attention_workspace, shape,
+          [&](const fused::Kernels& kernels, void* workspace) {
+            kernels.attention_backward(dqkv.data<float>(), grad_of<float>(bias), dy.data<float>(),
+                                       y.data<float>(), saved.data<float>(), in.data<float>(),
+                                       value_of<float>(bias), workspace, shape);
+          },
+          [&]<typename T>() {
+            reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), ds.data<T>(),
+                                                  dy.data<T>(), saved.data<T>(), in.data<T>(),
+                                                  shape);
+          });
+    }
     tape.accumulate_grad(qkv, dqkv, true);
   });
 }

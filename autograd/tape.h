@@ -130,8 +130,8 @@ class Tape {
     if (!arena_.is_counting()) body(workspace);
   }
 
-  /// Runs an op's kernel: fused(kernels, workspace), with as much memory as `workspace_bytes`, a
-  /// member of Kernels, says of `shape`; or else reference.operator()<T>().
+  /// Runs an op's kernel: on the fused backend fused(kernels, workspace), with
+  /// (kernels.*workspace_bytes)(shape) bytes of workspace, else reference.operator()<T>().
   template <typename Bytes, typename OpShape, typename Fused, typename Reference>
   void run_kernel(DType dtype, Bytes workspace_bytes, const OpShape& shape, const Fused& fused,
                   const Reference& reference) {

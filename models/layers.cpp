@@ -24,8 +24,8 @@ double draw(Random& random, Init init, double std, double in, double out) {
   return init == Init::kOnes ? 1 : 0;
 }
 
-/// Column `col` of position `row`. A shift by some positions is then one linear map for all of
-/// them, which attention finds sooner than among random positions.
+/// Column `col` of position `row`. A shift by k positions is the same linear map at every position,
+/// so attention learns distances sooner than from random vectors.
 double sinusoid(int64_t row, int64_t col, int64_t cols, double std) {
   const double pair = static_cast<double>(col / 2 * 2) / static_cast<double>(cols);
   const double angle = static_cast<double>(row) * std::pow(10000.0, -pair);

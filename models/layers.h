@@ -30,9 +30,9 @@ class ParameterList {
   ParameterList(const ParameterList&) = delete;
   ParameterList& operator=(const ParameterList&) = delete;
 
-  /// A new parameter with its (zero) gradient. Its values depend on (seed, name) alone, so a layer
-  /// more changes no other one. The first dimension counts as `out`, the product of the others as
-  /// `in`. Weight decay applies from two dimensions on.
+  /// A new parameter with its (zero) gradient. Its values depend on (seed, name) alone, so adding
+  /// a layer changes no other one. The first dimension counts as `out`, the product of the others
+  /// as `in`. Weight decay applies from two dimensions on.
   Parameter* add(const std::string& name, const Shape& shape, Init init, double std = 0);
 
   const std::vector<Parameter*>& all() const { return all_; }
@@ -89,7 +89,7 @@ struct ForwardContext {
 struct TokenMixer {
   // spatial_project: (B, N, E) -> (B, N, E)
   std::function<Var(Var v, const Parameter& weight, const Parameter& bias)> project;
-  // attention: (B, N, 3A) -> (B, N, A)
+  // head_attention: (B, N, 3D) -> (B, N, D); without content (B, N, D) -> (B, N, D)
   std::function<Var(Var qkv, const Parameter* bias, int64_t heads)> attend;
 };
 

@@ -1,13 +1,16 @@
-// Attention of many heads on the block's GEMM. A task is a head of a sample, in memory of its own,
-// so the scores of the whole batch never exist. kernels/reference/attention.h has the formulas.
+// Attention of H heads on the block's GEMM. A task is one head of one sample, in the workspace of
+// its thread, so only one head's scores per thread are in memory. kernels/reference/attention.h has
+// the formulas.
 //
-//   forward    S = (q / √A) kᵀ + R      lse[i] = log sum_j exp S[i,j]      y = exp(S - lse) v
-//   backward   P = exp(S - lse)         dS = P * (dy vᵀ - y·dy), since sum_j P * dP = y·dy
-//              dv = Pᵀ dy               dk = dSᵀ (q / √A)                  dq = dS k / √A
+//   forward    S = (q / √A) kᵀ + bias      lse[i] = log sum_j exp S[i,j]      y = exp(S - lse) v
+//   backward   P = exp(S - lse)            dS = P * (dy vᵀ - y·dy), since sum_j P * dP = y·dy
+//              dv = Pᵀ dy                  dk = dSᵀ (q / √A)                  dq = dS k / √A
 //              dbias: each task sums the diagonals of its dS; then the samples are added in order
 //
-// Saved: lse, one number per row and head, as in FlashAttention (Dao et al. 2022), which also cuts
-// the rows of S into pieces. Here whole rows fit into the cache.
+// Saved: lse, one number per row and head, as in FlashAttention-2 (Dao 2023). It would round away
+// probabilities of scores near 1e4 (linear_cross_entropy.cpp), which attention does not have.
+// FlashAttention also splits the rows of S; here a row stays whole. Causal attention computes all
+// of S and drops the upper triangle.
 
 #include "kernels/gemm/weight_gradient.h"
 #include "kernels/kernels.h"
@@ -17,16 +20,13 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// A left operand in the workspace. Its rows have zeros behind them, up to a whole vector.
+/// Rows in the workspace, of whole vectors. A left operand has zeros in the last one, because a
+/// bf16 k-step may read one of them.
 template <typename Operand>
 struct Rows {
   Operand* data;
   int64_t stride;
 
-  GMLP_INLINE Rows allocate_in(WorkspaceAllocator& allocator, int64_t rows, int64_t cols) {
-    const int64_t stride = row_stride<Operand>(ceil_div(cols, kLanes) * kLanes);
-    return {allocate<Operand>(allocator, rows * stride), stride};
-  }
   __attribute__((always_inline)) Operand* at(int64_t row) const { return data + row * stride; }
   __attribute__((always_inline)) RowMajor<Operand> as_a() const { return {data, stride}; }
   /// rows = scale * in (rows, cols)
@@ -40,7 +40,13 @@ struct Rows {
   }
 };
 
-/// Head h of sample b, and the memory of its task.
+template <typename Operand>
+GMLP_INLINE Rows<Operand> allocate_rows(WorkspaceAllocator& allocator, int64_t rows, int64_t cols) {
+  const int64_t stride = row_stride<Operand>(ceil_div(cols, kLanes) * kLanes);
+  return {allocate<Operand>(allocator, rows * stride), stride};
+}
+
+/// Head h of sample b, and the memory of its thread.
 template <typename Operand>
 struct Head {
   const AttentionShape& shape;
@@ -54,14 +60,14 @@ struct Head {
   Triangle lower = shape.causal ? Triangle::kLower : Triangle::kNone;
   Triangle upper = shape.causal ? Triangle::kUpper : Triangle::kNone;
 
-  Rows<Operand> q = Rows<Operand>::allocate_in(memory, n, width);     // q / √A
+  Rows<Operand> q = allocate_rows<Operand>(memory, n, width);         // q / √A
   PackedB k_t = allocate_b(memory, k_steps_of<Operand>(width), n);    // kᵀ
   PackedB right = allocate_b(memory, k_steps_of<Operand>(n), width);  // v, dy, q or k
-  Rows<Operand> p = Rows<Operand>::allocate_in(memory, n, n);
-  Rows<float> scores = Rows<float>::allocate_in(memory, min(kMC, n), n);  // forward
+  Rows<Operand> p = allocate_rows<Operand>(memory, n, n);
+  Rows<float> scores = allocate_rows<float>(memory, min(kMC, n), n);  // forward
   // Backward.
-  Rows<Operand> ds = Rows<Operand>::allocate_in(memory, n, n);
-  Rows<Operand> dy = Rows<Operand>::allocate_in(memory, n, width);
+  Rows<Operand> ds = allocate_rows<Operand>(memory, n, n);
+  Rows<Operand> dy = allocate_rows<Operand>(memory, n, width);
   PackedB v_t = allocate_b(memory, k_steps_of<Operand>(width), n);  // vᵀ
   TiledA<Operand> left = allocate_tiles<Operand>(memory, n);        // Pᵀ or dSᵀ
   float* y_dot_dy = allocate<float>(memory, n);
@@ -86,21 +92,9 @@ template <typename Operand, typename Body>
 GMLP_INLINE void parallel_heads(void* workspace, const AttentionShape& shape, const Body& body) {
   const int64_t size = Head<Operand>{shape, 0, 0, {}}.memory.used;
   parallel_tasks(shape.batch * shape.heads, [&](const TaskSlot& slot) {
-    const WorkspaceAllocator memory{static_cast<char*>(workspace) + slot.first * size};
+    const WorkspaceAllocator memory{static_cast<char*>(workspace) + omp_get_thread_num() * size};
     body(Head<Operand>{shape, slot.task / shape.heads, slot.task % shape.heads, memory}, slot.task);
   });
-}
-
-template <typename Operand, typename Source>
-GMLP_INLINE void pack_all(const PackedB& b, const Source* source, int64_t stride, int64_t k) {
-  for (int64_t i = 0; i < panels_of(b.n); ++i) pack_panel<Operand>(b, source, stride, k, i);
-}
-template <typename Operand>
-GMLP_INLINE void pack_all_transposed(const PackedB& b, const float* source, int64_t stride,
-                                     int64_t k) {
-  for (int64_t i = 0; i < panels_of(b.n); ++i) {
-    pack_panel_transposed<Operand>(b, source, stride, k, i);
-  }
 }
 
 /// Packs what the scores need.
@@ -108,7 +102,7 @@ template <typename Operand>
 GMLP_INLINE void prepare_scores(const Head<Operand>& head, const float* qkv) {
   if (!head.shape.content) return;
   head.q.copy(head.part(qkv, 0), head.stride, head.n, head.width, head.scale);
-  pack_all_transposed<Operand>(head.k_t, head.part(qkv, 1), head.stride, head.width);
+  pack_b_alone<Operand>(head.k_t, head.part(qkv, 1), head.stride, head.width, true);
 }
 /// Calls body(i, j, count, S) for sixteen scores of row i at a time, i in [r0, r1).
 template <typename Operand, typename Body>
@@ -128,16 +122,16 @@ GMLP_INLINE void compute_scores(const Head<Operand>& head, const float* bias, in
   }
 }
 
-/// p = exp(S - top) of the first `seen` of n scores, and zeros behind them. Returns their sum.
+/// p = exp(S - top) of the first `visible` of n scores, and zeros behind them. Returns their sum.
 template <typename Operand>
-GMLP_INLINE float exp_row(Operand* p, float* top, float* scores, int64_t seen, int64_t n) {
-  for (int64_t j = seen; j % kLanes != 0; ++j) scores[j] = -__builtin_inff();
+GMLP_INLINE float exp_row(Operand* p, float* top, float* scores, int64_t visible, int64_t n) {
+  for (int64_t j = visible; j % kLanes != 0; ++j) scores[j] = -__builtin_inff();
   F32x16 tops = load(scores);
-  for (int64_t j = kLanes; j < seen; j += kLanes) tops = max(load(scores + j), tops);
-  *top = highest(tops);
+  for (int64_t j = kLanes; j < visible; j += kLanes) tops = max(load(scores + j), tops);
+  *top = reduce_max(tops);
   F32x16 sums = zero();
   for (int64_t j = 0; j < n; j += kLanes) {
-    const F32x16 e = j < seen ? exp(load(scores + j) - set1(*top)) : zero();
+    const F32x16 e = j < visible ? exp(load(scores + j) - set1(*top)) : zero();
     sums = sums + e;
     store(p + j, e);
   }
@@ -149,7 +143,7 @@ void forward_head(float* y, float* lse, const float* qkv, const float* bias,
                   const Head<Operand>& head) {
   const int64_t n = head.n;
   prepare_scores(head, qkv);
-  pack_all<Operand>(head.right, head.part(qkv, 2), head.stride, n);
+  pack_b_alone<Operand>(head.right, head.part(qkv, 2), head.stride, n, false);
   for (int64_t r0 = 0; r0 < n; r0 += kMC) {
     const int64_t r1 = min(r0 + kMC, n);
     compute_scores(head, bias, r0, r1, [&](int64_t i, int64_t j, int64_t count, F32x16 s) {
@@ -157,9 +151,9 @@ void forward_head(float* y, float* lse, const float* qkv, const float* bias,
     });
     float sums[kMC];
     for (int64_t i = r0; i < r1; ++i) {
-      const int64_t seen = head.shape.causal ? i + 1 : n;
+      const int64_t visible = head.shape.causal ? i + 1 : n;
       float top;
-      sums[i - r0] = exp_row(head.p.at(i), &top, head.scores.at(i - r0), seen, n);
+      sums[i - r0] = exp_row(head.p.at(i), &top, head.scores.at(i - r0), visible, n);
       head.lse(lse)[i] = top + __builtin_logf(sums[i - r0]);
     }
     gemm_rows(head.p.as_a(), head.right, r0, r1, head.lower, kNoPrefetch,
@@ -191,7 +185,7 @@ GMLP_INLINE void backward_scores(const float* dy, const float* y, const float* l
     head.y_dot_dy[i] = sum(dot);
   }
   head.dy.copy(head.output(dy), width, n, head.width, 1);
-  pack_all_transposed<Operand>(head.v_t, head.part(qkv, 2), head.stride, head.width);
+  pack_b_alone<Operand>(head.v_t, head.part(qkv, 2), head.stride, head.width, true);
   gemm_rows(head.dy.as_a(), head.v_t, 0, n, Triangle::kNone, kNoPrefetch,
             [&](int64_t i, int64_t j, int64_t /*count*/, F32x16 dp) {
               store(head.ds.at(i) + j, load(head.p.at(i) + j) * (dp - set1(head.y_dot_dy[i])));
@@ -204,7 +198,7 @@ GMLP_INLINE void transposed_product(float* out, const Rows<Operand>& m, const Ro
                                     const Head<Operand>& head) {
   const int64_t n = head.n;
   const int64_t k_steps = head.left.k_steps;
-  pack_all<Operand>(head.right, b.data, b.stride, n);
+  pack_b_alone<Operand>(head.right, b.data, b.stride, n, false);
   for (int64_t tile = 0; tile < tiles_of<Operand>(n); ++tile) {
     pack_tiles(head.left.data + tile * packed_tile_size<Operand>(k_steps), nullptr, m.data,
                m.stride, n, 0, k_steps, tile, tile + 1, n);
@@ -215,23 +209,28 @@ GMLP_INLINE void transposed_product(float* out, const Rows<Operand>& m, const Ro
             });
 }
 
-/// Also the sums of dS's diagonals, (2N-1).
+/// The sums of dS's diagonals, (2N-1).
+template <typename Operand>
+GMLP_INLINE void sum_diagonals(float* sums, const Head<Operand>& head) {
+  for (int64_t j = 0; j < 2 * head.n - 1; ++j) sums[j] = 0;
+  for (int64_t i = 0; i < head.n; ++i) {
+    float* row = sums + head.n - 1 - i;
+    for_each_vector(head.n, [&](int64_t j, int64_t count) {
+      store(row + j, load(row + j, count) + load(head.ds.at(i) + j, count), count);
+    });
+  }
+}
+
 template <typename Operand>
 void backward_head(float* dqkv, float* diagonals, const float* dy, const float* y, const float* lse,
                    const float* qkv, const float* bias, const Head<Operand>& head) {
   const int64_t n = head.n;
   backward_scores(dy, y, lse, qkv, bias, head);
-  for (int64_t j = 0; bias != nullptr && j < 2 * n - 1; ++j) diagonals[j] = 0;
-  for (int64_t i = 0; bias != nullptr && i < n; ++i) {
-    float* sums = diagonals + n - 1 - i;
-    for_each_vector(n, [&](int64_t j, int64_t count) {
-      store(sums + j, load(sums + j, count) + load(head.ds.at(i) + j, count), count);
-    });
-  }
+  if (bias != nullptr) sum_diagonals(diagonals, head);
   transposed_product(head.part(dqkv, 2), head.p, head.dy, head);
   if (!head.shape.content) return;
   transposed_product(head.part(dqkv, 1), head.ds, head.q, head);
-  pack_all<Operand>(head.right, head.part(qkv, 1), head.stride, n);
+  pack_b_alone<Operand>(head.right, head.part(qkv, 1), head.stride, n, false);
   float* dq = head.part(dqkv, 0);
   gemm_rows(head.ds.as_a(), head.right, 0, n, head.lower, kNoPrefetch,
             [&](int64_t i, int64_t col, int64_t count, F32x16 sum) {
@@ -250,7 +249,7 @@ int64_t attention_workspace(const AttentionShape& shape) {
   WorkspaceAllocator allocator;
   allocate_diagonals(allocator, shape);
   return dispatch_precision(shape.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
-    return allocator.used + shape.batch * shape.heads * Head<Operand>{shape, 0, 0, {}}.memory.used;
+    return allocator.used + omp_get_max_threads() * Head<Operand>{shape, 0, 0, {}}.memory.used;
   });
 }
 
@@ -276,8 +275,12 @@ void attention_backward(float* dqkv, float* dbias, const float* dy, const float*
         });
   });
   if (bias == nullptr) return;
-  for (int64_t i = 0; i < shape.batch * shape.heads * distances; ++i) {
-    dbias[i % (shape.heads * distances)] += diagonals[i];
+  for (int64_t task = 0; task < shape.batch * shape.heads; ++task) {
+    float* sums = dbias + task % shape.heads * distances;
+    const float* own = diagonals + task * distances;
+    for_each_vector(distances, [&](int64_t j, int64_t count) {
+      store(sums + j, load(sums + j, count) + load(own + j, count), count);
+    });
   }
 }
 

@@ -31,17 +31,8 @@ void layernorm_backward(float* dx, float* dgamma, float* dbeta, const float* dy,
     for (int64_t c = 0; c < 2 * width; ++c) sums[c] = 0;
     for (int64_t r = r0; r < r1; ++r) {
       const RowStats stats{mean[r], rstd[r]};
-      const float* dy_row = dy + r * width;
-      const float* x_row = x + r * width;
-      const RowMeans means =
-          norm_backward_means(sums, sums + width, dy_row, x_row, stats, gamma, width);
-      for (int64_t c = 0; c < width; c += kLanes) {
-        const int64_t count = min(kLanes, width - c);
-        store(dx + r * width + c,
-              norm_backward(load(dy_row + c, count), load(x_row + c, count), stats, means,
-                            load(gamma + c, count)),
-              count);
-      }
+      norm_backward_row(dx + r * width, sums, dy + r * width, x + r * width, stats, gamma, nullptr,
+                        width);
     }
   });
   add_norm_sums(dgamma, dbeta, all_sums, row_tasks(shape.rows), width);

@@ -116,7 +116,7 @@ GMLP_INLINE void reduce_row(const Workspace& ws, const LossTile& tile, int64_t i
 /// Reduces the sixteen lanes of row i to its top and sum.
 GMLP_INLINE void reduce_lanes(float* top, float* sum_of_row, const Workspace& ws, int64_t i) {
   const F32x16 tops = load(ws.lane_tops + i * kLanes);
-  *top = highest(tops);
+  *top = reduce_max(tops);
   *sum_of_row = sum(load(ws.lane_sums + i * kLanes) * exp(tops - set1(*top)));
 }
 

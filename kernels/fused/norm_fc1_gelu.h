@@ -93,9 +93,8 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
   const int64_t d = chunk.d_model;
   float* dx_hat = ws.dx_hat;
   parallel_rows(chunk.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
-    float* dgamma = ws.norm_sums + slot.task * 2 * d;
-    float* dbeta = dgamma + d;
-    for (int64_t c = 0; c < 2 * d; ++c) dgamma[c] = 0;
+    float* sums = ws.norm_sums + slot.task * 2 * d;
+    for (int64_t c = 0; c < 2 * d; ++c) sums[c] = 0;
     gemm_rows(
         RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1, Triangle::kNone,
         [&](PrefetchPlan& plan, int64_t row, int64_t col) {
@@ -106,16 +105,9 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
         });
     for (int64_t r = r0; r < r1; ++r) {
       const RowStats stats{chunk.mean[r], chunk.rstd[r]};
-      const float* x = chunk.x + r * d;
-      const float* dy_hat = dx_hat + r * d;
-      const RowMeans means = norm_backward_means(dgamma, dbeta, dy_hat, x, stats, w.norm_weight, d);
-      for (int64_t c = 0; c < d; c += kLanes) {
-        const int64_t count = min(kLanes, d - c);
-        const F32x16 branch = norm_backward(load(dy_hat + c, count), load(x + c, count), stats,
-                                            means, load(w.norm_weight + c, count));
-        // "y = x + ..." of fc2_residual.h: the shortcut's gradient joins here.
-        store(chunk.dx + r * d + c, load(chunk.dy + r * d + c, count) + branch, count);
-      }
+      // "y = x + ..." of fc2_residual.h: the shortcut's gradient, dy, joins here.
+      norm_backward_row(chunk.dx + r * d, sums, dx_hat + r * d, chunk.x + r * d, stats,
+                        w.norm_weight, chunk.dy + r * d, d);
     }
   });
   add_norm_sums(grad.norm_weight, grad.norm_bias, ws.norm_sums, row_tasks(chunk.rows), d);

@@ -191,17 +191,30 @@ GMLP_INLINE void pack_panel_transposed(const PackedB& b, const Source* source, i
   }
 }
 
-/// All of B, on all threads. `transposed`: the source is Bᵀ (n,k).
+/// One panel. `transposed`: the source is Bᵀ (n,k).
+template <typename Operand, typename Source>
+GMLP_INLINE void pack_either_panel(const PackedB& b, const Source* source, int64_t stride,
+                                   int64_t k, bool transposed, int64_t panel) {
+  if (transposed) {
+    pack_panel_transposed<Operand>(b, source, stride, k, panel);
+  } else {
+    pack_panel<Operand>(b, source, stride, k, panel);
+  }
+}
+/// All of B, on all threads, and on one.
 template <typename Operand, typename Source>
 GMLP_INLINE void pack_b(const PackedB& b, const Source* source, int64_t stride, int64_t k,
                         bool transposed) {
   parallel_tasks(panels_of(b.n), [&](const TaskSlot& slot) {
-    if (transposed) {
-      pack_panel_transposed<Operand>(b, source, stride, k, slot.task);
-    } else {
-      pack_panel<Operand>(b, source, stride, k, slot.task);
-    }
+    pack_either_panel<Operand>(b, source, stride, k, transposed, slot.task);
   });
+}
+template <typename Operand, typename Source>
+GMLP_INLINE void pack_b_alone(const PackedB& b, const Source* source, int64_t stride, int64_t k,
+                              bool transposed) {
+  for (int64_t i = 0; i < panels_of(b.n); ++i) {
+    pack_either_panel<Operand>(b, source, stride, k, transposed, i);
+  }
 }
 
 /// Sixteen vectors, transposed.

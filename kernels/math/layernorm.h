@@ -144,6 +144,19 @@ GMLP_INLINE F32x16 norm_backward(F32x16 dy, F32x16 x, RowStats stats, RowMeans m
   return centred * set1(stats.rstd);
 }
 
+/// dx of a row, plus `shortcut` unless that is nullptr. `sums`: the row's task's dgamma, dbeta.
+GMLP_INLINE void norm_backward_row(float* dx, float* sums, const float* dy, const float* x,
+                                   RowStats stats, const float* gamma, const float* shortcut,
+                                   int64_t cols) {
+  const RowMeans means = norm_backward_means(sums, sums + cols, dy, x, stats, gamma, cols);
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t count = min(kLanes, cols - c);
+    const F32x16 branch = norm_backward(load(dy + c, count), load(x + c, count), stats, means,
+                                        load(gamma + c, count));
+    store(dx + c, shortcut == nullptr ? branch : load(shortcut + c, count) + branch, count);
+  }
+}
+
 /// Adds the sums of all row tasks, [task][2][cols], to dgamma and dbeta, in order.
 GMLP_INLINE void add_norm_sums(float* dgamma, float* dbeta, const float* sums, int64_t tasks,
                                int64_t cols) {

@@ -3,11 +3,12 @@
 // the tiny attention of aMLP (paper, section 4.3). The baselines of Table 3 add a learned bias per
 // head and distance (T5's, without buckets), or attend by nothing but that bias.
 //
-//   forward    S_h = q_h k_hᵀ / √A + R_h      P_h = softmax over j of S_h      y_h = P_h v_h
-//              q, k, v (N,D) are the thirds of each row of qkv (N,3D); columns h A.. are head h's
-//              R_h[i,j] = bias[h, (N-1) + (j-i)], bias (H, 2N-1) or nullptr
+//   forward    S_h[i,j] = q_h[i]·k_h[j] / √A + bias[h, (N-1) + (j-i)], bias (H, 2N-1) or nullptr
+//              P_h = softmax over j of S_h        y_h = P_h v_h
+//              q, k, v (N,D) are the thirds of each row of qkv (N,3D); columns h A to (h+1) A - 1
+//              belong to head h
 //              causal: S[i,j] = -inf for j > i
-//              by position alone: no q and k, S_h = R_h, and a row of qkv is v (N,D)
+//              without content: no q and k, S is the bias alone, and a row of qkv is one of v (N,D)
 //   backward   dv_h = P_hᵀ dy_h      dP_h = dy_h v_hᵀ      dS = P * (dP - sum_j dP * P)
 //              dq_h = dS_h k_h / √A  dk_h = dS_hᵀ q_h / √A
 //              dbias[h, (N-1) + (j-i)] += sum over the batch and that diagonal of dS_h
@@ -33,7 +34,7 @@ auto head_columns(T* data, int64_t parts, int64_t part, int64_t b, int64_t h,
       .middleCols(part * shape.width + h * a, a);
 }
 
-/// Row i of R: the N numbers of bias (2N-1) that begin at (N-1) - i.
+/// The biases of row i: the N numbers of bias (2N-1) that begin at (N-1) - i.
 template <typename T>
 auto distance_row(T* bias, int64_t i, int64_t tokens) {
   return row(bias + tokens - 1 - i, tokens);

@@ -112,7 +112,7 @@ GMLP_INLINE void store_nontemporal(T* p, F32x16 x, int64_t count) {
 }
 
 /// The largest of all lanes.
-GMLP_INLINE float highest(F32x16 x) {
+GMLP_INLINE float reduce_max(F32x16 x) {
   float lanes[kLanes];
   store(lanes, x);
   for (int64_t i = 1; i < kLanes; ++i) lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];

@@ -12,7 +12,7 @@
 
 namespace gmlp {
 
-/// The best of 1e-3 and 3e-3 for 8,000 steps (docs/findings.md).
+/// Of --lr by default; docs/log/2026-11.md has the runs behind them.
 constexpr double kGmlpLr = 3e-3;
 constexpr double kAttentionLr = 1e-3;
 

@@ -41,7 +41,7 @@ cmp table/ablation.md first.md || fail "a run that was finished later gave anoth
 
 # The series by depth: one seed, and the Transformer of Table 3 in its middle.
 expect_status 0 "$language" ablate "${shared[@]}" --seed 7 --seeds 1 --out both \
-  --only transformer-relpos,transformer-deep,gmlp-middle
+  --only transformer-relpos,transformer-deep,split
 expect_text out.txt "| gMLP | 6 |"
 expect_text out.txt "| Transformer | 10 |"
 expect_text out.txt "Seed 7; tokens/s"
@@ -51,7 +51,7 @@ expect_text out.txt "chart    tools/plot.py ablation both"
 expect_chart "Transformer, by depth" ablation both
 
 expect_status 0 "$language" ablate --help
-expect_text out.txt "--max-steps 8000"
+expect_text out.txt "8000 (quick)"
 
 # Refused, with the reason, before anything is trained.
 refused() {
@@ -96,6 +96,7 @@ expect_status 0 "$language" ablate --text words.txt --series table3 --only split
   --max-steps 2 --quiet --out own
 for row in split transformer; do cmp own/tokenizer.model own/$row/seed-42/checkpoints/last/tokenizer.model; done
 expect_text own/split/seed-42/config.toml "lr=0.003"
+expect_text own/split/seed-42/config.toml "warmup-steps=1"
 expect_text own/transformer/seed-42/config.toml "lr=0.001"
 printf 'A short text.\n' >short.txt
 expect_status 2 "$language" ablate --text short.txt --series table3 --only split --budget paper --out short
