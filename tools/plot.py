@@ -198,7 +198,7 @@ def draw_losses(path):
         losses = [float(row[column]) for row in rows]
         color = COLORS[column - 1]
         axes.plot(steps, losses, color=color, alpha=0.3, linewidth=0.8)
-        axes.plot(steps, running_means(losses), color=color, linewidth=1.8, label=name)
+        axes.plot(steps, running_means(losses), color=color, linewidth=1.8, label=name.replace(":", ","))
     axes.set(xlabel="step", ylabel="training loss", xlim=(0, steps[-1]))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y")
@@ -214,7 +214,6 @@ def main(command="", path=None, *more):
         save(bars_of_csv(DATA / "ladder.csv"), out / "ladder.svg")
         save(draw_losses(DATA / "losses.csv"), out / "losses.svg")
         save(draw_losses(DATA / "text_losses.csv"), out / "text_losses.svg")
-        save(draw_ablation(DATA / "ablation.json"), out / "ablation.svg")
         save(draw_ablation(DATA / "vision_ablation.json"), out / "vision_ablation.svg")
     elif command == "ablation" and path and not more:
         save(draw_ablation(Path(path) / "ablation.json"), Path(path) / "ablation.svg")
