@@ -27,7 +27,7 @@ enum class Backend : uint8_t { kReference, kFused };
 /// How a tape computes, and what its blocks save.
 struct ExecutionOptions {
   Backend backend = Backend::kFused;
-  fused::Precision precision = fused::Precision::kF32;  // of the fused blocks
+  fused::Precision precision = fused::Precision::kF32;  // of the blocks
   bool checkpoint = false;  // blocks save their input alone; the backward runs the forward again
 
   ExecutionOptions() = default;

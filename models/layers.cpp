@@ -27,8 +27,7 @@ double draw(Random& random, Init init, double std, double in, double out) {
 /// Column `col` of position `row`. A shift by k positions is the same linear map at every position,
 /// so attention learns distances sooner than from random vectors.
 double sinusoid(int64_t row, int64_t col, int64_t cols, double std) {
-  const int64_t even = col - col % 2;
-  const double exponent = static_cast<double>(even) / static_cast<double>(cols);
+  const double exponent = static_cast<double>(col - col % 2) / static_cast<double>(cols);
   const double angle = static_cast<double>(row) * std::pow(10000.0, -exponent);
   return std::sqrt(2.0) * std * (col % 2 == 0 ? std::sin(angle) : std::cos(angle));
 }

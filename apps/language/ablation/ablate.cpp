@@ -166,8 +166,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
   app.footer(fmt::format(
       "Defaults: a SentencePiece tokenizer of {} ids trained on the text; a learning rate per "
       "architecture; --objective {}; --max-steps {} (quick) or {} (paper); a warm-up of a "
-      "twentieth "
-      "of the steps; --batch-size {}; --precision {}; --val-batches {}",
+      "twentieth of the steps; --batch-size {}; --precision {}; --val-batches {}",
       kVocab, defaults.objective, kQuickSteps, kPaperSteps, kBatch, defaults.precision,
       defaults.val_batches));
   add_ablation_options(app, options,
