@@ -62,8 +62,8 @@ constexpr BenchCommand kCommands[] = {
      add_kernels_options},
     {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
     {"infer", "a forward pass without gradients", run_infer, add_infer_options},
-    {"scaling", "a training step on more threads, and predicted on more machines", run_scaling,
-     add_step_options},
+    {"scaling", "a training step on more threads, and on more machines: predicted, or under mpirun",
+     run_scaling, add_step_options},
     {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak},
     {"ladder", "one product from three loops to the fused kernel", run_ladder},
 };
@@ -130,7 +130,8 @@ int run(const BenchCommand& command, const std::vector<std::string>& arguments) 
 int main(int argc, char** argv) {
   std::vector<gmlp::Subcommand> all;
   for (const gmlp::BenchCommand& command : gmlp::kCommands) {
-    all.push_back({command.name, [&](const auto& given) { return gmlp::run(command, given); }});
+    all.push_back({command.name, [&](const auto& given) { return gmlp::run(command, given); },
+                   command.run == gmlp::run_scaling});
   }
   return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), all, argc, argv);
 }

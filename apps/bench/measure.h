@@ -46,6 +46,16 @@ void run_scaling(const BenchOptions& options);
 void run_peak(const BenchOptions& options);
 void run_ladder(const BenchOptions& options);
 
+/// Median seconds of the parts of a training step, and the model's number of parameters.
+struct StepTime {
+  double forward = 0, backward = 0, optimizer = 0;
+  int64_t parameters = 0;
+  double whole() const { return forward + backward + optimizer; }
+};
+/// A step of the model of `options` on `batch_size` samples. On ranks, its backward ends when all
+/// have the sums of their gradients.
+StepTime median_step(BenchOptions options, int64_t batch_size, bool on_ranks = false);
+
 /// Median, minimum and maximum of repeated measurements.
 struct Spread {
   double median = 0, low = 0, high = 0;

@@ -1,5 +1,5 @@
-// gmlp-bench step, infer and scaling: how fast a training step or a forward pass is, what share of
-// the machine's peak it reaches, and what more threads and machines would bring.
+// gmlp-bench step and infer: how fast a training step or a forward pass is, and what share of the
+// machine's peak it reaches.
 //
 //   forward     the model and its loss            2 x multiply-adds of the GEMMs
 //   backward    all gradients                     4 x
@@ -9,16 +9,16 @@
 // is in memory before the clock starts.
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <fmt/ranges.h>
 
 #include "apps/bench/cases.h"
 #include "apps/bench/measure.h"
+#include "apps/ranks/sharded_gradients.h"
 #include "autograd/ops.h"
 #include "autograd/optimizer.h"
 #include "core/error.h"
@@ -274,18 +274,22 @@ class RunTable {
 
 /// A training step of a workload, again and again.
 struct Step {
-  explicit Step(const BenchOptions& options)
-      : workload(make_workload(options)), optimizer(workload.parameters, AdamWOptions{}) {}
+  explicit Step(const BenchOptions& options, bool on_ranks = false)
+      : workload(make_workload(options)), optimizer(workload.parameters, AdamWOptions{}) {
+    if (on_ranks) gradients.emplace(workload.parameters, rank_count());
+  }
 
   /// The seconds of forward, backward and optimizer.
   std::vector<double> run() {
     constexpr double kLearningRate = 1e-3;
     arena.reset();
     Tape tape(arena, workload.execution, true);
+    if (gradients) tape.after_block = [&](int64_t block) { gradients->finish_block(block); };
     const double t0 = now_seconds();
     const Var loss = workload.loss(tape);
     const double t1 = now_seconds();
     tape.backward(loss);
+    if (gradients) gradients->finish_shard();
     const double t2 = now_seconds();
     // Clipped to a norm of 1, as in the trainer and in tools/bench_baselines.
     const double norm = global_gradient_norm(workload.parameters);
@@ -297,71 +301,23 @@ struct Step {
 
   const Workload workload;
   AdamW optimizer;
+  std::optional<ShardedGradients> gradients;  // on ranks, a shard for each
   Arena arena;
   std::vector<double> losses;
 };
 
-/// The medians of Step::run() at another batch size.
-std::vector<double> median_step(BenchOptions options, int64_t batch_size) {
+}  // namespace
+
+StepTime median_step(BenchOptions options, int64_t batch_size, bool on_ranks) {
   options.batch_size = batch_size;
-  Step step(options);
+  Step step(options, on_ranks);
   std::vector<std::vector<double>> phases(3);
   for (int i = -2; i < options.repeat_or(5); ++i) {
     const std::vector<double> times = step.run();
     for (size_t j = 0; i >= 0 && j < times.size(); ++j) phases[j].push_back(times[j]);
   }
-  return {spread_of(phases[0]).median, spread_of(phases[1]).median, spread_of(phases[2]).median};
-}
-
-/// A step on each of `ranks` machines (docs/scaling.md): messages hide behind the backward.
-double predicted_step(const std::vector<double>& step, int64_t parameters, int64_t ranks,
-                      double gigabits) {
-  constexpr double kLatency = 50e-6;  // of a message over TCP
-  const double r = static_cast<double>(ranks);
-  const double bytes = 2 * (r - 1) / r * 4 * static_cast<double>(parameters);
-  const double messages = bytes / (gigabits * 125e6) + 2 * std::log2(r) * kLatency;
-  return step[0] + std::max(step[1], messages) + step[2];
-}
-
-}  // namespace
-
-void run_scaling(const BenchOptions& options) {
-  if (options.profile) fail_input("--profile: belongs to step and infer; leave it out");
-  const int most = thread_count();
-  const int64_t batch = options.batch_size;
-  const int64_t parameters = count_parameters(make_workload(options).parameters);
-  fmt::print("{}, batch {}, {}, {} parameters\n{}\n\n{:>8}{:>10}{:>12}\n", options.model, batch,
-             options.precision, parameters, machine_line(), "threads", "ms", "speed-up");
-  Json rows = Json::array();
-  std::vector<double> step;  // on all threads
-  double alone = 0, one = 0;
-  for (int threads = 1; threads <= most; ++threads) {
-    if (!std::has_single_bit(static_cast<unsigned>(threads)) && threads != most) continue;
-    set_thread_count(threads);
-    step = median_step(options, batch);
-    alone = step[0] + step[1] + step[2];
-    if (threads == 1) one = alone;
-    fmt::print("{:>8}{:>10.1f}{:>12.2f}\n", threads, 1e3 * alone, one / alone);
-    rows.push_back({{"threads", threads}, {"ms", 1e3 * alone}, {"speed_up", one / alone}});
-  }
-  fmt::print(
-      "\nmore such machines, predicted: efficiency in percent, by the network's Gbit/s\n"
-      "{:>8}{:>24}{:>24}\n{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
-      "", fmt::format("batch {} on each", batch), fmt::format("batch {} in all", batch), "machines",
-      1, 10, 100, 1, 10, 100);
-  for (int64_t machines = 2; machines <= 64; machines *= 2) {
-    std::vector<double> weak, strong, part;
-    if (batch % machines == 0) part = median_step(options, batch / machines);
-    for (const double gigabits : {1.0, 10.0, 100.0}) {
-      weak.push_back(100 * alone / predicted_step(step, parameters, machines, gigabits));
-      if (part.empty()) continue;  // the machines cannot share the batch equally
-      const double time = predicted_step(part, parameters, machines, gigabits);
-      strong.push_back(100 * alone / static_cast<double>(machines) / time);
-    }
-    fmt::print("{:>8}{:8.0f}{:8.0f}\n", machines, fmt::join(weak, ""), fmt::join(strong, ""));
-    rows.push_back({{"machines", machines}, {"weak", weak}, {"strong", strong}});
-  }
-  write_rows(rows, options);
+  return {spread_of(phases[0]).median, spread_of(phases[1]).median, spread_of(phases[2]).median,
+          count_parameters(step.workload.parameters)};
 }
 
 void run_step(const BenchOptions& options) {

@@ -23,7 +23,8 @@ foreach(program vision language)
                        SKIP_RETURN_CODE 77)
 endforeach()
 add_test(NAME "apps| bench"
-         COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/bench.sh $<TARGET_FILE:gmlp-bench>)
+         COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/apps/bench.sh $<TARGET_FILE:gmlp-bench>
+                 $<IF:$<BOOL:${GMLP_MPI}>,mpi,none>)
 set_tests_properties("apps| bench" PROPERTIES LABELS apps TIMEOUT 300)
 
 # Faults of the system: strace makes calls fail, and a library to preload allocations.

@@ -92,6 +92,14 @@ expect_status 0 "$bench" scaling --model gmlp_nano_28 --depth 1 --batch-size 4 -
 expect_between 6 "$(grep -c '"machines":' scaling.json)" 6 "the number of machines predicted"
 awk '$1 ~ /^[0-9]+$/ && NF >= 4 && ($2 > $3 || $3 > $4) { exit 1 }' out.txt || fail "a slower network is predicted to be better"
 wrong "--profile" scaling --profile
+if [ "${2:-}" = mpi ] && command -v mpirun >/dev/null; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  expect_status 0 mpirun --oversubscribe -n 2 "$bench" scaling --model gmlp_nano_28 --depth 1 --batch-size 4 --threads 1 \
+    --json ranks.json
+  expect_text out.txt "2 ranks (2 on $(hostname)), batch 4 on each"
+  expect_between 0.01 "$(number ranks.json gigabits)" 10000 "the measured Gbit/s"
+  expect_between 0.01 "$(number ranks.json predicted_ms)" 60000 "the predicted step"
+fi
 
 # Every rung computes what the reference does, or the command fails.
 expect_status 0 "$bench" ladder --repeat 1 --json ladder.json
