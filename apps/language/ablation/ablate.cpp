@@ -61,12 +61,15 @@ PretrainOptions recipe(const AblateOptions& options, double lr) {
 /// Trains the tokenizer of all runs on their text, unless the arguments name one.
 void make_tokenizer(const AblateOptions& options, const PretrainOptions& shared) {
   const std::string path = own_tokenizer(options);
-  if (shared.tokenizer != path || std::filesystem::exists(path)) return;
+  if (shared.tokenizer != path) return;
   std::string tokenizer;
   try {
     tokenizer = train_tokenizer(shared.text, {.type = "sentencepiece", .vocab = kVocab});
   } catch (const InputError& error) {
     fail_input("{} (or choose a --tokenizer, such as bytes)", error.what());
+  }
+  if (std::filesystem::exists(path) && read_text(path) != tokenizer) {
+    fail_input("{}: the tokenizer of another text; use another --out", path);
   }
   std::filesystem::create_directories(options.out);
   write_file_atomic(path, tokenizer);

@@ -98,6 +98,11 @@ for row in split transformer; do cmp own/tokenizer.model own/$row/seed-42/checkp
 expect_text own/split/seed-42/config.toml "lr=0.003"
 expect_text own/split/seed-42/config.toml "warmup-steps=1"
 expect_text own/transformer/seed-42/config.toml "lr=0.001"
+tail -n +100 words.txt >other.txt
+expect_status 2 "$language" ablate --text other.txt --series table3 --only amlp --depth 1 --d-model 16 --seq-len 16 \
+  --max-steps 2 --quiet --out own
+expect_text err.txt "own/tokenizer.model: the tokenizer of another text; use another --out"
+[ ! -e own/amlp ] || fail "a row of another text was begun"
 printf 'A short text.\n' >short.txt
 expect_status 2 "$language" ablate --text short.txt --series table3 --only split --budget paper --out short
 expect_text err.txt "(or choose a --tokenizer, such as bytes)"
