@@ -17,7 +17,7 @@ namespace gmlp {
 /// (B, C, H, W) -> (B, N, C P P): non-overlapping patches in raster order, each flattened as
 /// (C, P, P).
 Var patchify(Tape& tape, Var images, int64_t patch);
-/// ids -> (B, N, D): rows of the table (V, D).
+/// ids -> (B, N, D): rows of the table (V, D). Throws InputError for an id that it lacks.
 Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parameter& table);
 /// y = x Wᵀ + b over the last dimension; W (out, in), b (out) or nullptr.
 Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias,
@@ -72,6 +72,7 @@ Var transpose_tokens(Tape& tape, Var x);
 Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
                   const std::vector<double>& class_weights = {});
 /// The same with one class per row; rows with a negative id are not scored; mean over the others.
+/// Throws InputError for an id beyond the classes.
 Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, double scale);
 /// cross_entropy_ids(linear(x, table, bias), ids), where the logits of rows that are not scored
 /// (id < 0) are never computed. On the fused kernels the others are never in memory at once. x (B,

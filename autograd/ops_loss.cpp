@@ -146,6 +146,7 @@ Var cross_entropy_ids(Tape& tape, Var logits, const std::vector<int64_t>& ids, d
   const int64_t rows = tape.value(logits).shape().rows();
   const int64_t classes = tape.value(logits).shape().cols();
   require(static_cast<int64_t>(ids.size()) == rows, "cross_entropy_ids: one id per row");
+  require_ids("labels", ids, INT64_MIN, classes);
   const int64_t scored = std::count_if(ids.begin(), ids.end(), [](int64_t id) { return id >= 0; });
   return record_loss(
       tape, "cross_entropy_ids", logits, mean_factor(scale, scored),
@@ -163,10 +164,10 @@ Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
   require(static_cast<int64_t>(ids.size()) == full.rows(), "linear_cross_entropy: one id per row");
   require(table.value.shape().cols() == full.cols(),
           "linear_cross_entropy: table and input do not match");
+  require_ids("labels", ids, INT64_MIN, table.value.shape()[0]);
   std::vector<int64_t> numbers;  // of the rows that are scored
   std::vector<int64_t> scored;   // their ids
   for (size_t r = 0; r < ids.size(); ++r) {
-    require(ids[r] < table.value.shape()[0], "linear_cross_entropy: an id beyond the vocabulary");
     if (ids[r] < 0) continue;
     numbers.push_back(static_cast<int64_t>(r));
     scored.push_back(ids[r]);

@@ -70,6 +70,14 @@ std::string printable(std::string_view text, size_t max_bytes) {
   return result;
 }
 
+void require_ids(const char* what, const std::vector<int64_t>& ids, int64_t least, int64_t count) {
+  const auto bad = std::ranges::find_if(ids, [=](int64_t id) { return id < least || id >= count; });
+  if (bad == ids.end()) return;
+  fail_input(
+      "{}: number {} is {}, and the model knows 0 to {}; correct it, or choose another model", what,
+      bad - ids.begin(), *bad, count - 1);
+}
+
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
   constexpr size_t kLongestName = 100;  // the time is quadratic
   if (name.empty() || name.size() > kLongestName) return "";

@@ -58,6 +58,9 @@ inline void require(bool condition, const char* what) {
   if (!condition) throw std::logic_error(std::string("internal error: ") + what);
 }
 
+/// Throws InputError unless all `ids` of `what` are at least `least` and less than `count`.
+void require_ids(const char* what, const std::vector<int64_t>& ids, int64_t least, int64_t count);
+
 /// "; did you mean NAME?" for the one of `known` that is closest to `name`, a mistyped one, or ""
 /// if none is close. The distance is Levenshtein's: letters to insert, remove or replace.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known);

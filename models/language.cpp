@@ -30,10 +30,9 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
 
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                             const ForwardContext& context) {
-  require(static_cast<int64_t>(ids.size()) == batch * config_.block.tokens,
-          "LanguageModel: texts of another length than the model's");
-  for (const int64_t id : ids) {
-    require(id >= 0 && id < config_.vocab, "LanguageModel: an id beyond the vocabulary");
+  if (static_cast<int64_t>(ids.size()) != batch * config_.block.tokens) {
+    fail_input("{} token ids, and the model's windows have {}, {} of them; cut or pad the texts",
+               ids.size(), config_.block.tokens, batch);
   }
   Var x = embedding(tape, ids, batch, *layers_.embed);
   if (config_.has_positions()) x = add_positions(tape, x, *layers_.positions);

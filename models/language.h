@@ -65,7 +65,7 @@ class LanguageModel : public Model<LanguageConfig> {
   LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed,
                 Storage storage = Storage::kMemory);
 
-  /// ids (B * N), row-major -> logits (B, N, V).
+  /// ids (B * N), row-major -> logits (B, N, V). Throws InputError for others than the model's.
   Var forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
               const ForwardContext& context = {});
   /// The mean cross-entropy over the positions with targets (B * N) >= 0, times scale: as

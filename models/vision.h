@@ -66,6 +66,7 @@ class VisionModel : public Model<VisionConfig> {
               Storage storage = Storage::kMemory);
 
   /// images (B, C, H, W), of the model's dtype -> logits (B, classes).
+  /// Throws InputError for another shape than the model's.
   Var forward(Tape& tape, const Tensor& images, const ForwardContext& context);
   /// The head's input (B, D): the mean over the tokens, or what became of the class token.
   Var features(Tape& tape, const Tensor& images, const ForwardContext& context);

@@ -38,6 +38,7 @@ function onKeys(event, actions) {
 
 const grouped = (value) => Math.round(value).toLocaleString('en-US');
 const share = (value) => `${(100 * value).toFixed(value > 0.0995 ? 0 : 1)}\u00a0%`;
+const visible = (token) => token.replaceAll('\n', '\u23ce').replace(/^ +$/, '\u2423');  // a blank alone
 const signed = (value) => `${value < 0 ? '\u2212' : '+'}${short(Math.abs(value), 2)}`;
 function short(value, digits = 4) {
   if (!Number.isFinite(value)) return '\u2013';
@@ -69,6 +70,8 @@ function readRun(raw) {
     epochs: rows.map((row) => Object.fromEntries(numbers(row))).filter((row) => row.epoch > 0),
     metric: columns[4] || 'val_top1',
     log: raw['log.txt'] };
+  // "note     loss* is cross-entropy + label smoothing; val loss is cross-entropy"
+  run.lossNote = run.log.map((line) => line.match(/^note +loss\* is (.*);/)?.[1]).find(Boolean);
   [run.metricName, run.unit] = metrics[run.metric] || [run.metric, ''];
   if (run.options.has('objective')) Object.assign(run, { command: 'gmlp-language pretrain', samples: 'windows' });
   if (run.options.has('task')) Object.assign(run, { command: 'gmlp-language finetune', samples: 'examples' });
@@ -88,7 +91,9 @@ function facts({ summary, environment, metric, metricName, unit, epochs, samples
   const error = best[`${metric}_standard_error`] ?? final.sets?.[0][`${metric.replace('val_', '')}_standard_error`];
   const lossError = final.val_loss_standard_error;
   const last = final[metric] !== best[metric] && final[metric]?.toFixed(digits);
-  const machine = `of ${grouped(peak || 0)} GFLOP/s: ${environment.threads ?? '?'} threads, ${environment.isa ?? '?'}`;
+  const threads = environment.threads ?? '?';
+  const machine = `of ${grouped(peak || 0)} GFLOP/s: ${threads} thread${threads === 1 ? '' : 's'}, ` +
+    `${environment.isa ?? '?'}`;
   const bits = best.val_bits_per_byte && `${best.val_bits_per_byte.toFixed(3)} bits per byte`;
   const speed = epochs.map((row) => row.samples_per_s).filter(Number.isFinite).pop();
   return [
@@ -150,9 +155,9 @@ const color = (i) => `var(--s${i % 6})`;
 const axis = { name: 'step', range: null, at: NaN, hidden: new Set() };
 const charts = [];
 
-/// Means over a window of a twentieth of the points: the line that is called smoothed.
+/// Means over a window of a twentieth of the points, or of three: the moving average.
 function smoothed(points) {
-  const reach = Math.floor(points.length / 40);
+  const reach = Math.max(1, Math.floor(points.length / 40));
   const near = (i) => points.slice(Math.max(0, i - reach), i + reach + 1);
   return points.map(([x], i) => [x, near(i).reduce((sum, [, y]) => sum + y, 0) / near(i).length]);
 }
@@ -160,7 +165,7 @@ function smoothed(points) {
 /// The lines of a chart. Those of a single run have colors of their own, else each run has one.
 function linesOf(kind) {
   return runs.flatMap((run, i) => {
-    const perStep = axis.name === 'step';
+    const perStep = axis.name === 'step', train = run.lossNote ? 'train*' : 'train';
     const line = (name, index, rows, column, more = {}) => ({
       name: only ? name : run.name + (kind === 'loss' ? `, ${name}` : ''), key: only ? name : run.name,
       color: color(only ? index : i), dots: rows === run.epochs, ...more,
@@ -170,9 +175,9 @@ function linesOf(kind) {
     if (kind === 'speed') return [line('throughput', 0, rows, 'samples_per_s')];
     if (kind === 'metric') return [line('validation', 1, run.epochs, run.metric)];
     const validation = line('validation', 1, run.epochs, 'val_loss', { dashed: !only });
-    if (!perStep) return [line('train, mean of the epoch', 0, rows, 'train_loss'), validation];
-    const raw = line('train, logged steps', 0, rows, 'loss', { raw: true });
-    const smooth = { ...line('train, smoothed', 0, rows, 'loss'), points: smoothed(raw.points) };
+    if (!perStep) return [line(`${train}, mean of the epoch`, 0, rows, 'train_loss'), validation];
+    const raw = line(`${train}, logged steps`, 0, rows, 'loss', { raw: true });
+    const smooth = { ...line(`${train}, moving average`, 0, rows, 'loss'), points: smoothed(raw.points) };
     return [...(only ? [raw] : []), smooth, validation];
   }).filter((line) => line.points.length > 0);
 }
@@ -200,7 +205,12 @@ class Chart {
     Object.assign(this, { kind, unit });
     const x = (event) => this.low + (event.offsetX - this.left) / this.width * (this.high - this.low);
     this.svg = make('svg', { tabindex: 0, role: 'img', 'aria-label': `${title}. Arrow keys move the readout.`,
-      onpointerdown: (event) => { this.from = x(event); this.svg.setPointerCapture(event.pointerId); },
+      onpointerdown: (event) => {
+        axis.at = x(event);
+        this.from = event.pointerType === 'touch' ? undefined : axis.at;  // a finger reads, a mouse also zooms
+        this.svg.setPointerCapture(event.pointerId);
+        drawCharts();
+      },
       onpointermove: (event) => { axis.at = x(event); drawCharts(); },
       onpointercancel: () => { this.from = undefined; },
       onpointerup: (event) => this.drop(x(event)),
@@ -215,6 +225,7 @@ class Chart {
     $('charts').append(make('div', { class: 'chart' }, make('h3', {}, title), this.svg, this.values));
   }
   drop(x) {
+    if (this.from === undefined) return;
     const range = [this.from, x].sort((a, b) => a - b);
     this.from = undefined;
     if (range[1] - range[0] > (this.high - this.low) / 50) zoomTo(range); else drawCharts();
@@ -242,7 +253,9 @@ class Chart {
       .filter(([x]) => x >= this.low && x <= this.high).map(([, y]) => y);
     const [bottom, top] = bounds(visible, 0.06);
     const labels = ticks(bottom, top, 4);
-    this.left = 12 + 6.6 * Math.max(1, ...labels.map((y) => short(y, 3).length));
+    const largest = Math.max(Math.abs(bottom), Math.abs(top)), between = labels[1] - labels[0] || largest;
+    const digits = Math.max(3, Math.floor(Math.log10(largest / between)) + 2);  // so that no two labels are equal
+    this.left = 12 + 6.6 * Math.max(1, ...labels.map((y) => short(y, digits).length));
     this.width = Math.max(1, width - this.left - 12);
     const px = (x) => this.left + (x - this.low) / (this.high - this.low) * this.width;
     const py = (y) => 8 + (top - y) / (top - bottom) * (height - 34);
@@ -251,7 +264,7 @@ class Chart {
       make('clipPath', { id: `clip-${this.kind}` },
         make('rect', { x: this.left - 4, y: 2, width: this.width + 8, height: height - 26 })),
       ...labels.flatMap((y) => [make('line', { class: 'grid', x1: this.left, x2: width - 12, y1: py(y), y2: py(y) }),
-        make('text', { x: this.left - 6, y: py(y) + 4, 'text-anchor': 'end' }, short(y, 3))]),
+        make('text', { x: this.left - 6, y: py(y) + 4, 'text-anchor': 'end' }, short(y, digits))]),
       ...marks.map((x) => make('text', { x: px(x), y: height - 8, 'text-anchor': 'middle' }, short(x, 6))),
       make('g', { 'clip-path': `url(#clip-${this.kind})` }, ...lines.flatMap((line) => this.strokes(line, px, py))));
     this.readout(lines, px, height);
@@ -303,6 +316,10 @@ function showCurves() {
     zoomTo(null);
   });
   $('reset').addEventListener('click', () => zoomTo(null));
+  const notes = [...new Set(runs.map((run) => run.lossNote).filter(Boolean))];
+  $('loss-hint').hidden = notes.length === 0;
+  $('loss-hint').append(`* The training loss is ${notes.join(' or ')}; the validation loss is cross-entropy. ` +
+    'The two cannot be compared.');
   drawLegend();
   new ResizeObserver(drawCharts).observe($('charts'));
 }
@@ -412,8 +429,9 @@ function showConfusion(run, shown, count, totals) {
         `${grouped(at(y, x))} of ${grouped(totals.get(shown[y]))} (${share(part(y, x))})`;
     } });
   heat.canvas.style.imageRendering = 'auto';
-  const names = shown.map((c) => make('span', { title: run.className(c) }, run.className(c)));
-  $('confusion').append(make('div', { class: 'matrix' }, make('div', { class: 'names' }, ...names), heat.canvas));
+  const names = (direction) => make('div', { class: `names ${direction}` },
+    ...shown.map((c) => make('span', { title: run.className(c) }, run.className(c))));
+  $('confusion').append(make('div', { class: 'matrix' }, names('rows'), heat.canvas, make('span'), names('columns')));
   $('confusion-readout').append('Point at a cell.');
   heat.repaint();
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => heat.draw());
@@ -483,7 +501,7 @@ class Inspector {
         : { rows: this.rows, columns: this.columns, size: 1,
             paint: (y, x) => blueWhiteRed(layer.at(this.token, y * this.columns + x) / layer.scale) });
       heat.repaint();
-      $('layers').append(make('button', { onclick: () => this.pick(i) }, heat.canvas, `${layer.block + 1}`));
+      $('layers').append(make('button', { onclick: () => this.pick(i) }, heat.canvas, `${layer.block}`));
       return heat;
     });
   }
@@ -544,7 +562,7 @@ class Inspector {
       if (!this.isText) heat.repaint();
       heat.canvas.parentElement.setAttribute('aria-pressed', i === this.layer);
     });
-    $('layer-name').textContent = `${this.current.block + 1} of ${this.blocks}`;
+    $('layer-name').textContent = `${this.current.block} of 0 to ${this.blocks - 1}`;
     if (this.picture && this.shown.gates) {
       this.picture.hidden = !this.shown.picture;
       if (this.shown.picture && all) this.picture.src = this.shown.picture;
@@ -560,9 +578,9 @@ class Inspector {
     this.showGuesses();
   }
   name(token) {
-    if (!this.isText) return `(row ${Math.floor(token / this.columns) + 1}, column ${token % this.columns + 1})`;
+    if (!this.isText) return `${token} (row ${Math.floor(token / this.columns)}, column ${token % this.columns})`;
     const text = this.shown.tokens?.[token];
-    return `${token + 1}${text === undefined ? '' : ` \u201c${text.replace('\n', '\u23ce')}\u201d`}`;
+    return `${token}${text === undefined ? '' : ` \u201c${visible(text)}\u201d`}`;
   }
   readout() {
     const weight = (j) => this.current.at(this.token, j);
@@ -578,9 +596,9 @@ class Inspector {
     if (!masks) return;
     const mask = masks.find(({ at }) => at === this.token);
     $('guesses').replaceChildren(make('p', { class: 'hint' }, mask
-      ? `Hidden here: \u201c${mask.target}\u201d. The model's candidates:`
+      ? `Hidden here: \u201c${visible(mask.target)}\u201d. The model's candidates:`
       : 'Masked and replaced words are underlined: point at one for the model\'s candidates.'),
-    bars((mask?.guesses || []).map(([word, p]) => [word, p, share(p)])));
+    bars((mask?.guesses || []).map(([word, p]) => [visible(word), p, share(p)])));
   }
 }
 

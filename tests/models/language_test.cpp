@@ -7,6 +7,7 @@
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "models/vision.h"
 #include "tests/models/perturb.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
@@ -238,6 +239,28 @@ TEST_CASE("in a causal model a later id changes no earlier logit", "[causal]") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("ids, labels and images that a model does not know are refused", "[errors]") {
+  LanguageConfig config;
+  config.vocab = 10;
+  config.depth = 1;
+  config.block = {.tokens = 4, .d_model = 8, .d_ffn = 16};
+  LanguageModel model(config, DType::kF32, 1);
+  for (const Backend backend : {Backend::kFused, Backend::kReference}) {
+    Arena arena;
+    Tape tape(arena, backend, false);
+    for (const int64_t wrong : {int64_t{10}, int64_t{-1}, INT64_MAX}) {
+      REQUIRE_THROWS_AS(model.forward(tape, {0, 9, wrong, 1}, 1, {}), InputError);
+    }
+    REQUIRE_THROWS_AS(model.forward(tape, {0, 9, 1}, 1, {}), InputError);
+    const Var logits = model.forward(tape, {0, 9, 1, 2}, 1, {});
+    REQUIRE_THROWS_AS(cross_entropy_ids(tape, logits, {0, -1, 10, 1}, 1), InputError);
+    REQUIRE_NOTHROW(cross_entropy_ids(tape, logits, {0, -1, 9, 1}, 1));
+    VisionModel vision(vision_config("gmlp_pico_28"), DType::kF32, 1);
+    REQUIRE_THROWS_AS(vision.forward(tape, Tensor::zeros(DType::kF32, {2, 1, 28, 32}), {}),
+                      InputError);
   }
 }
 
