@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "apps/bench/cases.h"

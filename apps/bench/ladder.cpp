@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "apps/bench/cases.h"
 #include "apps/bench/ladder/rungs.h"
 #include "apps/bench/measure.h"

@@ -15,7 +15,6 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "core/error.h"
-#include "core/parallel.h"
 #include "kernels/kernels.h"
 
 namespace gmlp {
@@ -118,7 +117,7 @@ int run(const BenchCommand& command, const std::vector<std::string>& arguments) 
   parse_arguments(app, arguments);
   require_writable(options.json);
   choose_isa(options.isa);
-  set_thread_count(resolve_threads(options.threads));
+  use_threads(options.threads);
   command.run(options);
   return kExitSuccess;
 }

@@ -1,9 +1,11 @@
 #include "apps/cli/format.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 #include <thread>
 
@@ -13,7 +15,6 @@
 
 #include "core/io/json.h"
 #include "core/parallel.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -53,6 +54,11 @@ std::string grouped(int64_t value) {
 
 double standard_error(double p, int64_t n) {
   return n > 0 ? std::sqrt(p * (1 - p) / static_cast<double>(n)) : 0;
+}
+
+std::string with_error(double value, double error, int digits) {
+  const std::string text = fmt::format("{:.{}f}", value, digits);
+  return std::isfinite(error) ? fmt::format("{} ± {:.{}f}", text, error, digits) : text;
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -101,6 +107,23 @@ std::string environment_json() {
 int64_t status_bytes(const std::string& name) {
   const std::string kilobytes = field_of("/proc/self/status", name + ":");
   return kilobytes.empty() ? 0 : std::stoll(kilobytes) * 1024;
+}
+
+double peak_gflops(const std::string& precision, double seconds, const fused::Kernels& kernels) {
+  double (*burst)(int64_t) = precision == "bf16" ? kernels.bf16_burst : kernels.fma_burst;
+  constexpr int64_t kIterations = 1 << 20;  // some milliseconds
+  const Stopwatch whole;
+  double best = 0;
+  do {
+    // Twice as many bursts as threads, so that they overlap however they are scheduled.
+    const Stopwatch watch;
+    const int64_t bursts = 2 * thread_count();
+    std::vector<double> flops(static_cast<size_t>(bursts));
+    parallel_for(bursts, [&](int64_t i) { flops[static_cast<size_t>(i)] = burst(kIterations); });
+    const double total = std::accumulate(flops.begin(), flops.end(), 0.0);
+    best = std::max(best, total / watch.seconds() * 1e-9);
+  } while (whole.seconds() < seconds);
+  return best;
 }
 
 }  // namespace gmlp

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/kernels.h"
+
 namespace gmlp {
 
 /// Seconds of a monotonic clock.
@@ -22,6 +24,8 @@ std::string duration_text(double seconds);
 std::string grouped(int64_t value);
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
+/// "1.234 ± 0.012"; without the error if that is not finite.
+std::string with_error(double value, double error, int digits);
 
 /// The lines of a text, without their ends.
 std::vector<std::string> lines_of(const std::string& text);
@@ -38,5 +42,11 @@ std::string cpu_name();
 /// The bytes that /proc/self/status lists under `name`: "VmRSS" is the resident set, "VmHWM" its
 /// largest size so far. 0 without /proc.
 int64_t status_bytes(const std::string& name);
+
+/// What every speed is divided by: GFLOP/s of all threads doing nothing but multiply-adds on
+/// registers, of f32 or, in precision "bf16", of what products take then. The best of a few bursts
+/// in `seconds`.
+double peak_gflops(const std::string& precision, double seconds,
+                   const fused::Kernels& kernels = fused::kernels());
 
 }  // namespace gmlp

@@ -6,7 +6,6 @@
 #include <sstream>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "apps/cli/run_main.h"
@@ -86,9 +85,7 @@ class ConfigFile : public CLI::ConfigTOML {
       if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
       lines << without_comment(line) << '\n';
     }
-    std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
-    // config.toml of a run by an earlier version may have this option, which changed no result.
-    std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
+    const std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
     check_names(app_, read);
     return read;
   }
@@ -138,8 +135,8 @@ void OptionGroup::choice(const char* name, std::string& value, const char* text,
   app_.add_option(name, value, text)->check(CLI::IsMember(choices));
 }
 
-int resolve_threads(int threads) {
-  return threads > 0 ? threads : default_thread_count();
+void use_threads(int threads) {
+  set_thread_count(threads > 0 ? threads : default_thread_count());
 }
 
 void add_threads_option(CLI::App& app, int& threads) {

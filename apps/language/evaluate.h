@@ -38,11 +38,10 @@ struct TextScore : EvalResult {
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective);
 
-/// Scores the first `max_batches` batches of the loader, 0 = all. `tokens` is the loader's text.
-/// Throws InputError if no token is scored. A terminal shows the progress.
-TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena,
-                        bool show_progress = true);
+/// Scores the first `max_batches` batches of the loader, 0 = all. Throws InputError if no token is
+/// scored. A terminal shows the progress.
+TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t max_batches,
+                        const ExecutionOptions& execution, Arena& arena, bool show_progress = true);
 
 /// A causal model's loss in nats per token as bits per byte of the text of `tokens`. A masked model
 /// does not encode the text that it sees, so its loss is no code length.

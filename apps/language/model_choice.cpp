@@ -4,7 +4,6 @@
 #include <tuple>
 
 #include "apps/cli/format.h"
-#include "core/error.h"
 #include "core/io/json.h"
 
 namespace gmlp {
@@ -37,25 +36,7 @@ void check_options_fit(const LanguageModelOptions& options, Arch arch) {
   }
 }
 
-Objective stored_objective(const std::string& config, const std::string& path) {
-  // language_config_from_json has seen that "gmlp" is an object.
-  const auto name = parse_json(config, path).at("gmlp").value("objective", nlohmann::json());
-  if (name.is_string()) return objective_from_name(name.get<std::string>());
-  fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
-             path);
-}
-
 }  // namespace
-
-Objective objective_from_name(const std::string& name) {
-  if (name == "mlm") return Objective::kMasked;
-  if (name == "causal") return Objective::kCausal;
-  fail_input("--objective {}: unknown; choose mlm or causal", name);
-}
-
-const char* objective_name(Objective objective) {
-  return objective == Objective::kMasked ? "mlm" : "causal";
-}
 
 LanguageConfig choose_language_model(const LanguageModelOptions& options) {
   LanguageConfig config = named_or_stored_language_config(options.model);
@@ -120,7 +101,14 @@ void describe_language_model(const LanguageConfig& config, double scored_share, 
 
 LoadedLanguage load_language(const std::string& folder) {
   LoadedLanguage loaded{load_language_model(folder), open_stored_tokenizer(folder), {}};
-  loaded.objective = stored_objective(loaded.config, folder + "/config.json");
+  const std::string path = folder + "/config.json";
+  // load_language_model has seen that "gmlp" is an object.
+  const Json objective = parse_json(loaded.config, path).at("gmlp").value("objective", Json());
+  if (!objective.is_string()) {
+    fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
+               path);
+  }
+  loaded.objective = kObjectives.from_name(objective);
   const int64_t vocab = loaded.model->config().vocab;
   if (loaded.tokenizer->vocab() > vocab) {
     fail_input("{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",

@@ -5,8 +5,6 @@
 #include <filesystem>
 #include <tuple>
 
-#include <fmt/format.h>
-
 #include "apps/language/model_choice.h"
 #include "core/error.h"
 
@@ -48,7 +46,7 @@ void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
       ->type_name("DIR|FILE");
 }
 
-void check_pretrain(CLI::App& /*app*/, PretrainOptions& options) {
+void check_pretrain(const PretrainOptions& options) {
   const std::pair<bool, const char*> missing[] = {
       {options.text.empty(), "--text FILE; name one or more text files"},
       {options.tokenizer.empty(),
@@ -64,7 +62,6 @@ void check_pretrain(CLI::App& /*app*/, PretrainOptions& options) {
         "--causal: a masked model sees both sides of a word; leave it out, or use --objective "
         "causal");
   }
-  arithmetic_from(options.precision, options.kernels);
 }
 
 constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
@@ -99,8 +96,6 @@ void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights")
       ->group("Model");
-  // Configurations of earlier versions have runs=1.
-  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
 }
 
 void check_complete(const FinetuneOptions& options) {
@@ -123,7 +118,6 @@ void check_complete(const FinetuneOptions& options) {
         "random weights",
         model);
   }
-  arithmetic_from(options.precision, options.kernels);
 }
 
 /// Also fills in the options that the user did not set. The paper finetunes models of width 512 for
@@ -182,18 +176,27 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
 
 PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
                                const PretrainOptions& defaults, bool complete) {
-  const auto accept = [](CLI::App&, PretrainOptions&) {};
-  return parse_command({"gmlp-language pretrain", "Train a language model on text"}, arguments,
-                       add_pretrain_options, complete ? check_pretrain : +accept, defaults);
+  PretrainOptions options = defaults;
+  const auto add = [&](CLI::App& app) { add_pretrain_options(app, options); };
+  const auto check = [&](CLI::App&) {
+    if (complete) check_pretrain(options);
+  };
+  parse_training({"gmlp-language pretrain", "Train a language model on text", add, check},
+                 arguments, options);
+  return options;
 }
 
 FinetuneOptions parse_finetune(const std::vector<std::string>& arguments) {
-  return parse_command({.name = "gmlp-language finetune",
-                        .description = "Finetune a language model on a task",
-                        .defaults = {{"--epochs", "5, or 3 for SQuAD"},
-                                     {"--warmup-epochs", "a tenth of --epochs"},
-                                     {"--lr", "the paper's, scaled to the model's width"}}},
-                       arguments, add_finetune_options, check_and_fill_in);
+  FinetuneOptions options;
+  parse_training({.name = "gmlp-language finetune",
+                  .description = "Finetune a language model on a task",
+                  .add = [&](CLI::App& app) { add_finetune_options(app, options); },
+                  .check = [&](CLI::App& app) { check_and_fill_in(app, options); },
+                  .defaults = {{"--epochs", "5, or 3 for SQuAD"},
+                               {"--warmup-epochs", "a tenth of --epochs"},
+                               {"--lr", "the paper's, scaled to the model's width"}}},
+                 arguments, options);
+  return options;
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {

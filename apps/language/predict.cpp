@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/options.h"

@@ -206,14 +206,6 @@ void finish_ranks() {
   MPI_Finalize();
 }
 
-void end_all_ranks(int status, const std::string& message) {
-  // Longer than mpirun needs to end the others after rank 0 has spoken.
-  if (!is_root()) std::this_thread::sleep_for(std::chrono::seconds(3));
-  std::fputs(message.c_str(), stderr);
-  MPI_Abort(MPI_COMM_WORLD, status);
-  std::_Exit(status);
-}
-
 struct Exchange::Requests {
   MPI_Request both[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
 };
@@ -250,11 +242,6 @@ void start_ranks() {
 
 void finish_ranks() {}
 
-void end_all_ranks(int status, const std::string& message) {
-  std::fputs(message.c_str(), stderr);
-  std::_Exit(status);
-}
-
 struct Exchange::Requests {};
 Exchange::Exchange() = default;
 void Exchange::start(int64_t, int, const void*, void*, int64_t) {}
@@ -264,6 +251,16 @@ bool Exchange::is_done() {
 void Exchange::wait() {}
 
 #endif
+
+void end_all_ranks(int status, const std::string& message) {
+  // Longer than mpirun needs to end the others after rank 0 has spoken.
+  if (!is_root()) std::this_thread::sleep_for(std::chrono::seconds(3));
+  std::fputs(message.c_str(), stderr);
+#if GMLP_MPI
+  MPI_Abort(MPI_COMM_WORLD, status);
+#endif
+  std::_Exit(status);
+}
 
 Exchange::~Exchange() = default;
 Exchange::Exchange(Exchange&&) noexcept = default;

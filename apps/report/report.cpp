@@ -4,8 +4,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
@@ -13,7 +11,6 @@
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -139,7 +136,7 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
   if (fs::exists(out) && !overwrite && !read_text(out).starts_with(mark)) {
     fail_input("--out {}: exists and is no report; choose another, or add --overwrite", out);
   }
-  set_thread_count(resolve_threads(threads));
+  use_threads(threads);
   std::string note;
   const std::string page = report_page(folders, evaluate, note);
   if (!note.empty() && fs::exists(out) && !overwrite) {

@@ -3,11 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
@@ -30,19 +28,26 @@ double median_speed(const std::string& steps_path) {
   return speeds.empty() ? 0 : median(speeds);
 }
 
+/// Whether there is a run in `options.out` to continue.
+bool is_begun(const TrainOptions& options) {
+  const std::string path = options.out + "/config.toml";
+  if (!std::filesystem::exists(path)) return false;
+  if (binding_options(read_text(path)) == binding_options(options.config)) return true;
+  fail_input("{}: is a run with other options; choose another --out, or remove it", options.out);
+}
+
 }  // namespace
 
 int train_all(const std::vector<PlannedRun>& runs) {
-  for (const PlannedRun& run : runs) run_state(run.options.out, run.options.config);
+  for (const PlannedRun& run : runs) is_begun(run.options);  // throws before the first run
   for (size_t i = 0; i < runs.size(); ++i) {
     const auto& [title, options, train, results] = runs[i];
-    const RunState state = run_state(options.out, options.config);
     const std::string numbered = fmt::format("run {} of {}: {}", i + 1, runs.size(), title);
-    if (state == RunState::kDone) {
+    if (is_finished(options.out)) {
       fmt::print("{}: already finished in {}\n", numbered, options.out);
     } else {
       fmt::print("\n{}\n", numbered);
-      const int status = train(state == RunState::kSaved);
+      const int status = train(is_begun(options));
       if (status != kExitSuccess) return status;
     }
     results->push_back(read_ablation_run(options.out, options.seed));
@@ -78,11 +83,10 @@ void write_ablation(const std::string& out, const std::string& table, const Json
 
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
   const std::string path = folder + "/summary.json";
-  const Json summary = read_json(path);
-  const bool early = summary.contains("stopped_early_at_epoch");  // by --patience
-  if (!early && summary.value("steps", 0) < summary.value("total_steps", 1)) {
+  if (!is_finished(folder)) {
     fail_input("{}: the run is not finished; repeat the command to continue it", folder);
   }
+  const Json summary = read_json(path);
   const Json::json_pointer key("/final/val_loss");
   if (!summary.contains(key)) {
     fail_input("{}: has no final validation; remove the run folder", path);
@@ -124,12 +128,6 @@ Json to_json(const MeanDeviation& value) {
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
-}
-
-std::string with_deviation(const MeanDeviation& value, int digits) {
-  std::string mean = fmt::format("{:.{}f}", value.mean, digits);
-  if (!std::isfinite(value.deviation)) return mean;
-  return fmt::format("{} ± {:.{}f}", mean, value.deviation, digits);
 }
 
 }  // namespace gmlp

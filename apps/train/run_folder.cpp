@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apps/train/options.h"
 #include "apps/train/task.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -224,19 +223,11 @@ void RunFolder::forget_summary_after(int64_t step) {
   if (summary_count(path_, "steps") > step) fs::remove(file("summary.json"));
 }
 
-RunState run_state(const std::string& folder, const std::string& config) {
-  const std::string found = folder + "/config.toml";
-  if (fs::exists(found) && binding_options(read_text(found)) != binding_options(config)) {
-    fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
-  }
+bool is_finished(const std::string& folder) {
   // A run that --time-limit stopped has a summary, too, with fewer steps.
   const int64_t steps = summary_count(folder, "steps");
   const bool complete = steps >= 0 && steps == summary_count(folder, "total_steps");
-  if (complete || summary_count(folder, "stopped_early_at_epoch") > 0) return RunState::kDone;
-  // A save that was killed between its two renames left last.old.
-  const std::string last = folder + "/checkpoints/last";
-  const bool saved = fs::exists(last) || fs::exists(last + ".old");
-  return saved ? RunState::kSaved : RunState::kUnsaved;
+  return complete || summary_count(folder, "stopped_early_at_epoch") > 0;
 }
 
 ResumePoint find_resume_point(const std::string& path) {

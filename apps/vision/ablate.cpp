@@ -7,13 +7,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/ablation.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/json.h"
@@ -99,9 +96,9 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
     const MeanDeviation loss = mean_deviation(values_of(cell.runs, &AblationRun::loss));
     const double speed = median(values_of(cell.runs, &AblationRun::samples_per_s));
     const int64_t parameters = cell.runs.front().parameters;
-    table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
-                         grouped(parameters), with_deviation(top1, 2), with_deviation(loss, 4),
-                         grouped(std::llround(speed)));
+    table +=
+        fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
+                    grouped(parameters), top1.text(2), loss.text(4), grouped(std::llround(speed)));
     Json runs = Json::array();
     for (const AblationRun& run : cell.runs) {
       runs.push_back({{"seed", run.seed},

@@ -89,18 +89,11 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
                 "Stochastic depth: probability of skipping a block", 0, 0.99);
 }
 
-void add_options(CLI::App& app, VisionOptions& options) {
-  add_data_options(app, options);
-  add_model_options(app, options);
-  add_augmentation_options(app, options);
-}
-
-void check_complete(CLI::App& /*app*/, VisionOptions& options) {
+void check_complete(const VisionOptions& options) {
   if (options.data.empty()) {
     fail_input("train needs --data; for example --data fashion-mnist, or --data shapes (no files)");
   }
   if (options.model.empty()) fail_input("train needs --model; for example --model gmlp_nano_28");
-  arithmetic_from(options.precision, options.kernels);
   for (const std::vector<double>& range : {options.scale, options.ratio}) {
     if (range.empty() || range[0] <= range[1]) continue;
     fail_input("--scale, --ratio: {} is more than {}; write the smaller number first", range[0],
@@ -112,8 +105,16 @@ void check_complete(CLI::App& /*app*/, VisionOptions& options) {
 
 VisionOptions parse_train(const std::vector<std::string>& arguments,
                           const VisionOptions& defaults) {
-  return parse_command({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer"}, arguments,
-                       add_options, check_complete, defaults);
+  VisionOptions options = defaults;
+  const auto add = [&](CLI::App& app) {
+    add_data_options(app, options);
+    add_model_options(app, options);
+    add_augmentation_options(app, options);
+  };
+  const auto check = [&](CLI::App&) { check_complete(options); };
+  parse_training({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer", add, check},
+                 arguments, options);
+  return options;
 }
 
 DataOptions data_options_for(const VisionOptions& options, bool resumed) {

@@ -10,12 +10,10 @@
 #include <numeric>
 #include <sstream>
 
-#include <fmt/format.h>
-
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
+#include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

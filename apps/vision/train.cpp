@@ -4,6 +4,7 @@
 #include "apps/vision/train.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
@@ -85,6 +86,7 @@ class VisionTask : public TrainingTask {
   }
 
   EvalResult validate(Arena& arena) override {
+    if (data_.val->size() == 0) return {true, 0, NAN, NAN, "no validation images"};
     Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
                                      setup.execution, arena, {}, !options_.quiet);
     if (evaluation.complete) last_evaluation_ = evaluation;
@@ -198,9 +200,7 @@ class VisionTask : public TrainingTask {
     info.data = data_.name;
     info.parameters = config_.parameter_count();
     info.validation_samples = data_.val->size();
-    info.can_validate = data_.val->size() > 0;
     info.forward_flops = config_.forward_flops();
-    if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
     if (options_.loading.smoothing > 0) info.loss_with += " + label smoothing";
     if (options_.loading.mixup > 0) info.loss_with += " + mixup";
     if (options_.loading.cutmix > 0) info.loss_with += " + cutmix";

@@ -9,7 +9,6 @@
 
 #include "core/error.h"
 #include "core/io/json.h"
-#include "core/parallel.h"
 #include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
@@ -139,7 +138,7 @@ LoadedModel load_model(const std::string& folder) {
 }
 
 LoadedModel load_model(const StoredModelOptions& options) {
-  set_thread_count(resolve_threads(options.threads));
+  use_threads(options.threads);
   LoadedModel loaded = load_model(options.model);
   loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
   const VisionConfig& config = loaded.model->config();

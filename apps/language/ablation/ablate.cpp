@@ -5,10 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <set>
-
-#include <fmt/format.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
@@ -27,8 +24,7 @@ struct AblateOptions : AblationOptions {
   std::string budget = "quick";
   std::string series = "both";
   std::set<std::string> only;
-  std::optional<uint64_t> seed;  // the first one; empty: pretrain's
-  int64_t max_steps = 0;         // given; 0: the budget's
+  int64_t max_steps = 0;  // given; 0: the budget's
 };
 
 /// Windows per step, and steps per run. 16,000 steps (33 M tokens) take seven minutes on two cores.
@@ -139,8 +135,7 @@ int ablate(const AblateOptions& options) {
   for (AblationResult& result : results) {
     const int64_t seeds = result.row->is_by_depth() ? 1 : options.seeds;
     for (int64_t i = 0; i < seeds; ++i) {
-      const uint64_t seed = options.seed.value_or(shared.seed) + static_cast<uint64_t>(i);
-      runs.push_back(plan_run(result, seed, options));
+      runs.push_back(plan_run(result, shared.seed + static_cast<uint64_t>(i), options));
     }
   }
   make_tokenizer(options, shared);
@@ -185,7 +180,6 @@ int language_ablate(const std::vector<std::string>& arguments) {
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
-  app.add_option("--seed", options.seed, "First seed");
   parse_arguments(app, arguments);
   options.shared = app.remaining();
   options.max_steps = parse_pretrain(options.shared, recipe(options, 0), false).max_steps;

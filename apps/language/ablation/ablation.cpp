@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
@@ -75,8 +74,8 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     const int64_t parameters = result.runs.front().parameters;
     const double speed = median(values_of(result.runs, &AblationRun::samples_per_s)) * tokens;
     table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
-                         static_cast<double>(parameters) / 1e6, with_deviation(perplexity, 3),
-                         with_deviation(loss, 4), grouped(std::llround(speed)),
+                         static_cast<double>(parameters) / 1e6, perplexity.text(3), loss.text(4),
+                         grouped(std::llround(speed)),
                          row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
     Json runs = Json::array();
     for (const AblationRun& run : result.runs) {

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
@@ -77,7 +75,7 @@ void fit_to_task(LanguageConfig& config, const TaskFacts& facts) {
 }
 
 std::string task_json(const TaskFacts& facts, const TaskEncoding& encoding) {
-  Json extra = {{"objective", objective_name(Objective::kMasked)},
+  Json extra = {{"objective", kObjectives.name(Objective::kMasked)},
                 {"tokenizer", encoding.tokenizer.kind()},
                 {"task", facts.name}};
   if (facts.is_span()) {
