@@ -95,10 +95,9 @@ void choose_isa(const std::string& name) {
   // The table's own error would name GMLP_ISA, which the user did not set.
   std::vector<std::string> isas;
   for (const fused::Kernels* table : fused::available_kernels()) isas.emplace_back(table->isa);
-  if (std::ranges::find(isas, name) == isas.end()) {
-    fail_input("--isa {}: not an instruction set that this processor and build run; use {}", name,
-               fmt::join(isas, " or "));
-  }
+  refuse_if(std::ranges::find(isas, name) == isas.end(),
+            "--isa {}: not an instruction set that this processor and build run; use {}", name,
+            fmt::join(isas, " or "));
   setenv("GMLP_ISA", name.c_str(), 1);
 }
 

@@ -67,9 +67,8 @@ void check_names(const CLI::App& app, const std::vector<CLI::ConfigItem>& items)
       fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
                  app.get_name(), app.get_name(), did_you_mean(item.name, known));
     }
-    if (!option->get_configurable()) {
-      fail_input("{}: {} may not be in a file; pass it on the command line", path, item.name);
-    }
+    refuse_if(!option->get_configurable(),
+              "{}: {} may not be in a file; pass it on the command line", path, item.name);
   }
 }
 
@@ -209,13 +208,11 @@ ExportOptions parse_export(const std::string& program, const std::vector<std::st
   std::string& out = options.out;
   while (out.size() > 1 && out.back() == '/') out.pop_back();
   if (options.format != "onnx") return options;
-  const auto refuse = [&](bool if_true, const char* reason) {
-    if (if_true) fail_input("--out {}: {}", out, reason);
-  };
-  refuse(!out.ends_with(".onnx"), "an ONNX file must be named *.onnx; choose such a name");
-  refuse(std::filesystem::is_directory(out), "is a folder; name a file");
-  refuse(std::filesystem::exists(out) && !options.overwrite,
-         "exists; choose another, or add --overwrite");
+  refuse_if(!out.ends_with(".onnx"),
+            "--out {}: an ONNX file must be named *.onnx; choose such a name", out);
+  refuse_if(std::filesystem::is_directory(out), "--out {}: is a folder; name a file", out);
+  refuse_if(std::filesystem::exists(out) && !options.overwrite,
+            "--out {}: exists; choose another, or add --overwrite", out);
   return options;
 }
 

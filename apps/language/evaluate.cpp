@@ -18,11 +18,8 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "apps/ranks/ranks.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/parallel.h"
 #include "core/softmax.h"
-#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
@@ -102,14 +99,15 @@ OpenedModel::OpenedModel(const StoredModelOptions& options) {
 
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective) {
-  TextBatchOptions options;
-  options.objective = objective;
-  options.tokens = config.block.tokens;
-  options.batch_size = kValidationBatch;
-  options.train = options.shuffle = false;
-  options.special = tokenizer.special();
-  options.vocab = tokenizer.vocab();
-  return {tokens, options};
+  constexpr int64_t kWindows = 16;  // the same for all runs: the masks depend on the batch
+  return {tokens,
+          {.objective = objective,
+           .tokens = config.block.tokens,
+           .batch_size = kWindows,
+           .train = false,
+           .shuffle = false,
+           .special = tokenizer.special(),
+           .vocab = tokenizer.vocab()}};
 }
 
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t max_batches,
@@ -140,7 +138,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t 
     sum += values[i] * values[i + 1];
     score.samples += static_cast<int64_t>(values[i]);
   }
-  if (score.samples == 0) fail_input("none of the text's tokens is scored; use more text");
+  refuse_if(score.samples == 0, "none of the text's tokens is scored; use more text");
   const double scored = static_cast<double>(score.samples);
   score.loss = sum / scored;
   // The standard error of a ratio: the losses and the numbers of tokens both vary per batch.
@@ -204,22 +202,18 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
                                            int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena) {
   const Tokenizer& tokenizer = *loaded.tokenizer;
-  if (loaded.objective != Objective::kMasked) {
-    fail_input(
-        "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
-        "model with --objective mlm");
-  }
-  if (text.find(kMaskText) == text.npos) {
-    fail_input("fill: the text has no [MASK]; insert one where a word is to be predicted");
-  }
+  refuse_if(loaded.objective != Objective::kMasked,
+            "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
+            "model with --objective mlm");
+  refuse_if(text.find(kMaskText) == text.npos,
+            "fill: the text has no [MASK]; insert one where a word is to be predicted");
   std::vector<int64_t> ids;
   for (const Piece& piece : encode_with_mask(tokenizer, text)) ids.push_back(piece.id);
   const size_t count = ids.size();
   const auto tokens = static_cast<size_t>(loaded.model->config().block.tokens);
-  if (count > tokens) {
-    fail_input("fill: the text has {} tokens, but the model's window {}; shorten the text", count,
-               tokens);
-  }
+  refuse_if(count > tokens,
+            "fill: the text has {} tokens, but the model's window {}; shorten the text", count,
+            tokens);
   // The text is repeated up to the window's end: pretraining on running text has no padding.
   while (ids.size() < tokens) ids.push_back(ids[ids.size() - count]);
   const std::vector<std::vector<double>> logits = logits_of(*loaded.model, ids, execution, arena);
@@ -250,9 +244,8 @@ int language_eval(const std::vector<std::string>& arguments) {
       ->check(CLI::IsMember({"all", "val"}));
   separate_groups(app, "Text");
   parse_arguments(app, arguments);
-  if (options.task.empty() ? options.files.empty() : options.data.empty()) {
-    fail_input("eval needs --text FILE, or --task NAME and --data DIR");
-  }
+  refuse_if(options.task.empty() ? options.files.empty() : options.data.empty(),
+            "eval needs --text FILE, or --task NAME and --data DIR");
 
   const Json json = options.task.empty() ? eval_text(options) : eval_task(options);
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));

@@ -26,9 +26,6 @@ struct OpenedModel {
 
 constexpr const char* kMaskText = "[MASK]";
 
-/// Windows per validation batch. The masks depend on the batch, so all runs use the same size.
-constexpr int64_t kValidationBatch = 16;
-
 /// `samples` counts scored tokens, `metric` is the perplexity.
 struct TextScore : EvalResult {
   double standard_error = 0;  // of the loss, from the spread of the batches; NaN for one batch

@@ -4,7 +4,6 @@
 #include <tuple>
 
 #include "apps/cli/format.h"
-#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -12,7 +11,7 @@ namespace {
 
 /// Sets `field` by --NAME or --no-NAME, if one is given.
 void override_if_given(bool& field, bool on, bool off, const char* name) {
-  if (on && off) fail_input("--{0} and --no-{0} contradict each other; leave one out", name);
+  refuse_if(on && off, "--{0} and --no-{0} contradict each other; leave one out", name);
   if (on || off) field = on;
 }
 
@@ -67,16 +66,14 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
 
 void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Objective objective,
                       int64_t vocab_size) {
-  if (vocab_size > 0 && vocab_size < tokenizer.vocab()) {
-    fail_input("--vocab-size {}: the tokenizer has {} ids; use so many or more, or leave it out",
-               vocab_size, tokenizer.vocab());
-  }
-  if (objective == Objective::kMasked && tokenizer.special().mask < 0) {
-    fail_input(
-        "--objective mlm: this {} tokenizer has no [MASK]; train one with gmlp-language tokenizer "
-        "train, or use --objective causal",
-        tokenizer.kind());
-  }
+  refuse_if(vocab_size > 0 && vocab_size < tokenizer.vocab(),
+            "--vocab-size {}: the tokenizer has {} ids; use so many or more, or leave it out",
+            vocab_size, tokenizer.vocab());
+  refuse_if(
+      objective == Objective::kMasked && tokenizer.special().mask < 0,
+      "--objective mlm: this {} tokenizer has no [MASK]; train one with gmlp-language tokenizer "
+      "train, or use --objective causal",
+      tokenizer.kind());
   config.vocab = vocab_size > 0 ? vocab_size : tokenizer.vocab();
   config.block.causal = objective == Objective::kCausal;
   config.head = LanguageHead::kNone;
@@ -104,16 +101,14 @@ LoadedLanguage load_language(const std::string& folder) {
   const std::string path = folder + "/config.json";
   // load_language_model has seen that "gmlp" is an object.
   const Json objective = parse_json(loaded.config, path).at("gmlp").value("objective", Json());
-  if (!objective.is_string()) {
-    fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
-               path);
-  }
+  refuse_if(!objective.is_string(),
+            "{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
+            path);
   loaded.objective = kObjectives.from_name(objective);
   const int64_t vocab = loaded.model->config().vocab;
-  if (loaded.tokenizer->vocab() > vocab) {
-    fail_input("{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
-               folder, loaded.tokenizer->vocab(), vocab);
-  }
+  refuse_if(loaded.tokenizer->vocab() > vocab,
+            "{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
+            folder, loaded.tokenizer->vocab(), vocab);
   return loaded;
 }
 

@@ -6,7 +6,6 @@
 #include <tuple>
 
 #include "apps/language/model_choice.h"
-#include "core/error.h"
 
 namespace gmlp {
 
@@ -54,16 +53,13 @@ void check_pretrain(const PretrainOptions& options) {
       {options.objective.empty(),
        "--objective; choose mlm (masked words) or causal (the next word)"},
       {options.model.model.empty(), "--model; for example --model gmlp_lm_tiny"}};
-  for (const auto& [is_missing, needs] : missing) {
-    if (is_missing) fail_input("pretrain needs {}", needs);
-  }
-  if (options.model.causal && options.objective == "mlm") {
-    fail_input(
-        "--causal: a masked model sees both sides of a word; leave it out, or use --objective "
-        "causal");
-  }
+  for (const auto& [is_missing, needs] : missing) refuse_if(is_missing, "pretrain needs {}", needs);
+  refuse_if(options.model.causal && options.objective == "mlm",
+            "--causal: a masked model sees both sides of a word; leave it out, or use --objective "
+            "causal");
 }
 
+constexpr const char* kTaskGroup = "Task";
 constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
 void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
@@ -100,24 +96,20 @@ void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
 
 void check_complete(const FinetuneOptions& options) {
   const std::string& model = options.model.model;
-  if (options.task.empty()) fail_input("finetune needs --task; choose {}", kTaskNames);
+  refuse_if(options.task.empty(), "finetune needs --task; choose {}", kTaskNames);
   task_facts(options.task);
-  if (options.data.empty()) {
-    fail_input("finetune needs --data, the folder with the files of {}", options.task);
-  }
-  if (model.empty()) {
-    fail_input("finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
-  }
+  refuse_if(options.data.empty(), "finetune needs --data, the folder with the files of {}",
+            options.task);
+  refuse_if(model.empty(),
+            "finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
   const bool stored = std::filesystem::is_directory(model);
-  if (stored && !options.tokenizer.empty()) {
-    fail_input("--tokenizer: {} has its own, to which the weights belong; leave it out", model);
-  }
-  if (!stored && options.tokenizer.empty()) {
-    fail_input(
-        "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
-        "random weights",
-        model);
-  }
+  refuse_if(stored && !options.tokenizer.empty(),
+            "--tokenizer: {} has its own, to which the weights belong; leave it out", model);
+  refuse_if(
+      !stored && options.tokenizer.empty(),
+      "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
+      "random weights",
+      model);
 }
 
 /// Also fills in the options that the user did not set. The paper finetunes models of width 512 for

@@ -182,12 +182,11 @@ class PretrainTask : public TrainingTask {
                                       .vocab = tokenizer_->vocab()};
     loader_ = std::make_unique<TextLoader>(data_.train, batches);
     const int64_t windows = loader_->batch(0, 0).batch;
-    if (windows < options_.shard_size()) {
-      fail_input(
-          "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
-          "more text or a shorter --seq-len",
-          options_.batch_size, data_.train.size(), windows, config_.block.tokens);
-    }
+    refuse_if(
+        windows < options_.shard_size(),
+        "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
+        "more text or a shorter --seq-len",
+        options_.batch_size, data_.train.size(), windows, config_.block.tokens);
     if (data_.val.size() == 0) return;
     val_loader_ = std::make_unique<TextLoader>(
         validation_loader(data_.val, *tokenizer_, config_, objective_));
@@ -242,8 +241,7 @@ class PretrainTask : public TrainingTask {
   TextSplits data_;
   LanguageConfig config_;
   std::unique_ptr<LanguageModel> model_;
-  std::unique_ptr<TextLoader> loader_;
-  std::unique_ptr<TextLoader> val_loader_;
+  std::unique_ptr<TextLoader> loader_, val_loader_;
   std::vector<TextBatch> step_batches_;
   double scored_ = 0;  // tokens of the step, on all ranks
   TextBatch batch_;

@@ -20,11 +20,9 @@ namespace gmlp {
 namespace {
 
 struct World {
-  int64_t rank = 0;
-  int64_t size = 1;
+  int64_t rank = 0, size = 1;
   std::vector<std::string> hosts;  // of the ranks
-  double timeout = 0;
-  double waited = 0;
+  double timeout = 0, waited = 0;
 } g_world;
 
 /// What the launchers of Open MPI, MPICH and Slurm tell the processes that they start.
@@ -185,12 +183,10 @@ void start_ranks() {
   g_world.rank = value;
   MPI_Comm_size(MPI_COMM_WORLD, &value);
   g_world.size = value;
-  if (started_ranks() != g_world.size) {
-    fail_input(
-        "started as one of {} ranks, but its MPI sees {}; use the mpirun of the MPI that it "
-        "was built with (for Slurm srun --mpi=pmix)",
-        started_ranks(), g_world.size);
-  }
+  refuse_if(started_ranks() != g_world.size,
+            "started as one of {} ranks, but its MPI sees {}; use the mpirun of the MPI that it "
+            "was built with (for Slurm srun --mpi=pmix)",
+            started_ranks(), g_world.size);
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   MPI_Get_processor_name(host, &value);
   const std::string all = gather_bytes(host, sizeof(host));

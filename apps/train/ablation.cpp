@@ -8,7 +8,6 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
-#include "core/error.h"
 #include "core/io/file.h"
 
 namespace gmlp {
@@ -20,9 +19,8 @@ double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
   for (const std::string& line : lines_of(read_text(steps_path))) {
     const Json step = parse_json(line, steps_path);
-    if (!step.contains("samples_per_s")) {
-      fail_input("{}: a line is not a step of a run; restore the file", steps_path);
-    }
+    refuse_if(!step.contains("samples_per_s"),
+              "{}: a line is not a step of a run; restore the file", steps_path);
     if (step["samples_per_s"].is_number()) speeds.push_back(step["samples_per_s"]);
   }
   return speeds.empty() ? 0 : median(speeds);
@@ -38,7 +36,7 @@ bool is_begun(const TrainOptions& options) {
 
 }  // namespace
 
-int train_all(const std::vector<PlannedRun>& runs) {
+int train_all(const std::vector<PlannedRun>& runs, const std::function<void()>& report) {
   for (const PlannedRun& run : runs) is_begun(run.options);  // throws before the first run
   for (size_t i = 0; i < runs.size(); ++i) {
     const auto& [title, options, train, results] = runs[i];
@@ -52,6 +50,7 @@ int train_all(const std::vector<PlannedRun>& runs) {
     }
     results->push_back(read_ablation_run(options.out, options.seed));
   }
+  report();
   return kExitSuccess;
 }
 
@@ -83,14 +82,11 @@ void write_ablation(const std::string& out, const std::string& table, const Json
 
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
   const std::string path = folder + "/summary.json";
-  if (!is_finished(folder)) {
-    fail_input("{}: the run is not finished; repeat the command to continue it", folder);
-  }
+  refuse_if(!is_finished(folder), "{}: the run is not finished; repeat the command to continue it",
+            folder);
   const Json summary = read_json(path);
   const Json::json_pointer key("/final/val_loss");
-  if (!summary.contains(key)) {
-    fail_input("{}: has no final validation; remove the run folder", path);
-  }
+  refuse_if(!summary.contains(key), "{}: has no final validation; remove the run folder", path);
   // The NaN of a run that diverged is null in JSON.
   const auto number = [&](const char* name) {
     const Json value = summary.at("final").value(name, Json());

@@ -32,9 +32,10 @@ struct PlannedRun {
   std::function<int(bool resume)> train;  // begins or resumes it; returns the exit status
   std::vector<AblationRun>* results;      // of the row
 };
-/// Trains what is not finished, and adds each run to its row's results. Returns the exit status.
-/// Throws InputError before the first run if a folder has a run with other options.
-int train_all(const std::vector<PlannedRun>& runs);
+/// Trains what is not finished, adds each run to its row's results, then calls `report`. Returns
+/// the exit status. Throws InputError before the first run if a folder has a run with other
+/// options.
+int train_all(const std::vector<PlannedRun>& runs, const std::function<void()>& report);
 
 /// What both programs let one choose.
 struct AblationOptions {

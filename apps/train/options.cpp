@@ -7,7 +7,6 @@
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
-#include "core/error.h"
 #include "core/io/file.h"
 
 namespace gmlp {
@@ -215,10 +214,9 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
     parse_arguments(app, arguments);
   }
   arithmetic_from(options.precision, options.kernels);  // throws
-  if (options.batch_size % options.shards != 0) {
-    fail_input("--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
-               options.batch_size, options.shards, options.shards);
-  }
+  refuse_if(options.batch_size % options.shards != 0,
+            "--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
+            options.batch_size, options.shards, options.shards);
   make_paths_absolute(app, given);
   options.config = with_neutral_options(resolved_config(app), saved);
 }

@@ -9,8 +9,6 @@
 
 #include <stb/stb_image_write.h>
 
-#include "core/error.h"
-
 namespace gmlp {
 
 namespace {

@@ -7,15 +7,11 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
 #include "apps/report/report.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "core/parallel.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 

@@ -35,8 +35,7 @@ struct EpochRecord {
   int64_t step = 0;   // optimizer steps so far
   double train_loss = 0;
   EvalResult val;
-  double lr = 0;
-  double samples_per_s = 0;
+  double lr = 0, samples_per_s = 0;
   double seconds = 0;  // of the run so far
 };
 

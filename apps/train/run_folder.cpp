@@ -44,8 +44,7 @@ std::string folder_name_of(const std::string& text) {
 /// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
 pid_t owner_of(const std::string& name) {
   const std::string mark = name.substr(std::min(name.rfind(".tmp-"), name.size()));
-  int pid = 0;
-  int count = 0;
+  int pid = 0, count = 0;
   size_t end = 0;
   std::sscanf(mark.c_str(), ".tmp-%d-%d%zn", &pid, &count, &end);
   return end > 0 && end == mark.size() ? pid : 0;
@@ -135,21 +134,17 @@ void remove_stale_temporaries(const std::string& folder) {
 
 std::string RunFolder::create(const std::string& out, bool overwrite, const TaskInfo& info) {
   if (out.empty()) return create_numbered(info);
-  if (fs::exists(out) && !fs::is_directory(out)) {
-    fail_input("--out {}: is a file; name a folder", out);
-  }
+  refuse_if(fs::exists(out) && !fs::is_directory(out), "--out {}: is a file; name a folder", out);
   if (fs::exists(out) && !fs::is_empty(out)) {
-    if (!overwrite) {
-      fail_input(
-          "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
-          "or choose another folder",
-          out, out);
-    }
-    if (is_within(info.weights, out)) {
-      fail_input(
-          "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
-          out, info.weights);
-    }
+    refuse_if(
+        !overwrite,
+        "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
+        "or choose another folder",
+        out, out);
+    refuse_if(
+        is_within(info.weights, out),
+        "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
+        out, info.weights);
     const RunLock lock(out);  // a run in use loses nothing
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
   }
@@ -233,10 +228,8 @@ bool is_finished(const std::string& folder) {
 ResumePoint find_resume_point(const std::string& path) {
   std::string folder = path;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  if (!fs::is_directory(folder)) {
-    fail_input("--resume {}: no such folder; name a run folder, such as runs/vision/0001-...",
-               path);
-  }
+  refuse_if(!fs::is_directory(folder),
+            "--resume {}: no such folder; name a run folder, such as runs/vision/0001-...", path);
   if (fs::exists(folder + "/config.toml")) return {folder, folder + "/checkpoints/last"};
   const fs::path run = fs::absolute(folder).parent_path().parent_path();
   if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {

@@ -88,8 +88,7 @@ bool is_finished(const std::string& folder);
 
 /// The run that --resume names, and the checkpoint to start from.
 struct ResumePoint {
-  std::string run;
-  std::string checkpoint;
+  std::string run, checkpoint;
 };
 /// `path` is a run folder, which means its checkpoints/last (absent if the run never saved), or a
 /// checkpoint in one. Throws InputError.

@@ -11,9 +11,7 @@
 namespace gmlp {
 
 struct RunLength {
-  int64_t epochs = 1;
-  int64_t steps_per_epoch = 1;
-  int64_t total_steps = 1;
+  int64_t epochs = 1, steps_per_epoch = 1, total_steps = 1;
 };
 
 struct Progress {
@@ -22,8 +20,7 @@ struct Progress {
   double epoch_loss_sum = 0;  // over the current epoch's steps, in order
   int64_t epoch_loss_count = 0;
   struct Best {
-    double metric = -1;
-    double loss = 0;
+    double metric = -1, loss = 0;
     int64_t step = 0;
     int64_t epoch = 0;  // 0: none yet
   } best;

@@ -14,12 +14,8 @@
 
 #include <signal.h>
 
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/ranks/ranks.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -261,23 +257,20 @@ Trainer::Trainer(const TrainOptions& the_options, TrainingTask& the_task, Hooks 
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   gradients_ = std::make_unique<ShardedGradients>(parameters(), options.shards);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
-  if (options.patience > 0 && task.info.validation_samples == 0) {
-    fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
-               options.patience);
-  }
+  refuse_if(options.patience > 0 && task.info.validation_samples == 0,
+            "--patience {}: nothing is held out to validate on; leave it out, or hold some out",
+            options.patience);
   build_schedule();
 }
 
 void Trainer::build_schedule() {
   const int64_t batches = task.batches_per_epoch();
   length_.steps_per_epoch = batches / options.step_batches();
-  if (length_.steps_per_epoch < 1) {
-    fail_input("--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
-               options.grad_accum_steps, batches / options.shards);
-  }
-  if (options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch) {
-    fail_input("--epochs {}: the number of steps overflows; use fewer", options.epochs);
-  }
+  refuse_if(length_.steps_per_epoch < 1,
+            "--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
+            options.grad_accum_steps, batches / options.shards);
+  refuse_if(options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch,
+            "--epochs {}: the number of steps overflows; use fewer", options.epochs);
   length_.total_steps = options.epochs * length_.steps_per_epoch;
   if (options.max_steps > 0) length_.total_steps = std::min(length_.total_steps, options.max_steps);
   length_.epochs = 1 + (length_.total_steps - 1) / length_.steps_per_epoch;

@@ -21,8 +21,7 @@ Json exact(Number value) {
   return fmt::format("{}", value);  // "inf", "-inf", "nan" or "-nan"
 }
 void read_exact(const Json& json, double& value) {
-  const std::string text = json.is_null() ? "nan" : json.is_string() ? json.get<std::string>() : "";
-  // Earlier versions wrote null for NaN.
+  const std::string text = json.is_string() ? json.get<std::string>() : "";
   const bool named = text.ends_with("inf") || text.ends_with("nan");
   value = named ? std::stod(text) : json.get<double>();
 }
@@ -123,10 +122,9 @@ void check_finite(const std::vector<NamedTensor>& tensors, int64_t step) {
 void read_tensor(const SafetensorsFile& file, const NamedTensor& into) {
   const auto& [name, tensor] = into;
   const Tensor stored = file.read(name, tensor.dtype());
-  if (!(stored.shape() == tensor.shape())) {
-    fail_input("{}: tensor {} is {}, the run's is {}; resume from another checkpoint", file.path(),
-               name, stored.shape().to_string(), tensor.shape().to_string());
-  }
+  refuse_if(!(stored.shape() == tensor.shape()),
+            "{}: tensor {} is {}, the run's is {}; resume from another checkpoint", file.path(),
+            name, stored.shape().to_string(), tensor.shape().to_string());
   tensor.copy_from(stored);
 }
 
@@ -206,10 +204,9 @@ void Trainer::rewind_logs(const std::map<std::string, LogPosition>& ends) {
 
 void Trainer::restore_from(const std::string& checkpoint_folder) {
   const Checkpoint checkpoint = open_checkpoint(checkpoint_folder);
-  if (checkpoint.state.empty()) {
-    fail_input("{}: has no training.json, so no run can continue from it; use it with --init",
-               checkpoint_folder);
-  }
+  refuse_if(checkpoint.state.empty(),
+            "{}: has no training.json, so no run can continue from it; use it with --init",
+            checkpoint_folder);
   const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
   check_options(state.at("options"), options.config, checkpoint_folder);
   const std::string note = check_data(state, data_, checkpoint_folder);
@@ -227,12 +224,10 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
   const int64_t epoch_then = state.at("epoch");
   const int64_t batch_then = state.at("batch");
   const bool same_length = adopt_length(state);
-  if (!same_length || epoch_then != next.epoch || batch_then != next.index) {
-    fail_input(
-        "{}: the data set has changed since the run began, it has another number of batches; "
-        "restore the data",
-        checkpoint_folder);
-  }
+  refuse_if(!same_length || epoch_then != next.epoch || batch_then != next.index,
+            "{}: the data set has changed since the run began, it has another number of batches; "
+            "restore the data",
+            checkpoint_folder);
   if (folder_) rewind_folder(checkpoint_folder, log_ends(state));
   // Rank 0 may have found that the best weights no longer exist.
   if (max_over_ranks(is_root() && !progress.has_best()) > 0) progress.best = {};
@@ -249,10 +244,9 @@ bool Trainer::adopt_length(const Json& state) {
   if (saved.at("epochs") == now.at("epochs") && saved.at("max-steps") == now.at("max-steps")) {
     return before.total_steps == length_.total_steps;
   }
-  if (length_.total_steps < progress.step) {
-    fail_input("--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
-               options.epochs, options.max_steps, length_.total_steps, progress.step);
-  }
+  refuse_if(length_.total_steps < progress.step,
+            "--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
+            options.epochs, options.max_steps, length_.total_steps, progress.step);
   // An epoch that --max-steps had cut short goes on.
   progress.epochs_closed = std::min(progress.epochs_closed, epoch());
   task.info.notes.push_back(fmt::format(

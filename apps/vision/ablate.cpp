@@ -72,9 +72,8 @@ VisionOptions options_of_run(const Cell& cell, int64_t index, const AblateOption
   refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
                   "class-token", "init", "time-limit"},
                  "every row has its own, or none", given.config, parse_train({}, defaults).config);
-  if (given.source.val_fraction <= 0) {
-    fail_input("--val-fraction 0: every row is validated; keep some images for it");
-  }
+  refuse_if(given.source.val_fraction <= 0,
+            "--val-fraction 0: every row is validated; keep some images for it");
   const Arithmetic arithmetic = arithmetic_from(given.precision, given.kernels);
   const VisionConfig config = vision_config(model);
   require_precision(arithmetic.execution, config.arch, config.block());
@@ -142,10 +141,7 @@ int ablate(const AblateOptions& options) {
                       &cell.runs});
     }
   }
-  const int status = train_all(runs);
-  if (status != kExitSuccess) return status;
-  write_tables(cells, options);
-  return kExitSuccess;
+  return train_all(runs, [&] { write_tables(cells, options); });
 }
 
 }  // namespace

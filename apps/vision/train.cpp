@@ -7,15 +7,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/format.h"
-#include "apps/ranks/ranks.h"
 #include "apps/train/pictures.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/weights.h"
-#include "autograd/ops.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
@@ -144,9 +139,8 @@ class VisionTask : public TrainingTask {
     data_options_.trained_on = data_.trained_on;
     info.notes = data_.notes;
     const int64_t shards = options_.shards, most = data_.train->size() / shards * shards;
-    if (most == 0) {
-      fail_input("--shards {}: there are only {} training images", shards, data_.train->size());
-    }
+    refuse_if(most == 0, "--shards {}: there are only {} training images", shards,
+              data_.train->size());
     if (most < options_.batch_size) {
       info.notes.push_back(fmt::format("--batch-size {} becomes {}, all training images",
                                        options_.batch_size, most));

@@ -122,8 +122,7 @@ void pack(float* packed, const float* b, int64_t n, int64_t k) {
 
 void norm(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
           int64_t cols, float eps) {
-  float mean = 0;
-  float rstd = 0;
+  float mean = 0, rstd = 0;
   for (int64_t r = 0; r < rows; ++r) {
     normalise_together<1>(y + r * cols, cols, &mean, &rstd, x + r * cols, gamma, beta, cols, eps);
   }

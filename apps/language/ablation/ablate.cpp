@@ -21,8 +21,7 @@ namespace gmlp {
 namespace {
 
 struct AblateOptions : AblationOptions {
-  std::string budget = "quick";
-  std::string series = "both";
+  std::string budget = "quick", series = "both";
   std::set<std::string> only;
   int64_t max_steps = 0;  // given; 0: the budget's
 };
@@ -97,8 +96,8 @@ void check_shared(const PretrainOptions& shared, const std::vector<const Ablatio
       if (sets) refuse({name}, fmt::format("row {} sets it", row->name));
     }
   }
-  if (!shared.resume.empty()) fail_input("--resume: repeat the command without it to continue");
-  if (shared.overwrite) fail_input("--overwrite: finished runs are kept; use another --out");
+  refuse_if(!shared.resume.empty(), "--resume: repeat the command without it to continue");
+  refuse_if(shared.overwrite, "--overwrite: finished runs are kept; use another --out");
 }
 
 /// Throws InputError for what would fail only after hours of training.
@@ -139,11 +138,10 @@ int ablate(const AblateOptions& options) {
     }
   }
   make_tokenizer(options, shared);
-  const int status = train_all(runs);
-  if (status != kExitSuccess) return status;
-  const AblationReport report = report_ablation(results);
-  write_ablation(options.out, report.markdown, report.json);
-  return kExitSuccess;
+  return train_all(runs, [&] {
+    const AblationReport report = report_ablation(results);
+    write_ablation(options.out, report.markdown, report.json);
+  });
 }
 
 }  // namespace

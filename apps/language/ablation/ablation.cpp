@@ -4,14 +4,13 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/cli/format.h"
-
 namespace gmlp {
 
 // Without a split the gate is as wide as F, so F = 512 keeps the parameter counts comparable, as in
 // the paper. All gates are Toeplitz, as the paper's are from Table 4 on: a full W has one weight
 // per pair of tokens and needs several times as many steps to leave its initial plateau. A
 // Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
+constexpr double kAttentionLr = 1e-3;
 // clang-format off
 const std::vector<AblationRow> kAblationRows = {
     {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"},
