@@ -21,7 +21,8 @@ Json exact(Number value) {
   return fmt::format("{}", value);  // "inf", "-inf", "nan" or "-nan"
 }
 void read_exact(const Json& json, double& value) {
-  const std::string text = json.is_string() ? json.get<std::string>() : "";
+  const std::string text = json.is_null() ? "nan" : json.is_string() ? json.get<std::string>() : "";
+  // Earlier versions wrote null for NaN.
   const bool named = text.ends_with("inf") || text.ends_with("nan");
   value = named ? std::stod(text) : json.get<double>();
 }
