@@ -9,12 +9,10 @@ namespace gmlp {
 
 Arithmetic arithmetic_from(const std::string& precision, const std::string& kernels) {
   const bool f64 = precision == "f64", bf16 = precision == "bf16";
-  if (!f64 && !bf16 && precision != "f32") {
-    fail_input("--precision {}: unknown; choose f32, bf16 or f64", precision);
-  }
-  if (bf16 && kernels != "fused") {
-    fail_input("--precision bf16: the reference kernels have none; use f32 with them");
-  }
+  refuse_if(!f64 && !bf16 && precision != "f32", "--precision {}: unknown; choose f32, bf16 or f64",
+            precision);
+  refuse_if(bf16 && kernels != "fused",
+            "--precision bf16: the reference kernels have none; use f32 with them");
   Arithmetic arithmetic{f64 ? DType::kF64 : DType::kF32, Backend::kFused};
   if (f64 || kernels != "fused") arithmetic.execution.backend = Backend::kReference;
   if (bf16) arithmetic.execution.precision = fused::Precision::kBf16;

@@ -98,9 +98,8 @@ size_t choice_index(const std::string& name, const std::vector<std::string>& nam
 
 int64_t checked_mul(int64_t a, int64_t b, std::string_view what) {
   int64_t product = 0;
-  if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product)) {
-    fail_input("{}: a size of {} x {} overflows; the file is damaged", what, a, b);
-  }
+  refuse_if(a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product),
+            "{}: a size of {} x {} overflows; the file is damaged", what, a, b);
   return product;
 }
 

@@ -47,6 +47,12 @@ template <typename... Args>
   throw InputError(fmt::format(fmt::runtime(format), error_argument(args)...));
 }
 
+/// fail_input if `condition` holds. The arguments are evaluated in any case.
+template <typename... Args>
+void refuse_if(bool condition, fmt::format_string<Args...> format, const Args&... args) {
+  if (condition) fail_input(format, args...);
+}
+
 /// Throws RunError with a formatted message, whose text is printable.
 template <typename... Args>
 [[noreturn]] void fail_run(fmt::format_string<Args...> format, const Args&... args) {

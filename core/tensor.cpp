@@ -43,9 +43,8 @@ int64_t dtype_size(DType dtype) {
 }
 
 Shape::Shape(const std::vector<int64_t>& dims) : rank_(static_cast<int>(dims.size())) {
-  if (dims.size() > kMaxRank) {
-    fail_input("a tensor of rank {} is not supported; the highest is {}", dims.size(), kMaxRank);
-  }
+  refuse_if(dims.size() > kMaxRank, "a tensor of rank {} is not supported; the highest is {}",
+            dims.size(), kMaxRank);
   for (size_t axis = 0; axis < dims.size(); ++axis) dims_[axis] = dims[axis];
 }
 

@@ -43,9 +43,8 @@ const Choices<Gate> kGates{"--gate", "gate", {"split", "multiplicative", "additi
 
 Json parse_config(const std::string& text, const std::string& path, const char* writers) {
   Json json = parse_json(text, path);
-  if (!json.is_object()) {
-    fail_input("{}: not a JSON object; expected a config.json as {} writes it", path, writers);
-  }
+  refuse_if(!json.is_object(), "{}: not a JSON object; expected a config.json as {} writes it",
+            path, writers);
   return json;
 }
 
@@ -93,10 +92,9 @@ void check_fields(const std::vector<ConfigField>& fields) {
 void check_product(std::initializer_list<int64_t> sizes, int bits, const char* what) {
   double product = 1;
   for (const int64_t size : sizes) product *= static_cast<double>(size);
-  if (product >= std::ldexp(1, bits)) {
-    fail_input("{} would be {:.2g} numbers, more than this program handles; choose smaller sizes",
-               what, product);
-  }
+  refuse_if(product >= std::ldexp(1, bits),
+            "{} would be {:.2g} numbers, more than this program handles; choose smaller sizes",
+            what, product);
 }
 
 }  // namespace gmlp

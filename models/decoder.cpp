@@ -80,16 +80,13 @@ Var attend(Tape& tape, Var qkv, const Tensor& keys, const Tensor& values, int64_
 Decoder::Decoder(const LanguageModel& model)
     : model_(model), logits_(static_cast<size_t>(model.config().vocab)) {
   const LanguageConfig& config = model.config();
-  if (!config.block.causal) {
-    fail_input(
-        "model {} is not causal, so it cannot write a text from left to right; use one that was "
-        "pretrained with --objective causal",
-        config.name);
-  }
-  if (config.head != LanguageHead::kNone) {
-    fail_input("model {} answers a task and does not write text; use a pretrained one",
-               config.name);
-  }
+  refuse_if(
+      !config.block.causal,
+      "model {} is not causal, so it cannot write a text from left to right; use one that was "
+      "pretrained with --objective causal",
+      config.name);
+  refuse_if(config.head != LanguageHead::kNone,
+            "model {} answers a task and does not write text; use a pretrained one", config.name);
   const int64_t gate = config.has_positions() ? 0 : config.block.gate_width();
   const int64_t attention = config.has_positions() ? config.block.d_model : config.block.d_attn;
   const auto rows = [&](int64_t width) {

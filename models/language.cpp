@@ -30,10 +30,9 @@ LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t
 
 Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                             const ForwardContext& context) {
-  if (static_cast<int64_t>(ids.size()) != batch * config_.block.tokens) {
-    fail_input("{} token ids, and the model's windows have {}, {} of them; cut or pad the texts",
-               ids.size(), config_.block.tokens, batch);
-  }
+  refuse_if(std::ssize(ids) != batch * config_.block.tokens,
+            "{} token ids, and the model's windows have {}, {} of them; cut or pad the texts",
+            ids.size(), config_.block.tokens, batch);
   Var x = embedding(tape, ids, batch, *layers_.embed);
   if (config_.has_positions()) x = add_positions(tape, x, *layers_.positions);
   const bool drops = context.training && context.drop_rate > 0;

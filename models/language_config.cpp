@@ -131,18 +131,13 @@ LanguageConfig language_config(const std::string& name) {
 void LanguageConfig::validate() const {
   LanguageConfig copy = *this;
   check_fields(fields_of(copy));
-  if (arch == Arch::kGmlp && block.gate == Gate::kSplit && block.d_ffn % 2 != 0) {
-    fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", block.d_ffn);
-  }
-  if (has_positions() && block.d_model % heads != 0) {
-    fail_input("--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model,
-               heads);
-  }
-  if (arch == Arch::kMixer && block.causal) {
-    fail_input(
-        "--arch mixer cannot be causal: its MLP over tokens sees all of them; use the masked "
-        "objective or another --arch");
-  }
+  refuse_if(arch == Arch::kGmlp && block.gate == Gate::kSplit && block.d_ffn % 2 != 0,
+            "--d-ffn {} is odd, and the split gate halves it; use an even one", block.d_ffn);
+  refuse_if(has_positions() && block.d_model % heads != 0,
+            "--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model, heads);
+  refuse_if(arch == Arch::kMixer && block.causal,
+            "--arch mixer cannot be causal: its MLP over tokens sees all of them; use the masked "
+            "objective or another --arch");
   const int64_t widest = std::max({block.d_ffn, block.d_model, block.d_attn});
   const int64_t mixed = arch == Arch::kMixer ? spatial_ffn : block.tokens;
   check_product({vocab, block.d_model}, kParameterBits, "the embeddings");

@@ -123,10 +123,9 @@ void read_image_size(const Json& args, VisionConfig& config, const std::string& 
   const Json& size = args.at("img_size");
   const Json& height = size.is_array() && size.size() == 2 ? size[0] : size;
   const Json& width = size.is_array() && size.size() == 2 ? size[1] : size;
-  if (!height.is_number_integer() || !width.is_number_integer()) {
-    fail_input("{}: \"img_size\" is {}, neither one integer nor two; correct the file", path,
-               json_line(size));
-  }
+  refuse_if(!height.is_number_integer() || !width.is_number_integer(),
+            "{}: \"img_size\" is {}, neither one integer nor two; correct the file", path,
+            json_line(size));
   config.img_height = height.get<int64_t>();
   config.img_width = width.get<int64_t>();
 }
@@ -178,21 +177,17 @@ void VisionConfig::validate() const {
   fields.push_back({"", "", &copy.img_height, "the image height"});
   fields.push_back({"", "", &copy.img_width, "the image width"});
   check_fields(fields);
-  if (img_height % patch != 0 || img_width % patch != 0) {
-    fail_input(
-        "an image of {} x {} cannot be cut into patches of {} x {}; choose an --img-size that is a "
-        "multiple of --patch-size",
-        img_height, img_width, patch, patch);
-  }
-  if (arch == Arch::kGmlp && gate == Gate::kSplit && d_ffn % 2 != 0) {
-    fail_input("--d-ffn {} is odd, and the split gate halves it; use an even one", d_ffn);
-  }
-  if (is_vit() && d_model % heads != 0) {
-    fail_input("--d-model {} cannot be cut into --heads {}; choose a divisor", d_model, heads);
-  }
-  if (arch == Arch::kMixer && class_token) {
-    fail_input("--class-token: a Mixer has none; leave the option out, or choose another --arch");
-  }
+  refuse_if(
+      img_height % patch != 0 || img_width % patch != 0,
+      "an image of {} x {} cannot be cut into patches of {} x {}; choose an --img-size that is a "
+      "multiple of --patch-size",
+      img_height, img_width, patch, patch);
+  refuse_if(arch == Arch::kGmlp && gate == Gate::kSplit && d_ffn % 2 != 0,
+            "--d-ffn {} is odd, and the split gate halves it; use an even one", d_ffn);
+  refuse_if(is_vit() && d_model % heads != 0,
+            "--d-model {} cannot be cut into --heads {}; choose a divisor", d_model, heads);
+  refuse_if(arch == Arch::kMixer && class_token,
+            "--class-token: a Mixer has none; leave the option out, or choose another --arch");
   check_product({depth, tokens(), std::max(tokens(), spatial_ffn)}, kParameterBits,
                 "the weights over tokens, such as W,");
   if (is_vit()) check_product({depth, heads, tokens(), tokens()}, kActivationBits, "the attention");

@@ -1,11 +1,6 @@
-// Sizes are those of gMLP-S/16 at batch 8 and gMLP-Ti/16 at batch 32. To favor no library:
-//
-//   gemm            C = A B. Ours packs A and B inside the timing; oneDNN gets B in its own layout.
-//   norm_fc1_gelu   ours is gelu(layernorm(A) W + b) with W packed; theirs is gelu(A W + b), as no
-//                   library has the norm in the same pass.
-//
-// In bf16 the libraries get A and B already rounded. The block runs through the tape, as in
-// training.
+// Sizes are those of gMLP-S/16 at batch 8 and gMLP-Ti/16 at batch 32. No library is favored:
+// print_header() in kernels.cpp tells what each one computes. No library has the norm in the same
+// pass, so theirs is gelu(A W + b). The block runs through the tape, as in training.
 
 #include "apps/bench/cases.h"
 

@@ -41,8 +41,7 @@ std::vector<CaseMaker> all_cases();
 /// C (m,n) = A (m,k) B (k,n), or gelu(A B + bias), with operands in f32 or bf16.
 struct Product {
   int64_t m, n, k;
-  bool bf16;
-  bool gelu;
+  bool bf16, gelu;
   Tensor a;     // (m,k) f32; for bf16 a library rounds it before the timing
   Tensor b;     // (k,n) f32, likewise
   Tensor bias;  // (n) f32, used with gelu

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "apps/bench/cases.h"
@@ -119,9 +118,7 @@ void run_kernels(const BenchOptions& options) {
       rows.push_back(report_contender(c, j, seconds, peak));
     set_thread_count(threads);
   }
-  if (rows.empty()) {
-    fail_input("--only {}: in no case's title; leave it out to see all", options.only);
-  }
+  refuse_if(rows.empty(), "--only {}: in no case's title; leave it out to see all", options.only);
   write_rows(rows, options);
 }
 

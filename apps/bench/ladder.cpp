@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "apps/bench/cases.h"
 #include "apps/bench/ladder/rungs.h"
 #include "apps/bench/measure.h"
@@ -152,10 +150,9 @@ const ladder::Rungs& ladder::rungs_in_use() {
 void run_ladder(const BenchOptions& options) {
   constexpr double kTolerance = 1e-4;  // of the largest element
   const int repeat = options.repeat_or(5);
-  if (options.threads > 1) {
-    fail_input("--threads {}: every rung of the ladder runs on one thread; leave it out",
-               options.threads);
-  }
+  refuse_if(options.threads > 1,
+            "--threads {}: every rung of the ladder runs on one thread; leave it out",
+            options.threads);
   set_thread_count(1);
   const Stage stage;
   const Tensor expected = stage.expected();

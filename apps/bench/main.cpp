@@ -15,7 +15,6 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "core/error.h"
-#include "core/parallel.h"
 #include "kernels/kernels.h"
 
 namespace gmlp {
@@ -96,10 +95,9 @@ void choose_isa(const std::string& name) {
   // The table's own error would name GMLP_ISA, which the user did not set.
   std::vector<std::string> isas;
   for (const fused::Kernels* table : fused::available_kernels()) isas.emplace_back(table->isa);
-  if (std::ranges::find(isas, name) == isas.end()) {
-    fail_input("--isa {}: not an instruction set that this processor and build run; use {}", name,
-               fmt::join(isas, " or "));
-  }
+  refuse_if(std::ranges::find(isas, name) == isas.end(),
+            "--isa {}: not an instruction set that this processor and build run; use {}", name,
+            fmt::join(isas, " or "));
   setenv("GMLP_ISA", name.c_str(), 1);
 }
 
@@ -118,7 +116,7 @@ int run(const BenchCommand& command, const std::vector<std::string>& arguments) 
   parse_arguments(app, arguments);
   require_writable(options.json);
   choose_isa(options.isa);
-  set_thread_count(resolve_threads(options.threads));
+  use_threads(options.threads);
   command.run(options);
   return kExitSuccess;
 }

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -56,8 +53,7 @@ void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak
 
 void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
                        double tolerance) {
-  double largest = 0;
-  double difference = 0;
+  double largest = 0, difference = 0;
   for (int64_t i = 0; i < std::min(expected.elements(), found.elements()); ++i) {
     const double here = std::abs(expected.at(i) - found.at(i));
     largest = std::max(largest, std::abs(expected.at(i)));

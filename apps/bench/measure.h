@@ -26,15 +26,11 @@ struct BenchOptions {
   // step, infer
   std::string model = "gmlp_s16_224";
   int64_t batch_size = 8;
-  int64_t depth = 0;       // 0: the model's
-  int64_t vocab_size = 0;  // 0: the model's
-  int64_t seq_len = 0;     // 0: the model's
-  std::string precision = "f32";
-  std::string kernels = "fused";
+  int64_t depth = 0, vocab_size = 0, seq_len = 0;  // 0: the model's
+  std::string precision = "f32", kernels = "fused";
   std::string init;         // safetensors file with the initial weights, or empty
   std::string input_array;  // npy file with the images, or empty
-  bool profile = false;
-  bool checkpoint_activations = false;
+  bool profile = false, checkpoint_activations = false;
 
   std::string only;  // kernels: measure the cases whose title contains this
 };

@@ -151,10 +151,9 @@ void predict_machines(const BenchOptions& options, const StepTime& step, Json& r
 }  // namespace
 
 void run_scaling(const BenchOptions& options) {
-  if (options.profile) fail_input("--profile: belongs to step and infer; leave it out");
-  if (!std::has_single_bit(static_cast<uint64_t>(rank_count()))) {
-    fail_input("{} ranks: start a power of two", rank_count());
-  }
+  refuse_if(options.profile, "--profile: belongs to step and infer; leave it out");
+  refuse_if(!std::has_single_bit(static_cast<uint64_t>(rank_count())),
+            "{} ranks: start a power of two", rank_count());
   fmt::print("{}, batch {}, {}\n{}\n\n", options.model, options.batch_size, options.precision,
              machine_line());
   Json rows = Json::array();

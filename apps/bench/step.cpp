@@ -54,10 +54,9 @@ struct Workload {
 Tensor images_for(const BenchOptions& options, const Shape& shape) {
   if (options.input_array.empty()) return random_numbers(shape, 1.0);
   Tensor images = read_npy(options.input_array).to_tensor(DType::kF32, options.input_array);
-  if (!(images.shape() == shape)) {
-    fail_input("{}: an array of {}; the model and --batch-size need {} (NCHW)", options.input_array,
-               images.shape().to_string(), shape.to_string());
-  }
+  refuse_if(!(images.shape() == shape),
+            "{}: an array of {}; the model and --batch-size need {} (NCHW)", options.input_array,
+            images.shape().to_string(), shape.to_string());
   return images;
 }
 
@@ -83,10 +82,9 @@ Workload vision_workload(const VisionConfig& config, const BenchOptions& options
 
 /// Random tokens. A causal model predicts all of them, a masked one 15 % (paper, section 4).
 Workload language_workload(const LanguageConfig& config, const BenchOptions& options) {
-  if (!options.input_array.empty()) {
-    fail_input("--input-array {}: holds images, but {} is a language model; leave it out",
-               options.input_array, config.name);
-  }
+  refuse_if(!options.input_array.empty(),
+            "--input-array {}: holds images, but {} is a language model; leave it out",
+            options.input_array, config.name);
   const int64_t batch = options.batch_size;
   const auto model = std::make_shared<LanguageModel>(config, DType::kF32, 1);
   std::vector<int64_t> ids, targets;
@@ -130,10 +128,8 @@ Workload make_workload(const BenchOptions& options) {
     apply(options.seq_len, config.block.tokens);
     workload = language_workload(config, options);
   } else if (std::ranges::count(vision_config_names(), options.model) > 0) {
-    if (options.vocab_size + options.seq_len > 0) {
-      fail_input("--vocab-size and --seq-len: {} is no language model; leave them out",
-                 options.model);
-    }
+    refuse_if(options.vocab_size + options.seq_len > 0,
+              "--vocab-size and --seq-len: {} is no language model; leave them out", options.model);
     VisionConfig config = vision_config(options.model);
     apply(options.depth, config.depth);
     workload = vision_workload(config, options);

@@ -55,6 +55,11 @@ double standard_error(double p, int64_t n) {
   return n > 0 ? std::sqrt(p * (1 - p) / static_cast<double>(n)) : 0;
 }
 
+std::string with_error(double value, double error, int digits) {
+  const std::string text = fmt::format("{:.{}f}", value, digits);
+  return std::isfinite(error) ? fmt::format("{} ± {:.{}f}", text, error, digits) : text;
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream rest(text);

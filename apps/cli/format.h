@@ -22,6 +22,8 @@ std::string duration_text(double seconds);
 std::string grouped(int64_t value);
 /// The standard error of a proportion p over n samples: sqrt(p (1 - p) / n).
 double standard_error(double p, int64_t n);
+/// "1.234 ± 0.012"; without the error if that is not finite.
+std::string with_error(double value, double error, int digits);
 
 /// The lines of a text, without their ends.
 std::vector<std::string> lines_of(const std::string& text);

@@ -15,8 +15,7 @@ namespace gmlp {
 struct InfoOptions {
   int64_t batch_size = 0;
   std::string precision = "f32";
-  bool checkpoint = false;
-  bool tensors = false;
+  bool checkpoint = false, tensors = false;
 };
 
 /// `samples` of a training step, such as "Images".

@@ -6,7 +6,6 @@
 #include <sstream>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "apps/cli/run_main.h"
@@ -68,9 +67,8 @@ void check_names(const CLI::App& app, const std::vector<CLI::ConfigItem>& items)
       fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
                  app.get_name(), app.get_name(), did_you_mean(item.name, known));
     }
-    if (!option->get_configurable()) {
-      fail_input("{}: {} may not be in a file; pass it on the command line", path, item.name);
-    }
+    refuse_if(!option->get_configurable(),
+              "{}: {} may not be in a file; pass it on the command line", path, item.name);
   }
 }
 
@@ -86,9 +84,7 @@ class ConfigFile : public CLI::ConfigTOML {
       if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
       lines << without_comment(line) << '\n';
     }
-    std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
-    // config.toml of a run by an earlier version may have this option, which changed no result.
-    std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
+    const std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
     check_names(app_, read);
     return read;
   }
@@ -138,8 +134,8 @@ void OptionGroup::choice(const char* name, std::string& value, const char* text,
   app_.add_option(name, value, text)->check(CLI::IsMember(choices));
 }
 
-int resolve_threads(int threads) {
-  return threads > 0 ? threads : default_thread_count();
+void use_threads(int threads) {
+  set_thread_count(threads > 0 ? threads : default_thread_count());
 }
 
 void add_threads_option(CLI::App& app, int& threads) {
@@ -212,13 +208,11 @@ ExportOptions parse_export(const std::string& program, const std::vector<std::st
   std::string& out = options.out;
   while (out.size() > 1 && out.back() == '/') out.pop_back();
   if (options.format != "onnx") return options;
-  const auto refuse = [&](bool if_true, const char* reason) {
-    if (if_true) fail_input("--out {}: {}", out, reason);
-  };
-  refuse(!out.ends_with(".onnx"), "an ONNX file must be named *.onnx; choose such a name");
-  refuse(std::filesystem::is_directory(out), "is a folder; name a file");
-  refuse(std::filesystem::exists(out) && !options.overwrite,
-         "exists; choose another, or add --overwrite");
+  refuse_if(!out.ends_with(".onnx"),
+            "--out {}: an ONNX file must be named *.onnx; choose such a name", out);
+  refuse_if(std::filesystem::is_directory(out), "--out {}: is a folder; name a file", out);
+  refuse_if(std::filesystem::exists(out) && !options.overwrite,
+            "--out {}: exists; choose another, or add --overwrite", out);
   return options;
 }
 

@@ -40,14 +40,13 @@ class OptionGroup {
   CLI::App& app_;
 };
 
-/// The number of threads that --threads N means: 0 is all of this machine.
-int resolve_threads(int threads);
+/// Sets the number of threads that --threads N means: 0 is all that this process may use.
+void use_threads(int threads);
 
 /// How a subcommand loads a checkpoint and computes.
 struct StoredModelOptions {
   std::string model;
-  std::string kernels = "fused";
-  std::string precision = "f32";
+  std::string kernels = "fused", precision = "f32";
   int threads = 0;
 };
 /// Adds these options and --config.

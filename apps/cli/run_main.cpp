@@ -10,7 +10,6 @@
 #include <system_error>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -81,10 +80,9 @@ int dispatch(const char* program, const char* usage, const std::vector<Subcomman
   std::vector<std::string> known;
   for (const Subcommand& subcommand : subcommands) {
     if (name == subcommand.name) {
-      if (rank_count() > 1 && !subcommand.on_ranks) {
-        fail_input("{}: would do all of its work on each of the {} ranks; start it without mpirun",
-                   name, rank_count());
-      }
+      refuse_if(rank_count() > 1 && !subcommand.on_ranks,
+                "{}: would do all of its work on each of the {} ranks; start it without mpirun",
+                name, rank_count());
       try {
         return subcommand.run({arguments.begin() + 1, arguments.end()});
       } catch (const CLI::CallForHelp&) {

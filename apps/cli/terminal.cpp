@@ -39,12 +39,12 @@ std::string progress_line(int64_t done, int64_t total, const std::vector<std::st
   return line;
 }
 
-ProgressBar::ProgressBar(bool shown) : shown_(shown && isatty(STDOUT_FILENO) == 1) {
+ProgressBar::ProgressBar(bool shown) {
   const char* type = std::getenv("TERM");
-  if (type != nullptr && std::string_view(type) == "dumb") shown_ = false;
-  if (std::getenv("NO_COLOR") != nullptr) shown_ = false;
+  const bool plain = type != nullptr && std::string_view(type) == "dumb";
   // mpirun gives its processes a terminal even when its own output is a file.
-  if (rank_count() > 1) shown_ = false;
+  shown_ = shown && isatty(STDOUT_FILENO) == 1 && !plain && std::getenv("NO_COLOR") == nullptr &&
+           rank_count() == 1;
 }
 
 std::string ProgressBar::time_left(int64_t done, int64_t total) {

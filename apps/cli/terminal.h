@@ -36,8 +36,7 @@ class ProgressBar {
   bool shown_;
   bool drawn_ = false;
   int64_t first_ = -1;  // `done` when the timing began
-  Stopwatch since_first_;
-  Stopwatch since_draw_;
+  Stopwatch since_first_, since_draw_;
 };
 
 }  // namespace gmlp

@@ -24,7 +24,6 @@
 #include "apps/cli/format.h"
 #include "apps/export/graph.h"
 #include "apps/export/protobuf.h"
-#include "core/error.h"
 #include "core/io/json.h"
 
 namespace gmlp {

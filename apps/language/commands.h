@@ -11,7 +11,6 @@
 namespace gmlp {
 
 int language_tokenizer(const std::vector<std::string>& arguments);
-int language_pretrain(const std::vector<std::string>& arguments);
 int language_finetune(const std::vector<std::string>& arguments);
 int language_eval(const std::vector<std::string>& arguments);
 int language_fill(const std::vector<std::string>& arguments);
@@ -22,7 +21,7 @@ int language_ablate(const std::vector<std::string>& arguments);
 int language_report(const std::vector<std::string>& arguments);
 int language_info(const std::vector<std::string>& arguments);
 
-/// language_pretrain after its arguments are parsed. `hooks` are for tests.
+/// Trains and returns the exit status. `hooks` are for tests.
 int pretrain(const PretrainOptions& options, const Trainer::Hooks& hooks = {});
 
 }  // namespace gmlp

@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
@@ -66,9 +64,8 @@ int language_fill(const std::vector<std::string>& arguments) {
       ->capture_default_str();
   app.add_option("--json", json_path, "Also write the predictions to FILE")->type_name("FILE");
   parse_arguments(app, arguments);
-  if (texts.size() != 1) {
-    fail_input("fill needs one text, not {}; put it in quotation marks", texts.size());
-  }
+  refuse_if(texts.size() != 1, "fill needs one text, not {}; put it in quotation marks",
+            texts.size());
   OpenedModel opened(options);
   const LoadedLanguage& loaded = opened.loaded;
   const Json json =
@@ -99,11 +96,10 @@ int language_generate(const std::vector<std::string>& arguments) {
 
   const OpenedModel opened(options);
   const LoadedLanguage& loaded = opened.loaded;
-  if (loaded.objective != Objective::kCausal) {
-    fail_input(
-        "generate: the model predicts [MASK], not the next token; use fill, or pretrain a model "
-        "with --objective causal");
-  }
+  refuse_if(
+      loaded.objective != Objective::kCausal,
+      "generate: the model predicts [MASK], not the next token; use fill, or pretrain a model "
+      "with --objective causal");
   const std::vector<int64_t> ids = prompt_ids(*loaded.tokenizer, prompt);
   Generator generator(*loaded.model, writable_ids(*loaded.tokenizer), ids, sampling);
   TextStream stream(*loaded.tokenizer, ids);

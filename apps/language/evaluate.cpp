@@ -9,7 +9,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
@@ -19,11 +18,8 @@
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "apps/ranks/ranks.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/parallel.h"
 #include "core/softmax.h"
-#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
@@ -49,21 +45,18 @@ Json eval_text(const EvalOptions& options) {
   const TextLoader loader =
       validation_loader(tokens, tokenizer, model.config(), opened.loaded.objective);
   const TextScore score =
-      evaluate_text(model, loader, tokens, options.max_batches, opened.execution, opened.arena);
+      evaluate_text(model, loader, options.max_batches, opened.execution, opened.arena);
   if (!score.complete) throw Stopped();
   const double error = score.standard_error;
-  const bool has_error = std::isfinite(error);
   fmt::print("{}: {} tokens of {} bytes, {} scored\n", fmt::join(options.files, ", "),
              grouped(tokens.size()), grouped(tokens.text_bytes()), grouped(score.samples));
-  fmt::print("loss           {:.6f}{} nats per token\n", score.loss,
-             has_error ? fmt::format(" ± {:.6f}", error) : "");
-  fmt::print("perplexity     {:.3f}{}\n", score.metric,
-             has_error ? fmt::format(" ± {:.3f}", score.metric * error) : "");
+  fmt::print("loss           {} nats per token\n", with_error(score.loss, error, 6));
+  fmt::print("perplexity     {}\n", with_error(score.metric, score.metric * error, 3));
   const double unknown = tokens.unknown_share();
   if (unknown > 0) fmt::print("unknown        {}\n", unknown_text(unknown));
   Json json = {{"model", options.model},       {"text", options.files},   {"tokens", tokens.size()},
                {"bytes", tokens.text_bytes()}, {"scored", score.samples}, {"loss", score.loss}};
-  if (has_error) json["loss_standard_error"] = error;
+  if (std::isfinite(error)) json["loss_standard_error"] = error;
   json["perplexity"] = score.metric;
   json["unknown_share"] = unknown;
   if (opened.loaded.objective == Objective::kMasked) return json;
@@ -97,7 +90,7 @@ Json eval_task(const EvalOptions& options) {
 }  // namespace
 
 OpenedModel::OpenedModel(const StoredModelOptions& options) {
-  set_thread_count(resolve_threads(options.threads));
+  use_threads(options.threads);
   loaded = load_language(options.model);
   execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
   const LanguageConfig& config = loaded.model->config();
@@ -106,19 +99,19 @@ OpenedModel::OpenedModel(const StoredModelOptions& options) {
 
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective) {
-  TextBatchOptions options;
-  options.objective = objective;
-  options.tokens = config.block.tokens;
-  options.batch_size = kValidationBatch;
-  options.train = options.shuffle = false;
-  options.special = tokenizer.special();
-  options.vocab = tokenizer.vocab();
-  return {tokens, options};
+  constexpr int64_t kWindows = 16;  // the same for all runs: the masks depend on the batch
+  return {tokens,
+          {.objective = objective,
+           .tokens = config.block.tokens,
+           .batch_size = kWindows,
+           .train = false,
+           .shuffle = false,
+           .special = tokenizer.special(),
+           .vocab = tokenizer.vocab()}};
 }
 
-TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena,
-                        bool show_progress) {
+TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t max_batches,
+                        const ExecutionOptions& execution, Arena& arena, bool show_progress) {
   int64_t count = loader.batches_per_epoch();
   if (max_batches > 0) count = std::min(count, max_batches);
   TextScore score;
@@ -145,9 +138,7 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const To
     sum += values[i] * values[i + 1];
     score.samples += static_cast<int64_t>(values[i]);
   }
-  if (score.samples == 0) {
-    fail_input("none of the {} validation tokens is scored; use more text", tokens.size());
-  }
+  refuse_if(score.samples == 0, "none of the text's tokens is scored; use more text");
   const double scored = static_cast<double>(score.samples);
   score.loss = sum / scored;
   // The standard error of a ratio: the losses and the numbers of tokens both vary per batch.
@@ -172,8 +163,7 @@ double bits_per_byte(double loss, const TokenRow& tokens) {
 std::string text_score_text(double loss, double error, const TokenRow& tokens,
                             Objective objective) {
   std::string text =
-      fmt::format("loss {:.4f}{}, perplexity {:.2f}", loss,
-                  std::isfinite(error) ? fmt::format(" ± {:.4f}", error) : "", std::exp(loss));
+      fmt::format("loss {}, perplexity {:.2f}", with_error(loss, error, 4), std::exp(loss));
   if (objective == Objective::kCausal) {
     text += fmt::format(", {:.3f} bits per byte", bits_per_byte(loss, tokens));
   }
@@ -212,22 +202,18 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
                                            int64_t topk, const ExecutionOptions& execution,
                                            Arena& arena) {
   const Tokenizer& tokenizer = *loaded.tokenizer;
-  if (loaded.objective != Objective::kMasked) {
-    fail_input(
-        "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
-        "model with --objective mlm");
-  }
-  if (text.find(kMaskText) == text.npos) {
-    fail_input("fill: the text has no [MASK]; insert one where a word is to be predicted");
-  }
+  refuse_if(loaded.objective != Objective::kMasked,
+            "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
+            "model with --objective mlm");
+  refuse_if(text.find(kMaskText) == text.npos,
+            "fill: the text has no [MASK]; insert one where a word is to be predicted");
   std::vector<int64_t> ids;
   for (const Piece& piece : encode_with_mask(tokenizer, text)) ids.push_back(piece.id);
   const size_t count = ids.size();
   const auto tokens = static_cast<size_t>(loaded.model->config().block.tokens);
-  if (count > tokens) {
-    fail_input("fill: the text has {} tokens, but the model's window {}; shorten the text", count,
-               tokens);
-  }
+  refuse_if(count > tokens,
+            "fill: the text has {} tokens, but the model's window {}; shorten the text", count,
+            tokens);
   // The text is repeated up to the window's end: pretraining on running text has no padding.
   while (ids.size() < tokens) ids.push_back(ids[ids.size() - count]);
   const std::vector<std::vector<double>> logits = logits_of(*loaded.model, ids, execution, arena);
@@ -258,9 +244,8 @@ int language_eval(const std::vector<std::string>& arguments) {
       ->check(CLI::IsMember({"all", "val"}));
   separate_groups(app, "Text");
   parse_arguments(app, arguments);
-  if (options.task.empty() ? options.files.empty() : options.data.empty()) {
-    fail_input("eval needs --text FILE, or --task NAME and --data DIR");
-  }
+  refuse_if(options.task.empty() ? options.files.empty() : options.data.empty(),
+            "eval needs --text FILE, or --task NAME and --data DIR");
 
   const Json json = options.task.empty() ? eval_text(options) : eval_task(options);
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));

@@ -26,9 +26,6 @@ struct OpenedModel {
 
 constexpr const char* kMaskText = "[MASK]";
 
-/// Windows per validation batch. The masks depend on the batch, so all runs use the same size.
-constexpr int64_t kValidationBatch = 16;
-
 /// `samples` counts scored tokens, `metric` is the perplexity.
 struct TextScore : EvalResult {
   double standard_error = 0;  // of the loss, from the spread of the batches; NaN for one batch
@@ -38,11 +35,10 @@ struct TextScore : EvalResult {
 TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                              const LanguageConfig& config, Objective objective);
 
-/// Scores the first `max_batches` batches of the loader, 0 = all. `tokens` is the loader's text.
-/// Throws InputError if no token is scored. A terminal shows the progress.
-TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, const TokenRow& tokens,
-                        int64_t max_batches, const ExecutionOptions& execution, Arena& arena,
-                        bool show_progress = true);
+/// Scores the first `max_batches` batches of the loader, 0 = all. Throws InputError if no token is
+/// scored. A terminal shows the progress.
+TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t max_batches,
+                        const ExecutionOptions& execution, Arena& arena, bool show_progress = true);
 
 /// A causal model's loss in nats per token as bits per byte of the text of `tokens`. A masked model
 /// does not encode the text that it sees, so its loss is no code length.

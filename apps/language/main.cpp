@@ -6,9 +6,12 @@
 
 int main(int argc, char** argv) {
   gmlp::install_stop_signals();
+  const auto pretrain = [](const auto& given) {
+    return gmlp::pretrain(gmlp::parse_pretrain(given));
+  };
   return gmlp::run_main("gmlp-language", kLanguageUsage,
                         {{"tokenizer", gmlp::language_tokenizer},
-                         {"pretrain", gmlp::language_pretrain, true},
+                         {"pretrain", pretrain, true},
                          {"finetune", gmlp::language_finetune, true},
                          {"eval", gmlp::language_eval},
                          {"fill", gmlp::language_fill},

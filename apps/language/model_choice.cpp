@@ -4,8 +4,6 @@
 #include <tuple>
 
 #include "apps/cli/format.h"
-#include "core/error.h"
-#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -13,7 +11,7 @@ namespace {
 
 /// Sets `field` by --NAME or --no-NAME, if one is given.
 void override_if_given(bool& field, bool on, bool off, const char* name) {
-  if (on && off) fail_input("--{0} and --no-{0} contradict each other; leave one out", name);
+  refuse_if(on && off, "--{0} and --no-{0} contradict each other; leave one out", name);
   if (on || off) field = on;
 }
 
@@ -37,25 +35,7 @@ void check_options_fit(const LanguageModelOptions& options, Arch arch) {
   }
 }
 
-Objective stored_objective(const std::string& config, const std::string& path) {
-  // language_config_from_json has seen that "gmlp" is an object.
-  const auto name = parse_json(config, path).at("gmlp").value("objective", nlohmann::json());
-  if (name.is_string()) return objective_from_name(name.get<std::string>());
-  fail_input("{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
-             path);
-}
-
 }  // namespace
-
-Objective objective_from_name(const std::string& name) {
-  if (name == "mlm") return Objective::kMasked;
-  if (name == "causal") return Objective::kCausal;
-  fail_input("--objective {}: unknown; choose mlm or causal", name);
-}
-
-const char* objective_name(Objective objective) {
-  return objective == Objective::kMasked ? "mlm" : "causal";
-}
 
 LanguageConfig choose_language_model(const LanguageModelOptions& options) {
   LanguageConfig config = named_or_stored_language_config(options.model);
@@ -86,16 +66,14 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
 
 void fit_to_tokenizer(LanguageConfig& config, const Tokenizer& tokenizer, Objective objective,
                       int64_t vocab_size) {
-  if (vocab_size > 0 && vocab_size < tokenizer.vocab()) {
-    fail_input("--vocab-size {}: the tokenizer has {} ids; use so many or more, or leave it out",
-               vocab_size, tokenizer.vocab());
-  }
-  if (objective == Objective::kMasked && tokenizer.special().mask < 0) {
-    fail_input(
-        "--objective mlm: this {} tokenizer has no [MASK]; train one with gmlp-language tokenizer "
-        "train, or use --objective causal",
-        tokenizer.kind());
-  }
+  refuse_if(vocab_size > 0 && vocab_size < tokenizer.vocab(),
+            "--vocab-size {}: the tokenizer has {} ids; use so many or more, or leave it out",
+            vocab_size, tokenizer.vocab());
+  refuse_if(
+      objective == Objective::kMasked && tokenizer.special().mask < 0,
+      "--objective mlm: this {} tokenizer has no [MASK]; train one with gmlp-language tokenizer "
+      "train, or use --objective causal",
+      tokenizer.kind());
   config.vocab = vocab_size > 0 ? vocab_size : tokenizer.vocab();
   config.block.causal = objective == Objective::kCausal;
   config.head = LanguageHead::kNone;
@@ -120,12 +98,17 @@ void describe_language_model(const LanguageConfig& config, double scored_share, 
 
 LoadedLanguage load_language(const std::string& folder) {
   LoadedLanguage loaded{load_language_model(folder), open_stored_tokenizer(folder), {}};
-  loaded.objective = stored_objective(loaded.config, folder + "/config.json");
+  const std::string path = folder + "/config.json";
+  // load_language_model has seen that "gmlp" is an object.
+  const Json objective = parse_json(loaded.config, path).at("gmlp").value("objective", Json());
+  refuse_if(!objective.is_string(),
+            "{}: has no \"objective\" in \"gmlp\"; is it the checkpoint of a language model?",
+            path);
+  loaded.objective = kObjectives.from_name(objective);
   const int64_t vocab = loaded.model->config().vocab;
-  if (loaded.tokenizer->vocab() > vocab) {
-    fail_input("{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
-               folder, loaded.tokenizer->vocab(), vocab);
-  }
+  refuse_if(loaded.tokenizer->vocab() > vocab,
+            "{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
+            folder, loaded.tokenizer->vocab(), vocab);
   return loaded;
 }
 

@@ -6,14 +6,14 @@
 
 #include "apps/language/options.h"
 #include "apps/train/task.h"
+#include "core/error.h"
 #include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
-Objective objective_from_name(const std::string& name);  ///< mlm or causal; or InputError
-const char* objective_name(Objective objective);
+inline const Choices<Objective> kObjectives{"--objective", "objective", {"mlm", "causal"}};
 
 /// --model with its overrides. Throws InputError naming the option, the reason and the remedy.
 LanguageConfig choose_language_model(const LanguageModelOptions& options);

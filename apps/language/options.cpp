@@ -5,10 +5,7 @@
 #include <filesystem>
 #include <tuple>
 
-#include <fmt/format.h>
-
 #include "apps/language/model_choice.h"
-#include "core/error.h"
 
 namespace gmlp {
 
@@ -48,7 +45,7 @@ void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
       ->type_name("DIR|FILE");
 }
 
-void check_pretrain(CLI::App& /*app*/, PretrainOptions& options) {
+void check_pretrain(const PretrainOptions& options) {
   const std::pair<bool, const char*> missing[] = {
       {options.text.empty(), "--text FILE; name one or more text files"},
       {options.tokenizer.empty(),
@@ -56,17 +53,13 @@ void check_pretrain(CLI::App& /*app*/, PretrainOptions& options) {
       {options.objective.empty(),
        "--objective; choose mlm (masked words) or causal (the next word)"},
       {options.model.model.empty(), "--model; for example --model gmlp_lm_tiny"}};
-  for (const auto& [is_missing, needs] : missing) {
-    if (is_missing) fail_input("pretrain needs {}", needs);
-  }
-  if (options.model.causal && options.objective == "mlm") {
-    fail_input(
-        "--causal: a masked model sees both sides of a word; leave it out, or use --objective "
-        "causal");
-  }
-  arithmetic_from(options.precision, options.kernels);
+  for (const auto& [is_missing, needs] : missing) refuse_if(is_missing, "pretrain needs {}", needs);
+  refuse_if(options.model.causal && options.objective == "mlm",
+            "--causal: a masked model sees both sides of a word; leave it out, or use --objective "
+            "causal");
 }
 
+constexpr const char* kTaskGroup = "Task";
 constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
 void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
@@ -99,31 +92,24 @@ void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights")
       ->group("Model");
-  // Configurations of earlier versions have runs=1.
-  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
 }
 
 void check_complete(const FinetuneOptions& options) {
   const std::string& model = options.model.model;
-  if (options.task.empty()) fail_input("finetune needs --task; choose {}", kTaskNames);
+  refuse_if(options.task.empty(), "finetune needs --task; choose {}", kTaskNames);
   task_facts(options.task);
-  if (options.data.empty()) {
-    fail_input("finetune needs --data, the folder with the files of {}", options.task);
-  }
-  if (model.empty()) {
-    fail_input("finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
-  }
+  refuse_if(options.data.empty(), "finetune needs --data, the folder with the files of {}",
+            options.task);
+  refuse_if(model.empty(),
+            "finetune needs --model DIR, a checkpoint folder of gmlp-language pretrain");
   const bool stored = std::filesystem::is_directory(model);
-  if (stored && !options.tokenizer.empty()) {
-    fail_input("--tokenizer: {} has its own, to which the weights belong; leave it out", model);
-  }
-  if (!stored && options.tokenizer.empty()) {
-    fail_input(
-        "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
-        "random weights",
-        model);
-  }
-  arithmetic_from(options.precision, options.kernels);
+  refuse_if(stored && !options.tokenizer.empty(),
+            "--tokenizer: {} has its own, to which the weights belong; leave it out", model);
+  refuse_if(
+      !stored && options.tokenizer.empty(),
+      "--model {} has no weights: use a checkpoint folder, or add --tokenizer FILE to start from "
+      "random weights",
+      model);
 }
 
 /// Also fills in the options that the user did not set. The paper finetunes models of width 512 for
@@ -182,18 +168,27 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
 
 PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
                                const PretrainOptions& defaults, bool complete) {
-  const auto accept = [](CLI::App&, PretrainOptions&) {};
-  return parse_command({"gmlp-language pretrain", "Train a language model on text"}, arguments,
-                       add_pretrain_options, complete ? check_pretrain : +accept, defaults);
+  PretrainOptions options = defaults;
+  const auto add = [&](CLI::App& app) { add_pretrain_options(app, options); };
+  const auto check = [&](CLI::App&) {
+    if (complete) check_pretrain(options);
+  };
+  parse_training({"gmlp-language pretrain", "Train a language model on text", add, check},
+                 arguments, options);
+  return options;
 }
 
 FinetuneOptions parse_finetune(const std::vector<std::string>& arguments) {
-  return parse_command({.name = "gmlp-language finetune",
-                        .description = "Finetune a language model on a task",
-                        .defaults = {{"--epochs", "5, or 3 for SQuAD"},
-                                     {"--warmup-epochs", "a tenth of --epochs"},
-                                     {"--lr", "the paper's, scaled to the model's width"}}},
-                       arguments, add_finetune_options, check_and_fill_in);
+  FinetuneOptions options;
+  parse_training({.name = "gmlp-language finetune",
+                  .description = "Finetune a language model on a task",
+                  .add = [&](CLI::App& app) { add_finetune_options(app, options); },
+                  .check = [&](CLI::App& app) { check_and_fill_in(app, options); },
+                  .defaults = {{"--epochs", "5, or 3 for SQuAD"},
+                               {"--warmup-epochs", "a tenth of --epochs"},
+                               {"--lr", "the paper's, scaled to the model's width"}}},
+                 arguments, options);
+  return options;
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {

@@ -40,12 +40,11 @@ struct PretrainOptions : LanguageOptions {
     epochs = 1;
     warmup_epochs = 0.05;
   }
-  std::vector<std::string> text;
-  std::vector<std::string> val_text;
+  std::vector<std::string> text, val_text;
   std::string objective;      // mlm or causal
   std::string init;           // a checkpoint folder or FILE.safetensors to take weights from
   double val_fraction = 0.1;  // the end of the text, if there is no validation text
-  int64_t val_batches = 0;    // of kValidationBatch windows; 0: all
+  int64_t val_batches = 0;    // of 16 windows; 0: all
   int64_t skip_bad = 0;       // lines of text to leave out
 };
 
@@ -83,11 +82,9 @@ struct TaskOptions : StoredModelOptions {
   int64_t batch_size = 16;
 };
 
-constexpr const char* kTaskGroup = "Task";
-
-/// Registers them in kTaskGroup, which stays the default group.
+/// Registers them in the group Task, which stays the default group.
 void add_task_options(CLI::App& app, TaskOptions& options);
-/// Makes the other options of kTaskGroup require --task, and those of `group` exclude it.
+/// Makes the other options of that group require --task, and those of `group` exclude it.
 void separate_groups(CLI::App& app, const std::string& group);
 
 }  // namespace gmlp

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "apps/cli/options.h"
@@ -32,10 +31,9 @@ std::vector<int64_t> read_ids(const std::string& path, int64_t tokens, int64_t v
   const NpyArray array = read_npy(path);
   const size_t rank = array.shape.size();
   const bool integers = array.dtype == "i8" || array.dtype == "i4";
-  if (!integers || rank < 1 || rank > 2 || array.shape.back() != tokens) {
-    fail_input("{}: is ({}) of type {}; ids are (B, {}) of type int64 or int32", path,
-               fmt::join(array.shape, ", "), array.dtype, tokens);
-  }
+  refuse_if(!integers || rank < 1 || rank > 2 || array.shape.back() != tokens,
+            "{}: is ({}) of type {}; ids are (B, {}) of type int64 or int32", path,
+            fmt::join(array.shape, ", "), array.dtype, tokens);
   std::vector<int64_t> ids = array.to_integers(path);
   const auto bad = std::ranges::find_if(ids, [&](int64_t id) { return id < 0 || id >= vocab; });
   if (bad == ids.end()) return ids;
@@ -117,12 +115,11 @@ int language_predict(const std::vector<std::string>& arguments) {
   separate_groups(app, "Array");
   parse_arguments(app, arguments);
   const bool array = options.task.empty();
-  if (array ? options.input_array.empty() || options.output_array.empty()
-            : options.input.empty() || options.out.empty()) {
-    fail_input(
-        "predict needs --input-array FILE.npy and --output-array FILE.npy, or --task NAME, --input "
-        "FILE and --out FILE");
-  }
+  refuse_if(
+      array ? options.input_array.empty() || options.output_array.empty()
+            : options.input.empty() || options.out.empty(),
+      "predict needs --input-array FILE.npy and --output-array FILE.npy, or --task NAME, --input "
+      "FILE and --out FILE");
   (array ? predict_array : predict_task)(options);
   return kExitSuccess;
 }

@@ -41,7 +41,7 @@ class PretrainTask : public TrainingTask {
   explicit PretrainTask(const PretrainOptions& options)
       : TrainingTask(options),
         options_(options),
-        objective_(objective_from_name(options.objective)) {
+        objective_(kObjectives.from_name(options.objective)) {
     open_text();
     build_model();
     build_loaders();
@@ -68,8 +68,8 @@ class PretrainTask : public TrainingTask {
   }
   EvalResult validate(Arena& arena) override {
     if (!val_loader_) return {true, 0, NAN, NAN, "no validation text"};
-    TextScore score = evaluate_text(*model_, *val_loader_, data_.val, options_.val_batches,
-                                    setup.execution, arena, !options_.quiet);
+    TextScore score = evaluate_text(*model_, *val_loader_, options_.val_batches, setup.execution,
+                                    arena, !options_.quiet);
     if (!score.complete) return score;
     score.details =
         "val " + text_score_text(score.loss, score.standard_error, data_.val, objective_);
@@ -80,7 +80,7 @@ class PretrainTask : public TrainingTask {
   }
 
   void describe_model(CheckpointContent& content) const override {
-    const Json extra = {{"objective", objective_name(objective_)},
+    const Json extra = {{"objective", kObjectives.name(objective_)},
                         {"tokenizer", tokenizer_->kind()}};
     content.config = language_config_to_json(config_, json_line(extra));
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
@@ -101,7 +101,6 @@ class PretrainTask : public TrainingTask {
   }
 
   Json summary(const EvalResult& result) const override {
-    if (!val_loader_) return Json::object();
     Json json = {{"val_loss", result.loss}, {"val_perplexity", std::exp(result.loss)}};
     if (objective_ == Objective::kCausal) {
       json["val_bits_per_byte"] = bits_per_byte(result.loss, data_.val);
@@ -183,15 +182,11 @@ class PretrainTask : public TrainingTask {
                                       .vocab = tokenizer_->vocab()};
     loader_ = std::make_unique<TextLoader>(data_.train, batches);
     const int64_t windows = loader_->batch(0, 0).batch;
-    if (windows < options_.shard_size()) {
-      fail_input(
-          "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
-          "more text or a shorter --seq-len",
-          options_.batch_size, data_.train.size(), windows, config_.block.tokens);
-    }
-    if (data_.val.size() == 0 && options_.patience > 0) {
-      fail_input("--patience: there is no validation text; leave it out");
-    }
+    refuse_if(
+        windows < options_.shard_size(),
+        "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
+        "more text or a shorter --seq-len",
+        options_.batch_size, data_.train.size(), windows, config_.block.tokens);
     if (data_.val.size() == 0) return;
     val_loader_ = std::make_unique<TextLoader>(
         validation_loader(data_.val, *tokenizer_, config_, objective_));
@@ -204,14 +199,14 @@ class PretrainTask : public TrainingTask {
     info.data = data_.name;
     info.samples = "windows";
     info.metric = "val_perplexity";
+    info.validation_samples = data_.val.size();
     info.best_by_loss = true;
-    if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
     info.banner.push_back(fmt::format(
         "data     {} training and {} validation tokens ({} and {} bytes), {} ids of {}, "
         "objective {}",
         grouped(data_.train.size()), grouped(data_.val.size()), grouped(data_.train.text_bytes()),
         grouped(data_.val.text_bytes()), grouped(config_.vocab), tokenizer_->kind(),
-        objective_name(objective_)));
+        kObjectives.name(objective_)));
   }
 
   /// The beginning of the validation text, continued by the model.
@@ -246,8 +241,7 @@ class PretrainTask : public TrainingTask {
   TextSplits data_;
   LanguageConfig config_;
   std::unique_ptr<LanguageModel> model_;
-  std::unique_ptr<TextLoader> loader_;
-  std::unique_ptr<TextLoader> val_loader_;
+  std::unique_ptr<TextLoader> loader_, val_loader_;
   std::vector<TextBatch> step_batches_;
   double scored_ = 0;  // tokens of the step, on all ranks
   TextBatch batch_;
@@ -256,10 +250,6 @@ class PretrainTask : public TrainingTask {
 };
 
 }  // namespace
-
-int language_pretrain(const std::vector<std::string>& arguments) {
-  return pretrain(parse_pretrain(arguments));
-}
 
 int pretrain(const PretrainOptions& options, const Trainer::Hooks& hooks) {
   PretrainTask task(options);

@@ -3,7 +3,6 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "data/text/utf8.h"
 
 namespace gmlp {
 

@@ -5,8 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
@@ -17,9 +15,8 @@
 namespace gmlp {
 
 int language_tokenizer(const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments.front() != "train") {
-    fail_input("tokenizer needs a subcommand: train; see gmlp-language tokenizer train --help");
-  }
+  refuse_if(arguments.empty() || arguments.front() != "train",
+            "tokenizer needs a subcommand: train; see gmlp-language tokenizer train --help");
   std::vector<std::string> text;
   TokenizerTraining training;
   std::string out;
@@ -42,19 +39,15 @@ int language_tokenizer(const std::vector<std::string>& arguments) {
   parse_arguments(app, {arguments.begin() + 1, arguments.end()});
   const bool sentencepiece = training.type == "sentencepiece";
   const char* extension = sentencepiece ? ".model" : ".json";
-  if (!out.ends_with(extension)) {
-    fail_input("--out {}: a tokenizer of type {} needs a file name that ends with {}", out,
-               training.type, extension);
-  }
-  if (std::filesystem::exists(out) && !overwrite) {
-    fail_input("--out {}: exists already; use another name, or replace it with --overwrite", out);
-  }
-  if (sentencepiece && training.vocab == 0) {
-    fail_input("tokenizer train --type sentencepiece needs --vocab-size; for example 8000");
-  }
-  if (!sentencepiece && model_type->count() > 0) {
-    fail_input("--model-type: applies only to --type sentencepiece; leave it out");
-  }
+  refuse_if(!out.ends_with(extension),
+            "--out {}: a tokenizer of type {} needs a file name that ends with {}", out,
+            training.type, extension);
+  refuse_if(std::filesystem::exists(out) && !overwrite,
+            "--out {}: exists already; use another name, or replace it with --overwrite", out);
+  refuse_if(sentencepiece && training.vocab == 0,
+            "tokenizer train --type sentencepiece needs --vocab-size; for example 8000");
+  refuse_if(!sentencepiece && model_type->count() > 0,
+            "--model-type: applies only to --type sentencepiece; leave it out");
 
   write_file_atomic(out, train_tokenizer(text, training));
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(out);

@@ -20,11 +20,9 @@ namespace gmlp {
 namespace {
 
 struct World {
-  int64_t rank = 0;
-  int64_t size = 1;
+  int64_t rank = 0, size = 1;
   std::vector<std::string> hosts;  // of the ranks
-  double timeout = 0;
-  double waited = 0;
+  double timeout = 0, waited = 0;
 } g_world;
 
 /// What the launchers of Open MPI, MPICH and Slurm tell the processes that they start.
@@ -185,12 +183,10 @@ void start_ranks() {
   g_world.rank = value;
   MPI_Comm_size(MPI_COMM_WORLD, &value);
   g_world.size = value;
-  if (started_ranks() != g_world.size) {
-    fail_input(
-        "started as one of {} ranks, but its MPI sees {}; use the mpirun of the MPI that it "
-        "was built with (for Slurm srun --mpi=pmix)",
-        started_ranks(), g_world.size);
-  }
+  refuse_if(started_ranks() != g_world.size,
+            "started as one of {} ranks, but its MPI sees {}; use the mpirun of the MPI that it "
+            "was built with (for Slurm srun --mpi=pmix)",
+            started_ranks(), g_world.size);
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   MPI_Get_processor_name(host, &value);
   const std::string all = gather_bytes(host, sizeof(host));
@@ -204,14 +200,6 @@ void finish_ranks() {
   if (rank_count() == 1) return;
   wait_for_ranks();
   MPI_Finalize();
-}
-
-void end_all_ranks(int status, const std::string& message) {
-  // Longer than mpirun needs to end the others after rank 0 has spoken.
-  if (!is_root()) std::this_thread::sleep_for(std::chrono::seconds(3));
-  std::fputs(message.c_str(), stderr);
-  MPI_Abort(MPI_COMM_WORLD, status);
-  std::_Exit(status);
 }
 
 struct Exchange::Requests {
@@ -250,11 +238,6 @@ void start_ranks() {
 
 void finish_ranks() {}
 
-void end_all_ranks(int status, const std::string& message) {
-  std::fputs(message.c_str(), stderr);
-  std::_Exit(status);
-}
-
 struct Exchange::Requests {};
 Exchange::Exchange() = default;
 void Exchange::start(int64_t, int, const void*, void*, int64_t) {}
@@ -264,6 +247,16 @@ bool Exchange::is_done() {
 void Exchange::wait() {}
 
 #endif
+
+void end_all_ranks(int status, const std::string& message) {
+  // Longer than mpirun needs to end the others after rank 0 has spoken.
+  if (!is_root()) std::this_thread::sleep_for(std::chrono::seconds(3));
+  std::fputs(message.c_str(), stderr);
+#if GMLP_MPI
+  MPI_Abort(MPI_COMM_WORLD, status);
+#endif
+  std::_Exit(status);
+}
 
 Exchange::~Exchange() = default;
 Exchange::Exchange(Exchange&&) noexcept = default;

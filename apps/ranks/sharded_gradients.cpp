@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstdlib>
 
-#include "core/error.h"
 #include "core/parallel.h"
 
 namespace gmlp {
@@ -26,15 +25,12 @@ char* address(const Tensor& tensor, int64_t element) {
 
 ShardedGradients::ShardedGradients(const std::vector<Parameter*>& parameters, int64_t shards) {
   const uint64_t ranks = static_cast<uint64_t>(rank_count());
-  if (!std::has_single_bit(static_cast<uint64_t>(shards))) {
-    fail_input("--shards {}: use a power of two", shards);
-  }
-  if (shards % rank_count() != 0) {
-    fail_input(
-        "--shards {}: {} ranks cannot share them; use a power of two of ranks, and --shards "
-        "{} or a multiple",
-        shards, ranks, std::bit_ceil(ranks));
-  }
+  refuse_if(!std::has_single_bit(static_cast<uint64_t>(shards)), "--shards {}: use a power of two",
+            shards);
+  refuse_if(shards % rank_count() != 0,
+            "--shards {}: {} ranks cannot share them; use a power of two of ranks, and --shards "
+            "{} or a multiple",
+            shards, ranks, std::bit_ceil(ranks));
   first_ = shard_ = shards / rank_count() * rank();
   end_ = first_ + shards / rank_count();
   levels_ = std::countr_zero(ranks);
@@ -138,17 +134,10 @@ void ShardedGradients::next_round(Bucket& bucket) {
   const int64_t other = upper ? mine - size : mine + size;
   const int tag = static_cast<int>(&bucket - buckets_.data());
   const int64_t bytes = size * dtype_size(gradients_.dtype());
-  if (reduces) {
-    bucket.exchange.start(partner, tag, address(gradients_, other), address(received_, mine),
-                          bytes);
-    bucket.own_begin = mine;
-    bucket.own_size = size;
-  } else {
-    bucket.exchange.start(partner, tag, address(gradients_, mine), address(gradients_, other),
-                          bytes);
-    bucket.own_begin = std::min(mine, other);
-    bucket.own_size = 2 * size;
-  }
+  bucket.exchange.start(partner, tag, address(gradients_, reduces ? other : mine),
+                        reduces ? address(received_, mine) : address(gradients_, other), bytes);
+  bucket.own_begin = reduces ? mine : std::min(mine, other);
+  bucket.own_size = reduces ? size : 2 * size;
 }
 
 void ShardedGradients::take_arrived() {

@@ -4,16 +4,12 @@
 #include <cmath>
 #include <filesystem>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/report/page.h"
 #include "apps/train/pictures.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -35,9 +31,8 @@ std::vector<std::string> some_lines(const std::string& path, size_t most) {
 }
 
 Json read_run(const std::string& folder, size_t most_lines) {
-  if (!fs::exists(folder + "/config.toml")) {
-    fail_input("report: {} is no run folder (no config.toml); name one that training made", folder);
-  }
+  refuse_if(!fs::exists(folder + "/config.toml"),
+            "report: {} is no run folder (no config.toml); name one that training made", folder);
   Json run = {{"folder", folder}};
   for (const char* name : {"config.toml", "environment.json", "summary.json", "metrics.csv",
                            "steps.jsonl", "log.txt"}) {
@@ -136,15 +131,13 @@ int run_report(const std::string& program, const std::vector<std::string>& argum
   parse_arguments(app, arguments);
   if (out.empty()) out = folders.size() == 1 ? folders[0] + "/report.html" : "report.html";
   const char* mark = "<!DOCTYPE html>\n<!-- gmlp report";  // of page.html
-  if (fs::exists(out) && !overwrite && !read_text(out).starts_with(mark)) {
-    fail_input("--out {}: exists and is no report; choose another, or add --overwrite", out);
-  }
-  set_thread_count(resolve_threads(threads));
+  refuse_if(fs::exists(out) && !overwrite && !read_text(out).starts_with(mark),
+            "--out {}: exists and is no report; choose another, or add --overwrite", out);
+  use_threads(threads);
   std::string note;
   const std::string page = report_page(folders, evaluate, note);
-  if (!note.empty() && fs::exists(out) && !overwrite) {
-    fail_input("{}: would lose parts: {}; or add --overwrite", out, note);
-  }
+  refuse_if(!note.empty() && fs::exists(out) && !overwrite,
+            "{}: would lose parts: {}; or add --overwrite", out, note);
   write_file_atomic(out, page);
   fmt::print("written  {}\n", printable(out, std::string::npos));
   if (!note.empty())

@@ -3,14 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
-#include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
-#include "core/error.h"
 #include "core/io/file.h"
 
 namespace gmlp {
@@ -22,31 +19,38 @@ double median_speed(const std::string& steps_path) {
   std::vector<double> speeds;
   for (const std::string& line : lines_of(read_text(steps_path))) {
     const Json step = parse_json(line, steps_path);
-    if (!step.contains("samples_per_s")) {
-      fail_input("{}: a line is not a step of a run; restore the file", steps_path);
-    }
+    refuse_if(!step.contains("samples_per_s"),
+              "{}: a line is not a step of a run; restore the file", steps_path);
     if (step["samples_per_s"].is_number()) speeds.push_back(step["samples_per_s"]);
   }
   return speeds.empty() ? 0 : median(speeds);
 }
 
+/// Whether there is a run in `options.out` to continue.
+bool is_begun(const TrainOptions& options) {
+  const std::string path = options.out + "/config.toml";
+  if (!std::filesystem::exists(path)) return false;
+  if (binding_options(read_text(path)) == binding_options(options.config)) return true;
+  fail_input("{}: is a run with other options; choose another --out, or remove it", options.out);
+}
+
 }  // namespace
 
-int train_all(const std::vector<PlannedRun>& runs) {
-  for (const PlannedRun& run : runs) run_state(run.options.out, run.options.config);
+int train_all(const std::vector<PlannedRun>& runs, const std::function<void()>& report) {
+  for (const PlannedRun& run : runs) is_begun(run.options);  // throws before the first run
   for (size_t i = 0; i < runs.size(); ++i) {
     const auto& [title, options, train, results] = runs[i];
-    const RunState state = run_state(options.out, options.config);
     const std::string numbered = fmt::format("run {} of {}: {}", i + 1, runs.size(), title);
-    if (state == RunState::kDone) {
+    if (is_finished(options.out)) {
       fmt::print("{}: already finished in {}\n", numbered, options.out);
     } else {
       fmt::print("\n{}\n", numbered);
-      const int status = train(state == RunState::kSaved);
+      const int status = train(is_begun(options));
       if (status != kExitSuccess) return status;
     }
     results->push_back(read_ablation_run(options.out, options.seed));
   }
+  report();
   return kExitSuccess;
 }
 
@@ -78,15 +82,11 @@ void write_ablation(const std::string& out, const std::string& table, const Json
 
 AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
   const std::string path = folder + "/summary.json";
+  refuse_if(!is_finished(folder), "{}: the run is not finished; repeat the command to continue it",
+            folder);
   const Json summary = read_json(path);
-  const bool early = summary.contains("stopped_early_at_epoch");  // by --patience
-  if (!early && summary.value("steps", 0) < summary.value("total_steps", 1)) {
-    fail_input("{}: the run is not finished; repeat the command to continue it", folder);
-  }
   const Json::json_pointer key("/final/val_loss");
-  if (!summary.contains(key)) {
-    fail_input("{}: has no final validation; remove the run folder", path);
-  }
+  refuse_if(!summary.contains(key), "{}: has no final validation; remove the run folder", path);
   // The NaN of a run that diverged is null in JSON.
   const auto number = [&](const char* name) {
     const Json value = summary.at("final").value(name, Json());
@@ -124,12 +124,6 @@ Json to_json(const MeanDeviation& value) {
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
-}
-
-std::string with_deviation(const MeanDeviation& value, int digits) {
-  std::string mean = fmt::format("{:.{}f}", value.mean, digits);
-  if (!std::isfinite(value.deviation)) return mean;
-  return fmt::format("{} ± {:.{}f}", mean, value.deviation, digits);
 }
 
 }  // namespace gmlp

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/format.h"
 #include "apps/train/options.h"
 #include "core/io/json.h"
 
@@ -31,9 +32,10 @@ struct PlannedRun {
   std::function<int(bool resume)> train;  // begins or resumes it; returns the exit status
   std::vector<AblationRun>* results;      // of the row
 };
-/// Trains what is not finished, and adds each run to its row's results. Returns the exit status.
-/// Throws InputError before the first run if a folder has a run with other options.
-int train_all(const std::vector<PlannedRun>& runs);
+/// Trains what is not finished, adds each run to its row's results, then calls `report`. Returns
+/// the exit status. Throws InputError before the first run if a folder has a run with other
+/// options.
+int train_all(const std::vector<PlannedRun>& runs, const std::function<void()>& report);
 
 /// What both programs let one choose.
 struct AblationOptions {
@@ -58,12 +60,11 @@ std::vector<double> values_of(const std::vector<AblationRun>& runs, double Ablat
 /// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
 struct MeanDeviation {
   double mean = 0, deviation = 0;
+  std::string text(int digits) const { return with_error(mean, deviation, digits); }
 };
 MeanDeviation mean_deviation(const std::vector<double>& values);
 /// A NaN, such as the deviation of one seed, becomes null.
 Json to_json(const MeanDeviation& value);
-/// "1.234 ± 0.012"; without the deviation if that is NaN.
-std::string with_deviation(const MeanDeviation& value, int digits);
 /// The middle value, or the mean of the two middle values. `values` is not empty.
 double median(std::vector<double> values);
 

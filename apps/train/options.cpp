@@ -7,18 +7,16 @@
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
-#include "core/error.h"
 #include "core/io/file.h"
 
 namespace gmlp {
 
 namespace {
 
-/// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
-/// of earlier versions.
+/// The options that change no result, but for the moment at which a run ends.
 const std::set<std::string> kNeutralOptions = {
     "threads",      "workers",     "time-limit",    "patience",        "quiet", "no-figures",
-    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out",   "cache-dir"};
+    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -215,10 +213,10 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
     arguments.insert(arguments.begin(), {"--config", path});
     parse_arguments(app, arguments);
   }
-  if (options.batch_size % options.shards != 0) {
-    fail_input("--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
-               options.batch_size, options.shards, options.shards);
-  }
+  arithmetic_from(options.precision, options.kernels);  // throws
+  refuse_if(options.batch_size % options.shards != 0,
+            "--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
+            options.batch_size, options.shards, options.shards);
   make_paths_absolute(app, given);
   options.config = with_neutral_options(resolved_config(app), saved);
 }

@@ -20,8 +20,7 @@ struct TrainOptions {
   int64_t batch_size = 128;
   int64_t grad_accum_steps = 1;
   int64_t shards = 1;  // of a batch: sharded_gradients.h
-  double lr = 1e-3;
-  double min_lr = 1e-5;
+  double lr = 1e-3, min_lr = 1e-5;
   std::string sched = "cosine";
   double warmup_epochs = 1;
   int64_t warmup_steps = 0;  // replaces warmup_epochs when > 0
@@ -31,17 +30,13 @@ struct TrainOptions {
   double clip_grad = 1.0;  // 0: off
   bool model_ema = false;
   double model_ema_decay = 0.9998;
-  std::string precision = "f32";
-  std::string kernels = "fused";
+  std::string precision = "f32", kernels = "fused";
   bool checkpoint_activations = false;
   uint64_t seed = 42;
   // Run.
   std::string out;     // empty: the next free runs/KIND/NNNN-MODEL-DATA
   std::string resume;  // a run folder, or a checkpoint in one
-  bool overwrite = false;
-  bool quiet = false;
-  bool no_figures = false;
-  bool tensorboard = false;
+  bool overwrite = false, quiet = false, no_figures = false, tensorboard = false;
   int threads = 0;            // 0: all of the machine's
   double rank_timeout = 600;  // seconds without an answer of another rank; 0: none
   double time_limit = 0;      // seconds of this process; 0: none
@@ -52,6 +47,7 @@ struct TrainOptions {
   int64_t checkpoint_hist = 1;
   std::string config;  // the text of config.toml: all of these options as they were parsed
 
+  int64_t step_samples() const { return batch_size * grad_accum_steps; }
   int64_t shard_size() const { return batch_size / shards; }
   /// A step's loader batches, each a shard of one of its --grad-accum-steps batches.
   int64_t step_batches() const { return grad_accum_steps * shards; }
@@ -70,9 +66,9 @@ struct TrainingSubcommand {
   const char* name;  // "gmlp-vision train"
   const char* description;
   /// Registers the task's options, in the groups Data, Model and Recipe.
-  std::function<void(CLI::App&)> add = {};
+  std::function<void(CLI::App&)> add;
   /// Throws InputError for an incomplete new run; fill_in() sets what the user left open.
-  std::function<void(CLI::App&)> check = {};
+  std::function<void(CLI::App&)> check;
   /// What --help shows as the default of the options that `check` fills in.
   std::map<std::string, std::string> defaults = {};
 };
@@ -83,17 +79,6 @@ struct TrainingSubcommand {
 /// Throws InputError.
 void parse_training(const TrainingSubcommand& subcommand, std::vector<std::string> arguments,
                     TrainOptions& options);
-
-/// The same for a task's own type of options, with `add` and `check` for them.
-template <class Options>
-Options parse_command(TrainingSubcommand subcommand, const std::vector<std::string>& arguments,
-                      void (*add)(CLI::App&, Options&), void (*check)(CLI::App&, Options&),
-                      Options options = {}) {
-  subcommand.add = [&](CLI::App& app) { add(app, options); };
-  subcommand.check = [&](CLI::App& app) { check(app, options); };
-  parse_training(subcommand, arguments, options);
-  return options;
-}
 
 /// For TrainingSubcommand::check: the value of `option`, `given` by the user, or else `value`,
 /// rounded so that config.toml holds it exactly.

@@ -7,10 +7,7 @@
 #include <cmath>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <stb/stb_image_write.h>
-
-#include "core/error.h"
 
 namespace gmlp {
 

@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include <fmt/ranges.h>
 
-#include "apps/cli/format.h"
 #include "apps/cli/peak.h"
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
 #include "apps/report/report.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "core/parallel.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -37,19 +34,22 @@ std::string step_line(const StepRecord& record) {
       record.skipped ? ",\"skipped\":true" : "");
 }
 
+/// There may be nothing to validate on.
+bool is_validated(const EvalResult& result) {
+  return result.complete && result.samples > 0;
+}
+
 /// The val columns are empty if the epoch was not validated.
 std::string metrics_row(const EpochRecord& record) {
   std::string val = ",";
-  if (record.validated) val = fmt::format("{:.9g},{:.9g}", record.val_loss, record.val_metric);
+  if (is_validated(record.val)) {
+    val = fmt::format("{:.9g},{:.9g}", record.val.loss, record.val.metric);
+  }
   return fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", record.epoch, record.step,
                      record.train_loss, val, record.lr, record.samples_per_s, record.seconds);
 }
 
 }  // namespace
-
-std::string metrics_header(const std::string& metric) {
-  return "epoch,step,train_loss,val_loss," + metric + ",lr,samples_per_s,seconds";
-}
 
 Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
                    RunFolder& folder)
@@ -60,6 +60,10 @@ Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const 
       bar_(!options.quiet),
       events_(options.tensorboard ? folder.file("tensorboard") : "") {
   write_file_atomic(folder_.file("environment.json"), environment_json());
+  if (std::filesystem::is_empty(folder_.file("metrics.csv"))) {
+    folder_.append("metrics.csv", "epoch,step,train_loss,val_loss," + task_.info.metric +
+                                      ",lr,samples_per_s,seconds");
+  }
   measure_peak();
 }
 
@@ -181,37 +185,36 @@ void Reporter::step(StepRecord record) {
   interval_ = {};
 }
 
-void Reporter::epoch(const EpochRecord& record, const EvalResult& result, bool averaged) {
+void Reporter::epoch(const EpochRecord& record) {
   folder_.append("metrics.csv", metrics_row(record));
-  const TaskInfo& info = task_.info;
-  if (record.validated) {
-    events_.add_scalars(record.step, {{"val/loss", record.val_loss},
-                                      {"val/" + info.metric.substr(4), record.val_metric}});
+  const EvalResult& result = record.val;
+  if (is_validated(result)) {
+    events_.add_scalars(record.step, {{"val/loss", result.loss},
+                                      {"val/" + task_.info.metric.substr(4), result.metric}});
   }
   if (!result.complete) return;
   if (!result.sample.empty()) line(result.sample);
   const std::string text = result.details.empty() ? task_.text(result) : result.details;
   line(fmt::format("epoch {}/{}: train {} {:.4f}, {}{}", record.epoch, length_.epochs, loss_name(),
-                   record.train_loss, text, averaged ? " (EMA)" : ""));
+                   record.train_loss, text, options_.model_ema ? " (EMA)" : ""));
 }
 
 void Reporter::write_summary(const Progress& progress, const EvalResult& best,
-                             const EvalResult& last, int64_t skipped_steps, bool stopped_early,
-                             const Arena& arena) {
+                             const EvalResult& last, bool stopped_early, const Arena& arena) {
   Json json;
   json["model"] = task_.info.model;
   json["data"] = task_.info.data;
   json["parameters"] = task_.info.parameters;
   json["steps"] = progress.step;
   json["total_steps"] = length_.total_steps;
-  json["skipped_steps"] = skipped_steps;
+  json["skipped_steps"] = progress.skipped;
   if (stopped_early) json["stopped_early_at_epoch"] = progress.epochs_closed;
   if (best.complete) {
     json["best"] = task_.summary(best);
     json["best"]["epoch"] = progress.best.epoch;
     json["best"]["step"] = progress.best.step;
   }
-  if (last.complete) {
+  if (is_validated(last)) {
     json["final"] = task_.summary(last);
     task_.add_details(json["final"]);
   }
@@ -224,20 +227,21 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
   write_file_atomic(folder_.file("summary.json"), json_text(json));
 }
 
-void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t skipped_steps,
-                       bool stopped_early, const Arena& arena, const std::string& weights) {
+void Reporter::summary(const Progress& progress, const EvalResult& last, bool stopped_early,
+                       const Arena& arena) {
   const TaskInfo& info = task_.info;
   const EvalResult best{progress.has_best(), info.validation_samples, progress.best.loss,
                         progress.best.metric};
-  write_summary(progress, best, last, skipped_steps, stopped_early, arena);
+  write_summary(progress, best, last, stopped_early, arena);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
     const auto add = [&](Json& run) { task_.draw_figures(folder_, run); };
     std::string note;
     write_file_atomic(folder_.file("report.html"), report_page({folder_.path()}, add, note));
     if (!note.empty()) line("note     report.html lacks some parts: " + note);
-    files += ", report.html" + info.figures;
-    if (info.figures.find("filters.png") != std::string::npos) {
+    files += ", report.html";
+    if (std::filesystem::exists(folder_.file("filters.png"))) {
+      files += ", filters.png";
       events_.add_png(progress.step, "filters", read_text(folder_.file("filters.png")));
     }
   }
@@ -248,7 +252,8 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, int64_t
   line(fmt::format("memory   {} MB of activations, {} MB in all", arena.peak_bytes() >> 20,
                    status_bytes("VmHWM") >> 20));
   line(fmt::format("run      {} ({})", folder_.path(), files));
-  line(fmt::format("weights  {}", weights));
+  const std::string weights = folder_.checkpoints() + (best.complete ? "/best" : "/last");
+  line("weights  " + weights);
   line("next     " + task_.next_command(weights));
 }
 

@@ -21,9 +21,7 @@ namespace gmlp {
 struct StepRecord {
   int64_t step = 0;   // counts from 1
   int64_t epoch = 0;  // counts from 1
-  double loss = 0;
-  double lr = 0;
-  double grad_norm = 0;
+  double loss = 0, lr = 0, grad_norm = 0;
   double seconds = 0;        // of the step
   double samples_per_s = 0;  // the mean since the line before
   double data_wait = 0;      // seconds per step; on a line the mean, too
@@ -36,15 +34,10 @@ struct EpochRecord {
   int64_t epoch = 0;  // counts from 1
   int64_t step = 0;   // optimizer steps so far
   double train_loss = 0;
-  bool validated = false;
-  double val_loss = 0;
-  double val_metric = 0;  // EvalResult's
-  double lr = 0;
-  double samples_per_s = 0;
+  EvalResult val;
+  double lr = 0, samples_per_s = 0;
   double seconds = 0;  // of the run so far
 };
-/// The first line of metrics.csv. `metric` names the column of val_metric: "val_top1", ...
-std::string metrics_header(const std::string& metric);
 
 class Reporter {
  public:
@@ -57,11 +50,11 @@ class Reporter {
   /// Shows samples of the task's batch on the screen.
   void samples() { print(task_.samples(bar_.shown())); }
   void step(StepRecord record);
-  void epoch(const EpochRecord& record, const EvalResult& result, bool averaged);
-  /// Writes summary.json and the pictures, then prints the best result and the next command with
-  /// the checkpoint `weights`. `last` is the last validation, which may be incomplete.
-  void summary(const Progress& progress, const EvalResult& last, int64_t skipped_steps,
-               bool stopped_early, const Arena& arena, const std::string& weights);
+  void epoch(const EpochRecord& record);
+  /// Writes summary.json and the pictures, then prints the best result and the next command. `last`
+  /// is the last validation, which may be incomplete.
+  void summary(const Progress& progress, const EvalResult& last, bool stopped_early,
+               const Arena& arena);
 
  private:
   void print(const std::string& text);
@@ -69,13 +62,11 @@ class Reporter {
   double share_of_peak(double samples_per_s);
   /// The star refers to the banner's note on what only the training loss has.
   const char* loss_name() const { return task_.info.loss_with.empty() ? "loss" : "loss*"; }
-  double samples_per_step() const {
-    return static_cast<double>(options_.batch_size * options_.grad_accum_steps);
-  }
+  double samples_per_step() const { return static_cast<double>(options_.step_samples()); }
   /// The most important first.
   std::vector<std::string> progress_fields(const StepRecord& record, const std::string& left);
   void write_summary(const Progress& progress, const EvalResult& best, const EvalResult& last,
-                     int64_t skipped_steps, bool stopped_early, const Arena& arena);
+                     bool stopped_early, const Arena& arena);
 
   const TrainOptions& options_;
   const TrainingTask& task_;

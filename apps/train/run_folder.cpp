@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apps/train/options.h"
 #include "apps/train/task.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -45,8 +44,7 @@ std::string folder_name_of(const std::string& text) {
 /// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
 pid_t owner_of(const std::string& name) {
   const std::string mark = name.substr(std::min(name.rfind(".tmp-"), name.size()));
-  int pid = 0;
-  int count = 0;
+  int pid = 0, count = 0;
   size_t end = 0;
   std::sscanf(mark.c_str(), ".tmp-%d-%d%zn", &pid, &count, &end);
   return end > 0 && end == mark.size() ? pid : 0;
@@ -136,21 +134,17 @@ void remove_stale_temporaries(const std::string& folder) {
 
 std::string RunFolder::create(const std::string& out, bool overwrite, const TaskInfo& info) {
   if (out.empty()) return create_numbered(info);
-  if (fs::exists(out) && !fs::is_directory(out)) {
-    fail_input("--out {}: is a file; name a folder", out);
-  }
+  refuse_if(fs::exists(out) && !fs::is_directory(out), "--out {}: is a file; name a folder", out);
   if (fs::exists(out) && !fs::is_empty(out)) {
-    if (!overwrite) {
-      fail_input(
-          "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
-          "or choose another folder",
-          out, out);
-    }
-    if (is_within(info.weights, out)) {
-      fail_input(
-          "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
-          out, info.weights);
-    }
+    refuse_if(
+        !overwrite,
+        "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
+        "or choose another folder",
+        out, out);
+    refuse_if(
+        is_within(info.weights, out),
+        "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
+        out, info.weights);
     const RunLock lock(out);  // a run in use loses nothing
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
   }
@@ -224,28 +218,18 @@ void RunFolder::forget_summary_after(int64_t step) {
   if (summary_count(path_, "steps") > step) fs::remove(file("summary.json"));
 }
 
-RunState run_state(const std::string& folder, const std::string& config) {
-  const std::string found = folder + "/config.toml";
-  if (fs::exists(found) && binding_options(read_text(found)) != binding_options(config)) {
-    fail_input("{}: is a run with other options; choose another --out, or remove it", folder);
-  }
+bool is_finished(const std::string& folder) {
   // A run that --time-limit stopped has a summary, too, with fewer steps.
   const int64_t steps = summary_count(folder, "steps");
   const bool complete = steps >= 0 && steps == summary_count(folder, "total_steps");
-  if (complete || summary_count(folder, "stopped_early_at_epoch") > 0) return RunState::kDone;
-  // A save that was killed between its two renames left last.old.
-  const std::string last = folder + "/checkpoints/last";
-  const bool saved = fs::exists(last) || fs::exists(last + ".old");
-  return saved ? RunState::kSaved : RunState::kUnsaved;
+  return complete || summary_count(folder, "stopped_early_at_epoch") > 0;
 }
 
 ResumePoint find_resume_point(const std::string& path) {
   std::string folder = path;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  if (!fs::is_directory(folder)) {
-    fail_input("--resume {}: no such folder; name a run folder, such as runs/vision/0001-...",
-               path);
-  }
+  refuse_if(!fs::is_directory(folder),
+            "--resume {}: no such folder; name a run folder, such as runs/vision/0001-...", path);
   if (fs::exists(folder + "/config.toml")) return {folder, folder + "/checkpoints/last"};
   const fs::path run = fs::absolute(folder).parent_path().parent_path();
   if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {

@@ -83,16 +83,12 @@ class RunFolder {
   std::map<std::string, GrowingFile> files_;
 };
 
-/// Whether the run in a folder saved nothing, a checkpoint, or its last step.
-enum class RunState : uint8_t { kUnsaved, kSaved, kDone };
-/// Throws InputError if the folder's run has other options than the config.toml `config`. Ended by
-/// --patience, a run is done, too.
-RunState run_state(const std::string& folder, const std::string& config);
+/// Whether the run in a folder made its last step, or --patience ended it.
+bool is_finished(const std::string& folder);
 
 /// The run that --resume names, and the checkpoint to start from.
 struct ResumePoint {
-  std::string run;
-  std::string checkpoint;
+  std::string run, checkpoint;
 };
 /// `path` is a run folder, which means its checkpoints/last (absent if the run never saved), or a
 /// checkpoint in one. Throws InputError.

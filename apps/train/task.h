@@ -27,11 +27,9 @@ class RunLock;
 
 /// How a run computes, and what it continues from. Sets the number of threads. With --resume it
 /// locks the run and repairs what a killed save left, before a task reads the checkpoint.
-struct RunSetup {
+struct RunSetup : Arithmetic {
   explicit RunSetup(const TrainOptions& options);
 
-  DType dtype = DType::kF32;
-  ExecutionOptions execution;
   std::string run;         // the folder to continue; empty for a new run
   std::string checkpoint;  // the one to continue from; empty if nothing was saved
   std::shared_ptr<const RunLock> lock;
@@ -58,12 +56,10 @@ struct TaskInfo {
   int64_t units_per_sample = 1;
   std::string loss_with;  // " + mixup": what only the training loss has
   int64_t parameters = 0;
-  int64_t validation_samples = 0;   // of which the metric is a share
-  bool can_validate = true;         // false if nothing is held out
+  int64_t validation_samples = 0;   // of which the metric is a share; 0: nothing is held out
   double forward_flops = 0;         // per sample
   std::string metric = "val_top1";  // metrics.csv's column for EvalResult::metric
   bool best_by_loss = false;        // the best epoch has the lowest loss, not the highest metric
-  std::string figures;              // ", filters.png": the files of draw_figures
   std::vector<std::string> banner;  // lines on model and data
   std::vector<std::string> notes;   // lines below the banner
 };
@@ -98,6 +94,7 @@ class TrainingTask {
   virtual void next_batch(const BatchPosition& position) = 0;
   /// The mean loss of the batch of next_batch(), a scalar, times `scale`.
   virtual Var forward(Tape& tape, double scale) = 0;
+  /// Complete with 0 samples if nothing is held out.
   virtual EvalResult validate(Arena& arena) = 0;
   /// Adds config.json and the files beside the weights that make the model usable.
   virtual void describe_model(CheckpointContent& content) const = 0;
@@ -110,7 +107,7 @@ class TrainingTask {
   virtual Json summary(const EvalResult& result) const = 0;
   /// Adds what only the last validation tells.
   virtual void add_details(Json& /*summary*/) const {}
-  /// Writes the pictures in info.figures, and adds to report.html's `run` (report.h).
+  /// Writes filters.png if there are any, and adds to report.html's `run` (report.h).
   virtual void draw_figures(const RunFolder& /*folder*/, Json& /*run*/) const {}
   /// The command to run next with the weights in `checkpoint`.
   virtual std::string next_command(const std::string& checkpoint) const = 0;

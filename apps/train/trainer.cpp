@@ -14,13 +14,8 @@
 
 #include <signal.h>
 
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/ranks/ranks.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/parallel.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -72,7 +67,7 @@ void Trainer::train_step() {
 
   const double norm = global_gradient_norm(parameters());
   const double lr = schedule.at(progress.step);
-  const bool finite = nan_policy.accept(loss, norm, progress.step + 1);
+  const bool finite = progress.accept(loss, norm);
   if (finite) {
     // Limits the gradient's norm to --clip-grad, as torch's clip_grad_norm_.
     const double limit = options.clip_grad;
@@ -108,7 +103,7 @@ void Trainer::end_epoch() {
   const int64_t number = progress.epochs_closed + 1;
   EvalResult result;
   const bool due = number % options.val_interval == 0 || progress.step == length_.total_steps;
-  if (due && can_validate()) {
+  if (due) {
     result = validate();
     if (!result.complete) return;  // a signal: the resumed run validates the epoch again
   }
@@ -136,22 +131,15 @@ EvalResult Trainer::validate() {
 
 void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
   if (!reporter_) return;
-  EpochRecord record;
-  record.epoch = progress.epochs_closed + 1;
-  record.step = progress.step;
-  if (progress.epoch_loss_count > 0) {
-    record.train_loss = progress.epoch_loss_sum / static_cast<double>(progress.epoch_loss_count);
-  }
-  record.validated = result.complete && result.samples > 0;  // 0: nothing to validate on
-  record.val_loss = result.loss;
-  record.val_metric = result.metric;
-  record.lr = schedule.at(progress.step - 1);
-  const int64_t steps = progress.step - epoch_first_step_;
-  record.samples_per_s =
-      static_cast<double>(steps * options.batch_size * options.grad_accum_steps) / training_seconds;
-  record.seconds = elapsed();
-  const EmaScope averaged(ema.get());  // for the figures
-  reporter_->epoch(record, result, ema != nullptr);
+  const int64_t losses = std::max<int64_t>(progress.epoch_loss_count, 1);  // 0: all were skipped
+  const int64_t samples = (progress.step - epoch_first_step_) * options.step_samples();
+  reporter_->epoch({.epoch = progress.epochs_closed + 1,
+                    .step = progress.step,
+                    .train_loss = progress.epoch_loss_sum / static_cast<double>(losses),
+                    .val = result,
+                    .lr = schedule.at(progress.step - 1),
+                    .samples_per_s = static_cast<double>(samples) / training_seconds,
+                    .seconds = elapsed()});
 }
 
 bool Trainer::update_best(const EvalResult& result) {
@@ -183,14 +171,13 @@ int Trainer::finish() {
     say(fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
     finish_epoch_early();
     if (stop_signal() != 0) return 128 + stop_signal();
-  } else if (can_validate() && !last_result_.complete && !validate().complete) {
+  } else if (!last_result_.complete && !validate().complete) {
     return 128 + stop_signal();  // this process made no step, so it had no final result yet
   }
   progress.seconds = elapsed();
   if (!reporter_) return 0;
   const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
-  reporter_->summary(progress, last_result_, nan_policy.skipped, is_patience_over(), arena,
-                     progress.has_best() ? store_->best() : store_->last());
+  reporter_->summary(progress, last_result_, is_patience_over(), arena);
   return 0;
 }
 
@@ -202,8 +189,8 @@ void Trainer::finish_epoch_early() {
   save_last();
   if (progress.step == 0) return;
   const double training_seconds = epoch_time_.seconds();
-  const EvalResult result = can_validate() ? validate() : EvalResult();
-  if (!result.complete && can_validate()) return;
+  const EvalResult result = validate();
+  if (!result.complete) return;
   report_epoch(result, training_seconds);
   const int64_t best_step = progress.best.step;
   if (!update_best(result)) return;
@@ -221,8 +208,7 @@ bool Trainer::epoch_is_complete() const {
 
 bool Trainer::is_patience_over() const {
   const int64_t waited = progress.epochs_closed - progress.best.epoch;
-  return options.patience > 0 && can_validate() && waited >= options.patience &&
-         progress.step < length_.total_steps;
+  return options.patience > 0 && waited >= options.patience && progress.step < length_.total_steps;
 }
 
 bool Trainer::is_finished() {
@@ -243,12 +229,10 @@ BatchPosition Trainer::position(int64_t batch) const {
 
 // The setup.
 
-RunSetup::RunSetup(const TrainOptions& options) {
-  set_thread_count(resolve_threads(options.threads));
+RunSetup::RunSetup(const TrainOptions& options)
+    : Arithmetic(arithmetic_from(options.precision, options.kernels)) {
+  use_threads(options.threads);
   set_rank_timeout(options.rank_timeout);
-  const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
-  dtype = arithmetic.dtype;
-  execution = arithmetic.execution;
   execution.checkpoint = options.checkpoint_activations;
   if (options.resume.empty()) return;
   const ResumePoint point = find_resume_point(options.resume);
@@ -273,23 +257,20 @@ Trainer::Trainer(const TrainOptions& the_options, TrainingTask& the_task, Hooks 
   optimizer = std::make_unique<AdamW>(parameters(), adamw);
   gradients_ = std::make_unique<ShardedGradients>(parameters(), options.shards);
   if (options.model_ema) ema = std::make_unique<Ema>(parameters(), options.model_ema_decay);
-  if (options.patience > 0 && !can_validate()) {
-    fail_input("--patience {}: nothing is held out to validate on; leave it out, or hold some out",
-               options.patience);
-  }
+  refuse_if(options.patience > 0 && task.info.validation_samples == 0,
+            "--patience {}: nothing is held out to validate on; leave it out, or hold some out",
+            options.patience);
   build_schedule();
 }
 
 void Trainer::build_schedule() {
   const int64_t batches = task.batches_per_epoch();
   length_.steps_per_epoch = batches / options.step_batches();
-  if (length_.steps_per_epoch < 1) {
-    fail_input("--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
-               options.grad_accum_steps, batches / options.shards);
-  }
-  if (options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch) {
-    fail_input("--epochs {}: the number of steps overflows; use fewer", options.epochs);
-  }
+  refuse_if(length_.steps_per_epoch < 1,
+            "--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
+            options.grad_accum_steps, batches / options.shards);
+  refuse_if(options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch,
+            "--epochs {}: the number of steps overflows; use fewer", options.epochs);
   length_.total_steps = options.epochs * length_.steps_per_epoch;
   if (options.max_steps > 0) length_.total_steps = std::min(length_.total_steps, options.max_steps);
   length_.epochs = 1 + (length_.total_steps - 1) / length_.steps_per_epoch;
@@ -352,7 +333,7 @@ void Trainer::begin() {
   }
   const bool shows = max_over_ranks(options.quiet ? 0 : 1) > 0;
   if (shows && progress.step < length_.total_steps) {
-    task.next_batch(first_position());
+    task.next_batch(position(gradients_->first() * options.grad_accum_steps));
     if (reporter_) reporter_->samples();
   }
   seconds_before_ = progress.seconds;

@@ -48,7 +48,6 @@ class Trainer {
   std::unique_ptr<AdamW> optimizer;
   std::unique_ptr<Ema> ema;  // null without --model-ema
   Schedule schedule;
-  NanPolicy nan_policy;
   Progress progress;
 
  private:
@@ -60,32 +59,26 @@ class Trainer {
   EvalResult validate();
   void report_epoch(const EvalResult& result, double training_seconds);
   bool update_best(const EvalResult& result);
-  bool can_validate() const { return task.info.can_validate; }
   bool epoch_is_complete() const;
   bool is_patience_over() const;
   bool is_finished();
   int64_t epoch() const { return progress.step / length_.steps_per_epoch; }
   double add_gradients();
   BatchPosition position(int64_t batch) const;
-  /// The first of this rank's batches of the next step.
-  BatchPosition first_position() const {
-    return position(gradients_->first() * options.grad_accum_steps);
-  }
   double elapsed() const { return seconds_before_ + run_time_.seconds(); }
   void build_schedule();
   void check_ranks() const;
   void open_folder();
   void begin();
   // trainer_checkpoint.cpp
+  CheckpointContent tensors() const;
   CheckpointContent content();
-  void check_weights();
   std::string state_json();
   void save_last() {
     if (store_) store_->save_last(checkpoint_bytes(content()), progress.step);
   }
   void restore(const std::string& checkpoint_folder);
   void restore_from(const std::string& checkpoint_folder);
-  void restore_tensors(const Checkpoint& checkpoint);
   bool adopt_length(const Json& state);
   void rewind_folder(const std::string& checkpoint_folder,
                      const std::map<std::string, LogPosition>& ends);

@@ -2,7 +2,6 @@
 // interrupted one would have: batches, random numbers and the schedule all follow from the step.
 
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/ranks/ranks.h"
@@ -92,13 +91,13 @@ std::map<std::string, LogPosition> log_ends(const Json& state) {
 
 /// Calls visit(name, value) for the numbers of the state that a resume sets.
 template <class Visit>
-void for_each_number(Progress& progress, NanPolicy& nan_policy, const Visit& visit) {
+void for_each_number(Progress& progress, const Visit& visit) {
   visit("/step", progress.step);
   visit("/epochs_closed", progress.epochs_closed);
   visit("/epoch_loss_sum", progress.epoch_loss_sum);
   visit("/epoch_loss_count", progress.epoch_loss_count);
-  visit("/skipped_in_a_row", nan_policy.in_a_row);
-  visit("/skipped", nan_policy.skipped);
+  visit("/skipped_in_a_row", progress.skipped_in_a_row);
+  visit("/skipped", progress.skipped);
   visit("/best/top1", progress.best.metric);  // of any task
   visit("/best/loss", progress.best.loss);
   visit("/best/step", progress.best.step);
@@ -106,13 +105,28 @@ void for_each_number(Progress& progress, NanPolicy& nan_policy, const Visit& vis
   visit("/seconds", progress.seconds);
 }
 
-void read_tensor(const SafetensorsFile& file, const std::string& name, const Tensor& into) {
-  const Tensor tensor = file.read(name, into.dtype());
-  if (!(tensor.shape() == into.shape())) {
-    fail_input("{}: tensor {} is {}, the run's is {}; resume from another checkpoint", file.path(),
-               name, tensor.shape().to_string(), into.shape().to_string());
+void check_finite(const std::vector<NamedTensor>& tensors, int64_t step) {
+  for (const auto& [name, tensor] : tensors) {
+    const double found = not_finite(tensor);
+    if (found == 0) continue;
+    // A second moment is the square of a large gradient; no later step would move the weight.
+    const bool moment = name.starts_with("v.");
+    fail_run(
+        "step {}: {}{} holds {}, which is not finite, so the weights were not saved and the "
+        "previous checkpoint is untouched; start again, or from it with --init, with a smaller "
+        "--lr, a longer --warmup-steps or a smaller --clip-grad",
+        step, moment ? "AdamW's second moment of " : "",
+        moment || name.starts_with("raw.") ? name.substr(name.find('.') + 1) : name, found);
   }
-  into.copy_from(tensor);
+}
+
+void read_tensor(const SafetensorsFile& file, const NamedTensor& into) {
+  const auto& [name, tensor] = into;
+  const Tensor stored = file.read(name, tensor.dtype());
+  refuse_if(!(stored.shape() == tensor.shape()),
+            "{}: tensor {} is {}, the run's is {}; resume from another checkpoint", file.path(),
+            name, stored.shape().to_string(), tensor.shape().to_string());
+  tensor.copy_from(stored);
 }
 
 }  // namespace
@@ -125,7 +139,7 @@ std::string Trainer::state_json() {
                 {"seed", options.seed},
                 {"optimizer_steps", optimizer->steps()}};
   progress.seconds = elapsed();
-  for_each_number(progress, nan_policy, [&](const char* name, auto value) {
+  for_each_number(progress, [&](const char* name, auto value) {
     state[Json::json_pointer(name)] = exact(value);
   });
   state["schedule"] = {{"sched", options.sched},
@@ -142,25 +156,8 @@ std::string Trainer::state_json() {
   return json_line(state);
 }
 
-void Trainer::check_weights() {
-  const std::vector<Parameter*>& all = parameters();
-  for (size_t i = 0; i < all.size(); ++i) {
-    double found = not_finite(all[i]->value);
-    if (found == 0 && ema) found = not_finite(ema->averages()[i]);
-    // The square of a large gradient; no later step would move the weight.
-    const bool finite_weights = found == 0;
-    if (finite_weights) found = not_finite(optimizer->second_moments()[i]);
-    if (found == 0) continue;
-    fail_run(
-        "step {}: {}{} holds {}, which is not finite, so the weights were not saved and the "
-        "previous checkpoint is untouched; start again, or from it with --init, with a smaller "
-        "--lr, a longer --warmup-steps or a smaller --clip-grad",
-        progress.step, finite_weights ? "AdamW's second moment of " : "", all[i]->name, found);
-  }
-}
-
-CheckpointContent Trainer::content() {
-  check_weights();
+/// The weights, and the moments behind them, without the rest of a checkpoint.
+CheckpointContent Trainer::tensors() const {
   CheckpointContent content;
   const std::vector<Parameter*>& all = parameters();
   for (size_t i = 0; i < all.size(); ++i) {
@@ -170,20 +167,16 @@ CheckpointContent Trainer::content() {
     content.training.push_back({"v." + name, optimizer->second_moments()[i]});
     if (ema) content.training.push_back({"raw." + name, all[i]->value});
   }
-  task.describe_model(content);
-  content.state = state_json();
   return content;
 }
 
-void Trainer::restore_tensors(const Checkpoint& checkpoint) {
-  const std::vector<Parameter*>& all = parameters();
-  for (size_t i = 0; i < all.size(); ++i) {
-    const std::string& name = all[i]->name;
-    read_tensor(checkpoint.model, name, ema ? ema->averages()[i] : all[i]->value);
-    read_tensor(*checkpoint.training, "m." + name, optimizer->first_moments()[i]);
-    read_tensor(*checkpoint.training, "v." + name, optimizer->second_moments()[i]);
-    if (ema) read_tensor(*checkpoint.training, "raw." + name, all[i]->value);
-  }
+CheckpointContent Trainer::content() {
+  CheckpointContent content = tensors();
+  check_finite(content.model, progress.step);
+  check_finite(content.training, progress.step);
+  task.describe_model(content);
+  content.state = state_json();
+  return content;
 }
 
 /// Removes from the run folder what was written after the checkpoint.
@@ -208,38 +201,34 @@ void Trainer::rewind_logs(const std::map<std::string, LogPosition>& ends) {
     task.info.notes.push_back(
         fmt::format("{} was removed or edited since the last save, so it begins anew", name));
   }
-  if (std::filesystem::is_empty(folder_->file("metrics.csv"))) {
-    folder_->append("metrics.csv", metrics_header(task.info.metric));
-  }
 }
 
 void Trainer::restore_from(const std::string& checkpoint_folder) {
   const Checkpoint checkpoint = open_checkpoint(checkpoint_folder);
-  if (checkpoint.state.empty()) {
-    fail_input("{}: has no training.json, so no run can continue from it; use it with --init",
-               checkpoint_folder);
-  }
+  refuse_if(checkpoint.state.empty(),
+            "{}: has no training.json, so no run can continue from it; use it with --init",
+            checkpoint_folder);
   const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
   check_options(state.at("options"), options.config, checkpoint_folder);
   const std::string note = check_data(state, data_, checkpoint_folder);
   if (!note.empty()) task.info.notes.push_back(note);
-  restore_tensors(checkpoint);
+  const CheckpointContent own = tensors();
+  for (const NamedTensor& into : own.model) read_tensor(checkpoint.model, into);
+  for (const NamedTensor& into : own.training) read_tensor(*checkpoint.training, into);
   int64_t optimizer_steps = 0;
   read_exact(state.at("optimizer_steps"), optimizer_steps);
   optimizer->set_steps(optimizer_steps);
-  for_each_number(progress, nan_policy, [&](const char* name, auto& value) {
+  for_each_number(progress, [&](const char* name, auto& value) {
     read_exact(state.at(Json::json_pointer(name)), value);
   });
   const BatchPosition next = position(0);
   const int64_t epoch_then = state.at("epoch");
   const int64_t batch_then = state.at("batch");
   const bool same_length = adopt_length(state);
-  if (!same_length || epoch_then != next.epoch || batch_then != next.index) {
-    fail_input(
-        "{}: the data set has changed since the run began, it has another number of batches; "
-        "restore the data",
-        checkpoint_folder);
-  }
+  refuse_if(!same_length || epoch_then != next.epoch || batch_then != next.index,
+            "{}: the data set has changed since the run began, it has another number of batches; "
+            "restore the data",
+            checkpoint_folder);
   if (folder_) rewind_folder(checkpoint_folder, log_ends(state));
   // Rank 0 may have found that the best weights no longer exist.
   if (max_over_ranks(is_root() && !progress.has_best()) > 0) progress.best = {};
@@ -256,10 +245,9 @@ bool Trainer::adopt_length(const Json& state) {
   if (saved.at("epochs") == now.at("epochs") && saved.at("max-steps") == now.at("max-steps")) {
     return before.total_steps == length_.total_steps;
   }
-  if (length_.total_steps < progress.step) {
-    fail_input("--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
-               options.epochs, options.max_steps, length_.total_steps, progress.step);
-  }
+  refuse_if(length_.total_steps < progress.step,
+            "--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
+            options.epochs, options.max_steps, length_.total_steps, progress.step);
   // An epoch that --max-steps had cut short goes on.
   progress.epochs_closed = std::min(progress.epochs_closed, epoch());
   task.info.notes.push_back(fmt::format(

@@ -7,13 +7,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/ablation.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/json.h"
@@ -75,9 +72,8 @@ VisionOptions options_of_run(const Cell& cell, int64_t index, const AblateOption
   refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
                   "class-token", "init", "time-limit"},
                  "every row has its own, or none", given.config, parse_train({}, defaults).config);
-  if (given.source.val_fraction <= 0) {
-    fail_input("--val-fraction 0: every row is validated; keep some images for it");
-  }
+  refuse_if(given.source.val_fraction <= 0,
+            "--val-fraction 0: every row is validated; keep some images for it");
   const Arithmetic arithmetic = arithmetic_from(given.precision, given.kernels);
   const VisionConfig config = vision_config(model);
   require_precision(arithmetic.execution, config.arch, config.block());
@@ -99,9 +95,9 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
     const MeanDeviation loss = mean_deviation(values_of(cell.runs, &AblationRun::loss));
     const double speed = median(values_of(cell.runs, &AblationRun::samples_per_s));
     const int64_t parameters = cell.runs.front().parameters;
-    table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
-                         grouped(parameters), with_deviation(top1, 2), with_deviation(loss, 4),
-                         grouped(std::llround(speed)));
+    table +=
+        fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
+                    grouped(parameters), top1.text(2), loss.text(4), grouped(std::llround(speed)));
     Json runs = Json::array();
     for (const AblationRun& run : cell.runs) {
       runs.push_back({{"seed", run.seed},
@@ -145,10 +141,7 @@ int ablate(const AblateOptions& options) {
                       &cell.runs});
     }
   }
-  const int status = train_all(runs);
-  if (status != kExitSuccess) return status;
-  write_tables(cells, options);
-  return kExitSuccess;
+  return train_all(runs, [&] { write_tables(cells, options); });
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
+#include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -23,8 +23,7 @@ constexpr int64_t kMostMatrixClasses = 4096;  // a matrix of 128 MB
 
 struct EvalOptions : StoredModelOptions {
   std::string data, split, json;
-  int64_t batch_size = 128;
-  int64_t skip_bad = 0;
+  int64_t batch_size = 128, skip_bad = 0;
 };
 
 void add_options(CLI::App& app, EvalOptions& options) {
@@ -115,9 +114,8 @@ int run_eval(const std::vector<std::string>& arguments) {
   const std::shared_ptr<const ImageDataset> set = options.split == "all"   ? all_images(data)
                                                   : options.split == "val" ? data.val
                                                                            : data.train;
-  if (set->size() == 0) {
-    fail_input("--split {}: {} has no such images; use --split all", options.split, options.data);
-  }
+  refuse_if(set->size() == 0, "--split {}: {} has no such images; use --split all", options.split,
+            options.data);
   const std::vector<int64_t> classes =
       match_classes(set->class_names(), loaded.label_names, loaded.model->config().classes);
   Arena arena;

@@ -9,8 +9,6 @@
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
 #include "apps/ranks/ranks.h"
-#include "core/error.h"
-#include "core/parallel.h"
 #include "core/softmax.h"
 #include "data/vision/image_files.h"
 #include "data/vision/loader.h"
@@ -136,11 +134,9 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& dataset_names
     }
     map.push_back(found - model_names.begin());
   }
-  if (!absent.empty()) {
-    fail_input("the model has no classes {}, only {}; choose data with its classes",
-               fmt::join(absent, ", "),
-               printable(fmt::format("{}", fmt::join(model_names, ", ")), 1000));
-  }
+  refuse_if(!absent.empty(), "the model has no classes {}, only {}; choose data with its classes",
+            fmt::join(absent, ", "),
+            printable(fmt::format("{}", fmt::join(model_names, ", ")), 1000));
   return map;
 }
 

@@ -14,8 +14,8 @@
 #include "apps/cli/run_main.h"
 #include "apps/export/onnx_model.h"
 #include "apps/train/run_folder.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/model_card.h"
+#include "apps/vision/train.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -34,19 +34,16 @@ constexpr const char* kCard = "README.md";
 /// Throws InputError if the folder --out may not be written. Only one that an export could have
 /// written is ever replaced.
 void check_folder(const std::string& out, bool overwrite) {
-  const auto refuse = [&](bool if_true, const std::string& reason) {
-    if (if_true) fail_input("--out {}: {}", out, reason);
-  };
   const std::string temporary = temporary_for(out);
-  refuse(fs::exists(out) && !fs::is_directory(out),
-         "is a file; --format timm writes a folder, name one");
-  refuse(fs::exists(temporary), temporary + " exists; remove it");
+  refuse_if(fs::exists(out) && !fs::is_directory(out),
+            "--out {}: is a file; --format timm writes a folder, name one", out);
+  refuse_if(fs::exists(temporary), "--out {}: {} exists; remove it", out, temporary);
   if (!fs::exists(out) || fs::is_empty(out)) return;
-  refuse(!overwrite, "is not empty; choose another folder, or add --overwrite");
+  refuse_if(!overwrite, "--out {}: is not empty; choose another folder, or add --overwrite", out);
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
-    refuse(name != kConfigFile && name != kWeights && name != kCard,
-           "contains " + name + ", which no export wrote; choose another folder");
+    refuse_if(name != kConfigFile && name != kWeights && name != kCard,
+              "--out {}: contains {}, which no export wrote; choose another folder", out, name);
   }
 }
 
@@ -127,11 +124,10 @@ std::string model_card(const LoadedModel& loaded, const std::string& folder) {
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
 void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
   const VisionConfig& config = loaded.model->config();
-  if (config.arch == Arch::kGmlp && (config.class_token || config.gate != Gate::kSplit)) {
-    fail_input("--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
-               config.class_token ? "class token" : kGates.name(config.gate) + std::string(" gate"),
-               config.name);
-  }
+  refuse_if(config.arch == Arch::kGmlp && (config.class_token || config.gate != Gate::kSplit),
+            "--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
+            config.class_token ? "class token" : kGates.name(config.gate) + std::string(" gate"),
+            config.name);
   const std::string weights = read_text(options.model + "/" + kWeights);
   const std::string card = model_card(loaded, options.model);
   save_checkpoint({{{kConfigFile, loaded.config}, {kWeights, weights}, {kCard, card}}},

@@ -89,18 +89,10 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
                 "Stochastic depth: probability of skipping a block", 0, 0.99);
 }
 
-void add_options(CLI::App& app, VisionOptions& options) {
-  add_data_options(app, options);
-  add_model_options(app, options);
-  add_augmentation_options(app, options);
-}
-
-void check_complete(CLI::App& /*app*/, VisionOptions& options) {
-  if (options.data.empty()) {
-    fail_input("train needs --data; for example --data fashion-mnist, or --data shapes (no files)");
-  }
-  if (options.model.empty()) fail_input("train needs --model; for example --model gmlp_nano_28");
-  arithmetic_from(options.precision, options.kernels);
+void check_complete(const VisionOptions& options) {
+  refuse_if(options.data.empty(),
+            "train needs --data; for example --data fashion-mnist, or --data shapes (no files)");
+  refuse_if(options.model.empty(), "train needs --model; for example --model gmlp_nano_28");
   for (const std::vector<double>& range : {options.scale, options.ratio}) {
     if (range.empty() || range[0] <= range[1]) continue;
     fail_input("--scale, --ratio: {} is more than {}; write the smaller number first", range[0],
@@ -112,8 +104,16 @@ void check_complete(CLI::App& /*app*/, VisionOptions& options) {
 
 VisionOptions parse_train(const std::vector<std::string>& arguments,
                           const VisionOptions& defaults) {
-  return parse_command({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer"}, arguments,
-                       add_options, check_complete, defaults);
+  VisionOptions options = defaults;
+  const auto add = [&](CLI::App& app) {
+    add_data_options(app, options);
+    add_model_options(app, options);
+    add_augmentation_options(app, options);
+  };
+  const auto check = [&](CLI::App&) { check_complete(options); };
+  parse_training({"gmlp-vision train", "Train a vision gMLP, ViT or MLP-Mixer", add, check},
+                 arguments, options);
+  return options;
 }
 
 DataOptions data_options_for(const VisionOptions& options, bool resumed) {
@@ -167,9 +167,8 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
     config.spatial_ffn = std::max<int64_t>(config.d_model / 2, 1);
   }
   if (!options.gate.empty()) config.gate = kGates.from_name(options.gate);
-  if (config.chans != 1 && config.chans != 3) {
-    fail_input("--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);
-  }
+  refuse_if(config.chans != 1 && config.chans != 3,
+            "--in-chans {}: images have 1 or 3 channels; choose one of them", config.chans);
   // A changed architecture may not pass under a timm name that stands for another one.
   if (!(config == before) && !config.name.ends_with("_custom")) config.name += "_custom";
   config.validate();

@@ -10,12 +10,10 @@
 #include <numeric>
 #include <sstream>
 
-#include <fmt/format.h>
-
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
+#include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -57,12 +55,10 @@ void add_options(CLI::App& app, PredictOptions& options) {
 
 void check_usage(const PredictOptions& options) {
   const bool array = !options.input_array.empty();
-  if (array != options.images.empty()) {
-    fail_input("predict needs images, or --input-array with --output-array; name one of the two");
-  }
-  if (array && options.output_array.empty() && options.features.empty()) {
-    fail_input("--input-array needs --output-array FILE.npy for the logits; add it");
-  }
+  refuse_if(array != options.images.empty(),
+            "predict needs images, or --input-array with --output-array; name one of the two");
+  refuse_if(array && options.output_array.empty() && options.features.empty(),
+            "--input-array needs --output-array FILE.npy for the logits; add it");
 }
 
 /// What is predicted: files, or the images of an array.
@@ -83,7 +79,7 @@ Inputs open_inputs(const PredictOptions& options) {
       continue;
     }
     const FolderFiles files = list_files(path);
-    if (files.images.empty()) fail_input("{}: no images in this folder; check the path", path);
+    refuse_if(files.images.empty(), "{}: no images in this folder; check the path", path);
     for (const std::string& image : files.images) {
       inputs.names.push_back((std::filesystem::path(path) / image).string());
     }

@@ -8,7 +8,6 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/train/pictures.h"
-#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/train.h"
 

@@ -4,17 +4,13 @@
 #include "apps/vision/train.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/format.h"
-#include "apps/ranks/ranks.h"
 #include "apps/train/pictures.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/weights.h"
-#include "autograd/ops.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "models/checkpoint/load_models.h"
 
 namespace gmlp {
@@ -85,6 +81,7 @@ class VisionTask : public TrainingTask {
   }
 
   EvalResult validate(Arena& arena) override {
+    if (data_.val->size() == 0) return {true, 0, NAN, NAN, "no validation images"};
     Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
                                      setup.execution, arena, {}, !options_.quiet);
     if (evaluation.complete) last_evaluation_ = evaluation;
@@ -142,9 +139,8 @@ class VisionTask : public TrainingTask {
     data_options_.trained_on = data_.trained_on;
     info.notes = data_.notes;
     const int64_t shards = options_.shards, most = data_.train->size() / shards * shards;
-    if (most == 0) {
-      fail_input("--shards {}: there are only {} training images", shards, data_.train->size());
-    }
+    refuse_if(most == 0, "--shards {}: there are only {} training images", shards,
+              data_.train->size());
     if (most < options_.batch_size) {
       info.notes.push_back(fmt::format("--batch-size {} becomes {}, all training images",
                                        options_.batch_size, most));
@@ -198,9 +194,7 @@ class VisionTask : public TrainingTask {
     info.data = data_.name;
     info.parameters = config_.parameter_count();
     info.validation_samples = data_.val->size();
-    info.can_validate = data_.val->size() > 0;
     info.forward_flops = config_.forward_flops();
-    if (config_.arch == Arch::kGmlp) info.figures = ", filters.png";
     if (options_.loading.smoothing > 0) info.loss_with += " + label smoothing";
     if (options_.loading.mixup > 0) info.loss_with += " + mixup";
     if (options_.loading.cutmix > 0) info.loss_with += " + cutmix";

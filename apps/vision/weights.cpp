@@ -7,9 +7,7 @@
 #include <set>
 #include <unsupported/Eigen/KroneckerProduct>
 
-#include "core/error.h"
 #include "core/io/json.h"
-#include "core/parallel.h"
 #include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
@@ -30,7 +28,7 @@ std::vector<double> numbers(const Json& object, const char* key, double fallback
     }
     result.push_back(found);
   }
-  if (result.empty()) fail_input("{}: \"{}\" is empty; correct the file", path, key);
+  refuse_if(result.empty(), "{}: \"{}\" is empty; correct the file", path, key);
   return result;
 }
 
@@ -41,10 +39,8 @@ TransformOptions stored_transform(const VisionConfig& config, const std::string&
   const Json pretrained = parse_json(text, path).value("pretrained_cfg", Json::object());
   for (const auto& [key, known] :
        {std::pair{"interpolation", "bicubic"}, {"crop_mode", "center"}}) {
-    if (pretrained.contains(key) && pretrained.at(key) != known) {
-      fail_input("{}: \"{}\" is not \"{}\", which alone is read; correct the file", path, key,
-                 known);
-    }
+    refuse_if(pretrained.contains(key) && pretrained.at(key) != known,
+              "{}: \"{}\" is not \"{}\", which alone is read; correct the file", path, key, known);
   }
   TransformOptions transform;
   transform.height = config.img_height;
@@ -139,7 +135,7 @@ LoadedModel load_model(const std::string& folder) {
 }
 
 LoadedModel load_model(const StoredModelOptions& options) {
-  set_thread_count(resolve_threads(options.threads));
+  use_threads(options.threads);
   LoadedModel loaded = load_model(options.model);
   loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
   const VisionConfig& config = loaded.model->config();
@@ -176,9 +172,8 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
     return options;
   }
   const Json& split = json.at(place);
-  if (!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned()) {
-    fail_input("{}: \"split\" has no seed; correct the file", path);
-  }
+  refuse_if(!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned(),
+            "{}: \"split\" has no seed; correct the file", path);
   options.seed = split.at("seed").get<uint64_t>();
   const auto number = [&](const char* key, double fallback, double most) {
     return numbers(split, key, fallback, 0, most, path)[0];

@@ -102,18 +102,16 @@ int64_t size_of(std::string_view NumberType::*format, std::string_view name) {
 
 std::string_view sized_text(std::string_view bytes, size_t length_bytes, uint64_t limit,
                             const std::string& what) {
-  if (bytes.size() < length_bytes) fail_input("{}: is truncated; copy it again", what);
+  refuse_if(bytes.size() < length_bytes, "{}: is truncated; copy it again", what);
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), length_bytes);
   const std::string_view text = bytes.substr(length_bytes);
-  if (length > limit) {
-    fail_input("{}: its header claims {} bytes, the format allows {}; is it the right file?", what,
-               length, limit);
-  }
-  if (length > text.size()) {
-    fail_input("{}: its header is {} bytes but only {} are left; it is truncated, copy it again",
-               what, length, text.size());
-  }
+  refuse_if(length > limit,
+            "{}: its header claims {} bytes, the format allows {}; is it the right file?", what,
+            length, limit);
+  refuse_if(length > text.size(),
+            "{}: its header is {} bytes but only {} are left; it is truncated, copy it again", what,
+            length, text.size());
   return text.substr(0, length);
 }
 
@@ -136,13 +134,10 @@ Tensor decode_tensor(const char* bytes, std::string_view type, const std::vector
                      DType dtype, const std::string& what) {
   const auto decode_all = type_named(type).floats;
   // Integers are not converted silently: pixels need a scale that only the caller knows.
-  if (decode_all == nullptr) {
-    fail_input("{}: is of type {}, floats are needed; save it as float32", what, type);
-  }
-  if (shape.size() > Shape::kMaxRank) {
-    fail_input("{}: has {} dimensions, not {} at most; reshape it", what, shape.size(),
-               Shape::kMaxRank);
-  }
+  refuse_if(decode_all == nullptr, "{}: is of type {}, floats are needed; save it as float32", what,
+            type);
+  refuse_if(shape.size() > Shape::kMaxRank, "{}: has {} dimensions, not {} at most; reshape it",
+            what, shape.size(), Shape::kMaxRank);
   Tensor tensor = Tensor::zeros(dtype, shape.empty() ? Shape{1} : Shape(shape));
   decode_all(bytes, tensor);
   return tensor;
@@ -151,9 +146,8 @@ Tensor decode_tensor(const char* bytes, std::string_view type, const std::vector
 std::vector<int64_t> decode_integers(const char* bytes, std::string_view type,
                                      const std::vector<int64_t>& shape, const std::string& what) {
   const auto decode_all = type_named(type).integers;
-  if (decode_all == nullptr) {
-    fail_input("{}: is of type {}, integers are needed; save it as int64", what, type);
-  }
+  refuse_if(decode_all == nullptr, "{}: is of type {}, integers are needed; save it as int64", what,
+            type);
   const int64_t count = array_size(shape, 1, what);
   std::vector<int64_t> out(static_cast<size_t>(count));
   decode_all(bytes, out.data(), count);

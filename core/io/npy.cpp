@@ -46,9 +46,8 @@ std::string json_of(std::string_view python) {
 }
 
 Json parse_header(std::string_view text, const std::string& path) {
-  if (text.find("[(") != std::string_view::npos) {
-    fail_input("{}: is a structured array; save one field: numpy.save(path, array['field'])", path);
-  }
+  refuse_if(text.find("[(") != std::string_view::npos,
+            "{}: is a structured array; save one field: numpy.save(path, array['field'])", path);
   try {
     Json header = parse_json(json_of(text), path);
     const Json& shape = header.at("shape");
@@ -72,9 +71,8 @@ std::string checked_type(const std::string& descr, const std::string& path) {
     fail_input("{}: is big-endian ('{}'); save array.astype(array.dtype.newbyteorder('<'))", path,
                printable(descr));
   }
-  if (descr.find('O') != std::string::npos) {
-    fail_input("{}: contains Python objects; save numpy.array(values, dtype=numpy.float32)", path);
-  }
+  refuse_if(descr.find('O') != std::string::npos,
+            "{}: contains Python objects; save numpy.array(values, dtype=numpy.float32)", path);
   // '=' is the writer's own order: little-endian on every machine that this program supports.
   const bool known_order = !descr.empty() && std::strchr("<|=", descr[0]) != nullptr;
   if (!known_order || numpy_type_size(std::string_view(descr).substr(1)) == 0) {
@@ -89,14 +87,12 @@ std::string checked_type(const std::string& descr, const std::string& path) {
 // The header's text, from the magic, the version and the length.
 std::string_view find_header(std::string_view bytes, const std::string& path) {
   const size_t version = kMagic.size();
-  if (!bytes.starts_with(kMagic) || bytes.size() < version + 2) {
-    fail_input("{}: does not begin with \\x93NUMPY and a version; is it an .npy file?", path);
-  }
+  refuse_if(!bytes.starts_with(kMagic) || bytes.size() < version + 2,
+            "{}: does not begin with \\x93NUMPY and a version; is it an .npy file?", path);
   const int major = static_cast<unsigned char>(bytes[version]);
   const int minor = static_cast<unsigned char>(bytes[version + 1]);
-  if (major < 1 || major > 3 || minor != 0) {
-    fail_input("{}: has version {}.{}, not 1.0 to 3.0; save it again", path, major, minor);
-  }
+  refuse_if(major < 1 || major > 3 || minor != 0,
+            "{}: has version {}.{}, not 1.0 to 3.0; save it again", path, major, minor);
   return sized_text(bytes.substr(version + 2), major == 1 ? 2 : 4, kMaxNpyHeaderBytes, path);
 }
 
@@ -118,9 +114,8 @@ NpyArray read_npy(const std::string& path) {
   array.dtype = checked_type(header.at("descr").get<std::string>(), path);
   array.shape = header.at("shape").get<std::vector<int64_t>>();
   // Transposing here would hide a second copy of the array; NumPy does it in one call.
-  if (header.at("fortran_order").get<bool>()) {
-    fail_input("{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
-  }
+  refuse_if(header.at("fortran_order").get<bool>(),
+            "{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
   if (std::count(array.shape.begin(), array.shape.end(), 0) > 0) {
     fail_input("{}: has no elements, its shape is ({}); save an array that has some", path,
                fmt::join(array.shape, ", "));

@@ -186,9 +186,8 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   file.bytes_ = read_text(path);
   refuse_pytorch(file.bytes_, path);
   const std::string_view json = sized_text(file.bytes_, kLengthBytes, kMaxHeaderBytes, path);
-  if (!json.starts_with('{')) {
-    fail_input("{}: the header does not begin with '{{'; is it a safetensors file?", path);
-  }
+  refuse_if(!json.starts_with('{'),
+            "{}: the header does not begin with '{{'; is it a safetensors file?", path);
   file.data_offset_ = static_cast<int64_t>(kLengthBytes + json.size());
   HeaderReader{path, file.metadata_, file.entries_}.parse(json);
   // Empty tensors begin where a neighbor begins, so the end decides too, then the name.
@@ -204,9 +203,8 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
 // The data of all files, one behind the other, as if it were one file's.
 SafetensorsFile SafetensorsFile::open_index(const std::string& path) {
   const Json index = read_json(path);
-  if (!index.is_object() || !index.contains("weight_map") || index.at("weight_map").empty()) {
-    fail_input("{}: has no \"weight_map\" of tensors to files; download it again", path);
-  }
+  refuse_if(!index.is_object() || !index.contains("weight_map") || index.at("weight_map").empty(),
+            "{}: has no \"weight_map\" of tensors to files; download it again", path);
   std::set<std::string> names;
   for (const Json& name : index.at("weight_map")) {
     names.insert(name.is_string() ? name.get<std::string>() : name.dump());
@@ -236,9 +234,8 @@ void SafetensorsFile::index_names() {
     for (const std::string_view prefix : {"module.", "_orig_mod.", "module."}) {
       if (name.starts_with(prefix)) name.erase(0, prefix.size());
     }
-    if (!index_.emplace(name, i).second) {
-      fail_input("{}: appears twice in the header; the file is damaged", described(path_, name));
-    }
+    refuse_if(!index_.emplace(name, i).second,
+              "{}: appears twice in the header; the file is damaged", described(path_, name));
   }
 }
 
@@ -248,11 +245,10 @@ void SafetensorsFile::verify_checksums() {
   if (std::none_of(metadata_.begin(), metadata_.end(), is_checksum)) return;
   for (const Entry& entry : entries_) {
     const auto found = metadata_.find(kChecksum + entry.name);
-    if (found == metadata_.end() || found->second != hex_crc32(data_of(entry))) {
-      fail_input(
-          "{}: does not match its checksum; copy the file again, or save it without its metadata",
-          described(path_, entry.name));
-    }
+    refuse_if(
+        found == metadata_.end() || found->second != hex_crc32(data_of(entry)),
+        "{}: does not match its checksum; copy the file again, or save it without its metadata",
+        described(path_, entry.name));
   }
   std::erase_if(metadata_, is_checksum);
 }
@@ -270,20 +266,18 @@ void SafetensorsFile::check_offsets() const {
                  what, dtype, fmt::join(shape, ", "), size, begin, end);
     }
     // Before holes: in a truncated file this reason helps.
-    if (end > total) {
-      fail_input("{}: ends at byte {} of the data, which has {}; it is truncated, copy it again",
-                 what, end, total);
-    }
+    refuse_if(end > total,
+              "{}: ends at byte {} of the data, which has {}; it is truncated, copy it again", what,
+              end, total);
     if (begin != position) {
       fail_input("{}: begins at byte {} of the data, {}; the file is damaged", what, begin,
                  begin < position ? "inside the previous tensor" : "after a hole");
     }
     position = end;
   }
-  if (position != total) {
-    fail_input("{}: {} bytes after the last tensor belong to none; the file is damaged", path_,
-               total - position);
-  }
+  refuse_if(position != total,
+            "{}: {} bytes after the last tensor belong to none; the file is damaged", path_,
+            total - position);
 }
 
 const SafetensorsFile::Entry* SafetensorsFile::find(const std::string& name) const {
@@ -297,10 +291,8 @@ std::string_view SafetensorsFile::data_of(const Entry& entry) const {
 
 Tensor SafetensorsFile::read(const std::string& name, DType dtype) const {
   const Entry* entry = find(name);
-  if (entry == nullptr) {
-    fail_input("{}: is not in the file, which has {} others; is it the right model?",
-               described(path_, name), entries_.size());
-  }
+  refuse_if(entry == nullptr, "{}: is not in the file, which has {} others; is it the right model?",
+            described(path_, name), entries_.size());
   return decode_tensor(data_of(*entry).data(), entry->dtype, entry->shape, dtype,
                        described(path_, name));
 }

@@ -39,12 +39,10 @@ Names guess_columns(const std::string& path) {
     std::string& missing = label.empty() ? label : texts[0];
     missing = names[0] == texts[0] || names[0] == label ? names[1] : names[0];
   }
-  if (texts[0].empty() || label.empty()) {
-    fail_input(
-        "{}: which of its columns have the text and the label? They are called {}; choose with "
-        "--text-columns and --label-column",
-        path, printable(fmt::format("{}", fmt::join(names, ", "))));
-  }
+  refuse_if(texts[0].empty() || label.empty(),
+            "{}: which of its columns have the text and the label? They are called {}; choose with "
+            "--text-columns and --label-column",
+            path, printable(fmt::format("{}", fmt::join(names, ", "))));
   texts.push_back(label);
   return texts;
 }
@@ -62,11 +60,10 @@ Names find_labels(const std::string& path, const std::string& column) {
     }
     if (labels.size() <= kMost) labels.insert(label);
   });
-  if (labels.size() < 2 || labels.size() > kMost) {
-    fail_input("{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column",
-               path, printable(column),
-               labels.size() > kMost ? "too many" : std::to_string(labels.size()), kMost);
-  }
+  refuse_if(labels.size() < 2 || labels.size() > kMost,
+            "{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column",
+            path, printable(column),
+            labels.size() > kMost ? "too many" : std::to_string(labels.size()), kMost);
   return {labels.begin(), labels.end()};
 }
 
@@ -103,9 +100,8 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
     set.examples.push_back(std::move(example));
   };
   read_table(path, columns, set.bad, add);
-  if (set.examples.empty()) {
-    fail_input("{}: no {}examples; is the download complete?", path, labeled ? "labeled " : "");
-  }
+  refuse_if(set.examples.empty(), "{}: no {}examples; is the download complete?", path,
+            labeled ? "labeled " : "");
   return set;
 }
 
@@ -122,10 +118,9 @@ SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, i
 SentenceRows::Row SentenceRows::encode(const SentenceExample& example, const Tokenizer& tokenizer) {
   const bool pair = !example.second.empty();
   const int64_t marks = pair ? 3 : 2;
-  if (tokens_ <= marks) {
-    fail_input("sequences of {} tokens are too short for text; use a model of at least {}", tokens_,
-               marks + 1);
-  }
+  refuse_if(tokens_ <= marks,
+            "sequences of {} tokens are too short for text; use a model of at least {}", tokens_,
+            marks + 1);
   const SpecialIds special = tokenizer.special();
   std::vector<int64_t> a = tokenizer.encode_ids(example.first);
   std::vector<int64_t> b = tokenizer.encode_ids(example.second);

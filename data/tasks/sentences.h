@@ -63,8 +63,7 @@ class SentenceRows : public TaskRows {
   };
   Row encode(const SentenceExample& example, const Tokenizer& tokenizer);
 
-  int64_t tokens_;
-  int64_t pad_;
+  int64_t tokens_, pad_;
   std::vector<Row> rows_;
 };
 

@@ -22,14 +22,14 @@ const FastJson& member(const FastJson& object, const char* key, std::string_view
                object.type_name());
   }
   const auto found = object.find(key);
-  if (found == object.end()) fail_input("{}: has no '{}'; is this a SQuAD file?", place, key);
+  refuse_if(found == object.end(), "{}: has no '{}'; is this a SQuAD file?", place, key);
   if (found->type_name() == type) return *found;
   fail_input("{}: '{}' is of type {}, not {}; correct it", place, key, found->type_name(), type);
 }
 
 std::string text_of(const FastJson& object, const char* key, const std::string& place) {
   std::string text = member(object, key, "string", place).get<std::string>();
-  if (text.find('\0') != text.npos) fail_input("{}: '{}' has a NUL; remove it", place, key);
+  refuse_if(text.find('\0') != text.npos, "{}: '{}' has a NUL; remove it", place, key);
   if (!trimmed(text).empty()) return text;
   fail_input("{}: '{}' is empty; add its text or remove its entry", place, key);
 }
@@ -80,9 +80,8 @@ class SquadReader {
   void add_answers(const FastJson& entry, const std::string& place, SquadQuestion& question) {
     question.impossible = entry.contains("is_impossible") &&
                           member(entry, "is_impossible", "boolean", place).get<bool>();
-    if (question.impossible && !set_.unanswerable) {
-      fail_input("{}: is impossible, which v1.1 does not have; use --task squad2", place);
-    }
+    refuse_if(question.impossible && !set_.unanswerable,
+              "{}: is impossible, which v1.1 does not have; use --task squad2", place);
     if (entry.contains("answers")) {
       for (const FastJson& answer : member(entry, "answers", "array", place)) {
         question.answers.push_back(find_answer(answer, place));
@@ -132,7 +131,7 @@ SquadSet read_squad(const std::string& path, const SquadReading& reading) {
     fail_input("{}: is not JSON: {}; download it again", path, json_reason(error));
   }
   SquadSet set = SquadReader(path, reading).read(file);
-  if (set.questions.empty()) fail_input("{}: no questions; is this a SQuAD file?", path);
+  refuse_if(set.questions.empty(), "{}: no questions; is this a SQuAD file?", path);
   return set;
 }
 

@@ -24,8 +24,7 @@ struct SquadAnswer {
 };
 
 struct SquadQuestion {
-  std::string id;
-  std::string text;
+  std::string id, text;
   int64_t context = 0;               // index in SquadSet::contexts
   bool impossible = false;           // v2.0: the context has no answer
   std::vector<SquadAnswer> answers;  // in dev files one per annotator; empty if impossible

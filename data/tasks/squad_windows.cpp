@@ -33,10 +33,9 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
     : set_(set), options_(options), special_(tokenizer.special()) {
   check_task_tokens(tokenizer);
   const int64_t free = options.tokens - 3;  // without <cls> and two <sep>
-  if (free < 2) {
-    fail_input("sequences of {} tokens are too short for question and context; use a longer model",
-               options.tokens);
-  }
+  refuse_if(free < 2,
+            "sequences of {} tokens are too short for question and context; use a longer model",
+            options.tokens);
   for (const std::string& context : set.contexts) {
     if (check_stop) check_stop();
     std::vector<Token>& tokens = contexts_.emplace_back();
@@ -64,10 +63,9 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
     const int64_t width = free - kept;
     const int64_t stride = std::min(options.stride, (width + 1) / 2);
     for (int64_t begin = 0; begin == 0 || window.end < length; begin += stride) {
-      if (size() == kMostWindows) {
-        fail_input("{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
-                   set.path, kMostWindows);
-      }
+      refuse_if(size() == kMostWindows,
+                "{}: more than {} windows; use a longer --doc-stride, or divide long contexts",
+                set.path, kMostWindows);
       window.begin = static_cast<int32_t>(begin);
       window.end = static_cast<int32_t>(std::min(begin + width, length));
       windows_.push_back(window);

@@ -20,9 +20,7 @@ class TableReader {
     json_ = path.ends_with(".jsonl") || path.ends_with(".ndjson");
     csv_ = path.ends_with(".csv");
     const std::string_view first = rest_of_line();
-    if (at_ == text_.size()) {
-      fail_input("{}: the file is empty; its first line names the columns", path);
-    }
+    refuse_if(at_ == text_.size(), "{}: the file is empty; its first line names the columns", path);
     check_text(first, place());
     if (json_) {
       const Json row = parse_json(first, place());
@@ -130,8 +128,7 @@ class TableReader {
     return fields;
   }
 
-  std::string path_;
-  std::string text_;
+  std::string path_, text_;
   bool json_ = false, csv_ = false;
   char separator_ = '\t';
   Names columns_;

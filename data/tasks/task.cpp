@@ -49,10 +49,9 @@ void check_task_tokens(const Tokenizer& tokenizer) {
 
 TaskLoader::TaskLoader(const TaskRows& rows, const TaskLoaderOptions& options)
     : rows_(rows), options_(options) {
-  if (options.train && rows.size() < options.batch_size) {
-    fail_input("--batch-size {} is more than the {} training examples; use a smaller one",
-               options.batch_size, rows.size());
-  }
+  refuse_if(options.train && rows.size() < options.batch_size,
+            "--batch-size {} is more than the {} training examples; use a smaller one",
+            options.batch_size, rows.size());
 }
 
 int64_t TaskLoader::batches_per_epoch() const {

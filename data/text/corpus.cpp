@@ -159,7 +159,7 @@ double TokenRow::unknown_share() const {
 
 TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& tokenizer,
                       const CorpusOptions& options) {
-  if (files.empty()) fail_input("--text: no file is given");
+  refuse_if(files.empty(), "--text: no file is given");
   const auto tokens = std::make_shared<TokenStorage>();
   const int64_t unknown = tokenizer.special().unknown;
   std::vector<Piece> pieces;
@@ -178,19 +178,16 @@ TokenRow encode_files(const std::vector<std::string>& files, const Tokenizer& to
   };
   for (const std::string& path : files) read_text_parts(path, encode, options.bad);
   if (options.check_stop) options.check_stop();
-  if (tokens->size() == 0) {
-    fail_input("{}: has no text (0 tokens); use another file",
-               files[0] == "-" ? "standard input" : files[0]);
-  }
+  refuse_if(tokens->size() == 0, "{}: has no text (0 tokens); use another file",
+            files[0] == "-" ? "standard input" : files[0]);
   return TokenRow(tokens);
 }
 
 TextSplits open_corpus(const std::vector<std::string>& text,
                        const std::vector<std::string>& val_text, const Tokenizer& tokenizer,
                        const CorpusOptions& options) {
-  if (val_text.empty() && !(options.val_fraction >= 0 && options.val_fraction < 1)) {
-    fail_input("--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
-  }
+  refuse_if(val_text.empty() && !(options.val_fraction >= 0 && options.val_fraction < 1),
+            "--val-fraction {}: must be at least 0 and below 1", options.val_fraction);
   const TokenRow all = encode_files(text, tokenizer, options);
   const std::string file = std::filesystem::path(text.front()).filename().string();
   TextSplits splits{
@@ -218,16 +215,13 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
   const bool causal = options.objective == Objective::kCausal;
   span_ = options.tokens + (causal ? 1 : 0);
   const int64_t spare = tokens.size() - span_;
-  if (spare < 0) {
-    fail_input(
-        "the {} text has {} tokens, a window {}; use a longer text, a shorter --seq-len or "
-        "another --val-fraction",
-        options.train ? "training" : "validation", tokens.size(), span_);
-  }
+  refuse_if(spare < 0,
+            "the {} text has {} tokens, a window {}; use a longer text, a shorter --seq-len or "
+            "another --val-fraction",
+            options.train ? "training" : "validation", tokens.size(), span_);
   if (!causal) {
-    if (options.special.mask < 0) {
-      fail_input("the tokenizer has no [MASK]; use another one or --objective causal");
-    }
+    refuse_if(options.special.mask < 0,
+              "the tokenizer has no [MASK]; use another one or --objective causal");
     // A masked id can become any but the five special ones.
     require(options.vocab > 5, "a vocabulary of special tokens only");
   }

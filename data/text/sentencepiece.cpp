@@ -148,18 +148,15 @@ class SentencePieceTokenizer : public Tokenizer {
     sp::ImmutableSentencePieceText result;
     const std::string reason =
         failure_of([&] { return processor.Encode(part, result.mutable_proto()); });
-    if (!reason.empty()) {
-      fail_input("{}: SentencePiece cannot encode the text from byte {} on ({})", name_, base,
-                 reason);
-    }
+    refuse_if(!reason.empty(), "{}: SentencePiece cannot encode the text from byte {} on ({})",
+              name_, base, reason);
     const int64_t shift = static_cast<int64_t>(base);
     for (const auto& piece : result.pieces()) {
       out.push_back({piece.id(), shift + piece.begin(), shift + piece.end()});
     }
   }
 
-  std::string bytes_;
-  std::string name_;
+  std::string bytes_, name_;
   bool adds_space_ = true;  // before a text
   sp::SentencePieceProcessor processor_;
   int64_t model_pieces_ = 0;

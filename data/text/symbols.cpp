@@ -27,12 +27,11 @@ class SymbolTokenizer : public Tokenizer {
 
   SymbolTokenizer(const std::vector<char32_t>& characters, const std::string& name)
       : first_(kSpecialCount), special_{0, 1, 2, 3, 4} {
-    if (characters.empty()) fail_input("{}: has no characters; train it again", name);
+    refuse_if(characters.empty(), "{}: has no characters; train it again", name);
     for (const char32_t code : characters) {
-      if (!ids_.emplace(code, vocab()).second) {
-        fail_input("{}: has the character U+{:04X} twice; train it again", name,
-                   static_cast<uint32_t>(code));
-      }
+      refuse_if(!ids_.emplace(code, vocab()).second,
+                "{}: has the character U+{:04X} twice; train it again", name,
+                static_cast<uint32_t>(code));
       append_utf8(symbols_.emplace_back(), code);
     }
   }
@@ -118,20 +117,17 @@ std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std
   Json type;
   if (json.is_object()) type = json.value("type", type);
   if (type == "bytes") return make_bytes_tokenizer();
-  if (type != "chars" || !json.contains("characters") || !json["characters"].is_array()) {
-    fail_input(
-        "{}: is not a tokenizer.json of this program, which has the \"type\" \"bytes\", or "
-        "\"chars\" and \"characters\"; from another program use a SentencePiece .model",
-        name);
-  }
+  refuse_if(type != "chars" || !json.contains("characters") || !json["characters"].is_array(),
+            "{}: is not a tokenizer.json of this program, which has the \"type\" \"bytes\", or "
+            "\"chars\" and \"characters\"; from another program use a SentencePiece .model",
+            name);
   std::vector<char32_t> characters;
   for (const Json& element : json["characters"]) {
     const std::string text = element.is_string() ? element.get<std::string>() : "";
     const Utf8Char first = text.empty() ? Utf8Char{} : utf8_at(text, 0);
-    if (first.code == 0 || first.size != std::ssize(text)) {
-      fail_input("{}: characters[{}] is not a string of one character; train it again", name,
-                 characters.size());
-    }
+    refuse_if(first.code == 0 || first.size != std::ssize(text),
+              "{}: characters[{}] is not a string of one character; train it again", name,
+              characters.size());
     characters.push_back(first.code);
   }
   return make_chars_tokenizer(characters, name);

@@ -25,9 +25,8 @@ std::vector<int64_t> Tokenizer::encode_ids(std::string_view text) const {
 std::vector<Piece> encode_with_mask(const Tokenizer& tokenizer, std::string_view text) {
   constexpr std::string_view kMask = "[MASK]";
   const int64_t mask = tokenizer.special().mask;
-  if (mask < 0) {
-    fail_input("the {} tokenizer has no [MASK]; use a model with another one", tokenizer.kind());
-  }
+  refuse_if(mask < 0, "the {} tokenizer has no [MASK]; use a model with another one",
+            tokenizer.kind());
   std::vector<Piece> out;
   for (size_t begin = 0;;) {
     const size_t end = std::min(text.find(kMask, begin), text.size());
@@ -69,13 +68,11 @@ std::string train_tokenizer(const std::vector<std::string>& files,
   const bool chars = options.type == "chars";
   constexpr int64_t kMax = 1'000'000;
   const int64_t least = chars ? 6 : 262;  // five special ids, 256 bytes, and one more
-  if (!(chars && options.vocab == 0) && (options.vocab < least || options.vocab > kMax)) {
-    fail_input("--vocab-size {}: must be between {} and {} for --type {}", options.vocab, least,
-               kMax, options.type);
-  }
-  if (options.model_type != "unigram" && options.model_type != "bpe") {
-    fail_input("--model-type {}: must be unigram or bpe", printable(options.model_type));
-  }
+  refuse_if(!(chars && options.vocab == 0) && (options.vocab < least || options.vocab > kMax),
+            "--vocab-size {}: must be between {} and {} for --type {}", options.vocab, least, kMax,
+            options.type);
+  refuse_if(options.model_type != "unigram" && options.model_type != "bpe",
+            "--model-type {}: must be unigram or bpe", printable(options.model_type));
   return chars ? train_chars(files, options.vocab) : train_sentencepiece(files, options);
 }
 

@@ -100,7 +100,7 @@ void check_text(std::string_view text, const std::string& what, int64_t base) {
   const size_t at = std::min(text.find('\0'), valid);
   if (at == text.size()) return;
   const int64_t byte = base + static_cast<int64_t>(at);
-  if (at < valid) fail_input("{}: byte {} is NUL; convert the file to UTF-8 text", what, byte);
+  refuse_if(at < valid, "{}: byte {} is NUL; convert the file to UTF-8 text", what, byte);
   fail_input("{}: byte {} ({:#04x}) is not UTF-8; convert it, e.g. with `iconv -t UTF-8`", what,
              byte, static_cast<unsigned char>(text[at]));
 }

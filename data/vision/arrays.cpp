@@ -24,9 +24,8 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
   const std::string label_path = (folder / (part + "_labels.npy")).string();
   LabeledImages set{read_images(image_path), {}};
   const NpyArray labels = read_npy(label_path);
-  if (labels.shape.size() != 1) {
-    fail_input("{}: shape {}; save one integer per image", label_path, shape_text(labels));
-  }
+  refuse_if(labels.shape.size() != 1, "{}: shape {}; save one integer per image", label_path,
+            shape_text(labels));
   // Compared before the labels are converted to eight bytes each.
   check_counts(image_path, std::ssize(set.images), label_path, labels.shape[0]);
   set.labels = labels.to_integers(label_path);
@@ -46,7 +45,7 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
           image_path, i, *bad);
     }
   }
-  if (good.images.empty()) fail_input("{}: no usable images; save it again", image_path);
+  refuse_if(good.images.empty(), "{}: no usable images; save it again", image_path);
   return good;
 }
 
@@ -57,17 +56,13 @@ std::vector<Image> read_images(const std::string& path) {
   const bool floats = array.dtype == "f4";
   std::vector<int64_t> shape = array.shape;
   if (shape.size() == 3 && !floats) shape.push_back(1);
-  if ((!floats && array.dtype != "u1") || shape.size() != 4) {
-    fail_input(
-        "{}: images of type {} and shape {}; save uint8 (N, H, W, C) or float32 (N, C, H, W)", path,
-        array.dtype, shape_text(array));
-  }
+  refuse_if((!floats && array.dtype != "u1") || shape.size() != 4,
+            "{}: images of type {} and shape {}; save uint8 (N, H, W, C) or float32 (N, C, H, W)",
+            path, array.dtype, shape_text(array));
   Image image{shape[floats ? 2 : 1], shape[floats ? 3 : 2], shape[floats ? 1 : 3], {}, {}};
-  if (image.height < 1 || image.width < 1 || (image.channels != 1 && image.channels != 3)) {
-    fail_input(
-        "{}: shape {} has {} channels; 1 or 3 are read, last for uint8 and second for float32",
-        path, shape_text(array), image.channels);
-  }
+  refuse_if(image.height < 1 || image.width < 1 || (image.channels != 1 && image.channels != 3),
+            "{}: shape {} has {} channels; 1 or 3 are read, last for uint8 and second for float32",
+            path, shape_text(array), image.channels);
   const auto fill = [&](const auto* data, auto& out) { out.assign(data, data + image.elements()); };
   std::vector<Image> images;
   for (int64_t i = 0; i < shape[0]; ++i) {

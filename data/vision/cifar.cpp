@@ -35,9 +35,8 @@ std::vector<std::string> read_names(const Layout& layout, const std::filesystem:
     std::erase(line, '\r');
     if (!line.empty()) names.push_back(line);
   }
-  if (std::ssize(names) != layout.classes) {
-    fail_input("{}: {} class names, not {}; download it again", path, names.size(), layout.classes);
-  }
+  refuse_if(std::ssize(names) != layout.classes, "{}: {} class names, not {}; download it again",
+            path, names.size(), layout.classes);
   return names;
 }
 
@@ -50,10 +49,9 @@ LabeledImages read_records(const Layout& layout, const std::filesystem::path& fo
     const std::string path = (folder / file).string();
     const std::string bytes = read_text(path);
     const int64_t size = std::ssize(bytes);
-    if (size == 0 || size % record_size != 0) {
-      fail_input("{}: {} is {} bytes, not a multiple of {}; download it again", layout.name, path,
-                 size, record_size);
-    }
+    refuse_if(size == 0 || size % record_size != 0,
+              "{}: {} is {} bytes, not a multiple of {}; download it again", layout.name, path,
+              size, record_size);
     const char* planes = bytes.data() + layout.label_bytes;
     std::vector<int64_t> labels;
     for (int64_t i = 0; i < size / record_size; ++i, planes += record_size) {

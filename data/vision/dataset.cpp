@@ -75,11 +75,10 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
         std::filesystem::is_directory(spec) ? fmt::format("; did you mean folder:{}?", spec)
                                             : did_you_mean(kind, kinds));
   }
-  if (folder.empty()) fail_input("--data {}: no folder given; write {}:DIR", spec, kind);
-  if (!std::filesystem::is_directory(folder)) {
-    fail_input("--data {}: {} is not a folder; check the path (--resume takes --data anew)", spec,
-               folder);
-  }
+  refuse_if(folder.empty(), "--data {}: no folder given; write {}:DIR", spec, kind);
+  refuse_if(!std::filesystem::is_directory(folder),
+            "--data {}: {} is not a folder; check the path (--resume takes --data anew)", spec,
+            folder);
   if (kind == "mnist") return open_idx(folder);
   if (kind == "arrays") return open_arrays(folder, options);
   if (kind == "folder") return open_folder(folder, options);
@@ -97,12 +96,10 @@ DataSplits make_splits(const std::string& name, const std::string& source,
   };
   const std::string train_type = type_of(train.images.at(0));
   const std::string val_type = type_of(val.images.at(0));
-  if (train_type != val_type) {
-    fail_input(
-        "{}: training images ({}) and validation images ({}) differ in image size or type; the "
-        "files do not belong together",
-        source, train_type, val_type);
-  }
+  refuse_if(train_type != val_type,
+            "{}: training images ({}) and validation images ({}) differ in image size or type; the "
+            "files do not belong together",
+            source, train_type, val_type);
   const auto dataset = [&](LabeledImages& set) {
     return std::make_shared<ImageDataset>(
         class_names, std::move(set.labels),
@@ -115,11 +112,9 @@ DataSplits make_splits(const std::string& name, const std::string& source,
 
 void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
                   int64_t labels) {
-  if (images != labels) {
-    fail_input("{} holds {} images, {} {} labels; the files do not belong together", image_path,
-               images, label_path, labels);
-  }
-  if (images == 0) fail_input("{}: no images; copy or save it again", image_path);
+  refuse_if(images != labels, "{} holds {} images, {} {} labels; the files do not belong together",
+            image_path, images, label_path, labels);
+  refuse_if(images == 0, "{}: no images; copy or save it again", image_path);
 }
 
 void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path) {
@@ -180,9 +175,8 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
   } catch (const std::filesystem::filesystem_error& error) {
     fail_input("--data {}: {}; check the folder and its permissions", spec, error.what());
   }
-  if (splits.train->size() == 0 && !options.scoring) {
-    fail_input("--data {}: no training images; add some, or use a smaller --val-fraction", spec);
-  }
+  refuse_if(splits.train->size() == 0 && !options.scoring,
+            "--data {}: no training images; add some, or use a smaller --val-fraction", spec);
   if (splits.shorter_side == 0) {  // images of one size
     const Image first = splits.train->image(0);
     splits.shorter_side = std::min(first.height, first.width);

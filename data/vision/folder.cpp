@@ -30,8 +30,7 @@ struct Record {
   bool validates = false;
   // Of the decoded file:
   std::string fingerprint = {};  // of its name and contents
-  int64_t shorter_side = 0;
-  int64_t channels = 0;
+  int64_t shorter_side = 0, channels = 0;
   bool turned = false;
 };
 
@@ -121,9 +120,8 @@ FolderLayout layout_of(const FolderFiles& files, const fs::path& root) {
   if (!only_parts) return {whole, {}};
   if (!train.classes.empty()) return {train, {}};
   if (train.folder.empty() && !val.classes.empty()) return {val, {}};
-  if (whole.classes.empty()) {
-    fail_input("{}: no class folders; make one per class, with its images", root.string());
-  }
+  refuse_if(whole.classes.empty(), "{}: no class folders; make one per class, with its images",
+            root.string());
   fail_input("{}: {}/ has images that are in no class folder; make one per class in it",
              root.string(), whole.classes.begin()->first);
 }
@@ -182,7 +180,7 @@ void decode_records(Records& records, const fs::path& root, int64_t skip_bad,
   int64_t skipped = 0;
   for (const std::string& reason : reasons) {
     if (reason.empty()) continue;
-    if (++skipped > skip_bad) fail_input("{} (or skip up to N such images: --skip-bad N)", reason);
+    refuse_if(++skipped > skip_bad, "{} (or skip up to N such images: --skip-bad N)", reason);
     if (skipped <= kMostNamed) notes.push_back("skipped " + reason);
   }
   std::erase_if(records, [](const Record& record) { return record.fingerprint.empty(); });
@@ -223,12 +221,11 @@ void choose_sets(Records& records, const fs::path& folder, const DataOptions& op
   };
   if (options.split_by_order) {
     const char* reason = "an earlier version split it by the order of its files, which is no more";
-    if (!options.scoring) {
-      fail_input(
-          "{}: {}; this run cannot go on: train anew, or score its checkpoints with gmlp-vision "
-          "eval --split all",
-          folder.string(), reason);
-    }
+    refuse_if(
+        !options.scoring,
+        "{}: {}; this run cannot go on: train anew, or score its checkpoints with gmlp-vision "
+        "eval --split all",
+        folder.string(), reason);
     notes.push_back(fmt::format("{}: {}; only --split all is left", folder.string(), reason));
   } else if (options.scoring && std::ranges::none_of(records, was_trained_on)) {
     for (Record& record : records) record.validates = true;

@@ -32,8 +32,8 @@ std::vector<char> read_unzipped(const std::string& path) {
   }
   int status = Z_OK;
   const char* reason = gzerror(file.get(), &status);
-  if (status != Z_OK)
-    fail_input("{}: the gzip data do not inflate ({}); copy the file again", path, reason);
+  refuse_if(status != Z_OK, "{}: the gzip data do not inflate ({}); copy the file again", path,
+            reason);
   return bytes;
 }
 
@@ -47,35 +47,30 @@ struct Idx {
 Idx read_idx(const std::string& folder, const std::string& name, size_t rank) {
   Idx idx{(std::filesystem::path(folder) / name).string(), {}, {}};
   if (!std::filesystem::exists(idx.path)) idx.path += ".gz";
-  if (!std::filesystem::exists(idx.path)) {
-    fail_input(
-        "{}: neither {} nor {}.gz is there; check the folder (Fashion-MNIST: install the "
-        "package dataset-fashion-mnist)",
-        folder, name, name);
-  }
+  refuse_if(!std::filesystem::exists(idx.path),
+            "{}: neither {} nor {}.gz is there; check the folder (Fashion-MNIST: install the "
+            "package dataset-fashion-mnist)",
+            folder, name, name);
   const std::vector<char> file = read_unzipped(idx.path);
   const size_t header_size = 4 + 4 * rank;
-  if (file.size() < header_size) {
-    fail_input("{}: {} bytes, shorter than its header; copy it again", idx.path, file.size());
-  }
+  refuse_if(file.size() < header_size, "{}: {} bytes, shorter than its header; copy it again",
+            idx.path, file.size());
   const uint8_t* data = reinterpret_cast<const uint8_t*>(file.data());
   const auto number = [&](size_t i) {
     const uint8_t* p = data + 4 * i;
     return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3];
   };
-  if (number(0) != 0x800 + rank) {
-    fail_input("{}: starts with {:#010x}, not {:#010x} (idx {}); it is another kind of file",
-               idx.path, number(0), 0x800 + rank, rank == 3 ? "images" : "labels");
-  }
+  refuse_if(number(0) != 0x800 + rank,
+            "{}: starts with {:#010x}, not {:#010x} (idx {}); it is another kind of file", idx.path,
+            number(0), 0x800 + rank, rank == 3 ? "images" : "labels");
   int64_t size = 1;
   for (size_t i = 1; i <= rank; ++i) {
     idx.dims.push_back(number(i));
     size = checked_mul(size, number(i), idx.path);
   }
-  if (file.size() - header_size != static_cast<uint64_t>(size)) {
-    fail_input("{}: {} bytes, its header announces {}; copy it again", idx.path, file.size(),
-               static_cast<uint64_t>(size) + header_size);
-  }
+  refuse_if(file.size() - header_size != static_cast<uint64_t>(size),
+            "{}: {} bytes, its header announces {}; copy it again", idx.path, file.size(),
+            static_cast<uint64_t>(size) + header_size);
   idx.bytes.assign(data + header_size, data + file.size());
   return idx;
 }
@@ -85,7 +80,7 @@ LabeledImages read_part(const std::string& folder, const std::string& part) {
   const Idx images = read_idx(folder, part + "-images-idx3-ubyte", 3);
   const Idx labels = read_idx(folder, part + "-labels-idx1-ubyte", 1);
   check_counts(images.path, images.dims[0], labels.path, labels.dims[0]);
-  if (images.bytes.empty()) fail_input("{}: no pixels; copy it again", images.path);
+  refuse_if(images.bytes.empty(), "{}: no pixels; copy it again", images.path);
   LabeledImages set{{}, {labels.bytes.begin(), labels.bytes.end()}};
   check_labels(set.labels, 10, labels.path);
   const int64_t size = images.dims[1] * images.dims[2];

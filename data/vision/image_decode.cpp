@@ -4,7 +4,6 @@
 
 #include <cstdlib>
 #include <string_view>
-#include <vector>
 
 #include "core/io/file.h"
 #include "data/vision/formats/formats.h"

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "core/error.h"
-
 namespace gmlp {
 namespace {
 
@@ -117,8 +115,8 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
                const LoaderOptions& options)
     : dataset_(std::move(dataset)), transform_(transform), options_(options) {
   const int64_t size = dataset_->size();
-  if (size < 1) fail_input("the data set holds no images; check --data");
-  if (options.batch_size < 1) fail_input("--batch-size {}: use at least 1", options.batch_size);
+  refuse_if(size < 1, "the data set holds no images; check --data");
+  refuse_if(options.batch_size < 1, "--batch-size {}: use at least 1", options.batch_size);
   options_.batch_size = std::min(options.batch_size, size);
   batches_ = options.train ? size / options_.batch_size : (size - 1) / options_.batch_size + 1;
   order_.resize(static_cast<size_t>(size));

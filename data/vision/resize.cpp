@@ -150,10 +150,8 @@ CropBox checked_box(CropBox box, int64_t height, int64_t width) {
 
 Image resize_bicubic(const Image& image, int64_t height, int64_t width, const CropBox& box,
                      const CropBox& window) {
-  if (image.is_float()) {
-    fail_input("images of floats ({} x {}) are not resized; store them as {} x {}", image.width,
-               image.height, width, height);
-  }
+  refuse_if(image.is_float(), "images of floats ({} x {}) are not resized; store them as {} x {}",
+            image.width, image.height, width, height);
   require(image.channels == 1 || image.channels == 3, "resize_bicubic: 1 or 3 channels");
   const CropBox in = checked_box(box, image.height, image.width);
   const CropBox out = checked_box(window, height, width);

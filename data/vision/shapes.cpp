@@ -64,8 +64,7 @@ Image draw_image(int64_t label, Random random) {
     const int64_t y = i / kShapesSide;
     const double row = static_cast<double>(y);
     const double column = static_cast<double>(i - y * kShapesSide);
-    const double dx = column + 0.5 - center_x;
-    const double dy = row + 0.5 - center_y;
+    const double dx = column + 0.5 - center_x, dy = row + 0.5 - center_y;
     double edge = distance(label / 2, cosine * dx + sine * dy, cosine * dy - sine * dx, radius);
     constexpr double kHalfStroke = 0.9;
     if (label % 2 == 1) edge = std::abs(edge) - kHalfStroke;  // outlined

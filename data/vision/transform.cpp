@@ -158,13 +158,11 @@ void transform_image(const Image& image, const TransformOptions& options, Random
               fits(options.mean) && fits(options.std),
           "transform_image: size, channels, crop_fraction, mean or std");
   if (image.is_float()) {
-    if (!has_input_size(image, options) || image.channels != options.channels) {
-      fail_input(
-          "an image of floats is {} x {} x {}, the model's input {} x {} x {}; floats are not "
-          "resized, so store them in that size",
-          image.channels, image.height, image.width, options.channels, options.height,
-          options.width);
-    }
+    refuse_if(!has_input_size(image, options) || image.channels != options.channels,
+              "an image of floats is {} x {} x {}, the model's input {} x {} x {}; floats are not "
+              "resized, so store them in that size",
+              image.channels, image.height, image.width, options.channels, options.height,
+              options.width);
     std::copy(image.values.begin(), image.values.end(), out);
   } else if (image.channels == 3 && options.channels == 1) {
     transform_image(to_gray(image), options, random, out);

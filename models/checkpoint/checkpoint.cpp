@@ -23,9 +23,8 @@ constexpr const char* kRemedy =
 /// damaged tensor if there is one.
 void verify_file(const std::string& folder, const std::string& name, const Json& description) {
   const std::string path = folder + "/" + name;
-  if (!fs::exists(path)) {
-    fail_input("{}: missing, though training.json beside it names it; {}", path, kRemedy);
-  }
+  refuse_if(!fs::exists(path), "{}: missing, though training.json beside it names it; {}", path,
+            kRemedy);
   const std::string bytes = read_text(path);
   if (hex_crc32(bytes) == description.value("crc32", "")) return;
   std::string reason =
@@ -92,10 +91,8 @@ void save_checkpoint(const CheckpointBytes& files, const std::string& path) {
 }
 
 Checkpoint open_checkpoint(const std::string& folder) {
-  if (!fs::is_directory(folder)) {
-    fail_input("{}: no such checkpoint; name a folder with {} and {}", folder, kModelFile,
-               kConfigFile);
-  }
+  refuse_if(!fs::is_directory(folder), "{}: no such checkpoint; name a folder with {} and {}",
+            folder, kModelFile, kConfigFile);
   Checkpoint checkpoint;
   const std::string state_path = folder + "/" + kStateFile;
   if (fs::exists(state_path)) {
@@ -116,10 +113,8 @@ Checkpoint open_checkpoint(const std::string& folder) {
 std::string config_path(const std::string& folder) {
   std::string path = folder + "/" + kConfigFile;
   if (fs::exists(path)) return path;
-  if (fs::is_directory(folder + "/checkpoints")) {
-    fail_input("{0}: is a run folder; name a checkpoint of it, such as {0}/checkpoints/best",
-               folder);
-  }
+  refuse_if(fs::is_directory(folder + "/checkpoints"),
+            "{0}: is a run folder; name a checkpoint of it, such as {0}/checkpoints/best", folder);
   fail_input("{}: does not exist; name a folder with {} and {}", path, kModelFile, kConfigFile);
 }
 
@@ -133,9 +128,8 @@ const std::string& verify_checksum(const std::string& text, const std::string& p
   const size_t first = std::string("{\"crc32\":\"01234567\",").size();
   const std::string rest = text.size() < first ? "" : text.substr(first);
   const std::string expected = fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest));
-  if (text.compare(0, first, expected) != 0) {
-    fail_input("{}: damaged, its checksum does not match; {}", path, kRemedy);
-  }
+  refuse_if(text.compare(0, first, expected) != 0, "{}: damaged, its checksum does not match; {}",
+            path, kRemedy);
   return text;
 }
 

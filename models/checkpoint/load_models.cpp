@@ -160,10 +160,9 @@ LoadedVisionModel load_vision_model(const std::string& folder) {
   LoadedVisionModel loaded;
   loaded.config = checkpoint.config;
   const VisionConfig config = vision_config_from_json(checkpoint.config, path, &loaded.label_names);
-  if (!loaded.label_names.empty() && std::ssize(loaded.label_names) != config.classes) {
-    fail_input("{}: {} label_names for {} classes; correct the file", path,
-               loaded.label_names.size(), config.classes);
-  }
+  refuse_if(!loaded.label_names.empty() && std::ssize(loaded.label_names) != config.classes,
+            "{}: {} label_names for {} classes; correct the file", path, loaded.label_names.size(),
+            config.classes);
   loaded.model = load_model<VisionModel>(config, checkpoint, path, rules_for(config));
   return loaded;
 }

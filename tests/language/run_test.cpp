@@ -134,8 +134,8 @@ TEST_CASE("a causal and a masked model learn a small text by heart") {
     const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(out + "/metrics.csv");
     INFO(objective << ": " << rows.front().train_loss << " to " << rows.back().train_loss);
     CHECK(rows.front().train_loss > 3);
-    CHECK(rows.back().val_loss < 0.1);
-    CHECK(rows.back().val_metric == Approx(std::exp(rows.back().val_loss)));  // perplexity
+    CHECK(rows.back().val.loss < 0.1);
+    CHECK(rows.back().val.metric == Approx(std::exp(rows.back().val.loss)));  // perplexity
   }
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("a language run keeps its best weights by the validation loss") {
   REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "causal", {"--epochs", "4"})) == 0);
   double least = std::numeric_limits<double>::infinity();
   for (const gmlp::EpochRecord& row : gmlp::test::read_metrics(out + "/metrics.csv")) {
-    least = std::min(least, row.val_loss);
+    least = std::min(least, row.val.loss);
   }
   const auto summary = nlohmann::json::parse(gmlp::read_text(out + "/summary.json"));
   CHECK(summary.at("best").at("val_loss").get<double>() == Approx(least).epsilon(1e-8));
@@ -169,9 +169,9 @@ TEST_CASE("a checkpoint holds the tokenizer and the objective, and gives the run
                                                           loaded.model->config(), loaded.objective);
   gmlp::Arena arena;
   const gmlp::TextScore score =
-      gmlp::evaluate_text(*loaded.model, loader, data.val, 0, gmlp::ExecutionOptions(), arena);
+      gmlp::evaluate_text(*loaded.model, loader, 0, gmlp::ExecutionOptions(), arena);
   CHECK(score.loss ==
-        Approx(gmlp::test::read_metrics(out + "/metrics.csv").back().val_loss).epsilon(1e-8));
+        Approx(gmlp::test::read_metrics(out + "/metrics.csv").back().val.loss).epsilon(1e-8));
 }
 
 TEST_CASE("a resumed language run needs no tokenizer's file, and refuses another text or model") {

@@ -47,8 +47,8 @@ inline std::vector<EpochRecord> read_metrics(const std::string& path) {
     EpochRecord record;
     const int read =
         std::sscanf(line.c_str(), "%" SCNd64 ",%" SCNd64 ",%lf,%lf,%lf", &record.epoch,
-                    &record.step, &record.train_loss, &record.val_loss, &record.val_metric);
-    record.validated = read == 5;
+                    &record.step, &record.train_loss, &record.val.loss, &record.val.metric);
+    record.val.complete = read == 5;
     if (read >= 3) records.push_back(record);
   }
   return records;

@@ -196,8 +196,8 @@ TEST_CASE("a run's events are the numbers of its logs, and a resumed run begins 
   }
   CHECK(steps == 10);
   for (const gmlp::EpochRecord& row : gmlp::test::read_metrics(run + "/metrics.csv")) {
-    CHECK(by_tag.at("val/loss").at(row.step).value == Approx(row.val_loss).epsilon(1e-6));
-    CHECK(by_tag.at("val/top1").at(row.step).value == Approx(row.val_metric).epsilon(1e-6));
+    CHECK(by_tag.at("val/loss").at(row.step).value == Approx(row.val.loss).epsilon(1e-6));
+    CHECK(by_tag.at("val/top1").at(row.step).value == Approx(row.val.metric).epsilon(1e-6));
   }
   CHECK(by_tag.at("filters").size() == 1);  // once, at the run's end
   CHECK(by_tag.at("filters").at(10).bytes == gmlp::read_text(run + "/filters.png"));

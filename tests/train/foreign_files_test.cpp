@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"

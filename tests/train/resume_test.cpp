@@ -72,7 +72,7 @@ TEST_CASE("a run killed while it was taken back is not taken for finished") {
   fs::copy(run + "/checkpoints/step-10", last);
   REQUIRE(train_with({"--resume", run, "--time-limit", "0"}, stop_at(12)) == 128 + SIGTERM);
   CHECK_FALSE(fs::exists(run + "/summary.json"));
-  CHECK(gmlp::run_state(run, gmlp::read_text(run + "/config.toml")) == gmlp::RunState::kSaved);
+  CHECK_FALSE(gmlp::is_finished(run));
 }
 
 TEST_CASE("a resumed run takes photographs as it began, whatever its --model's folder says now") {
@@ -280,12 +280,12 @@ TEST_CASE("options take no number that is not finite, and none that AdamW would 
 }
 
 TEST_CASE("the tenth refused step in a row names itself and what to change") {
-  gmlp::NanPolicy policy;
-  for (int64_t step = 1; step < gmlp::NanPolicy::kMaxInARow; ++step) {
-    REQUIRE_FALSE(policy.accept(kInf, 1, step));
+  gmlp::Progress progress;
+  for (; progress.step + 1 < gmlp::Progress::kMaxSkippedInARow; ++progress.step) {
+    REQUIRE_FALSE(progress.accept(kInf, 1));
   }
   // Not that the weights were good: a step of finite gradients may have spoilt them.
-  REQUIRE_THROWS_WITH(policy.accept(kInf, 1, 10),
+  REQUIRE_THROWS_WITH(progress.accept(kInf, 1),
                       Catch::Matchers::StartsWith("step 10: loss inf") &&
                           Catch::Matchers::Contains("changed no weight") &&
                           Catch::Matchers::Contains("smaller --lr"));

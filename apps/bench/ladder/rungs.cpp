@@ -1,17 +1,22 @@
-// The rungs of one instruction set, from three loops to packed panels: C (m,n) = A (m,k) B (k,n).
-// They differ in the number of loads per multiply-add, which docs/kernels.md counts.
+// The rungs of one instruction set, from three loops to packed panels, and Eigen's product:
+// C (m,n) = A (m,k) B (k,n). The rungs differ in the number of loads per multiply-add, which
+// docs/kernels.md counts.
+
+// The macro gives each copy of Eigen a namespace of its own, so that none replaces the copy in the
+// reference kernels.
+#define GMLP_JOINED(a, b) a##b
+#define GMLP_NAMESPACE(isa) GMLP_JOINED(eigen_, isa)
+#define Eigen GMLP_NAMESPACE(GMLP_ISA)
 
 #include "apps/bench/ladder/rungs.h"
+
+#include <Eigen/Core>
 
 #include "kernels/gemm/pack.h"
 #include "kernels/math/gelu.h"
 #include "kernels/math/layernorm.h"
 
 namespace gmlp::fused::GMLP_ISA {
-
-// baselines/eigen_product.cpp
-void eigen_product(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
-                   int threads);
 
 namespace {
 
@@ -117,8 +122,7 @@ void pack(float* packed, const float* b, int64_t n, int64_t k) {
 
 void norm(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
           int64_t cols, float eps) {
-  float mean = 0;
-  float rstd = 0;
+  float mean = 0, rstd = 0;
   for (int64_t r = 0; r < rows; ++r) {
     normalise_together<1>(y + r * cols, cols, &mean, &rstd, x + r * cols, gamma, beta, cols, eps);
   }
@@ -132,8 +136,12 @@ void bias_gelu(float* z, const float* bias, int64_t rows, int64_t cols) {
   for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu<float>(load(z + i)));
 }
 
-int64_t z_row_stride(int64_t cols) {
-  return row_stride<float>(cols);
+void eigen_product(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
+                   int threads) {
+  using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Eigen::setNbThreads(threads);
+  Eigen::Map<Matrix>(c, m, n).noalias() =
+      Eigen::Map<const Matrix>(a, m, k) * Eigen::Map<const Matrix>(b, k, n);
 }
 
 }  // namespace
@@ -150,7 +158,7 @@ const ladder::Rungs& rungs() {
                                         .bias_gelu = bias_gelu,
                                         .tile_rows = kMR,
                                         .tile_columns = kNR,
-                                        .row_stride = z_row_stride,
+                                        .row_stride = row_stride<float>,
                                         .eigen = eigen_product};
   return kRungs;
 }

@@ -26,8 +26,7 @@ struct Rungs {
                int64_t cols, float eps);
   void (*bias_gelu)(float* z, const float* bias, int64_t rows, int64_t cols);
 
-  int64_t tile_rows;
-  int64_t tile_columns;
+  int64_t tile_rows, tile_columns;
   int64_t (*row_stride)(int64_t cols);  // of z in the fused kernel
 
   /// Eigen's product of any size, a baseline.

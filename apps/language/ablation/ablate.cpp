@@ -5,10 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <set>
-
-#include <fmt/format.h>
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
@@ -24,11 +21,9 @@ namespace gmlp {
 namespace {
 
 struct AblateOptions : AblationOptions {
-  std::string budget = "quick";
-  std::string series = "both";
+  std::string budget = "quick", series = "both";
   std::set<std::string> only;
-  std::optional<uint64_t> seed;  // the first one; empty: pretrain's
-  int64_t max_steps = 0;         // given; 0: the budget's
+  int64_t max_steps = 0;  // given; 0: the budget's
 };
 
 /// Windows per step, and steps per run. 16,000 steps (33 M tokens) take seven minutes on two cores.
@@ -104,8 +99,8 @@ void check_shared(const PretrainOptions& shared, const std::vector<const Ablatio
       if (sets) refuse({name}, fmt::format("row {} sets it", row->name));
     }
   }
-  if (!shared.resume.empty()) fail_input("--resume: repeat the command without it to continue");
-  if (shared.overwrite) fail_input("--overwrite: finished runs are kept; use another --out");
+  refuse_if(!shared.resume.empty(), "--resume: repeat the command without it to continue");
+  refuse_if(shared.overwrite, "--overwrite: finished runs are kept; use another --out");
 }
 
 /// Throws InputError for what would fail only after hours of training.
@@ -142,16 +137,14 @@ int ablate(const AblateOptions& options) {
   for (AblationResult& result : results) {
     const int64_t seeds = result.row->is_by_depth() ? 1 : options.seeds;
     for (int64_t i = 0; i < seeds; ++i) {
-      const uint64_t seed = options.seed.value_or(shared.seed) + static_cast<uint64_t>(i);
-      runs.push_back(plan_run(result, seed, options));
+      runs.push_back(plan_run(result, shared.seed + static_cast<uint64_t>(i), options));
     }
   }
   make_tokenizer(options, shared);
-  const int status = train_all(runs);
-  if (status != kExitSuccess) return status;
-  const AblationReport report = report_ablation(results);
-  write_ablation(options.out, report.markdown, report.json);
-  return kExitSuccess;
+  return train_all(runs, [&] {
+    const AblationReport report = report_ablation(results);
+    write_ablation(options.out, report.markdown, report.json);
+  });
 }
 
 }  // namespace
@@ -188,7 +181,6 @@ int language_ablate(const std::vector<std::string>& arguments) {
       ->type_name("NAME,...")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
-  app.add_option("--seed", options.seed, "First seed");
   parse_arguments(app, arguments);
   options.shared = app.remaining();
   options.max_steps = parse_pretrain(options.shared, recipe(options, 0), false).max_steps;

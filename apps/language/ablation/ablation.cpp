@@ -2,10 +2,7 @@
 
 #include <cmath>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include "apps/cli/format.h"
 
 namespace gmlp {
 
@@ -13,6 +10,7 @@ namespace gmlp {
 // the paper. All gates are Toeplitz, as the paper's are from Table 4 on: a full W has one weight
 // per pair of tokens and needs several times as many steps to leave its initial plateau. A
 // Transformer block has 1.2 times the parameters of a gMLP block, hence depth 10 beside 12.
+constexpr double kAttentionLr = 1e-3;
 // clang-format off
 const std::vector<AblationRow> kAblationRows = {
     {.name = "transformer", .title = "Transformer (BERT)", .model = {"transformer_lm_tiny"},
@@ -75,8 +73,8 @@ void add_series(const std::vector<AblationResult>& results, bool by_depth, const
     const int64_t parameters = result.runs.front().parameters;
     const double speed = median(values_of(result.runs, &AblationRun::samples_per_s)) * tokens;
     table += fmt::format("| {} | {} | {:.3g} M | {} | {} | {} | {} |\n", row.title, result.blocks,
-                         static_cast<double>(parameters) / 1e6, with_deviation(perplexity, 3),
-                         with_deviation(loss, 4), grouped(std::llround(speed)),
+                         static_cast<double>(parameters) / 1e6, perplexity.text(3), loss.text(4),
+                         grouped(std::llround(speed)),
                          row.perplexity > 0 ? fmt::format("{:.2f}", row.perplexity) : "");
     Json runs = Json::array();
     for (const AblationRun& run : result.runs) {

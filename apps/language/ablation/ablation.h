@@ -12,17 +12,13 @@
 
 namespace gmlp {
 
-/// The default learning rates; docs/log/2026-11.md has the runs behind them.
-constexpr double kGmlpLr = 3e-3;
-constexpr double kAttentionLr = 1e-3;
-
 /// One model of a series.
 struct AblationRow {
   std::string series = "table3";   // or "depth": Table 4 and Figure 5
   const char* name = "";           // in --only and in the path of its runs
   const char* title = "";          // in the table
   std::vector<std::string> model;  // a name, and the options of `pretrain` that change it
-  double lr = kGmlpLr;             // without --lr
+  double lr = 3e-3;                // without --lr; docs/log/2026-11.md has the runs behind it
   double perplexity = 0;           // in the paper, after 125,000 steps on C4; 0: not reported
   bool ordered = false;            // compared with the next row, which the paper reports as better
 

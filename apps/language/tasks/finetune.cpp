@@ -133,7 +133,6 @@ class FinetuneTask : public TrainingTask {
     config_ = choose_language_model(choice);
     tokenizer_ = stored ? open_stored_tokenizer(choice.model) : open_tokenizer(options_.tokenizer);
     if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
-    check_task_tokens(*tokenizer_);
     fit_to_task(config_, facts_);
     require_precision(setup.execution, config_.arch, config_.block);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);

@@ -93,11 +93,10 @@ void keep(std::vector<SentenceExample>& examples, bool held_out) {
 
 void check_columns(const TaskFacts& facts, const TaskReading& reading) {
   const size_t texts = reading.text_columns.size();
-  if (facts.task != Task::kClassify && (texts > 0 || !reading.label_column.empty())) {
-    fail_input("--task {}: has columns of its own; leave out --text-columns and --label-column",
-               facts.name);
-  }
-  if (texts > 2) fail_input("--text-columns: names {} columns; name one or two", texts);
+  refuse_if(facts.task != Task::kClassify && (texts > 0 || !reading.label_column.empty()),
+            "--task {}: has columns of its own; leave out --text-columns and --label-column",
+            facts.name);
+  refuse_if(texts > 2, "--text-columns: names {} columns; name one or two", texts);
 }
 
 TaskFacts describe_task(const std::string& task, const std::string& data,
@@ -126,9 +125,8 @@ TaskFacts describe_task(const std::string& task, const std::string& data,
 TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
                           const TaskEncoding& encoding, int64_t max_train) {
   const bool table = facts.task == Task::kClassify && fs::is_regular_file(data);
-  if (!table && !fs::is_directory(data)) {
-    fail_input("--data {}: no such folder; name the folder with the files of {}", data, facts.name);
-  }
+  refuse_if(!table && !fs::is_directory(data),
+            "--data {}: no such folder; name the folder with the files of {}", data, facts.name);
   TaskFiles files;
   for (const TaskFacts::File& file : facts.files) {
     const bool train = std::string_view(file.set) == "train";
@@ -141,10 +139,8 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
     }
     std::unique_ptr<TaskSet> set = read_set(facts, file.set, path, true, encoding, files);
     if (table && encoding.reading.split == "val") keep(set->sentences.examples, !train);
-    if (table && set->size() == 0) {
-      fail_input("--data {}: too few rows to hold out a tenth; use a folder with train and val",
-                 data);
-    }
+    refuse_if(table && set->size() == 0,
+              "--data {}: too few rows to hold out a tenth; use a folder with train and val", data);
     (train ? files.train : files.dev.emplace_back()) = std::move(set);
   }
   if (max_train > 0 && files.train->size() > max_train) {

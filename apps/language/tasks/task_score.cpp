@@ -4,15 +4,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include <fmt/format.h>
-
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
 #include "apps/ranks/ranks.h"
-#include "core/error.h"
 #include "core/softmax.h"
-#include "models/checkpoint/checkpoint.h"
 
 namespace gmlp {
 
@@ -66,18 +62,17 @@ void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSe
 }  // namespace
 
 void fit_to_task(LanguageConfig& config, const TaskFacts& facts) {
-  if (config.block.causal) {
-    fail_input(
-        "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
-        "with --objective mlm",
-        config.name);
-  }
+  refuse_if(
+      config.block.causal,
+      "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
+      "with --objective mlm",
+      config.name);
   set_head(config, facts);
   config.validate();
 }
 
 std::string task_json(const TaskFacts& facts, const TaskEncoding& encoding) {
-  Json extra = {{"objective", objective_name(Objective::kMasked)},
+  Json extra = {{"objective", kObjectives.name(Objective::kMasked)},
                 {"tokenizer", encoding.tokenizer.kind()},
                 {"task", facts.name}};
   if (facts.is_span()) {
@@ -102,45 +97,40 @@ void OpenedTask::read_config(const std::string& folder) {
   const std::string path = config_path(folder);
   const Json stored = parse_json(loaded.config, path).at("gmlp");
   const Json task = stored.value("task", Json());
-  if (!task.is_string()) {
-    fail_input("--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
-               facts.name);
-  }
-  if (task != facts.name) {
-    fail_input("--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
-               printable(task.get<std::string>()), facts.name);
-  }
+  refuse_if(!task.is_string(),
+            "--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
+            facts.name);
+  refuse_if(task != facts.name,
+            "--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
+            printable(task.get<std::string>()), facts.name);
   TaskReading& reading = encoding.reading;
   const bool classify = facts.task == Task::kClassify;
   check_columns(facts, reading);
   try {
-    // Earlier versions did not store the two numbers.
-    const int64_t stride = stored.value("doc_stride", int64_t{0});
-    const int64_t max_question = stored.value("max_question_tokens", int64_t{0});
-    if (reading.stride == 0) reading.stride = stride;
-    if (reading.max_question == 0) reading.max_question = max_question;
+    // Only SQuAD's models have the two numbers.
+    if (reading.stride == 0) reading.stride = stored.value("doc_stride", int64_t{0});
+    if (reading.max_question == 0) {
+      reading.max_question = stored.value("max_question_tokens", int64_t{0});
+    }
     if (classify) stored.at("labels").get_to(facts.labels);
     if (classify) stored.at("columns").get_to(facts.columns);
   } catch (const Json::exception& error) {
     fail_input("{}: {}; restore the file", path, json_reason(error));
   }
-  if (classify && (facts.columns.size() < 2 || facts.columns.size() > 3)) {
-    fail_input("{}: \"columns\" are not one or two texts and a label; restore the file", path);
-  }
+  refuse_if(classify && (facts.columns.size() < 2 || facts.columns.size() > 3),
+            "{}: \"columns\" are not one or two texts and a label; restore the file", path);
   if (const size_t given = reading.text_columns.size(); given > 0) {
-    if (given + 1 != facts.columns.size()) {
-      fail_input("--text-columns: names {}, and the model reads {} texts; name as many", given,
-                 facts.columns.size() - 1);
-    }
+    refuse_if(given + 1 != facts.columns.size(),
+              "--text-columns: names {}, and the model reads {} texts; name as many", given,
+              facts.columns.size() - 1);
     std::copy_n(reading.text_columns.begin(), given, facts.columns.begin());
   }
   if (!reading.label_column.empty()) facts.columns.back() = reading.label_column;
   LanguageConfig expected = loaded.model->config();
   set_head(expected, facts);
   const LanguageConfig& config = loaded.model->config();
-  if (config.head != expected.head || config.classes != expected.classes) {
-    fail_input("{}: its head is not that of {}; restore the file", path, facts.name);
-  }
+  refuse_if(config.head != expected.head || config.classes != expected.classes,
+            "{}: its head is not that of {}; restore the file", path, facts.name);
 }
 
 void for_each_row(const TaskModel& model, const TaskRows& rows,

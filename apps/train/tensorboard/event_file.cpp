@@ -66,10 +66,7 @@ void EventFile::append(int64_t step, const Message& contents) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
   if (path_.empty()) {
     make_folders(folder_);
-    char host[65] = {};
-    gethostname(host, sizeof host - 1);
-    path_ =
-        fmt::format("{}/events.out.tfevents.{:.0f}.{}.{}", folder_, now.count(), host, getpid());
+    path_ = fmt::format("{}/events.out.tfevents.{:.0f}.{}", folder_, now.count(), getpid());
     append(0, Message().add(3, "brain.Event:2"));
     append(step, Message().add(7, Message().add(1, int64_t{1})));  // the session's start
   }

@@ -44,13 +44,12 @@ void check_bmp(const EncodedImage& file) {
   const bool palette = bits == 1 || bits == 4 || bits == 8;
   const bool masks = code == 3 && bits == 32 && bmp.masks[0] == 0xFF0000 &&
                      bmp.masks[1] == 0xFF00 && bmp.masks[2] == 0xFF;
-  if ((size != 40 && size != 108 && size != 124) || bmp.planes != 1 ||
-      (!palette && bits != 24 && bits != 32) || (code != 0 && !masks)) {
-    fail_input(
-        "{}: a BMP of a kind that is not read (header of {} bytes, {} bits per pixel, compression "
-        "{}); save it as PNG or as a BMP of 24 bits",
-        file.path, size, bits, code);
-  }
+  refuse_if(
+      (size != 40 && size != 108 && size != 124) || bmp.planes != 1 ||
+          (!palette && bits != 24 && bits != 32) || (code != 0 && !masks),
+      "{}: a BMP of a kind that is not read (header of {} bytes, {} bits per pixel, compression "
+      "{}); save it as PNG or as a BMP of 24 bits",
+      file.path, size, bits, code);
   const int64_t first =
       14 + size + (code == 3 && size == 40 ? 12 : 0);  // the palette or the pixels
   const int64_t stored_colors = (int64_t{bmp.offset} - first) / 4;

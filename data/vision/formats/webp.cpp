@@ -29,9 +29,8 @@ Image decode_webp(const EncodedImage& file) {
   if (WebPGetFeatures(file.data, size, &features) != VP8_STATUS_OK) {
     file.refuse("damaged or truncated WebP header");
   }
-  if (features.has_animation != 0) {
-    fail_input("{}: an animated WebP; save one frame as a still image, or remove it", file.path);
-  }
+  refuse_if(features.has_animation != 0,
+            "{}: an animated WebP; save one frame as a still image, or remove it", file.path);
   // libwebp decodes lossless images to four bytes per pixel before it writes three.
   const int64_t pixels = int64_t{features.height} * features.width;
   file.check_size(features.height, features.width, 0, 7 * pixels);
