@@ -1,6 +1,7 @@
 // The training.json of a run that is resumed, a NUL, and its summary.json. The checksum is right,
 // as that of a file made with care. Or changes of a run's own state, one per line: /best/step=-5.
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/train/trainer.h"
@@ -63,6 +64,18 @@ const std::string& stopped_run() {
   return path;
 }
 
+/// Its files but for config.toml. std::filesystem::copy may fail when libFuzzer's alarm rings.
+std::map<std::string, std::string> files_of(const std::string& run) {
+  std::map<std::string, std::string> files;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(run)) {
+    const std::string name = entry.path().lexically_relative(run).string();
+    if (entry.is_regular_file() && name != "config.toml") {
+      files[name] = gmlp::read_text(entry.path().string());
+    }
+  }
+  return files;
+}
+
 /// The state in `text`, or the stopped run's with its changes. A value that is no JSON removes.
 std::string state_of(const std::string& text) {
   if (!text.starts_with('/')) return text;
@@ -89,16 +102,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   static const gmlp::test::TemporaryFolder folder;
   const std::string run = folder / "run";
+  static const std::map<std::string, std::string> files = files_of(stopped_run());
   fs::remove_all(run);
-  fs::copy(stopped_run(), run, fs::copy_options::recursive);
+  for (const auto& [name, bytes] : files) folder.write("run/" + name, bytes);
   const auto [state, summary] = gmlp::test::two_texts(data, size);
   if (!state.empty()) {
     folder.write("run/checkpoints/last/training.json", gmlp::add_checksum(state_of(state)));
   }
   if (!summary.empty()) folder.write("run/summary.json", summary);
-  // A folder instead of the file: the run ends when it is restored, before it measures the
-  // machine's peak, which would take a second.
-  fs::remove(run + "/config.toml");
+  // A folder in place of a file: the run ends when it is restored, before it measures the machine's
+  // peak, which would take a second.
   fs::create_directory(run + "/config.toml");
   return gmlp::test::accept_input_errors([&] {
     gmlp::TrainOptions options = options_for(run);
