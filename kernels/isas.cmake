@@ -20,6 +20,9 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   # gcc's early scheduling loads all rows of A at once, and a register tile no longer fits into the registers.
   set(GMLP_FLAGS_neon $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
 endif()
+if(GMLP_SANITIZE MATCHES fuzzer)
+  set(GMLP_ISAS scalar)  # readers of files need no fast kernels
+endif()
 
 # Compiles `ARGN` for `isa`, into the namespace GMLP_ISA, as part of the target `owner`, and defines `macro`_ISA there.
 function(gmlp_isa_objects owner prefix macro isa)

@@ -52,40 +52,36 @@ const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
   return option != nullptr ? option : app.get_option_no_throw(name);
 }
 
-/// CLI11's own errors name neither the file nor what to do.
-void check_names(const CLI::App& app, const std::vector<CLI::ConfigItem>& items) {
-  const std::string path = app.get_config_ptr()->as<std::string>();
-  for (const CLI::ConfigItem& item : items) {
-    if (item.name == "++") {
-      fail_input("{}: [{}] begins a section, and options belong to none; remove that line", path,
-                 item.parents.back());
-    }
-    const CLI::Option* option = item.parents.empty() ? find_option(app, item.name) : nullptr;
-    if (option == nullptr) {
-      std::vector<std::string> known;
-      for (const CLI::Option* other : app.get_options()) known.push_back(other->get_single_name());
-      fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
-                 app.get_name(), app.get_name(), did_you_mean(item.name, known));
-    }
-    refuse_if(!option->get_configurable(),
-              "{}: {} may not be in a file; pass it on the command line", path, item.name);
-  }
-}
-
 /// Keeps the '#' of a quoted "C#/photos", where CLI11's own reader would begin a comment.
 class ConfigFile : public CLI::ConfigTOML {
  public:
   explicit ConfigFile(const CLI::App& app) : app_(app) { comment('\0'); }
 
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    const std::string path = app_.get_config_ptr()->as<std::string>();
     std::stringstream lines;
     std::string line;
     while (std::getline(input, line)) {
       if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
-      lines << without_comment(line) << '\n';
+      line = CLI::detail::trim_copy(without_comment(line));
+      // CLI11 would copy all parents of a section.
+      refuse_if(line.starts_with('[') && line.ends_with(']'),
+                "{}: {} begins a section, options have none; remove it", path, printable(line));
+      lines << line << '\n';
     }
     const std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
-    check_names(app_, read);
+    // CLI11's own errors name neither the file nor what to do.
+    for (const CLI::ConfigItem& item : read) {
+      const CLI::Option* option = item.parents.empty() ? find_option(app_, item.name) : nullptr;
+      if (option == nullptr) {
+        std::vector<std::string> known;
+        for (const CLI::Option* any : app_.get_options()) known.push_back(any->get_single_name());
+        fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
+                   app_.get_name(), app_.get_name(), did_you_mean(item.name, known));
+      }
+      refuse_if(!option->get_configurable(),
+                "{}: {} may not be in a file; pass it on the command line", path, item.name);
+    }
     return read;
   }
 

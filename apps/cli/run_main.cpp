@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -67,10 +68,12 @@ void check_output() {
 }
 
 std::string message_of(const std::system_error& error) {
-  std::string text = error.what();
+  const std::string text = error.what(), reason = error.code().message();
+  const auto* file = dynamic_cast<const std::filesystem::filesystem_error*>(&error);
+  if (file) return printable(file->path1().native()) + ": " + reason + "; check the path";
   if (!text.starts_with(kCannotWrite)) return text;
   return fmt::format("standard output: could not be written: {}; send it to another place",
-                     error.code() ? error.code().message() : "an earlier write failed");
+                     error.code() ? reason : "an earlier write failed");
 }
 
 int dispatch(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
@@ -164,9 +167,8 @@ std::string nearest_choice(const std::string& message) {
   std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
   std::string argument;  // the first one; CLI11 lists them from the back
-  for (const std::string& other : app.remaining()) {
+  for (const std::string& other : app.remaining())
     if (argument.empty() || other.starts_with('-')) argument = other;
-  }
   argument = argument.substr(0, argument.find('='));
   std::string remedy = did_you_mean(argument, known);
   if (remedy.empty() && argument.starts_with('-')) {
@@ -249,6 +251,7 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
     message = "out of memory; use a smaller --batch-size, model or data set";
   } catch (const std::system_error& error) {
     if (status == kExitSuccess) status = kExitFailedRun;  // not that of a signal
+    if (error.code().value() == ENAMETOOLONG) status = kExitWrongInput;
     // `info | head -1` ends without a word.
     if (status == kExitFailedRun && error.code().value() == EPIPE) status = 128 + SIGPIPE;
     message = message_of(error);

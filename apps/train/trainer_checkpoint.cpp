@@ -23,7 +23,7 @@ Json exact(Number value) {
 void read_exact(const Json& json, double& value) {
   const std::string text = json.is_null() ? "nan" : json.is_string() ? json.get<std::string>() : "";
   // Earlier versions wrote null for NaN.
-  const bool named = text.ends_with("inf") || text.ends_with("nan");
+  const bool named = text == "inf" || text == "-inf" || text == "nan" || text == "-nan";
   value = named ? std::stod(text) : json.get<double>();
 }
 void read_exact(const Json& json, int64_t& value) {
@@ -82,8 +82,8 @@ std::string check_data(const Json& state, const DataIdentity& data, const std::s
 
 std::map<std::string, LogPosition> log_ends(const Json& state) {
   std::map<std::string, LogPosition> ends;
-  for (const auto& [name, size] : state.at("offsets").items()) {
-    ends[name] = {size.get<int64_t>(), 0};
+  for (const char* name : {"log.txt", "metrics.csv", "steps.jsonl"}) {
+    read_exact(state.at("offsets").at(name), ends[name].size);
     if (state.contains("log_crc32")) ends[name].crc = state.at("log_crc32").at(name);
   }
   return ends;
@@ -221,11 +221,11 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
   for_each_number(progress, [&](const char* name, auto& value) {
     read_exact(state.at(Json::json_pointer(name)), value);
   });
-  const BatchPosition next = position(0);
-  const int64_t epoch_then = state.at("epoch");
-  const int64_t batch_then = state.at("batch");
-  const bool same_length = adopt_length(state);
-  refuse_if(!same_length || epoch_then != next.epoch || batch_then != next.index,
+  BatchPosition then;
+  read_exact(state.at("epoch"), then.epoch);
+  read_exact(state.at("batch"), then.index);
+  const BatchPosition next = adopt_length(state) ? position(0) : BatchPosition{-1};
+  refuse_if(then.epoch != next.epoch || then.index != next.index,
             "{}: the data set has changed since the run began, it has another number of batches; "
             "restore the data",
             checkpoint_folder);
@@ -243,7 +243,8 @@ bool Trainer::adopt_length(const Json& state) {
   const std::map<std::string, std::string> now = binding_options(options.config);
   const Json& saved = state.at("options");
   if (saved.at("epochs") == now.at("epochs") && saved.at("max-steps") == now.at("max-steps")) {
-    return before.total_steps == length_.total_steps;
+    return before.total_steps == length_.total_steps && progress.step <= length_.total_steps &&
+           progress.epochs_closed <= length_.epochs;
   }
   refuse_if(length_.total_steps < progress.step,
             "--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",

@@ -193,16 +193,15 @@ void decode_records(Records& records, const fs::path& root, int64_t skip_bad,
 /// Counts what is in the folder and is not used.
 void note_unused(const FolderFiles& files, const FolderLayout& layout,
                  std::vector<std::string>& notes) {
-  const FolderPart& train = layout.train;
   std::vector<std::string> unused = files.others, empty;
   for (const std::string& path : files.images) {
     const bool validates = !layout.is_split() && !name_in(layout.val.folder, path).empty();
-    if (name_in(train.folder, path).empty() && !validates) unused.push_back(path);
+    if (name_in(layout.train.folder, path).empty() && !validates) unused.push_back(path);
   }
   for (const std::string& path : files.folders) {
     const std::string name = fs::path(path).filename().string();
-    const bool is_known = train.classes.contains(nfc_name(name)) || is_part_name(name);
-    if (fs::path(path).parent_path() == train.folder && !is_known) empty.push_back(path);
+    const bool is_known = layout.train.classes.contains(nfc_name(name)) || is_part_name(name);
+    if (fs::path(path).parent_path() == layout.train.folder && !is_known) empty.push_back(path);
   }
   const auto note = [&](const char* text, const std::vector<std::string>& paths) {
     if (paths.empty()) return;

@@ -44,14 +44,15 @@ FolderFiles list_files(const std::string& folder) {
     const std::string path = at->path().lexically_relative(folder).generic_string();
     const std::string name = at->path().filename().string();
     const bool hidden = name.starts_with('.');  // .DS_Store, ._photo.jpg, .ipynb_checkpoints
-    if (at->is_directory()) {
+    std::error_code broken;                     // of a link to itself
+    if (at->is_directory(broken)) {
       if (at.depth() > kMaxDepth) {
         fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
                    at->path().string(), kMaxDepth);
       }
       hidden || kLitter.contains(lower_case(name)) ? at.disable_recursion_pending()
                                                    : files.folders.push_back(path);
-    } else if (is_image_name(name) && !hidden && !at->is_fifo()) {
+    } else if (is_image_name(name) && !hidden && !at->is_fifo(broken)) {
       files.images.push_back(path);  // also a broken link: opening it tells the reason
     } else if (!hidden && !is_litter_file(name)) {
       files.others.push_back(path);

@@ -71,6 +71,9 @@ echo "resume = unknown" >unknown.toml
 wrong "unknown.toml: resume may not be in a file" train --config unknown.toml
 printf '[train]\nlr = 3\n' >unknown.toml
 wrong "unknown.toml: [train] begins a section" train --config unknown.toml
+{ printf '[a'; printf '.a%.0s' {1..30000}; printf ']\n'; } >unknown.toml  # CLI11 would need 14 GB
+wrong "unknown.toml: [a.a." train --config unknown.toml
+wrong "File name too long; check the path" train --data "folder:$(printf 'a%.0s' {1..300})" --model gmlp_nano_28
 mkdir folder.toml
 wrong "folder.toml: is a folder" train --config folder.toml
 expect_status 0 "$vision" train --help --config absent.toml

@@ -1,6 +1,6 @@
 # A program a reader of foreign bytes, for `./dev fuzz`; and one that writes what each starts from.
 add_executable(fuzz_seeds EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/seeds.cpp)
-target_link_libraries(fuzz_seeds PRIVATE gmlp_images gmlp_text ZLIB::ZLIB)
+target_link_libraries(fuzz_seeds PRIVATE gmlp_vision_app gmlp_language_app ZLIB::ZLIB)
 target_compile_definitions(fuzz_seeds PRIVATE GMLP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 add_custom_target(fuzzers DEPENDS fuzz_seeds)
 
@@ -12,4 +12,6 @@ foreach(source ${sources})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzzers ${name})
 endforeach()
-target_link_libraries(fuzz_config PRIVATE gmlp_models)
+foreach(name arrays config folder options training_json vision_model)
+  target_link_libraries(fuzz_${name} PRIVATE gmlp_vision_app gmlp_language_app)
+endforeach()

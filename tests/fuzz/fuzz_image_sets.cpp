@@ -1,31 +1,10 @@
 // MNIST's idx files, plain and gzip'd, and CIFAR's. The first byte says which and the second where
 // the images end and the labels begin.
-#include <filesystem>
-
-#include "core/io/file.h"
 #include "data/vision/sources.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
-
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gmlp_fuzz_XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  void write(const std::string& name, std::string_view bytes) const {
-    std::FILE* file = std::fopen((path / name).c_str(), "wb");
-    gmlp::test::check(file != nullptr);
-    std::fwrite(bytes.data(), 1, bytes.size(), file);
-    std::fclose(file);
-  }
-
-  std::filesystem::path path;
-};
 
 void use(const gmlp::DataSplits& splits) {
   for (int64_t i = 0; i < splits.train->size(); ++i) {
@@ -43,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const bool cifar = (data[0] & 2) != 0;
   const std::string_view all = gmlp::test::view_of(data + 2, size - 2);
   const size_t end = all.size() * data[1] / 255;
-  const Folder folder;
+  const gmlp::test::TemporaryFolder folder;
   for (const char* part : {"train", "t10k"}) {
     const std::string name = part;
     const std::string extension = gzip ? ".gz" : "";
@@ -55,5 +34,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (cifar) folder.write(name, all);
   }
   return gmlp::test::accept_input_errors(
-      [&] { use(cifar ? gmlp::open_cifar(folder.path, false) : gmlp::open_idx(folder.path)); });
+      [&] { use(cifar ? gmlp::open_cifar(folder.path(), false) : gmlp::open_idx(folder.path())); });
 }

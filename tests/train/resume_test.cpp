@@ -173,9 +173,15 @@ TEST_CASE("a training.json that lacks something is refused and named, with a rem
     CHECK(error.find("resume from another checkpoint") != std::string::npos);
   }
   Json state = whole;
-  state["best"]["loss"] = "much";
+  state["offsets"].erase("log.txt");
   write_state(last, state);
-  REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
+  CHECK(error_of({"--resume", run}).find("lacks a part of the run's state") != std::string::npos);
+  for (const char* loss : {"much", "banan", "0inf"}) {
+    state = whole;
+    state["best"]["loss"] = loss;
+    write_state(last, state);
+    REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
+  }
 }
 
 TEST_CASE("a sealed training.json whose counts are beyond reason is refused, and the count named") {
@@ -184,7 +190,8 @@ TEST_CASE("a sealed training.json whose counts are beyond reason is refused, and
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "4"}), stop_at(2)) == 128 + SIGTERM);
   const std::string last = run + "/checkpoints/last";
   const Json whole = state_of(last);
-  for (const char* name : {"/step", "/optimizer_steps", "/epochs_closed", "/best/step"}) {
+  for (const char* name :
+       {"/step", "/optimizer_steps", "/epochs_closed", "/best/step", "/offsets/log.txt"}) {
     for (const Json& count : {Json(-5), Json(INT64_MAX), Json(UINT64_MAX), Json(1e300)}) {
       Json state = whole;
       state[Json::json_pointer(name)] = count;
@@ -193,6 +200,12 @@ TEST_CASE("a sealed training.json whose counts are beyond reason is refused, and
       REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
       CHECK(error_of({"--resume", run}).find(count.dump() + " is no count") != std::string::npos);
     }
+  }
+  for (const char* name : {"/step", "/epochs_closed"}) {  // beyond the run's end
+    Json state = whole;
+    state[Json::json_pointer(name)] = int64_t{1} << 40;
+    write_state(last, state);
+    REQUIRE_THROWS_AS(train_with({"--resume", run}), gmlp::InputError);
   }
   for (const Json& files :
        {Json(1), Json({{"config.json", 1}}), Json({{"config.json", {{"bytes", "many"}}}})}) {

@@ -263,6 +263,7 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
   options.skip_bad = 100;
   folder.write("train/dog/20.png", {1});
   std::filesystem::create_symlink("nowhere", folder / "train/dog/broken.jpg");
+  std::filesystem::create_symlink("itself.jpg", folder / "train/dog/itself.jpg");
   CHECK(open_dataset("folder:" + folder.path(), options).notes.back() ==
         "classes without validation images: 1 of 3 (cat)");
 }
