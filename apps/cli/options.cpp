@@ -69,7 +69,7 @@ class ConfigFile : public CLI::ConfigTOML {
                 "{}: {} begins a section, options have none; remove it", path, printable(line));
       lines << line << '\n';
     }
-    const std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
+    std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
     // CLI11's own errors name neither the file nor what to do.
     for (const CLI::ConfigItem& item : read) {
       const CLI::Option* option = item.parents.empty() ? find_option(app_, item.name) : nullptr;

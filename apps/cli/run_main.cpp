@@ -68,7 +68,8 @@ void check_output() {
 }
 
 std::string message_of(const std::system_error& error) {
-  const std::string text = error.what(), reason = error.code().message();
+  std::string text = error.what();
+  const std::string reason = error.code().message();
   const auto* file = dynamic_cast<const std::filesystem::filesystem_error*>(&error);
   if (file) return printable(file->path1().native()) + ": " + reason + "; check the path";
   if (!text.starts_with(kCannotWrite)) return text;
