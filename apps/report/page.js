@@ -473,7 +473,7 @@ class Inspector {
       `Point at a ${this.isText ? 'token' : 'patch of the picture'}, or move with the arrow keys, to see its row of ` +
       'the spatial weights W: the tokens that it listens to. ' +
       (samples.length > 0 ? 'The gate: the mean of |u \u00b7 (W v + b)| over the channels. ' : 'No sample is here. ') +
-      (layers.length < blocks ? `${layers.length} of ${blocks} layers fit a page of 5 MB.` : ''));
+      (layers.length < blocks ? `${layers.length} of ${blocks} blocks fit a page of 5 MB.` : ''));
     this.buildMaps();
     if (this.isText && samples.length > 0) this.buildText();
     this.buildControls();
@@ -493,7 +493,7 @@ class Inspector {
       if (this.isText) this.fillText();
       this.draw();
     });
-    $('layers-caption').append(this.isText ? 'W of every layer' : 'The same token in every layer');
+    $('layers-caption').append(this.isText ? 'W of every block' : 'The same token in every block');
     $('layers-figure').hidden = this.layers.length < 2;
     this.thumbs = this.layers.map((layer, i) => {
       const heat = new Heat(this.isText
