@@ -162,11 +162,11 @@ double bits_per_byte(double loss, const TokenRow& tokens) {
 
 std::string text_score_text(double loss, double error, const TokenRow& tokens,
                             Objective objective) {
-  std::string text =
-      fmt::format("loss {}, perplexity {:.2f}", with_error(loss, error, 4), std::exp(loss));
-  if (objective == Objective::kCausal) {
-    text += fmt::format(", {:.3f} bits per byte", bits_per_byte(loss, tokens));
-  }
+  // One of the two, so that the line of an epoch fits 80 columns.
+  const std::string measure = objective == Objective::kCausal
+                                  ? fmt::format("{:.3f} bits per byte", bits_per_byte(loss, tokens))
+                                  : fmt::format("perplexity {:.2f}", std::exp(loss));
+  const std::string text = fmt::format("loss {}, {}", with_error(loss, error, 4), measure);
   const double unknown = tokens.unknown_share();
   return unknown > 0.5 ? fmt::format("{} ({})", text, unknown_text(unknown)) : text;
 }
