@@ -66,8 +66,10 @@ VisionModel::VisionModel(const VisionConfig& config, DType dtype, uint64_t seed,
 Var VisionModel::features(Tape& tape, const Tensor& images, const ForwardContext& context) {
   const Shape& shape = images.shape();
   const Shape needed{shape[0], config_.chans, config_.img_height, config_.img_width};
-  refuse_if(!(shape == needed), "images of {}, and the model needs {}; resize them",
-            shape.to_string(), needed.to_string());
+  if (!(shape == needed)) {
+    fail_input("images of {}, and the model needs {}; resize them", shape.to_string(),
+               needed.to_string());
+  }
   Var x = stem_(tape, patchify(tape, tape.constant(images), config_.patch));
   if (config_.class_token) x = prepend_token(tape, x, *class_token_);
   if (config_.is_vit()) x = add_positions(tape, x, *positions_);

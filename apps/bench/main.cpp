@@ -54,6 +54,7 @@ struct BenchCommand {
   const char* description;
   void (*run)(const BenchOptions& options);
   void (*add_options)(CLI::App& app, BenchOptions& options) = [](CLI::App&, BenchOptions&) {};
+  bool on_ranks = false;
 };
 
 constexpr BenchCommand kCommands[] = {
@@ -62,7 +63,7 @@ constexpr BenchCommand kCommands[] = {
     {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
     {"infer", "a forward pass without gradients", run_infer, add_infer_options},
     {"scaling", "a training step on more threads, and on more machines: predicted, or under mpirun",
-     run_scaling, add_step_options},
+     run_scaling, add_step_options, true},
     {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak},
     {"ladder", "one product from three loops to the fused kernel", run_ladder},
 };
@@ -129,7 +130,7 @@ int main(int argc, char** argv) {
   std::vector<gmlp::Subcommand> all;
   for (const gmlp::BenchCommand& command : gmlp::kCommands) {
     all.push_back({command.name, [&](const auto& given) { return gmlp::run(command, given); },
-                   command.run == gmlp::run_scaling});
+                   command.on_ranks});
   }
   return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), all, argc, argv);
 }

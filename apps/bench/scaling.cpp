@@ -27,7 +27,7 @@ namespace {
 
 struct Network {
   double bandwidth;           // bytes per second, in each direction at once
-  double latency = 50e-6;     // seconds per message; a usual value of TCP
+  double latency = 50e-6;     // seconds per message: assumed, for TCP
   double processor_cost = 0;  // seconds of a core per byte sent and received
 };
 
@@ -153,7 +153,8 @@ void predict_machines(const BenchOptions& options, const StepTime& step, Json& r
 void run_scaling(const BenchOptions& options) {
   refuse_if(options.profile, "--profile: belongs to step and infer; leave it out");
   refuse_if(!std::has_single_bit(static_cast<uint64_t>(rank_count())),
-            "{} ranks: start a power of two", rank_count());
+            "{} ranks: their gradients are added in pairs; start 2, 4, 8, ... (mpirun -n)",
+            rank_count());
   fmt::print("{}, batch {}, {}\n{}\n\n", options.model, options.batch_size, options.precision,
              machine_line());
   Json rows = Json::array();

@@ -92,6 +92,8 @@ void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
   app.add_flag("--from-scratch", options.from_scratch,
                "Use only the architecture and the tokenizer of --model, with random weights")
       ->group("Model");
+  // Configurations of earlier versions have runs=1.
+  app.add_option("--runs", "")->check(CLI::IsMember({"1"}))->group("");
 }
 
 void check_complete(const FinetuneOptions& options) {

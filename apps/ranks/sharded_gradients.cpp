@@ -134,10 +134,17 @@ void ShardedGradients::next_round(Bucket& bucket) {
   const int64_t other = upper ? mine - size : mine + size;
   const int tag = static_cast<int>(&bucket - buckets_.data());
   const int64_t bytes = size * dtype_size(gradients_.dtype());
-  bucket.exchange.start(partner, tag, address(gradients_, reduces ? other : mine),
-                        reduces ? address(received_, mine) : address(gradients_, other), bytes);
-  bucket.own_begin = reduces ? mine : std::min(mine, other);
-  bucket.own_size = reduces ? size : 2 * size;
+  if (reduces) {
+    bucket.exchange.start(partner, tag, address(gradients_, other), address(received_, mine),
+                          bytes);
+    bucket.own_begin = mine;
+    bucket.own_size = size;
+  } else {
+    bucket.exchange.start(partner, tag, address(gradients_, mine), address(gradients_, other),
+                          bytes);
+    bucket.own_begin = std::min(mine, other);
+    bucket.own_size = 2 * size;
+  }
 }
 
 void ShardedGradients::take_arrived() {

@@ -11,6 +11,7 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/ablation.h"
+#include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/json.h"

@@ -4,7 +4,7 @@
 
 #include "apps/cli/model_info.h"
 #include "apps/cli/run_main.h"
-#include "apps/vision/train.h"
+#include "apps/vision/commands.h"
 
 namespace gmlp {
 

@@ -6,6 +6,7 @@
 #endif
 
 #include "apps/cli/run_main.h"
+#include "apps/vision/commands.h"
 #include "apps/vision/train.h"
 #include "apps/vision/usage.h"
 

@@ -12,8 +12,8 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
-#include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

@@ -8,6 +8,7 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/train/pictures.h"
+#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/train.h"
 

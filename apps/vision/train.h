@@ -1,6 +1,6 @@
 #pragma once
-// The subcommands of gmlp-vision. Those beside train take the arguments after their name and return
-// the exit status. All throw InputError for wrong usage or input.
+// gmlp-vision train: its options beside those of apps/train/options.h, what they choose, and the
+// run.
 
 #include <string>
 #include <vector>
@@ -11,14 +11,6 @@
 
 namespace gmlp {
 
-int run_ablate(const std::vector<std::string>& arguments);
-int run_eval(const std::vector<std::string>& arguments);
-int run_predict(const std::vector<std::string>& arguments);
-int run_export(const std::vector<std::string>& arguments);
-int run_vision_report(const std::vector<std::string>& arguments);
-int run_info(const std::vector<std::string>& arguments);
-
-/// Of train.
 struct VisionOptions : TrainOptions {
   // Data.
   std::string data;    // open_dataset's SPEC

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/vision/commands.h"
 #include "apps/vision/evaluate.h"
 #include "apps/vision/weights.h"
 #include "core/error.h"

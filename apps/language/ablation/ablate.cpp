@@ -63,9 +63,8 @@ void make_tokenizer(const AblateOptions& options, const PretrainOptions& shared)
   } catch (const InputError& error) {
     fail_input("{} (or choose a --tokenizer, such as bytes)", error.what());
   }
-  if (std::filesystem::exists(path) && read_text(path) != tokenizer) {
-    fail_input("{}: the tokenizer of another text; use another --out", path);
-  }
+  refuse_if(std::filesystem::exists(path) && read_text(path) != tokenizer,
+            "{}: the tokenizer of another text; use another --out", path);
   std::filesystem::create_directories(options.out);
   write_file_atomic(path, tokenizer);
 }
