@@ -23,8 +23,7 @@ namespace {
 
 void add_infer_options(CLI::App& app, BenchOptions& options) {
   OptionGroup group(app, "Options");
-  app.add_option("--model", options.model, "Named model; an unknown name lists them")
-      ->type_name("NAME");
+  group.text("--model", options.model, "NAME", "Named model; an unknown name lists them");
   group.integer("--depth", options.depth, "Number of blocks; 0 = the model's", 0, 10000);
   group.integer("--vocab-size", options.vocab_size,
                 "Vocabulary size of a language model; 0 = the model's", 0, 1 << 24);
@@ -32,9 +31,8 @@ void add_infer_options(CLI::App& app, BenchOptions& options) {
                 "Tokens per sample of a language model; 0 = the model's", 0, 1 << 20);
   group.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
   add_arithmetic_options(app, options.precision, options.kernels);
-  app.add_option("--init", options.init, "Initial weights")->type_name("FILE.safetensors");
-  app.add_option("--input-array", options.input_array, "Batch of images, float32 NCHW")
-      ->type_name("FILE.npy");
+  group.text("--init", options.init, "FILE.safetensors", "Initial weights");
+  group.text("--input-array", options.input_array, "FILE.npy", "Batch of images, float32 NCHW");
   app.add_flag("--profile", options.profile, "Also print the time of each operation");
 }
 
@@ -45,8 +43,8 @@ void add_step_options(CLI::App& app, BenchOptions& options) {
 }
 
 void add_kernels_options(CLI::App& app, BenchOptions& options) {
-  app.add_option("--only", options.only, "Measure only cases whose title contains TEXT")
-      ->type_name("TEXT");
+  OptionGroup group(app, "Options");
+  group.text("--only", options.only, "TEXT", "Measure only cases whose title contains TEXT");
 }
 
 struct BenchCommand {

@@ -119,7 +119,7 @@ OptionGroup::OptionGroup(CLI::App& app, const char* name) : app_(app) {
 
 void OptionGroup::integer(const char* name, int64_t& value, const char* text, int64_t low,
                           int64_t high) {
-  app_.add_option(name, value, text)->check(integer_in(low, high));
+  app_.add_option(name, value, text)->check(integer_in(low, high))->capture_default_str();
 }
 
 void OptionGroup::number(const char* name, double& value, const char* text, double low,
@@ -130,6 +130,10 @@ void OptionGroup::number(const char* name, double& value, const char* text, doub
 void OptionGroup::choice(const char* name, std::string& value, const char* text,
                          const std::vector<std::string>& choices) {
   app_.add_option(name, value, text)->check(CLI::IsMember(choices));
+}
+
+void OptionGroup::text(const char* name, std::string& value, const char* type, const char* text) {
+  app_.add_option(name, value, text)->type_name(type);
 }
 
 void use_threads(int threads) {

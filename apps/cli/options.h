@@ -35,6 +35,8 @@ class OptionGroup {
               double high = 1e12);
   void choice(const char* name, std::string& value, const char* text,
               const std::vector<std::string>& choices);
+  /// `type` stands for the value in --help, such as FILE.
+  void text(const char* name, std::string& value, const char* type, const char* text);
 
  private:
   CLI::App& app_;

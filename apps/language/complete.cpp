@@ -59,10 +59,9 @@ int language_fill(const std::vector<std::string>& arguments) {
   CLI::App app("Predict the words at [MASK]", "gmlp-language fill");
   add_stored_model_options(app, options);
   app.add_option("TEXT", texts, "Text with at least one [MASK]")->type_name("")->required();
-  app.add_option("--topk", topk, "Number of predictions per [MASK]")
-      ->check(integer_in(1))
-      ->capture_default_str();
-  app.add_option("--json", json_path, "Also write the predictions to FILE")->type_name("FILE");
+  OptionGroup group(app, "Options");
+  group.integer("--topk", topk, "Number of predictions per [MASK]", 1);
+  group.text("--json", json_path, "FILE", "Also write the predictions to FILE");
   parse_arguments(app, arguments);
   refuse_if(texts.size() != 1, "fill needs one text, not {}; put it in quotation marks",
             texts.size());
@@ -84,7 +83,7 @@ int language_generate(const std::vector<std::string>& arguments) {
   add_stored_model(app, options);
   OptionGroup group(app, "Options");
   app.option_defaults()->always_capture_default();
-  app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT");
+  group.text("--prompt", prompt, "TEXT", "Text to continue");
   group.integer("--max-tokens", max_tokens, "Number of tokens to generate", 1);
   group.number("--temperature", sampling.temperature,
                "Divisor of the logits, 0 = always the most likely token", 0, 1e6);

@@ -16,7 +16,7 @@ constexpr const char* kSkipBad = "Number of bad lines, rows or questions to leav
 /// What pretrain and finetune share; `tokenizer` is the help of --tokenizer.
 void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer) {
   OptionGroup data(app, "Data");
-  app.add_option("--tokenizer", options.tokenizer, tokenizer)->type_name("FILE|bytes");
+  data.text("--tokenizer", options.tokenizer, "FILE|bytes", tokenizer);
   app.add_flag("--no-shuffle", options.no_shuffle, "Keep the order of the training data");
   add_language_model_options(app, options.model);
   OptionGroup(app, "Recipe")
@@ -40,9 +40,9 @@ void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
   // No CLI::IsMember, because config.toml may hold an empty value.
   app.add_option("--objective", options.objective,
                  "mlm: predict masked words (15 %, as BERT); causal: predict the next word");
-  app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
-      ->group("Model")
-      ->type_name("DIR|FILE");
+  OptionGroup(app, "Model")
+      .text("--init", options.init, "DIR|FILE",
+            "Initial weights: a checkpoint folder or FILE.safetensors");
 }
 
 void check_pretrain(const PretrainOptions& options) {
@@ -80,10 +80,10 @@ void add_reading_options(CLI::App& app, TaskReading& reading, const std::string&
 void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
   OptionGroup data(app, "Data");
   app.add_option("--task", options.task, fmt::format("Task: {}", kTaskNames))->type_name("NAME");
-  app.add_option("--data", options.data,
-                 "Folder with the official files of the task; of classify with train and val in "
-                 "tsv, csv or jsonl, or one such file")
-      ->type_name("DIR|FILE");
+  data.text(
+      "--data", options.data, "DIR|FILE",
+      "Folder with the official files of the task; of classify with train and val in tsv, csv "
+      "or jsonl, or one such file");
   data.integer("--max-train-samples", options.max_train_samples,
                "Number of training examples to use; 0 = all");
   add_reading_options(app, options.reading);
@@ -136,10 +136,10 @@ void check_and_fill_in(CLI::App& app, FinetuneOptions& options) {
 
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   OptionGroup group(app, "Model");
-  app.add_option("--model", options.model,
-                 "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint "
-                 "folder or FILE.json")
-      ->type_name("NAME|DIR|FILE");
+  group.text(
+      "--model", options.model, "NAME|DIR|FILE",
+      "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint folder or "
+      "FILE.json");
   app.add_option("--arch", options.arch,
                  "gmlp, or a baseline: transformer, transformer-relpos, relpos-only, mixer; by "
                  "default the model's");

@@ -102,15 +102,13 @@ int language_predict(const std::vector<std::string>& arguments) {
   CLI::App app("Compute the logits of an array, or the answers of a finetuned checkpoint",
                "gmlp-language predict");
   add_stored_model_options(app, options);
-  app.option_defaults()->group("Array");
-  app.add_option("--input-array", options.input_array, "int64 or int32 ids, (B, N) or (N)")
-      ->type_name("FILE.npy");
-  app.add_option("--output-array", options.output_array, "Logits (B, N, V)")->type_name("FILE.npy");
+  OptionGroup group(app, "Array");
+  group.text("--input-array", options.input_array, "FILE.npy", "int64 or int32 ids, (B, N) or (N)");
+  group.text("--output-array", options.output_array, "FILE.npy", "Logits (B, N, V)");
   add_task_options(app, options);
-  app.add_option("--input", options.input,
-                 "Examples in tsv, csv or jsonl, or questions in SQuAD's JSON")
-      ->type_name("FILE");
-  app.add_option("--out", options.out, "Predictions in tsv, or in SQuAD's JSON")->type_name("FILE");
+  group.text("--input", options.input, "FILE",
+             "Examples in tsv, csv or jsonl, or questions in SQuAD's JSON");
+  group.text("--out", options.out, "FILE", "Predictions in tsv, or in SQuAD's JSON");
   app.get_option("--batch-size")->group("Options");  // of both
   separate_groups(app, "Array");
   parse_arguments(app, arguments);

@@ -57,7 +57,7 @@ int train_all(const std::vector<PlannedRun>& runs, const std::function<void()>& 
 void add_ablation_options(CLI::App& app, AblationOptions& options, const char* seeds) {
   OptionGroup group(app, "Options");
   app.option_defaults()->always_capture_default();
-  app.add_option("--out", options.out, "Folder of the runs and the tables")->type_name("DIR");
+  group.text("--out", options.out, "DIR", "Folder of the runs and the tables");
   group.integer("--seeds", options.seeds, seeds, options.seeds == 0 ? 0 : 1, 1000);
   app.allow_extras();
 }

@@ -71,9 +71,8 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
 
 void add_run_options(CLI::App& app, TrainOptions& options) {
   OptionGroup run(app, "Run");
-  app.add_option("--out", options.out,
-                 "Run folder, which must be empty; by default the next free number below runs/")
-      ->type_name("DIR");
+  run.text("--out", options.out, "DIR",
+           "Run folder, which must be empty; by default the next free number below runs/");
   app.add_flag("--overwrite", options.overwrite, "Remove the previous run in --out first")
       ->configurable(false);
   app.add_option("--resume", options.resume,

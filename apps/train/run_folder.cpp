@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -107,8 +109,14 @@ RunLock::RunLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
   descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor_ < 0) fail_system(path, "opened");
-  // A file system without locks: as before there were any.
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  // A killed process may hold the lock for a moment longer: mpirun does not wait for the last of
+  // its ranks. A file system without locks fails otherwise.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      continue;
+    }
     char owner[32] = {};
     if (pread(descriptor_, owner, sizeof owner - 1, 0) < 0) owner[0] = 0;
     close(descriptor_);
@@ -155,10 +163,9 @@ std::string RunFolder::create(const std::string& out, bool overwrite, const Task
 RunFolder::RunFolder(const std::string& path, std::shared_ptr<const RunLock> lock)
     : path_(path), lock_(lock ? std::move(lock) : std::make_shared<const RunLock>(path)) {
   for (const char* name : kRunFiles) {
-    if (!fs::is_symlink(file(name))) continue;
-    fail_input(
-        "{}: is a link, but a run writes into its own folder only; replace it by what it "
-        "names",
+    refuse_if(
+        fs::is_symlink(file(name)),
+        "{}: is a link, but a run writes into its own folder only; replace it by what it names",
         file(name));
   }
   for (const char* name : kGrowingFiles) {

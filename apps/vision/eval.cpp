@@ -33,14 +33,12 @@ void add_options(CLI::App& app, EvalOptions& options) {
                  "Part of the data set: val, train or all; by default val, and all of a folder "
                  "without val/ that the model was not trained on")
       ->check(CLI::IsMember({"val", "train", "all"}));
-  app.add_option("--skip-bad", options.skip_bad, "Number of unreadable images to skip")
-      ->check(integer_in());
-  app.add_option("--json", options.json, "File for the result, with the confusion matrix")
-      ->type_name("FILE");
-  app.add_option("--batch-size", options.batch_size,
-                 "Images per batch; with fused kernels every size gives the same result")
-      ->check(integer_in(1, kLargestBatch))
-      ->capture_default_str();
+  OptionGroup group(app, "Options");
+  group.integer("--skip-bad", options.skip_bad, "Number of unreadable images to skip");
+  group.text("--json", options.json, "FILE", "File for the result, with the confusion matrix");
+  group.integer("--batch-size", options.batch_size,
+                "Images per batch; with fused kernels every size gives the same result", 1,
+                kLargestBatch);
 }
 
 /// Prints the accuracy of each scored class, and the confusion matrix (a row per class, a column

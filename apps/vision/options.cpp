@@ -13,10 +13,9 @@ namespace {
 
 void add_data_options(CLI::App& app, VisionOptions& options) {
   OptionGroup data(app, "Data");
-  app.add_option("--data", options.data,
-                 "Training data: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, "
-                 "arrays:DIR, or shapes (drawn, no files)")
-      ->type_name("SPEC");
+  data.text("--data", options.data, "SPEC",
+            "Training data: fashion-mnist, mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, "
+            "arrays:DIR, or shapes (drawn, no files)");
   data.number("--val-fraction", options.source.val_fraction,
               "Share of the images kept for validation if the data has no validation part; 0 = "
               "train on all, validate nothing",
@@ -32,12 +31,11 @@ void add_data_options(CLI::App& app, VisionOptions& options) {
 
 void add_model_options(CLI::App& app, VisionOptions& options) {
   OptionGroup model(app, "Model");
-  app.add_option("--model", options.model,
-                 "Architecture: a name (`gmlp-vision info --help` lists them), a checkpoint "
-                 "folder or FILE.json")
-      ->type_name("NAME|DIR|FILE");
-  app.add_option("--init", options.init, "Initial weights: a checkpoint folder or FILE.safetensors")
-      ->type_name("DIR|FILE");
+  model.text("--model", options.model, "NAME|DIR|FILE",
+             "Architecture: a name (`gmlp-vision info --help` lists them), a checkpoint folder or "
+             "FILE.json");
+  model.text("--init", options.init, "DIR|FILE",
+             "Initial weights: a checkpoint folder or FILE.safetensors");
   const auto size = [&](const char* name, int64_t& value, const char* text) {
     model.integer(name, value, text, 0, 1 << 24);
   };

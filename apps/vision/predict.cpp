@@ -36,21 +36,18 @@ struct PredictOptions : StoredModelOptions {
 void add_options(CLI::App& app, PredictOptions& options) {
   add_stored_model_options(app, options);
   app.add_option("IMAGE", options.images, "Image files, or folders of them");
-  app.add_option("--topk", options.topk, "Number of classes per image")
-      ->check(integer_in(1, int64_t{1} << 24))
-      ->capture_default_str();
-  const auto file = [&](const char* name, std::string& path, const char* type, const char* text) {
-    app.add_option(name, path, text)->type_name(type);
-  };
-  file("--json", options.json, "FILE", "File for the result");
-  file("--csv", options.csv, "FILE", "The same as a table: image, rank, class, label, probability");
-  file("--input-array", options.input_array, "FILE.npy",
-       "Array of inputs in place of images: float32 NCHW is used unchanged, uint8 NHWC is "
-       "prepared like images");
-  file("--output-array", options.output_array, "FILE.npy",
-       "File for the logits, a row per input; NaN for an unreadable image");
-  file("--features", options.features, "FILE.npy",
-       "File for the pooled features (the head's input), a row per input");
+  OptionGroup group(app, "Options");
+  group.integer("--topk", options.topk, "Number of classes per image", 1, int64_t{1} << 24);
+  group.text("--json", options.json, "FILE", "File for the result");
+  group.text("--csv", options.csv, "FILE",
+             "The same as a table: image, rank, class, label, probability");
+  group.text("--input-array", options.input_array, "FILE.npy",
+             "Array of inputs in place of images: float32 NCHW is used unchanged, uint8 NHWC is "
+             "prepared like images");
+  group.text("--output-array", options.output_array, "FILE.npy",
+             "File for the logits, a row per input; NaN for an unreadable image");
+  group.text("--features", options.features, "FILE.npy",
+             "File for the pooled features (the head's input), a row per input");
 }
 
 void check_usage(const PredictOptions& options) {

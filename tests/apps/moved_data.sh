@@ -36,7 +36,7 @@ mv moved/a/new.png moved/a/1.png
 expect_status 2 "$vision" train "${options[@]}" --data folder:moved --val-fraction 0 --patience 2
 expect_text err.txt "nothing is held out to validate on"
 
-"$vision" train --resume run --time-limit 0 &
+"$vision" train --resume run --time-limit 0 --epochs 100000 &
 process=$!
 for ((i = 0; i < 500; ++i)); do
   [ "$(cat run/.lock)" = "$(printf '%-10s' $process)" ] && break
@@ -48,4 +48,4 @@ expect_status 2 "$vision" train "${options[@]}" --data folder:moved --out run --
 expect_text err.txt "process $process"
 kill -KILL $process
 wait $process 2>/dev/null
-expect_status 0 "$vision" train --resume run --time-limit 0.1  # the lock ended with the process
+expect_status 0 "$vision" train --resume run --time-limit 0.02  # the lock ended with the process
