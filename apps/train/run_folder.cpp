@@ -212,7 +212,7 @@ std::vector<std::string> RunFolder::rewind_logs(const std::map<std::string, LogP
     const std::string text = read_text(file(name));
     const bool longer = std::ssize(text) >= size;
     growing.end = {size, longer ? crc32_of(text.data(), size) : 0};
-    if (!longer || (growing.end.crc != crc && crc != 0)) {
+    if (!longer || growing.end.crc != crc) {
       growing.end = {};
       changed.push_back(name);
     }

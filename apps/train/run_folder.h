@@ -40,7 +40,7 @@ class RunLock {
 /// The end of a growing file at a save: its size, and the CRC-32 of all bytes up to there.
 struct LogPosition {
   int64_t size = 0;
-  uint32_t crc = 0;  // of no bytes, or unknown: earlier versions did not store it
+  uint32_t crc = 0;
 };
 
 class RunFolder {

@@ -62,14 +62,14 @@ Json data_json(const DataIdentity& data) {
   return {{"crc32", data.checksum}, {"counts", data.counts}};
 }
 
-/// Throws when the data are not those of the run. Returns a note if that is unknown.
-std::string check_data(const Json& state, const DataIdentity& data, const std::string& folder) {
-  if (!state.contains("data")) {
-    return "begun by an earlier version without a checksum of the data, so nobody has checked that "
-           "they are the same";
-  }
+/// Throws when the data are not those of the run.
+void check_data(const Json& state, const DataIdentity& data, const std::string& folder) {
+  refuse_if(!state.contains("data"),
+            "{}: begun by an earlier version, which did not note its data; start a new run with "
+            "--init {}",
+            folder, folder);
   const Json& saved = state.at("data");
-  if (saved == data_json(data)) return "";
+  if (saved == data_json(data)) return;
   const std::string then = saved.at("counts");
   const std::string difference = then == data.counts
                                      ? fmt::format("the same counts, but other {}", data.of)
@@ -84,7 +84,7 @@ std::map<std::string, LogPosition> log_ends(const Json& state) {
   std::map<std::string, LogPosition> ends;
   for (const char* name : {"log.txt", "metrics.csv", "steps.jsonl"}) {
     read_exact(state.at("offsets").at(name), ends[name].size);
-    if (state.contains("log_crc32")) ends[name].crc = state.at("log_crc32").at(name);
+    ends[name].crc = state.at("log_crc32").at(name);
   }
   return ends;
 }
@@ -210,8 +210,7 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
             checkpoint_folder);
   const Json state = parse_json(checkpoint.state, checkpoint_folder + "/training.json");
   check_options(state.at("options"), options.config, checkpoint_folder);
-  const std::string note = check_data(state, data_, checkpoint_folder);
-  if (!note.empty()) task.info.notes.push_back(note);
+  check_data(state, data_, checkpoint_folder);
   const CheckpointContent own = tensors();
   for (const NamedTensor& into : own.model) read_tensor(checkpoint.model, into);
   for (const NamedTensor& into : own.training) read_tensor(*checkpoint.training, into);

@@ -121,7 +121,6 @@ DataOptions data_options_for(const VisionOptions& options, bool resumed) {
   int64_t size = options.img_size;
   if (!path.empty() && (resumed || size == 0)) {
     const DataOptions stored = stored_split(read_text(path, kMaxJsonBytes), path);
-    data.split_by_order = resumed && stored.split_by_order;
     if (resumed || stored.photo_side > 0) {
       data.photo_side = stored.photo_side;
       return data;

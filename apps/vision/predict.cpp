@@ -35,7 +35,7 @@ struct PredictOptions : StoredModelOptions {
 
 void add_options(CLI::App& app, PredictOptions& options) {
   add_stored_model_options(app, options);
-  app.add_option("IMAGE", options.images, "Image files, or folders of them");
+  app.add_option("IMAGE", options.images, "Image files, or folders of them")->type_name("");
   OptionGroup group(app, "Options");
   group.integer("--topk", options.topk, "Number of classes per image", 1, int64_t{1} << 24);
   group.text("--json", options.json, "FILE", "File for the result");

@@ -173,8 +173,7 @@ class VisionTask : public TrainingTask {
     transform.augment = kAugments.from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
-    // Runs of earlier versions, which split by order, cropped all sizes alike.
-    transform.scale = {side < kLargeImage || data_options_.split_by_order ? 0.6 : 0.08, 1};
+    transform.scale = {side < kLargeImage ? 0.6 : 0.08, 1};
     if (!options_.scale.empty()) transform.scale = {options_.scale[0], options_.scale[1]};
     if (!options_.ratio.empty()) transform.ratio = {options_.ratio[0], options_.ratio[1]};
     LoaderOptions loading = options_.loading;

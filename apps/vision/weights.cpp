@@ -147,8 +147,8 @@ std::string config_json(const VisionConfig& config, const std::vector<std::strin
                         const TransformOptions& transform, const DataOptions& options) {
   Json split = {{"seed", options.seed},
                 {"val_fraction", options.val_fraction},
-                {"photo_side", options.photo_side}};
-  if (!options.split_by_order) split["rule"] = "name";
+                {"photo_side", options.photo_side},
+                {"rule", "name"}};
   if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
   Json json = parse_json(vision_config_to_json(config, label_names, json_line({{"split", split}})),
                          "config.json");
@@ -181,7 +181,6 @@ DataOptions stored_split(const std::string& text, const std::string& path) {
   options.val_fraction = number("val_fraction", options.val_fraction, 1);
   const double side = static_cast<double>(options.photo_side);
   options.photo_side = static_cast<int64_t>(number("photo_side", side, 1 << 24));
-  options.split_by_order = !split.contains("rule");  // runs of earlier versions
   for (const Json& image : split.value("trained_on", Json::array())) {
     if (image.is_string()) options.trained_on.push_back(image);
   }

@@ -77,7 +77,6 @@ struct DataOptions {
   int64_t skip_bad = 0;           // how many undecodable images are skipped instead of refused
   int64_t max_train_samples = 0;  // 0: all
   int64_t photo_side = 256;       // TransformOptions::photo_side
-  bool split_by_order = false;    // by an earlier version: a folder is not split
   /// Evaluation: one class is enough, and a folder without val/ that has none of the images in
   /// `trained_on` validates whole.
   bool scoring = false;

@@ -1,13 +1,18 @@
 // folder:DIR, images sorted into one folder per class, which may hold folders of its own:
 //   DIR/train/CLASS/*.jpg, DIR/val/CLASS/*.jpg   two parts, classes matched by name; or
 //   DIR/CLASS/*.jpg                              one set: each image's name and the seed decide
-// Each file is decoded once when the set is opened, so that a damaged one is reported before the
-// first step and not in the third hour. Afterwards images are decoded on demand and cached.
+// Every file is read when the set is opened: sizes, checksums, what is no image or ends early.
+// Pixels are decoded on demand and cached, and once beside the training, so that a damaged JPEG is
+// reported in the first minutes and not in the third hour.
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <mutex>
 #include <span>
+
+#include <sys/resource.h>
 
 #include "core/error.h"
 #include "core/io/file.h"
@@ -28,7 +33,7 @@ struct Record {
   int64_t label = 0;
   uint64_t name_hash = 0;
   bool validates = false;
-  // Of the decoded file:
+  // Of the file:
   std::string fingerprint = {};  // of its name and contents
   int64_t shorter_side = 0, channels = 0;
   bool turned = false;
@@ -48,17 +53,41 @@ struct FolderLayout {
   bool is_split() const { return val.classes.empty(); }
 };
 
+Image decode_photo(const std::string& path) try {
+  return decode_image(path);
+} catch (const InputError& error) {
+  fail_input("{} (or skip up to N such images: --skip-bad N)", error.what());
+}
+
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
 class PhotoCache {
  public:
+  ~PhotoCache() { stopping_ = true; }
+
+  /// Decodes all files in a thread of low priority. Once it has found a damaged one, each call of
+  /// image() throws that.
+  void check(const Records& records, const fs::path& root) {
+    check_ = std::async(std::launch::async, [this, records, root] {
+#ifdef __linux__
+      setpriority(PRIO_PROCESS, 0, 10);  // of this thread
+#endif
+      for (const Record& record : records) {
+        if (!stopping_) decode_photo((root / record.path).string());
+      }
+    });
+  }
+
   Image image(const std::string& path, const PhotoForm& form) {
+    if (check_.valid() && check_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+      check_.get();
+    }
     const std::pair<std::string, PhotoForm> key(path, form);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       const auto found = images_.find(key);
       if (found != images_.end()) return found->second;
     }
-    Image image = shrink_photo(decode_image(path), form);
+    Image image = shrink_photo(decode_photo(path), form);
     const std::lock_guard<std::mutex> lock(mutex_);
     const bool fits = form.side > 0 && image.elements() <= bytes_left_;
     if (fits && images_.emplace(key, image).second) bytes_left_ -= image.elements();
@@ -69,6 +98,8 @@ class PhotoCache {
   std::mutex mutex_;
   int64_t bytes_left_ = int64_t{1} << 30;
   std::map<std::pair<std::string, PhotoForm>, Image> images_;
+  std::atomic<bool> stopping_ = false;
+  std::shared_future<void> check_;  // destroyed first, which waits for the thread
 };
 
 constexpr std::string_view kTrainNames[] = {"train", "training"};
@@ -149,7 +180,7 @@ Records list_records(const FolderLayout& layout, const fs::path& root,
       for (const std::string& path : paths) {
         const uint64_t hash = name_hash_of(name_in(part->folder, path));
         Random random(options.seed, Purpose::kSplit, hash >> 32, hash);
-        const bool drawn = !options.split_by_order && random.uniform() < options.val_fraction;
+        const bool drawn = random.uniform() < options.val_fraction;
         const bool validates = layout.is_split() ? drawn : part == &layout.val;
         records.push_back({path, at - names.begin(), hash, validates});
       }
@@ -158,17 +189,17 @@ Records list_records(const FolderLayout& layout, const fs::path& root,
   return records;
 }
 
-/// Decodes each file in parallel and removes the damaged ones, at most `skip_bad`. Messages and
-/// notes have the files' order, whatever the threads did.
-void decode_records(Records& records, const fs::path& root, int64_t skip_bad,
-                    std::vector<std::string>& notes) {
+/// Reads each file in parallel and removes the damaged ones, at most `skip_bad`: for that, JPEGs
+/// are decoded, too. Messages and notes have the files' order, whatever the threads did.
+void read_records(Records& records, const fs::path& root, int64_t skip_bad,
+                  std::vector<std::string>& notes) {
   constexpr int64_t kMostNamed = 3;
   std::vector<std::string> reasons(records.size());
   parallel_for(std::ssize(records), [&](int64_t i) {
     Record& record = records[static_cast<size_t>(i)];
     try {
       uint32_t checksum = 0;
-      const Image image = decode_image((root / record.path).string(), &checksum);
+      const Image image = decode_image((root / record.path).string(), &checksum, skip_bad == 0);
       record.fingerprint = fmt::format("{:016x}{:08x}", record.name_hash, checksum);
       record.shorter_side = std::min(image.height, image.width);
       record.channels = image.channels;
@@ -218,15 +249,7 @@ void choose_sets(Records& records, const fs::path& folder, const DataOptions& op
   const auto was_trained_on = [&](const Record& record) {
     return std::ranges::count(options.trained_on, record.fingerprint) > 0;
   };
-  if (options.split_by_order) {
-    const char* reason = "an earlier version split it by the order of its files, which is no more";
-    refuse_if(
-        !options.scoring,
-        "{}: {}; this run cannot go on: train anew, or score its checkpoints with gmlp-vision "
-        "eval --split all",
-        folder.string(), reason);
-    notes.push_back(fmt::format("{}: {}; only --split all is left", folder.string(), reason));
-  } else if (options.scoring && std::ranges::none_of(records, was_trained_on)) {
+  if (options.scoring && std::ranges::none_of(records, was_trained_on)) {
     for (Record& record : records) record.validates = true;
     notes.push_back(
         fmt::format("{} is not the folder that the model was trained on: all of it is scored",
@@ -282,7 +305,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
                (root / layout.train.folder / names[0]).string());
   }
   Records records = list_records(layout, root, names, options);
-  decode_records(records, root, options.skip_bad, splits.notes);
+  read_records(records, root, options.skip_bad, splits.notes);
   note_unused(files, layout, splits.notes);
   if (layout.is_split()) choose_sets(records, root / layout.train.folder, options, splits.notes);
   describe_images(records, splits);
@@ -302,6 +325,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
           return cache->image(paths[static_cast<size_t>(index)], form);
         });
   };
+  if (!options.scoring && options.skip_bad == 0) cache->check(records, root);
   splits.train = dataset(false);
   splits.val = dataset(true);
   return splits;

@@ -39,8 +39,9 @@ void EncodedImage::check_size(int64_t height, int64_t width, int64_t min_bytes,
   }
 }
 
-Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path) {
-  const EncodedImage file{data, size, path};
+Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path,
+                         bool header_only) {
+  const EncodedImage file{data, size, path, header_only};
   const std::string_view bytes(reinterpret_cast<const char*>(data), static_cast<size_t>(size));
   if (bytes.empty()) file.refuse("the file is empty");
   if (bytes.starts_with("\x89PNG")) return decode_png(file);
@@ -50,11 +51,11 @@ Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& p
   file.refuse("not a PNG, JPEG, BMP or WebP");
 }
 
-Image decode_image(const std::string& path, uint32_t* checksum) {
+Image decode_image(const std::string& path, uint32_t* checksum, bool header_only) {
   const std::string bytes = read_text(path, kMaxFileBytes);
   if (checksum != nullptr) *checksum = crc32_of(bytes.data(), std::ssize(bytes));
-  return decode_image_bytes(reinterpret_cast<const uint8_t*>(bytes.data()), std::ssize(bytes),
-                            path);
+  return decode_image_bytes(reinterpret_cast<const uint8_t*>(bytes.data()), std::ssize(bytes), path,
+                            header_only);
 }
 
 }  // namespace gmlp

@@ -20,6 +20,7 @@ struct EncodedImage {
   const uint8_t* data = nullptr;
   int64_t size = 0;
   const std::string& path;  // for messages
+  bool header_only = false;
 
   template <typename... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> reason, Args&&... args) const {

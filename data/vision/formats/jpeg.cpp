@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include <jpeglib.h>
@@ -43,6 +44,12 @@ class JpegDecoder : LibraryDecoder {
     choose_scale();
     const bool cmyk = jpeg_.num_components == 4;
     const int64_t channels = jpeg_.num_components == 1 ? 1 : 3;
+    if (file_.header_only) {
+      const std::string_view rest(reinterpret_cast<const char*>(jpeg_.src->next_input_byte),
+                                  jpeg_.src->bytes_in_buffer);
+      if (rest.rfind("\xFF\xD9") == rest.npos) file_.refuse("truncated JPEG (no end marker)");
+      return {jpeg_.output_height, jpeg_.output_width, channels, {}, {}, orientation != 1};
+    }
     Image image = Image::of_bytes(jpeg_.output_height, jpeg_.output_width, channels);
     std::vector<uint8_t> cmyk_row(cmyk ? 4 * static_cast<size_t>(image.width) : 0);
     run([&] {

@@ -1,8 +1,10 @@
 // folder:DIR: two parts or one that is split, and everything that can be wrong with a folder of
 // images.
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <set>
+#include <thread>
 
 #include "data/vision/dataset.h"
 #include "data/vision/image_decode.h"
@@ -22,6 +24,7 @@ using gmlp::test::png_data;
 using gmlp::test::png_file;
 using gmlp::test::png_header;
 using gmlp::test::TemporaryFolder;
+using gmlp::test::TinyJpeg;
 
 namespace {
 
@@ -115,24 +118,6 @@ TEST_CASE("the split of a name is the same on every machine and in every version
   const DataSplits splits = open_dataset("folder:" + folder.path(), options);
   CHECK(reds(*splits.val) == composed);
   CHECK(splits.train->class_names() == std::vector<std::string>{"caf\u00e9", "tea"});
-}
-
-TEST_CASE("a run of an earlier version cannot go on, and scores all images") {
-  TemporaryFolder folder;
-  write_images(folder, "a", 0, 10);
-  write_images(folder, "b", 100, 20);
-  DataOptions options;
-  options.split_by_order = true;
-  check_folder_error(folder, "gmlp-vision eval --split all", options);
-  options.scoring = true;
-  const DataSplits splits = open_dataset("folder:" + folder.path(), options);
-  CHECK(splits.val->size() == 0);
-  CHECK(gmlp::all_images(splits)->size() == 30);
-  check_holds(splits.notes[0], "only --split all is left");
-  options.scoring = false;
-  write_two_parts(folder);  // two parts need no split
-  for (const std::string place : {"a", "b"}) std::filesystem::remove_all(folder / place);
-  CHECK(open_dataset("folder:" + folder.path(), options).val->size() == 2);
 }
 
 TEST_CASE("classes without an image for one of the sets are counted and named") {
@@ -266,6 +251,33 @@ TEST_CASE("bad images are left out up to the number allowed, and noted") {
   std::filesystem::create_symlink("itself.jpg", folder / "train/dog/itself.jpg");
   CHECK(open_dataset("folder:" + folder.path(), options).notes.back() ==
         "classes without validation images: 1 of 3 (cat)");
+}
+
+TEST_CASE("a JPEG with damaged pixels is found beside the training, a truncated one before") {
+  TemporaryFolder folder;
+  write_two_parts(folder);
+  TinyJpeg jpeg;
+  jpeg.data = {0xB2};
+  folder.write("train/dog/damaged.jpg", jpeg.file());
+  DataOptions options;
+  const DataSplits splits = open_dataset("folder:" + folder.path(), options);
+  REQUIRE(splits.train->size() == 6);
+  std::string message;  // of an image that is not damaged
+  for (int i = 0; i < 1000 && message.empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    message = input_error([&] { splits.train->image(0); });
+  }
+  check_holds(message, "damaged.jpg: damaged JPEG");
+  check_holds(message, "--skip-bad N");
+  options.skip_bad = 1;
+  CHECK(open_dataset("folder:" + folder.path(), options).train->size() == 5);
+  options = {.scoring = true};  // which decodes every image anyway
+  const DataSplits scored = open_dataset("folder:" + folder.path(), options);
+  CHECK(input_error([&] { scored.train->image(0); }).empty());
+  CHECK(input_error([&] { scored.train->image(5); }) == message);
+  jpeg.end.clear();
+  folder.write("train/dog/cut.jpg", jpeg.file());
+  check_folder_error(folder, "cut.jpg: truncated JPEG");
 }
 
 TEST_CASE("a large photo is shrunk to the same pixels whether cached or not") {
