@@ -66,8 +66,8 @@ class PhotoCache {
 
   /// Decodes all files in a thread of low priority. Once it has found a damaged one, each call of
   /// image() throws that.
-  void check(const Records& records, const fs::path& root) {
-    check_ = std::async(std::launch::async, [this, records, root] {
+  void check(Records records, const fs::path& root) {
+    check_ = std::async(std::launch::async, [this, records = std::move(records), root] {
 #ifdef __linux__
       setpriority(PRIO_PROCESS, 0, 10);  // of this thread
 #endif
@@ -325,9 +325,9 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
           return cache->image(paths[static_cast<size_t>(index)], form);
         });
   };
-  if (!options.scoring && options.skip_bad == 0) cache->check(records, root);
   splits.train = dataset(false);
   splits.val = dataset(true);
+  if (!options.scoring && options.skip_bad == 0) cache->check(std::move(records), root);
   return splits;
 }
 
