@@ -138,8 +138,8 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   OptionGroup group(app, "Model");
   group.text(
       "--model", options.model, "NAME|DIR|FILE",
-      "Architecture: a name (`gmlp-language info --help` lists them), a checkpoint folder or "
-      "FILE.json");
+      "Architecture: a name (`gmlp-language info --help` lists them), FILE.json, or a checkpoint "
+      "folder, from whose weights finetune starts");
   app.add_option("--arch", options.arch,
                  "gmlp, or a baseline: transformer, transformer-relpos, relpos-only, mixer; by "
                  "default the model's");
@@ -161,7 +161,7 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
       {"--toeplitz", options.toeplitz,
        "Spatial weights that depend on the distance of two tokens only"},
       {"--no-toeplitz", options.no_toeplitz, "One spatial weight per pair of tokens"},
-      {"--causal", options.causal, "Tokens see earlier tokens only; --objective causal implies it"},
+      {"--causal", options.causal, "Tokens see earlier tokens only; implied by a causal objective"},
       {"--tie-embeddings", options.tie_embeddings,
        "One matrix for the input embedding and the output"},
       {"--no-tie-embeddings", options.no_tie_embeddings, "Two matrices"}};
@@ -182,14 +182,15 @@ PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
 
 FinetuneOptions parse_finetune(const std::vector<std::string>& arguments) {
   FinetuneOptions options;
-  parse_training({.name = "gmlp-language finetune",
-                  .description = "Finetune a language model on a task",
-                  .add = [&](CLI::App& app) { add_finetune_options(app, options); },
-                  .check = [&](CLI::App& app) { check_and_fill_in(app, options); },
-                  .defaults = {{"--epochs", "5, or 3 for SQuAD"},
-                               {"--warmup-epochs", "a tenth of --epochs"},
-                               {"--lr", "the paper's, scaled to the model's width"}}},
-                 arguments, options);
+  parse_training(
+      {.name = "gmlp-language finetune",
+       .description = "Finetune a language model on a task",
+       .add = [&](CLI::App& app) { add_finetune_options(app, options); },
+       .check = [&](CLI::App& app) { check_and_fill_in(app, options); },
+       .defaults = {{"--epochs", "5, or 3 for SQuAD"},
+                    {"--warmup-epochs", "a tenth of --epochs"},
+                    {"--lr", "the paper's, scaled to the model's width; 1e-3 from scratch"}}},
+      arguments, options);
   return options;
 }
 

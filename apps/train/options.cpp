@@ -27,8 +27,10 @@ const std::set<std::string> kModelPathOptions = {"model", "init", "tokenizer"};
 void add_recipe_options(CLI::App& app, TrainOptions& options) {
   OptionGroup recipe(app, "Recipe");
   recipe.integer("--epochs", options.epochs, "Passes over the training data", 1);
-  recipe.integer("--max-steps", options.max_steps,
-                 "Largest number of optimizer steps; 0 = use --epochs");
+  recipe.integer(
+      "--max-steps", options.max_steps,
+      "Optimizer steps, in as many passes as they take if --epochs is not given; 0 = use "
+      "--epochs");
   recipe.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
   recipe.integer("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step", 1,
                  1 << 24);
@@ -53,7 +55,7 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
       ->expected(2)
       ->delimiter(',')
       ->check(number_in(0, 0.99999));  // the bias correction divides by 1 - beta
-  recipe.number("--clip-grad", options.clip_grad, "Largest norm of the gradient; 0 = no clipping");
+  recipe.number("--clip-grad", options.clip_grad, "Maximum gradient norm; 0 = no clipping");
   app.add_flag("--model-ema", options.model_ema,
                "Average the weights over the steps (EMA), and evaluate and save the average");
   recipe.number("--model-ema-decay", options.model_ema_decay, "Decay rate of that average", 0, 1);
@@ -206,6 +208,10 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   std::string saved;
   if (options.resume.empty()) {
     subcommand.check(app);
+    if (options.max_steps > 0 && app.count("--epochs") == 0) {
+      options.epochs = std::max(options.epochs, options.max_steps);
+      app.get_option("--epochs")->default_str(std::to_string(options.epochs));
+    }
   } else {
     check_resume_options(given);
     const std::string path = find_resume_point(options.resume).run + "/config.toml";

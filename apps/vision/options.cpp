@@ -61,7 +61,7 @@ void add_model_options(CLI::App& app, VisionOptions& options) {
 void add_augmentation_options(CLI::App& app, VisionOptions& options) {
   OptionGroup recipe(app, "Recipe");
   recipe.choice("--aug", options.aug,
-                "Augmentation; mirror: mirror images; light: also shifts or crops",
+                "Augmentation; mirror: horizontal flips; light: also shifts or crops",
                 kAugments.names);
   const auto range = [&](const char* name, std::vector<double>& value, const char* text, double low,
                          double high) {
@@ -73,7 +73,7 @@ void add_augmentation_options(CLI::App& app, VisionOptions& options) {
         1e-6, 1);
   range("--ratio", options.ratio,
         "Smallest and largest width / height of a random crop; by default 3/4 4/3", 1e-3, 1e3);
-  app.add_flag("--no-flip", options.no_flip, "No mirror images (never used for mnist's digits)");
+  app.add_flag("--no-flip", options.no_flip, "No horizontal flips (mnist never has them)");
   recipe.number("--smoothing", options.loading.smoothing, "Label smoothing", 0, 1);
   recipe.choice("--class-weights", options.class_weights,
                 "Weights of the classes in the loss; balanced: a rare class counts as much as a "
