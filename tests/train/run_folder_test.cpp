@@ -121,6 +121,17 @@ TEST_CASE("a longer run goes on from the end of a shorter one") {
   CHECK(state_of(run + "/checkpoints/last").at("step") == 15);
 }
 
+TEST_CASE("a number of steps takes as many passes as it needs, unless epochs are given") {
+  const TemporaryFolder scratch;
+  const std::string run = scratch / "run", limited = scratch / "limited";
+  REQUIRE(train_with(tiny_run(run, {"--max-steps", "53"})) == 0);  // ten epochs have 50
+  CHECK(state_of(run + "/checkpoints/last").at("step") == 53);
+  REQUIRE(train_with({"--resume", run, "--max-steps", "56"}) == 0);
+  CHECK(state_of(run + "/checkpoints/last").at("step") == 56);
+  REQUIRE(train_with(tiny_run(limited, {"--max-steps", "53", "--epochs", "1"})) == 0);
+  CHECK(state_of(limited + "/checkpoints/last").at("step") == 5);
+}
+
 TEST_CASE("a second process is kept out of a run, by name") {
   const TemporaryFolder scratch;
   const std::string run = scratch / "run";
