@@ -2,9 +2,12 @@
 
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION
+// It asserts that memory was allocated.
+#define STBIW_ASSERT(holds) ((holds) ? void() : throw std::bad_alloc())
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <new>
 #include <string_view>
 
 #include <stb/stb_image_write.h>

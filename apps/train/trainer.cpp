@@ -313,7 +313,7 @@ void Trainer::open_folder() {
   const std::string path =
       resume ? task.setup.run : RunFolder::create(options.out, options.overwrite, task.info);
   folder_ = std::make_unique<RunFolder>(path, task.setup.lock);
-  if (resume) remove_stale_temporaries(path);
+  remove_stale_temporaries(path);
   store_ = std::make_unique<CheckpointStore>(folder_->checkpoints(), options.checkpoint_hist);
   if (task.setup.resumed()) return;
   if (resume) task.info.notes.push_back(path + ": nothing had been saved; starts at step 0");

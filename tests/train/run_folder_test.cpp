@@ -216,4 +216,9 @@ TEST_CASE("temporaries of ended processes are removed, those of running ones kep
   CHECK(folder.count() == 4);
   CHECK_FALSE(fs::exists(folder / fmt::format("x.tmp-{}-0", child)));
   CHECK_NOTHROW(gmlp::remove_stale_temporaries(folder / "absent"));
+  // A run that was killed before its first file is begun again with --overwrite.
+  const std::string left = fmt::format("run/config.toml.tmp-{}-0", child);
+  folder.write(left, "half");
+  REQUIRE(train_with(tiny_run(folder / "run", {"--overwrite", "--max-steps", "1"})) == 0);
+  CHECK_FALSE(fs::exists(folder / left));
 }
