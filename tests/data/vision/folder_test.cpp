@@ -271,7 +271,8 @@ TEST_CASE("a JPEG with damaged pixels is found beside the training, a truncated 
   check_holds(message, "--skip-bad N");
   options.skip_bad = 1;
   CHECK(open_dataset("folder:" + folder.path(), options).train->size() == 5);
-  options = {.scoring = true};  // which decodes every image anyway
+  options = {};
+  options.scoring = true;  // which decodes every image anyway
   const DataSplits scored = open_dataset("folder:" + folder.path(), options);
   CHECK(input_error([&] { scored.train->image(0); }).empty());
   CHECK(input_error([&] { scored.train->image(5); }) == message);
