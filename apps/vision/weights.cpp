@@ -147,8 +147,7 @@ std::string config_json(const VisionConfig& config, const std::vector<std::strin
                         const TransformOptions& transform, const DataOptions& options) {
   Json split = {{"seed", options.seed},
                 {"val_fraction", options.val_fraction},
-                {"photo_side", options.photo_side},
-                {"rule", "name"}};
+                {"photo_side", options.photo_side}};
   if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
   Json json = parse_json(vision_config_to_json(config, label_names, json_line({{"split", split}})),
                          "config.json");

@@ -6,6 +6,7 @@
 // reported in the first minutes and not in the third hour.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <future>
 #include <map>
@@ -33,10 +34,9 @@ struct Record {
   int64_t label = 0;
   uint64_t name_hash = 0;
   bool validates = false;
-  // Of the file:
-  std::string fingerprint = {};  // of its name and contents
+  std::string fingerprint = {};  // of the file's name and contents
   int64_t shorter_side = 0, channels = 0;
-  bool turned = false;
+  bool turned = false, decoded = false;
 };
 
 using Records = std::vector<Record>;
@@ -64,7 +64,7 @@ class PhotoCache {
  public:
   ~PhotoCache() { stopping_ = true; }
 
-  /// Decodes all files in a thread of low priority. Once it has found a damaged one, each call of
+  /// Decodes these files in a thread of low priority. Once it has found a damaged one, each call of
   /// image() throws that.
   void check(Records records, const fs::path& root) {
     check_ = std::async(std::launch::async, [this, records = std::move(records), root] {
@@ -204,6 +204,7 @@ void read_records(Records& records, const fs::path& root, int64_t skip_bad,
       record.shorter_side = std::min(image.height, image.width);
       record.channels = image.channels;
       record.turned = image.turned;
+      record.decoded = !image.bytes.empty();
     } catch (const InputError& error) {
       reasons[static_cast<size_t>(i)] = error.what();
     }
@@ -215,10 +216,8 @@ void read_records(Records& records, const fs::path& root, int64_t skip_bad,
     if (skipped <= kMostNamed) notes.push_back("skipped " + reason);
   }
   std::erase_if(records, [](const Record& record) { return record.fingerprint.empty(); });
-  if (skipped > 0) {
-    notes.push_back(
-        fmt::format("unreadable images left out: {} (--skip-bad {})", skipped, skip_bad));
-  }
+  if (skipped == 0) return;
+  notes.push_back(fmt::format("unreadable images left out: {} (--skip-bad {})", skipped, skip_bad));
 }
 
 /// Counts what is in the folder and is not used.
@@ -327,7 +326,8 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   };
   splits.train = dataset(false);
   splits.val = dataset(true);
-  if (!options.scoring && options.skip_bad == 0) cache->check(std::move(records), root);
+  std::erase_if(records, [](const Record& record) { return record.decoded; });
+  if (!options.scoring && !records.empty()) cache->check(std::move(records), root);
   return splits;
 }
 

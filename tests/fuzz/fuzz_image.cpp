@@ -1,12 +1,25 @@
-// PNG, JPEG, WebP and BMP.
+// PNG, JPEG, WebP and BMP, with and without a JPEG's pixels.
 #include "data/vision/image_decode.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   gmlp::test::memory_limit = int64_t{1} << 30;  // 8 bytes per pixel are allowed, too
-  return gmlp::test::accept_input_errors([&] {
-    const gmlp::Image image = gmlp::decode_image_bytes(data, static_cast<int64_t>(size), "input");
-    const int64_t bytes = image.height * image.width * image.channels;
-    gmlp::test::check(static_cast<int64_t>(image.bytes.size()) == bytes);
+  const auto decode = [&](bool header_only) {
+    return gmlp::decode_image_bytes(data, static_cast<int64_t>(size), "input", header_only);
+  };
+  gmlp::test::accept_input_errors([&] { decode(true); });
+  bool decoded = false;
+  gmlp::Image image;
+  gmlp::test::accept_input_errors([&] {
+    image = decode(false);
+    decoded = true;
+    gmlp::test::check(std::ssize(image.bytes) == image.elements());
+    image.bytes = {};
   });
+  if (!decoded) return 0;
+  // What can be decoded has a header that says the same; it must not be refused.
+  const gmlp::Image header = decode(true);
+  gmlp::test::check(header.height * header.width == image.height * image.width &&
+                    header.channels == image.channels && header.turned == image.turned);
+  return 0;
 }
