@@ -120,24 +120,21 @@ Var gelu(Tape& tape, Var x) {
   const int64_t n = in.elements();
   const bool fused = tape.use_fused(in.dtype());  // f32 alone
   const fused::Precision precision = tape.execution().precision;
+  const auto ranges = [=](auto kernel, auto*... elements) {
+    if constexpr ((std::is_same_v<decltype(elements), float*> && ...)) {
+      parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
+        kernel((elements + begin)..., end - begin, precision);
+      });
+    }
+  };
   return tape.record_unary(
       "gelu", x, in.shape(),
-      [=]<typename T>(T* y, T* z) {
-        if (!fused) return reference::gelu_forward(y, z, n);
-        if constexpr (std::is_same_v<T, float>) {
-          parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
-            fused::kernels().gelu_forward(y + begin, z + begin, end - begin, precision);
-          });
-        }
+      [=](auto* y, auto* z) {
+        fused ? ranges(fused::kernels().gelu_forward, y, z) : reference::gelu_forward(y, z, n);
       },
-      [=]<typename T>(T* dx, T* dy, T* z) {
-        if (!fused) return reference::gelu_backward(dx, dy, z, n);
-        if constexpr (std::is_same_v<T, float>) {
-          parallel_ranges(n, kRange, [&](int64_t begin, int64_t end) {
-            fused::kernels().gelu_backward(dx + begin, dy + begin, z + begin, end - begin,
-                                           precision);
-          });
-        }
+      [=](auto* dx, auto* dy, auto* z) {
+        fused ? ranges(fused::kernels().gelu_backward, dx, dy, z)
+              : reference::gelu_backward(dx, dy, z, n);
       });
 }
 

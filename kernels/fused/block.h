@@ -2,8 +2,8 @@
 // A fused block's data: the shape of its chunks, one chunk of the batch, and its workspaces.
 //
 // A chunk is as many samples as keep the widest activation near kChunkBytes. A chunk has two kinds
-// of tasks: kMC rows (tokens of all samples) for the channel projections, or kNC channels of one
-// sample for the spatial products. All of this follows from the sizes alone.
+// of tasks: up to kMC rows (tokens of all samples) for the channel projections, or kNC channels of
+// one sample for the spatial products.
 //
 // Operand is the type of the products' inputs, Saved the type of h and t in memory. Operand is bf16
 // only in bf16 precision and only if the instruction set multiplies pairs of bf16.
@@ -125,8 +125,8 @@ struct ForwardWorkspace {
   PackedB w1 = allocate_b(weights, k_steps_of<Operand>(shape.d_model), shape.d_ffn);  // W1ᵀ (D,F)
   PackedB w2 = allocate_b(weights, k_steps_of<Operand>(shape.d_gate), shape.d_model);  // W2ᵀ (E,D)
   TiledA<Operand> w = allocate_tiles<Operand>(weights, shape.tokens);                  // W (N,N)
-  // (R,D), rounded up to whole row tasks: a thread normalises all of its tasks in one place.
-  Operand* x_hat = allocate<Operand>(allocator, row_tasks(shape.rows) * kMC * shape.d_stride);
+  // (R,D), and whole tasks in both parts: a thread normalises all of its tasks in one place.
+  Operand* x_hat = allocate<Operand>(allocator, (shape.rows + 2 * kMC) * shape.d_stride);
   Operand* z = allocate<Operand>(allocator, (shape.rows * shape.f_stride));      // (R,F)
   Operand* gated = allocate<Operand>(allocator, (shape.rows * shape.e_stride));  // (R,E)
   // v̂ of each spatial task

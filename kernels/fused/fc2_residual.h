@@ -56,7 +56,9 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
   Operand* dh = ws.dh;
   Operand* dt = ws.dt;
   Operand* dr = ws.dr;
-  parallel_rows(chunk.rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
+  parallel_tiles<Operand>(chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
+    const int64_t r0 = tasks.begin(slot.task);
+    const int64_t r1 = tasks.begin(slot.task + 1);
     float biases[kMC];  // looked up once per row, so the epilogue does no modulo
     for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial_bias[r % chunk.tokens];
     const float* bias = biases;

@@ -25,18 +25,18 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
   const int64_t f = chunk.d_ffn;
   const int64_t d_stride = chunk.d_stride;
   const int64_t f_stride = chunk.f_stride;
-  parallel_rows(chunk.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
-    const int64_t rows = r1 - r0;
-    Operand* x_hat = ws.x_hat + slot.first * kMC * d_stride;
+  parallel_tiles<Operand>(chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
+    const int64_t r0 = tasks.begin(slot.task);
+    const int64_t rows = tasks.begin(slot.task + 1) - r0;
+    Operand* x_hat = ws.x_hat + slot.first * tasks.size * d_stride;
     normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
                    w.norm_weight, w.norm_bias, rows, d, chunk.norm_eps);
     Operand* z = ws.z + r0 * f_stride;
     Saved* h_saved = offset(chunk.h, r0 * f);
     const float* bias = w.fc1_bias;
     // The product also prefetches the next task's rows of x, a share with each tile.
-    const int64_t next_row = min(slot.next * kMC, chunk.rows);
-    const float* next = chunk.x + next_row * d;
-    const float* next_end = chunk.x + min(next_row + kMC, chunk.rows) * d;
+    const float* next = chunk.x + tasks.begin(slot.next) * d;
+    const float* next_end = chunk.x + tasks.begin(slot.next + 1) * d;
     int64_t tiles = panels_of(f) * tiles_of<Operand>(rows);
     const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
       add_contiguous(plan, next, next_end, tiles--);
@@ -92,24 +92,25 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
                                         const BlockWeights<const float*>& w) {
   const int64_t d = chunk.d_model;
   float* dx_hat = ws.dx_hat;
-  parallel_rows(chunk.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
+  const auto norm_backward_rows = [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
     float* sums = ws.norm_sums + slot.task * 2 * d;
     for (int64_t c = 0; c < 2 * d; ++c) sums[c] = 0;
-    gemm_rows(
-        RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1, Triangle::kNone,
-        [&](PrefetchPlan& plan, int64_t row, int64_t col) {
-          add_rows(plan, dx_hat + row * d + col, d);
-        },
-        [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-          store(dx_hat + row * d + col, sum, count);
-        });
     for (int64_t r = r0; r < r1; ++r) {
       const RowStats stats{chunk.mean[r], chunk.rstd[r]};
       // "y = x + ..." of fc2_residual.h: the shortcut's gradient, dy, joins here.
       norm_backward_row(chunk.dx + r * d, sums, dx_hat + r * d, chunk.x + r * d, stats,
                         w.norm_weight, chunk.dy + r * d, d);
     }
+  };
+  // The sums belong to kMC rows. A product in such tasks leaves dx̂ in the cache for them.
+  const bool together = choose_row_tasks<Operand>(chunk.rows, omp_get_max_threads()).size == kMC;
+  parallel_tiles<Operand>(chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
+    const int64_t r0 = tasks.begin(slot.task);
+    const int64_t r1 = tasks.begin(slot.task + 1);
+    gemm_rows(dx_hat, RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1);
+    if (together) norm_backward_rows(slot, r0, r1);
   });
+  if (!together) parallel_rows(chunk.rows, norm_backward_rows);
   add_norm_sums(grad.norm_weight, grad.norm_bias, ws.norm_sums, row_tasks(chunk.rows), d);
 }
 

@@ -120,25 +120,71 @@ GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1,
   if (two[index ^ 1].any()) run_epilogue(two[index ^ 1], epilogue);
 }
 
+/// The rows of a product as tasks of `size` rows. None has rows of both parts (split_row()).
+struct RowTasks {
+  int64_t rows;
+  int64_t split;
+  int64_t size;
+
+  int64_t count() const { return ceil_div(split, size) + ceil_div(rows - split, size); }
+  /// The task's first row; it ends where the next one begins.
+  int64_t begin(int64_t task) const {
+    const int64_t first = ceil_div(split, size);  // tasks of the first part
+    return task < first ? task * size : min(split + (task - first) * size, rows);
+  }
+};
+/// kMC rows per task, or as many fewer tiles as let `threads` threads finish sooner: 8 tasks would
+/// take six threads as long as four. Other tasks may not follow from the number of threads, but
+/// here no row's result depends on its task.
+template <typename Operand>
+GMLP_INLINE RowTasks choose_row_tasks(int64_t rows, int64_t threads) {
+  constexpr int64_t kTile = kMROf<Operand>;
+  RowTasks best{rows, split_row(rows), kMC};
+  int64_t least = INT64_MAX;
+  for (int64_t size = kMC; size > 0; size = (size - 1) / kTile * kTile) {
+    const RowTasks tasks{rows, best.split, size};
+    // A task's first tile waits longer for B: that takes some sixteenth of a tile's time.
+    const int64_t time = ceil_div(tasks.count(), threads) * (16 * size + kTile);
+    if (time >= least) continue;
+    least = time;
+    best = tasks;
+  }
+  return best;
+}
+/// Calls body(slot, tasks) once per task.
+template <typename Operand, typename Body>
+GMLP_INLINE void parallel_tiles(int64_t rows, const Body& body) {
+  const RowTasks tasks = choose_row_tasks<Operand>(rows, omp_get_max_threads());
+  parallel_tasks(tasks.count(), [&](const TaskSlot& slot) { body(slot, tasks); });
+}
+
 /// All rows of C = A B, on all threads.
 template <typename Operand, typename PlanPrefetch, typename Epilogue>
 GMLP_INLINE void parallel_gemm(const RowMajor<Operand>& a, const PackedB& b, int64_t rows,
                                const PlanPrefetch& plan_prefetch, const Epilogue& epilogue) {
-  parallel_rows(rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
-    gemm_rows(a, b, r0, r1, Triangle::kNone, plan_prefetch, epilogue);
+  parallel_tiles<Operand>(rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
+    gemm_rows(a, b, tasks.begin(slot.task), tasks.begin(slot.task + 1), Triangle::kNone,
+              plan_prefetch, epilogue);
   });
 }
-/// The same with nothing to do to C (m,n) but to store it.
+/// Both with nothing to do to C (m,n) but to store it.
 template <typename Operand>
-GMLP_INLINE void parallel_gemm(float* c, const RowMajor<Operand>& a, const PackedB& b,
-                               int64_t rows) {
+GMLP_INLINE void gemm_rows(float* c, const RowMajor<Operand>& a, const PackedB& b, int64_t r0,
+                           int64_t r1) {
   const int64_t n = b.n;
-  parallel_gemm(
-      a, b, rows,
+  gemm_rows(
+      a, b, r0, r1, Triangle::kNone,
       [&](PrefetchPlan& plan, int64_t row, int64_t col) { add_rows(plan, c + row * n + col, n); },
       [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
         store(c + row * n + col, sum, count);
       });
+}
+template <typename Operand>
+GMLP_INLINE void parallel_gemm(float* c, const RowMajor<Operand>& a, const PackedB& b,
+                               int64_t rows) {
+  parallel_tiles<Operand>(rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
+    gemm_rows(c, a, b, tasks.begin(slot.task), tasks.begin(slot.task + 1));
+  });
 }
 
 /// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.

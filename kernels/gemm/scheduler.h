@@ -1,11 +1,12 @@
 #pragma once
 // Which thread runs which task of a kernel: a static start, then stealing.
 //
-// A kernel cuts its work into tasks by its sizes alone, and each task writes its own outputs, so
-// the schedule changes no bit. It changes the time: where two cores share no cache, reading what
-// the other one wrote takes twice as long. Thread i therefore always starts with the same part of
-// the tasks, in order, and finds in its caches the rows that it wrote in the previous kernel. A
-// thread that has finished its part steals from the ends of the other parts.
+// A kernel cuts its work into tasks by its sizes alone (or where no sum runs over a task, by the
+// threads, too: gemm.h), and each task writes its own outputs, so the schedule changes no bit. It
+// changes the time: where two cores share no cache, reading what the other one wrote takes twice as
+// long. Thread i therefore always starts with the same part of the tasks, in order, and finds in
+// its caches the rows that it wrote in the previous kernel. A thread that has finished its part
+// steals from the ends of the other parts.
 
 #include <omp.h>
 
@@ -64,6 +65,11 @@ GMLP_INLINE void parallel_tasks(int64_t tasks, const Body& body) {
 /// Tasks of kMC rows each.
 GMLP_INLINE int64_t row_tasks(int64_t rows) {
   return ceil_div(rows, kMC);
+}
+/// The first row of the last part. The first part has half of the row tasks, rounded down, so that
+/// each of two threads reads the rows that it wrote.
+GMLP_INLINE int64_t split_row(int64_t rows) {
+  return row_tasks(rows) / 2 * kMC;
 }
 /// Calls body(slot, r0, r1) once per range [r0, r1) of kMC rows, the last one shorter.
 template <typename Body>

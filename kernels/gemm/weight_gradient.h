@@ -85,11 +85,6 @@ GMLP_INLINE void add_weight_gradients(const WeightGradient<Operand> (&gradients)
   });
 }
 
-/// The first row of the last part. The first part has half of the row tasks, rounded down, so that
-/// each of two threads reads the rows that it wrote.
-GMLP_INLINE int64_t split_row(int64_t rows) {
-  return row_tasks(rows) / 2 * kMC;
-}
 /// No part of `rows` rows, or of fewer, is longer.
 GMLP_INLINE int64_t longest_part(int64_t rows) {
   return min(rows, ceil_div(row_tasks(rows), 2) * kMC);

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "kernels/gemm/scheduler.h"
+#include "kernels/gemm/gemm.h"
 #include "tests/support/catch.h"
 
 namespace gmlp {
 
+using fused::scalar_tasks::choose_row_tasks;
 using fused::scalar_tasks::parallel_tasks;
+using fused::scalar_tasks::RowTasks;
 using fused::scalar_tasks::TaskSlot;
 
 namespace {
@@ -75,6 +77,34 @@ TEST_CASE("each thread starts at the front of its own part", "[threads]") {
   });
   set_thread_count(before);
   CHECK(first_tasks == std::vector<int64_t>{0, 2, 4});
+}
+
+TEST_CASE("a product's row tasks cover the rows and never both parts", "[threads]") {
+  for (int64_t threads = 1; threads <= 32; ++threads) {
+    for (const int64_t rows : {1, 4, 95, 96, 97, 192, 193, 768, 1001}) {
+      INFO(threads << " threads, " << rows << " rows");
+      const RowTasks tasks = choose_row_tasks<float>(rows, threads);
+      CHECK(tasks.begin(0) == 0);
+      CHECK(tasks.begin(tasks.count()) == rows);
+      bool split = tasks.split == 0;
+      for (int64_t task = 0; task < tasks.count(); ++task) {
+        const int64_t size = tasks.begin(task + 1) - tasks.begin(task);
+        CHECK((size > 0 && size <= tasks.size));
+        split = split || tasks.begin(task + 1) == tasks.split;
+      }
+      CHECK(split);
+    }
+  }
+}
+
+TEST_CASE("no thread multiplies many more rows than its share", "[threads]") {
+  for (const int64_t threads : {2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24}) {
+    INFO(threads << " threads");
+    const RowTasks tasks = choose_row_tasks<float>(768, threads);
+    const int64_t busiest = (tasks.count() + threads - 1) / threads * tasks.size;
+    CHECK(static_cast<double>(busiest * threads) <= 1.25 * 768);
+  }
+  CHECK(choose_row_tasks<float>(768, 4).size == 96);  // whole tasks where they are as good
 }
 
 }  // namespace gmlp
