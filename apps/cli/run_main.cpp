@@ -179,16 +179,18 @@ std::string nearest_choice(const std::string& message) {
              app.get_name(), remedy);
 }
 
-/// Memory may run out where no exception may pass: a JSON value's destructor allocates.
+/// Memory may run out where no exception may pass: a JSON value's destructor allocates. In some of
+/// libstdc++'s own functions, such as directory_iterator's, the exception is lost by then.
 [[noreturn]] void end_program() {
+  const std::exception_ptr exception = std::current_exception();
   try {
-    std::rethrow_exception(std::current_exception());
+    if (exception) std::rethrow_exception(exception);
   } catch (const std::bad_alloc&) {
-    std::fputs("error: out of memory; checkpoints are untouched\n", stderr);
-    _exit(kExitFailedRun);
   } catch (...) {
     std::abort();
   }
+  std::fputs("error: out of memory; checkpoints are untouched\n", stderr);
+  _exit(kExitFailedRun);
 }
 
 }  // namespace

@@ -79,9 +79,8 @@ std::vector<int64_t> CheckpointStore::kept_steps() const {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with("step-")) continue;
     const std::string digits = name.substr(5);
-    if (digits.empty() || digits.size() > 18) continue;
-    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    steps.push_back(std::stoll(digits));
+    const bool number = digits.find_first_not_of("0123456789") == digits.npos;
+    if (number && !digits.empty() && digits.size() <= 18) steps.push_back(std::stoll(digits));
   }
   std::ranges::sort(steps);
   return steps;

@@ -193,8 +193,7 @@ void Trainer::finish_epoch_early() {
   if (!result.complete) return;
   report_epoch(result, training_seconds);
   const int64_t best_step = progress.best.step;
-  if (!update_best(result)) return;
-  if (!store_) return;
+  if (!update_best(result) || !store_) return;
   // `last`, which a resumed run starts from, has the previous best.
   store_->keep_best(best_step);
   store_->save_best(checkpoint_bytes(content()));

@@ -76,15 +76,6 @@ GMLP_INLINE LossTile tile_at(const LinearCrossEntropyShape& shape, int64_t r0, i
   return {r0, min(kBandRows, shape.rows - r0), c0, min(kTileIds, shape.vocab - c0)};
 }
 
-/// Calls body(begin, end) for ranges of whole register tiles of the rows, in up to sixteen tasks.
-template <typename Body>
-GMLP_INLINE void parallel_tile(const LossTile& tile, const Body& body) {
-  const int64_t rows = min(kMC, ceil_div(ceil_div(tile.rows, 16), kMR) * kMR);
-  parallel_tasks(ceil_div(tile.rows, rows), [&](const TaskSlot& slot) {
-    body(slot.task * rows, min((slot.task + 1) * rows, tile.rows));
-  });
-}
-
 GMLP_INLINE F32x16 add_bias(F32x16 sum, const float* bias, int64_t id, int64_t count) {
   return bias == nullptr ? sum : sum + load(bias + id, count);
 }
@@ -192,10 +183,11 @@ void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, cons
       const LossTile tile = tile_at(shape, r0, c0);
       ws.table_t.n = tile.cols;
       pack_b<float>(ws.table_t, table + c0 * shape.width, shape.width, shape.width, true);
-      parallel_tile(tile, [&](int64_t begin, int64_t end) {
-        logits(ws, tile, x, bias, shape.width, begin, end);
-        reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.vocab, begin, end);
-      });
+      parallel_tiles<float>(
+          tile.rows, [&](const TaskSlot&, const RowTasks&, int64_t begin, int64_t end) {
+            logits(ws, tile, x, bias, shape.width, begin, end);
+            reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.vocab, begin, end);
+          });
     }
   }
 }
@@ -217,10 +209,11 @@ void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float
       ws.table.k_steps = tile.cols;
       pack_b<float>(ws.table_t, rows, shape.width, shape.width, true);
       if (dx != nullptr) pack_b<float>(ws.table, rows, shape.width, tile.cols, false);
-      parallel_tile(tile, [&](int64_t begin, int64_t end) {
-        dlogits(ws, tile, in, shape.width, begin, end);
-        if (dx != nullptr) add_dx(dx, ws, tile, shape.width, begin, end);
-      });
+      parallel_tiles<float>(tile.rows,
+                            [&](const TaskSlot&, const RowTasks&, int64_t begin, int64_t end) {
+                              dlogits(ws, tile, in, shape.width, begin, end);
+                              if (dx != nullptr) add_dx(dx, ws, tile, shape.width, begin, end);
+                            });
       const WeightGradient<float> dt[] = {{dtable + c0 * shape.width,
                                            dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x,
                                            tile.rows}};

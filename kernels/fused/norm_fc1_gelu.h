@@ -25,37 +25,37 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
   const int64_t f = chunk.d_ffn;
   const int64_t d_stride = chunk.d_stride;
   const int64_t f_stride = chunk.f_stride;
-  parallel_tiles<Operand>(chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
-    const int64_t r0 = tasks.begin(slot.task);
-    const int64_t rows = tasks.begin(slot.task + 1) - r0;
-    Operand* x_hat = ws.x_hat + slot.first * tasks.size * d_stride;
-    normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
-                   w.norm_weight, w.norm_bias, rows, d, chunk.norm_eps);
-    Operand* z = ws.z + r0 * f_stride;
-    Saved* h_saved = offset(chunk.h, r0 * f);
-    const float* bias = w.fc1_bias;
-    // The product also prefetches the next task's rows of x, a share with each tile.
-    const float* next = chunk.x + tasks.begin(slot.next) * d;
-    const float* next_end = chunk.x + tasks.begin(slot.next + 1) * d;
-    int64_t tiles = panels_of(f) * tiles_of<Operand>(rows);
-    const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
-      add_contiguous(plan, next, next_end, tiles--);
-      add_rows(plan, z + row * f_stride + col, f_stride);
-    };
-    gemm_rows(RowMajor<Operand>{x_hat, d_stride}, ws.w1, 0, rows, Triangle::kNone,  // (2)
-              plan_prefetch, [=](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-                const F32x16 h = round_to<Saved>(sum + load(bias + col, count));
-                store(z + row * f_stride + col, gelu<Operand>(h), count);
-                if (h_saved != nullptr) store_nontemporal(h_saved + row * f + col, h, count);
-              });
-    store_fence();
-    for (int64_t r = 0; r < rows; ++r) {  // (3)
-      const RowStats stats =
-          row_stats(z + r * f_stride + f - chunk.d_gate, chunk.d_gate, chunk.gate_eps);
-      chunk.gate_mean[r0 + r] = stats.mean;
-      chunk.gate_rstd[r0 + r] = stats.rstd;
-    }
-  });
+  parallel_tiles<Operand>(
+      chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks, int64_t r0, int64_t r1) {
+        const int64_t rows = r1 - r0;
+        Operand* x_hat = ws.x_hat + slot.first * tasks.size * d_stride;
+        normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
+                       w.norm_weight, w.norm_bias, rows, d, chunk.norm_eps);
+        Operand* z = ws.z + r0 * f_stride;
+        Saved* h_saved = offset(chunk.h, r0 * f);
+        const float* bias = w.fc1_bias;
+        // The product also prefetches the next task's rows of x, a share with each tile.
+        const float* next = chunk.x + tasks.begin(slot.next) * d;
+        const float* next_end = chunk.x + tasks.begin(slot.next + 1) * d;
+        int64_t tiles = panels_of(f) * tiles_of<Operand>(rows);
+        const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
+          add_contiguous(plan, next, next_end, tiles--);
+          add_rows(plan, z + row * f_stride + col, f_stride);
+        };
+        gemm_rows(RowMajor<Operand>{x_hat, d_stride}, ws.w1, 0, rows, Triangle::kNone,  // (2)
+                  plan_prefetch, [=](int64_t row, int64_t col, int64_t count, F32x16 sum) {
+                    const F32x16 h = round_to<Saved>(sum + load(bias + col, count));
+                    store(z + row * f_stride + col, gelu<Operand>(h), count);
+                    if (h_saved != nullptr) store_nontemporal(h_saved + row * f + col, h, count);
+                  });
+        store_fence();
+        for (int64_t r = 0; r < rows; ++r) {  // (3)
+          const RowStats stats =
+              row_stats(z + r * f_stride + f - chunk.d_gate, chunk.d_gate, chunk.gate_eps);
+          chunk.gate_mean[r0 + r] = stats.mean;
+          chunk.gate_rstd[r0 + r] = stats.rstd;
+        }
+      });
 }
 
 /// dW1 and db1.
@@ -67,18 +67,19 @@ GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float*>& grad,
   const int64_t d = chunk.d_model;
   const SplitB b = split_b<Operand>(ws.panels, chunk.rows, d);
   // x̂ again, straight into the panels of B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
-  parallel_rows(chunk.rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
-    for (int64_t r = r0; r < r1; ++r) {
-      const RowStats stats{chunk.mean[r], chunk.rstd[r]};
-      for (int64_t c = 0; c < panels_of(d) * kNR; c += kLanes) {
-        const int64_t count = max(0, min(kLanes, d - c));
-        const F32x16 x_hat =
-            normalise(load(chunk.x + r * d + c, count), stats, load(w.norm_weight + c, count),
-                      load(w.norm_bias + c, count));
-        store_in_panel<Operand>(b.at(r), b.row_in_part(r), c, x_hat);
-      }
-    }
-  });
+  parallel_tiles<Operand>(
+      chunk.rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
+        for (int64_t r = r0; r < r1; ++r) {
+          const RowStats stats{chunk.mean[r], chunk.rstd[r]};
+          for (int64_t c = 0; c < panels_of(d) * kNR; c += kLanes) {
+            const int64_t count = max(0, min(kLanes, d - c));
+            const F32x16 x_hat =
+                normalise(load(chunk.x + r * d + c, count), stats, load(w.norm_weight + c, count),
+                          load(w.norm_bias + c, count));
+            store_in_panel<Operand>(b.at(r), b.row_in_part(r), c, x_hat);
+          }
+        }
+      });
   add_split_gradient(SplitGradient{grad.fc1_weight, grad.fc1_bias, ws.partial_grad.fc1_weight,
                                    ws.partial_grad.fc1_bias},
                      ws.dh, chunk.f_stride, b, ws.dy_tiles, chunk.d_ffn, chunk.rows);
@@ -104,12 +105,11 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
   };
   // The sums belong to kMC rows. A product in such tasks leaves dx̂ in the cache for them.
   const bool together = choose_row_tasks<Operand>(chunk.rows, omp_get_max_threads()).size == kMC;
-  parallel_tiles<Operand>(chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
-    const int64_t r0 = tasks.begin(slot.task);
-    const int64_t r1 = tasks.begin(slot.task + 1);
-    gemm_rows(dx_hat, RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1);
-    if (together) norm_backward_rows(slot, r0, r1);
-  });
+  parallel_tiles<Operand>(
+      chunk.rows, [&](const TaskSlot& slot, const RowTasks&, int64_t r0, int64_t r1) {
+        gemm_rows(dx_hat, RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1);
+        if (together) norm_backward_rows(slot, r0, r1);
+      });
   if (!together) parallel_rows(chunk.rows, norm_backward_rows);
   add_norm_sums(grad.norm_weight, grad.norm_bias, ws.norm_sums, row_tasks(chunk.rows), d);
 }

@@ -151,20 +151,21 @@ GMLP_INLINE RowTasks choose_row_tasks(int64_t rows, int64_t threads) {
   }
   return best;
 }
-/// Calls body(slot, tasks) once per task.
+/// Calls body(slot, tasks, r0, r1) once per task, with its rows [r0, r1).
 template <typename Operand, typename Body>
 GMLP_INLINE void parallel_tiles(int64_t rows, const Body& body) {
   const RowTasks tasks = choose_row_tasks<Operand>(rows, omp_get_max_threads());
-  parallel_tasks(tasks.count(), [&](const TaskSlot& slot) { body(slot, tasks); });
+  parallel_tasks(tasks.count(), [&](const TaskSlot& slot) {
+    body(slot, tasks, tasks.begin(slot.task), tasks.begin(slot.task + 1));
+  });
 }
 
 /// All rows of C = A B, on all threads.
 template <typename Operand, typename PlanPrefetch, typename Epilogue>
 GMLP_INLINE void parallel_gemm(const RowMajor<Operand>& a, const PackedB& b, int64_t rows,
                                const PlanPrefetch& plan_prefetch, const Epilogue& epilogue) {
-  parallel_tiles<Operand>(rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
-    gemm_rows(a, b, tasks.begin(slot.task), tasks.begin(slot.task + 1), Triangle::kNone,
-              plan_prefetch, epilogue);
+  parallel_tiles<Operand>(rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
+    gemm_rows(a, b, r0, r1, Triangle::kNone, plan_prefetch, epilogue);
   });
 }
 /// Both with nothing to do to C (m,n) but to store it.
@@ -182,8 +183,8 @@ GMLP_INLINE void gemm_rows(float* c, const RowMajor<Operand>& a, const PackedB& 
 template <typename Operand>
 GMLP_INLINE void parallel_gemm(float* c, const RowMajor<Operand>& a, const PackedB& b,
                                int64_t rows) {
-  parallel_tiles<Operand>(rows, [&](const TaskSlot& slot, const RowTasks& tasks) {
-    gemm_rows(c, a, b, tasks.begin(slot.task), tasks.begin(slot.task + 1));
+  parallel_tiles<Operand>(rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
+    gemm_rows(c, a, b, r0, r1);
   });
 }
 

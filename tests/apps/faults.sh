@@ -42,9 +42,7 @@ done
 # Each system call with the errors that it may end with.
 calls=(write:ENOSPC write:EIO write:EPIPE fsync:EIO rename:EIO renameat2:EIO openat:EMFILE openat:EACCES
        mmap:ENOMEM mkdir:ENOSPC unlinkat:EROFS unlink:EROFS read:EIO getdents64:EIO ftruncate:EIO
-       flock:ENOLCK)
-# Two allocations in 800 crash in libstdc++ 12 (directory_iterator copies a path), so the short form has none.
-((faults <= 16)) || calls+=(allocation: allocation: allocation: allocation:)
+       flock:ENOLCK allocation: allocation: allocation: allocation:)
 
 # traced CALL WHEN ERROR COMMAND...: runs it with that error at the WHEN-th call (0: without), and counts the calls.
 traced() {
