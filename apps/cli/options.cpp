@@ -60,6 +60,8 @@ class ConfigFile : public CLI::ConfigTOML {
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
     const std::string path = app_.get_config_ptr()->as<std::string>();
     std::stringstream lines;
+    input.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
+    lines.exceptions(std::ios::badbit);
     std::string line;
     while (std::getline(input, line)) {
       if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark

@@ -148,6 +148,7 @@ class Graph {
  private:
   void add_line(const std::string& line) {
     std::istringstream words(line);
+    words.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
     std::vector<std::string> outputs, inputs;
     std::string word, op;
     while (words >> word && word != "=") outputs.push_back(word);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "apps/cli/run_main.h"
 #include "apps/train/run_folder.h"
@@ -102,16 +103,13 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
 
 std::vector<double> values_of(const std::vector<AblationRun>& runs, double AblationRun::*member) {
   std::vector<double> values;
-  values.reserve(runs.size());
   for (const AblationRun& run : runs) values.push_back(run.*member);
   return values;
 }
 
 MeanDeviation mean_deviation(const std::vector<double>& values) {
   const double count = static_cast<double>(values.size());
-  double sum = 0;
-  for (const double value : values) sum += value;
-  const double mean = sum / count;
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
   return {mean, std::sqrt(squares / (count - 1))};  // 0 / 0 = NaN for one value

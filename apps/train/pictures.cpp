@@ -22,8 +22,6 @@ unsigned char byte_of(double value) {
   return static_cast<unsigned char>(std::lround(255 * value));
 }
 
-// Thumbnails.
-
 /// The mean color of cell (y, x) when the image is divided into rows x columns.
 Color mean_color(const Tensor& image, int64_t rows, int64_t columns, int64_t y, int64_t x) {
   const auto& [channels, height, width] =

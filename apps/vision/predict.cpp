@@ -142,6 +142,7 @@ bool report(const PredictOptions& options, const LoadedModel& loaded, const Inpu
   const bool array = !options.input_array.empty();
   Json json = Json::array();
   std::ostringstream csv;
+  csv.exceptions(std::ios::badbit);  // else a stream that runs out of memory drops the rest
   csv << "image,rank,class,label,probability\n";
   for (size_t i = 0; i < inputs.names.size(); ++i) {
     const std::string& name = inputs.names[i];

@@ -118,6 +118,7 @@ std::string normalized_answer(std::string_view text) {
 double answer_f1(std::string_view prediction, std::string_view gold) {
   const auto bag_of = [](std::string_view text) {
     std::istringstream stream(normalized_answer(text));
+    stream.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
     return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
   };
   const auto a = bag_of(prediction), b = bag_of(gold);

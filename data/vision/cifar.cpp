@@ -28,8 +28,8 @@ struct Layout {
 /// One name per line. The files end in an empty line, and some lines in CR LF.
 std::vector<std::string> read_names(const Layout& layout, const std::filesystem::path& folder) {
   const std::string path = (folder / layout.names_file).string();
-  constexpr int64_t kLimit = 1 << 16;
-  std::istringstream lines(read_text(path, kLimit));
+  std::istringstream lines(read_text(path, 1 << 16));
+  lines.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
   std::vector<std::string> names;
   for (std::string line; std::getline(lines, line);) {
     std::erase(line, '\r');

@@ -103,7 +103,9 @@ for ((i = 1; i <= faults; ++i)); do
     total[loader $call]=$(count "$call")  # a program whose libraries cannot be loaded never starts
     traced "$call" 0 "" "$program" "${command[@]}"
     total[$subject $call]=$(count "$call")
-    for output in run.json run.html run/ablation.md; do [ ! -e $output ] || cp $output right-$subject; done
+    for output in run.json run.html exported.*; do
+      [ ! -e $output ] || { rm -rf right-$subject; cp -r $output right-$subject; }
+    done
     prepare "$subject"
   fi
   loader=${total[loader $call]} all=${total[$subject $call]}
@@ -136,7 +138,7 @@ for ((i = 1; i <= faults; ++i)); do
       [ $status != 0 ] || compgen -G 'run.*' >out.txt || fail "$what: status 0, no file"
       ;;
     export-*)  # all or nothing
-      [ $status != 0 ] || compgen -G 'exported.*' >out.txt || fail "$what: status 0 and no export"
+      [ $status != 0 ] || diff -r exported.* right-$subject >out.txt || fail "$what: status 0 and another export"
       ;;
   esac
 done
