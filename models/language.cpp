@@ -7,6 +7,9 @@
 
 namespace gmlp {
 
+constexpr const char* kNoOutput =
+    "model {} was finetuned and predicts no words; use it with --task, or take a pretrained one";
+
 LanguageModel::LanguageModel(const LanguageConfig& config, DType dtype, uint64_t seed,
                              Storage storage)
     : Model(config, dtype, seed, storage) {
@@ -53,14 +56,14 @@ Var LanguageModel::features(Tape& tape, const std::vector<int64_t>& ids, int64_t
 
 Var LanguageModel::forward(Tape& tape, const std::vector<int64_t>& ids, int64_t batch,
                            const ForwardContext& context) {
-  require(layers_.output != nullptr, "forward: a model with a head has no output projection");
+  refuse_if(layers_.output == nullptr, kNoOutput, config_.name);
   return linear(tape, features(tape, ids, batch, context), *layers_.output, nullptr);
 }
 
 Var LanguageModel::loss(Tape& tape, const std::vector<int64_t>& ids,
                         const std::vector<int64_t>& targets, int64_t batch, double scale,
                         const ForwardContext& context) {
-  require(layers_.output != nullptr, "loss: a model with a head has no output projection");
+  refuse_if(layers_.output == nullptr, kNoOutput, config_.name);
   const Var x = features(tape, ids, batch, context);
   return linear_cross_entropy(tape, x, *layers_.output, nullptr, targets, scale);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <thread>
 
 #include <fmt/args.h>
@@ -58,6 +59,12 @@ double standard_error(double p, int64_t n) {
 std::string with_error(double value, double error, int digits) {
   const std::string text = fmt::format("{:.{}f}", value, digits);
   return std::isfinite(error) ? fmt::format("{} ± {:.{}f}", text, error, digits) : text;
+}
+
+std::string shell_quoted(const std::string& path) {
+  static const std::regex special(R"([^\w./:=@%+,-])"), quote("'");
+  if (!std::regex_search(path, special)) return path;
+  return "'" + std::regex_replace(path, quote, R"('\'')") + "'";
 }
 
 std::vector<std::string> lines_of(const std::string& text) {

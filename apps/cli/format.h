@@ -25,6 +25,8 @@ double standard_error(double p, int64_t n);
 /// "1.234 ± 0.012"; without the error if that is not finite.
 std::string with_error(double value, double error, int digits);
 
+/// A path as one word of a shell's command.
+std::string shell_quoted(const std::string& path);
 /// The lines of a text, without their ends.
 std::vector<std::string> lines_of(const std::string& text);
 

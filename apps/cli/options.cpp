@@ -142,6 +142,27 @@ void use_threads(int threads) {
   set_thread_count(threads > 0 ? threads : default_thread_count());
 }
 
+void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
+                   const std::string& model) {
+  namespace fs = std::filesystem;
+  for (const char* name : {"/config.json", "/training.json"}) inputs.push_back(model + name);
+  for (const auto& [option, path, ending] : outputs) {
+    if (path.empty()) continue;
+    const fs::path folder = fs::absolute(path).parent_path();
+    refuse_if(!fs::is_directory(folder), "{} {}: there is no folder {}; make it first", option,
+              path, folder.string());
+    for (const std::string& other : inputs) {
+      std::error_code absent;
+      if (path != other && !fs::equivalent(path, other, absent)) continue;
+      fail_input("{} {}: this command reads or writes that file, too; choose another name", option,
+                 path);
+    }
+    refuse_if(fs::is_regular_file(path) && !path.ends_with(ending),
+              "{} {}: exists and is not named *{}; choose another name", option, path, ending);
+    inputs.push_back(path);
+  }
+}
+
 void add_threads_option(CLI::App& app, int& threads) {
   app.add_option("--threads", threads,
                  "Number of threads, 0 = as many as affinity, OMP_NUM_THREADS and CPU quota allow")

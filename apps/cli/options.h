@@ -65,6 +65,15 @@ struct ExportOptions {
 ExportOptions parse_export(const std::string& program, const std::vector<std::string>& formats,
                            const std::string& help, const std::vector<std::string>& arguments);
 
+/// An option that names a file to write, the file, and the ending of such files.
+struct OutputFile {
+  std::string option, path, ending;
+};
+/// Throws InputError if an output is an input, another output or a file of the checkpoint `model`,
+/// if it would replace a file without that ending, or if its folder does not exist.
+void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
+                   const std::string& model);
+
 void add_threads_option(CLI::App& app, int& threads);
 /// Adds --precision and --kernels.
 void add_arithmetic_options(CLI::App& app, std::string& precision, std::string& kernels);

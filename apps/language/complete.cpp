@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include <unistd.h>
+
 #include "apps/cli/format.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
@@ -44,6 +46,12 @@ Json report(const std::string& text, const std::vector<std::vector<Guess>>& mask
   return json;
 }
 
+/// On a terminal without control characters but for ends of lines and tabs; else unchanged.
+std::string shown(const std::string& text) {
+  if (isatty(STDOUT_FILENO) == 0) return text;
+  return replace_all(replace_all(printable(text, text.npos), "\\n", "\n"), "\\t", "\t");
+}
+
 void print_now(const std::string& text) {
   fmt::print("{}", text);
   std::fflush(stdout);
@@ -65,6 +73,7 @@ int language_fill(const std::vector<std::string>& arguments) {
   parse_arguments(app, arguments);
   refuse_if(texts.size() != 1, "fill needs one text, not {}; put it in quotation marks",
             texts.size());
+  check_outputs({{"--json", json_path, ".json"}}, {}, options.model);
   OpenedModel opened(options);
   const LoadedLanguage& loaded = opened.loaded;
   const Json json =
@@ -106,9 +115,9 @@ int language_generate(const std::vector<std::string>& arguments) {
   const Stopwatch watch;
   int64_t count = 0;
   for (; count < max_tokens && stop_signal() == 0; ++count) {
-    print_now(stream.push(generator.next()));
+    print_now(shown(stream.push(generator.next())));
   }
-  print_now(stream.flush() + "\n");
+  print_now(shown(stream.flush()) + "\n");
   fmt::print(stderr, "{} tokens, {:.0f} tokens/s\n", count,
              static_cast<double>(count) / watch.seconds());
   return stop_signal() != 0 ? 128 + stop_signal() : kExitSuccess;

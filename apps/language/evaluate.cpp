@@ -245,6 +245,9 @@ int language_eval(const std::vector<std::string>& arguments) {
   parse_arguments(app, arguments);
   refuse_if(options.task.empty() ? options.files.empty() : options.data.empty(),
             "eval needs --text FILE, or --task NAME and --data DIR");
+  std::vector<std::string> inputs = options.files;
+  inputs.push_back(options.data);
+  check_outputs({{"--json", options.json, ".json"}}, inputs, options.model);
 
   const Json json = options.task.empty() ? eval_text(options) : eval_task(options);
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));

@@ -118,6 +118,9 @@ int language_predict(const std::vector<std::string>& arguments) {
             : options.input.empty() || options.out.empty(),
       "predict needs --input-array FILE.npy and --output-array FILE.npy, or --task NAME, --input "
       "FILE and --out FILE");
+  check_outputs({{"--output-array", options.output_array, ".npy"},
+                 {"--out", options.out, options.task.starts_with("squad") ? ".json" : ".tsv"}},
+                {options.input_array, options.input}, options.model);
   (array ? predict_array : predict_task)(options);
   return kExitSuccess;
 }

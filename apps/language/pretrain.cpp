@@ -118,7 +118,8 @@ class PretrainTask : public TrainingTask {
     if (weights.empty()) return;
     write_file_atomic(folder.file("filters.png"), draw_heat_maps(weights));
   }
-  std::string next_command(const std::string& checkpoint) const override {
+  std::string next_command(const std::string& folder) const override {
+    const std::string checkpoint = shell_quoted(folder);
     if (objective_ == Objective::kCausal) {
       return fmt::format("gmlp-language generate --model {} --prompt TEXT", checkpoint);
     }

@@ -121,7 +121,7 @@ void check_resume_options(const std::set<std::string>& given) {
     if (neutral || name == "resume" || is_changeable(name)) continue;
     fail_input(
         "--{}: cannot be combined with --resume, the run's config.toml decides; leave it out, or "
-        "start a new run with --init RUN/checkpoints/last",
+        "start a new run with --init RUN/checkpoints/last (finetune: --model)",
         name);
   }
 }
@@ -221,8 +221,9 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   }
   arithmetic_from(options.precision, options.kernels);  // throws
   refuse_if(options.batch_size % options.shards != 0,
-            "--batch-size {}: {} shards cannot be equal parts of it; use a multiple of {}",
-            options.batch_size, options.shards, options.shards);
+            "--batch-size {}: {} shards cannot be equal parts of it; let --shards be a power of "
+            "two, and --batch-size a multiple of it",
+            options.batch_size, options.shards);
   make_paths_absolute(app, given);
   options.config = with_neutral_options(resolved_config(app), saved);
 }

@@ -140,10 +140,13 @@ void remove_stale_temporaries(const std::string& folder) {
   }
 }
 
-std::string RunFolder::create(const std::string& out, bool overwrite, const TaskInfo& info) {
+std::string RunFolder::create(std::string out, bool overwrite, const TaskInfo& info) {
   if (out.empty()) return create_numbered(info);
+  while (out.size() > 1 && out.back() == '/') out.pop_back();
   refuse_if(fs::exists(out) && !fs::is_directory(out), "--out {}: is a file; name a folder", out);
   if (fs::exists(out) && !fs::is_empty(out)) {
+    refuse_if(!fs::exists(out + "/.lock") && !fs::exists(out + "/steps.jsonl"),
+              "--out {}: is not empty, and what it holds is no run; choose another folder", out);
     refuse_if(
         !overwrite,
         "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "

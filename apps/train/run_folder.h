@@ -46,10 +46,10 @@ struct LogPosition {
 class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
-  /// below runs/KIND/. An `out` that holds files is refused (InputError) unless `overwrite`, which
-  /// removes what a run writes there, and nothing else. A folder that holds the initial weights is
-  /// never overwritten.
-  static std::string create(const std::string& out, bool overwrite, const TaskInfo& info);
+  /// below runs/KIND/. An `out` that holds files is refused (InputError) unless they are a run's
+  /// and `overwrite`, which removes what a run writes there, and nothing else. A folder that holds
+  /// the initial weights is never overwritten.
+  static std::string create(std::string out, bool overwrite, const TaskInfo& info);
 
   /// Opens the files of `path` that grow, under `lock` or one of its own. Throws InputError if a
   /// name of a run's files is a link, and RunError.

@@ -155,7 +155,7 @@ int Trainer::finish() {
     const std::string text = fmt::format(
         "stopped by {} at step {}; saved. Continue with\n  {} --resume {}",
         signal == SIGPIPE ? "a closed standard output" : fmt::format("signal {}", signal),
-        progress.step, task.info.command, folder_->path());
+        progress.step, task.info.command, shell_quoted(folder_->path()));
     reporter_->line(text);
     if (signal == SIGPIPE) std::fputs((text + "\n").c_str(), stderr);
     return 128 + signal;

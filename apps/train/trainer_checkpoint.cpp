@@ -76,7 +76,7 @@ void check_data(const Json& state, const DataIdentity& data, const std::string& 
                                      : fmt::format("{} then, {} now", then, data.counts);
   fail_input(
       "{}: the data have changed since it was saved: {}; restore them, say where they are now with "
-      "{}, or start a new run with --init {}",
+      "{}, or start a new run with --init {} (finetune: --model)",
       folder, difference, data.option, folder);
 }
 
@@ -264,7 +264,7 @@ void Trainer::restore(const std::string& checkpoint_folder) {
   } catch (const Json::exception& error) {
     fail_input(
         "{}/training.json: lacks a part of the run's state ({}); resume from another checkpoint of "
-        "the run, or start a new run with --init {}",
+        "the run, or start a new run with --init {} (finetune: --model)",
         checkpoint_folder, error.what(), checkpoint_folder);
   }
   task.info.notes.push_back(

@@ -101,6 +101,7 @@ int run_eval(const std::vector<std::string>& arguments) {
   CLI::App app("Evaluate a checkpoint", "gmlp-vision eval");
   add_options(app, options);
   parse_arguments(app, arguments);
+  check_outputs({{"--json", options.json, ".json"}}, {}, options.model);
 
   const LoadedModel loaded = load_model(options);
   DataOptions data_options = loaded.split;

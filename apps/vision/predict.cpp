@@ -56,6 +56,13 @@ void check_usage(const PredictOptions& options) {
             "predict needs images, or --input-array with --output-array; name one of the two");
   refuse_if(array && options.output_array.empty() && options.features.empty(),
             "--input-array needs --output-array FILE.npy for the logits; add it");
+  std::vector<std::string> inputs = options.images;
+  inputs.push_back(options.input_array);
+  check_outputs({{"--json", options.json, ".json"},
+                 {"--csv", options.csv, ".csv"},
+                 {"--output-array", options.output_array, ".npy"},
+                 {"--features", options.features, ".npy"}},
+                inputs, options.model);
 }
 
 /// What is predicted: files, or the images of an array.

@@ -129,7 +129,7 @@ class VisionTask : public TrainingTask {
   }
 
   std::string next_command(const std::string& checkpoint) const override {
-    return fmt::format("gmlp-vision predict --model {} IMAGE", checkpoint);
+    return fmt::format("gmlp-vision predict --model {} IMAGE", shell_quoted(checkpoint));
   }
 
  private:
@@ -142,8 +142,8 @@ class VisionTask : public TrainingTask {
     refuse_if(most == 0, "--shards {}: there are only {} training images", shards,
               data_.train->size());
     if (most < options_.batch_size) {
-      info.notes.push_back(fmt::format("--batch-size {} becomes {}, all training images",
-                                       options_.batch_size, most));
+      info.notes.push_back(fmt::format("--batch-size {} becomes {}: there are {} training images",
+                                       options_.batch_size, most, data_.train->size()));
       options_.batch_size = most;
     }
     if (data_.val->size() == 0) info.notes.push_back("no validation images: nothing is validated");
@@ -206,7 +206,10 @@ class VisionTask : public TrainingTask {
                     config_.forward_flops() / 1e9),
         fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
                     grouped(data_.train->size()), grouped(data_.val->size()), config_.classes,
-                    config_.chans, config_.img_height, config_.img_width)};
+                    config_.chans, config_.img_height, config_.img_width),
+        fmt::format(
+            "classes  {}",
+            printable(fmt::format("{}", fmt::join(data_.train->class_names(), ", ")), 100))};
   }
 
   VisionOptions options_;

@@ -61,9 +61,10 @@ Names find_labels(const std::string& path, const std::string& column) {
     if (labels.size() <= kMost) labels.insert(label);
   });
   refuse_if(labels.size() < 2 || labels.size() > kMost,
-            "{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column",
+            "{}: column '{}' has {} labels, where 2 to {} belong; choose another --label-column{}",
             path, printable(column),
-            labels.size() > kMost ? "too many" : std::to_string(labels.size()), kMost);
+            labels.size() > kMost ? "too many" : std::to_string(labels.size()), kMost,
+            ignored.count > 0 ? fmt::format(" ({})", ignored.note()) : "");
   return {labels.begin(), labels.end()};
 }
 
@@ -91,9 +92,11 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
     if (labeled) {
       const auto label = labels.find(fields.back());
       if (label == labels.end()) {
-        fail_input("{}: label '{}' is none of {}; is this a file of {}?", place,
-                   printable(fields.back()),
-                   printable(fmt::format("{}", fmt::join(facts.labels, ", "))), facts.name);
+        fail_input("{}: label '{}' is none of {}; {}", place, printable(fields.back()),
+                   printable(fmt::format("{}", fmt::join(facts.labels, ", "))),
+                   facts.task == Task::kClassify
+                       ? std::string("the training table has no other; correct it")
+                       : std::string("is this a file of ") + facts.name + "?");
       }
       example.label = label->second;
     }

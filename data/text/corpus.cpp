@@ -216,8 +216,8 @@ TextLoader::TextLoader(const TokenRow& tokens, const TextBatchOptions& options)
   span_ = options.tokens + (causal ? 1 : 0);
   const int64_t spare = tokens.size() - span_;
   refuse_if(spare < 0,
-            "the {} text has {} tokens, a window {}; use a longer text, a shorter --seq-len or "
-            "another --val-fraction",
+            "the {} text has {} tokens, a window {}; use a longer text, or in training a shorter "
+            "--seq-len or another --val-fraction",
             options.train ? "training" : "validation", tokens.size(), span_);
   if (!causal) {
     refuse_if(options.special.mask < 0,

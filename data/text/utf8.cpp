@@ -31,12 +31,13 @@ bool read_more(gzFile file, const std::string& path, int64_t position, std::stri
   if (count == static_cast<int>(kPart)) return true;
   // For a truncated stream gzread returns its last bytes and then 0. Only gzerror reports it.
   int error = Z_OK;
-  const char* reason = gzerror(file, &error);
+  std::string_view reason = gzerror(file, &error);
+  if (reason.starts_with("<fd:")) reason.remove_prefix(reason.find(": ") + 2);
   if (error == Z_ERRNO && errno == EINTR) return false;  // a signal, on which the caller ends
   if (error != Z_OK && error != Z_STREAM_END) {
     fail_input("{}: cannot be read after byte {} of the text: {}; copy the file again", path,
                position + std::ssize(buffer),
-               error == Z_ERRNO ? std::generic_category().message(errno) : reason);
+               error == Z_ERRNO ? std::generic_category().message(errno) : std::string(reason));
   }
   return false;
 }
@@ -101,8 +102,9 @@ void check_text(std::string_view text, const std::string& what, int64_t base) {
   if (at == text.size()) return;
   const int64_t byte = base + static_cast<int64_t>(at);
   refuse_if(at < valid, "{}: byte {} is NUL; convert the file to UTF-8 text", what, byte);
-  fail_input("{}: byte {} ({:#04x}) is not UTF-8; convert it, e.g. with `iconv -t UTF-8`", what,
-             byte, static_cast<unsigned char>(text[at]));
+  const bool utf16 = byte == 0 && (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"));
+  fail_input("{}: byte {} ({:#04x}) is not UTF-8; convert it, e.g. with `iconv -f {} -t UTF-8`",
+             what, byte, static_cast<unsigned char>(text[at]), utf16 ? "UTF-16" : "WINDOWS-1252");
 }
 
 void append_utf8(std::string& text, char32_t code) {

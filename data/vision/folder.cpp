@@ -103,7 +103,7 @@ class PhotoCache {
 };
 
 constexpr std::string_view kTrainNames[] = {"train", "training"};
-constexpr std::string_view kValNames[] = {"val", "valid", "validation", "test"};
+constexpr std::string_view kValNames[] = {"val", "valid", "validation", "test", "testing"};
 
 bool is_part_name(const std::string& name) {
   return std::ranges::count(kTrainNames, lower_case(name)) > 0 ||

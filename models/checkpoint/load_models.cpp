@@ -16,8 +16,9 @@ namespace gmlp {
 
 namespace {
 
+/// Also the output projection of a language model that does not share its embedding.
 bool is_head(const std::string& name) {
-  return name.starts_with("head.");
+  return name.starts_with("head.") || name == "output.weight";
 }
 
 /// The first names of a list, for an error.
@@ -125,10 +126,13 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                                   stored.shape().to_string(), value.shape().to_string()));
     } else if (!rules.convert || !rules.convert(name, stored, value)) {
       const bool spatial = name.find("gate.proj") != std::string::npos;
+      const auto [less, more] = std::minmax(stored.shape()[0], value.shape()[0]);
+      const bool toeplitz = spatial && more == 2 * less - 1;
       fail_input("{}: tensor {} is {}, the model's is {}{}", file.path(), name,
                  stored.shape().to_string(), value.shape().to_string(),
-                 spatial ? ": another number of tokens " + rules.tokens_remedy
-                         : "; choose the --model that these weights were trained with");
+                 toeplitz  ? ": only one is Toeplitz; leave out --toeplitz and --no-toeplitz"
+                 : spatial ? ": another number of tokens " + rules.tokens_remedy
+                           : "; choose the --model that these weights were trained with");
     }
   }
   return notes;

@@ -202,6 +202,14 @@ TEST_CASE("the rate on a log line is that of the steps since the line before") {
   CHECK(line.at("samples_per_s").get<double>() < 5 * 8 / 0.2);
 }
 
+TEST_CASE("--overwrite refuses a folder that no run wrote") {
+  const TemporaryFolder folder;
+  folder.write("project/checkpoints/resnet.pt", "hours of work");
+  CHECK_THROWS_WITH(train_with(tiny_run(folder / "project", {"--overwrite"})),
+                    Catch::Matchers::Contains("what it holds is no run; choose another folder"));
+  CHECK(fs::exists(folder / "project/checkpoints/resnet.pt"));
+}
+
 TEST_CASE("temporaries of ended processes are removed, those of running ones kept") {
   const TemporaryFolder folder;
   const pid_t child = ::fork();
@@ -219,6 +227,7 @@ TEST_CASE("temporaries of ended processes are removed, those of running ones kep
   // A run that was killed before its first file is begun again with --overwrite.
   const std::string left = fmt::format("run/config.toml.tmp-{}-0", child);
   folder.write(left, "half");
+  folder.write("run/.lock", "");
   REQUIRE(train_with(tiny_run(folder / "run", {"--overwrite", "--max-steps", "1"})) == 0);
   CHECK_FALSE(fs::exists(folder / left));
 }

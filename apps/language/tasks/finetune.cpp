@@ -116,8 +116,9 @@ class FinetuneTask : public TrainingTask {
     add_text_samples(run, *model_, *tokenizer_, Objective::kMasked, {});
   }
   std::string next_command(const std::string& checkpoint) const override {
-    std::string command = fmt::format("gmlp-language eval --task {} --data {} --model {}",
-                                      facts_.name, options_.data, checkpoint);
+    std::string command =
+        fmt::format("gmlp-language eval --task {} --data {} --model {}", facts_.name,
+                    shell_quoted(options_.data), shell_quoted(checkpoint));
     if (!std::filesystem::is_directory(options_.data)) command += " --split val";
     if (const int64_t bad = options_.reading.skip_bad)
       command += fmt::format(" --skip-bad {}", bad);

@@ -76,6 +76,7 @@ std::string find_table(const std::string& folder, const std::vector<const char*>
 
 std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const std::string& data) {
   if (facts.task != Task::kClassify) return (fs::path(data) / file.name).string();
+  refuse_if(!fs::exists(data), "--data {}: does not exist; name a table or a folder of them", data);
   if (fs::is_regular_file(data)) return data;
   if (std::string_view(file.set) == "train") return find_table(data, {"train"});
   return find_table(data, {"val", "valid", "validation", "dev", "test"});
@@ -119,6 +120,7 @@ TaskFacts describe_task(const std::string& task, const std::string& data,
   facts.columns = texts;
   facts.columns.push_back(label);
   facts.labels = find_labels(path, label);
+  notes.push_back(printable(fmt::format("labels: '{}'", fmt::join(facts.labels, "', '")), 200));
   return facts;
 }
 
@@ -137,7 +139,9 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
                                         files.dev.front()->name));
       continue;
     }
-    std::unique_ptr<TaskSet> set = read_set(facts, file.set, path, true, encoding, files);
+    const bool all = table && !train && encoding.reading.split == "all";
+    std::unique_ptr<TaskSet> set =
+        read_set(facts, all ? "all" : file.set, path, true, encoding, files);
     if (table && encoding.reading.split == "val") keep(set->sentences.examples, !train);
     refuse_if(table && set->size() == 0,
               "--data {}: too few rows to hold out a tenth; use a folder with train and val", data);

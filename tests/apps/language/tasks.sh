@@ -152,7 +152,7 @@ expect_status 0 "$language" $next
 expect_text out.txt "$printed"
 expect_status 0 "$language" eval --task classify --data own/reviews.csv --skip-bad 1 \
   --model stars/checkpoints/best
-expect_text out.txt "val: 300 examples"
+expect_text out.txt "all: 300 examples"
 printf '{"review": "It is good, no. 7"}\n{"review": 3}\n\n{"other": 1}\n{"review": "bad"}\n' >new.jsonl
 expect_status 0 "$language" predict --task classify --model stars/checkpoints/best \
   --input new.jsonl --out labels.tsv --skip-bad 1
@@ -171,7 +171,23 @@ expect_status 2 "$language" eval --task squad1 --data squad --model squad1/check
   --text-columns a
 expect_text err.txt "has columns of its own"
 
+# A pretrained model whose output projection is not its embedding: the task's head takes its place.
+expect_status 0 "$language" pretrain --text words.txt --tokenizer chars.json --objective mlm --no-tie-embeddings \
+  --model gmlp_lm_tiny "${small[@]}" --batch-size 8 --out untied --quiet --no-figures
+expect_status 0 "$language" finetune --task sst2 --data sst2 --model untied/checkpoints/last "${tuning[@]}" \
+  --epochs 1 --quiet --no-figures --out untied-sst2
+expect_status 2 "$language" fill --model untied-sst2/checkpoints/last "It is [MASK]."
+expect_text err.txt "was finetuned and predicts no words"
+
 # Wrong usage and input.
+expect_status 2 "$language" predict --task classify --model stars/checkpoints/best --input own/reviews.csv \
+  --out own/reviews.csv --skip-bad 1
+expect_text err.txt "this command reads or writes that file, too"
+printf 'text,label\ncaf\xe9,good\ncaf\xe9,bad\n' >own/ansi.csv
+expect_status 2 "$language" finetune --task classify --data own/ansi.csv --model $pretrained
+expect_text err.txt "line 2: byte 14 (0xe9) is not UTF-8; convert it, e.g. with \`iconv -f WINDOWS-1252"
+expect_status 2 "$language" finetune --task classify --data own/absent.csv --model $pretrained
+expect_text err.txt "own/absent.csv: does not exist"
 expect_status 2 "$language" finetune --task sst3 --data sst2 --model $pretrained
 expect_text err.txt "sst3"
 expect_status 2 "$language" finetune --task sst2 --data nowhere --model $pretrained --out no
