@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string_view>
 
@@ -145,19 +146,26 @@ void use_threads(int threads) {
 void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
                    const std::string& model) {
   namespace fs = std::filesystem;
-  for (const char* name : {"/config.json", "/training.json"}) inputs.push_back(model + name);
+  static const std::set<std::string> kEndings = {".png", ".jpg",  ".jpeg",  ".webp", ".bmp", ".npy",
+                                                 ".csv", ".json", ".jsonl", ".tsv",  ".gz"};
+  for (const char* name : {"config.json", "training.json", "tokenizer.json"}) {
+    inputs.push_back(model + "/" + name);
+  }
+  const auto canonical = [](const std::string& path) {
+    return fs::weakly_canonical(fs::absolute(path));
+  };
   for (const auto& [option, path, ending] : outputs) {
-    if (path.empty()) continue;
+    if (path.empty() || (fs::exists(path) && !fs::is_regular_file(path))) continue;  // /dev/null
     const fs::path folder = fs::absolute(path).parent_path();
     refuse_if(!fs::is_directory(folder), "{} {}: there is no folder {}; make it first", option,
               path, folder.string());
     for (const std::string& other : inputs) {
-      std::error_code absent;
-      if (path != other && !fs::equivalent(path, other, absent)) continue;
+      if (other.empty() || canonical(path) != canonical(other)) continue;
       fail_input("{} {}: this command reads or writes that file, too; choose another name", option,
                  path);
     }
-    refuse_if(fs::is_regular_file(path) && !path.ends_with(ending),
+    const std::string own = fs::path(path).extension().string();
+    refuse_if(fs::exists(path) && own != ending && kEndings.contains(own),
               "{} {}: exists and is not named *{}; choose another name", option, path, ending);
     inputs.push_back(path);
   }

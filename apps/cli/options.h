@@ -70,7 +70,7 @@ struct OutputFile {
   std::string option, path, ending;
 };
 /// Throws InputError if an output is an input, another output or a file of the checkpoint `model`,
-/// if it would replace a file without that ending, or if its folder does not exist.
+/// if it would replace a picture or a table of another ending, or if its folder does not exist.
 void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
                    const std::string& model);
 

@@ -2,6 +2,7 @@
 // gmlp-language generate: a causal model continues a prompt.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -46,10 +47,15 @@ Json report(const std::string& text, const std::vector<std::vector<Guess>>& mask
   return json;
 }
 
-/// On a terminal without control characters but for ends of lines and tabs; else unchanged.
+/// On a terminal without control characters, except ends of lines and tabs; else unchanged.
 std::string shown(const std::string& text) {
   if (isatty(STDOUT_FILENO) == 0) return text;
-  return replace_all(replace_all(printable(text, text.npos), "\\n", "\n"), "\\t", "\t");
+  std::string safe;
+  for (size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
+    end = std::min(text.find_first_of("\n\t", begin), text.size());
+    safe += printable(text.substr(begin, end - begin), text.npos) + text.substr(end, 1);
+  }
+  return safe;
 }
 
 void print_now(const std::string& text) {

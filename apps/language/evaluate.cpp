@@ -247,6 +247,11 @@ int language_eval(const std::vector<std::string>& arguments) {
             "eval needs --text FILE, or --task NAME and --data DIR");
   std::vector<std::string> inputs = options.files;
   inputs.push_back(options.data);
+  if (!options.task.empty()) {
+    for (const TaskFacts::File& file : task_facts(options.task).files) {
+      inputs.push_back(options.data + "/" + file.name);
+    }
+  }
   check_outputs({{"--json", options.json, ".json"}}, inputs, options.model);
 
   const Json json = options.task.empty() ? eval_text(options) : eval_task(options);

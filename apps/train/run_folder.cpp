@@ -145,7 +145,9 @@ std::string RunFolder::create(std::string out, bool overwrite, const TaskInfo& i
   while (out.size() > 1 && out.back() == '/') out.pop_back();
   refuse_if(fs::exists(out) && !fs::is_directory(out), "--out {}: is a file; name a folder", out);
   if (fs::exists(out) && !fs::is_empty(out)) {
-    refuse_if(!fs::exists(out + "/.lock") && !fs::exists(out + "/steps.jsonl"),
+    const auto is_there = [&](const char* name) { return fs::exists(fs::path(out) / name); };
+    constexpr const char* kOfRuns[] = {".lock", "steps.jsonl", "checkpoints/last/training.json"};
+    refuse_if(std::ranges::any_of(kRunFiles, is_there) && std::ranges::none_of(kOfRuns, is_there),
               "--out {}: is not empty, and what it holds is no run; choose another folder", out);
     refuse_if(
         !overwrite,

@@ -143,8 +143,13 @@ GMLP_INLINE RowTasks choose_row_tasks(int64_t rows, int64_t threads) {
   int64_t least = INT64_MAX;
   for (int64_t size = kMC; size > 0; size = (size - 1) / kTile * kTile) {
     const RowTasks tasks{rows, best.split, size};
+    const int64_t rounds = ceil_div(tasks.count(), threads);
+    // Threads with so many tasks. If there are more than the two short tasks, one has none of them.
+    const int64_t full = tasks.count() - (rounds - 1) * threads;
+    const int64_t missing = full > 2 ? 0 : tasks.count() * size - rows;
+    const int64_t busiest = max(max(size, ceil_div(rows, threads)), rounds * size - missing);
     // A task's first tile waits longer for B: that takes some sixteenth of a tile's time.
-    const int64_t time = ceil_div(tasks.count(), threads) * (16 * size + kTile);
+    const int64_t time = 16 * busiest + rounds * kTile;
     if (time >= least) continue;
     least = time;
     best = tasks;

@@ -97,7 +97,8 @@ struct SplitB {
   const PackedB& at(int64_t row) const { return part[row < split ? 0 : 1]; }
   int64_t row_in_part(int64_t row) const { return row < split ? row : row - split; }
 };
-static_assert(kMC % 2 == 0, "store_in_panel: both rows of a bf16 k-step belong to one task");
+static_assert(kMC % 2 == 0 && kMR % 2 == 0,
+              "store_in_panel: both rows of a bf16 k-step belong to one task");
 template <typename Operand>
 GMLP_INLINE SplitB split_b(float* data, int64_t rows, int64_t n) {
   const int64_t split = split_row(rows);

@@ -126,11 +126,13 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                                   stored.shape().to_string(), value.shape().to_string()));
     } else if (!rules.convert || !rules.convert(name, stored, value)) {
       const bool spatial = name.find("gate.proj") != std::string::npos;
-      const auto [less, more] = std::minmax(stored.shape()[0], value.shape()[0]);
-      const bool toeplitz = spatial && more == 2 * less - 1;
+      const int64_t n = stored.shape()[0], m = value.shape()[0];
+      const bool toeplitz = spatial && stored.shape().rank() != value.shape().rank() &&
+                            (n == 2 * m - 1 || m == 2 * n - 1);
       fail_input("{}: tensor {} is {}, the model's is {}{}", file.path(), name,
                  stored.shape().to_string(), value.shape().to_string(),
-                 toeplitz  ? ": only one is Toeplitz; leave out --toeplitz and --no-toeplitz"
+                 toeplitz
+                     ? ": only one is Toeplitz; choose --toeplitz or --no-toeplitz as in training"
                  : spatial ? ": another number of tokens " + rules.tokens_remedy
                            : "; choose the --model that these weights were trained with");
     }

@@ -21,6 +21,15 @@ expect_text out.txt "files passed over, no images of a class: 1, such as a/clip.
 expect_text out.txt "for validation (--val-fraction 0.2, by name and seed 42)"
 best=run/checkpoints/best
 
+# Parts as Kaggle's sets name them.
+mkdir -p parts/Training/{a,b} parts/Testing/{a,b}
+for i in {1..8}; do
+  for part in Training Testing; do cp run1/filters.png parts/$part/a/$i.png; cp run2/filters.png parts/$part/b/$i.png; done
+done
+expect_status 0 "$vision" train --data folder:parts "${tiny[@]:2}" --epochs 1 --threads 1 --no-figures --out parts-run
+expect_text out.txt "16 training and 16 validation images, 2 classes"
+expect_text out.txt "classes  a, b"
+
 # By default eval scores what the run validated; --split all scores every image.
 expect_status 0 "$vision" eval --model $best --data folder:data --json eval.json
 expect_text out.txt "val of folder:data: "

@@ -56,6 +56,10 @@ wrong "--output-array" predict --model nowhere --input-array x.npy
 touch cat.png
 wrong "exists and is not named *.csv" predict --model nowhere --csv cat.png dog.png
 wrong "this command reads or writes that file, too" predict --model nowhere cat.png --json a.json --csv a.json
+mkdir nowhere && touch nowhere/config.json
+wrong "this command reads or writes that file, too" predict --model nowhere cat.png --json nowhere/config.json
+wrong "this command reads or writes that file, too" predict --model nowhere cat.png --json a.json --csv ./a.json
+rm -r nowhere
 wrong "there is no folder" predict --model nowhere cat.png --json absent/a.json
 wrong "--format" export --model nowhere --out x.onnx
 wrong "timm,onnx" export --model nowhere --format torch --out x.onnx
@@ -82,10 +86,11 @@ mkdir folder.toml
 wrong "folder.toml: is a folder" train --config folder.toml
 expect_status 0 "$vision" train --help --config absent.toml
 
-mkdir full && touch full/file full/.lock
+mkdir full && touch full/file
 wrong "--overwrite" train "${tiny[@]}" --out full
-rm full/.lock
+touch full/summary.json
 wrong "what it holds is no run" train "${tiny[@]}" --out full --overwrite
+rm full/summary.json
 [ "$(ls full)" = file ] || fail "a refused run left something in its folder"
 
 echo 'model="gmlp_nano_28"  # small' >info.toml

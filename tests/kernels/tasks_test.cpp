@@ -2,6 +2,7 @@
 
 #define GMLP_ISA scalar_tasks
 #define GMLP_ISA_SCALAR
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -101,9 +102,15 @@ TEST_CASE("no thread multiplies many more rows than its share", "[threads]") {
   for (const int64_t threads : {2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24}) {
     INFO(threads << " threads");
     const RowTasks tasks = choose_row_tasks<float>(768, threads);
-    const int64_t busiest = (tasks.count() + threads - 1) / threads * tasks.size;
+    int64_t busiest = 0;
+    for (int64_t thread = 0; thread < threads; ++thread) {
+      const int64_t first = tasks.count() * thread / threads;
+      const int64_t end = tasks.count() * (thread + 1) / threads;
+      busiest = std::max(busiest, tasks.begin(end) - tasks.begin(first));
+    }
     CHECK(static_cast<double>(busiest * threads) <= 1.25 * 768);
   }
+  for (const int64_t rows : {768, 800, 1280}) CHECK(choose_row_tasks<float>(rows, 1).size == 96);
   CHECK(choose_row_tasks<float>(768, 4).size == 96);  // whole tasks where they are as good
 }
 

@@ -202,7 +202,7 @@ TEST_CASE("the rate on a log line is that of the steps since the line before") {
   CHECK(line.at("samples_per_s").get<double>() < 5 * 8 / 0.2);
 }
 
-TEST_CASE("--overwrite refuses a folder that no run wrote") {
+TEST_CASE("a folder that no run wrote is refused, with --overwrite, too") {
   const TemporaryFolder folder;
   folder.write("project/checkpoints/resnet.pt", "hours of work");
   CHECK_THROWS_WITH(train_with(tiny_run(folder / "project", {"--overwrite"})),

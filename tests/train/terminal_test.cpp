@@ -23,6 +23,14 @@ std::string line_at(int64_t columns, const std::vector<std::string>& fields = kL
 
 }  // namespace
 
+TEST_CASE("a path in a printed command is one word of the shell") {
+  CHECK(gmlp::shell_quoted("runs/0001-a_b=c@2:x,+%.d") == "runs/0001-a_b=c@2:x,+%.d");
+  CHECK(gmlp::shell_quoted("my run") == "'my run'");
+  CHECK(gmlp::shell_quoted("it's") == R"('it'\''s')");
+  CHECK(gmlp::shell_quoted("Käse") == "'Käse'");
+  CHECK(gmlp::shell_quoted("~/$x") == "'~/$x'");
+}
+
 TEST_CASE("a progress line shows the time left from 60 columns on, and ends with a whole field") {
   const std::string bar = "███████░░░░░  ";
   const std::string begin = "1234567/2000000  loss* 0.9992 (smoothed 1.1000)  left 2h05m";

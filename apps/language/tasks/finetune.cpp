@@ -191,9 +191,9 @@ class FinetuneTask : public TrainingTask {
                                       grouped(files_.train->size()), facts_.examples(), windows,
                                       fmt::join(dev, " and "), grouped(config_.vocab),
                                       tokenizer_->kind()));
-    info.banner.push_back(fmt::format(
-        "recipe   {} epochs, batch size {}, learning rate {:g}, dropout {:g}", options_.epochs,
-        options_.batch_size * options_.grad_accum_steps, options_.lr, options_.dropout));
+    info.banner.push_back(fmt::format("recipe   batch size {}, learning rate {:g}, dropout {:g}",
+                                      options_.batch_size * options_.grad_accum_steps, options_.lr,
+                                      options_.dropout));
   }
 
   /// The model's input of a row, and the correct answer.

@@ -85,7 +85,7 @@ expect_status 0 "$language" tokenizer train --config train.toml
 echo 'model=gmlp_base' >info.toml
 expect_status 0 "$language" info --config info.toml
 
-mkdir full && touch full/file full/.lock
+mkdir full && touch full/file
 wrong "--overwrite" pretrain "${tiny[@]}" --out full
 [ "$(ls full)" = file ] || fail "a refused run left something in its folder"
 
