@@ -43,6 +43,7 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
 
 std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
   std::vector<Tensor> tensors;
+  tensors.reserve(parameters.size());
   for (const Parameter* parameter : parameters) {
     tensors.push_back(Tensor::zeros(parameter->value.dtype(), parameter->value.shape()));
   }

@@ -190,6 +190,7 @@ std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokeniz
   p[static_cast<size_t>(tokenizer.special().mask)] = -std::numeric_limits<double>::infinity();
   softmax(p.data(), p.data(), tokenizer.vocab());
   std::vector<Guess> guesses;
+  guesses.reserve(p.size());
   for (const double probability : p) guesses.push_back({std::ssize(guesses), probability});
   guesses.erase(guesses.begin() + tokenizer.special().mask);
   std::ranges::stable_sort(guesses, std::ranges::greater(), &Guess::probability);

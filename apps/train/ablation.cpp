@@ -103,6 +103,7 @@ AblationRun read_ablation_run(const std::string& folder, uint64_t seed) {
 
 std::vector<double> values_of(const std::vector<AblationRun>& runs, double AblationRun::*member) {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const AblationRun& run : runs) values.push_back(run.*member);
   return values;
 }

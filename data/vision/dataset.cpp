@@ -27,6 +27,7 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::ranges::sort(indices);
   std::vector<int64_t> labels;
+  labels.reserve(indices.size());
   for (const int64_t index : indices) labels.push_back(whole->label(index));
   splits.train = std::make_shared<ImageDataset>(
       whole->class_names(), std::move(labels),

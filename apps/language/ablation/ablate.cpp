@@ -130,6 +130,7 @@ int ablate(const AblateOptions& options) {
       parse_pretrain(options.shared, recipe(options, rows.front()->lr), false);
   check_shared(shared, rows, options);
   std::vector<AblationResult> results;
+  results.reserve(rows.size());
   for (const AblationRow* row : rows) results.push_back({row});
   std::vector<PlannedRun> runs;
   for (AblationResult& result : results) {
