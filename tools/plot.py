@@ -215,6 +215,7 @@ def main(command="", path=None, *more):
         save(draw_losses(DATA / "losses.csv"), out / "losses.svg")
         save(draw_losses(DATA / "text_losses.csv"), out / "text_losses.svg")
         save(draw_ablation(DATA / "vision_ablation.json"), out / "vision_ablation.svg")
+        save(draw_ablation(DATA / "ablation.json"), out / "text_ablation.svg")
     elif command == "ablation" and path and not more:
         save(draw_ablation(Path(path) / "ablation.json"), Path(path) / "ablation.svg")
     elif command == "losses" and path and not more:

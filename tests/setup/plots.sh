@@ -23,8 +23,9 @@ cp "$root/docs/data/steps.csv" steps.csv
 "$root/tools/plot.py" bench steps.csv >/dev/null
 cmp steps.svg once/steps.svg || fail "a file of one's own is drawn differently"
 expect text_losses "gMLP, split gate"
+expect text_ablation "relative position bias only"
 expect vision_ablation "MLP-Mixer"
-for chart in steps ladder losses text_losses vision_ablation; do
+for chart in steps ladder losses text_losses text_ablation vision_ablation; do
   [[ -s $root/docs/figures/$chart.svg ]] || fail "docs/figures/$chart.svg is missing"
   [[ $(wc -c <once/$chart.svg) -lt 40000 ]] || fail "$chart.svg is large"
 done
