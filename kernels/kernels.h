@@ -213,11 +213,6 @@ struct Kernels {
   /// has 64 bytes of padding. A first call with z = nullptr packs the weight.
   void (*norm_fc1_gelu)(void* z, const float* x, const BlockWeights<const float*>& weights,
                         void* workspace, const BlockShape& shape);
-  int64_t (*gemm_workspace)(int64_t m, int64_t n, int64_t k);  // bytes
-  /// C (m,n) = A (m,k) B (k,n) on the GEMM of all kernels. A and B may be transposed in memory, and
-  /// are rounded to bf16 if products multiply it.
-  void (*gemm)(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
-               void* workspace, int64_t m, int64_t n, int64_t k, Precision precision);
   /// `iterations` rounds of independent multiply-adds on registers. Returns their FLOPs.
   double (*fma_burst)(int64_t iterations);
   double (*bf16_burst)(int64_t iterations);  // the same in bf16 precision

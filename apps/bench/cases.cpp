@@ -86,10 +86,12 @@ Case product_case(const ProductSize& size, bool bf16, bool gelu) {
                                          product.bias, bf16, 1, 0));
   } else {
     Tensor out = zeros({m, n});
-    const Tensor workspace = workspace_of(fused::kernels().gemm_workspace(m, n, k));
+    const Tensor weight = transposed(product.b);
+    const fused::LinearShape shape{m, k, n, precision_of(bf16)};
+    const Tensor workspace = workspace_of(fused::kernels().linear_workspace(shape));
     const auto run = [=] {
-      fused::kernels().gemm(floats(out), floats(product.a), floats(product.b), false, false,
-                            workspace.raw(), m, n, k, precision_of(bf16));
+      fused::kernels().linear_forward(floats(out), floats(product.a), floats(weight), nullptr,
+                                      workspace.raw(), shape);
     };
     c.contenders.push_back({kOurs, run, [out] { return out; }});
   }

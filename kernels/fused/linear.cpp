@@ -13,7 +13,8 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// x (rows, cols) as the products' left operand: in f32 as it is, in bf16 as a rounded copy.
+/// x (rows, cols) as the products' left operand: in f32 as it is, in bf16 as a rounded copy, padded
+/// with zeros.
 template <typename Operand>
 RowMajor<Operand> left_operand(WorkspaceAllocator& allocator, const float* x, int64_t rows,
                                int64_t cols) {
@@ -22,7 +23,15 @@ RowMajor<Operand> left_operand(WorkspaceAllocator& allocator, const float* x, in
   } else {
     const int64_t stride = row_stride<Operand>(cols);
     Operand* copy = allocate<Operand>(allocator, rows * stride);
-    if (allocator.base != nullptr) copy_operand(copy, x, rows, cols);
+    if (allocator.base == nullptr) return {copy, stride};
+    parallel_rows(rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
+      for (int64_t r = r0; r < r1; ++r) {
+        for (int64_t c = 0; c < stride; c += kLanes) {
+          const int64_t count = max(0, min(kLanes, cols - c));
+          store(copy + r * stride + c, load(x + r * cols + c, count), min(kLanes, stride - c));
+        }
+      }
+    });
     return {copy, stride};
   }
 }

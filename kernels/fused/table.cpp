@@ -1,9 +1,9 @@
 // The table of one instruction set, and its small entries: GELU alone, and probes for tests and
-// benchmarks (the exponential, a plain product, bursts of multiply-adds).
+// benchmarks (the exponential, bursts of multiply-adds).
 
 #include <type_traits>
 
-#include "kernels/gemm/weight_gradient.h"
+#include "kernels/gemm/pack.h"
 #include "kernels/kernels.h"
 #include "kernels/math/exp.h"
 #include "kernels/math/gelu.h"
@@ -60,52 +60,6 @@ void gelu_backward(float* dx, const float* dy, const float* x, int64_t n, Precis
 }
 void vector_exp(float* y, const float* x, int64_t n) {
   map(y, n, [&](int64_t i, int64_t count) { return exp(load(x + i, count)); });
-}
-
-/// For A, transposed or not, and B.
-template <typename Operand>
-struct GemmWorkspace {
-  WorkspaceAllocator& allocator;
-  int64_t m, n, k;
-
-  PackedB b = allocate_b(allocator, k_steps_of<Operand>(k), n);
-  float* a_tiles = allocate<float>(allocator, dy_tiles_size<Operand>(m, k_steps_of<Operand>(k)));
-  Operand* a =
-      allocate<Operand>(allocator, max(m* row_stride<Operand>(k), k* row_stride<Operand>(m)));
-};
-
-int64_t gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  const auto bytes = [&]<typename Operand>(Operand, auto /*saved*/) {
-    WorkspaceAllocator allocator;
-    static_cast<void>(GemmWorkspace<Operand>{allocator, m, n, k});
-    return allocator.used;
-  };
-  return max(dispatch_precision(Precision::kF32, bytes),
-             dispatch_precision(Precision::kBf16, bytes));
-}
-
-template <typename Operand>
-void gemm_of(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
-             void* workspace, int64_t m, int64_t n, int64_t k) {
-  WorkspaceAllocator allocator{static_cast<char*>(workspace)};
-  const GemmWorkspace<Operand> ws{allocator, m, n, k};
-  pack_b<Operand>(ws.b, b, b_transposed ? k : n, k, b_transposed);
-  if (a_transposed) {
-    copy_operand(ws.a, a, k, m);
-    for (int64_t i = 0; i < m * n; ++i) c[i] = 0;
-    const WeightGradient<Operand> product[] = {{c, nullptr, ws.a, ws.b, k}};
-    add_weight_gradients(product, n, row_stride<Operand>(m), ws.a_tiles, k_steps_of<Operand>(k), m);
-  } else {
-    copy_operand(ws.a, a, m, k);
-    parallel_gemm(c, RowMajor<Operand>{ws.a, row_stride<Operand>(k)}, ws.b, m);
-  }
-}
-
-void gemm(float* c, const float* a, const float* b, bool a_transposed, bool b_transposed,
-          void* workspace, int64_t m, int64_t n, int64_t k, Precision precision) {
-  dispatch_precision(precision, [&]<typename Operand>(Operand, auto /*saved*/) {
-    gemm_of<Operand>(c, a, b, a_transposed, b_transposed, workspace, m, n, k);
-  });
 }
 
 /// As many independent sums as the register tile has rows.
@@ -176,8 +130,6 @@ const Kernels& table() {
                                   .gelu_backward = gelu_backward,
                                   .vector_exp = vector_exp,
                                   .norm_fc1_gelu = norm_fc1_gelu,
-                                  .gemm_workspace = gemm_workspace,
-                                  .gemm = gemm,
                                   .fma_burst = fma_burst,
                                   .bf16_burst = bf16_burst};
   return kTable;

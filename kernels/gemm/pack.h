@@ -287,20 +287,6 @@ GMLP_INLINE void pack_tiles(float* out, float* row_sums, const Operand* at, int6
   }
 }
 
-/// dst (rows, row_stride) = source (rows, cols) as Operand, padded with zeros.
-template <typename Operand>
-GMLP_INLINE void copy_operand(Operand* dst, const float* source, int64_t rows, int64_t cols) {
-  const int64_t stride = row_stride<Operand>(cols);
-  parallel_rows(rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
-    for (int64_t r = r0; r < r1; ++r) {
-      for (int64_t c = 0; c < stride; c += kLanes) {
-        const int64_t count = max(0, min(kLanes, cols - c));
-        store(dst + r * stride + c, load(source + r * cols + c, count), min(kLanes, stride - c));
-      }
-    }
-  });
-}
-
 /// A (m,k) in tiles, all of it: one sequential stream instead of kMR rows.
 template <typename Operand>
 struct TiledA {

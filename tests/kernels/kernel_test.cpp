@@ -1,5 +1,6 @@
 // The fused kernels of every instruction set that runs here, against the definition.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -50,6 +51,35 @@ struct Multiplier {
   int wrong = 0;
 };
 
+/// The three products of a linear layer: y = A Bᵀ, dx = A B, and dW = Aᵀ B.
+enum class Form { kOutput, kInputGradient, kWeightGradient };
+
+/// Whether C (m,n) is as expected, and nothing beyond it or the workspace was overwritten.
+bool multiplies(const Multiplier& by, Form form, const std::vector<float>& expected,
+                const std::vector<float>& a, const std::vector<float>& b, int64_t m, int64_t n,
+                int64_t k) {
+  const fused::Kernels& kernels = *by.kernels;
+  fused::LinearShape shape{m, k, n, by.precision};
+  if (form == Form::kInputGradient) shape = {m, n, k, by.precision};
+  if (form == Form::kWeightGradient) shape = {k, n, m, by.precision};
+  test::Guarded c(m * n);
+  test::Guarded workspace(kernels.linear_workspace(shape) / static_cast<int64_t>(sizeof(float)));
+  if (form == Form::kOutput) {
+    kernels.linear_forward(c.data(), a.data(), b.data(), nullptr, workspace.data(), shape);
+  } else if (form == Form::kInputGradient) {
+    const std::vector<float> x(expected.size());
+    std::vector<float> dweight(b.size());
+    kernels.linear_backward(c.data(), dweight.data(), nullptr, a.data(), x.data(), b.data(),
+                            workspace.data(), shape);
+  } else {
+    std::fill(c.data(), c.data() + c.size(), 0.0F);
+    kernels.linear_backward(nullptr, c.data(), nullptr, a.data(), b.data(), nullptr,
+                            workspace.data(), shape);
+  }
+  return std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0 &&
+         c.intact() && workspace.intact();
+}
+
 void count_wrong_products(std::vector<Multiplier>& multipliers, const std::vector<int64_t>& sizes,
                           const std::vector<int64_t>& depths) {
   for (const int64_t m : sizes) {
@@ -57,20 +87,11 @@ void count_wrong_products(std::vector<Multiplier>& multipliers, const std::vecto
       for (const int64_t k : depths) {
         const std::vector<float> a = small_integers(m * k, 1);
         const std::vector<float> b = small_integers(k * n, 2);
-        for (int form = 0; form < 4; ++form) {
-          const bool at = (form & 1) != 0;
-          const bool bt = (form & 2) != 0;
-          const std::vector<float> expected = exact_product(a, b, at, bt, m, n, k);
+        for (const Form form : {Form::kOutput, Form::kInputGradient, Form::kWeightGradient}) {
+          const std::vector<float> expected =
+              exact_product(a, b, form == Form::kWeightGradient, form == Form::kOutput, m, n, k);
           for (Multiplier& by : multipliers) {
-            const fused::Kernels& kernels = *by.kernels;
-            test::Guarded c(m * n);
-            test::Guarded workspace(kernels.gemm_workspace(m, n, k) /
-                                    static_cast<int64_t>(sizeof(float)));
-            kernels.gemm(c.data(), a.data(), b.data(), at, bt, workspace.data(), m, n, k,
-                         by.precision);
-            const bool same =
-                std::memcmp(c.data(), expected.data(), expected.size() * sizeof(float)) == 0;
-            by.wrong += same && c.intact() && workspace.intact() ? 0 : 1;
+            by.wrong += multiplies(by, form, expected, a, b, m, n, k) ? 0 : 1;
           }
         }
       }
@@ -120,8 +141,8 @@ TEST_CASE("the GEMM is exact on small integers at every awkward size", "[kernels
   }
   set_thread_count(1);  // thousands of tiny products
   count_wrong_products(multipliers, sizes, sizes);
-  // Long k with remainders of unrolled loops; with A transposed beyond kKC = 800 k-steps, which are
-  // 1600 elements of bf16.
+  // Long k with remainders of unrolled loops; in dW beyond kKC = 800 k-steps, which are 1600
+  // elements of bf16.
   count_wrong_products(multipliers, {1, 6, 7, 17, 33, 65}, {255, 256, 257, 513, 700, 801, 1601});
   set_thread_count(2);
   count_wrong_products(multipliers, {5, 100, 129}, {5, 100, 129});
