@@ -61,23 +61,15 @@ Amx amx_state() {
 
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
-#if defined(GMLP_HAVE_AVX512)
+#if defined(GMLP_HAVE_AMX)  // kernels/isas.cmake compiles all of x86-64 or none
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#endif
-#if defined(GMLP_HAVE_AVX512BF16)
   const bool bf16_dot = avx512 && __builtin_cpu_supports("avx512bf16");
-#  if defined(GMLP_HAVE_AMX)
   if (bf16_dot && amx_state() == Amx::kAllowed) tables.push_back(&amx::table());
-#  endif
   if (bf16_dot) tables.push_back(&avx512bf16::table());
-#endif
-#if defined(GMLP_HAVE_AVX512)
   if (avx512) tables.push_back(&avx512::table());
   // Intel's processors multiply pairs of bf16 at half the rate of f32, AMD's at twice.
   if (bf16_dot && __builtin_cpu_is("intel")) std::swap(tables.back(), tables.end()[-2]);
-#endif
-#if defined(GMLP_HAVE_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     tables.push_back(&avx2::table());
   }
