@@ -30,7 +30,8 @@ function(gmlp_isa_objects owner prefix macro isa)
   add_library(${prefix}_${isa} OBJECT ${ARGN})
   set_target_properties(${prefix}_${isa} PROPERTIES UNITY_BUILD OFF)  # one file, one speed
   target_link_libraries(${prefix}_${isa} PRIVATE gmlp_flags OpenMP::OpenMP_CXX)
-  target_compile_definitions(${prefix}_${isa} PRIVATE GMLP_ISA=${isa} GMLP_ISA_${upper})
+  target_compile_definitions(${prefix}_${isa} PRIVATE GMLP_ISA=${isa}
+                             GMLP_ISA_NAME="${isa}" GMLP_ISA_${upper})
   target_compile_options(${prefix}_${isa} PRIVATE -O3 -fno-exceptions ${GMLP_FLAGS_${isa}})
   target_sources(${owner} PRIVATE $<TARGET_OBJECTS:${prefix}_${isa}>)
   target_compile_definitions(${owner} PRIVATE ${macro}_${upper})

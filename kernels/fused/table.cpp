@@ -107,7 +107,7 @@ double bf16_burst(int64_t iterations) {
 }  // namespace
 
 const Kernels& table() {
-  static constexpr Kernels kTable{.isa = kIsaName,
+  static constexpr Kernels kTable{.isa = GMLP_ISA_NAME,
                                   .has_bf16_dot = KStep<Bf16Operand>::kElements == 2,
                                   .linear_workspace = linear_workspace,
                                   .linear_forward = linear_forward,

@@ -33,9 +33,9 @@
 //
 // With GMLP_HAS_TMM these products use matrix registers instead (simd_amx.h).
 //
-// Constants: kIsaName; the register tile of kMR rows x kNRVectors vectors; kMC, the rows of A per
-// task; kUnroll, the k-steps between two tests of a product's loop; kOverlapEpilogue, whether a
-// tile's epilogue runs interleaved with the next tile's product.
+// Constants: the register tile of kMR rows x kNRVectors vectors; kMC, the rows of A per task;
+// kUnroll, the k-steps between two tests of a product's loop; kOverlapEpilogue, whether a tile's
+// epilogue runs interleaved with the next tile's product.
 //
 // A kernel source is compiled once per instruction set, into the namespace GMLP_ISA. Everything is
 // static, because the linker would keep one copy of a shared function for all instruction sets.

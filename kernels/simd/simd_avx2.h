@@ -8,7 +8,6 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-constexpr const char* kIsaName = "avx2";
 constexpr int64_t kMR = 6;
 constexpr int64_t kNRVectors = 1;
 constexpr int64_t kMC = 6 * kMR;          // few rows of A share a small L2 with panels of B

@@ -13,13 +13,8 @@ namespace gmlp::fused::GMLP_ISA {
 constexpr int64_t kMR = 14;
 constexpr int64_t kNRVectors = 2;
 #if defined(GMLP_ISA_AMX)
-constexpr const char* kIsaName = "amx";
 constexpr int64_t kMC = 8 * kMR;  // whole tmm registers, too
-#elif defined(GMLP_ISA_AVX512BF16)
-constexpr const char* kIsaName = "avx512bf16";
-constexpr int64_t kMC = 7 * kMR;
 #else
-constexpr const char* kIsaName = "avx512";
 constexpr int64_t kMC = 7 * kMR;
 #endif
 constexpr int kUnroll = 1;               // 28 multiply-adds hide the loop's own instructions

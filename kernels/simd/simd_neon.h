@@ -7,7 +7,6 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-constexpr const char* kIsaName = "neon";
 constexpr int64_t kMR = 6;
 constexpr int64_t kNRVectors = 1;
 constexpr int64_t kMC = 16 * kMR;

@@ -11,11 +11,9 @@ constexpr int64_t kMR = 4;
 constexpr int64_t kMC = 24 * kMR;
 constexpr int kUnroll = 1;
 #if defined(GMLP_ISA_AMX_EMULATED)
-constexpr const char* kIsaName = "amx_emulated";
 constexpr int64_t kNRVectors = 2;  // as in AMX
 constexpr bool kOverlapEpilogue = true;
 #else
-constexpr const char* kIsaName = "scalar";
 constexpr int64_t kNRVectors = 1;
 constexpr bool kOverlapEpilogue = false;  // nothing to hide
 #endif
