@@ -1,6 +1,6 @@
 #pragma once
 // The reference kernels: the definition of every op for float and double, as short Eigen
-// expressions, one page per op. Everything faster is tested against them.
+// expressions, a page per op or per kind of small ops. Everything faster is tested against them.
 //
 // Arguments are outputs, incoming gradient, inputs, sizes. All arrays are row-major and dense. A
 // kernel never allocates an output, throws or prints. Gradients of activations (dx) are written,
@@ -12,10 +12,7 @@
 #include "kernels/reference/cross_entropy.h"
 #include "kernels/reference/dropout.h"
 #include "kernels/reference/elementwise.h"
-#include "kernels/reference/embedding.h"
-#include "kernels/reference/gelu.h"
 #include "kernels/reference/layernorm.h"
 #include "kernels/reference/linear.h"
-#include "kernels/reference/patchify.h"
 #include "kernels/reference/spatial_gate.h"
 #include "kernels/reference/tokens.h"
