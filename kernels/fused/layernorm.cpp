@@ -27,13 +27,8 @@ void layernorm_backward(float* dx, float* dgamma, float* dbeta, const float* dy,
   const int64_t width = shape.width;
   auto* all_sums = static_cast<float*>(workspace);  // of dgamma and dbeta, per task
   parallel_rows(shape.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
-    float* sums = all_sums + slot.task * 2 * width;
-    for (int64_t c = 0; c < 2 * width; ++c) sums[c] = 0;
-    for (int64_t r = r0; r < r1; ++r) {
-      const RowStats stats{mean[r], rstd[r]};
-      norm_backward_row(dx + r * width, sums, dy + r * width, x + r * width, stats, gamma, nullptr,
-                        width);
-    }
+    norm_backward_rows(dx, all_sums + slot.task * 2 * width, dy, x, mean, rstd, gamma, nullptr, r0,
+                       r1, width);
   });
   add_norm_sums(dgamma, dbeta, all_sums, row_tasks(shape.rows), width);
 }

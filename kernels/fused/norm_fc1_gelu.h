@@ -93,24 +93,19 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
                                         const BlockWeights<const float*>& w) {
   const int64_t d = chunk.d_model;
   float* dx_hat = ws.dx_hat;
-  const auto norm_backward_rows = [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
-    float* sums = ws.norm_sums + slot.task * 2 * d;
-    for (int64_t c = 0; c < 2 * d; ++c) sums[c] = 0;
-    for (int64_t r = r0; r < r1; ++r) {
-      const RowStats stats{chunk.mean[r], chunk.rstd[r]};
-      // "y = x + ..." of fc2_residual.h: the shortcut's gradient, dy, joins here.
-      norm_backward_row(chunk.dx + r * d, sums, dx_hat + r * d, chunk.x + r * d, stats,
-                        w.norm_weight, chunk.dy + r * d, d);
-    }
+  const auto norm_backward_of = [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
+    // "y = x + ..." of fc2_residual.h: the shortcut's gradient, dy, joins here.
+    norm_backward_rows(chunk.dx, ws.norm_sums + slot.task * 2 * d, dx_hat, chunk.x, chunk.mean,
+                       chunk.rstd, w.norm_weight, chunk.dy, r0, r1, d);
   };
   // The sums belong to kMC rows. A product in such tasks leaves dx̂ in the cache for them.
   const bool together = choose_row_tasks<Operand>(chunk.rows, omp_get_max_threads()).size == kMC;
   parallel_tiles<Operand>(
       chunk.rows, [&](const TaskSlot& slot, const RowTasks&, int64_t r0, int64_t r1) {
         gemm_rows(dx_hat, RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1);
-        if (together) norm_backward_rows(slot, r0, r1);
+        if (together) norm_backward_of(slot, r0, r1);
       });
-  if (!together) parallel_rows(chunk.rows, norm_backward_rows);
+  if (!together) parallel_rows(chunk.rows, norm_backward_of);
   add_norm_sums(grad.norm_weight, grad.norm_bias, ws.norm_sums, row_tasks(chunk.rows), d);
 }
 

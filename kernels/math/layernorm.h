@@ -144,16 +144,23 @@ GMLP_INLINE F32x16 norm_backward(F32x16 dy, F32x16 x, RowStats stats, RowMeans m
   return centred * set1(stats.rstd);
 }
 
-/// dx of a row, plus `shortcut` unless that is nullptr. `sums`: the row's task's dgamma, dbeta.
-GMLP_INLINE void norm_backward_row(float* dx, float* sums, const float* dy, const float* x,
-                                   RowStats stats, const float* gamma, const float* shortcut,
-                                   int64_t cols) {
-  const RowMeans means = norm_backward_means(sums, sums + cols, dy, x, stats, gamma, cols);
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t count = min(kLanes, cols - c);
-    const F32x16 branch = norm_backward(load(dy + c, count), load(x + c, count), stats, means,
-                                        load(gamma + c, count));
-    store(dx + c, shortcut == nullptr ? branch : load(shortcut + c, count) + branch, count);
+/// dx of rows [r0, r1), plus `shortcut` unless that is nullptr. `sums`: their dgamma and dbeta.
+GMLP_INLINE void norm_backward_rows(float* dx, float* sums, const float* dy, const float* x,
+                                    const float* mean, const float* rstd, const float* gamma,
+                                    const float* shortcut, int64_t r0, int64_t r1, int64_t cols) {
+  for (int64_t c = 0; c < 2 * cols; ++c) sums[c] = 0;
+  for (int64_t r = r0; r < r1; ++r) {
+    const RowStats stats{mean[r], rstd[r]};
+    const int64_t row = r * cols;
+    const RowMeans means =
+        norm_backward_means(sums, sums + cols, dy + row, x + row, stats, gamma, cols);
+    for (int64_t c = 0; c < cols; c += kLanes) {
+      const int64_t count = min(kLanes, cols - c);
+      const F32x16 branch = norm_backward(load(dy + row + c, count), load(x + row + c, count),
+                                          stats, means, load(gamma + c, count));
+      store(dx + row + c, shortcut == nullptr ? branch : load(shortcut + row + c, count) + branch,
+            count);
+    }
   }
 }
 
