@@ -116,9 +116,7 @@ GMLP_INLINE void spatial_backward_input(const Chunk<Operand, Saved>& chunk,
     Operand* dv_hat = ws.dv_hat + task.sample * n * e_stride + task.col;
     const PackedB b{ws.panels + slot.first * spatial_panels_size<Operand>(chunk),
                     k_steps_of<Operand>(n), task.cols};
-    for (int64_t panel = 0; panel < panels_of(b.n); ++panel) {
-      pack_panel<Operand>(b, dt, e_stride, n, panel);
-    }
+    pack_b_alone<Operand>(b, dt, e_stride, n, false);
     const Operand* next_dt = ws.dt + next.sample * n * e_stride + next.col;
     const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t token, int64_t col) {
       if (next.sample < chunk.samples) add_rows(plan, next_dt + token * e_stride + col, e_stride);

@@ -116,24 +116,6 @@ GMLP_INLINE void store_in_panel(const PackedB& b, int64_t row, int64_t col, F32x
   }
 }
 
-/// One panel from B (k,n), row-major.
-template <typename Operand, typename Source>
-GMLP_INLINE void pack_panel(const PackedB& b, const Source* source, int64_t stride, int64_t k,
-                            int64_t panel) {
-  using Step = KStep<Operand>;
-  float* out = panel_at(b, panel);
-  for (int64_t k_step = 0; k_step < b.k_steps; ++k_step) {
-    const Source* row = source + k_step * Step::kElements * stride;
-    const Source* odd = k_step * Step::kElements + 1 < k ? row + stride : nullptr;
-    for (int64_t v = 0; v < kNRVectors; ++v, out += kLanes) {
-      const int64_t col = panel * kNR + v * kLanes;
-      const int64_t count = min(kLanes, b.n - col);
-      const Source* odd_col = odd == nullptr ? nullptr : odd + col;
-      store(out, count > 0 ? Step::load_rows(row + col, odd_col, count) : zero());
-    }
-  }
-}
-
 /// Sixteen columns of a panel from Bᵀ (n,k): `rows` of its rows, eight k-steps at a time.
 template <typename Operand>
 GMLP_INLINE void pack_columns(float* out, const Operand* source, int64_t stride, int64_t k,
@@ -191,29 +173,41 @@ GMLP_INLINE void pack_panel_transposed(const PackedB& b, const Source* source, i
   }
 }
 
-/// One panel. `transposed`: the source is Bᵀ (n,k).
+/// One panel from B (k,n), row-major, or from Bᵀ (n,k).
 template <typename Operand, typename Source>
-GMLP_INLINE void pack_either_panel(const PackedB& b, const Source* source, int64_t stride,
-                                   int64_t k, bool transposed, int64_t panel) {
+GMLP_INLINE void pack_panel(const PackedB& b, const Source* source, int64_t stride, int64_t k,
+                            bool transposed, int64_t panel) {
+  using Step = KStep<Operand>;
   if (transposed) {
     pack_panel_transposed<Operand>(b, source, stride, k, panel);
-  } else {
-    pack_panel<Operand>(b, source, stride, k, panel);
+    return;
+  }
+  float* out = panel_at(b, panel);
+  for (int64_t k_step = 0; k_step < b.k_steps; ++k_step) {
+    const Source* row = source + k_step * Step::kElements * stride;
+    const Source* odd = k_step * Step::kElements + 1 < k ? row + stride : nullptr;
+    for (int64_t v = 0; v < kNRVectors; ++v, out += kLanes) {
+      const int64_t col = panel * kNR + v * kLanes;
+      const int64_t count = min(kLanes, b.n - col);
+      const Source* odd_col = odd == nullptr ? nullptr : odd + col;
+      store(out, count > 0 ? Step::load_rows(row + col, odd_col, count) : zero());
+    }
   }
 }
+
 /// All of B, on all threads, and on one.
 template <typename Operand, typename Source>
 GMLP_INLINE void pack_b(const PackedB& b, const Source* source, int64_t stride, int64_t k,
                         bool transposed) {
   parallel_tasks(panels_of(b.n), [&](const TaskSlot& slot) {
-    pack_either_panel<Operand>(b, source, stride, k, transposed, slot.task);
+    pack_panel<Operand>(b, source, stride, k, transposed, slot.task);
   });
 }
 template <typename Operand, typename Source>
 GMLP_INLINE void pack_b_alone(const PackedB& b, const Source* source, int64_t stride, int64_t k,
                               bool transposed) {
   for (int64_t i = 0; i < panels_of(b.n); ++i) {
-    pack_either_panel<Operand>(b, source, stride, k, transposed, i);
+    pack_panel<Operand>(b, source, stride, k, transposed, i);
   }
 }
 
