@@ -44,12 +44,8 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const Operand* v,
     float* out = panel_at(b, panel);
     for (int64_t token = 0; token < b.k_steps * Step::kElements; token += Step::kElements) {
       for (int64_t i = 0; i < kNRVectors; ++i, out += kLanes) {
-        if constexpr (Step::kElements == 1) {
-          store(out, v_hat(token, i));
-        } else {
-          store(out, Step::pack(v_hat(token, i),
-                                token + 1 < chunk.tokens ? v_hat(token + 1, i) : zero()));
-        }
+        const bool has_odd = Step::kElements == 2 && token + 1 < chunk.tokens;
+        store(out, Step::pack(v_hat(token, i), has_odd ? v_hat(token + 1, i) : zero()));
       }
     }
   }
