@@ -69,7 +69,8 @@ void backward(float* dx, float* dweight, float* dbias, const float* dy, const fl
   if (allocator.base == nullptr) return;
   if (dx != nullptr) {
     pack_b<Operand>(w, weight, in, out, false);
-    parallel_gemm(dx, a, w, shape.rows);
+    parallel_tiles<Operand>(shape.rows, [&](const TaskSlot&, const RowTasks&, int64_t r0,
+                                            int64_t r1) { gemm_rows(dx, a, w, r0, r1); });
   }
   pack_b<Operand>(x_panels, x, in, shape.rows, false);
   const WeightGradient<Operand> dw[] = {{dweight, dbias, a.data, x_panels, shape.rows}};

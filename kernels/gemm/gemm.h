@@ -173,7 +173,7 @@ GMLP_INLINE void parallel_gemm(const RowMajor<Operand>& a, const PackedB& b, int
     gemm_rows(a, b, r0, r1, Triangle::kNone, plan_prefetch, epilogue);
   });
 }
-/// Both with nothing to do to C (m,n) but to store it.
+/// Rows [r0, r1) of C = A B, stored.
 template <typename Operand>
 GMLP_INLINE void gemm_rows(float* c, const RowMajor<Operand>& a, const PackedB& b, int64_t r0,
                            int64_t r1) {
@@ -184,13 +184,6 @@ GMLP_INLINE void gemm_rows(float* c, const RowMajor<Operand>& a, const PackedB& 
       [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
         store(c + row * n + col, sum, count);
       });
-}
-template <typename Operand>
-GMLP_INLINE void parallel_gemm(float* c, const RowMajor<Operand>& a, const PackedB& b,
-                               int64_t rows) {
-  parallel_tiles<Operand>(rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
-    gemm_rows(c, a, b, r0, r1);
-  });
 }
 
 /// Rows [r0, r1) of C += A B; with kLower only tiles that touch C's lower triangle.
