@@ -44,23 +44,16 @@ template <typename T>
 GMLP_INLINE T* offset(T* array, int64_t elements) {
   return array == nullptr ? nullptr : array + elements;
 }
-/// The samples from `first` on, and their rows of BlockData and BlockSaved. h and t are nullptr if
-/// nothing is saved.
+/// The samples from `first` on: their rows of BlockData, and of BlockSaved, whose h and t are
+/// nullptr if nothing is saved.
 template <typename Operand, typename Saved>
-struct Chunk : ChunkShape {
-  const float* x;            // (rows, D)
-  float* y;                  // (rows, D), forward
-  const float* dy;           // (rows, D), backward
-  float* dx;                 // (rows, D), backward
-  const float* drop_scales;  // (samples) or nullptr
-  const float* gate_extra;   // (rows, E) or nullptr
-  float* dgate_extra;        // (rows, E) or nullptr
-  float* mean;               // (rows)
-  float* rstd;               // (rows)
-  float* gate_mean;          // (rows)
-  float* gate_rstd;          // (rows)
-  Saved* h;                  // (rows, F)
-  Saved* t;                  // (rows, E)
+struct Chunk : ChunkShape, BlockData {
+  float* mean;       // (rows)
+  float* rstd;       // (rows)
+  float* gate_mean;  // (rows)
+  float* gate_rstd;  // (rows)
+  Saved* h;          // (rows, F)
+  Saved* t;          // (rows, E)
 
   GMLP_INLINE Chunk at(const ChunkShape& shape, const BlockData& data, const BlockSaved& saved,
                        int64_t first) {
@@ -68,13 +61,13 @@ struct Chunk : ChunkShape {
     const int64_t d_first = row * shape.d_model;
     const int64_t e_first = row * shape.d_gate;
     Chunk chunk{shape,
-                offset(data.x, d_first),
-                offset(data.y, d_first),
-                offset(data.dy, d_first),
-                offset(data.dx, d_first),
-                offset(data.drop_scales, first),
-                offset(data.gate_extra, e_first),
-                offset(data.dgate_extra, e_first),
+                {.x = offset(data.x, d_first),
+                 .y = offset(data.y, d_first),
+                 .drop_scales = offset(data.drop_scales, first),
+                 .gate_extra = offset(data.gate_extra, e_first),
+                 .dy = offset(data.dy, d_first),
+                 .dx = offset(data.dx, d_first),
+                 .dgate_extra = offset(data.dgate_extra, e_first)},
                 offset(saved.mean, row),
                 offset(saved.rstd, row),
                 offset(saved.gate_mean, row),
