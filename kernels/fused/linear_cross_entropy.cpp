@@ -32,36 +32,24 @@ constexpr int64_t kBandRows = 1024;
 constexpr int64_t kTileIds = 512;
 constexpr float kLowest = -3.40282347e38f;  // finite: exp(-inf - kLowest) is 0, not NaN
 
-/// The forward and the backward each use some of it.
+/// Members are allocated in their order.
 struct Workspace {
-  PackedB table_t;  // (D, ids): Tᵀ of the tile's ids, for z
-  float* z;         // (band, z_stride), then dz
-  int64_t z_stride;
-  PackedB table;     // (ids, D): T of the tile's ids, for dx; backward
-  PackedB x;         // (band, D), for dT; backward
-  float* dy_tiles;   // of dzᵀ; backward
-  float* lane_tops;  // (band, 16): the running top of each lane's ids; forward
-  float* lane_sums;  // (band, 16): their sums; forward
-};
+  WorkspaceAllocator& allocator;
+  const LinearCrossEntropyShape& shape;
 
-Workspace allocate_workspace(WorkspaceAllocator& allocator, const LinearCrossEntropyShape& shape,
-                             bool backward) {
-  const int64_t band = min(kBandRows, shape.rows);
-  const int64_t ids = min(kTileIds, shape.vocab);
-  Workspace ws{};
-  ws.z_stride = row_stride<float>(ceil_div(ids, kLanes) * kLanes);
-  ws.table_t = allocate_b(allocator, shape.width, ids);
-  ws.z = allocate<float>(allocator, band * ws.z_stride);
-  if (backward) {
-    ws.table = allocate_b(allocator, ids, shape.width);
-    ws.x = allocate_b(allocator, band, shape.width);
-    ws.dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(ids, band));
-  } else {
-    ws.lane_tops = allocate<float>(allocator, band * kLanes);
-    ws.lane_sums = allocate<float>(allocator, band * kLanes);
-  }
-  return ws;
-}
+  int64_t band = min(kBandRows, shape.rows);
+  int64_t ids = min(kTileIds, shape.vocab);
+  int64_t z_stride = row_stride<float>(ceil_div(ids, kLanes) * kLanes);
+  PackedB table_t = allocate_b(allocator, shape.width, ids);  // (D, ids): Tᵀ of the tile, for z
+  float* z = allocate<float>(allocator, (band * z_stride));   // (band, z_stride), then dz
+  // Forward.
+  float* lane_tops = allocate<float>(allocator, (band * kLanes));  // (band, 16): of each lane's ids
+  float* lane_sums = allocate<float>(allocator, (band * kLanes));  // (band, 16): their sums
+  // Backward.
+  PackedB table = allocate_b(allocator, ids, shape.width);  // (ids, D): T of the tile, for dx
+  PackedB x = allocate_b(allocator, band, shape.width);     // (band, D), for dT
+  float* dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(ids, band));  // of dzᵀ
+};
 
 /// Rows [r0, r0 + rows) and ids [c0, c0 + cols) of z.
 struct LossTile {
@@ -166,18 +154,16 @@ GMLP_INLINE void add_dx(float* dx, const Workspace& ws, const LossTile& tile, in
 }  // namespace
 
 int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& shape) {
-  WorkspaceAllocator forward;
-  allocate_workspace(forward, shape, false);
-  WorkspaceAllocator backward;
-  allocate_workspace(backward, shape, true);
-  return max(forward.used, backward.used);
+  WorkspaceAllocator allocator;
+  static_cast<void>(Workspace{allocator, shape});
+  return allocator.used;
 }
 
 void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
                                   const float* table, const float* bias, const int64_t* ids,
                                   void* workspace, const LinearCrossEntropyShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
-  Workspace ws = allocate_workspace(allocator, shape, false);
+  Workspace ws{allocator, shape};
   for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
     for (int64_t c0 = 0; c0 < shape.vocab; c0 += kTileIds) {
       const LossTile tile = tile_at(shape, r0, c0);
@@ -197,7 +183,7 @@ void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float
                                    const float* table, const float* bias, const int64_t* ids,
                                    void* workspace, const LinearCrossEntropyShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
-  Workspace ws = allocate_workspace(allocator, shape, true);
+  Workspace ws{allocator, shape};
   const LossInputs in{dloss, top, sum, x, table, bias, ids};
   for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
     ws.x.k_steps = min(kBandRows, shape.rows - r0);
