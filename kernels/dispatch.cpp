@@ -102,21 +102,9 @@ const Kernels& choose() {
 
 }  // namespace
 
-bool bf16_fits(int64_t d_model, int64_t gate_width) {
-  return d_model % 2 == 0 && gate_width % 2 == 0;
-}
-
 const Kernels& kernels() {
   static const Kernels& chosen = choose();
   return chosen;
 }
 
 }  // namespace gmlp::fused
-
-namespace gmlp {
-
-const char* isa_name() {
-  return fused::kernels().isa;
-}
-
-}  // namespace gmlp

@@ -71,7 +71,9 @@ struct BlockShape {
   bool causal = false;  // W is zero above its diagonal, where nothing is computed
   Precision precision = Precision::kF32;
 };
-bool bf16_fits(int64_t d_model, int64_t gate_width);
+inline bool bf16_fits(int64_t d_model, int64_t gate_width) {
+  return d_model % 2 == 0 && gate_width % 2 == 0;
+}
 
 /// One value per parameter of a block: Field is a pointer to its weights, a pointer to their
 /// gradients, a size, or whatever else a caller keeps per parameter. W is dense, (N, N).
@@ -232,5 +234,7 @@ std::vector<const Kernels*> available_kernels();
 
 namespace gmlp {
 /// The name of the instruction set in use: "avx2", "scalar", ...
-const char* isa_name();
+inline const char* isa_name() {
+  return fused::kernels().isa;
+}
 }  // namespace gmlp
