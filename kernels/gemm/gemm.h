@@ -19,16 +19,6 @@ namespace gmlp::fused::GMLP_ISA {
 
 /// Where A may differ from zero: everywhere, or on one side of its diagonal (a causal W, and Wᵀ).
 enum class Triangle : uint8_t { kNone, kLower, kUpper };
-/// The elements of k that rows [row, row + rows) of A have to be multiplied over.
-struct KRange {
-  int64_t begin;
-  int64_t end;
-};
-GMLP_INLINE KRange k_range(Triangle triangle, int64_t row, int64_t rows, int64_t k) {
-  if (triangle == Triangle::kLower) return {0, min(row + rows, k)};
-  if (triangle == Triangle::kUpper) return {row, k};
-  return {0, k};
-}
 
 /// A (m,k) as it is; TiledA of pack.h is the other kind.
 template <typename Operand>
@@ -81,9 +71,12 @@ GMLP_INLINE void gemm_rows(const A& a, const PackedB& b, int64_t r0, int64_t r1,
     const int64_t cols = min(kNR, b.n - col);
     for (int64_t row = r0; row < r1; row += kRows) {
       const int64_t rows = min(kRows, r1 - row);
-      const KRange k = k_range(triangle, row, rows, b.k_steps * kElements);
-      const int64_t begin = k.begin / kElements;
-      const int64_t k_steps = k_steps_of<Operand>(k.end) - begin;
+      // The k-steps in which these rows of A may differ from zero.
+      const int64_t begin = triangle == Triangle::kUpper ? row / kElements : 0;
+      const int64_t end = triangle == Triangle::kLower
+                              ? min(k_steps_of<Operand>(row + rows), b.k_steps)
+                              : b.k_steps;
+      const int64_t k_steps = end - begin;
       const float* b_panel = panel_at(b, panel) + begin * kNR;
       PrefetchPlan plan;
       plan_prefetch(plan, row, col);
