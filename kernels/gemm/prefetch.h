@@ -2,6 +2,8 @@
 // What a product prefetches between its k-steps. All at once, prefetches would fill the queue that
 // the product's own loads need.
 
+#include <type_traits>
+
 #include "kernels/gemm/pack.h"
 
 namespace gmlp::fused::GMLP_ISA {
@@ -30,15 +32,11 @@ constexpr auto kNoPrefetch = [](PrefetchPlan&, int64_t, int64_t) {};
 
 /// Adds the tile's rows at p, `stride` elements apart: to read if they are const, else to write.
 template <typename T>
-GMLP_INLINE void add_rows(PrefetchPlan& plan, T* p, int64_t stride, bool written = true) {
+GMLP_INLINE void add_rows(PrefetchPlan& plan, T* p, int64_t stride) {
   constexpr int64_t kSize = sizeof(T);
   if (plan.arrays == PrefetchPlan::kArrays) return;
   plan.rows[plan.arrays++] = {reinterpret_cast<const char*>(p), stride * kSize, kNR * kSize - 1,
-                              written};
-}
-template <typename T>
-GMLP_INLINE void add_rows(PrefetchPlan& plan, const T* p, int64_t stride) {
-  add_rows(plan, const_cast<T*>(p), stride, false);
+                              !std::is_const_v<T>};
 }
 /// Prefetches both ends of a row's kNR numbers.
 GMLP_INLINE void prefetch_row(const PrefetchPlan::Rows& rows, int64_t row) {
