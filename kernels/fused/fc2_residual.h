@@ -4,13 +4,13 @@
 //   forward    y = x + p (s W2ᵀ + b2)         s (R,E), W2 (D,E), y (R,D)
 //              p: the sample's drop-path scale
 //   backward   dr = p dy        dW2 += drᵀ s        db2 += sum_r dr        ds = dr W2
-//              and the gate's backward (gate.h) while ds is in registers:
+//              and the gate's backward (spatial_gate.h) while ds is in registers:
 //              ds -> dt = dg, du; with s = u g again, u = gelu(h_u), g = t + b (+ a)
 //
 // Saved: nothing of its own; s is recomputed from h and t.
 
 #include "kernels/fused/block.h"
-#include "kernels/fused/gate.h"
+#include "kernels/fused/spatial_gate.h"
 
 namespace gmlp::fused::GMLP_ISA {
 

@@ -1,23 +1,59 @@
 #pragma once
-// The spatial gating unit (paper, section 2.1), and its variants of Table 3 (gate.h).
+// The spatial gating unit (paper, section 2.1), and its variants of Table 3.
 //
 //   forward    z = (u, v), each (R,E)    v̂ = layernorm(v)    t = W v̂ per sample
 //              g = t + b (+ a, the tiny attention's output)      s = u * g
 //              W (N,N) over tokens, b (N); E = F/2; u and v are the two parts of z = gelu(h)
-//              not split: E = F, u = v = z, and s = u * g, u + g or g
+//              not split: E = F, u = v = z
 //   backward   fc2_residual.h computes dt and du from ds
 //              dv̂ = Wᵀ dt per sample       dW += dt v̂ᵀ       db[i] += sum_e dt[i,e]
 //              dv = layernorm_backward(dv̂)      dh_v = dv gelu'(h_v)
 //              not split: dh = (du + dv) gelu'(h)
 //
+// The gate's output and its derivative:
+//
+//   split, multiplicative   s = u * g      dg = ds * u    du = ds * g
+//   additive                s = u + g      dg = ds        du = ds
+//   linear                  s = g          dg = ds        du = 0
+//
+// Only the split gate's u = gelu(h_u) is independent of v: its du goes on to h at once,
+// dh_u = du * gelu'(h_u). The others wait for v's share in z.
+//
 // Saved: t without b, because b starts at 1 and bf16(b + t) would lose a small t. v̂ and u are
 // recomputed. A causal W is zero above its diagonal: rows up to i need only the tokens up to i.
 
 #include "kernels/fused/block.h"
-#include "kernels/fused/gate.h"
+#include "kernels/math/gelu.h"
 #include "kernels/math/layernorm.h"
 
 namespace gmlp::fused::GMLP_ISA {
+
+GMLP_INLINE F32x16 gate_forward(Gate gate, F32x16 u, F32x16 g) {
+  if (gate == Gate::kLinear) return g;
+  return gate == Gate::kAdditive ? u + g : u * g;
+}
+
+struct GateGradients {
+  F32x16 dg;
+  F32x16 du;  // of h_u for the split gate
+  F32x16 s;   // recomputed
+};
+/// Operand is the type of u and s in memory.
+template <typename Operand>
+GMLP_INLINE GateGradients gate_backward(Gate gate, F32x16 ds, F32x16 g, F32x16 h) {
+  const Gelu u = gelu_and_slope<Operand>(h);
+  switch (gate) {
+    case Gate::kSplit:
+      return {ds * u.value, ds * g * u.slope, u.value * g};
+    case Gate::kMultiplicative:
+      return {ds * u.value, ds * g, u.value * g};
+    case Gate::kAdditive:
+      return {ds, ds, u.value + g};
+    case Gate::kLinear:
+      break;
+  }
+  return {ds, zero(), g};
+}
 
 /// v -> v̂ of one task, straight into the panels that the GEMM reads. `v` is at the first row and
 /// channel, `row0` is that row in the chunk.
@@ -168,7 +204,7 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
         const F32x16 gamma_c = load(gamma + c, count);
         const F32x16 v_c = load(v + c, count);
         F32x16 dz = norm_backward(load(dv_hat + c, count), v_c, stats, means, gamma_c);
-        if (gate != Gate::kSplit) dz = dz + load(dh + c, count);  // gate.h stored du there
+        if (gate != Gate::kSplit) dz = dz + load(dh + c, count);  // fc2_residual.h stored du there
         store(dh + c, dz * load(slope + c, count), count);
         store(v_hat + c, normalise(v_c, stats, gamma_c, load(beta + c, count)), count);
       }
