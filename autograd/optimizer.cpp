@@ -26,19 +26,8 @@ void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
     parameter.grad.fill(0);
     return;
   }
-  const auto single = [](double x) { return static_cast<float>(x); };
-  const fused::AdamWFactors factors{
-      .decay_factor = single(1 - step.lr * step.weight_decay),
-      .beta1 = single(step.beta1),
-      .one_minus_beta1 = single(1 - step.beta1),
-      .beta2 = single(step.beta2),
-      .one_minus_beta2 = single(1 - step.beta2),
-      .step_size = single(step.lr / step.bias_correction1),
-      .inv_sqrt_bias_correction2 = single(1 / std::sqrt(step.bias_correction2)),
-      .eps = single(step.eps),
-      .grad_scale = single(step.grad_scale)};
   fused::kernels().adamw_update(parameter.value.data<float>(), m.data<float>(), v.data<float>(),
-                                parameter.grad.data<float>(), n, factors);
+                                parameter.grad.data<float>(), n, step);
 }
 
 std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {

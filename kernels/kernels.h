@@ -134,17 +134,16 @@ struct BlockData {
   bool is_packed = false;  // by an earlier call
 };
 
-/// AdamW's constants of one step, for one tensor; kernels/reference/adamw.h has the formulas.
-struct AdamWFactors {
-  float decay_factor;  // 1 - lr * decay
-  float beta1;
-  float one_minus_beta1;  // 1 - beta1
-  float beta2;
-  float one_minus_beta2;
-  float step_size;                  // lr / (1 - beta1^t)
-  float inv_sqrt_bias_correction2;  // 1 / sqrt(1 - beta2^t)
-  float eps;
-  float grad_scale;
+/// One step of AdamW, for one tensor; kernels/reference/adamw.h has the formulas.
+struct AdamWStep {
+  double lr;
+  double beta1;
+  double beta2;
+  double eps;
+  double weight_decay;
+  double grad_scale;
+  double bias_correction1;  // 1 - beta1^t
+  double bias_correction2;  // 1 - beta2^t
 };
 
 /// The kernels of one instruction set. float* are f32; void* are f32 or bf16, as BlockShape says.
@@ -189,7 +188,7 @@ struct Kernels {
                          void* workspace, const BlockShape& shape);
   /// One step of one tensor of n numbers. Zeroes its gradient.
   void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
-                       const AdamWFactors& factors);
+                       const AdamWStep& step);
 
   /// Cross-entropy of a projection, with one id per row. loss_rows, top and sum are (rows), bias is
   /// (vocab) or nullptr. The backward reads the forward's top and sum; dx and dbias may be nullptr.

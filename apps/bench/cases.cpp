@@ -156,9 +156,9 @@ Case adamw_case() {
   const Tensor weight = random_numbers({kElements}, 1.0), grad = random_numbers({kElements}, 1e-3);
   const Tensor m = zeros({kElements}), v = zeros({kElements});
   Case c = own_case("adamw", "S/16 19.5 M", false, 8.0 * sizeof(float) * kElements, [=] {
-    const fused::AdamWFactors factors{1, 0.9F, 0.1F, 0.999F, 0.001F, 0.001F, 1.0F, 1e-6F, 1};
+    const fused::AdamWStep step{1e-3, 0.9, 0.999, 1e-6, 0, 1, 1, 1};
     fused::kernels().adamw_update(floats(weight), floats(m), floats(v), floats(grad), kElements,
-                                  factors);
+                                  step);
   });
   c.counts_bytes = true;
   return c;

@@ -11,20 +11,12 @@
 #include <cmath>
 
 #include "core/parallel.h"
+#include "kernels/kernels.h"
 #include "kernels/reference/matrix.h"
 
 namespace gmlp::reference {
 
-struct AdamWStep {
-  double lr;
-  double beta1;
-  double beta2;
-  double eps;
-  double weight_decay;
-  double grad_scale;
-  double bias_correction1;  // 1 - beta1^t
-  double bias_correction2;  // 1 - beta2^t
-};
+using fused::AdamWStep;
 
 template <typename T>
 void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWStep& step) {
