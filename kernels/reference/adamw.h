@@ -29,14 +29,12 @@ void adamw_update(T* weight, T* m, T* v, const T* grad, int64_t n, const AdamWSt
   const T sqrt_bias_correction2 = static_cast<T>(std::sqrt(step.bias_correction2));
   const T eps = static_cast<T>(step.eps);
   const T scale = static_cast<T>(step.grad_scale);
-  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const T g = grad[i] * scale;
-      m[i] = beta1 * m[i] + one_minus_beta1 * g;
-      v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
-      const T denominator = std::sqrt(v[i]) / sqrt_bias_correction2 + eps;
-      weight[i] = weight[i] * decay_factor - step_size * m[i] / denominator;
-    }
+  for_each_element(n, [&](int64_t i) {
+    const T g = grad[i] * scale;
+    m[i] = beta1 * m[i] + one_minus_beta1 * g;
+    v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
+    const T denominator = std::sqrt(v[i]) / sqrt_bias_correction2 + eps;
+    weight[i] = weight[i] * decay_factor - step_size * m[i] / denominator;
   });
 }
 

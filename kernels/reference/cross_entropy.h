@@ -26,9 +26,8 @@ void cross_entropy_forward(T* loss_rows, T* probs, const T* logits, const T* tar
 template <typename T>
 void cross_entropy_backward(T* dlogits, double dloss, const T* probs, const T* targets,
                             int64_t rows, int64_t classes) {
-  parallel_ranges(rows * classes, kElementChunk, [&](int64_t begin, int64_t end) {
-    row(dlogits + begin, end - begin) = static_cast<T>(dloss) * (row(probs + begin, end - begin) -
-                                                                 row(targets + begin, end - begin));
+  for_each_element(rows * classes, [&](int64_t i) {
+    dlogits[i] = static_cast<T>(dloss) * (probs[i] - targets[i]);
   });
 }
 

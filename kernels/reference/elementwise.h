@@ -41,17 +41,12 @@ void split_half_backward(T* dx, const T* dy, bool second, int64_t rows, int64_t 
 
 template <typename T>
 void add_forward(T* y, const T* a, const T* b, int64_t n) {
-  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
-    row(y + begin, end - begin) = row(a + begin, end - begin) + row(b + begin, end - begin);
-  });
+  for_each_element(n, [&](int64_t i) { y[i] = a[i] + b[i]; });
 }
 
 template <typename T>
 void multiply_forward(T* y, const T* a, const T* b, int64_t n) {
-  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
-    row(y + begin, end - begin).array() =
-        row(a + begin, end - begin).array() * row(b + begin, end - begin).array();
-  });
+  for_each_element(n, [&](int64_t i) { y[i] = a[i] * b[i]; });
 }
 
 template <typename T>
@@ -73,18 +68,13 @@ T normal_pdf(T x) {
 
 template <typename T>
 void gelu_forward(T* y, const T* x, int64_t n) {
-  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = x[i] * normal_cdf(x[i]);
-  });
+  for_each_element(n, [&](int64_t i) { y[i] = x[i] * normal_cdf(x[i]); });
 }
 
 template <typename T>
 void gelu_backward(T* dx, const T* dy, const T* x, int64_t n) {
-  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * normal_pdf(x[i]));
-    }
-  });
+  for_each_element(
+      n, [&](int64_t i) { dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * normal_pdf(x[i])); });
 }
 
 }  // namespace gmlp::reference

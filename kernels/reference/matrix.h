@@ -101,6 +101,13 @@ void softmax_rows_backward(Eigen::Map<Matrix<T>>& ds, const Eigen::Map<const Mat
 constexpr int64_t kRowChunk = 64;
 constexpr int64_t kElementChunk = 1 << 14;
 
+/// Calls body(i) for each of n elements.
+template <typename Body>
+void for_each_element(int64_t n, const Body& body) {
+  parallel_ranges(n, kElementChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i);
+  });
+}
 /// Calls body(r) for each row.
 template <typename Body>
 void for_each_row(int64_t rows, const Body& body) {
