@@ -81,8 +81,7 @@ Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
 Var record_fused(Tape& tape, Var rows, Parameter& table, Parameter* bias,
                  const std::vector<int64_t>& ids, double scale) {
   const Tensor in = tape.value(rows);
-  const fused::LinearCrossEntropyShape shape{in.shape().rows(), in.shape().cols(),
-                                             table.value.shape()[0]};
+  const fused::LinearShape shape{in.shape().rows(), in.shape().cols(), table.value.shape()[0]};
   const double factor = mean_factor(scale, shape.rows);
   const fused::Kernels& kernels = fused::kernels();
   const int64_t bytes = kernels.linear_cross_entropy_workspace(shape);

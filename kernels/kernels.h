@@ -23,7 +23,8 @@ namespace gmlp::fused {
 /// sums are f32 in both.
 enum class Precision : uint8_t { kF32, kBf16 };
 
-/// A linear layer: x (rows, in) -> y (rows, out).
+/// A linear layer: x (rows, in) -> y (rows, out). The fused loss scores x against a table (out,
+/// in), always in f32.
 struct LinearShape {
   int64_t rows;
   int64_t in;
@@ -49,13 +50,6 @@ struct AttentionShape {
   Precision precision = Precision::kF32;
 
   int64_t parts() const { return content ? 3 : 1; }  // of a row of qkv, each D wide
-};
-
-/// The rows of x (rows, width) are scored against a table (vocab, width).
-struct LinearCrossEntropyShape {
-  int64_t rows;
-  int64_t width;
-  int64_t vocab;
 };
 
 /// A batch through one gMLP block. E = d_ffn / 2 for the split gate, else d_ffn. In bf16 D and E
@@ -191,16 +185,15 @@ struct Kernels {
                        const AdamWStep& step);
 
   /// Cross-entropy of a projection, with one id per row. loss_rows, top and sum are (rows), bias is
-  /// (vocab) or nullptr. The backward reads the forward's top and sum; dx and dbias may be nullptr.
-  int64_t (*linear_cross_entropy_workspace)(
-      const LinearCrossEntropyShape& shape);  // bytes, for both
+  /// (out) or nullptr. The backward reads the forward's top and sum; dx and dbias may be nullptr.
+  int64_t (*linear_cross_entropy_workspace)(const LinearShape& shape);  // bytes, for both
   void (*linear_cross_entropy_forward)(float* loss_rows, float* top, float* sum, const float* x,
                                        const float* table, const float* bias, const int64_t* ids,
-                                       void* workspace, const LinearCrossEntropyShape& shape);
+                                       void* workspace, const LinearShape& shape);
   void (*linear_cross_entropy_backward)(float* dx, float* dtable, float* dbias, float dloss,
                                         const float* top, const float* sum, const float* x,
                                         const float* table, const float* bias, const int64_t* ids,
-                                        void* workspace, const LinearCrossEntropyShape& shape);
+                                        void* workspace, const LinearShape& shape);
 
   /// y = GELU(x) and dx = dy GELU'(x) of n numbers, for the baselines' blocks; in bf16 with the
   /// error that a block in this precision allows.

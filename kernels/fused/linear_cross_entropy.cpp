@@ -35,19 +35,19 @@ constexpr float kLowest = -3.40282347e38f;  // finite: exp(-inf - kLowest) is 0,
 /// Members are allocated in their order.
 struct Workspace {
   WorkspaceAllocator& allocator;
-  const LinearCrossEntropyShape& shape;
+  const LinearShape& shape;
 
   int64_t band = min(kBandRows, shape.rows);
-  int64_t ids = min(kTileIds, shape.vocab);
+  int64_t ids = min(kTileIds, shape.out);
   int64_t z_stride = row_stride<float>(ceil_div(ids, kLanes) * kLanes);
-  PackedB table_t = allocate_b(allocator, shape.width, ids);  // (D, ids): Tᵀ of the tile, for z
-  float* z = allocate<float>(allocator, (band * z_stride));   // (band, z_stride), then dz
+  PackedB table_t = allocate_b(allocator, shape.in, ids);    // (D, ids): Tᵀ of the tile, for z
+  float* z = allocate<float>(allocator, (band * z_stride));  // (band, z_stride), then dz
   // Forward.
   float* lane_tops = allocate<float>(allocator, (band * kLanes));  // (band, 16): of each lane's ids
   float* lane_sums = allocate<float>(allocator, (band * kLanes));  // (band, 16): their sums
   // Backward.
-  PackedB table = allocate_b(allocator, ids, shape.width);  // (ids, D): T of the tile, for dx
-  PackedB x = allocate_b(allocator, band, shape.width);     // (band, D), for dT
+  PackedB table = allocate_b(allocator, ids, shape.in);  // (ids, D): T of the tile, for dx
+  PackedB x = allocate_b(allocator, band, shape.in);     // (band, D), for dT
   float* dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(ids, band));  // of dzᵀ
 };
 
@@ -60,8 +60,8 @@ struct LossTile {
 
   bool has(int64_t id) const { return id >= c0 && id < c0 + cols; }
 };
-GMLP_INLINE LossTile tile_at(const LinearCrossEntropyShape& shape, int64_t r0, int64_t c0) {
-  return {r0, min(kBandRows, shape.rows - r0), c0, min(kTileIds, shape.vocab - c0)};
+GMLP_INLINE LossTile tile_at(const LinearShape& shape, int64_t r0, int64_t c0) {
+  return {r0, min(kBandRows, shape.rows - r0), c0, min(kTileIds, shape.out - c0)};
 }
 
 GMLP_INLINE F32x16 add_bias(F32x16 sum, const float* bias, int64_t id, int64_t count) {
@@ -153,7 +153,7 @@ GMLP_INLINE void add_dx(float* dx, const Workspace& ws, const LossTile& tile, in
 
 }  // namespace
 
-int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& shape) {
+int64_t linear_cross_entropy_workspace(const LinearShape& shape) {
   WorkspaceAllocator allocator;
   static_cast<void>(Workspace{allocator, shape});
   return allocator.used;
@@ -161,18 +161,18 @@ int64_t linear_cross_entropy_workspace(const LinearCrossEntropyShape& shape) {
 
 void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
                                   const float* table, const float* bias, const int64_t* ids,
-                                  void* workspace, const LinearCrossEntropyShape& shape) {
+                                  void* workspace, const LinearShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
   Workspace ws{allocator, shape};
   for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
-    for (int64_t c0 = 0; c0 < shape.vocab; c0 += kTileIds) {
+    for (int64_t c0 = 0; c0 < shape.out; c0 += kTileIds) {
       const LossTile tile = tile_at(shape, r0, c0);
       ws.table_t.n = tile.cols;
-      pack_b<float>(ws.table_t, table + c0 * shape.width, shape.width, shape.width, true);
+      pack_b<float>(ws.table_t, table + c0 * shape.in, shape.in, shape.in, true);
       parallel_tiles<float>(
           tile.rows, [&](const TaskSlot&, const RowTasks&, int64_t begin, int64_t end) {
-            logits(ws, tile, x, bias, shape.width, begin, end);
-            reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.vocab, begin, end);
+            logits(ws, tile, x, bias, shape.in, begin, end);
+            reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.out, begin, end);
           });
     }
   }
@@ -181,29 +181,28 @@ void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, cons
 void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float dloss,
                                    const float* top, const float* sum, const float* x,
                                    const float* table, const float* bias, const int64_t* ids,
-                                   void* workspace, const LinearCrossEntropyShape& shape) {
+                                   void* workspace, const LinearShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
   Workspace ws{allocator, shape};
   const LossInputs in{dloss, top, sum, x, table, bias, ids};
   for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
     ws.x.k_steps = min(kBandRows, shape.rows - r0);
-    pack_b<float>(ws.x, x + r0 * shape.width, shape.width, ws.x.k_steps, false);
-    for (int64_t c0 = 0; c0 < shape.vocab; c0 += kTileIds) {
+    pack_b<float>(ws.x, x + r0 * shape.in, shape.in, ws.x.k_steps, false);
+    for (int64_t c0 = 0; c0 < shape.out; c0 += kTileIds) {
       const LossTile tile = tile_at(shape, r0, c0);
-      const float* rows = table + c0 * shape.width;
+      const float* rows = table + c0 * shape.in;
       ws.table_t.n = tile.cols;
       ws.table.k_steps = tile.cols;
-      pack_b<float>(ws.table_t, rows, shape.width, shape.width, true);
-      if (dx != nullptr) pack_b<float>(ws.table, rows, shape.width, tile.cols, false);
+      pack_b<float>(ws.table_t, rows, shape.in, shape.in, true);
+      if (dx != nullptr) pack_b<float>(ws.table, rows, shape.in, tile.cols, false);
       parallel_tiles<float>(tile.rows,
                             [&](const TaskSlot&, const RowTasks&, int64_t begin, int64_t end) {
-                              dlogits(ws, tile, in, shape.width, begin, end);
-                              if (dx != nullptr) add_dx(dx, ws, tile, shape.width, begin, end);
+                              dlogits(ws, tile, in, shape.in, begin, end);
+                              if (dx != nullptr) add_dx(dx, ws, tile, shape.in, begin, end);
                             });
-      const WeightGradient<float> dt[] = {{dtable + c0 * shape.width,
-                                           dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x,
-                                           tile.rows}};
-      add_weight_gradients(dt, shape.width, ws.z_stride, ws.dy_tiles, tile.rows, tile.cols);
+      const WeightGradient<float> dt[] = {
+          {dtable + c0 * shape.in, dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x, tile.rows}};
+      add_weight_gradients(dt, shape.in, ws.z_stride, ws.dy_tiles, tile.rows, tile.cols);
     }
   }
 }

@@ -75,7 +75,7 @@ std::vector<Tensor> reference_result(const Case& c) {
 std::vector<Tensor> fused_result(const fused::Kernels& kernels, const Case& c) {
   const Inputs<float> in(c);
   const float* bias = c.bias ? in.bias.data() : nullptr;
-  const fused::LinearCrossEntropyShape shape{c.rows, c.width, c.vocab};
+  const fused::LinearShape shape{c.rows, c.width, c.vocab};
   test::Guarded workspace(kernels.linear_cross_entropy_workspace(shape) /
                           static_cast<int64_t>(sizeof(float)));
   std::vector<test::Guarded> out{test::Guarded(c.rows), test::Guarded(c.rows * c.width),
