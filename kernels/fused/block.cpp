@@ -16,15 +16,6 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// If nothing is saved, every chunk keeps its norms' statistics in the workspace.
-template <typename Operand, typename Saved>
-void use_workspace_stats(Chunk<Operand, Saved>& chunk, float* stats) {
-  chunk.mean = stats;
-  chunk.rstd = stats + chunk.rows;
-  chunk.gate_mean = stats + 2 * chunk.rows;
-  chunk.gate_rstd = stats + 3 * chunk.rows;
-}
-
 template <typename Operand, typename Saved>
 void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<const float*>& w,
              void* workspace, const BlockShape& block) {
@@ -39,8 +30,8 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
     profile_mark("forward pack weights");
   }
   for (int64_t first = 0; first < shape.batch; first += shape.samples) {
-    Chunk<Operand, Saved> chunk = Chunk<Operand, Saved>::at(shape, data, saved, first);
-    if (saved.mean == nullptr) use_workspace_stats(chunk, ws.stats);
+    const Chunk<Operand, Saved> chunk =
+        Chunk<Operand, Saved>::at(shape, data, saved, ws.stats, first);
     // Since their last use the weights of all other blocks have been through the caches.
     ws.w1.cold = ws.w2.cold = data.is_packed && first == 0;
     norm_fc1_gelu_forward(chunk, ws, w);
@@ -97,7 +88,8 @@ void backward(const BlockData& data, const BlockWeights<float*>& grad, const Blo
     profile_mark("backward partial dW");
   }
   for (int64_t first = 0; first < shape.batch; first += shape.samples) {
-    const Chunk<Operand, Saved> chunk = Chunk<Operand, Saved>::at(shape, data, saved, first);
+    const Chunk<Operand, Saved> chunk =
+        Chunk<Operand, Saved>::at(shape, data, saved, nullptr, first);
     const SplitB gated = split_b<Operand>(ws.panels, chunk.rows, shape.d_gate);
     fc2_residual_backward(gated, chunk, ws, w);
     profile_mark("backward fc2_residual");
@@ -171,9 +163,8 @@ void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float*>& w,
       return;
     }
     for (int64_t first = 0; first < shape.batch; first += shape.samples) {
-      Chunk<Operand, Saved> chunk =
-          Chunk<Operand, Saved>::at(shape, BlockData{.x = x}, BlockSaved{}, first);
-      use_workspace_stats(chunk, ws.stats);
+      const Chunk<Operand, Saved> chunk =
+          Chunk<Operand, Saved>::at(shape, {.x = x}, {}, ws.stats, first);
       ws.z = static_cast<Operand*>(z) + first * shape.tokens * shape.f_stride;
       norm_fc1_gelu_forward(chunk, ws, w);
     }

@@ -44,8 +44,8 @@ template <typename T>
 GMLP_INLINE T* offset(T* array, int64_t elements) {
   return array == nullptr ? nullptr : array + elements;
 }
-/// The samples from `first` on: their rows of BlockData, and of BlockSaved, whose h and t are
-/// nullptr if nothing is saved.
+/// The samples from `first` on: their rows of BlockData, and of BlockSaved. If nothing is saved, h
+/// and t are nullptr, and every chunk keeps its norms' statistics in `stats`, in the workspace.
 template <typename Operand, typename Saved>
 struct Chunk : ChunkShape, BlockData {
   float* mean;       // (rows)
@@ -56,8 +56,11 @@ struct Chunk : ChunkShape, BlockData {
   Saved* t;          // (rows, E)
 
   GMLP_INLINE Chunk at(const ChunkShape& shape, const BlockData& data, const BlockSaved& saved,
-                       int64_t first) {
+                       float* stats, int64_t first) {
     const int64_t row = first * shape.tokens;
+    const auto stats_of = [&](float* all, int64_t i) {
+      return saved.mean == nullptr ? stats + i * shape.rows : all + row;
+    };
     const int64_t d_first = row * shape.d_model;
     const int64_t e_first = row * shape.d_gate;
     Chunk chunk{shape,
@@ -68,10 +71,10 @@ struct Chunk : ChunkShape, BlockData {
                  .dy = offset(data.dy, d_first),
                  .dx = offset(data.dx, d_first),
                  .dgate_extra = offset(data.dgate_extra, e_first)},
-                offset(saved.mean, row),
-                offset(saved.rstd, row),
-                offset(saved.gate_mean, row),
-                offset(saved.gate_rstd, row),
+                stats_of(saved.mean, 0),
+                stats_of(saved.rstd, 1),
+                stats_of(saved.gate_mean, 2),
+                stats_of(saved.gate_rstd, 3),
                 offset(static_cast<Saved*>(saved.h), row * shape.d_ffn),
                 offset(static_cast<Saved*>(saved.t), e_first)};
     chunk.samples = min(shape.samples, shape.batch - first);
