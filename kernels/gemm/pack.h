@@ -1,5 +1,6 @@
 #pragma once
-// The layouts of the GEMM's operands, and the functions that write them.
+// The layouts of the GEMM's operands, their place in a kernel's workspace, and the functions that
+// write them.
 //
 //   k-step      32 bits along k: one f32, or two neighboring bf16. A product over k elements has
 //               k_steps_of(k) of them; if k is odd, the second half of the last pair is zero.
@@ -11,9 +12,30 @@
 // Sources are row-major: f32 for weights, Operand for activations.
 
 #include "kernels/gemm/scheduler.h"
+#include "kernels/kernels.h"
 #include "kernels/simd/simd.h"
 
 namespace gmlp::fused::GMLP_ISA {
+
+/// Kernels allocate nothing: the caller passes a workspace. This places buffers in it, each at the
+/// start of a cache line. With `base` nullptr it only counts the bytes that they need.
+struct WorkspaceAllocator {
+  char* base = nullptr;
+  int64_t used = 0;
+};
+template <typename T>
+GMLP_INLINE T* allocate(WorkspaceAllocator& allocator, int64_t count) {
+  T* buffer =
+      allocator.base == nullptr ? nullptr : reinterpret_cast<T*>(allocator.base + allocator.used);
+  // 4 bytes more, because the last bf16 of the last row is read as half of a pair.
+  allocator.used += ceil_div(count * static_cast<int64_t>(sizeof(T)) + 4, 64) * 64;
+  return buffer;
+}
+/// Calls body(operand, saved) with values of the two types of this precision.
+template <typename Body>
+GMLP_INLINE auto dispatch_precision(Precision precision, const Body& body) {
+  return precision == Precision::kBf16 ? body(Bf16Operand{}, Bf16{}) : body(0.0f, 0.0f);
+}
 
 /// What f32 and bf16 operands do differently in one k-step of sixteen columns.
 template <typename Operand>
@@ -95,6 +117,10 @@ struct PackedB {
 };
 GMLP_INLINE int64_t packed_b_size(int64_t k_steps, int64_t n) {
   return k_steps * panels_of(n) * kNR;
+}
+/// B (k,n), packed, of k_steps.
+GMLP_INLINE PackedB allocate_b(WorkspaceAllocator& allocator, int64_t k_steps, int64_t n) {
+  return {allocate<float>(allocator, packed_b_size(k_steps, n)), k_steps, n};
 }
 GMLP_INLINE float* panel_at(const PackedB& b, int64_t panel) {
   return b.data + panel * b.k_steps * kNR;
@@ -295,6 +321,14 @@ struct TiledA {
   }
   __attribute__((always_inline)) int64_t row_stride() const { return 0; }
 };
+/// A (n,n) in tiles.
+template <typename Operand>
+GMLP_INLINE TiledA<Operand> allocate_tiles(WorkspaceAllocator& allocator, int64_t n) {
+  const int64_t k_steps = k_steps_of<Operand>(n);
+  return {allocate<float>(allocator, tiles_of<Operand>(n) * packed_tile_size<Operand>(k_steps)),
+          k_steps};
+}
+
 /// A weight W (n,n), or its transpose.
 template <typename Operand>
 GMLP_INLINE void pack_weight_tiles(const TiledA<Operand>& a, const float* source, int64_t n,

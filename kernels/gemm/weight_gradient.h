@@ -9,7 +9,6 @@
 // no cache, each then reads the rows that it wrote itself.
 
 #include "kernels/gemm/gemm.h"
-#include "kernels/gemm/workspace.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
