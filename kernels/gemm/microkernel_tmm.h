@@ -7,7 +7,7 @@
 //
 // The unit that multiplies works beside the vector units, which run the epilogue meanwhile.
 
-#include "kernels/gemm/prefetch.h"
+#include "kernels/gemm/pack.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
