@@ -92,13 +92,6 @@ GMLP_INLINE void reduce_row(const Workspace& ws, const LossTile& tile, int64_t i
   store(ws.lane_sums + i * kLanes, sum);
 }
 
-/// Reduces the sixteen lanes of row i to its top and sum.
-GMLP_INLINE void reduce_lanes(float* top, float* sum_of_row, const Workspace& ws, int64_t i) {
-  const F32x16 tops = load(ws.lane_tops + i * kLanes);
-  *top = reduce_max(tops);
-  *sum_of_row = sum(load(ws.lane_sums + i * kLanes) * exp(tops - set1(*top)));
-}
-
 /// The tile with a row's id stores its logit in loss_rows, and the last tile computes the loss.
 GMLP_INLINE void reduce_rows(float* loss_rows, float* top, float* sum_of_row, const Workspace& ws,
                              const LossTile& tile, const int64_t* ids, int64_t vocab, int64_t begin,
@@ -108,7 +101,9 @@ GMLP_INLINE void reduce_rows(float* loss_rows, float* top, float* sum_of_row, co
     reduce_row(ws, tile, i);
     if (tile.has(ids[r])) loss_rows[r] = ws.z[i * ws.z_stride + ids[r] - tile.c0];
     if (tile.c0 + tile.cols == vocab) {
-      reduce_lanes(top + r, sum_of_row + r, ws, i);
+      const F32x16 tops = load(ws.lane_tops + i * kLanes);
+      top[r] = reduce_max(tops);
+      sum_of_row[r] = sum(load(ws.lane_sums + i * kLanes) * exp(tops - set1(top[r])));
       loss_rows[r] = __builtin_logf(sum_of_row[r]) + (top[r] - loss_rows[r]);
     }
   }

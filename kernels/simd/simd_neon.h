@@ -77,12 +77,11 @@ GMLP_INLINE F32x16 abs(F32x16 x) {
   return each([](float32x4_t v) { return vabsq_f32(v); }, x);
 }
 GMLP_INLINE F32x16 select_negative(F32x16 x, F32x16 a, F32x16 b) {
-  const auto sign = [](float32x4_t v) {
-    return float_of(vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_f32(v), 31)));
+  const auto quarter = [](float32x4_t v, float32x4_t negative, float32x4_t other) {
+    const int32x4_t sign = vshrq_n_s32(vreinterpretq_s32_f32(v), 31);
+    return vbslq_f32(vreinterpretq_u32_s32(sign), negative, other);
   };
-  const F32x16 mask = each(sign, x);
-  return {vbslq_f32(bits_of(mask.q0), a.q0, b.q0), vbslq_f32(bits_of(mask.q1), a.q1, b.q1),
-          vbslq_f32(bits_of(mask.q2), a.q2, b.q2), vbslq_f32(bits_of(mask.q3), a.q3, b.q3)};
+  return each(quarter, x, a, b);
 }
 GMLP_INLINE F32x16 round(F32x16 x) {
   return each([](float32x4_t v) { return vrndnq_f32(v); }, x);
