@@ -56,48 +56,47 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
   Operand* dh = ws.dh;
   Operand* dt = ws.dt;
   Operand* dr = ws.dr;
-  parallel_tiles<Operand>(
-      chunk.rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
-        float biases[kMC];  // looked up once per row, so the epilogue does no modulo
-        for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial_bias[r % chunk.tokens];
-        const float* bias = biases;
-        for (int64_t r = r0; r < r1; ++r) {  // "branch * p"
-          const float p = chunk.drop_scales == nullptr ? 1.0f : chunk.drop_scales[r / chunk.tokens];
-          for (int64_t c = 0; c < d; c += kLanes) {
-            const int64_t count = min(kLanes, d - c);
-            store(dr + r * d_stride + c, load(chunk.dy + r * d + c, count) * set1(p), count);
-          }
-        }
-        const PackedB gated_part = gated.at(r0);
-        const int64_t part_begin = r0 - gated.row_in_part(r0);
-        const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
-          // h and t are in DRAM: prefetched one panel ahead, and again when they are needed.
-          const int64_t ahead = col + kNR < e ? kNR : 0;
-          add_rows(plan, h_saved + row * f + col + ahead, f);
-          add_rows(plan, t_saved + row * e + col + ahead, e);
-          add_rows(plan, h_saved + row * f + col, f);
-          add_rows(plan, t_saved + row * e + col, e);
-          add_rows(plan, dt + row * e_stride + col, e_stride);
-          add_rows(plan, panel_address(gated_part, (row - part_begin) / kElements, col),
-                   kNR / kElements);
-          add_rows(plan, dh + row * f_stride + col, f_stride);
-        };
-        // Not overlapped: this epilogue has more latency than the next product can hide, but with
-        // tmm the vector units are free for it.
-        gemm_rows<kUsesTmm<Operand>>(
-            RowMajor<Operand>{dr, d_stride}, ws.w2, r0, r1, Triangle::kNone, plan_prefetch,
-            [=](int64_t row, int64_t col, int64_t count, F32x16 ds) {
-              const int64_t at = row * e + col;
-              F32x16 g = load(t_saved + at, count) + set1(bias[row - r0]);
-              if (gate_extra != nullptr) g = g + load(gate_extra + at, count);
-              const F32x16 h = load(h_saved + row * f + col, count);
-              const GateGradients parts = gate_backward<Operand>(gate, ds, g, h);
-              store(dt + row * e_stride + col, parts.dg, count);
-              store_in_panel<Operand>(gated_part, row - part_begin, col, parts.s);
-              store(dh + row * f_stride + col, parts.du, count);
-              if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, count);
-            });
-      });
+  parallel_tiles<Operand>(chunk.rows, [&](int64_t r0, int64_t r1, auto...) {
+    float biases[kMC];  // looked up once per row, so the epilogue does no modulo
+    for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial_bias[r % chunk.tokens];
+    const float* bias = biases;
+    for (int64_t r = r0; r < r1; ++r) {  // "branch * p"
+      const float p = chunk.drop_scales == nullptr ? 1.0f : chunk.drop_scales[r / chunk.tokens];
+      for (int64_t c = 0; c < d; c += kLanes) {
+        const int64_t count = min(kLanes, d - c);
+        store(dr + r * d_stride + c, load(chunk.dy + r * d + c, count) * set1(p), count);
+      }
+    }
+    const PackedB gated_part = gated.at(r0);
+    const int64_t part_begin = r0 - gated.row_in_part(r0);
+    const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
+      // h and t are in DRAM: prefetched one panel ahead, and again when they are needed.
+      const int64_t ahead = col + kNR < e ? kNR : 0;
+      add_rows(plan, h_saved + row * f + col + ahead, f);
+      add_rows(plan, t_saved + row * e + col + ahead, e);
+      add_rows(plan, h_saved + row * f + col, f);
+      add_rows(plan, t_saved + row * e + col, e);
+      add_rows(plan, dt + row * e_stride + col, e_stride);
+      add_rows(plan, panel_address(gated_part, (row - part_begin) / kElements, col),
+               kNR / kElements);
+      add_rows(plan, dh + row * f_stride + col, f_stride);
+    };
+    // Not overlapped: this epilogue has more latency than the next product can hide, but with
+    // tmm the vector units are free for it.
+    gemm_rows<kUsesTmm<Operand>>(
+        RowMajor<Operand>{dr, d_stride}, ws.w2, r0, r1, Triangle::kNone, plan_prefetch,
+        [=](int64_t row, int64_t col, int64_t count, F32x16 ds) {
+          const int64_t at = row * e + col;
+          F32x16 g = load(t_saved + at, count) + set1(bias[row - r0]);
+          if (gate_extra != nullptr) g = g + load(gate_extra + at, count);
+          const F32x16 h = load(h_saved + row * f + col, count);
+          const GateGradients parts = gate_backward<Operand>(gate, ds, g, h);
+          store(dt + row * e_stride + col, parts.dg, count);
+          store_in_panel<Operand>(gated_part, row - part_begin, col, parts.s);
+          store(dh + row * f_stride + col, parts.du, count);
+          if (dgate_extra != nullptr) store(dgate_extra + at, parts.dg, count);
+        });
+  });
 }
 
 /// dW2 and db2.

@@ -24,7 +24,7 @@ RowMajor<Operand> left_operand(WorkspaceAllocator& allocator, const float* x, in
     const int64_t stride = row_stride<Operand>(cols);
     Operand* copy = allocate<Operand>(allocator, rows * stride);
     if (allocator.base == nullptr) return {copy, stride};
-    parallel_rows(rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
+    parallel_rows(rows, [&](int64_t r0, int64_t r1, auto...) {
       for (int64_t r = r0; r < r1; ++r) {
         for (int64_t c = 0; c < stride; c += kLanes) {
           const int64_t count = max(0, min(kLanes, cols - c));
@@ -69,8 +69,8 @@ void backward(float* dx, float* dweight, float* dbias, const float* dy, const fl
   if (allocator.base == nullptr) return;
   if (dx != nullptr) {
     pack_b<Operand>(w, weight, in, out, false);
-    parallel_tiles<Operand>(shape.rows, [&](const TaskSlot&, const RowTasks&, int64_t r0,
-                                            int64_t r1) { gemm_rows(dx, a, w, r0, r1); });
+    parallel_tiles<Operand>(shape.rows,
+                            [&](int64_t r0, int64_t r1, auto...) { gemm_rows(dx, a, w, r0, r1); });
   }
   pack_b<Operand>(x_panels, x, in, shape.rows, false);
   const WeightGradient<Operand> dw[] = {{dweight, dbias, a.data, x_panels, shape.rows}};

@@ -164,11 +164,10 @@ void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, cons
       const LossTile tile = tile_at(shape, r0, c0);
       ws.table_t.n = tile.cols;
       pack_b<float>(ws.table_t, table + c0 * shape.in, shape.in, shape.in, true);
-      parallel_tiles<float>(
-          tile.rows, [&](const TaskSlot&, const RowTasks&, int64_t begin, int64_t end) {
-            logits(ws, tile, x, bias, shape.in, begin, end);
-            reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.out, begin, end);
-          });
+      parallel_tiles<float>(tile.rows, [&](int64_t begin, int64_t end, auto...) {
+        logits(ws, tile, x, bias, shape.in, begin, end);
+        reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.out, begin, end);
+      });
     }
   }
 }
@@ -190,11 +189,10 @@ void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float
       ws.table.k_steps = tile.cols;
       pack_b<float>(ws.table_t, rows, shape.in, shape.in, true);
       if (dx != nullptr) pack_b<float>(ws.table, rows, shape.in, tile.cols, false);
-      parallel_tiles<float>(tile.rows,
-                            [&](const TaskSlot&, const RowTasks&, int64_t begin, int64_t end) {
-                              dlogits(ws, tile, in, shape.in, begin, end);
-                              if (dx != nullptr) add_dx(dx, ws, tile, shape.in, begin, end);
-                            });
+      parallel_tiles<float>(tile.rows, [&](int64_t begin, int64_t end, auto...) {
+        dlogits(ws, tile, in, shape.in, begin, end);
+        if (dx != nullptr) add_dx(dx, ws, tile, shape.in, begin, end);
+      });
       const WeightGradient<float> dt[] = {
           {dtable + c0 * shape.in, dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x, tile.rows}};
       add_weight_gradients(dt, shape.in, ws.z_stride, ws.dy_tiles, tile.rows, tile.cols);

@@ -26,7 +26,7 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
   const int64_t d_stride = chunk.d_stride;
   const int64_t f_stride = chunk.f_stride;
   parallel_tiles<Operand>(
-      chunk.rows, [&](const TaskSlot& slot, const RowTasks& tasks, int64_t r0, int64_t r1) {
+      chunk.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot, const RowTasks& tasks) {
         const int64_t rows = r1 - r0;
         Operand* x_hat = ws.x_hat + slot.first * tasks.size * d_stride;
         normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
@@ -67,19 +67,18 @@ GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float*>& grad,
   const int64_t d = chunk.d_model;
   const SplitB b = split_b<Operand>(ws.panels, chunk.rows, d);
   // x̂ again, straight into the panels of B: "h = x̂ W1ᵀ" gives dW1 = dhᵀ x̂.
-  parallel_tiles<Operand>(
-      chunk.rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
-        for (int64_t r = r0; r < r1; ++r) {
-          const RowStats stats{chunk.mean[r], chunk.rstd[r]};
-          for (int64_t c = 0; c < panels_of(d) * kNR; c += kLanes) {
-            const int64_t count = max(0, min(kLanes, d - c));
-            const F32x16 x_hat =
-                normalise(load(chunk.x + r * d + c, count), stats, load(w.norm_weight + c, count),
-                          load(w.norm_bias + c, count));
-            store_in_panel<Operand>(b.at(r), b.row_in_part(r), c, x_hat);
-          }
-        }
-      });
+  parallel_tiles<Operand>(chunk.rows, [&](int64_t r0, int64_t r1, auto...) {
+    for (int64_t r = r0; r < r1; ++r) {
+      const RowStats stats{chunk.mean[r], chunk.rstd[r]};
+      for (int64_t c = 0; c < panels_of(d) * kNR; c += kLanes) {
+        const int64_t count = max(0, min(kLanes, d - c));
+        const F32x16 x_hat =
+            normalise(load(chunk.x + r * d + c, count), stats, load(w.norm_weight + c, count),
+                      load(w.norm_bias + c, count));
+        store_in_panel<Operand>(b.at(r), b.row_in_part(r), c, x_hat);
+      }
+    }
+  });
   add_split_gradient(SplitGradient{grad.fc1_weight, grad.fc1_bias, ws.partial_grad.fc1_weight,
                                    ws.partial_grad.fc1_bias},
                      ws.dh, chunk.f_stride, b, ws.dy_tiles, chunk.d_ffn, chunk.rows);
@@ -93,18 +92,17 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
                                         const BlockWeights<const float*>& w) {
   const int64_t d = chunk.d_model;
   float* dx_hat = ws.dx_hat;
-  const auto norm_backward_of = [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
+  const auto norm_backward_of = [&](int64_t r0, int64_t r1, const TaskSlot& slot) {
     // "y = x + ..." of fc2_residual.h: the shortcut's gradient, dy, joins here.
     norm_backward_rows(chunk.dx, ws.norm_sums + slot.task * 2 * d, dx_hat, chunk.x, chunk.mean,
                        chunk.rstd, w.norm_weight, chunk.dy, r0, r1, d);
   };
   // The sums belong to kMC rows. A product in such tasks leaves dx̂ in the cache for them.
   const bool together = choose_row_tasks<Operand>(chunk.rows, omp_get_max_threads()).size == kMC;
-  parallel_tiles<Operand>(
-      chunk.rows, [&](const TaskSlot& slot, const RowTasks&, int64_t r0, int64_t r1) {
-        gemm_rows(dx_hat, RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1);
-        if (together) norm_backward_of(slot, r0, r1);
-      });
+  parallel_tiles<Operand>(chunk.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot, auto...) {
+    gemm_rows(dx_hat, RowMajor<Operand>{ws.dh, chunk.f_stride}, ws.w1, r0, r1);
+    if (together) norm_backward_of(r0, r1, slot);
+  });
   if (!together) parallel_rows(chunk.rows, norm_backward_of);
   add_norm_sums(grad.norm_weight, grad.norm_bias, ws.norm_sums, row_tasks(chunk.rows), d);
 }

@@ -176,7 +176,7 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
   const float* gamma = w.gate_norm_weight;
   const float* beta = w.gate_norm_bias;
   const int64_t tasks = row_tasks(chunk.rows);
-  parallel_rows(chunk.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
+  parallel_rows(chunk.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot) {
     float* dgamma = ws.norm_sums + slot.task * 2 * e;
     float* dbeta = dgamma + e;
     for (int64_t c = 0; c < 2 * e; ++c) dgamma[c] = 0;

@@ -41,7 +41,7 @@ int64_t layernorm_workspace(const LayerNormShape& shape) {
 void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const float* gamma,
                        const float* beta, const LayerNormShape& shape) {
   const int64_t width = shape.width;
-  parallel_rows(shape.rows, [&](const TaskSlot& /*slot*/, int64_t r0, int64_t r1) {
+  parallel_rows(shape.rows, [&](int64_t r0, int64_t r1, auto...) {
     normalise_rows(y + r0 * width, width, mean + r0, rstd + r0, x + r0 * width, gamma, beta,
                    r1 - r0, width, shape.eps);
   });
@@ -52,7 +52,7 @@ void layernorm_backward(float* dx, float* dgamma, float* dbeta, const float* dy,
                         const LayerNormShape& shape) {
   const int64_t width = shape.width;
   auto* all_sums = static_cast<float*>(workspace);  // of dgamma and dbeta, per task
-  parallel_rows(shape.rows, [&](const TaskSlot& slot, int64_t r0, int64_t r1) {
+  parallel_rows(shape.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot) {
     norm_backward_rows(dx, all_sums + slot.task * 2 * width, dy, x, mean, rstd, gamma, nullptr, r0,
                        r1, width);
   });

@@ -149,12 +149,12 @@ GMLP_INLINE RowTasks choose_row_tasks(int64_t rows, int64_t threads) {
   }
   return best;
 }
-/// Calls body(slot, tasks, r0, r1) once per task, with its rows [r0, r1).
+/// Calls body(r0, r1, slot, tasks) once per task, with its rows [r0, r1).
 template <typename Operand, typename Body>
 GMLP_INLINE void parallel_tiles(int64_t rows, const Body& body) {
   const RowTasks tasks = choose_row_tasks<Operand>(rows, omp_get_max_threads());
   parallel_tasks(tasks.count(), [&](const TaskSlot& slot) {
-    body(slot, tasks, tasks.begin(slot.task), tasks.begin(slot.task + 1));
+    body(tasks.begin(slot.task), tasks.begin(slot.task + 1), slot, tasks);
   });
 }
 
@@ -162,7 +162,7 @@ GMLP_INLINE void parallel_tiles(int64_t rows, const Body& body) {
 template <typename Operand, typename PlanPrefetch, typename Epilogue>
 GMLP_INLINE void parallel_gemm(const RowMajor<Operand>& a, const PackedB& b, int64_t rows,
                                const PlanPrefetch& plan_prefetch, const Epilogue& epilogue) {
-  parallel_tiles<Operand>(rows, [&](const TaskSlot&, const RowTasks&, int64_t r0, int64_t r1) {
+  parallel_tiles<Operand>(rows, [&](int64_t r0, int64_t r1, auto...) {
     gemm_rows(a, b, r0, r1, Triangle::kNone, plan_prefetch, epilogue);
   });
 }

@@ -71,12 +71,12 @@ GMLP_INLINE int64_t row_tasks(int64_t rows) {
 GMLP_INLINE int64_t split_row(int64_t rows) {
   return row_tasks(rows) / 2 * kMC;
 }
-/// Calls body(slot, r0, r1) once per range [r0, r1) of kMC rows, the last one shorter.
+/// Calls body(r0, r1, slot) once per range [r0, r1) of kMC rows, the last one shorter.
 template <typename Body>
 GMLP_INLINE void parallel_rows(int64_t rows, const Body& body) {
   parallel_tasks(row_tasks(rows), [&](const TaskSlot& slot) {
     const int64_t r0 = slot.task * kMC;
-    body(slot, r0, min(r0 + kMC, rows));
+    body(r0, min(r0 + kMC, rows), slot);
   });
 }
 
