@@ -23,8 +23,7 @@ namespace gmlp::fused {
 /// sums are f32 in both.
 enum class Precision : uint8_t { kF32, kBf16 };
 
-/// A linear layer: x (rows, in) -> y (rows, out). The fused loss scores x against a table (out,
-/// in), always in f32.
+/// A linear layer: x (rows, in) -> y (rows, out). The fused loss projects in f32 alone.
 struct LinearShape {
   int64_t rows;
   int64_t in;
@@ -117,11 +116,10 @@ struct BlockData {
   const float* x = nullptr;            // (B,N,D)
   float* y = nullptr;                  // (B,N,D), forward
   const float* drop_scales = nullptr;  // (B), multiply the branch; or nullptr
-  const float* gate_extra =
-      nullptr;                   // (B,N,E), the tiny attention's, added to the gate; or nullptr
-  const float* dy = nullptr;     // (B,N,D), backward
-  float* dx = nullptr;           // (B,N,D), backward; may be dy
-  float* dgate_extra = nullptr;  // (B,N,E), backward; nullptr if gate_extra is
+  const float* gate_extra = nullptr;   // (B,N,E), the tiny attention's; or nullptr
+  const float* dy = nullptr;           // (B,N,D), backward
+  float* dx = nullptr;                 // (B,N,D), backward; may be dy
+  float* dgate_extra = nullptr;        // (B,N,E), backward; nullptr if gate_extra is
   // The forward's packed weights, block_packed() bytes that outlive the call. With nullptr they are
   // packed into the workspace.
   void* packed = nullptr;

@@ -43,8 +43,7 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   }
 }
 
-/// Calls body(grad, partial, count) for each sixteen numbers of the gradients that have a partial
-/// sum, on all threads.
+/// Calls body(grad, partial, count) for each vector of the gradients that have a partial sum.
 template <typename Body>
 void each_partial(const BlockWeights<float*>& grad, const BlockWeights<float*>& partial_grad,
                   const ChunkShape& shape, const Body& body) {

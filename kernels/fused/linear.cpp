@@ -1,10 +1,6 @@
 // A linear layer (the stem, the head, the language model's output, the baselines' blocks) on the
-// block's GEMM.
-//
-//   forward    y = x Wᵀ + b                    x (R,I), W (O,I), b (O), y (R,O)
-//   backward   dx = dy W        dW += dyᵀ x        db += sum_r dy
-//
-// Saved: x. Workspace: packed operands; in bf16 also x and dy, rounded.
+// block's GEMM. kernels/reference/linear.h has the formulas. Workspace: packed operands; in bf16
+// also x and dy, rounded.
 
 #include "kernels/gemm/weight_gradient.h"
 #include "kernels/kernels.h"
@@ -13,8 +9,8 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// x (rows, cols) as the products' left operand: in f32 as it is, in bf16 as a rounded copy, padded
-/// with zeros.
+/// x (rows, cols) as the products' left operand: as it is, or rounded to bf16 and padded with
+/// zeros.
 template <typename Operand>
 RowMajor<Operand> left_operand(WorkspaceAllocator& allocator, const float* x, int64_t rows,
                                int64_t cols) {

@@ -213,8 +213,7 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
   add_norm_sums(grad.gate_norm_weight, grad.gate_norm_bias, ws.norm_sums, tasks, e);
 }
 
-/// dW += dt v̂ᵀ and db over the samples in order: the first of them into partial_grad, the others
-/// into grad.
+/// dW += dt v̂ᵀ and db over the samples in order: the first half of them into partial_grad.
 template <typename Operand, typename Saved>
 GMLP_INLINE void spatial_gate_weight(const BlockWeights<float*>& grad,
                                      const Chunk<Operand, Saved>& chunk,

@@ -12,8 +12,7 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-// The functions of the other sources. Each has the type of its field in Kernels, which documents
-// it.
+// The functions of the other sources, which the fields of Kernels document.
 template <typename Field>
 using Function = std::remove_pointer_t<Field>;
 

@@ -44,8 +44,7 @@ struct PendingTile {
   bool any() const { return rows > 0; }
   bool whole(int64_t tile_rows) const { return rows == tile_rows && cols == kNR; }
 };
-/// Kept out of line so that the epilogue inlined into the product loop keeps its operands in
-/// registers.
+/// Out of line, so that the epilogue inlined into the product loop keeps its operands in registers.
 template <typename Epilogue>
 static __attribute__((noinline)) void run_epilogue(PendingTile& pending, const Epilogue epilogue) {
   for_each_tile_vector(pending.rows, pending.cols, [&](int64_t i, int64_t v, int64_t count) {

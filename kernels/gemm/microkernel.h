@@ -160,8 +160,7 @@ GMLP_INLINE void add_k_steps(F32x16 (&c)[kRows * kVectors],
 }
 
 /// tile = A B over `k_steps`, for up to kMROf rows and kNRVectors vectors. A's rows are `stride`
-/// elements apart; 0: packed. Compiled for every number of rows in microkernel.cpp, once for all
-/// kernels.
+/// elements apart; 0: packed. microkernel.cpp compiles it once, for every number of rows.
 void gemm_microkernel(Tile& tile, const float* a, int64_t stride, int64_t rows, int64_t vectors,
                       const float* b, int64_t k_steps, const PrefetchPlan& plan);
 #if defined(GMLP_HAS_BF16_DOT)
@@ -225,8 +224,7 @@ GMLP_INLINE void gemm_microkernel_overlapped(Tile& tile, const Operand* a, int64
   for (int i = 0; i < kVectors; ++i) tile.c[i] = c[i];
 }
 
-/// Calls body(i, v, count) for each row i and vector v of a tile, with the `count` of its lanes
-/// that are inside C.
+/// Calls body(i, v, count) for each row i and vector v of a tile, `count` of whose lanes are in C.
 template <typename Body>
 GMLP_INLINE void for_each_tile_vector(int64_t rows, int64_t cols, const Body& body) {
   if (cols == kNR) {  // all vectors are whole: no masks

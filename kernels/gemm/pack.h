@@ -107,8 +107,7 @@ GMLP_INLINE int64_t row_stride(int64_t cols) {
   return whole * kSize % 2048 == 0 ? whole + 64 / kSize : whole;
 }
 
-/// B (k,n) in panels. `cold`: it is in DRAM, so a product prefetches the next panel while it uses
-/// one.
+/// B (k,n) in panels. `cold`: in DRAM, so a product prefetches the next panel while it uses one.
 struct PackedB {
   float* data;
   int64_t k_steps;

@@ -78,8 +78,7 @@ alignas(64) constexpr float kSlopeTail[5][32] = {
 // clang-format on
 
 /// The same with degree 2, for results that are stored as bf16: on |r| <= h = 1/8 Chebyshev's
-/// polynomials give r³ ~ 3/4 h² r and r⁴ ~ h² r² - h⁴/8. At k = 0 r >= 0, and higher powers are
-/// dropped.
+/// polynomials give r³ ~ 3/4 h² r and r⁴ ~ h² r² - h⁴/8. At k = 0 r >= 0: these powers are dropped.
 struct ShortTable {
   float row[3][32];
 };

@@ -61,8 +61,7 @@ void add_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale = 
 template <typename T>
 void set_product(Output<T> c, const Factor<T>& a, const Factor<T>& b, T scale = T(1));
 
-/// p = softmax(z); p may be z. Returns log sum exp(z). The maximum is subtracted first, so no exp
-/// overflows.
+/// p = softmax(z) without overflow; p may be z. Returns log sum exp(z).
 template <typename T, typename P, typename Z>
 T softmax_row(P p, const Z& z) {
   const T top = z.maxCoeff();

@@ -52,8 +52,7 @@ GMLP_INLINE F32x16 operator/(F32x16 a, F32x16 b) { return {a.lo / b.lo, a.hi / b
 GMLP_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
-/// Inline assembly keeps `sum` in its registers. The compiler would move sums between registers in
-/// an unrolled product.
+/// Inline assembly keeps `sum` in its registers. In an unrolled product the compiler would move it.
 GMLP_INLINE void add_fma(F32x16& sum, F32x16 a, F32x16 b) {
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum.lo) : "x"(a.lo), "x"(b.lo));
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum.hi) : "x"(a.hi), "x"(b.hi));

@@ -1,8 +1,7 @@
 #pragma once
 // F32x16 is one zmm register. A register tile of 14 x 32 holds 28 accumulators, 2 vectors of B and
 // 1 of A in the 32 registers. The 196 = 14 * 14 tokens of an image, and widths that are multiples
-// of 32, fill it without waste. With GMLP_ISA_AVX512BF16 a product of bf16 pairs is one
-// instruction.
+// of 32, fill it without waste. With GMLP_ISA_AVX512BF16 one instruction multiplies bf16 pairs.
 
 #include <immintrin.h>
 
