@@ -64,18 +64,15 @@ GMLP_INLINE LossTile tile_at(const LinearShape& shape, int64_t r0, int64_t c0) {
   return {r0, min(kBandRows, shape.rows - r0), c0, min(kTileIds, shape.out - c0)};
 }
 
-GMLP_INLINE F32x16 add_bias(F32x16 sum, const float* bias, int64_t id, int64_t count) {
-  return bias == nullptr ? sum : sum + load(bias + id, count);
-}
-
-/// z of rows [begin, end) of the tile, with -inf behind a partial last vector.
-GMLP_INLINE void logits(const Workspace& ws, const LossTile& tile, const float* x,
-                        const float* bias, int64_t width, int64_t begin, int64_t end) {
+/// Calls body(row, col, count, z) for each vector of z in rows [begin, end) of the tile.
+template <typename Body>
+GMLP_INLINE void compute_logits(const Workspace& ws, const LossTile& tile, const float* x,
+                                const float* bias, int64_t begin, int64_t end, const Body& body) {
+  const int64_t width = ws.shape.in;
   gemm_rows(RowMajor<float>{x + tile.r0 * width, width}, ws.table_t, begin, end, Triangle::kNone,
             kNoPrefetch, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-              float* place = ws.z + row * ws.z_stride + col;
-              if (count < kLanes) store(place, set1(-__builtin_inff()));
-              store(place, add_bias(sum, bias, tile.c0 + col, count), count);
+              const F32x16 z = bias == nullptr ? sum : sum + load(bias + tile.c0 + col, count);
+              body(row, col, count, z);
             });
 }
 
@@ -92,60 +89,6 @@ GMLP_INLINE void reduce_row(const Workspace& ws, const LossTile& tile, int64_t i
   store(ws.lane_sums + i * kLanes, sum);
 }
 
-/// The tile with a row's id stores its logit in loss_rows, and the last tile computes the loss.
-GMLP_INLINE void reduce_rows(float* loss_rows, float* top, float* sum_of_row, const Workspace& ws,
-                             const LossTile& tile, const int64_t* ids, int64_t vocab, int64_t begin,
-                             int64_t end) {
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t r = tile.r0 + i;
-    reduce_row(ws, tile, i);
-    if (tile.has(ids[r])) loss_rows[r] = ws.z[i * ws.z_stride + ids[r] - tile.c0];
-    if (tile.c0 + tile.cols == vocab) {
-      const F32x16 tops = load(ws.lane_tops + i * kLanes);
-      top[r] = reduce_max(tops);
-      sum_of_row[r] = sum(load(ws.lane_sums + i * kLanes) * exp(tops - set1(top[r])));
-      loss_rows[r] = __builtin_logf(sum_of_row[r]) + (top[r] - loss_rows[r]);
-    }
-  }
-}
-
-/// The arguments of the backward.
-struct LossInputs {
-  float dloss;
-  const float* top;
-  const float* sum;
-  const float* x;
-  const float* table;
-  const float* bias;
-  const int64_t* ids;
-};
-
-/// dz of rows [begin, end) of the tile, in place of z.
-GMLP_INLINE void dlogits(const Workspace& ws, const LossTile& tile, const LossInputs& in,
-                         int64_t width, int64_t begin, int64_t end) {
-  gemm_rows(RowMajor<float>{in.x + tile.r0 * width, width}, ws.table_t, begin, end, Triangle::kNone,
-            kNoPrefetch, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-              const int64_t r = tile.r0 + row;
-              const F32x16 z = add_bias(sum, in.bias, tile.c0 + col, count);
-              const F32x16 dz = exp(z - set1(in.top[r])) * set1(in.dloss / in.sum[r]);
-              store(ws.z + row * ws.z_stride + col, dz, count);
-            });
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t id = in.ids[tile.r0 + i];
-    if (tile.has(id)) ws.z[i * ws.z_stride + id - tile.c0] -= in.dloss;
-  }
-}
-
-/// dx of rows [begin, end) of the tile += dz T.
-GMLP_INLINE void add_dx(float* dx, const Workspace& ws, const LossTile& tile, int64_t width,
-                        int64_t begin, int64_t end) {
-  float* rows = dx + tile.r0 * width;
-  if (tile.c0 == 0) {
-    for (int64_t i = begin * width; i < end * width; ++i) rows[i] = 0;
-  }
-  gemm_rows_accumulate(rows, width, ws.z, ws.z_stride, ws.table, begin, end, Triangle::kNone);
-}
-
 }  // namespace
 
 int64_t linear_cross_entropy_workspace(const LinearShape& shape) {
@@ -154,7 +97,7 @@ int64_t linear_cross_entropy_workspace(const LinearShape& shape) {
   return allocator.used;
 }
 
-void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, const float* x,
+void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum_of_row, const float* x,
                                   const float* table, const float* bias, const int64_t* ids,
                                   void* workspace, const LinearShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
@@ -165,8 +108,23 @@ void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum, cons
       ws.table_t.n = tile.cols;
       pack_b<float>(ws.table_t, table + c0 * shape.in, shape.in, shape.in, true);
       parallel_tiles<float>(tile.rows, [&](int64_t begin, int64_t end, auto...) {
-        logits(ws, tile, x, bias, shape.in, begin, end);
-        reduce_rows(loss_rows, top, sum, ws, tile, ids, shape.out, begin, end);
+        compute_logits(ws, tile, x, bias, begin, end,
+                       [&](int64_t row, int64_t col, int64_t count, F32x16 z) {
+                         float* place = ws.z + row * ws.z_stride + col;
+                         if (count < kLanes) store(place, set1(-__builtin_inff()));
+                         store(place, z, count);
+                       });
+        // The tile with a row's id stores its logit in loss_rows, and the last tile the loss.
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t r = r0 + i;
+          reduce_row(ws, tile, i);
+          if (tile.has(ids[r])) loss_rows[r] = ws.z[i * ws.z_stride + ids[r] - c0];
+          if (c0 + tile.cols < shape.out) continue;
+          const F32x16 tops = load(ws.lane_tops + i * kLanes);
+          top[r] = reduce_max(tops);
+          sum_of_row[r] = sum(load(ws.lane_sums + i * kLanes) * exp(tops - set1(top[r])));
+          loss_rows[r] = __builtin_logf(sum_of_row[r]) + (top[r] - loss_rows[r]);
+        }
       });
     }
   }
@@ -178,24 +136,37 @@ void linear_cross_entropy_backward(float* dx, float* dtable, float* dbias, float
                                    void* workspace, const LinearShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
   Workspace ws{allocator, shape};
-  const LossInputs in{dloss, top, sum, x, table, bias, ids};
+  const int64_t width = shape.in;
   for (int64_t r0 = 0; r0 < shape.rows; r0 += kBandRows) {
     ws.x.k_steps = min(kBandRows, shape.rows - r0);
-    pack_b<float>(ws.x, x + r0 * shape.in, shape.in, ws.x.k_steps, false);
+    pack_b<float>(ws.x, x + r0 * width, width, ws.x.k_steps, false);
     for (int64_t c0 = 0; c0 < shape.out; c0 += kTileIds) {
       const LossTile tile = tile_at(shape, r0, c0);
-      const float* rows = table + c0 * shape.in;
+      const float* rows = table + c0 * width;
       ws.table_t.n = tile.cols;
       ws.table.k_steps = tile.cols;
-      pack_b<float>(ws.table_t, rows, shape.in, shape.in, true);
-      if (dx != nullptr) pack_b<float>(ws.table, rows, shape.in, tile.cols, false);
+      pack_b<float>(ws.table_t, rows, width, width, true);
+      if (dx != nullptr) pack_b<float>(ws.table, rows, width, tile.cols, false);
       parallel_tiles<float>(tile.rows, [&](int64_t begin, int64_t end, auto...) {
-        dlogits(ws, tile, in, shape.in, begin, end);
-        if (dx != nullptr) add_dx(dx, ws, tile, shape.in, begin, end);
+        compute_logits(ws, tile, x, bias, begin, end,
+                       [&](int64_t row, int64_t col, int64_t count, F32x16 z) {  // dz
+                         const F32x16 scale = set1(dloss / sum[r0 + row]);
+                         const F32x16 dz = exp(z - set1(top[r0 + row])) * scale;
+                         store(ws.z + row * ws.z_stride + col, dz, count);
+                       });
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t id = ids[r0 + i];
+          if (tile.has(id)) ws.z[i * ws.z_stride + id - c0] -= dloss;
+        }
+        if (dx == nullptr) return;
+        float* dx_rows = dx + r0 * width;
+        for (int64_t i = begin * width; c0 == 0 && i < end * width; ++i) dx_rows[i] = 0;
+        gemm_rows_accumulate(dx_rows, width, ws.z, ws.z_stride, ws.table, begin, end,
+                             Triangle::kNone);
       });
       const WeightGradient<float> dt[] = {
-          {dtable + c0 * shape.in, dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x, tile.rows}};
-      add_weight_gradients(dt, shape.in, ws.z_stride, ws.dy_tiles, tile.rows, tile.cols);
+          {dtable + c0 * width, dbias == nullptr ? nullptr : dbias + c0, ws.z, ws.x, tile.rows}};
+      add_weight_gradients(dt, width, ws.z_stride, ws.dy_tiles, tile.rows, tile.cols);
     }
   }
 }
