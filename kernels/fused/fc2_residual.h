@@ -24,15 +24,16 @@ GMLP_INLINE void fc2_residual_forward(const Chunk<Operand, Saved>& chunk,
     add_rows(plan, chunk.x + row * d + col, d);
     add_rows(plan, chunk.y + row * d + col, d);
   };
-  parallel_gemm(RowMajor<Operand>{ws.gated, chunk.e_stride}, ws.w2, chunk.rows, plan_prefetch,
-                [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-                  F32x16 branch = sum + load(w.fc2_bias + col, count);
-                  if (chunk.drop_scales != nullptr) {
-                    branch = branch * set1(chunk.drop_scales[row / n]);
-                  }
-                  store(chunk.y + row * d + col, load(chunk.x + row * d + col, count) + branch,
-                        count);
-                });
+  parallel_tiles<Operand>(chunk.rows, [&](int64_t r0, int64_t r1, auto...) {
+    gemm_rows(RowMajor<Operand>{ws.gated, chunk.e_stride}, ws.w2, r0, r1, Triangle::kNone,
+              plan_prefetch, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
+                F32x16 branch = sum + load(w.fc2_bias + col, count);
+                if (chunk.drop_scales != nullptr)
+                  branch = branch * set1(chunk.drop_scales[row / n]);
+                store(chunk.y + row * d + col, load(chunk.x + row * d + col, count) + branch,
+                      count);
+              });
+  });
 }
 
 /// Writes dh[:, :E], dt and dr (R,D), and s (R,E) into the panels `gated`.

@@ -41,15 +41,16 @@ void forward(float* y, const float* x, const float* weight, const float* bias,
   const RowMajor<Operand> a = left_operand<Operand>(allocator, x, shape.rows, in);
   if (allocator.base == nullptr) return;
   pack_b<Operand>(w, weight, in, in, true);
-  parallel_gemm(
-      a, w, shape.rows,
-      [&](PrefetchPlan& plan, int64_t row, int64_t col) {
-        add_rows(plan, y + row * out + col, out);
-      },
-      [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-        const F32x16 value = bias == nullptr ? sum : sum + load(bias + col, count);
-        store(y + row * out + col, value, count);
-      });
+  const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t row, int64_t col) {
+    add_rows(plan, y + row * out + col, out);
+  };
+  parallel_tiles<Operand>(shape.rows, [&](int64_t r0, int64_t r1, auto...) {
+    gemm_rows(a, w, r0, r1, Triangle::kNone, plan_prefetch,
+              [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
+                const F32x16 value = bias == nullptr ? sum : sum + load(bias + col, count);
+                store(y + row * out + col, value, count);
+              });
+  });
 }
 
 template <typename Operand>

@@ -157,14 +157,6 @@ GMLP_INLINE void parallel_tiles(int64_t rows, const Body& body) {
   });
 }
 
-/// All rows of C = A B, on all threads.
-template <typename Operand, typename PlanPrefetch, typename Epilogue>
-GMLP_INLINE void parallel_gemm(const RowMajor<Operand>& a, const PackedB& b, int64_t rows,
-                               const PlanPrefetch& plan_prefetch, const Epilogue& epilogue) {
-  parallel_tiles<Operand>(rows, [&](int64_t r0, int64_t r1, auto...) {
-    gemm_rows(a, b, r0, r1, Triangle::kNone, plan_prefetch, epilogue);
-  });
-}
 /// Rows [r0, r1) of C = A B, stored.
 template <typename Operand>
 GMLP_INLINE void gemm_rows(float* c, const RowMajor<Operand>& a, const PackedB& b, int64_t r0,
