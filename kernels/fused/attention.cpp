@@ -164,34 +164,6 @@ void forward_head(float* y, float* lse, const float* qkv, const float* bias,
   }
 }
 
-/// P and dS.
-template <typename Operand>
-GMLP_INLINE void backward_scores(const float* dy, const float* y, const float* lse,
-                                 const float* qkv, const float* bias, const Head<Operand>& head) {
-  const int64_t n = head.n;
-  const int64_t width = head.shape.width;
-  prepare_scores(head, qkv);
-  compute_scores(head, bias, 0, n, [&](int64_t i, int64_t j, int64_t /*count*/, F32x16 s) {
-    store(head.p.at(i) + j, exp(s - set1(head.lse(lse)[i])));
-  });
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = head.shape.causal ? i + 1 : n; j < head.p.stride; ++j) head.p.at(i)[j] = {};
-    F32x16 dot = zero();
-    for (int64_t c = 0; c < head.width; c += kLanes) {
-      const int64_t count = min(kLanes, head.width - c);
-      dot = fma(load(head.output(y) + i * width + c, count),
-                load(head.output(dy) + i * width + c, count), dot);
-    }
-    head.y_dot_dy[i] = sum(dot);
-  }
-  head.dy.copy(head.output(dy), width, n, head.width, 1);
-  pack_b_alone<Operand>(head.v_t, head.part(qkv, 2), head.stride, head.width, true);
-  gemm_rows(head.dy.as_a(), head.v_t, 0, n, Triangle::kNone, kNoPrefetch,
-            [&](int64_t i, int64_t j, int64_t /*count*/, F32x16 dp) {
-              store(head.ds.at(i) + j, load(head.p.at(i) + j) * (dp - set1(head.y_dot_dy[i])));
-            });
-}
-
 /// out = Mᵀ B, M (N,N) and B (N,A).
 template <typename Operand>
 GMLP_INLINE void transposed_product(float* out, const Rows<Operand>& m, const Rows<Operand>& b,
@@ -224,8 +196,29 @@ GMLP_INLINE void sum_diagonals(float* sums, const Head<Operand>& head) {
 template <typename Operand>
 void backward_head(float* dqkv, float* diagonals, const float* dy, const float* y, const float* lse,
                    const float* qkv, const float* bias, const Head<Operand>& head) {
+  // P and dS.
   const int64_t n = head.n;
-  backward_scores(dy, y, lse, qkv, bias, head);
+  const int64_t width = head.shape.width;
+  prepare_scores(head, qkv);
+  compute_scores(head, bias, 0, n, [&](int64_t i, int64_t j, int64_t /*count*/, F32x16 s) {
+    store(head.p.at(i) + j, exp(s - set1(head.lse(lse)[i])));
+  });
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = head.shape.causal ? i + 1 : n; j < head.p.stride; ++j) head.p.at(i)[j] = {};
+    F32x16 dot = zero();
+    for (int64_t c = 0; c < head.width; c += kLanes) {
+      const int64_t count = min(kLanes, head.width - c);
+      dot = fma(load(head.output(y) + i * width + c, count),
+                load(head.output(dy) + i * width + c, count), dot);
+    }
+    head.y_dot_dy[i] = sum(dot);
+  }
+  head.dy.copy(head.output(dy), width, n, head.width, 1);
+  pack_b_alone<Operand>(head.v_t, head.part(qkv, 2), head.stride, head.width, true);
+  gemm_rows(head.dy.as_a(), head.v_t, 0, n, Triangle::kNone, kNoPrefetch,
+            [&](int64_t i, int64_t j, int64_t /*count*/, F32x16 dp) {
+              store(head.ds.at(i) + j, load(head.p.at(i) + j) * (dp - set1(head.y_dot_dy[i])));
+            });
   if (bias != nullptr) sum_diagonals(diagonals, head);
   transposed_product(head.part(dqkv, 2), head.p, head.dy, head);
   if (!head.shape.content) return;
