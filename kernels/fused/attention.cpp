@@ -231,16 +231,11 @@ void backward_head(float* dqkv, float* diagonals, const float* dy, const float* 
             });
 }
 
-/// The sums of each task's diagonals, first in the workspace.
-float* allocate_diagonals(WorkspaceAllocator& allocator, const AttentionShape& shape) {
-  return allocate<float>(allocator, shape.batch * shape.heads * (2 * shape.tokens - 1));
-}
-
 }  // namespace
 
 int64_t attention_workspace(const AttentionShape& shape) {
   WorkspaceAllocator allocator;
-  allocate_diagonals(allocator, shape);
+  allocate<float>(allocator, shape.batch * shape.heads * (2 * shape.tokens - 1));  // diagonals
   return dispatch_precision(shape.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
     return allocator.used + omp_get_max_threads() * Head<Operand>{shape, 0, 0, {}}.memory.used;
   });
@@ -259,8 +254,8 @@ void attention_backward(float* dqkv, float* dbias, const float* dy, const float*
                         const float* lse, const float* qkv, const float* bias, void* workspace,
                         const AttentionShape& shape) {
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
-  float* diagonals = allocate_diagonals(allocator, shape);
   const int64_t distances = 2 * shape.tokens - 1;
+  float* diagonals = allocate<float>(allocator, shape.batch * shape.heads * distances);
   dispatch_precision(shape.precision, [&]<typename Operand>(Operand, auto /*saved*/) {
     parallel_heads<Operand>(
         allocator.base + allocator.used, shape, [&](const Head<Operand>& head, int64_t task) {

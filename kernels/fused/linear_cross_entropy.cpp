@@ -111,7 +111,7 @@ void linear_cross_entropy_forward(float* loss_rows, float* top, float* sum_of_ro
         compute_logits(ws, tile, x, bias, begin, end,
                        [&](int64_t row, int64_t col, int64_t count, F32x16 z) {
                          float* place = ws.z + row * ws.z_stride + col;
-                         if (count < kLanes) store(place, set1(-__builtin_inff()));
+                         if (count < kLanes) store(place, set1(-__builtin_inff()));  // padding
                          store(place, z, count);
                        });
         // The tile with a row's id stores its logit in loss_rows, and the last tile the loss.

@@ -47,19 +47,12 @@ void for_each_head(const AttentionShape& shape, const Body& body) {
                [&](int64_t i) { body(i / shape.heads, i % shape.heads); });
 }
 
-/// 1 / sqrt(A), A = D / H the width of a head.
-template <typename T>
-T score_scale(const AttentionShape& shape) {
-  const int64_t head_width = shape.width / shape.heads;
-  return T(1) / std::sqrt(static_cast<T>(head_width));
-}
-
 template <typename T>
 void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias,
                             const AttentionShape& shape) {
   const int64_t n = shape.tokens;
   const int64_t parts = shape.parts();
-  const T scale = score_scale<T>(shape);
+  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
   for_each_head(shape, [&](int64_t b, int64_t h) {
     auto p = matrix(probs + (b * shape.heads + h) * n * n, n, n);
     if (shape.content) {
@@ -82,7 +75,7 @@ void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T
                              const T* qkv, const AttentionShape& shape) {
   const int64_t n = shape.tokens;
   const int64_t parts = shape.parts();
-  const T scale = score_scale<T>(shape);
+  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
   for_each_head(shape, [&](int64_t b, int64_t h) {
     const int64_t offset = (b * shape.heads + h) * n * n;
     const auto p = matrix(probs + offset, n, n);
