@@ -2,8 +2,6 @@
 // F32x16 is two ymm registers, with FMA. A register tile of 6 x 16 holds 12 accumulators, 2 vectors
 // of B and 1 of A in the 16 registers. 12 independent sums hide a latency of 4 at 2 FMA per cycle.
 
-#include <immintrin.h>
-
 #include "kernels/simd/simd_avx.h"
 
 namespace gmlp::fused::GMLP_ISA {

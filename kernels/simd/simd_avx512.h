@@ -3,8 +3,6 @@
 // 1 of A in the 32 registers. The 196 = 14 * 14 tokens of an image, and widths that are multiples
 // of 32, fill it without waste. With GMLP_ISA_AVX512BF16 one instruction multiplies bf16 pairs.
 
-#include <immintrin.h>
-
 #include "kernels/simd/simd_avx.h"
 
 namespace gmlp::fused::GMLP_ISA {
