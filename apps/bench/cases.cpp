@@ -86,10 +86,9 @@ Case product_case(const ProductSize& size, bool bf16, bool gelu) {
                                          product.bias, bf16, 1, 0));
   } else {
     Tensor out = zeros({m, n});
-    const Tensor weight = transposed(product.b);
     const fused::LinearShape shape{m, k, n, precision_of(bf16)};
     const Tensor workspace = workspace_of(fused::kernels().linear_workspace(shape));
-    const auto run = [=] {
+    const auto run = [=, weight = transposed(product.b)] {
       fused::kernels().linear_forward(floats(out), floats(product.a), floats(weight), nullptr,
                                       workspace.raw(), shape);
     };
@@ -156,9 +155,8 @@ Case adamw_case() {
   const Tensor weight = random_numbers({kElements}, 1.0), grad = random_numbers({kElements}, 1e-3);
   const Tensor m = zeros({kElements}), v = zeros({kElements});
   Case c = own_case("adamw", "S/16 19.5 M", false, 8.0 * sizeof(float) * kElements, [=] {
-    const fused::AdamWStep step{1e-3, 0.9, 0.999, 1e-6, 0, 1, 1, 1};
     fused::kernels().adamw_update(floats(weight), floats(m), floats(v), floats(grad), kElements,
-                                  step);
+                                  {1e-3, 0.9, 0.999, 1e-6, 0, 1, 1, 1});
   });
   c.counts_bytes = true;
   return c;
