@@ -196,10 +196,9 @@ GMLP_INLINE void sum_diagonals(float* sums, const Head<Operand>& head) {
 template <typename Operand>
 void backward_head(float* dqkv, float* diagonals, const float* dy, const float* y, const float* lse,
                    const float* qkv, const float* bias, const Head<Operand>& head) {
-  // P and dS.
   const int64_t n = head.n;
   const int64_t width = head.shape.width;
-  prepare_scores(head, qkv);
+  prepare_scores(head, qkv);  // first P and dS
   compute_scores(head, bias, 0, n, [&](int64_t i, int64_t j, int64_t /*count*/, F32x16 s) {
     store(head.p.at(i) + j, exp(s - set1(head.lse(lse)[i])));
   });

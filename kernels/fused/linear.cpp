@@ -9,8 +9,7 @@ namespace gmlp::fused::GMLP_ISA {
 
 namespace {
 
-/// x (rows, cols) as the products' left operand: as it is, or rounded to bf16 and padded with
-/// zeros.
+/// x (rows, cols) as the products' left operand: as it is, or as bf16 padded with zeros.
 template <typename Operand>
 RowMajor<Operand> left_operand(WorkspaceAllocator& allocator, const float* x, int64_t rows,
                                int64_t cols) {
