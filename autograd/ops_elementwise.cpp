@@ -19,13 +19,10 @@ Var split_half(Tape& tape, Var x, bool second) {
 }
 
 Var add(Tape& tape, Var a, Var b) {
-  const Tensor a_value = tape.value(a);
-  const Tensor b_value = tape.value(b);
-  require(a_value.shape() == b_value.shape(), "add: shapes differ");
-  const Tensor y = tape.scratch_like(a_value);
-  tape.run(y.dtype(), [&]<typename T>() {
-    reference::add_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
-  });
+  const Tensor y = tape.scratch_like(tape.value(a));
+  require(tape.value(b).shape() == y.shape(), "add: shapes differ");
+  const auto sum = [&](auto*... p) { reference::add_forward(p..., y.elements()); };
+  tape.run(y.dtype(), sum, y, tape.value(a), tape.value(b));
   return tape.record("add", y, [=, &tape](const Tensor& dy) {
     tape.accumulate_grad(a, dy);
     tape.accumulate_grad(b, dy);
@@ -38,9 +35,8 @@ Var multiply(Tape& tape, Var a, Var b) {
   require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
   const auto product = [&tape](const Tensor& left, const Tensor& right) {
     Tensor y = tape.scratch_like(left);
-    tape.run(y.dtype(), [&]<typename T>() {
-      reference::multiply_forward(y.data<T>(), left.data<T>(), right.data<T>(), y.elements());
-    });
+    const auto kernel = [&](auto*... p) { reference::multiply_forward(p..., y.elements()); };
+    tape.run(y.dtype(), kernel, y, left, right);
     return y;
   };
   return tape.record("multiply", product(a_value, b_value), [=, &tape](const Tensor& dy) {
@@ -68,17 +64,14 @@ Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut) {
   const Tensor x = branch ? tape.value(shortcut) : Tensor();
   require(!branch || x.shape() == in.shape(), "dropout: shapes differ");
   const Tensor y = tape.scratch_like(in);
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::dropout_forward<T>(y.data<T>(), data_or_null<T>(x), in.data<T>(), in.elements(),
-                                  key);
-  });
+  const int64_t n = in.elements();
+  const auto forward = [=](auto*... p) { reference::dropout_forward(p..., n, key); };
+  tape.run(in.dtype(), forward, y, x, in);
   return tape.record("dropout", y, [=, &tape](const Tensor& dy) {
     const Tensor dx = branch ? tape.scratch_like(dy) : Tensor();
     const Tensor dz = tape.scratch_like(dy);
-    tape.run(dy.dtype(), [&]<typename T>() {
-      reference::dropout_backward<T>(data_or_null<T>(dx), dz.data<T>(), dy.data<T>(), dy.elements(),
-                                     key);
-    });
+    const auto backward = [=](auto*... p) { reference::dropout_backward(p..., n, key); };
+    tape.run(dy.dtype(), backward, dx, dz, dy);
     if (branch) tape.accumulate_grad(shortcut, dx, true);
     tape.accumulate_grad(z, dz, true);
   });

@@ -48,13 +48,11 @@ Var add_positions(Tape& tape, Var x, Parameter& table) {
   const int64_t size = in.elements() / batch;
   require(table.value.elements() == size, "add_positions: positions and tokens do not match");
   const Tensor y = tape.scratch_like(in);
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::add_positions_forward(y.data<T>(), in.data<T>(), table.value.data<T>(), batch, size);
-  });
+  const auto forward = [=](auto*... p) { reference::add_positions_forward(p..., batch, size); };
+  tape.run(in.dtype(), forward, y, in, table.value);
   return tape.record("add_positions", y, [=, &tape, &table](const Tensor& dy) {
-    tape.run(dy.dtype(), [&]<typename T>() {
-      reference::add_positions_backward(table.grad.data<T>(), dy.data<T>(), batch, size);
-    });
+    const auto backward = [=](auto*... p) { reference::add_positions_backward(p..., batch, size); };
+    tape.run(dy.dtype(), backward, table.grad, dy);
     tape.accumulate_grad(x, dy);
   });
 }
