@@ -218,14 +218,7 @@ VisionConfig vision_config_from_json(const std::string& text, const std::string&
                                      std::vector<std::string>* label_names) {
   const Json json = parse_json(text, path);
   VisionConfig config = stored_size(json, vision_sizes(), "custom", "a vision model", path);
-  read_fields(
-      json,
-      {{"gmlp", "arch", named_field(config.arch, kVisionArchs)}, {"gmlp", "name", &config.name}},
-      path);
-  // Old files lack spatial_init_std: the name decides.
-  const VisionConfig* size =
-      find_size(vision_sizes(), config.name.substr(0, config.name.find("_custom")));
-  if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
+  read_fields(json, {{"gmlp", "arch", named_field(config.arch, kVisionArchs)}}, path);
   read_fields(json, fields_of(config), path);
   config.name = printable(config.name);
   if (label_names != nullptr) read_fields(json, {{"", "label_names", label_names}}, path);
