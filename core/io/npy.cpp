@@ -75,7 +75,7 @@ std::string checked_type(const std::string& descr, const std::string& path) {
             "{}: contains Python objects; save numpy.array(values, dtype=numpy.float32)", path);
   // '=' is the writer's own order: little-endian on every machine that this program supports.
   const bool known_order = !descr.empty() && std::strchr("<|=", descr[0]) != nullptr;
-  if (!known_order || numpy_type_size(std::string_view(descr).substr(1)) == 0) {
+  if (!known_order || type_size(NumberFormat::kNumpy, std::string_view(descr).substr(1)) == 0) {
     fail_input(
         "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool, "
         "such as array.astype(numpy.float32)",
@@ -120,7 +120,8 @@ NpyArray read_npy(const std::string& path) {
     fail_input("{}: has no elements, its shape is ({}); save an array that has some", path,
                fmt::join(array.shape, ", "));
   }
-  const int64_t expected = array_size(array.shape, numpy_type_size(array.dtype), path);
+  const int64_t expected =
+      array_size(array.shape, type_size(NumberFormat::kNumpy, array.dtype), path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();
   const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;
   // A file that continues after its array was concatenated with another.

@@ -106,7 +106,7 @@ struct HeaderReader {
     }
     if (!keys.empty()) fail("has the unknown key '{}'", printable(*keys.begin()));
     const nlohmann::json& type = tensor["dtype"];
-    if (!type.is_string() || safetensors_type_size(type.get<std::string>()) == 0) {
+    if (!type.is_string() || type_size(NumberFormat::kSafetensors, type.get<std::string>()) == 0) {
       fail_input("{}: its dtype {} is unknown; save it as F32, F16, BF16 or F64", where(),
                  printable(type.dump()));
     }
@@ -260,7 +260,7 @@ void SafetensorsFile::check_offsets() const {
   int64_t position = 0;
   for (const auto& [name, dtype, shape, begin, end] : entries_) {
     const std::string what = described(path_, name);
-    const int64_t size = array_size(shape, safetensors_type_size(dtype), what);
+    const int64_t size = array_size(shape, type_size(NumberFormat::kSafetensors, dtype), what);
     if (begin > end || end - begin != size) {
       fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
                  what, dtype, fmt::join(shape, ", "), size, begin, end);
