@@ -79,11 +79,6 @@ constexpr NumberType kTypes[] = {
     {"U16", "u2", 2, nullptr, decode<uint16_t>},
     {"U8", "u1", 1, nullptr, decode<uint8_t>},
     {"BOOL", "b1", 1, nullptr, decode<Boolean>},
-    // only known by size, so that a file that contains them too can be checked
-    {"F8_E4M3", "", 1, nullptr, nullptr},
-    {"F8_E5M2", "", 1, nullptr, nullptr},
-    {"F8_E8M0", "", 1, nullptr, nullptr},
-    {"C64", "", 8, nullptr, nullptr},
 };
 
 const NumberType& type_named(std::string_view name) {

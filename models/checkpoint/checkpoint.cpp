@@ -37,14 +37,6 @@ void verify_file(const std::string& folder, const std::string& name, const Json&
   fail_input("{}; {}", reason, kRemedy);
 }
 
-/// The weights in a folder, by our name or by another program's.
-std::string weights_path(const std::string& folder) {
-  for (const char* name : {kModelFile, "model.safetensors.index.json", "pytorch_model.bin"}) {
-    if (fs::exists(folder + "/" + name)) return folder + "/" + name;
-  }
-  return folder + "/" + kModelFile;
-}
-
 }  // namespace
 
 CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
@@ -106,7 +98,11 @@ Checkpoint open_checkpoint(const std::string& folder) {
     checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
   }
   checkpoint.config = read_text(config_path(folder), kMaxJsonBytes);
-  checkpoint.model = SafetensorsFile::open(weights_path(folder));
+  // Of PyTorch's file the error says how to convert it.
+  const bool pytorch =
+      !fs::exists(folder + "/" + kModelFile) && fs::exists(folder + "/pytorch_model.bin");
+  checkpoint.model =
+      SafetensorsFile::open(folder + "/" + (pytorch ? "pytorch_model.bin" : kModelFile));
   return checkpoint;
 }
 
