@@ -231,18 +231,15 @@ void SafetensorsFile::check_offsets() const {
   for (const auto& [name, dtype, shape, begin, end] : entries_) {
     const std::string what = described(path_, name);
     const int64_t size = array_size(shape, type_size(NumberFormat::kSafetensors, dtype), what);
-    if (begin > end || end - begin != size) {
-      fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
-                 what, dtype, fmt::join(shape, ", "), size, begin, end);
-    }
+    refuse_if(begin > end || end - begin != size,
+              "{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
+              what, dtype, fmt::join(shape, ", "), size, begin, end);
     // Before holes: in a truncated file this reason helps.
     refuse_if(end > total,
               "{}: ends at byte {} of the data, which has {}; it is truncated, copy it again", what,
               end, total);
-    if (begin != position) {
-      fail_input("{}: begins at byte {} of the data, {}; the file is damaged", what, begin,
-                 begin < position ? "inside the previous tensor" : "after a hole");
-    }
+    refuse_if(begin != position, "{}: begins at byte {} of the data, {}; the file is damaged", what,
+              begin, begin < position ? "inside the previous tensor" : "after a hole");
     position = end;
   }
   refuse_if(position != total,

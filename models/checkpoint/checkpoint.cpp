@@ -98,11 +98,9 @@ Checkpoint open_checkpoint(const std::string& folder) {
     checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
   }
   checkpoint.config = read_text(config_path(folder), kMaxJsonBytes);
-  // Of PyTorch's file the error says how to convert it.
-  const bool pytorch =
-      !fs::exists(folder + "/" + kModelFile) && fs::exists(folder + "/pytorch_model.bin");
-  checkpoint.model =
-      SafetensorsFile::open(folder + "/" + (pytorch ? "pytorch_model.bin" : kModelFile));
+  const std::string model = folder + "/" + kModelFile;
+  const std::string other = folder + "/pytorch_model.bin";  // the error says how to convert it
+  checkpoint.model = SafetensorsFile::open(!fs::exists(model) && fs::exists(other) ? other : model);
   return checkpoint;
 }
 
