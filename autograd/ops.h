@@ -27,7 +27,7 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps);
 /// y = x Φ(x), with the exact normal distribution function.
 Var gelu(Tape& tape, Var x);
 
-// ops_elementwise.cpp
+// ops_elementwise.cpp: ops without matrix products.
 
 /// Columns [0, F/2) or [F/2, F) of the last dimension.
 Var split_half(Tape& tape, Var x, bool second);
@@ -41,19 +41,6 @@ using DropoutKey = reference::DropoutKey;
 /// With a shortcut, z = shortcut + branch, and only the branch is dropped.
 Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut = {});
 
-// ops_attention.cpp: ops that mix tokens.
-
-/// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or,
-/// Toeplitz, 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
-Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
-/// Attention of `heads` heads over tokens: qkv (B, N, 3D) -> softmax(q kᵀ / sqrt(D / H)) v,
-/// (B, N, D). bias (H, 2N-1), added to the scores by head and distance j - i, may be nullptr.
-/// Without `content` only the bias is in the scores, and the input is v (B, N, D).
-Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal,
-                   bool content = true);
-
-// ops_tokens.cpp: between sequences and tokens.
-
 /// (B, N, D) -> (B, D): the mean over tokens.
 Var mean_pool(Tape& tape, Var x);
 /// (B, N, D) -> (B, N+1, D): the token (D) becomes the first.
@@ -64,6 +51,17 @@ Var select_token(Tape& tape, Var x, int64_t position);
 Var add_positions(Tape& tape, Var x, Parameter& table);
 /// (B, N, D) -> (B, D, N).
 Var transpose_tokens(Tape& tape, Var x);
+
+// ops_attention.cpp: ops that mix tokens.
+
+/// The spatial projection of the SGU: y[b,i,:] = sum_j W[i,j] x[b,j,:] + bias[i]. W is (N, N), or,
+/// Toeplitz, 2N-1 weights with W[i,j] = w[(N-1) + (j-i)]; causal drops j > i.
+Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal);
+/// Attention of `heads` heads over tokens: qkv (B, N, 3D) -> softmax(q kᵀ / sqrt(D / H)) v,
+/// (B, N, D). bias (H, 2N-1), added to the scores by head and distance j - i, may be nullptr.
+/// Without `content` only the bias is in the scores, and the input is v (B, N, D).
+Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool causal,
+                   bool content = true);
 
 // ops_loss.cpp
 

@@ -28,11 +28,11 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
   const Tensor in = tape.value(x);
   const Tensor y = tape.scratch(in.dtype(), shape);
   const Tensor w = tape.scratch(in.dtype(), {n, n});  // dense
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::spatial_weight_expand(w.data<T>(), weight.value.data<T>(), n, toeplitz, causal);
-    reference::spatial_project_forward(y.data<T>(), in.data<T>(), w.data<T>(), bias.value.data<T>(),
-                                       shape[0], n, shape[2]);
-  });
+  const auto forward = [&](auto* stored, auto* out, auto* from, auto* dense, auto* b) {
+    reference::spatial_weight_expand(dense, stored, n, toeplitz, causal);
+    reference::spatial_project_forward(out, from, dense, b, shape[0], n, shape[2]);
+  };
+  tape.run(in.dtype(), forward, weight.value, y, in, w, bias.value);
   return tape.record("spatial_project", y, [=, &tape, &weight, &bias](const Tensor& dy) {
     const Tensor dx = tape.scratch_like(in);
     tape.run_with_workspace(w.bytes(), [&](void* workspace) {
@@ -68,32 +68,21 @@ Var head_attention(Tape& tape, Var qkv, Parameter* bias, int64_t heads, bool cau
   const Tensor saved = fused ? tape.scratch(in.dtype(), {shape.batch, heads, n})
                              : tape.scratch(in.dtype(), {shape.batch, heads, n, n});
   tape.run_kernel(
-      in.dtype(), &fused::Kernels::attention_workspace, shape,
-      [&](const fused::Kernels& kernels, void* workspace) {
-        kernels.attention_forward(y.data<float>(), saved.data<float>(), in.data<float>(),
-                                  value_of<float>(bias), workspace, shape);
-      },
-      [&]<typename T>() {
-        reference::head_attention_forward<T>(y.data<T>(), saved.data<T>(), in.data<T>(),
-                                             value_of<T>(bias), shape);
-      });
+      in.dtype(), shape, &fused::Kernels::attention_workspace, &fused::Kernels::attention_forward,
+      [&](auto*... p) { reference::head_attention_forward(p..., shape); }, y, saved, in,
+      value_of(bias));
   return tape.record("head_attention", y, [=, &tape](const Tensor& dy) {
     const Tensor dqkv = tape.scratch_like(in);
     {
       const ArenaScope scope(tape.arena());
       const Tensor ds = fused ? Tensor() : tape.scratch_like(saved);
       tape.run_kernel(
-          in.dtype(), &fused::Kernels::attention_workspace, shape,
-          [&](const fused::Kernels& kernels, void* workspace) {
-            kernels.attention_backward(dqkv.data<float>(), grad_of<float>(bias), dy.data<float>(),
-                                       y.data<float>(), saved.data<float>(), in.data<float>(),
-                                       value_of<float>(bias), workspace, shape);
+          in.dtype(), shape, &fused::Kernels::attention_workspace,
+          &fused::Kernels::attention_backward,
+          [&]<typename T>(T* dx, T* dbias, T* dout, T* /*y*/, T* probs, T* x, T* /*bias*/) {
+            reference::head_attention_backward(dx, dbias, ds.data<T>(), dout, probs, x, shape);
           },
-          [&]<typename T>() {
-            reference::head_attention_backward<T>(dqkv.data<T>(), grad_of<T>(bias), ds.data<T>(),
-                                                  dy.data<T>(), saved.data<T>(), in.data<T>(),
-                                                  shape);
-          });
+          dqkv, grad_of(bias), dy, y, saved, in, value_of(bias));
     }
     tape.accumulate_grad(qkv, dqkv, true);
   });

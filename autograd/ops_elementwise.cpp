@@ -1,4 +1,5 @@
-// Ops on each element by itself: halves, sums, products, scales, and dropout.
+// Ops without matrix products: on each element by itself (halves, sums, products, scales, dropout),
+// and between sequences and tokens (pooling, selection, positions, the transposed sequence).
 
 #include "autograd/ops.h"
 #include "core/error.h"
@@ -19,13 +20,10 @@ Var split_half(Tape& tape, Var x, bool second) {
 }
 
 Var add(Tape& tape, Var a, Var b) {
-  const Tensor a_value = tape.value(a);
-  const Tensor b_value = tape.value(b);
-  require(a_value.shape() == b_value.shape(), "add: shapes differ");
-  const Tensor y = tape.scratch_like(a_value);
-  tape.run(y.dtype(), [&]<typename T>() {
-    reference::add_forward(y.data<T>(), a_value.data<T>(), b_value.data<T>(), y.elements());
-  });
+  const Tensor y = tape.scratch_like(tape.value(a));
+  require(tape.value(b).shape() == y.shape(), "add: shapes differ");
+  const auto sum = [&](auto*... p) { reference::add_forward(p..., y.elements()); };
+  tape.run(y.dtype(), sum, y, tape.value(a), tape.value(b));
   return tape.record("add", y, [=, &tape](const Tensor& dy) {
     tape.accumulate_grad(a, dy);
     tape.accumulate_grad(b, dy);
@@ -38,9 +36,8 @@ Var multiply(Tape& tape, Var a, Var b) {
   require(a_value.shape() == b_value.shape(), "multiply: shapes differ");
   const auto product = [&tape](const Tensor& left, const Tensor& right) {
     Tensor y = tape.scratch_like(left);
-    tape.run(y.dtype(), [&]<typename T>() {
-      reference::multiply_forward(y.data<T>(), left.data<T>(), right.data<T>(), y.elements());
-    });
+    const auto kernel = [&](auto*... p) { reference::multiply_forward(p..., y.elements()); };
+    tape.run(y.dtype(), kernel, y, left, right);
     return y;
   };
   return tape.record("multiply", product(a_value, b_value), [=, &tape](const Tensor& dy) {
@@ -68,20 +65,80 @@ Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut) {
   const Tensor x = branch ? tape.value(shortcut) : Tensor();
   require(!branch || x.shape() == in.shape(), "dropout: shapes differ");
   const Tensor y = tape.scratch_like(in);
-  tape.run(in.dtype(), [&]<typename T>() {
-    reference::dropout_forward<T>(y.data<T>(), data_or_null<T>(x), in.data<T>(), in.elements(),
-                                  key);
-  });
+  const int64_t n = in.elements();
+  const auto forward = [=](auto*... p) { reference::dropout_forward(p..., n, key); };
+  tape.run(in.dtype(), forward, y, x, in);
   return tape.record("dropout", y, [=, &tape](const Tensor& dy) {
     const Tensor dx = branch ? tape.scratch_like(dy) : Tensor();
     const Tensor dz = tape.scratch_like(dy);
-    tape.run(dy.dtype(), [&]<typename T>() {
-      reference::dropout_backward<T>(data_or_null<T>(dx), dz.data<T>(), dy.data<T>(), dy.elements(),
-                                     key);
-    });
+    const auto backward = [=](auto*... p) { reference::dropout_backward(p..., n, key); };
+    tape.run(dy.dtype(), backward, dx, dz, dy);
     if (branch) tape.accumulate_grad(shortcut, dx, true);
     tape.accumulate_grad(z, dz, true);
   });
+}
+
+Var mean_pool(Tape& tape, Var x) {
+  const Shape shape = tape.value(x).shape();  // (B, N, D)
+  return tape.record_unary(
+      "mean_pool", x, {shape[0], shape[2]},
+      [=](auto* y, auto* in) { reference::mean_pool_forward(y, in, shape[0], shape[1], shape[2]); },
+      [=](auto* dx, auto* dy, auto*) {
+        reference::mean_pool_backward(dx, dy, shape[0], shape[1], shape[2]);
+      });
+}
+
+Var prepend_token(Tape& tape, Var x, Parameter& token) {
+  const Shape shape = tape.value(x).shape();
+  return tape.record_unary(
+      "prepend_token", x, {shape[0], shape[1] + 1, shape[2]},
+      [&]<typename T>(T* y, T* in) {
+        reference::prepend_token_forward(y, in, token.value.data<T>(), shape[0], shape[1],
+                                         shape[2]);
+      },
+      [=, &token]<typename T>(T* dx, T* dy, T*) {
+        reference::prepend_token_backward(dx, token.grad.data<T>(), dy, shape[0], shape[1],
+                                          shape[2]);
+      });
+}
+
+Var select_token(Tape& tape, Var x, int64_t position) {
+  const Shape shape = tape.value(x).shape();
+  return tape.record_unary(
+      "select_token", x, {shape[0], shape[2]},
+      [=](auto* y, auto* in) {
+        reference::select_token_forward(y, in, position, shape[0], shape[1], shape[2]);
+      },
+      [=](auto* dx, auto* dy, auto*) {
+        reference::select_token_backward(dx, dy, position, shape[0], shape[1], shape[2]);
+      });
+}
+
+Var add_positions(Tape& tape, Var x, Parameter& table) {
+  const Tensor in = tape.value(x);
+  const int64_t batch = in.shape()[0];
+  const int64_t size = in.elements() / batch;
+  require(table.value.elements() == size, "add_positions: positions and tokens do not match");
+  const Tensor y = tape.scratch_like(in);
+  const auto forward = [=](auto*... p) { reference::add_positions_forward(p..., batch, size); };
+  tape.run(in.dtype(), forward, y, in, table.value);
+  return tape.record("add_positions", y, [=, &tape, &table](const Tensor& dy) {
+    const auto backward = [=](auto*... p) { reference::add_positions_backward(p..., batch, size); };
+    tape.run(dy.dtype(), backward, table.grad, dy);
+    tape.accumulate_grad(x, dy);
+  });
+}
+
+Var transpose_tokens(Tape& tape, Var x) {
+  const Shape shape = tape.value(x).shape();
+  return tape.record_unary(
+      "transpose_tokens", x, {shape[0], shape[2], shape[1]},
+      [=](auto* y, auto* in) {
+        reference::transpose_tokens_forward(y, in, shape[0], shape[1], shape[2]);
+      },
+      [=](auto* dx, auto* dy, auto*) {  // transposes back
+        reference::transpose_tokens_forward(dx, dy, shape[0], shape[2], shape[1]);
+      });
 }
 
 }  // namespace gmlp

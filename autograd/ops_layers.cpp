@@ -16,10 +16,10 @@ Var patchify(Tape& tape, Var images, int64_t patch) {
   const Shape& shape = x.shape();  // (B, C, H, W)
   const int64_t tokens = (shape[2] / patch) * (shape[3] / patch);
   const Tensor y = tape.scratch(x.dtype(), {shape[0], tokens, shape[1] * patch * patch});
-  tape.run(x.dtype(), [&]<typename T>() {
-    reference::patchify_forward(y.data<T>(), x.data<T>(), shape[0], shape[1], shape[2], shape[3],
-                                patch);
-  });
+  const auto kernel = [&](auto*... p) {
+    reference::patchify_forward(p..., shape[0], shape[1], shape[2], shape[3], patch);
+  };
+  tape.run(x.dtype(), kernel, y, x);
   profile_mark("patchify", "forward");
   return tape.constant(y);  // images get no gradient, so neither do patches
 }
@@ -29,13 +29,15 @@ Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parame
   const int64_t width = table.value.shape().cols();
   require_ids("token ids", ids, 0, table.value.shape()[0]);
   const Tensor y = tape.scratch(table.value.dtype(), {batch, rows / batch, width});
-  tape.run(y.dtype(), [&]<typename T>() {
-    reference::embedding_forward(y.data<T>(), ids.data(), table.value.data<T>(), rows, width);
-  });
+  const auto forward = [&](auto* to, auto* from) {
+    reference::embedding_forward(to, ids.data(), from, rows, width);
+  };
+  tape.run(y.dtype(), forward, y, table.value);
   return tape.record("embedding", y, [=, &tape, &table](const Tensor& dy) {
-    tape.run(dy.dtype(), [&]<typename T>() {
-      reference::embedding_backward(table.grad.data<T>(), dy.data<T>(), ids.data(), rows, width);
-    });
+    const auto backward = [&](auto*... p) {
+      reference::embedding_backward(p..., ids.data(), rows, width);
+    };
+    tape.run(dy.dtype(), backward, table.grad, dy);
   });
 }
 
@@ -50,29 +52,15 @@ Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, fused::Precisi
   const Tensor y = tape.scratch(in.dtype(), Shape(dims));
   tape.count_flops(2 * static_cast<double>(shape.rows * shape.in) * static_cast<double>(shape.out));
   tape.run_kernel(
-      in.dtype(), &fused::Kernels::linear_workspace, shape,
-      [&](const fused::Kernels& kernels, void* workspace) {
-        kernels.linear_forward(y.data<float>(), in.data<float>(), weight.value.data<float>(),
-                               value_of<float>(bias), workspace, shape);
-      },
-      [&]<typename T>() {
-        reference::linear_forward(y.data<T>(), in.data<T>(), weight.value.data<T>(),
-                                  value_of<T>(bias), shape.rows, shape.in, shape.out);
-      });
+      in.dtype(), shape, &fused::Kernels::linear_workspace, &fused::Kernels::linear_forward,
+      [&](auto*... p) { reference::linear_forward(p..., shape.rows, shape.in, shape.out); }, y, in,
+      weight.value, value_of(bias));
   return tape.record("linear", y, [=, &tape, &weight](const Tensor& dy) {
     const Tensor dx = tape.requires_grad(x) ? tape.scratch_like(in) : Tensor();
     tape.run_kernel(
-        in.dtype(), &fused::Kernels::linear_workspace, shape,
-        [&](const fused::Kernels& kernels, void* workspace) {
-          kernels.linear_backward(data_or_null<float>(dx), weight.grad.data<float>(),
-                                  grad_of<float>(bias), dy.data<float>(), in.data<float>(),
-                                  weight.value.data<float>(), workspace, shape);
-        },
-        [&]<typename T>() {
-          reference::linear_backward(data_or_null<T>(dx), weight.grad.data<T>(), grad_of<T>(bias),
-                                     dy.data<T>(), in.data<T>(), weight.value.data<T>(), shape.rows,
-                                     shape.in, shape.out);
-        });
+        in.dtype(), shape, &fused::Kernels::linear_workspace, &fused::Kernels::linear_backward,
+        [&](auto*... p) { reference::linear_backward(p..., shape.rows, shape.in, shape.out); }, dx,
+        weight.grad, grad_of(bias), dy, in, weight.value);
     if (dx.defined()) tape.accumulate_grad(x, dx);
   });
 }
@@ -84,32 +72,16 @@ Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) 
   const Tensor rstd = tape.scratch(in.dtype(), {shape.rows});
   const Tensor y = tape.scratch_like(in);
   tape.run_kernel(
-      in.dtype(), &fused::Kernels::layernorm_workspace, shape,
-      [&](const fused::Kernels& kernels, void* /*workspace*/) {
-        kernels.layernorm_forward(y.data<float>(), mean.data<float>(), rstd.data<float>(),
-                                  in.data<float>(), gamma.value.data<float>(),
-                                  beta.value.data<float>(), shape);
-      },
-      [&]<typename T>() {
-        reference::layernorm_forward(y.data<T>(), mean.data<T>(), rstd.data<T>(), in.data<T>(),
-                                     gamma.value.data<T>(), beta.value.data<T>(), shape.rows,
-                                     shape.width, eps);
-      });
+      in.dtype(), shape, &fused::Kernels::layernorm_workspace, &fused::Kernels::layernorm_forward,
+      [&](auto*... p) { reference::layernorm_forward(p..., shape.rows, shape.width, eps); }, y,
+      mean, rstd, in, gamma.value, beta.value);
   return tape.record("layernorm", y, [=, &tape, &gamma, &beta](const Tensor& dy) {
     const Tensor dx = tape.scratch_like(in);
     tape.run_kernel(
-        in.dtype(), &fused::Kernels::layernorm_workspace, shape,
-        [&](const fused::Kernels& kernels, void* workspace) {
-          kernels.layernorm_backward(dx.data<float>(), gamma.grad.data<float>(),
-                                     beta.grad.data<float>(), dy.data<float>(), in.data<float>(),
-                                     mean.data<float>(), rstd.data<float>(),
-                                     gamma.value.data<float>(), workspace, shape);
-        },
-        [&]<typename T>() {
-          reference::layernorm_backward(dx.data<T>(), gamma.grad.data<T>(), beta.grad.data<T>(),
-                                        dy.data<T>(), in.data<T>(), mean.data<T>(), rstd.data<T>(),
-                                        gamma.value.data<T>(), shape.rows, shape.width);
-        });
+        in.dtype(), shape, &fused::Kernels::layernorm_workspace,
+        &fused::Kernels::layernorm_backward,
+        [&](auto*... p) { reference::layernorm_backward(p..., shape.rows, shape.width); }, dx,
+        gamma.grad, beta.grad, dy, in, mean, rstd, gamma.value);
     tape.accumulate_grad(x, dx, true);
   });
 }

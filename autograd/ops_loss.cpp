@@ -92,17 +92,18 @@ Var record_fused(Tape& tape, Var rows, Parameter& table, Parameter* bias,
   tape.run_with_workspace(bytes, [&](void* workspace) {
     kernels.linear_cross_entropy_forward(
         loss_rows.data<float>(), top.data<float>(), sum.data<float>(), in.data<float>(),
-        table.value.data<float>(), value_of<float>(bias), ids.data(), workspace, shape);
+        table.value.data<float>(), data_or_null<float>(value_of(bias)), ids.data(), workspace,
+        shape);
     *loss.data<float>() = scaled_sum(loss_rows.data<float>(), shape.rows, factor);
   });
   return tape.record("linear_cross_entropy", loss, [=, &tape, &kernels, &table](const Tensor& dy) {
     const Tensor dx = tape.requires_grad(rows) ? tape.scratch_like(in) : Tensor();
     tape.run_with_workspace(bytes, [&](void* workspace) {
       kernels.linear_cross_entropy_backward(
-          data_or_null<float>(dx), table.grad.data<float>(), grad_of<float>(bias),
+          data_or_null<float>(dx), table.grad.data<float>(), data_or_null<float>(grad_of(bias)),
           static_cast<float>(dy.at(0) * factor), top.data<float>(), sum.data<float>(),
-          in.data<float>(), table.value.data<float>(), value_of<float>(bias), ids.data(), workspace,
-          shape);
+          in.data<float>(), table.value.data<float>(), data_or_null<float>(value_of(bias)),
+          ids.data(), workspace, shape);
     });
     if (dx.defined()) tape.accumulate_grad(rows, dx, true);
   });
@@ -126,8 +127,8 @@ Var cross_entropy(Tape& tape, Var logits, const Tensor& targets, double scale,
   // The kernel's targets sum to 1. Weighted ones are divided by their sums, the rows multiplied.
   std::vector<double> sums;
   if (weighted) {
-    tape.run(z.dtype(),
-             [&]<typename T>() { sums = weigh_targets(expected.data<T>(), rows, class_weights); });
+    const auto weigh = [&](auto* x) { sums = weigh_targets(x, rows, class_weights); };
+    tape.run(z.dtype(), weigh, expected);
   }
   return record_loss(
       tape, "cross_entropy", logits, mean_factor(scale, rows),

@@ -40,9 +40,8 @@ void Tape::accumulate_grad(Var x, const Tensor& dx, bool exclusive) {
   }
   // A second use of x. The sum needs new memory, because an op may pass one tensor to two inputs.
   const Tensor sum = scratch_like(dx);
-  run(dx.dtype(), [&]<typename T>() {
-    reference::add_forward(sum.data<T>(), node.gradient.data<T>(), dx.data<T>(), dx.elements());
-  });
+  const auto add = [&](auto*... p) { reference::add_forward(p..., sum.elements()); };
+  run(dx.dtype(), add, sum, node.gradient, dx);
   node.gradient = sum;
   node.exclusive = true;
 }

@@ -53,6 +53,12 @@ void dispatch_dtype(DType dtype, const Body& body) {
   }
 }
 
+/// The elements for a kernel, nullptr for an undefined tensor.
+template <typename T>
+T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<T>() : nullptr;
+}
+
 /// A weight of a model. `decay`: AdamW's weight decay applies (tensors of two or more dimensions).
 struct Parameter {
   std::string name;
@@ -60,6 +66,14 @@ struct Parameter {
   Tensor grad;  // as value; accumulates
   bool decay = false;
 };
+
+/// Those of a parameter that may be absent; undefined then.
+inline Tensor value_of(const Parameter* parameter) {
+  return parameter == nullptr ? Tensor() : parameter->value;
+}
+inline Tensor grad_of(const Parameter* parameter) {
+  return parameter == nullptr ? Tensor() : parameter->grad;
+}
 
 /// A value on a tape.
 struct Var {
@@ -100,10 +114,10 @@ class Tape {
                    const BackwardOfT& backward) {
     const Tensor in = value(x);
     const Tensor y = scratch(in.dtype(), shape);
-    run(in.dtype(), [&]<typename T>() { forward(y.data<T>(), in.data<T>()); });
+    run(in.dtype(), forward, y, in);
     return record(name, y, [=, this](const Tensor& dy) {
       const Tensor dx = scratch_like(in);
-      run(in.dtype(), [&]<typename T>() { backward(dx.data<T>(), dy.data<T>(), in.data<T>()); });
+      run(in.dtype(), backward, dx, dy, in);
       accumulate_grad(x, dx, true);
     });
   }
@@ -113,14 +127,16 @@ class Tape {
   Tensor scratch(DType dtype, const Shape& shape) { return arena_.allocate(dtype, shape); }
   Tensor scratch_like(const Tensor& x) { return scratch(x.dtype(), x.shape()); }
 
-  /// Runs kernels: body(), or body.operator()<T>() for the T of `dtype`. A dry run skips them.
+  /// Runs kernels: body(), or body(pointers...) with the elements of `tensors`, whose dtype is
+  /// `dtype`; nullptr for an undefined one. A dry run skips them.
   template <typename Body>
   void run(const Body& body) const {
     if (!arena_.is_counting()) body();
   }
-  template <typename Body>
-  void run(DType dtype, const Body& body) const {
-    if (!arena_.is_counting()) dispatch_dtype(dtype, body);
+  template <typename Body, typename... Tensors>
+  void run(DType dtype, const Body& body, const Tensors&... tensors) const {
+    if (arena_.is_counting()) return;
+    dispatch_dtype(dtype, [&]<typename T>() { body(data_or_null<T>(tensors)...); });
   }
   /// Runs body(workspace) with `bytes` of memory that are released afterwards.
   template <typename Body>
@@ -130,15 +146,22 @@ class Tape {
     if (!arena_.is_counting()) body(workspace);
   }
 
-  /// Runs an op's kernel: on the fused backend fused(kernels, workspace), with
-  /// (kernels.*workspace_bytes)(shape) bytes of workspace, else reference.operator()<T>().
-  template <typename Bytes, typename OpShape, typename Fused, typename Reference>
-  void run_kernel(DType dtype, Bytes workspace_bytes, const OpShape& shape, const Fused& fused,
-                  const Reference& reference) {
-    if (!use_fused(dtype)) return run(dtype, reference);
+  /// Runs an op's kernel on the elements of `tensors`: on the fused backend
+  /// kernel(pointers..., workspace, shape), else reference(pointers...).
+  template <typename OpShape, typename Kernel, typename Reference, typename... Tensors>
+  void run_kernel(DType dtype, const OpShape& shape,
+                  int64_t (*fused::Kernels::*workspace_bytes)(const OpShape&),
+                  Kernel fused::Kernels::*kernel, const Reference& reference,
+                  const Tensors&... tensors) {
+    if (!use_fused(dtype)) return run(dtype, reference, tensors...);
     const fused::Kernels& kernels = fused::kernels();
-    run_with_workspace((kernels.*workspace_bytes)(shape),
-                       [&](void* workspace) { fused(kernels, workspace); });
+    run_with_workspace((kernels.*workspace_bytes)(shape), [&](void* workspace) {
+      if constexpr (requires { (kernels.*kernel)(data_or_null<float>(tensors)..., shape); }) {
+        (kernels.*kernel)(data_or_null<float>(tensors)..., shape);  // it needs no workspace
+      } else {
+        (kernels.*kernel)(data_or_null<float>(tensors)..., workspace, shape);
+      }
+    });
   }
 
   /// Ops count the FLOPs of their matrix products in the forward, on the reference backend.
@@ -206,21 +229,6 @@ int64_t measure_memory(const ExecutionOptions& execution, const Loss& loss) {
   Tape tape(arena, execution, true);
   tape.backward(loss(tape));
   return arena.peak_bytes();
-}
-
-/// A kernel's pointers to a parameter that may be absent.
-template <typename T>
-T* value_of(const Parameter* parameter) {
-  return parameter == nullptr ? nullptr : parameter->value.data<T>();
-}
-template <typename T>
-T* grad_of(const Parameter* parameter) {
-  return parameter == nullptr ? nullptr : parameter->grad.data<T>();
-}
-/// The same for a tensor.
-template <typename T>
-T* data_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.data<T>() : nullptr;
 }
 
 }  // namespace gmlp

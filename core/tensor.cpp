@@ -10,8 +10,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/error.h"
-
 namespace gmlp {
 
 namespace {
@@ -104,10 +102,6 @@ void Tensor::copy_from(const Tensor& source) const {
     T* const out = data<T>();
     for (int64_t i = 0; i < n; ++i) out[i] = narrowed<T>(source.at(i));
   });
-}
-
-void Tensor::check_dtype(DType expected) const {
-  require(dtype_ == expected, "tensor accessed as another dtype than its own");
 }
 
 void Tensor::fill(double value) const {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/bf16.h"
+#include "core/error.h"
 
 namespace gmlp {
 
@@ -92,7 +93,7 @@ class Tensor {
   /// The elements, row-major. Throws std::logic_error if T is not the tensor's element type.
   template <typename T>
   T* data() const {
-    check_dtype(dtype_of<T>());
+    require(dtype_ == dtype_of<T>(), "tensor accessed as another dtype than its own");
     return static_cast<T*>(data_);
   }
 
@@ -107,7 +108,6 @@ class Tensor {
   double at(int64_t i) const;
 
  private:
-  void check_dtype(DType expected) const;
   Tensor(void* data, DType dtype, const Shape& shape) : data_(data), dtype_(dtype), shape_(shape) {}
 
   void* data_ = nullptr;

@@ -1,67 +1,29 @@
 #include "models/config_fields.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <type_traits>
-#include <utility>
 
 namespace gmlp {
 
-namespace {
-
-void fail_type(const char* key, const Json& value, const char* type, const std::string& path) {
-  fail_input("{}: \"{}\" is {}, not {}; correct the file", path, key, json_line(value), type);
-}
-
-/// Reads one member, which may have any JSON type in the file.
-struct Reader {
-  const Json& value;
-  const char* key;
-  const std::string& path;
-
-  template <typename Member>
-  void operator()(Member* member) const {
-    const auto [fits, type] =
-        std::is_same_v<Member, int64_t>  ? std::pair(value.is_number_integer(), "an integer")
-        : std::is_same_v<Member, double> ? std::pair(value.is_number(), "a number")
-        : std::is_same_v<Member, bool>   ? std::pair(value.is_boolean(), "true or false")
-                                         : std::pair(value.is_string(), "a string");
-    if (!fits) fail_type(key, value, type, path);
-    *member = value.get<Member>();
-    if constexpr (std::is_same_v<Member, std::string>) *member = printable(*member);
-  }
-  void operator()(const NamedField& member) const {
-    std::string name;
-    (*this)(&name);
-    in_file(path, [&] { member.set(name); });
-  }
-};
-
-}  // namespace
-
 const Choices<Gate> kGates{"--gate", "gate", {"split", "multiplicative", "additive", "linear"}};
-
-Json parse_config(const std::string& text, const std::string& path, const char* writers) {
-  Json json = parse_json(text, path);
-  refuse_if(!json.is_object(), "{}: not a JSON object; expected a config.json as {} writes it",
-            path, writers);
-  return json;
-}
-
-const Json& config_object(const Json& json, const char* key, const std::string& path) {
-  static const Json kEmpty = Json::object();
-  if (!json.contains(key)) return kEmpty;
-  const Json& value = json.at(key);
-  if (!value.is_object()) fail_type(key, value, "an object", path);
-  return value;
-}
 
 void read_fields(const Json& json, const std::vector<ConfigField>& fields,
                  const std::string& path) {
   for (const ConfigField& field : fields) {
-    const Json& object = *field.object == 0 ? json : config_object(json, field.object, path);
+    const bool inside = *field.object != 0;
+    if (inside && !json.contains(field.object)) continue;
+    const Json& object = inside ? json.at(field.object) : json;
+    refuse_if(!object.is_object(), "{}: {} is no JSON object; is it the config.json of a model?",
+              path, inside ? field.object : "its text");
     if (!object.contains(field.key)) continue;
-    std::visit(Reader{object.at(field.key), field.key, path}, field.member);
+    const Json& value = object.at(field.key);
+    bool fits = false;
+    try {
+      in_file(path, [&] { fits = field.member.set(value); });
+    } catch (const Json::exception&) {  // another type
+    }
+    if (fits) continue;
+    fail_input("{}: \"{}\" is {}, not a value such as {}; correct the file", path, field.key,
+               json_line(value), json_line(field.member.get()));
   }
 }
 
@@ -71,21 +33,16 @@ void write_fields(Json& json, const std::vector<ConfigField>& fields,
       extra_gmlp_json.empty() ? Json::object() : parse_json(extra_gmlp_json, "config.json");
   for (const ConfigField& field : fields) {
     Json& object = *field.object == 0 ? json : json[field.object];
-    std::visit([&](const auto& member) { object[field.key] = *member; }, field.member);
+    object[field.key] = field.member.get();
   }
 }
 
 void check_fields(const std::vector<ConfigField>& fields) {
   for (const ConfigField& field : fields) {
-    const auto check = [&](const auto& member) {
-      if constexpr (requires { static_cast<double>(*member); }) {
-        const double value = static_cast<double>(*member);
-        if (value >= field.least && value <= field.most) return;
-        fail_input("{} is {}; it must be from {} to {}", field.what, *member, field.least,
-                   field.most);
-      }
-    };
-    if (field.what != nullptr) std::visit(check, field.member);
+    if (field.what == nullptr) continue;
+    const double value = field.member.get().get<double>();
+    if (value >= field.least && value <= field.most) continue;
+    fail_input("{} is {}; it must be from {} to {}", field.what, value, field.least, field.most);
   }
 }
 
@@ -95,6 +52,23 @@ void check_product(std::initializer_list<int64_t> sizes, int bits, const char* w
   refuse_if(product >= std::ldexp(1, bits),
             "{} would be {:.2g} numbers, more than this program handles; choose smaller sizes",
             what, product);
+}
+
+void check_blocks(Arch arch, int64_t depth, const BlockConfig& block, int64_t heads,
+                  int64_t spatial_ffn) {
+  refuse_if(arch == Arch::kGmlp && block.gate == Gate::kSplit && block.d_ffn % 2 != 0,
+            "--d-ffn {} is odd, and the split gate halves it; use an even one", block.d_ffn);
+  const bool transformer = arch != Arch::kGmlp && arch != Arch::kMixer;
+  refuse_if(transformer && block.d_model % heads != 0,
+            "--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model, heads);
+  const int64_t n = block.tokens;
+  const int64_t mixed = arch == Arch::kMixer ? spatial_ffn : n;
+  const int64_t widest = std::max({block.d_ffn, block.d_model, block.d_attn});
+  check_product({depth, n, mixed}, kParameterBits, "the weights over tokens, such as W,");
+  check_product({depth, block.d_model, widest}, kParameterBits, "the channel projections");
+  check_product({depth, n, widest}, kActivationBits, "the activations");
+  const int64_t attentions = transformer ? heads : block.d_attn > 0 ? 1 : 0;  // per block
+  check_product({depth, attentions, n, n}, kActivationBits, "the attention");
 }
 
 }  // namespace gmlp

@@ -6,43 +6,51 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <nlohmann/json.hpp>
 #include <string>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/io/json.h"
-#include "models/gmlp_block.h"
+#include "models/baselines.h"
 
 namespace gmlp {
 
-/// A member that is an enumeration.
-struct NamedField {
-  std::function<std::string()> name;
-  std::function<void(const std::string& name)> set;
-  std::string operator*() const { return name(); }
+/// How a member of a configuration becomes JSON and back. set() returns false, or nlohmann's get()
+/// inside it throws, if the JSON is of another type.
+struct Member {
+  std::function<Json()> get;
+  std::function<bool(const Json&)> set;
+
+  Member(std::function<Json()> getter, std::function<bool(const Json&)> setter)
+      : get(std::move(getter)), set(std::move(setter)) {}
+  template <typename T>
+  Member(T* value)  // 1.5 and true become 1 as integers, which is not equal
+      : Member([=] { return Json(*value); },
+               [=](const Json& json) { return Json(json.get_to(*value)) == json; }) {}
 };
+/// An enumeration, by the name of its value.
 template <typename Enumeration>
-NamedField named_field(Enumeration& value, const Choices<Enumeration>& choices) {
+Member named_field(Enumeration& value, const Choices<Enumeration>& choices) {
   return {[&] { return choices.name(value); },
-          [&](const std::string& name) { value = choices.from_name(name); }};
+          [&](const Json& json) {
+            value = choices.from_name(json.get<std::string>());
+            return true;
+          }};
 }
 
 struct ConfigField {
   const char* object;  // of config.json: "model_args", "gmlp", or "" at the top
   const char* key;
-  std::variant<int64_t*, double*, bool*, std::string*, NamedField> member;
-  const char* what = nullptr;  // the name in errors about bounds, such as an option
+  Member member;
+  const char* what = nullptr;  // of a number: its name in errors about bounds, such as an option
   double least = 1;
   double most = 1 << 24;
 };
 
-/// The file's object. `writers` says in errors who writes such files: "timm or gmlp-vision".
-Json parse_config(const std::string& text, const std::string& path, const char* writers);
-/// The member `key`, an object; an empty one if there is none.
-const Json& config_object(const Json& json, const char* key, const std::string& path);
 /// Reads the members that the file has; the others keep their values.
 void read_fields(const Json& json, const std::vector<ConfigField>& fields, const std::string& path);
 /// Adds the fields to `json`. `extra_gmlp_json` is an object's text, or empty: the first members of
@@ -58,6 +66,10 @@ void check_product(std::initializer_list<int64_t> sizes, int bits, const char* w
 constexpr int kParameterBits = 40;
 constexpr int kActivationBits = 33;  // of one sample
 constexpr double kMaxDepth = 4096;
+/// What the blocks of every model need: a gate of two halves, a whole width per head, and products
+/// of sizes within those limits.
+void check_blocks(Arch arch, int64_t depth, const BlockConfig& block, int64_t heads,
+                  int64_t spatial_ffn);
 
 /// Runs `check` and puts the file's name in front of its InputError, which speaks of options.
 template <typename Check>

@@ -32,15 +32,16 @@ Var project(Tape& tape, Var v, const Parameter& weight, const Parameter& bias, c
   const Tensor y = tape.scratch_like(in);
   const int64_t n = v_hat.shape()[0];
   const int64_t e = v_hat.shape()[1];
-  tape.run(in.dtype(), [&]<typename T>() {
-    auto cached = matrix(v_hat.data<T>(), n, e);
-    cached.row(t) = row(in.data<T>(), e);
-    // Row t of W up to its diagonal. In a Toeplitz w these weights end at distance 0.
-    const bool toeplitz = weight.value.shape().rank() == 1;
-    const T* w = weight.value.data<T>() + (toeplitz ? n - 1 - t : t * n);
-    row(y.data<T>(), e).noalias() = row(w, t + 1) * cached.topRows(t + 1);
-    row(y.data<T>(), e).array() += bias.value.data<T>()[t];
-  });
+  // Row t of W up to its diagonal. In a Toeplitz w these weights end at distance 0.
+  const bool toeplitz = weight.value.shape().rank() == 1;
+  const int64_t first = toeplitz ? n - 1 - t : t * n;
+  const auto kernel = [&](auto* out, auto* x, auto* cache, auto* w, auto* b) {
+    auto cached = matrix(cache, n, e);
+    cached.row(t) = row(x, e);
+    row(out, e).noalias() = row(w + first, t + 1) * cached.topRows(t + 1);
+    row(out, e).array() += b[t];
+  };
+  tape.run(in.dtype(), kernel, y, in, v_hat, weight.value, bias.value);
   return tape.constant(y);
 }
 
@@ -52,10 +53,10 @@ Var attend(Tape& tape, Var qkv, const Tensor& keys, const Tensor& values, int64_
   const int64_t width = values.shape()[1];
   const bool content = in.elements() > width;
   const Tensor y = tape.scratch(in.dtype(), {1, 1, width});
-  tape.run(in.dtype(), [&]<typename T>() {
-    const auto input = row(in.data<T>(), in.elements());
-    auto k = matrix(keys.data<T>(), n, width);
-    auto v = matrix(values.data<T>(), n, width);
+  const auto kernel = [&]<typename T>(T* out, T* x, T* k_data, T* v_data, T* bias) {
+    const auto input = row(x, in.elements());
+    auto k = matrix(k_data, n, width);
+    auto v = matrix(v_data, n, width);
     if (content) k.row(t) = input.segment(width, width);
     v.row(t) = input.tail(width);
     const int64_t a = width / heads;
@@ -66,12 +67,12 @@ Var attend(Tape& tape, Var qkv, const Tensor& keys, const Tensor& values, int64_
         s /= std::sqrt(static_cast<T>(a));
       }
       // The biases of j = 0..t are contiguous and end at distance 0.
-      const T* bias = value_of<T>(relpos);
       if (bias != nullptr) s += row(bias + h * (2 * n - 1) + n - 1 - t, t + 1);
       softmax(s.data(), s.data(), t + 1);
-      row(y.data<T>(), width).segment(h * a, a).noalias() = s * v.block(0, h * a, t + 1, a);
+      row(out, width).segment(h * a, a).noalias() = s * v.block(0, h * a, t + 1, a);
     }
-  });
+  };
+  tape.run(in.dtype(), kernel, y, in, keys, values, value_of(relpos));
   return tape.constant(y);
 }
 

@@ -2,9 +2,6 @@
 // "architecture" is ours or a named size, "model_args" has timm's names, and "gmlp" everything
 // else.
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
 #include "core/error.h"
 #include "core/io/json.h"
 #include "models/config_fields.h"
@@ -131,24 +128,12 @@ LanguageConfig language_config(const std::string& name) {
 void LanguageConfig::validate() const {
   LanguageConfig copy = *this;
   check_fields(fields_of(copy));
-  refuse_if(arch == Arch::kGmlp && block.gate == Gate::kSplit && block.d_ffn % 2 != 0,
-            "--d-ffn {} is odd, and the split gate halves it; use an even one", block.d_ffn);
-  refuse_if(has_positions() && block.d_model % heads != 0,
-            "--d-model {} cannot be cut into --heads {}; choose a divisor", block.d_model, heads);
   refuse_if(arch == Arch::kMixer && block.causal,
             "--arch mixer cannot be causal: its MLP over tokens sees all of them; use the masked "
             "objective or another --arch");
-  const int64_t widest = std::max({block.d_ffn, block.d_model, block.d_attn});
-  const int64_t mixed = arch == Arch::kMixer ? spatial_ffn : block.tokens;
+  check_blocks(arch, depth, block, heads, spatial_ffn);
   check_product({vocab, block.d_model}, kParameterBits, "the embeddings");
-  check_product({depth, block.tokens, mixed}, kParameterBits, "the weights over tokens");
   check_product({vocab, block.tokens}, kActivationBits, "the logits");
-  check_product({depth, block.d_model, widest}, kParameterBits, "the channel projections");
-  check_product({depth, block.tokens, widest}, kActivationBits, "the activations");
-  if (has_positions() || block.d_attn > 0) {
-    check_product({depth, has_positions() ? heads : 1, block.tokens, block.tokens}, kActivationBits,
-                  "the attention");
-  }
 }
 
 std::string language_config_to_json(const LanguageConfig& config,
@@ -163,10 +148,11 @@ std::string language_config_to_json(const LanguageConfig& config,
 }
 
 LanguageConfig language_config_from_json(const std::string& text, const std::string& path) {
-  const Json json = parse_config(text, path, "gmlp-language");
+  const Json json = parse_json(text, path);
   LanguageConfig config =
       stored_size(json, language_sizes(), kArchitecture, "a language model", path);
   read_fields(json, fields_of(config), path);
+  config.name = printable(config.name);
   in_file(path, [&] { config.validate(); });
   return config;
 }

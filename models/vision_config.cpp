@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "core/error.h"
@@ -66,8 +65,59 @@ const std::vector<VisionConfig>& vision_sizes() {
   return all;
 }
 
-/// What both timm and we call a field of its own. "img_size", "mlp_ratio" and the epsilons differ.
-/// config.arch is read before the others.
+/// timm stores F as a multiple of D and computes int(D * ratio): a ratio that results in F.
+double ffn_ratio(const VisionConfig& config, int64_t d_ffn) {
+  const double d = static_cast<double>(config.d_model);
+  const double f = static_cast<double>(d_ffn);
+  double ratio = f / d;
+  while (std::floor(d * ratio) < f) ratio = std::nextafter(ratio, 2 * ratio);
+  return ratio;
+}
+
+/// "mlp_ratio"; a Mixer's may be two, for tokens and channels. config.d_model is read before.
+Member mlp_ratio(VisionConfig& config) {
+  const auto get = [&config] {
+    const double ratio = ffn_ratio(config, config.d_ffn);
+    const bool mixer = config.arch == Arch::kMixer;
+    return mixer ? Json{ffn_ratio(config, config.spatial_ffn), ratio} : Json(ratio);
+  };
+  const auto set = [&config](const Json& json) {
+    const auto set_width = [&](int64_t& width, const Json& ratio) {
+      const double d = static_cast<double>(config.d_model);
+      const double f = ratio.is_number() ? ratio.get<double>() * d : 0;
+      const bool fits = f >= 1 && f <= (1 << 24);
+      if (fits) width = static_cast<int64_t>(f);
+      return fits;
+    };
+    if (config.arch != Arch::kMixer) return set_width(config.d_ffn, json);
+    const bool two = json.is_array() && json.size() == 2;
+    return set_width(config.spatial_ffn, two ? json[0] : json) &&
+           set_width(config.d_ffn, two ? json[1] : json);
+  };
+  return {get, set};
+}
+
+/// "img_size": one number, or height and width.
+Member img_size(VisionConfig& config) {
+  const auto get = [&config] {
+    const bool square = config.img_height == config.img_width;
+    return square ? Json(config.img_height) : Json{config.img_height, config.img_width};
+  };
+  const auto set = [&config](const Json& json) {
+    const bool two = json.is_array() && json.size() == 2;
+    return Member(&config.img_height).set(two ? json[0] : json) &&
+           Member(&config.img_width).set(two ? json[1] : json);
+  };
+  return {get, set};
+}
+
+/// The same in every vision model: weights that were trained with another are refused.
+Member timms_epsilon(double value) {
+  return {[=] { return value; }, [=](const Json& json) { return json == value; }};
+}
+
+/// What timm has, and under "gmlp" what it lacks. config.arch is read before the others. Our widths
+/// are read after timm's ratio, over which they have precedence.
 std::vector<ConfigField> fields_of(VisionConfig& config) {
   const double heads = config.is_vit() ? 1 : 0;  // an architecture without may have 0
   const double spatial = config.arch == Arch::kMixer ? 1 : 0;
@@ -80,73 +130,17 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
       {"model_args", "embed_dim", &config.d_model, "--d-model"},
       {"model_args", "in_chans", &config.chans, "--in-chans"},
       {config.is_vit() ? "model_args" : "gmlp", "num_heads", &config.heads, "--heads", heads},
+      {"model_args", "mlp_ratio", mlp_ratio(config)},
+      {"model_args", "img_size", img_size(config)},
       {"gmlp", "spatial_ffn", &config.spatial_ffn, "--spatial-ffn", spatial},
       {"gmlp", "name", &config.name},
       {"gmlp", "gate", named_field(config.gate, kGates)},
       {"gmlp", "class_token", &config.class_token},
       {"gmlp", "d_ffn", &config.d_ffn, "--d-ffn"},
       {"gmlp", "spatial_init_std", &config.spatial_init_std, "\"spatial_init_std\"", 0, 1},
+      {"gmlp", "norm_eps", timms_epsilon(config.block().norm_eps)},
+      {"gmlp", "gate_eps", timms_epsilon(config.block().gate_eps)},
   };
-}
-
-/// timm stores F as a multiple of D and computes int(D * ratio): a ratio that results in F.
-double ffn_ratio(const VisionConfig& config, int64_t d_ffn) {
-  const double d = static_cast<double>(config.d_model);
-  const double f = static_cast<double>(d_ffn);
-  double ratio = f / d;
-  while (std::floor(d * ratio) < f) ratio = std::nextafter(ratio, 2 * ratio);
-  return ratio;
-}
-
-/// timm's "mlp_ratio"; a Mixer's may be two, for tokens and channels. Our widths have precedence.
-void read_widths(const Json& args, const Json& gmlp, VisionConfig& config,
-                 const std::string& path) {
-  if (!args.contains("mlp_ratio")) return;
-  const Json& ratios = args.at("mlp_ratio");
-  const bool two = config.arch == Arch::kMixer && ratios.is_array() && ratios.size() == 2;
-  const auto width = [&](const Json& ratio) {
-    const double f =
-        ratio.is_number() ? ratio.get<double>() * static_cast<double>(config.d_model) : 0;
-    if (f >= 1 && f <= (1 << 24)) return static_cast<int64_t>(f);
-    fail_input("{}: \"mlp_ratio\" {} of an \"embed_dim\" of {} is no width; correct the file", path,
-               json_line(ratio), config.d_model);
-  };
-  const int64_t first = width(two ? ratios[0] : ratios);
-  const int64_t last = width(two ? ratios[1] : ratios);
-  if (config.arch == Arch::kMixer && !gmlp.contains("spatial_ffn")) config.spatial_ffn = first;
-  if (!gmlp.contains("d_ffn")) config.d_ffn = last;
-}
-
-/// "img_size" is one number, or height and width.
-void read_image_size(const Json& args, VisionConfig& config, const std::string& path) {
-  if (!args.contains("img_size")) return;
-  const Json& size = args.at("img_size");
-  const Json& height = size.is_array() && size.size() == 2 ? size[0] : size;
-  const Json& width = size.is_array() && size.size() == 2 ? size[1] : size;
-  refuse_if(!height.is_number_integer() || !width.is_number_integer(),
-            "{}: \"img_size\" is {}, neither one integer nor two; correct the file", path,
-            json_line(size));
-  config.img_height = height.get<int64_t>();
-  config.img_width = width.get<int64_t>();
-}
-
-/// The norms of a vision model have timm's two epsilons; weights trained with others are refused.
-void check_epsilons(const Json& gmlp, const BlockConfig& block, const std::string& path) {
-  BlockConfig stored = block;
-  read_fields(gmlp, {{"", "norm_eps", &stored.norm_eps}, {"", "gate_eps", &stored.gate_eps}}, path);
-  if (stored == block) return;
-  fail_input(
-      "{}: \"norm_eps\" is {} and \"gate_eps\" is {}; a vision model's are {} and {}; correct "
-      "the file",
-      path, stored.norm_eps, stored.gate_eps, block.norm_eps, block.gate_eps);
-}
-
-std::vector<std::string> read_label_names(const Json& json, const std::string& path) {
-  try {
-    return json.value("label_names", std::vector<std::string>());
-  } catch (const Json::exception&) {
-    fail_input("{}: \"label_names\" is not a list of strings; correct the file", path);
-  }
 }
 
 }  // namespace
@@ -173,28 +167,19 @@ bool is_timms(const VisionConfig& config) {
 
 void VisionConfig::validate() const {
   VisionConfig copy = *this;
-  std::vector<ConfigField> fields = fields_of(copy);
-  fields.push_back({"", "", &copy.img_height, "the image height"});
-  fields.push_back({"", "", &copy.img_width, "the image width"});
-  check_fields(fields);
+  check_fields(fields_of(copy));
+  check_fields({{"", "", &copy.img_height, "the image height"},
+                {"", "", &copy.img_width, "the image width"}});
   refuse_if(
       img_height % patch != 0 || img_width % patch != 0,
       "an image of {} x {} cannot be cut into patches of {} x {}; choose an --img-size that is a "
       "multiple of --patch-size",
       img_height, img_width, patch, patch);
-  refuse_if(arch == Arch::kGmlp && gate == Gate::kSplit && d_ffn % 2 != 0,
-            "--d-ffn {} is odd, and the split gate halves it; use an even one", d_ffn);
-  refuse_if(is_vit() && d_model % heads != 0,
-            "--d-model {} cannot be cut into --heads {}; choose a divisor", d_model, heads);
   refuse_if(arch == Arch::kMixer && class_token,
             "--class-token: a Mixer has none; leave the option out, or choose another --arch");
-  check_product({depth, tokens(), std::max(tokens(), spatial_ffn)}, kParameterBits,
-                "the weights over tokens, such as W,");
-  if (is_vit()) check_product({depth, heads, tokens(), tokens()}, kActivationBits, "the attention");
-  check_product({depth, d_model, d_ffn}, kParameterBits, "the channel projections");
+  check_blocks(arch, depth, block(), heads, spatial_ffn);
   check_product({d_model, chans, patch, patch}, kParameterBits, "the patch embedding");
   check_product({d_model, std::max(classes, d_model)}, kParameterBits, "the head");
-  check_product({depth, tokens(), std::max(d_model, d_ffn)}, kActivationBits, "the activations");
 }
 
 std::string vision_config_to_json(const VisionConfig& config,
@@ -217,14 +202,7 @@ std::string vision_config_to_json(const VisionConfig& config,
                             {"classifier", "head"}};
   if (!label_names.empty()) json["label_names"] = label_names;
   write_fields(json, fields_of(copy), extra_gmlp_json);
-  json["gmlp"]["norm_eps"] = config.block().norm_eps;
-  json["gmlp"]["gate_eps"] = config.block().gate_eps;
-
   Json& args = json["model_args"];
-  const double ratio = ffn_ratio(config, config.d_ffn);
-  const bool mixer = config.arch == Arch::kMixer, square = config.img_height == config.img_width;
-  args["mlp_ratio"] = mixer ? Json{ffn_ratio(config, config.spatial_ffn), ratio} : Json(ratio);
-  args["img_size"] = square ? Json(config.img_height) : Json{config.img_height, config.img_width};
   if (config.is_vit()) {
     args["class_token"] = config.class_token;
     args["global_pool"] = config.class_token ? "token" : "avg";
@@ -238,22 +216,13 @@ std::string vision_config_to_json(const VisionConfig& config,
 
 VisionConfig vision_config_from_json(const std::string& text, const std::string& path,
                                      std::vector<std::string>* label_names) {
-  const Json json = parse_config(text, path, "timm or gmlp-vision");
-  const Json& args = config_object(json, "model_args", path);
-  const Json& gmlp = config_object(json, "gmlp", path);
+  const Json json = parse_json(text, path);
   VisionConfig config = stored_size(json, vision_sizes(), "custom", "a vision model", path);
   read_fields(json, {{"gmlp", "arch", named_field(config.arch, kVisionArchs)}}, path);
   read_fields(json, fields_of(config), path);
-  read_image_size(args, config, path);
-  read_widths(args, gmlp, config, path);
-  if (!gmlp.contains("spatial_init_std")) {  // old files: the name decided
-    const VisionConfig* size =
-        find_size(vision_sizes(), config.name.substr(0, config.name.find("_custom")));
-    if (size != nullptr) config.spatial_init_std = size->spatial_init_std;
-  }
-  if (label_names != nullptr) *label_names = read_label_names(json, path);
+  config.name = printable(config.name);
+  if (label_names != nullptr) read_fields(json, {{"", "label_names", label_names}}, path);
   in_file(path, [&] { config.validate(); });
-  check_epsilons(gmlp, config.block(), path);
   return config;
 }
 

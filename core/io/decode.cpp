@@ -63,12 +63,13 @@ struct NumberType {
   void (*integers)(const char*, int64_t* out, int64_t n);  // nullptr for other types
 };
 
-// The last four are only known by size, so that a file that contains them too can be checked.
 constexpr NumberType kTypes[] = {
+    // floats
     {"F64", "f8", 8, decode_to<double>, nullptr},
     {"F32", "f4", 4, decode_to<float>, nullptr},
     {"F16", "f2", 2, decode_to<Eigen::half>, nullptr},
     {"BF16", "", 2, decode_to<Bf16>, nullptr},
+    // integers
     {"I64", "i8", 8, nullptr, decode<int64_t>},
     {"I32", "i4", 4, nullptr, decode<int32_t>},
     {"I16", "i2", 2, nullptr, decode<int16_t>},
@@ -78,10 +79,6 @@ constexpr NumberType kTypes[] = {
     {"U16", "u2", 2, nullptr, decode<uint16_t>},
     {"U8", "u1", 1, nullptr, decode<uint8_t>},
     {"BOOL", "b1", 1, nullptr, decode<Boolean>},
-    {"F8_E4M3", "", 1, nullptr, nullptr},
-    {"F8_E5M2", "", 1, nullptr, nullptr},
-    {"F8_E8M0", "", 1, nullptr, nullptr},
-    {"C64", "", 8, nullptr, nullptr},
 };
 
 const NumberType& type_named(std::string_view name) {
@@ -89,13 +86,6 @@ const NumberType& type_named(std::string_view name) {
     if (type.safetensors == name || type.numpy == name) return type;
   }
   throw std::logic_error("internal error: decoding of an unknown type");
-}
-
-int64_t size_of(std::string_view NumberType::*format, std::string_view name) {
-  for (const NumberType& type : kTypes) {
-    if (!name.empty() && type.*format == name) return type.size;
-  }
-  return 0;
 }
 
 }  // namespace
@@ -122,12 +112,12 @@ int64_t array_size(const std::vector<int64_t>& shape, int64_t element_size,
   return std::count(shape.begin(), shape.end(), 0) > 0 ? 0 : size;
 }
 
-int64_t safetensors_type_size(std::string_view name) {
-  return size_of(&NumberType::safetensors, name);
-}
-
-int64_t numpy_type_size(std::string_view name) {
-  return size_of(&NumberType::numpy, name);
+int64_t type_size(NumberFormat format, std::string_view name) {
+  for (const NumberType& type : kTypes) {
+    const std::string_view known = format == NumberFormat::kNumpy ? type.numpy : type.safetensors;
+    if (!name.empty() && known == name) return type.size;
+  }
+  return 0;
 }
 
 Tensor decode_tensor(const char* bytes, std::string_view type, const std::vector<int64_t>& shape,

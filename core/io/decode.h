@@ -23,10 +23,10 @@ std::string_view sized_text(std::string_view bytes, size_t length_bytes, uint64_
 int64_t array_size(const std::vector<int64_t>& shape, int64_t element_size,
                    const std::string& what);
 
+enum class NumberFormat : uint8_t { kSafetensors, kNumpy };
 /// Bytes per element of a type by its name in safetensors ("F32"), or in NumPy without byte order
 /// ("f4"). 0 if the format has no such type.
-int64_t safetensors_type_size(std::string_view name);
-int64_t numpy_type_size(std::string_view name);
+int64_t type_size(NumberFormat format, std::string_view name);
 
 /// The array at `bytes` as a tensor; rounds to nearest if `dtype` is narrower than the file's type.
 /// `type` is a known name of either format. Throws InputError that begins with `what` if the type

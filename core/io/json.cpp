@@ -28,15 +28,12 @@ void check_json_limits(std::string_view text, const std::string& what) {
       length = length < 0 ? 0 : -1;
     } else if (length >= 0) {
       if (c == '\\') ++i;  // an escaped quote does not end the string
-      if (++length > kMaxStringBytes) {
-        fail_input("{}: a string in its JSON is longer than {} MB; the file is damaged", what,
-                   kMaxStringBytes >> 20);
-      }
+      refuse_if(++length > kMaxStringBytes,
+                "{}: a string in its JSON is longer than {} MB; the file is damaged", what,
+                kMaxStringBytes >> 20);
     } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) {
-        fail_input("{}: its JSON is more than {} levels deep; the file is damaged", what,
-                   kMaxDepth);
-      }
+      refuse_if(++depth > kMaxDepth,
+                "{}: its JSON is more than {} levels deep; the file is damaged", what, kMaxDepth);
     } else if (c == '}' || c == ']') {
       --depth;
     }

@@ -67,20 +67,17 @@ Json parse_header(std::string_view text, const std::string& path) {
 
 // Checks a descr such as "<f4" and returns it without the byte order.
 std::string checked_type(const std::string& descr, const std::string& path) {
-  if (descr.starts_with('>')) {
-    fail_input("{}: is big-endian ('{}'); save array.astype(array.dtype.newbyteorder('<'))", path,
-               printable(descr));
-  }
+  refuse_if(descr.starts_with('>'),
+            "{}: is big-endian ('{}'); save array.astype(array.dtype.newbyteorder('<'))", path,
+            printable(descr));
   refuse_if(descr.find('O') != std::string::npos,
             "{}: contains Python objects; save numpy.array(values, dtype=numpy.float32)", path);
   // '=' is the writer's own order: little-endian on every machine that this program supports.
   const bool known_order = !descr.empty() && std::strchr("<|=", descr[0]) != nullptr;
-  if (!known_order || numpy_type_size(std::string_view(descr).substr(1)) == 0) {
-    fail_input(
-        "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool, "
-        "such as array.astype(numpy.float32)",
-        path, printable(descr));
-  }
+  refuse_if(!known_order || type_size(NumberFormat::kNumpy, descr.substr(1)) == 0,
+            "{}: its type '{}' is not supported; save float16/32/64, (u)int8/16/32/64 or bool, "
+            "such as array.astype(numpy.float32)",
+            path, printable(descr));
   return descr.substr(1);
 }
 
@@ -116,19 +113,18 @@ NpyArray read_npy(const std::string& path) {
   // Transposing here would hide a second copy of the array; NumPy does it in one call.
   refuse_if(header.at("fortran_order").get<bool>(),
             "{}: is in Fortran (column) order; save numpy.ascontiguousarray(array)", path);
-  if (std::count(array.shape.begin(), array.shape.end(), 0) > 0) {
-    fail_input("{}: has no elements, its shape is ({}); save an array that has some", path,
-               fmt::join(array.shape, ", "));
-  }
-  const int64_t expected = array_size(array.shape, numpy_type_size(array.dtype), path);
+  const std::string shape = fmt::format("{}", fmt::join(array.shape, ", "));
+  refuse_if(std::count(array.shape.begin(), array.shape.end(), 0) > 0,
+            "{}: has no elements, its shape is ({}); save an array that has some", path, shape);
+  const int64_t expected =
+      array_size(array.shape, type_size(NumberFormat::kNumpy, array.dtype), path);
   const int64_t begin = text.data() + text.size() - array.bytes.data();
   const int64_t rest = static_cast<int64_t>(array.bytes.size()) - begin;
   // A file that continues after its array was concatenated with another.
-  if (rest != expected) {
-    fail_input("{}: {} ({}) needs {} bytes after the header, {} are there; it is {}, copy it again",
-               path, array.dtype, fmt::join(array.shape, ", "), expected, rest,
-               rest < expected ? "truncated" : "followed by something else");
-  }
+  refuse_if(rest != expected,
+            "{}: {} ({}) needs {} bytes after the header, {} are there; it is {}, copy it again",
+            path, array.dtype, shape, expected, rest,
+            rest < expected ? "truncated" : "followed by something else");
   // Moved to the front in place: a second copy would double the memory.
   array.bytes.erase(0, static_cast<size_t>(begin));
   return array;

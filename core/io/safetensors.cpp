@@ -8,7 +8,6 @@
 #include "core/io/safetensors.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -106,7 +105,7 @@ struct HeaderReader {
     }
     if (!keys.empty()) fail("has the unknown key '{}'", printable(*keys.begin()));
     const nlohmann::json& type = tensor["dtype"];
-    if (!type.is_string() || safetensors_type_size(type.get<std::string>()) == 0) {
+    if (!type.is_string() || type_size(NumberFormat::kSafetensors, type.get<std::string>()) == 0) {
       fail_input("{}: its dtype {} is unknown; save it as F32, F16, BF16 or F64", where(),
                  printable(type.dump()));
     }
@@ -180,7 +179,6 @@ void refuse_pytorch(std::string_view bytes, const std::string& path) {
 }  // namespace
 
 SafetensorsFile SafetensorsFile::open(const std::string& path) {
-  if (path.ends_with(".index.json")) return open_index(path);
   SafetensorsFile file;
   file.path_ = path;
   file.bytes_ = read_text(path);
@@ -198,34 +196,6 @@ SafetensorsFile SafetensorsFile::open(const std::string& path) {
   file.verify_checksums();
   file.index_names();
   return file;
-}
-
-// The data of all files, one behind the other, as if it were one file's.
-SafetensorsFile SafetensorsFile::open_index(const std::string& path) {
-  const Json index = read_json(path);
-  refuse_if(!index.is_object() || !index.contains("weight_map") || index.at("weight_map").empty(),
-            "{}: has no \"weight_map\" of tensors to files; download it again", path);
-  std::set<std::string> names;
-  for (const Json& name : index.at("weight_map")) {
-    names.insert(name.is_string() ? name.get<std::string>() : name.dump());
-  }
-  SafetensorsFile all;
-  all.path_ = path;
-  for (const std::string& name : names) {
-    if (!name.ends_with(".safetensors") || name.find('/') != std::string::npos) {
-      fail_input("{}: '{}' is no file beside it; download it again", path, printable(name));
-    }
-    SafetensorsFile part = open(std::filesystem::path(path).replace_filename(name).string());
-    const int64_t before = static_cast<int64_t>(all.bytes_.size());
-    all.bytes_.append(part.bytes_, static_cast<size_t>(part.data_offset_));
-    for (Entry& entry : part.entries_) {
-      entry.begin += before;
-      entry.end += before;
-      all.entries_.push_back(std::move(entry));
-    }
-  }
-  all.index_names();
-  return all;
 }
 
 void SafetensorsFile::index_names() {
@@ -260,19 +230,16 @@ void SafetensorsFile::check_offsets() const {
   int64_t position = 0;
   for (const auto& [name, dtype, shape, begin, end] : entries_) {
     const std::string what = described(path_, name);
-    const int64_t size = array_size(shape, safetensors_type_size(dtype), what);
-    if (begin > end || end - begin != size) {
-      fail_input("{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
-                 what, dtype, fmt::join(shape, ", "), size, begin, end);
-    }
+    const int64_t size = array_size(shape, type_size(NumberFormat::kSafetensors, dtype), what);
+    refuse_if(begin > end || end - begin != size,
+              "{}: {} [{}] needs {} bytes, its data_offsets are [{}, {}]; the file is damaged",
+              what, dtype, fmt::join(shape, ", "), size, begin, end);
     // Before holes: in a truncated file this reason helps.
     refuse_if(end > total,
               "{}: ends at byte {} of the data, which has {}; it is truncated, copy it again", what,
               end, total);
-    if (begin != position) {
-      fail_input("{}: begins at byte {} of the data, {}; the file is damaged", what, begin,
-                 begin < position ? "inside the previous tensor" : "after a hole");
-    }
+    refuse_if(begin != position, "{}: begins at byte {} of the data, {}; the file is damaged", what,
+              begin, begin < position ? "inside the previous tensor" : "after a hole");
     position = end;
   }
   refuse_if(position != total,

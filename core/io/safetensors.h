@@ -30,10 +30,10 @@ class SafetensorsFile {
     int64_t end = 0;
   };
 
-  /// Reads and checks the whole file, or all files that an index (model.safetensors.index.json)
-  /// names. Throws InputError naming the file (and tensor) if it is not readable, truncated,
-  /// malformed or damaged. Memory: the file's size and about 300 bytes per tensor. PyTorch's
-  /// wrappers of a model put "module." or "_orig_mod." in front of names; that is removed.
+  /// Reads and checks the whole file. Throws InputError naming the file (and tensor) if it is not
+  /// readable, truncated, malformed or damaged. Memory: the file's size and about 300 bytes per
+  /// tensor. PyTorch's wrappers of a model put "module." or "_orig_mod." in front of names; that is
+  /// removed.
   static SafetensorsFile open(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -47,7 +47,6 @@ class SafetensorsFile {
   std::string_view data_of(const Entry& entry) const;  // its bytes, for tensors of other types
 
  private:
-  static SafetensorsFile open_index(const std::string& path);
   void check_offsets() const;
   void verify_checksums();
   void index_names();

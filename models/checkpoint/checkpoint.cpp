@@ -37,14 +37,6 @@ void verify_file(const std::string& folder, const std::string& name, const Json&
   fail_input("{}; {}", reason, kRemedy);
 }
 
-/// The weights in a folder, by our name or by another program's.
-std::string weights_path(const std::string& folder) {
-  for (const char* name : {kModelFile, "model.safetensors.index.json", "pytorch_model.bin"}) {
-    if (fs::exists(folder + "/" + name)) return folder + "/" + name;
-  }
-  return folder + "/" + kModelFile;
-}
-
 }  // namespace
 
 CheckpointBytes checkpoint_bytes(const CheckpointContent& content) {
@@ -106,7 +98,9 @@ Checkpoint open_checkpoint(const std::string& folder) {
     checkpoint.training = SafetensorsFile::open(folder + "/" + kTrainingFile);
   }
   checkpoint.config = read_text(config_path(folder), kMaxJsonBytes);
-  checkpoint.model = SafetensorsFile::open(weights_path(folder));
+  const std::string model = folder + "/" + kModelFile;
+  const std::string other = folder + "/pytorch_model.bin";  // the error says how to convert it
+  checkpoint.model = SafetensorsFile::open(!fs::exists(model) && fs::exists(other) ? other : model);
   return checkpoint;
 }
 
@@ -127,9 +121,8 @@ std::string add_checksum(const std::string& json) {
 const std::string& verify_checksum(const std::string& text, const std::string& path) {
   const size_t first = std::string("{\"crc32\":\"01234567\",").size();
   const std::string rest = text.size() < first ? "" : text.substr(first);
-  const std::string expected = fmt::format("{{\"crc32\":\"{}\",", hex_crc32(rest));
-  refuse_if(text.compare(0, first, expected) != 0, "{}: damaged, its checksum does not match; {}",
-            path, kRemedy);
+  refuse_if(text != add_checksum("{" + rest), "{}: damaged, its checksum does not match; {}", path,
+            kRemedy);
   return text;
 }
 

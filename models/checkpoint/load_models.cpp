@@ -21,13 +21,12 @@ bool is_head(const std::string& name) {
   return name.starts_with("head.") || name == "output.weight";
 }
 
-/// The first names of a list, for an error.
+/// How many, and the first of their names, for an error.
 std::string some_names(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 8;
+  constexpr size_t kMaxBytes = 300;
   if (names.empty()) return "none";
-  const auto end = names.begin() + static_cast<int64_t>(std::min(names.size(), kShown));
-  const std::string text = fmt::format("{}", fmt::join(names.begin(), end, ", "));
-  return end == names.end() ? text : fmt::format("{} and {} more", text, names.end() - end);
+  return fmt::format("{} ({})", names.size(),
+                     printable(fmt::format("{}", fmt::join(names, ", ")), kMaxBytes));
 }
 
 void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFile& file,
@@ -53,10 +52,8 @@ void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFil
 
 /// The dtype of a model stored in `file`: f64 if a tensor is, else f32.
 DType stored_dtype(const SafetensorsFile& file) {
-  for (const SafetensorsFile::Entry& entry : file.entries()) {
-    if (entry.dtype == "F64") return DType::kF64;
-  }
-  return DType::kF32;
+  const bool f64 = std::ranges::count(file.entries(), "F64", &SafetensorsFile::Entry::dtype) > 0;
+  return f64 ? DType::kF64 : DType::kF32;
 }
 
 /// Throws InputError if `path`, the config.json beside `file`, describes a model out of all
@@ -78,17 +75,6 @@ SafetensorsFile open_weights(const std::string& path) {
                                              : SafetensorsFile::open(path);
 }
 
-/// The model of `config`, which is in `path`, with the checkpoint's weights, prepacked.
-template <typename Model, typename Config>
-std::unique_ptr<Model> load_model(const Config& config, const Checkpoint& checkpoint,
-                                  const std::string& path, const WeightRules& rules) {
-  require_in_proportion(config.parameter_count(), checkpoint.model, path);
-  auto model = std::make_unique<Model>(config, stored_dtype(checkpoint.model), 0);
-  load_weights(model->parameters(), checkpoint.model, rules);
-  model->prepack_weights();
-  return model;
-}
-
 WeightRules rules_for(const VisionConfig& config) {
   return {.model = config.name,
           .tokens_remedy =
@@ -102,6 +88,17 @@ WeightRules rules_for(const LanguageConfig& config) {
               "(length of a window); only Toeplitz gates can be cut, to a shorter one; use the "
               "--seq-len that they were trained with",
           .convert = cut_toeplitz_gate};
+}
+
+/// The model of `config`, which is in `path`, with the checkpoint's weights, prepacked.
+template <typename Model, typename Config>
+std::unique_ptr<Model> load_model(const Config& config, const Checkpoint& checkpoint,
+                                  const std::string& path) {
+  require_in_proportion(config.parameter_count(), checkpoint.model, path);
+  auto model = std::make_unique<Model>(config, stored_dtype(checkpoint.model), 0);
+  load_weights(model->parameters(), checkpoint.model, rules_for(config));
+  model->prepack_weights();
+  return model;
 }
 
 }  // namespace
@@ -169,7 +166,7 @@ LoadedVisionModel load_vision_model(const std::string& folder) {
   refuse_if(!loaded.label_names.empty() && std::ssize(loaded.label_names) != config.classes,
             "{}: {} label_names for {} classes; correct the file", path, loaded.label_names.size(),
             config.classes);
-  loaded.model = load_model<VisionModel>(config, checkpoint, path, rules_for(config));
+  loaded.model = load_model<VisionModel>(config, checkpoint, path);
   return loaded;
 }
 
@@ -191,8 +188,7 @@ LoadedLanguageModel load_language_model(const std::string& folder) {
   const Checkpoint checkpoint = open_checkpoint(folder);
   const std::string path = config_path(folder);
   const LanguageConfig config = language_config_from_json(checkpoint.config, path);
-  return {load_model<LanguageModel>(config, checkpoint, path, rules_for(config)),
-          checkpoint.config};
+  return {load_model<LanguageModel>(config, checkpoint, path), checkpoint.config};
 }
 
 LanguageConfig named_or_stored_language_config(const std::string& model) {
