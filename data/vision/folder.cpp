@@ -19,8 +19,6 @@
 #include "core/io/file.h"
 #include "core/parallel.h"
 #include "core/random.h"
-#include "data/vision/image_decode.h"
-#include "data/vision/image_files.h"
 #include "data/vision/sources.h"
 #include "data/vision/transform.h"
 

@@ -1,5 +1,4 @@
-#include "data/vision/image_files.h"
-
+// What is an image in a folder, and what a name is.
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -10,6 +9,7 @@
 #include <utf8proc.h>
 
 #include "core/error.h"
+#include "data/vision/sources.h"
 
 namespace gmlp {
 namespace {

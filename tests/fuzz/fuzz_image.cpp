@@ -1,5 +1,5 @@
 // PNG, JPEG, WebP and BMP, with and without a JPEG's pixels.
-#include "data/vision/image_decode.h"
+#include "data/vision/sources.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
