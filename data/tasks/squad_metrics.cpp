@@ -3,9 +3,8 @@
 #include <cctype>
 #include <cmath>
 #include <iterator>
-#include <set>
-#include <sstream>
 
+#include <fmt/ranges.h>
 #include <utf8proc.h>
 
 #include "data/tasks/squad.h"
@@ -57,6 +56,20 @@ void remove_articles(std::u32string& points) {
   }
 }
 
+std::vector<std::string> answer_words(std::string_view text) {
+  std::u32string points = lowered(text);
+  remove_articles(points);
+  std::vector<std::string> words;
+  bool inside = false;
+  for (const char32_t point : points) {
+    const bool space = is_space(point);
+    if (!space && !inside) words.emplace_back();
+    if (!space) append_utf8(words.back(), point);
+    inside = !space;
+  }
+  return words;
+}
+
 struct QuestionScore {
   double exact = 0, f1 = 0;
 };
@@ -102,29 +115,15 @@ SquadScore mean_of(const std::vector<QuestionScore>& scores) {
 }  // namespace
 
 std::string normalized_answer(std::string_view text) {
-  std::u32string points = lowered(text);
-  remove_articles(points);
-  std::string result;
-  bool gap = false;
-  for (const char32_t point : points) {
-    const bool space = is_space(point);
-    if (!space && gap && !result.empty()) result += ' ';
-    if (!space) append_utf8(result, point);
-    gap = space;
-  }
-  return result;
+  return fmt::format("{}", fmt::join(answer_words(text), " "));
 }
 
 double answer_f1(std::string_view prediction, std::string_view gold) {
-  const auto bag_of = [](std::string_view text) {
-    std::istringstream stream(normalized_answer(text));
-    stream.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
-    return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
-  };
-  const auto a = bag_of(prediction), b = bag_of(gold);
+  std::vector<std::string> a = answer_words(prediction), b = answer_words(gold), shared;
   if (a.empty() || b.empty()) return a == b ? 1 : 0;
-  std::vector<std::string> shared;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
+  std::ranges::sort(a);
+  std::ranges::sort(b);
+  std::ranges::set_intersection(a, b, std::back_inserter(shared));
   return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
 }
 
