@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "data/tasks/table.h"
 
 namespace gmlp {
 namespace {

@@ -1,5 +1,4 @@
-#include "data/tasks/table.h"
-
+// The tables of sentences.h.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +7,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "data/tasks/sentences.h"
 
 namespace gmlp {
 namespace {
