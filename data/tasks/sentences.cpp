@@ -109,8 +109,7 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
 
 SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                            const std::function<void()>& check_stop)
-    : tokens_(tokens), pad_(tokenizer.special().pad) {
-  check_task_tokens(tokenizer);
+    : TaskRows(tokenizer, tokens) {
   for (const SentenceExample& example : set.examples) {
     if (check_stop) check_stop();
     rows_.push_back(encode(example, tokenizer));
@@ -123,30 +122,27 @@ SentenceRows::Row SentenceRows::encode(const SentenceExample& example, const Tok
   refuse_if(tokens_ <= marks,
             "sequences of {} tokens are too short for text; use a model of at least {}", tokens_,
             marks + 1);
-  const SpecialIds special = tokenizer.special();
   std::vector<int64_t> a = tokenizer.encode_ids(example.first);
   std::vector<int64_t> b = tokenizer.encode_ids(example.second);
   const size_t most = static_cast<size_t>(tokens_ - marks);
   counts_.tokens += std::ssize(a) + std::ssize(b);
   counts_.unknown +=
-      std::ranges::count(a, special.unknown) + std::ranges::count(b, special.unknown);
+      std::ranges::count(a, special_.unknown) + std::ranges::count(b, special_.unknown);
   if (a.size() + b.size() > most) ++counts_.cut;
   while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
-  a.insert(a.begin(), special.cls);
-  a.push_back(special.sep);
-  if (pair) b.push_back(special.sep);
+  a.insert(a.begin(), special_.cls);
+  a.push_back(special_.sep);
+  if (pair) b.push_back(special_.sep);
   Row row{{a.begin(), a.end()}, example.label};
   row.ids.insert(row.ids.end(), b.begin(), b.end());
   return row;
 }
 
-void SentenceRows::write_ids(int64_t row, int64_t* ids) const {
-  const std::vector<int32_t>& stored = rows_[static_cast<size_t>(row)].ids;
-  std::fill(std::copy(stored.begin(), stored.end(), ids), ids + tokens_, pad_);
-}
-
-void SentenceRows::write_target(int64_t row, int64_t* target) const {
-  *target = rows_[static_cast<size_t>(row)].label;
+TaskRow SentenceRows::row(int64_t index) const {
+  const auto& [ids, label] = rows_[static_cast<size_t>(index)];
+  TaskRow row{{ids.begin(), ids.end()}, {label}};
+  row.ids.resize(static_cast<size_t>(tokens_), special_.pad);
+  return row;
 }
 
 }  // namespace gmlp

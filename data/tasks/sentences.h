@@ -68,10 +68,7 @@ class SentenceRows : public TaskRows {
   SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                const std::function<void()>& check_stop = {});
   int64_t size() const override { return std::ssize(rows_); }
-  int64_t tokens() const override { return tokens_; }
-  int64_t target_size() const override { return 1; }
-  void write_ids(int64_t row, int64_t* ids) const override;
-  void write_target(int64_t row, int64_t* target) const override;
+  TaskRow row(int64_t index) const override;
 
  private:
   struct Row {
@@ -80,7 +77,6 @@ class SentenceRows : public TaskRows {
   };
   Row encode(const SentenceExample& example, const Tokenizer& tokenizer);
 
-  int64_t tokens_, pad_;
   std::vector<Row> rows_;
 };
 

@@ -120,10 +120,7 @@ class SquadWindows : public TaskRows {
                const std::function<void()>& check_stop = {});
 
   int64_t size() const override { return std::ssize(windows_); }
-  int64_t tokens() const override { return options_.tokens; }
-  int64_t target_size() const override { return 2; }
-  void write_ids(int64_t row, int64_t* ids) const override;
-  void write_target(int64_t row, int64_t* target) const override;
+  TaskRow row(int64_t index) const override;
 
   const SquadSet& set() const { return set_; }
   struct Window {
@@ -149,15 +146,12 @@ class SquadWindows : public TaskRows {
   }
 
   const SquadSet& set_;
-  WindowOptions options_;
-  SpecialIds special_;
   std::vector<std::vector<Token>> contexts_;
   std::vector<std::vector<int32_t>> questions_;
   std::vector<Window> windows_;
 };
 
 struct AnswerOptions {
-  int64_t n_best = 20;  // first and last tokens whose pairs are compared, per window
   int64_t max_tokens = 30;
   double null_threshold = 0;  // v2.0: of null_score, above which "" is the answer
 };

@@ -1,7 +1,6 @@
 // The rows and answers of squad.h.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -13,25 +12,11 @@ namespace {
 
 constexpr int64_t kMostWindows = 2 << 20;
 
-/// The positions of the `most` largest logits in a window's context. `which`: 0 first tokens, 1
-/// last ones.
-std::vector<int64_t> largest(const std::vector<double>& logits, const SquadWindows::Window& window,
-                             int64_t which, int64_t most) {
-  std::vector<int64_t> positions(static_cast<size_t>(window.end - window.begin));
-  std::iota(positions.begin(), positions.end(), window.offset);
-  std::ranges::stable_sort(positions, [&](int64_t a, int64_t b) {
-    return logits[static_cast<size_t>(2 * a + which)] > logits[static_cast<size_t>(2 * b + which)];
-  });
-  if (std::ssize(positions) > most) positions.resize(static_cast<size_t>(most));
-  return positions;
-}
-
 }  // namespace
 
 SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
                            const WindowOptions& options, const std::function<void()>& check_stop)
-    : set_(set), options_(options), special_(tokenizer.special()) {
-  check_task_tokens(tokenizer);
+    : TaskRows(tokenizer, options.tokens), set_(set) {
   const int64_t free = options.tokens - 3;  // without <cls> and two <sep>
   refuse_if(free < 2,
             "sequences of {} tokens are too short for question and context; use a longer model",
@@ -73,36 +58,33 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
   }
 }
 
-void SquadWindows::write_ids(int64_t row, int64_t* ids) const {
-  const Window& window = this->window(row);
-  const std::vector<int32_t>& question = questions_[static_cast<size_t>(window.question)];
-  const std::vector<Token>& context = tokens_of(question_of(window));
-  int64_t* next = ids;
-  *next++ = special_.cls;
-  next = std::copy(question.begin(), question.end(), next);
-  *next++ = special_.sep;
-  for (int64_t i = window.begin; i < window.end; ++i) *next++ = context[static_cast<size_t>(i)].id;
-  *next++ = special_.sep;
-  std::fill(next, ids + options_.tokens, special_.pad);
-}
-
-void SquadWindows::write_target(int64_t row, int64_t* target) const {
-  const Window& window = this->window(row);
+TaskRow SquadWindows::row(int64_t index) const {
+  const Window& window = this->window(index);
   const SquadQuestion& question = question_of(window);
-  target[0] = target[1] = 0;
-  if (question.answers.empty()) return;
+  const std::vector<Token>& pieces = tokens_of(question);
+  const std::vector<int32_t>& ids = questions_[static_cast<size_t>(window.question)];
+  TaskRow row{{special_.cls}, {0, 0}};
+  row.ids.insert(row.ids.end(), ids.begin(), ids.end());
+  row.ids.push_back(special_.sep);
+  for (int64_t i = window.begin; i < window.end; ++i) {
+    row.ids.push_back(pieces[static_cast<size_t>(i)].id);
+  }
+  row.ids.push_back(special_.sep);
+  row.ids.resize(static_cast<size_t>(tokens_), special_.pad);
+  if (question.answers.empty()) return row;
   // Training files have one answer per question. Of several, as in dev files, the first is as good.
   const SquadAnswer& answer = question.answers.front();
-  const std::vector<Token>& pieces = tokens_of(question);
   const auto overlaps = [&](const Token& piece) {
     return piece.begin != piece.end && int64_t{piece.end} > answer.begin &&
            int64_t{piece.begin} < answer.end;
   };
   const int64_t first = std::ranges::find_if(pieces, overlaps) - pieces.begin();
   const int64_t end = pieces.rend() - std::find_if(pieces.rbegin(), pieces.rend(), overlaps);
-  if (first < window.begin || first >= end || end > window.end) return;
-  target[0] = window.offset + first - window.begin;
-  target[1] = window.offset + end - 1 - window.begin;
+  const int64_t shift = window.offset - window.begin;
+  if (window.begin <= first && first < end && end <= window.end) {
+    row.target = {first + shift, end - 1 + shift};
+  }
+  return row;
 }
 
 std::string SquadWindows::text(int64_t row, int64_t first, int64_t last) const {
@@ -127,10 +109,9 @@ void AnswerFinder::add(int64_t row, const std::vector<double>& logits) {
   }
   // The least over the windows: one window that surely has an answer is evidence against "".
   null_score_ = std::min(null_score_, logits[0] + logits[1]);
-  const std::vector<int64_t> lasts = largest(logits, window, 1, options_.n_best);
-  for (const int64_t first : largest(logits, window, 0, options_.n_best)) {
-    for (const int64_t last : lasts) {
-      if (last < first || last - first >= options_.max_tokens) continue;
+  const int64_t end = window.offset + window.end - window.begin;
+  for (int64_t first = window.offset; first < end; ++first) {
+    for (int64_t last = first; last < std::min(end, first + options_.max_tokens); ++last) {
       const double score =
           logits[static_cast<size_t>(2 * first)] + logits[static_cast<size_t>(2 * last + 1)];
       if (!answer_.best_text.empty() && score <= answer_.best_score) continue;
