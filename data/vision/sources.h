@@ -59,8 +59,8 @@ DataSplits make_splits(const std::string& name, const std::string& source,
                        const std::vector<std::string>& class_names, LabeledImages train,
                        LabeledImages val);
 
-/// Throws InputError naming file and position unless each label is in [0, classes).
-void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path);
+/// Throws InputError naming file and position unless the label of image `index` is in [0, classes).
+void check_label(int64_t label, int64_t index, int64_t classes, const std::string& path);
 
 /// Throws InputError naming both files unless there are images, and as many labels.
 void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
