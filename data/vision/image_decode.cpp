@@ -78,7 +78,6 @@ Image turn(Image image, int orientation) {
       orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   Image turned = Image::of_bytes(lying ? image.width : image.height,
                                  lying ? image.height : image.width, image.channels);
-  turned.turned = true;
   uint8_t* out = turned.bytes.data();
   for (int64_t y = 0; y < turned.height; ++y) {
     for (int64_t x = 0; x < turned.width; ++x, out += image.channels) {
