@@ -236,7 +236,6 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
                                 const TokenizerTraining& training) {
   const std::vector<std::string> lines = sample_lines(files);
   if (lines.empty()) fail_input("{}: has no text; use another file", files.front());
-  sp::logging::SetMinLogLevel(kSilent);
   const std::unordered_map<std::string, std::string> options = {
       {"model_type", training.model_type},
       {"vocab_size", std::to_string(training.vocab)},
