@@ -24,9 +24,6 @@ namespace gmlp {
 
 using Names = std::vector<std::string>;
 
-/// The names in a table's first line. In JSON, the keys of the first object.
-Names table_columns(const std::string& path);
-
 /// Calls `use` with the fields of `columns` of each row, its place, "FILE: line 7", and its number
 /// from 0. It may throw InputError for a row that it cannot use; this row is then `bad`, as is one
 /// that is not UTF-8. Throws InputError if a column is absent or there twice.
@@ -49,10 +46,10 @@ struct SentenceSet {
 
 /// The columns of texts and, last, of the label, guessed from their names. Throws InputError that
 /// lists the columns.
-std::vector<std::string> guess_columns(const std::string& path);
+Names guess_columns(const std::string& path);
 /// The different labels in a column of a table, sorted. Throws InputError unless there are 2 to
 /// 1000.
-std::vector<std::string> find_labels(const std::string& path, const std::string& column);
+Names find_labels(const std::string& path, const std::string& column);
 
 /// Reads one table. With `labeled` every row must have a label. Without it labels are ignored, so
 /// that test files are accepted. Leaves out up to `skip_bad` rows. Throws InputError naming file,
