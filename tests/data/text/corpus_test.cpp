@@ -122,8 +122,8 @@ TEST_CASE("a corpus is its files one after the other") {
   const TokenRow row = corpus.open({"a.txt", "b.txt"});
   CHECK(corpus.tokenizer->decode(ids_of(row)) == "one two\nthree");
   CHECK(row.text_bytes() == 13);
-  corpus.tokenizer = gmlp::read_tokenizer_json(
-      R"({"type": "chars", "characters": ["T", "e", "h", "r"]})", "t");
+  corpus.tokenizer =
+      gmlp::read_tokenizer_json(R"({"type": "chars", "characters": ["T", "e", "h", "r"]})", "t");
   const TokenRow chars = corpus.open({"a.txt", "b.txt"});
   CHECK(ids_of(chars)[9] == 7);
   CHECK(chars.unknown_share() == Approx(8.0 / 13));  // all but e, h and r
