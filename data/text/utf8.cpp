@@ -49,9 +49,8 @@ void BadRows::attempt(const std::function<void()>& read) {
   } catch (const InputError& error) {
     if (count++ == 0) first = error.what();
     if (count <= allowed) return;
-    fail_input(
-        "{}, or leave out {} with --skip-bad N", error.what(),
-        fmt::format("{}such {}", allowed == 0 ? "" : fmt::format("more than {} ", allowed), what));
+    const std::string more = allowed == 0 ? "" : fmt::format("more than {} ", allowed);
+    fail_input("{}, or leave out {}such {} with --skip-bad N", error.what(), more, what);
   }
 }
 
@@ -149,8 +148,7 @@ void read_parts(const std::string& path, const std::function<void(std::string_vi
     int error = Z_OK;
     std::string_view reason = gzerror(file.get(), &error);
     if (reason.starts_with("<fd:")) reason.remove_prefix(reason.find(": ") + 2);
-    const bool interrupted =
-        error == Z_ERRNO && errno == EINTR;  // by a signal that ends the caller
+    const bool interrupted = error == Z_ERRNO && errno == EINTR;  // then the caller ends
     if (count < kPart && error != Z_OK && error != Z_STREAM_END && !interrupted) {
       fail_input("{}: cannot be read after byte {}: {}; copy the file again", name_of(path),
                  position,

@@ -43,10 +43,6 @@ FolderFiles list_files(const std::string& folder);
 /// A name in Unicode's form NFC: macOS writes an accent as a character of its own, Linux does not.
 /// What is not UTF-8 stays as it is.
 std::string nfc_name(const std::string& name);
-/// Whether a file's name is that of an image, in upper or lower case.
-bool is_image_name(const std::string& name);
-/// The name in lower case, ASCII only.
-std::string lower_case(std::string name);
 
 /// Images in memory, all of one size, and their labels.
 struct LabeledImages {
