@@ -27,8 +27,6 @@ namespace sp = sentencepiece;
 
 constexpr std::string_view kSpace = "\u2581";  // a space in a piece
 
-constexpr int kSilent = 3;  // a log level: fatal errors only
-
 /// A special token and the names that models have for it. The first is the name of one we add.
 struct SpecialNames {
   int64_t SpecialIds::*id;
@@ -70,7 +68,7 @@ class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(std::string bytes, const std::string& name)
       : bytes_(std::move(bytes)), name_(name) {
-    sp::logging::SetMinLogLevel(kSilent);
+    sp::logging::SetMinLogLevel(3);  // fatal errors only
     adds_space_ = check_sentencepiece(bytes_, name);
     load(bytes_, processor_);
     model_pieces_ = processor_.GetPieceSize();
