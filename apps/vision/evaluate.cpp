@@ -10,8 +10,8 @@
 #include "apps/cli/terminal.h"
 #include "apps/ranks/ranks.h"
 #include "core/softmax.h"
-#include "data/vision/image_files.h"
 #include "data/vision/loader.h"
+#include "data/vision/sources.h"
 
 namespace gmlp {
 

@@ -19,8 +19,6 @@
 #include "core/io/json.h"
 #include "core/io/npy.h"
 #include "core/parallel.h"
-#include "data/vision/image_decode.h"
-#include "data/vision/image_files.h"
 #include "data/vision/sources.h"
 
 namespace gmlp {

@@ -1,16 +1,144 @@
+// Tables, the examples in their rows, and the rows of ids that these become.
 #include "data/tasks/sentences.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "data/tasks/table.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
 
 namespace gmlp {
 namespace {
+
+class TableReader {
+ public:
+  /// Reads the file and the names of its columns.
+  explicit TableReader(const std::string& path) : path_(path), text_(read_text(path)) {
+    if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;  // a byte order mark
+    json_ = path.ends_with(".jsonl") || path.ends_with(".ndjson");
+    csv_ = path.ends_with(".csv");
+    const std::string_view first = rest_of_line();
+    refuse_if(at_ == text_.size(), "{}: the file is empty; its first line names the columns", path);
+    check_text(first, place());
+    if (json_) {
+      const Json row = parse_json(first, place());
+      for (const auto& [key, value] : row.items()) columns_.push_back(key);
+      return;
+    }
+    const bool semicolons = first.find(',') == first.npos && first.find(';') != first.npos;
+    if (csv_) separator_ = semicolons ? ';' : ',';
+    constexpr size_t kMostColumns = 1 << 16;
+    columns_ = take_fields(kMostColumns);
+    if (columns_.size() <= kMostColumns) return;
+    fail_input("{}: has more than {} columns; is it a table?", place(), kMostColumns);
+  }
+
+  const Names& columns() const { return columns_; }
+  std::string place() const { return fmt::format("{}: line {}", path_, row_line_); }
+
+  size_t index_of(const std::string& column) const {
+    const auto found = std::ranges::find(columns_, column);
+    if (found == columns_.end()) {
+      fail_input("{}: line 1: no column '{}', only {}; is this the right task's file?", path_,
+                 printable(column), printable(fmt::format("{}", fmt::join(columns_, ", "))));
+    }
+    if (std::find(found + 1, columns_.end(), column) == columns_.end()) {
+      return static_cast<size_t>(found - columns_.begin());
+    }
+    fail_input("{}: line 1: two columns are called '{}'; remove one", path_, printable(column));
+  }
+
+  /// Whether there is another row. Only tabs have rows of nothing.
+  bool find_row() {
+    while ((json_ || csv_) && at_ < text_.size() && trimmed(rest_of_line()).empty()) take_line();
+    row_line_ = line_;
+    return at_ < text_.size();
+  }
+
+  /// The row's fields of these columns. If it throws, the next row is still the one behind it.
+  Names take_row(const Names& columns, const std::vector<size_t>& indices) {
+    const size_t first = at_;
+    const int64_t begin = static_cast<int64_t>(first);
+    if (json_) return json_fields(take_line(), begin, columns);
+    Names all = take_fields(columns_.size());
+    check_text(std::string_view(text_).substr(first, at_ - first), place(), begin);
+    if (all.size() != columns_.size()) {
+      fail_input("{} has {}{} fields, the first line {}; a separator is missing or too many",
+                 place(), all.size(), all.size() > columns_.size() ? " or more" : "",
+                 columns_.size());
+    }
+    Names fields;
+    for (const size_t index : indices) fields.push_back(all[index]);
+    return fields;
+  }
+
+ private:
+  Names json_fields(std::string_view line, int64_t begin, const Names& columns) const {
+    constexpr size_t kMostBytes = 4 << 20;
+    if (line.size() > kMostBytes) fail_input("{} is longer than 4 MiB; shorten it", place());
+    check_text(line, place(), begin);
+    const Json row = parse_json(line, place());
+    Names fields;
+    for (const std::string& column : columns) {
+      const auto value = row.find(column);
+      if (value == row.end() || value->is_null() || value->is_structured()) {
+        fail_input("{} has no text or number '{}'; add it", place(), printable(column));
+      }
+      fields.push_back(value->is_string() ? value->get<std::string>() : value->dump());
+    }
+    return fields;
+  }
+
+  std::string_view rest_of_line() const {
+    return std::string_view(text_).substr(at_, text_.find('\n', at_) - at_);
+  }
+
+  std::string_view take_line() {
+    const std::string_view line = rest_of_line();
+    at_ = std::min(at_ + line.size() + 1, text_.size());
+    ++line_;
+    return line;
+  }
+
+  /// The fields of a row. After `most` of them the others are one that is empty.
+  Names take_fields(size_t most) {
+    Names fields(1);
+    bool quoted = false;
+    for (bool ended = false; at_ < text_.size() && !ended; ++at_) {
+      const char c = text_[at_];
+      const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : '\n';
+      const bool stored = fields.size() <= most;
+      if (c == '\n') ++line_;
+      if (c == '"' && quoted && next == '"') {
+        ++at_;
+        if (stored) fields.back() += '"';
+      } else if (c == '"' && (quoted || (csv_ && fields.back().empty()))) {
+        quoted = !quoted;
+      } else if (!quoted && c == separator_) {
+        if (stored) fields.emplace_back();
+      } else if (!quoted && c == '\n') {
+        ended = true;
+      } else if (stored && (quoted || c != '\r' || next != '\n')) {
+        fields.back() += c;
+      }
+    }
+    if (quoted) fail_input("{}: a quotation mark is not closed; add or double it", place());
+    return fields;
+  }
+
+  std::string path_, text_;
+  bool json_ = false, csv_ = false;
+  char separator_ = '\t';
+  Names columns_;
+  size_t at_ = 0;         // the byte behind the last row
+  int64_t line_ = 1;      // in which it lies
+  int64_t row_line_ = 1;  // the last row's first line
+};
 
 /// The first of `wanted` that is among the names, whatever its case; or "".
 std::string find_name(const Names& names, const Names& wanted) {
@@ -25,8 +153,22 @@ std::string find_name(const Names& names, const Names& wanted) {
 
 }  // namespace
 
+void read_table(
+    const std::string& path, const Names& columns, BadRows& bad,
+    const std::function<void(Names& fields, const std::string& place, int64_t row)>& use) {
+  TableReader table(path);
+  std::vector<size_t> indices;
+  for (const std::string& column : columns) indices.push_back(table.index_of(column));
+  for (int64_t row = 0; table.find_row(); ++row) {
+    bad.attempt([&] {
+      Names fields = table.take_row(columns, indices);
+      use(fields, table.place(), row);
+    });
+  }
+}
+
 Names guess_columns(const std::string& path) {
-  const Names names = table_columns(path);
+  const Names names = TableReader(path).columns();
   std::string label = find_name(names, {"label", "labels", "gold_label", "class", "category",
                                         "target", "sentiment", "intent", "topic", "y"});
   Names texts = {find_name(names, {"sentence1", "premise", "question1", "text1", "text_a"}),
@@ -110,8 +252,7 @@ SentenceSet read_sentences(const TaskFacts& facts, const std::string& path, bool
 
 SentenceRows::SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                            const std::function<void()>& check_stop)
-    : tokens_(tokens), pad_(tokenizer.special().pad) {
-  check_task_tokens(tokenizer);
+    : TaskRows(tokenizer, tokens) {
   for (const SentenceExample& example : set.examples) {
     if (check_stop) check_stop();
     rows_.push_back(encode(example, tokenizer));
@@ -124,30 +265,27 @@ SentenceRows::Row SentenceRows::encode(const SentenceExample& example, const Tok
   refuse_if(tokens_ <= marks,
             "sequences of {} tokens are too short for text; use a model of at least {}", tokens_,
             marks + 1);
-  const SpecialIds special = tokenizer.special();
   std::vector<int64_t> a = tokenizer.encode_ids(example.first);
   std::vector<int64_t> b = tokenizer.encode_ids(example.second);
   const size_t most = static_cast<size_t>(tokens_ - marks);
   counts_.tokens += std::ssize(a) + std::ssize(b);
   counts_.unknown +=
-      std::ranges::count(a, special.unknown) + std::ranges::count(b, special.unknown);
+      std::ranges::count(a, special_.unknown) + std::ranges::count(b, special_.unknown);
   if (a.size() + b.size() > most) ++counts_.cut;
   while (a.size() + b.size() > most) (a.size() > b.size() ? a : b).pop_back();
-  a.insert(a.begin(), special.cls);
-  a.push_back(special.sep);
-  if (pair) b.push_back(special.sep);
+  a.insert(a.begin(), special_.cls);
+  a.push_back(special_.sep);
+  if (pair) b.push_back(special_.sep);
   Row row{{a.begin(), a.end()}, example.label};
   row.ids.insert(row.ids.end(), b.begin(), b.end());
   return row;
 }
 
-void SentenceRows::write_ids(int64_t row, int64_t* ids) const {
-  const std::vector<int32_t>& stored = rows_[static_cast<size_t>(row)].ids;
-  std::fill(std::copy(stored.begin(), stored.end(), ids), ids + tokens_, pad_);
-}
-
-void SentenceRows::write_target(int64_t row, int64_t* target) const {
-  *target = rows_[static_cast<size_t>(row)].label;
+TaskRow SentenceRows::row(int64_t index) const {
+  const auto& [ids, label] = rows_[static_cast<size_t>(index)];
+  TaskRow row{{ids.begin(), ids.end()}, {label}};
+  row.ids.resize(static_cast<size_t>(tokens_), special_.pad);
+  return row;
 }
 
 }  // namespace gmlp

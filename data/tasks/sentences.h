@@ -5,7 +5,12 @@
 //   one sentence   <cls> A <sep>            pads up to N
 //   two            <cls> A <sep> B <sep>    pads up to N
 //
-// Columns are found by name, because MNLI's train files have 12 and its dev files 16.
+// Columns are found by name, because MNLI's train files have 12 and its dev files 16. Tables are
+//
+//   .csv              fields separated by commas, or by semicolons if the first line has no comma;
+//                     "quoted" fields may hold separators, line ends and doubled quotation marks
+//   .jsonl, .ndjson   a JSON object per line; its keys are the columns
+//   any other         fields separated by tabs; a quotation mark is an ordinary character
 
 #include <cstdint>
 #include <functional>
@@ -16,6 +21,15 @@
 #include "data/text/utf8.h"
 
 namespace gmlp {
+
+using Names = std::vector<std::string>;
+
+/// Calls `use` with the fields of `columns` of each row, its place, "FILE: line 7", and its number
+/// from 0. It may throw InputError for a row that it cannot use; this row is then `bad`, as is one
+/// that is not UTF-8. Throws InputError if a column is absent or there twice.
+void read_table(
+    const std::string& path, const Names& columns, BadRows& bad,
+    const std::function<void(Names& fields, const std::string& place, int64_t row)>& use);
 
 struct SentenceExample {
   std::string first;
@@ -32,10 +46,10 @@ struct SentenceSet {
 
 /// The columns of texts and, last, of the label, guessed from their names. Throws InputError that
 /// lists the columns.
-std::vector<std::string> guess_columns(const std::string& path);
+Names guess_columns(const std::string& path);
 /// The different labels in a column of a table, sorted. Throws InputError unless there are 2 to
 /// 1000.
-std::vector<std::string> find_labels(const std::string& path, const std::string& column);
+Names find_labels(const std::string& path, const std::string& column);
 
 /// Reads one table. With `labeled` every row must have a label. Without it labels are ignored, so
 /// that test files are accepted. Leaves out up to `skip_bad` rows. Throws InputError naming file,
@@ -51,10 +65,7 @@ class SentenceRows : public TaskRows {
   SentenceRows(const SentenceSet& set, const Tokenizer& tokenizer, int64_t tokens,
                const std::function<void()>& check_stop = {});
   int64_t size() const override { return std::ssize(rows_); }
-  int64_t tokens() const override { return tokens_; }
-  int64_t target_size() const override { return 1; }
-  void write_ids(int64_t row, int64_t* ids) const override;
-  void write_target(int64_t row, int64_t* target) const override;
+  TaskRow row(int64_t index) const override;
 
  private:
   struct Row {
@@ -63,7 +74,6 @@ class SentenceRows : public TaskRows {
   };
   Row encode(const SentenceExample& example, const Tokenizer& tokenizer);
 
-  int64_t tokens_, pad_;
   std::vector<Row> rows_;
 };
 

@@ -65,8 +65,9 @@ SquadSet read_squad(const std::string& path, const SquadReading& reading);
 // articles a, an, the, and extra space. A question's score is the best over its annotators'
 // answers, a set's the mean in percent. In v2.0 "" means that the context has no answer.
 
-std::string normalized_answer(std::string_view text);
-double answer_f1(std::string_view prediction, std::string_view gold);
+/// The words by which an answer is compared.
+std::vector<std::string> answer_words(std::string_view text);
+double answer_f1(std::vector<std::string> prediction, std::vector<std::string> gold);
 
 /// Means in percent over `count` questions, and their standard errors.
 struct SquadScore {
@@ -85,13 +86,17 @@ struct QuestionAnswer {
   std::string text;            // "" in v2.0: the context has no answer
   std::string best_text = {};  // whatever the threshold
   double best_score = 0;       // of best_text: start logit + end logit
-  double null_score = 0;       // score of no answer (the least over the windows) - best_score
+  // Of no answer, the least over the windows: one that surely has an answer is evidence against "".
+  double null_score = std::numeric_limits<double>::infinity();
+
+  /// What thresholds are compared with.
+  double null_margin() const { return best_text.empty() ? 0 : null_score - best_score; }
 };
 
 /// The scores of an answer per question of the set.
 SquadScores score_squad(const SquadSet& set, const std::vector<QuestionAnswer>& answers);
 
-/// v2.0: the threshold on a question's null score above which "" is the better prediction, for the
+/// v2.0: the threshold on a question's null margin above which "" is the better prediction, for the
 /// highest F1 over the set. Below it, the prediction is `best_text`.
 struct NullThreshold {
   double threshold = 0;
@@ -99,7 +104,7 @@ struct NullThreshold {
 };
 NullThreshold best_null_threshold(const SquadSet& set, const std::vector<QuestionAnswer>& answers);
 
-// SQuAD's questions as rows of token ids, and a model's logits as answers (squad_windows.cpp).
+// SQuAD's questions as rows of token ids, and a model's logits as answers.
 //
 //   <cls> question <sep> a window of the context <sep> pads up to N
 //
@@ -120,10 +125,7 @@ class SquadWindows : public TaskRows {
                const std::function<void()>& check_stop = {});
 
   int64_t size() const override { return std::ssize(windows_); }
-  int64_t tokens() const override { return options_.tokens; }
-  int64_t target_size() const override { return 2; }
-  void write_ids(int64_t row, int64_t* ids) const override;
-  void write_target(int64_t row, int64_t* target) const override;
+  TaskRow row(int64_t index) const override;
 
   const SquadSet& set() const { return set_; }
   struct Window {
@@ -149,34 +151,19 @@ class SquadWindows : public TaskRows {
   }
 
   const SquadSet& set_;
-  WindowOptions options_;
-  SpecialIds special_;
   std::vector<std::vector<Token>> contexts_;
   std::vector<std::vector<int32_t>> questions_;
   std::vector<Window> windows_;
 };
 
 struct AnswerOptions {
-  int64_t n_best = 20;  // first and last tokens whose pairs are compared, per window
   int64_t max_tokens = 30;
-  double null_threshold = 0;  // v2.0: of null_score, above which "" is the answer
+  double null_threshold = 0;  // v2.0: of the null margin, above which "" is the answer
 };
 
-/// Collects the windows of a question, one after the other, then answers it.
-class AnswerFinder {
- public:
-  AnswerFinder(const SquadWindows& windows, const AnswerOptions& options)
-      : windows_(windows), options_(options) {}
-  /// `logits` (N, 2): each position's as first token and as last. Throws InputError for a NaN.
-  void add(int64_t row, const std::vector<double>& logits);
-  /// The answer from the rows added since the last call.
-  QuestionAnswer answer();
-
- private:
-  const SquadWindows& windows_;
-  AnswerOptions options_;
-  QuestionAnswer answer_;  // so far
-  double null_score_ = std::numeric_limits<double>::infinity();
-};
+/// Updates the answer to a question, initially {}, with the logits (N, 2) of one of its windows:
+/// each position's as first token and as last. Throws InputError for a NaN.
+void update_answer(const SquadWindows& windows, int64_t row, const std::vector<double>& logits,
+                   const AnswerOptions& options, QuestionAnswer& answer);
 
 }  // namespace gmlp

@@ -3,8 +3,6 @@
 #include <cctype>
 #include <cmath>
 #include <iterator>
-#include <set>
-#include <sstream>
 
 #include <utf8proc.h>
 
@@ -65,16 +63,15 @@ struct QuestionScore {
 /// but articles and punctuation: v2.0's drops it, v1.1's scores it with an F1 of 0.
 QuestionScore score_question(const SquadSet& set, const SquadQuestion& question,
                              std::string_view text) {
-  const std::string prediction = normalized_answer(text);
+  const std::vector<std::string> prediction = answer_words(text);
   QuestionScore best;
   bool any = false;
   for (const SquadAnswer& answer : question.answers) {
-    const std::string_view gold = set.answer_text(question, answer);
-    const bool empty = normalized_answer(gold).empty();
-    if (empty && set.unanswerable) continue;
+    const std::vector<std::string> gold = answer_words(set.answer_text(question, answer));
+    if (gold.empty() && set.unanswerable) continue;
     any = true;
-    if (prediction == normalized_answer(gold)) best.exact = 1;
-    if (!empty) best.f1 = std::max(best.f1, answer_f1(text, gold));
+    if (prediction == gold) best.exact = 1;
+    if (!gold.empty()) best.f1 = std::max(best.f1, answer_f1(prediction, gold));
   }
   if (!any) best.exact = best.f1 = prediction.empty() ? 1 : 0;
   return best;
@@ -101,30 +98,26 @@ SquadScore mean_of(const std::vector<QuestionScore>& scores) {
 
 }  // namespace
 
-std::string normalized_answer(std::string_view text) {
+std::vector<std::string> answer_words(std::string_view text) {
   std::u32string points = lowered(text);
   remove_articles(points);
-  std::string result;
-  bool gap = false;
+  std::vector<std::string> words;
+  bool inside = false;
   for (const char32_t point : points) {
     const bool space = is_space(point);
-    if (!space && gap && !result.empty()) result += ' ';
-    if (!space) append_utf8(result, point);
-    gap = space;
+    if (!space && !inside) words.emplace_back();
+    if (!space) append_utf8(words.back(), point);
+    inside = !space;
   }
-  return result;
+  return words;
 }
 
-double answer_f1(std::string_view prediction, std::string_view gold) {
-  const auto bag_of = [](std::string_view text) {
-    std::istringstream stream(normalized_answer(text));
-    stream.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
-    return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
-  };
-  const auto a = bag_of(prediction), b = bag_of(gold);
+double answer_f1(std::vector<std::string> a, std::vector<std::string> b) {
   if (a.empty() || b.empty()) return a == b ? 1 : 0;
   std::vector<std::string> shared;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(shared));
+  std::ranges::sort(a);
+  std::ranges::sort(b);
+  std::ranges::set_intersection(a, b, std::back_inserter(shared));
   return 2 * static_cast<double>(shared.size()) / static_cast<double>(a.size() + b.size());
 }
 
@@ -142,13 +135,14 @@ SquadScores score_squad(const SquadSet& set, const std::vector<QuestionAnswer>& 
 
 NullThreshold best_null_threshold(const SquadSet& set, const std::vector<QuestionAnswer>& answers) {
   // Start with "" for every question, then raise the threshold over one question after the other.
-  std::vector<std::pair<double, double>> gains;  // the null score, and F1 with the answer - with ""
+  std::vector<std::pair<double, double>>
+      gains;  // the null margin, and F1 with the answer - with ""
   double f1 = 0;
   for (size_t i = 0; i < answers.size(); ++i) {
     const double without = score_question(set, set.questions[i], "").f1;
     const double with = score_question(set, set.questions[i], answers[i].best_text).f1;
     f1 += without;
-    gains.emplace_back(answers[i].null_score, with - without);
+    gains.emplace_back(answers[i].null_margin(), with - without);
   }
   if (gains.empty()) return {};
   std::ranges::sort(gains, [](const auto& a, const auto& b) { return a.first < b.first; });

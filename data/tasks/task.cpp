@@ -40,9 +40,9 @@ const TaskFacts& task_facts(const std::string& name) {
   fail_input("--task {}: no such task; choose sst2, mnli, squad1, squad2 or classify", name);
 }
 
-void check_task_tokens(const Tokenizer& tokenizer) {
-  const SpecialIds special = tokenizer.special();
-  if (special.pad >= 0 && special.cls >= 0 && special.sep >= 0) return;
+TaskRows::TaskRows(const Tokenizer& tokenizer, int64_t tokens)
+    : tokens_(tokens), special_(tokenizer.special()) {
+  if (special_.pad >= 0 && special_.cls >= 0 && special_.sep >= 0) return;
   fail_input("tokenizer {}: has no pad, cls or sep; train one with `gmlp-language tokenizer train`",
              tokenizer.kind());
 }
@@ -73,13 +73,11 @@ TaskBatch TaskLoader::batch(int64_t epoch, int64_t index) {
   const int64_t begin = index * options_.batch_size;
   const int64_t count = std::min(options_.batch_size, rows_.size() - begin);
   TaskBatch batch;
-  batch.ids.resize(static_cast<size_t>(count * rows_.tokens()));
-  batch.targets.resize(static_cast<size_t>(count * rows_.target_size()));
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = order_[static_cast<size_t>(begin + i)];
-    rows_.write_ids(row, batch.ids.data() + i * rows_.tokens());
-    rows_.write_target(row, batch.targets.data() + i * rows_.target_size());
-    batch.rows.push_back(row);
+  for (int64_t i = begin; i < begin + count; ++i) {
+    batch.rows.push_back(order_[static_cast<size_t>(i)]);
+    const TaskRow row = rows_.row(batch.rows.back());
+    batch.ids.insert(batch.ids.end(), row.ids.begin(), row.ids.end());
+    batch.targets.insert(batch.targets.end(), row.target.begin(), row.target.end());
   }
   return batch;
 }

@@ -32,9 +32,6 @@ struct TaskFacts {
 /// The facts of a task by its name. Throws InputError that lists the tasks.
 const TaskFacts& task_facts(const std::string& name);
 
-/// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.
-void check_task_tokens(const Tokenizer& tokenizer);
-
 /// What a line of the log tells about encoded texts.
 struct TextCounts {
   int64_t tokens = 0;
@@ -42,20 +39,27 @@ struct TextCounts {
   int64_t cut = 0;      // sentences or questions that lost their end
 };
 
-/// Examples as rows of N ids. The model's answer is at <cls> (paper, section 4.2), the first id. It
-/// has neither segment ids nor a mask on pads.
+/// An example for the model, whose answer is at <cls> (paper, section 4.2), the first id. There are
+/// neither segment ids nor a mask on pads.
+struct TaskRow {
+  std::vector<int64_t> ids;     // N
+  std::vector<int64_t> target;  // a label, or the positions of a span's first and last token
+};
+
 class TaskRows {
  public:
   virtual ~TaskRows() = default;
   virtual int64_t size() const = 0;
-  virtual int64_t tokens() const = 0;  ///< N
-  /// The number of integers in a target: 1 label, or 2 positions of a span.
-  virtual int64_t target_size() const = 0;
-  virtual void write_ids(int64_t row, int64_t* ids) const = 0;
-  virtual void write_target(int64_t row, int64_t* target) const = 0;
+  virtual TaskRow row(int64_t index) const = 0;
+  int64_t tokens() const { return tokens_; }  ///< N
   const TextCounts& counts() const { return counts_; }
 
  protected:
+  /// Throws InputError unless the tokenizer has <pad>, <cls> and <sep>.
+  TaskRows(const Tokenizer& tokenizer, int64_t tokens);
+
+  int64_t tokens_;
+  SpecialIds special_;
   TextCounts counts_;
 };
 

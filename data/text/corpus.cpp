@@ -62,10 +62,6 @@ std::vector<int64_t> shuffled_windows(int64_t begin, int64_t end, int64_t n, uin
 
 }  // namespace
 
-TokenStorage::~TokenStorage() {
-  if (file_ >= 0) close(file_);
-}
-
 void TokenStorage::add(int64_t id, int64_t position) {
   constexpr size_t kMemory = (size_t{32} << 20) / sizeof(Block);
   if (size_ % kTokenBlock == 0) {
@@ -83,19 +79,16 @@ void TokenStorage::spill() {
     fail_run("{}: the ids of the text cannot be stored there: {}; name another folder in TMPDIR",
              path, std::generic_category().message(errno));
   };
-  if (file_ < 0) {
+  if (file_ == nullptr) {
     path += "/gmlp-XXXXXX";
-    file_ = mkostemp(path.data(), O_CLOEXEC);
-    check(file_ >= 0);
+    const int descriptor = mkostemp(path.data(), O_CLOEXEC);
+    check(descriptor >= 0);
     unlink(path.c_str());
+    file_.reset(fdopen(descriptor, "w"));
+    check(file_ != nullptr);
   }
-  const char* bytes = reinterpret_cast<const char*>(memory_.data());
-  const char* end = bytes + memory_.size() * sizeof(Block);
-  while (bytes < end) {
-    const ssize_t wrote = write(file_, bytes, static_cast<size_t>(end - bytes));
-    check(wrote >= 0 || errno == EINTR);
-    bytes += std::max<ssize_t>(wrote, 0);
-  }
+  const size_t written = std::fwrite(memory_.data(), sizeof(Block), memory_.size(), file_.get());
+  check(written == memory_.size() && std::fflush(file_.get()) == 0);
   spilled_ += std::ssize(memory_);
   memory_.clear();
 }
@@ -104,18 +97,20 @@ TokenStorage::Block TokenStorage::block(int64_t index) const {
   if (index >= spilled_) return memory_[static_cast<size_t>(index - spilled_)];
   Block block;
   constexpr int64_t kBytes = sizeof block;
-  if (pread(file_, &block, sizeof block, index * kBytes) == kBytes) return block;
+  if (pread(fileno(file_.get()), &block, sizeof block, index * kBytes) == kBytes) return block;
   fail_run("the temporary file of the text's ids cannot be read; start again");
 }
 
-void TokenStorage::read(int64_t begin, int64_t count, int64_t* ids) const {
+std::vector<int64_t> TokenStorage::ids(int64_t begin, int64_t count) const {
+  std::vector<int64_t> ids;
   for (const int64_t end = begin + count; begin < end;) {
     const Block block = this->block(begin / kTokenBlock);
     const int64_t first = begin % kTokenBlock;
     const int64_t part = std::min(kTokenBlock - first, end - begin);
-    ids = std::copy_n(block.ids.begin() + first, part, ids);
+    ids.insert(ids.end(), block.ids.begin() + first, block.ids.begin() + first + part);
     begin += part;
   }
+  return ids;
 }
 
 int64_t TokenStorage::position(int64_t index) const {
@@ -135,9 +130,7 @@ TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
 
 std::vector<int64_t> TokenRow::ids(int64_t begin, int64_t count) const {
   require(begin >= 0 && begin + count <= size(), "ids outside of the row");
-  std::vector<int64_t> ids(static_cast<size_t>(count));
-  if (count > 0) storage_->read(begin_ + begin, count, ids.data());
-  return ids;
+  return storage_ == nullptr ? std::vector<int64_t>() : storage_->ids(begin_ + begin, count);
 }
 
 TokenRow TokenRow::slice(int64_t begin, int64_t end) const {

@@ -1,9 +1,9 @@
 #pragma once
-// A corpus: text files as one row of token ids, and windows of N ids as batches. Memory does not
-// grow with the text: beyond 32 MiB the ids are in a temporary file.
+// A corpus: text files as one row of token ids, and windows of N ids as batches.
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,15 +20,10 @@ constexpr int64_t kTokenBlock = 64;  // ids between two known positions in the t
 /// $TMPDIR (default /var/tmp), which the system removes with the process, and memory is used anew.
 class TokenStorage {
  public:
-  TokenStorage() = default;
-  ~TokenStorage();
-  TokenStorage(const TokenStorage&) = delete;
-  TokenStorage& operator=(const TokenStorage&) = delete;
-
   /// Appends an id that begins at byte `position`. Throws RunError (a full disk).
   void add(int64_t id, int64_t position);
   int64_t size() const { return size_; }
-  void read(int64_t begin, int64_t count, int64_t* ids) const;
+  std::vector<int64_t> ids(int64_t begin, int64_t count) const;
   /// The byte of the text at which id `index` begins: exact at multiples of kTokenBlock and at the
   /// end of the text, interpolated between them.
   int64_t position(int64_t index) const;
@@ -47,7 +42,7 @@ class TokenStorage {
   int64_t size_ = 0;
   std::vector<Block> memory_;
   int64_t spilled_ = 0;  // blocks in the file, before memory_
-  int file_ = -1;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_{nullptr, std::fclose};
 };
 
 /// A read-only row of ids. Copies share the storage.

@@ -27,8 +27,6 @@ namespace sp = sentencepiece;
 
 constexpr std::string_view kSpace = "\u2581";  // a space in a piece
 
-constexpr int kSilent = 3;  // a log level: fatal errors only
-
 /// A special token and the names that models have for it. The first is the name of one we add.
 struct SpecialNames {
   int64_t SpecialIds::*id;
@@ -70,7 +68,7 @@ class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(std::string bytes, const std::string& name)
       : bytes_(std::move(bytes)), name_(name) {
-    sp::logging::SetMinLogLevel(kSilent);
+    sp::logging::SetMinLogLevel(3);  // fatal errors only
     adds_space_ = check_sentencepiece(bytes_, name);
     load(bytes_, processor_);
     model_pieces_ = processor_.GetPieceSize();
@@ -236,7 +234,6 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
                                 const TokenizerTraining& training) {
   const std::vector<std::string> lines = sample_lines(files);
   if (lines.empty()) fail_input("{}: has no text; use another file", files.front());
-  sp::logging::SetMinLogLevel(kSilent);
   const std::unordered_map<std::string, std::string> options = {
       {"model_type", training.model_type},
       {"vocab_size", std::to_string(training.vocab)},

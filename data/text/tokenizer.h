@@ -1,5 +1,5 @@
 #pragma once
-// Text to token ids and back. A tokenizer is one of three kinds, each with a page of its own:
+// Text to token ids and back. A tokenizer is one of three kinds:
 //
 //   kind            an id is                                     file
 //   bytes           a byte                                       tokenizer.json, or none
@@ -67,9 +67,6 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& spec);
 std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 
 // The constructors behind open_tokenizer. `name` is the file's name in errors.
-std::unique_ptr<Tokenizer> make_bytes_tokenizer();
-std::unique_ptr<Tokenizer> make_chars_tokenizer(const std::vector<char32_t>& characters,
-                                                const std::string& name);
 /// Reads {"type": "bytes"} or {"type": "chars", "characters": ["a", ...]}.
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name);
 std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name);
@@ -88,7 +85,6 @@ struct TokenizerTraining {
 std::string train_tokenizer(const std::vector<std::string>& files,
                             const TokenizerTraining& options);
 /// train_tokenizer for one type, with options that it has checked.
-std::string train_chars(const std::vector<std::string>& files, int64_t vocab);
 std::string train_sentencepiece(const std::vector<std::string>& files,
                                 const TokenizerTraining& training);
 

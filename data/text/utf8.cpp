@@ -21,25 +21,8 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kPart = size_t{1} << 20;
 constexpr size_t kLongestLine = 16 * kPart;  // a longer line is cut
 
-/// Appends up to kPart bytes to `buffer`, which begins at byte `position` of the text. Returns
-/// false at the end of the file.
-bool read_more(gzFile file, const std::string& path, int64_t position, std::string& buffer) {
-  const size_t before = buffer.size();
-  buffer.resize(before + kPart);
-  const int count = gzread(file, buffer.data() + before, static_cast<unsigned>(kPart));
-  buffer.resize(before + static_cast<size_t>(std::max(count, 0)));
-  if (count == static_cast<int>(kPart)) return true;
-  // For a truncated stream gzread returns its last bytes and then 0. Only gzerror reports it.
-  int error = Z_OK;
-  std::string_view reason = gzerror(file, &error);
-  if (reason.starts_with("<fd:")) reason.remove_prefix(reason.find(": ") + 2);
-  if (error == Z_ERRNO && errno == EINTR) return false;  // a signal, on which the caller ends
-  if (error != Z_OK && error != Z_STREAM_END) {
-    fail_input("{}: cannot be read after byte {} of the text: {}; copy the file again", path,
-               position + std::ssize(buffer),
-               error == Z_ERRNO ? std::generic_category().message(errno) : std::string(reason));
-  }
-  return false;
+std::string name_of(const std::string& path) {
+  return path == "-" ? "standard input" : path;
 }
 
 /// `part` without the lines that are not UTF-8 text; it begins at byte `position` of the file.
@@ -66,13 +49,13 @@ void BadRows::attempt(const std::function<void()>& read) {
   } catch (const InputError& error) {
     if (count++ == 0) first = error.what();
     if (count <= allowed) return;
-    fail_input("{}, or leave out {} with --skip-bad N", error.what(),
-               allowed == 0 ? "such rows" : fmt::format("more than {} such rows", allowed));
+    const std::string more = allowed == 0 ? "" : fmt::format("more than {} ", allowed);
+    fail_input("{}, or leave out {}such {} with --skip-bad N", error.what(), more, what);
   }
 }
 
 std::string BadRows::note() const {
-  return count == 0 ? "" : fmt::format("{} bad rows left out; the first: {}", count, first);
+  return count == 0 ? "" : fmt::format("{} bad {} left out; the first: {}", count, what, first);
 }
 
 Utf8Char utf8_at(std::string_view text, int64_t at) {
@@ -149,21 +132,38 @@ size_t best_cut(std::string_view text) {
   return valid > 0 && text.size() - valid < 4 ? valid : text.size();
 }
 
-void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
-                     BadRows* bad) {
+void read_parts(const std::string& path, const std::function<void(std::string_view part)>& use) {
   // zlib decompresses a file that begins like gzip (.dz, too), and reads any other file as it is.
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(
       gzdopen(path == "-" ? dup(STDIN_FILENO) : open_input(path), "rbe"), gzclose_r);
   if (file == nullptr) throw std::bad_alloc();
   gzbuffer(file.get(), 1U << 18);
-  const std::string name = path == "-" ? "standard input" : path;
+  std::string part(kPart, '\0');
+  int64_t position = 0;
+  for (size_t count = kPart; count == kPart;) {
+    const int result = gzread(file.get(), part.data(), static_cast<unsigned>(kPart));
+    count = static_cast<size_t>(std::max(result, 0));
+    position += static_cast<int64_t>(count);
+    // For a truncated stream gzread returns its last bytes and then 0. Only gzerror reports it.
+    int error = Z_OK;
+    std::string_view reason = gzerror(file.get(), &error);
+    if (reason.starts_with("<fd:")) reason.remove_prefix(reason.find(": ") + 2);
+    const bool interrupted = error == Z_ERRNO && errno == EINTR;  // then the caller ends
+    if (count < kPart && error != Z_OK && error != Z_STREAM_END && !interrupted) {
+      fail_input("{}: cannot be read after byte {}: {}; copy the file again", name_of(path),
+                 position,
+                 error == Z_ERRNO ? std::generic_category().message(errno) : std::string(reason));
+    }
+    use(std::string_view(part).substr(0, count));
+  }
+}
+
+void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,
+                     BadRows* bad) {
+  const std::string name = name_of(path);
   std::string buffer;
   int64_t position = 0;  // of the buffer's first byte in the text
-  for (bool more = true; more;) {
-    more = read_more(file.get(), name, position, buffer);
-    const bool whole = buffer.find('\n') != std::string::npos || buffer.size() >= kLongestLine;
-    if (more && !whole) continue;
-    const size_t size = more ? best_cut(buffer) : buffer.size();
+  const auto use_part = [&](size_t size) {
     std::string_view part = std::string_view(buffer).substr(0, size);
     std::string good;
     if (bad == nullptr) {
@@ -177,7 +177,13 @@ void read_text_parts(const std::string& path, const std::function<void(std::stri
     if (!part.empty()) use(part);
     position += static_cast<int64_t>(size);
     buffer.erase(0, size);
-  }
+  };
+  read_parts(path, [&](std::string_view bytes) {
+    buffer += bytes;
+    const bool whole = buffer.find('\n') != std::string::npos || buffer.size() >= kLongestLine;
+    if (whole) use_part(best_cut(buffer));
+  });
+  use_part(buffer.size());
 }
 
 }  // namespace gmlp

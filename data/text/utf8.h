@@ -1,5 +1,6 @@
 #pragma once
-// UTF-8 text, by the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
+// UTF-8 text, by the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. And
+// the reader of plain and gzip'd files, whatever is in them.
 
 #include <cstdint>
 #include <functional>
@@ -40,9 +41,10 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 /// `text` without the ASCII white space at its ends. A no-break space is text.
 std::string_view trimmed(std::string_view text);
 
-/// Counts what is left out of a file because it cannot be used: lines of text, rows or questions.
+/// Counts what is left out because it cannot be used: lines of text, rows, questions or images.
 struct BadRows {
   int64_t allowed = 0;  // --skip-bad
+  const char* what = "rows";
   int64_t count = 0;
   std::string first = {};  // the error of the first one
 
@@ -53,9 +55,12 @@ struct BadRows {
   std::string note() const;
 };
 
-/// Calls `use` with each part of a text file, in order: about a mebibyte, so that memory does not
-/// grow with the file. The file is plain or gzip'd; "-" is standard input. A part is UTF-8 without
-/// NUL. It ends after a newline, or within a line of more than 16 MiB after a space or a character.
+/// Calls `use` with the bytes of a file in order, a mebibyte at a time. The file is plain or
+/// gzip'd, which zlib checks; "-" is standard input. Throws InputError naming file and byte.
+void read_parts(const std::string& path, const std::function<void(std::string_view part)>& use);
+
+/// read_parts for text, so that memory does not grow with the file. A part is UTF-8 without NUL. It
+/// ends after a newline, or within a line of more than 16 MiB after a space or a character.
 /// The concatenated parts are the text as stored, without a byte order mark. Throws InputError
 /// naming file and byte, unless `bad` can leave out the line.
 void read_text_parts(const std::string& path, const std::function<void(std::string_view part)>& use,

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/io/npy.h"
+#include "data/text/utf8.h"
 #include "data/vision/sources.h"
 
 namespace gmlp {
@@ -16,10 +17,10 @@ std::string shape_text(const NpyArray& array) {
   return fmt::format("({})", fmt::join(array.shape, ", "));
 }
 
-/// Reads "train" or "val". Refuses labels from `classes` on, and floats that are not finite,
-/// because one NaN would reach each weight; `skips_left` such images are left out.
+/// Reads "train" or "val" without bad images: those with labels from `classes` on, and of floats
+/// that are not finite, because one NaN would reach each weight.
 LabeledImages read_part(const std::filesystem::path& folder, const std::string& part,
-                        int64_t classes, int64_t& skips_left) {
+                        int64_t classes, BadRows& bad) {
   const std::string image_path = (folder / (part + "_images.npy")).string();
   const std::string label_path = (folder / (part + "_labels.npy")).string();
   LabeledImages set{read_images(image_path), {}};
@@ -31,19 +32,15 @@ LabeledImages read_part(const std::filesystem::path& folder, const std::string& 
   set.labels = labels.to_integers(label_path);
   LabeledImages good;
   for (size_t i = 0; i < set.images.size(); ++i) {
-    const std::vector<float>& values = set.images[i].values;
-    const auto bad = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
-    const bool has_class = set.labels[i] >= 0 && set.labels[i] < classes;
-    if (bad == values.end() && has_class) {
+    bad.attempt([&] {
+      check_label(set.labels[i], static_cast<int64_t>(i), classes, label_path);
+      for (const float value : set.images[i].values) {
+        refuse_if(!std::isfinite(value), "{}: image {} holds {}; remove it from the array",
+                  image_path, i, value);
+      }
       good.images.push_back(std::move(set.images[i]));
       good.labels.push_back(set.labels[i]);
-    } else if (--skips_left < 0) {
-      if (!has_class) check_labels(set.labels, classes, label_path);
-      fail_input(
-          "{}: image {} holds {}; remove it from the array, or skip up to N such images: "
-          "--skip-bad N",
-          image_path, i, *bad);
-    }
+    });
   }
   refuse_if(good.images.empty(), "{}: no usable images; save it again", image_path);
   return good;
@@ -77,16 +74,13 @@ std::vector<Image> read_images(const std::string& path) {
 DataSplits open_arrays(const std::string& folder, const DataOptions& options) {
   // A label also sets the number of the model's outputs: a stray 2^31 must not make one.
   constexpr int64_t kMaxClasses = 1 << 20;
-  int64_t skips_left = options.skip_bad;
-  LabeledImages train = read_part(folder, "train", kMaxClasses, skips_left);
+  BadRows bad{.allowed = options.skip_bad, .what = "images"};
+  LabeledImages train = read_part(folder, "train", kMaxClasses, bad);
   const int64_t classes = *std::ranges::max_element(train.labels) + 1;
-  LabeledImages val = read_part(folder, "val", classes, skips_left);
+  LabeledImages val = read_part(folder, "val", classes, bad);
   DataSplits splits = make_splits(folder_name(folder), folder, numbered_classes(classes),
                                   std::move(train), std::move(val));
-  if (skips_left < options.skip_bad) {
-    splits.notes.push_back(fmt::format("unusable images left out: {} (--skip-bad {})",
-                                       options.skip_bad - skips_left, options.skip_bad));
-  }
+  if (bad.count > 0) splits.notes.push_back(bad.note());
   return splits;
 }
 

@@ -122,13 +122,11 @@ Table table_of(const Function& function) {
 
 /// Stretches [lowest, highest] to [0, 255].
 Table contrast_table(const Histogram& histogram) {
-  const auto used = [](int64_t count) { return count > 0; };
-  const auto first = std::ranges::find_if(histogram, used);
-  const auto last = std::find_if(histogram.rbegin(), histogram.rend(), used);
-  const int64_t low = first - histogram.begin();
-  const int64_t high = histogram.rend() - last - 1;
+  int low = 0, high = 255;
+  while (histogram[static_cast<size_t>(low)] == 0) ++low;
+  while (histogram[static_cast<size_t>(high)] == 0) --high;
   return table_of([&](int byte) {
-    const double scaled = static_cast<double>(byte - low) * 255.0 / static_cast<double>(high - low);
+    const double scaled = (byte - low) * 255.0 / (high - low);
     return high > low ? to_byte(scaled) : byte;
   });
 }
@@ -188,7 +186,7 @@ void apply_operation(Image& image, Operation operation, double value,
   const double cosine = std::cos(value * std::numbers::pi / 180);
   const double sine = std::sin(value * std::numbers::pi / 180);
   const auto map_bytes = [&](const auto& function) {
-    map_channels(image, [&](const Histogram&) { return table_of(function); });
+    for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(function(byte));
   };
   if (operation == kShearX) return warp(image, {.b = value}, fill);
   if (operation == kRotate) return warp(image, {cosine, sine, -sine, cosine}, fill);

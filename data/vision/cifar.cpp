@@ -53,17 +53,15 @@ LabeledImages read_records(const Layout& layout, const std::filesystem::path& fo
               "{}: {} is {} bytes, not a multiple of {}; download it again", layout.name, path,
               size, record_size);
     const char* planes = bytes.data() + layout.label_bytes;
-    std::vector<int64_t> labels;
     for (int64_t i = 0; i < size / record_size; ++i, planes += record_size) {
-      labels.push_back(static_cast<uint8_t>(planes[-1]));
+      set.labels.push_back(static_cast<uint8_t>(planes[-1]));
+      check_label(set.labels.back(), i, layout.classes, path);
       Image& image = set.images.emplace_back(Image::of_bytes(kSide, kSide, kChannels));
       for (int64_t k = 0; k < kChannels * kPixels; ++k) {
         image.bytes[static_cast<size_t>(k % kPixels * kChannels + k / kPixels)] =
             static_cast<uint8_t>(planes[k]);
       }
     }
-    check_labels(labels, layout.classes, path);
-    set.labels.insert(set.labels.end(), labels.begin(), labels.end());
   }
   return set;
 }

@@ -117,14 +117,10 @@ void check_counts(const std::string& image_path, int64_t images, const std::stri
   refuse_if(images == 0, "{}: no images; copy or save it again", image_path);
 }
 
-void check_labels(const std::vector<int64_t>& labels, int64_t classes, const std::string& path) {
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] < 0 || labels[i] >= classes) {
-      fail_input(
-          "{}: label {} of image {} is not in 0..{}; the file is damaged or of another data set",
-          path, labels[i], i, classes - 1);
-    }
-  }
+void check_label(int64_t label, int64_t index, int64_t classes, const std::string& path) {
+  refuse_if(label < 0 || label >= classes,
+            "{}: label {} of image {} is not in 0..{}; the file is damaged or of another data set",
+            path, label, index, classes - 1);
 }
 
 std::vector<std::string> numbered_classes(int64_t classes) {
@@ -134,10 +130,9 @@ std::vector<std::string> numbered_classes(int64_t classes) {
 }
 
 std::string folder_name(const std::string& folder) {
-  // "signs/" ends in an empty component, and "." has no name of its own.
-  std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
-  if (path.filename().empty()) path = path.parent_path();
-  return path.filename().string();
+  // With a slash at its end, "." has the name of its folder, too.
+  const std::filesystem::path path = std::filesystem::path(folder) / "";
+  return std::filesystem::absolute(path).lexically_normal().parent_path().filename().string();
 }
 
 std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {

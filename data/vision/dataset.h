@@ -17,7 +17,6 @@ struct Image {
   int64_t height = 0, width = 0, channels = 0;
   std::vector<uint8_t> bytes;  // one of the two is empty
   std::vector<float> values;
-  bool turned = false;  // a photograph, turned as its EXIF orientation says
 
   bool is_float() const { return !values.empty(); }
   int64_t elements() const { return height * width * channels; }

@@ -6,21 +6,25 @@
 // reported in the first minutes and not in the third hour.
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 
 #include <sys/resource.h>
+#include <utf8proc.h>
 
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
 #include "core/random.h"
-#include "data/vision/image_decode.h"
-#include "data/vision/image_files.h"
+#include "data/text/utf8.h"
 #include "data/vision/sources.h"
 #include "data/vision/transform.h"
 
@@ -29,6 +33,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// ASCII only.
+std::string lower_case(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+bool is_image_name(const std::string& name) {
+  static const std::set<std::string> kExtensions = {".png",  ".jpg", ".jpeg", ".jpe",
+                                                    ".jfif", ".bmp", ".webp"};
+  const size_t dot = name.rfind('.');
+  return dot != name.npos && kExtensions.contains(lower_case(name.substr(dot)));
+}
+
+/// Of a file that is no image.
+bool is_litter_file(const fs::path& name) {
+  static const std::set<std::string> kStems = {"thumbs",  "ehthumbs", "desktop",
+                                               "license", "licence",  "readme",
+                                               "copying", "citation", "notice"};
+  static const std::set<std::string> kExtensions = {".txt", ".csv", ".md"};
+  return kStems.contains(lower_case(name.stem().string())) ||
+         kExtensions.contains(lower_case(name.extension().string()));
+}
+
 struct Record {
   std::string path;  // below the data folder
   int64_t label = 0;
@@ -36,7 +63,7 @@ struct Record {
   bool validates = false;
   std::string fingerprint = {};  // of the file's name and contents
   int64_t shorter_side = 0, channels = 0;
-  bool turned = false, decoded = false;
+  bool decoded = false;
 };
 
 using Records = std::vector<Record>;
@@ -53,10 +80,10 @@ struct FolderLayout {
   bool is_split() const { return val.classes.empty(); }
 };
 
-Image decode_photo(const std::string& path) try {
-  return decode_image(path);
-} catch (const InputError& error) {
-  fail_input("{} (or skip up to N such images: --skip-bad N)", error.what());
+Image decode_photo(const std::string& path) {
+  Image image;
+  BadRows{.what = "images"}.attempt([&] { image = decode_image(path); });
+  return image;
 }
 
 /// Decodes photos on demand and caches them while 1 GiB lasts. Both sets share it.
@@ -189,35 +216,27 @@ Records list_records(const FolderLayout& layout, const fs::path& root,
   return records;
 }
 
-/// Reads each file in parallel and removes the damaged ones, at most `skip_bad`: for that, JPEGs
-/// are decoded, too. Messages and notes have the files' order, whatever the threads did.
-void read_records(Records& records, const fs::path& root, int64_t skip_bad,
-                  std::vector<std::string>& notes) {
-  constexpr int64_t kMostNamed = 3;
+/// Reads each file in parallel and removes the bad ones. If some are allowed, JPEGs are decoded,
+/// too. Which one is the first does not depend on the threads.
+void read_records(Records& records, const fs::path& root, BadRows& bad) {
   std::vector<std::string> reasons(records.size());
   parallel_for(std::ssize(records), [&](int64_t i) {
     Record& record = records[static_cast<size_t>(i)];
     try {
       uint32_t checksum = 0;
-      const Image image = decode_image((root / record.path).string(), &checksum, skip_bad == 0);
+      const Image image = decode_image((root / record.path).string(), &checksum, bad.allowed == 0);
       record.fingerprint = fmt::format("{:016x}{:08x}", record.name_hash, checksum);
       record.shorter_side = std::min(image.height, image.width);
       record.channels = image.channels;
-      record.turned = image.turned;
       record.decoded = !image.bytes.empty();
     } catch (const InputError& error) {
       reasons[static_cast<size_t>(i)] = error.what();
     }
   });
-  int64_t skipped = 0;
   for (const std::string& reason : reasons) {
-    if (reason.empty()) continue;
-    refuse_if(++skipped > skip_bad, "{} (or skip up to N such images: --skip-bad N)", reason);
-    if (skipped <= kMostNamed) notes.push_back("skipped " + reason);
+    if (!reason.empty()) bad.attempt([&] { throw InputError(reason); });
   }
   std::erase_if(records, [](const Record& record) { return record.fingerprint.empty(); });
-  if (skipped == 0) return;
-  notes.push_back(fmt::format("unreadable images left out: {} (--skip-bad {})", skipped, skip_bad));
 }
 
 /// Counts what is in the folder and is not used.
@@ -268,11 +287,9 @@ void describe_images(const Records& records, DataSplits& splits) {
   constexpr size_t kMostFingerprints = 8;
   std::vector<int64_t> sides;
   std::vector<std::string> fingerprints;
-  int64_t turned = 0;
   for (const Record& record : records) {
     sides.push_back(record.shorter_side);
     splits.channels = std::max(splits.channels, record.channels);
-    turned += record.turned ? 1 : 0;
     const std::string file = record.path + "\n" + record.fingerprint + "\n";
     splits.file_checksum = crc32_of(file.data(), std::ssize(file), splits.file_checksum);
     if (!record.validates) fingerprints.push_back(record.fingerprint);
@@ -280,9 +297,6 @@ void describe_images(const Records& records, DataSplits& splits) {
   std::ranges::sort(fingerprints);
   fingerprints.resize(std::min(fingerprints.size(), kMostFingerprints));
   splits.trained_on = fingerprints;
-  if (turned > 0) {
-    splits.notes.push_back(fmt::format("images turned by their EXIF orientation: {}", turned));
-  }
   if (sides.empty()) return;
   const auto middle = sides.begin() + std::ssize(sides) / 2;
   std::ranges::nth_element(sides, middle);
@@ -290,6 +304,41 @@ void describe_images(const Records& records, DataSplits& splits) {
 }
 
 }  // namespace
+
+FolderFiles list_files(const std::string& folder) {
+  constexpr int kMaxDepth = 16;
+  static const std::set<std::string> kLitter = {"__macosx", "@eadir", "$recycle.bin"};
+  FolderFiles files;
+  using Walk = fs::recursive_directory_iterator;
+  for (Walk at(folder, fs::directory_options::follow_directory_symlink); at != Walk(); ++at) {
+    const std::string path = at->path().lexically_relative(folder).generic_string();
+    const std::string name = at->path().filename().string();
+    const bool hidden = name.starts_with('.');  // .DS_Store, ._photo.jpg, .ipynb_checkpoints
+    std::error_code broken;                     // of a link to itself
+    if (at->is_directory(broken)) {
+      if (at.depth() > kMaxDepth) {
+        fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
+                   at->path().string(), kMaxDepth);
+      }
+      hidden || kLitter.contains(lower_case(name)) ? at.disable_recursion_pending()
+                                                   : files.folders.push_back(path);
+    } else if (is_image_name(name) && !hidden && !at->is_fifo(broken)) {
+      files.images.push_back(path);  // also a broken link: opening it tells the reason
+    } else if (!hidden && !is_litter_file(name)) {
+      files.others.push_back(path);
+    }
+  }
+  std::ranges::sort(files.images);
+  std::ranges::sort(files.others);
+  return files;
+}
+
+std::string nfc_name(const std::string& name) {
+  // A name ends at its first NUL, so it has none.
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> composed(
+      utf8proc_NFC(reinterpret_cast<const utf8proc_uint8_t*>(name.c_str())), &std::free);
+  return composed == nullptr ? name : reinterpret_cast<const char*>(composed.get());
+}
 
 DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   const fs::path root = folder;
@@ -304,7 +353,9 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
                (root / layout.train.folder / names[0]).string());
   }
   Records records = list_records(layout, root, names, options);
-  read_records(records, root, options.skip_bad, splits.notes);
+  BadRows bad{.allowed = options.skip_bad, .what = "images"};
+  read_records(records, root, bad);
+  if (bad.count > 0) splits.notes.push_back(bad.note());
   note_unused(files, layout, splits.notes);
   if (layout.is_split()) choose_sets(records, root / layout.train.folder, options, splits.notes);
   describe_images(records, splits);

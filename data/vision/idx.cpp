@@ -3,39 +3,15 @@
 //   images  0x00000803, count, rows, columns, then rows * columns bytes per image
 //   labels  0x00000801, count, then one byte per label
 // plain or gzipped. Header, file length and labels must agree.
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
-
-#include <zlib.h>
 
 #include "core/error.h"
-#include "core/io/file.h"
+#include "data/text/utf8.h"
 #include "data/vision/sources.h"
 
 namespace gmlp {
 namespace {
-
-/// The bytes of a plain or gzipped file. zlib compares the decoded size and the checksum.
-std::vector<char> read_unzipped(const std::string& path) {
-  constexpr size_t kStep = 1 << 20;
-  const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzdopen(open_input(path), "rb"),
-                                                           &gzclose);
-  if (file == nullptr) fail_run("zlib: no memory for {}", path);
-  std::vector<char> bytes;
-  for (int count = 1; count > 0;) {
-    const size_t size = bytes.size();
-    bytes.resize(size + kStep);
-    count = gzread(file.get(), bytes.data() + size, kStep);
-    bytes.resize(size + static_cast<size_t>(std::max(count, 0)));
-  }
-  int status = Z_OK;
-  const char* reason = gzerror(file.get(), &status);
-  refuse_if(status != Z_OK, "{}: the gzip data do not inflate ({}); copy the file again", path,
-            reason);
-  return bytes;
-}
 
 struct Idx {
   std::string path;
@@ -51,7 +27,8 @@ Idx read_idx(const std::string& folder, const std::string& name, size_t rank) {
             "{}: neither {} nor {}.gz is there; check the folder (Fashion-MNIST: install the "
             "package dataset-fashion-mnist)",
             folder, name, name);
-  const std::vector<char> file = read_unzipped(idx.path);
+  std::string file;
+  read_parts(idx.path, [&](std::string_view part) { file += part; });
   const size_t header_size = 4 + 4 * rank;
   refuse_if(file.size() < header_size, "{}: {} bytes, shorter than its header; copy it again",
             idx.path, file.size());
@@ -82,9 +59,10 @@ LabeledImages read_part(const std::string& folder, const std::string& part) {
   check_counts(images.path, images.dims[0], labels.path, labels.dims[0]);
   refuse_if(images.bytes.empty(), "{}: no pixels; copy it again", images.path);
   LabeledImages set{{}, {labels.bytes.begin(), labels.bytes.end()}};
-  check_labels(set.labels, 10, labels.path);
   const int64_t size = images.dims[1] * images.dims[2];
-  for (auto begin = images.bytes.begin(); begin < images.bytes.end(); begin += size) {
+  auto begin = images.bytes.begin();
+  for (int64_t i = 0; i < images.dims[0]; ++i, begin += size) {
+    check_label(set.labels[static_cast<size_t>(i)], i, 10, labels.path);
     set.images.push_back({images.dims[1], images.dims[2], 1, {begin, begin + size}, {}});
   }
   return set;

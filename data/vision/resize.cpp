@@ -42,22 +42,20 @@ Weights make_weights(int64_t in, int64_t out, int64_t begin, int64_t size) {
   Weights weights;
   weights.taps = static_cast<size_t>(std::ceil(support)) * 2 + 1;
   weights.values.resize(static_cast<size_t>(size) * weights.taps);
-  std::vector<double> raw(weights.taps);
   int32_t* values = weights.values.data();
   for (int64_t x = begin; x < begin + size; ++x, values += weights.taps) {
     const double center = (static_cast<double>(x) + 0.5) * scale;
     // Inputs beyond the edge have no weight; the others share it.
     const int64_t first = std::max<int64_t>(0, std::llround(center - support));
     const int64_t count = std::min<int64_t>(in, std::llround(center + support)) - first;
+    const auto weight = [&](int64_t i) {
+      return cubic_kernel((static_cast<double>(first + i) + 0.5 - center) / stretch);
+    };
     double sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += weight(i);
     for (int64_t i = 0; i < count; ++i) {
-      raw[static_cast<size_t>(i)] =
-          cubic_kernel((static_cast<double>(first + i) + 0.5 - center) / stretch);
-      sum += raw[static_cast<size_t>(i)];
+      values[i] = static_cast<int32_t>(std::lround(weight(i) / sum * (1 << kPrecision)));
     }
-    std::transform(raw.begin(), raw.begin() + count, values, [&](double weight) {
-      return static_cast<int32_t>(std::lround(weight / sum * (1 << kPrecision)));
-    });
     weights.first.push_back(first);
     weights.count.push_back(count);
   }

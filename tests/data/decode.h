@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "data/vision/image_decode.h"
+#include "data/vision/sources.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

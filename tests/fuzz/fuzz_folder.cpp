@@ -8,7 +8,6 @@
 
 #include "apps/cli/format.h"
 #include "core/parallel.h"
-#include "data/vision/image_files.h"
 #include "data/vision/sources.h"
 #include "tests/data/data_files.h"
 #include "tests/fuzz/fuzz.h"

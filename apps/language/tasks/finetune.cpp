@@ -24,11 +24,10 @@ namespace gmlp {
 namespace {
 
 uint32_t row_checksum(const TaskRows& rows, uint32_t crc) {
-  std::vector<int64_t> row(static_cast<size_t>(rows.tokens() + rows.target_size()));
   for (int64_t i = 0; i < rows.size(); ++i) {
-    rows.write_ids(i, row.data());
-    rows.write_target(i, row.data() + rows.tokens());
-    crc = crc32_of(row.data(), std::ssize(row) * 8, crc);
+    const TaskRow row = rows.row(i);
+    crc = crc32_of(row.ids.data(), std::ssize(row.ids) * 8, crc);
+    crc = crc32_of(row.target.data(), std::ssize(row.target) * 8, crc);
   }
   return crc;
 }
@@ -198,11 +197,7 @@ class FinetuneTask : public TrainingTask {
 
   /// The model's input of a row, and the correct answer.
   std::string sample_text(int64_t row) const {
-    const TaskRows& rows = *files_.train->rows;
-    std::vector<int64_t> ids(static_cast<size_t>(rows.tokens()));
-    std::vector<int64_t> target(static_cast<size_t>(rows.target_size()));
-    rows.write_ids(row, ids.data());
-    rows.write_target(row, target.data());
+    auto [ids, target] = files_.train->rows->row(row);
     ids.erase(std::ranges::find(ids, tokenizer_->special().pad), ids.end());
     std::string text;
     for (const int64_t id : ids) {

@@ -37,8 +37,7 @@ void score_sentences(const TaskModel& model, const TaskRows& rows, TaskSetScore&
   double sum = 0;
   int64_t right = 0;
   for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
-    int64_t label = 0;
-    rows.write_target(row, &label);
+    const int64_t label = rows.row(row).target[0];
     sum += cross_entropy_of(logits, 0, 1, label);
     right += is_right(logits, label) ? 1 : 0;
   });
@@ -168,19 +167,14 @@ void for_each_row(const TaskModel& model, const TaskRows& rows,
 
 std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const SquadWindows& windows,
                                              double* loss) {
-  AnswerFinder finder(windows, model.answers);
-  std::vector<QuestionAnswer> answers;
+  std::vector<QuestionAnswer> answers(windows.set().questions.size());
   double sum = 0;
   for_each_row(model, windows, [&](int64_t row, const std::vector<double>& logits) {
-    finder.add(row, logits);
-    int64_t target[2];
-    windows.write_target(row, target);
+    const size_t question = static_cast<size_t>(windows.window(row).question);
+    update_answer(windows, row, logits, model.answers, answers[question]);
+    const std::vector<int64_t> target = windows.row(row).target;
     sum += 0.5 *
            (cross_entropy_of(logits, 0, 2, target[0]) + cross_entropy_of(logits, 1, 2, target[1]));
-    // The windows of a question are adjacent.
-    const bool last = row + 1 == windows.size() ||
-                      windows.window(row + 1).question != windows.window(row).question;
-    if (last) answers.push_back(finder.answer());
   });
   if (loss != nullptr) *loss = sum / static_cast<double>(windows.size());
   return answers;

@@ -48,7 +48,7 @@ class JpegDecoder : LibraryDecoder {
       const std::string_view rest(reinterpret_cast<const char*>(jpeg_.src->next_input_byte),
                                   jpeg_.src->bytes_in_buffer);
       if (rest.rfind("\xFF\xD9") == rest.npos) file_.refuse("truncated JPEG (no end marker)");
-      return {jpeg_.output_height, jpeg_.output_width, channels, {}, {}, orientation != 1};
+      return {jpeg_.output_height, jpeg_.output_width, channels, {}, {}};
     }
     Image image = Image::of_bytes(jpeg_.output_height, jpeg_.output_width, channels);
     std::vector<uint8_t> cmyk_row(cmyk ? 4 * static_cast<size_t>(image.width) : 0);

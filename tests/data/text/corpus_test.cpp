@@ -122,7 +122,8 @@ TEST_CASE("a corpus is its files one after the other") {
   const TokenRow row = corpus.open({"a.txt", "b.txt"});
   CHECK(corpus.tokenizer->decode(ids_of(row)) == "one two\nthree");
   CHECK(row.text_bytes() == 13);
-  corpus.tokenizer = gmlp::make_chars_tokenizer({'T', 'e', 'h', 'r'}, "t");
+  corpus.tokenizer =
+      gmlp::read_tokenizer_json(R"({"type": "chars", "characters": ["T", "e", "h", "r"]})", "t");
   const TokenRow chars = corpus.open({"a.txt", "b.txt"});
   CHECK(ids_of(chars)[9] == 7);
   CHECK(chars.unknown_share() == Approx(8.0 / 13));  // all but e, h and r
@@ -186,7 +187,8 @@ TEST_CASE("a row knows the bytes of its parts") {
   std::string text;
   for (int i = 0; i < 300; ++i) text += "\u65e5\u672c ab";
   corpus.folder.write("t.txt", text);
-  corpus.tokenizer = gmlp::make_chars_tokenizer({' ', 'a', 'b', U'\u65e5', U'\u672c'}, "t");
+  corpus.tokenizer = gmlp::read_tokenizer_json(
+      R"({"type": "chars", "characters": [" ", "a", "b", "日", "本"]})", "t");
   const TokenRow row = corpus.open({"t.txt"});
   REQUIRE(row.size() == 1500);
   CHECK(row.text_bytes() == 2700);

@@ -1,6 +1,4 @@
 // Tables of any labels: formats, columns found by their names, bad rows, and bounded memory.
-#include "data/tasks/table.h"
-
 #include "data/tasks/sentences.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/data/check_holds.h"

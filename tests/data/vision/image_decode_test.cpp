@@ -1,7 +1,5 @@
 // PNG, JPEG, WebP and BMP: good files decode to the expected bytes, damaged ones are refused with
 // the reason.
-#include "data/vision/image_decode.h"
-
 #include "core/random.h"
 #include "tests/data/data_files.h"
 #include "tests/data/decode.h"

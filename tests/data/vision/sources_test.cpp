@@ -173,7 +173,7 @@ TEST_CASE("every malformed idx file is refused with its reason") {
     CHECK_FALSE(open_error(spec).empty());
   }
   packed[packed.size() - 6] ^= 1;  // the gzip CRC
-  broken("t10k-images-idx3-ubyte.gz", packed, "do not inflate");
+  broken("t10k-images-idx3-ubyte.gz", packed, "incorrect data check");
   check_source_error(spec, "neither");
 }
 
@@ -241,7 +241,10 @@ TEST_CASE("rows of arrays that cannot be used are left out up to the number allo
   const DataSplits splits = open_dataset("arrays:" + folder.path(), options);
   CHECK(splits.train->size() == 1);
   CHECK(splits.train->image(0).bytes == Bytes{7, 8, 9, 10, 11, 12});
-  CHECK(splits.notes[0] == "unusable images left out: 1 (--skip-bad 1)");
+  CHECK(splits.notes[0] ==
+        "1 bad images left out; the first: " + folder / "train_labels.npy" +
+            ": label -1 of image 0 is not in 0..1048575; the file is damaged or of "
+            "another data set");
 }
 
 TEST_CASE("balanced weights are n / (K n_c)") {
