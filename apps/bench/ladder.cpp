@@ -7,12 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "apps/bench/cases.h"
 #include "apps/bench/ladder/rungs.h"
 #include "apps/bench/measure.h"
+#include "apps/bench/products.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "kernels/kernels.h"
 #include "kernels/reference/reference.h"
 
 namespace gmlp {
@@ -45,11 +44,6 @@ std::vector<Rung> all_rungs(const ladder::Rungs& rungs) {
           {"fused: norm_fc1_gelu", nullptr}};
 }
 
-/// Seconds of each run, of all of it and of the product.
-struct Times {
-  std::vector<double> all, product;
-};
-
 /// Operands and buffers of all rungs.
 struct Stage {
   const ladder::Rungs& rungs = ladder::rungs_in_use();
@@ -63,18 +57,18 @@ struct Stage {
   Tensor x_hat = zeros({kRows, kIn});
   Tensor stats = zeros({2, kRows});
   Tensor z = zeros({kRows, kOut});
-  Contender fused =
-      norm_fc1_gelu(x, gamma, beta, weight, bias, false, kRows, rungs.row_stride(kOut));
+  Contender fused = norm_fc1_gelu(x, gamma, beta, weight, bias, false);
 
   Stage() { rungs.pack(floats(packed), floats(b), kOut, kIn); }
 
   void norm(bool vectorized) const {
+    float *mean = floats(stats), *rstd = mean + kRows;
     if (vectorized) {
-      rungs.norm(floats(x_hat), floats(x), floats(gamma), floats(beta), kRows, kIn, kEps);
+      fused::kernels().layernorm_forward(floats(x_hat), mean, rstd, floats(x), floats(gamma),
+                                         floats(beta), {kRows, kIn, kEps});
     } else {
-      reference::layernorm_forward(floats(x_hat), floats(stats), floats(stats) + kRows, floats(x),
-                                   floats(gamma), floats(beta), kRows, kIn,
-                                   static_cast<double>(kEps));
+      reference::layernorm_forward(floats(x_hat), mean, rstd, floats(x), floats(gamma),
+                                   floats(beta), kRows, kIn, double{kEps});
     }
   }
   void bias_gelu(bool vectorized) const {
@@ -91,41 +85,47 @@ struct Stage {
     reference::gelu_forward(floats(y), floats(y), kRows * kOut);
     return y;
   }
-  Times run(const Rung& rung, int repeat) const {
-    Times times;
-    for (int i = 0; i < repeat; ++i) {
-      const double start = now_seconds();
-      if (rung.multiply == nullptr) {
-        fused.run();
-      } else {
-        norm(rung.vectorized);
-        const double middle = now_seconds();
-        rung.multiply(floats(z), floats(x_hat), floats(rung.packed ? packed : b), kRows, kOut, kIn);
-        times.product.push_back(now_seconds() - middle);
-        bias_gelu(rung.vectorized);
-      }
-      times.all.push_back(now_seconds() - start);
+  /// Returns the seconds of the product alone; 0 if it is fused.
+  double run(const Rung& rung) const {
+    if (rung.multiply == nullptr) {
+      fused.run();
+      return 0;
     }
-    return times;
+    norm(rung.vectorized);
+    const double start = now_seconds();
+    rung.multiply(floats(z), floats(x_hat), floats(rung.packed ? packed : b), kRows, kOut, kIn);
+    const double seconds = now_seconds() - start;
+    bias_gelu(rung.vectorized);
+    return seconds;
   }
 };
 
-/// Prints the rung's line and returns its row.
-Json report_rung(const Rung& rung, size_t number, const Times& times, const Peak& peak) {
-  const Speed all = speed_of(times.all, kFlops, peak);
+/// Measures a rung `repeat` times, prints its line and returns its row.
+Json measure_rung(const Stage& stage, const Rung& rung, size_t number, int64_t repeat) {
+  std::vector<double> all, product;
+  const auto run = [&] {
+    all.clear();
+    product.clear();
+    for (int64_t i = 0; i < repeat; ++i) {
+      const double start = now_seconds();
+      product.push_back(stage.run(rung));
+      all.push_back(now_seconds() - start);
+    }
+  };
+  const Peak peak = with_steady_peak([] { return peak_gflops("f32", kPeakSeconds); }, run);
   Json row = {{"rung", number}, {"name", rung.name}};
-  add_speed(row, all, "GFLOP/s", peak);
+  const Speed speed = add_speed(row, all, kFlops, "GFLOP/s", peak);
   std::string product_ms, product_percent;
-  if (!times.product.empty()) {
-    const Speed product = speed_of(times.product, kFlops, peak);
-    row["product_ms"] = to_json(product.ms);
-    row["product_share_of_peak_percent"] = product.share_percent;
-    product_ms = fmt::format("{:.2f}", product.ms.median);
-    product_percent = fmt::format("{:.1f} %", product.share_percent);
+  if (rung.multiply != nullptr) {
+    Json alone;
+    const Speed product_speed = add_speed(alone, product, kFlops, "GFLOP/s", peak);
+    row["product_ms"] = alone["ms"];
+    row["product_share_of_peak_percent"] = product_speed.share_percent;
+    product_ms = fmt::format("{:.2f}", product_speed.ms);
+    product_percent = fmt::format("{:.1f} %", product_speed.share_percent);
   }
-  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>9}\n", number, rung.name, product_ms,
-             product_percent, all.ms.median, all.rate.median,
-             fmt::format("{:.1f} %", all.share_percent));
+  fmt::print("{:>2}  {:<32}{:>10}{:>9}  {:>9.2f}{:>12.2f}{:>7.1f} %\n", number, rung.name,
+             product_ms, product_percent, speed.ms, speed.rate, speed.share_percent);
   if (peak.moved) fmt::print("    (the peak moved during this rung: run again)\n");
   return row;
 }
@@ -134,7 +134,7 @@ Json report_rung(const Rung& rung, size_t number, const Times& times, const Peak
 
 /// The rungs are f32, so avx512bf16 and amx use those of avx512.
 const ladder::Rungs& ladder::rungs_in_use() {
-  [[maybe_unused]] const std::string isa = fused::kernels().isa;
+  [[maybe_unused]] const std::string isa = isa_name();
 #if defined(GMLP_RUNGS_AVX512)
   if (isa.starts_with("avx512") || isa == "amx") return fused::avx512::rungs();
 #endif
@@ -147,9 +147,8 @@ const ladder::Rungs& ladder::rungs_in_use() {
   return fused::scalar::rungs();
 }
 
-void run_ladder(const BenchOptions& options) {
+Json run_ladder(const BenchOptions& options) {
   constexpr double kTolerance = 1e-4;  // of the largest element
-  const int repeat = options.repeat_or(5);
   refuse_if(options.threads > 1,
             "--threads {}: every rung of the ladder runs on one thread; leave it out",
             options.threads);
@@ -158,23 +157,19 @@ void run_ladder(const BenchOptions& options) {
   const Tensor expected = stage.expected();
   fmt::print(
       "{}\nz = gelu(layernorm(x) Wᵀ + b), x ({},{}), W ({},{}), z ({},{}), f32; register "
-      "tile {} x {}; median of {}\n\n",
+      "tile {} x {}; median of {}\n\n    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n",
       machine_line(), kRows, kIn, kOut, kIn, kRows, kOut, stage.rungs.tile_rows,
-      stage.rungs.tile_columns, repeat);
-  fmt::print("    {:<32}{:>10}{:>9}  {:>9}{:>12}{:>9}\n", "rung", "product ms", "of peak", "all ms",
-             "GFLOP/s", "of peak");
+      stage.rungs.tile_columns, options.repeat, "rung", "product ms", "of peak", "all ms",
+      "GFLOP/s", "of peak");
   Json rows = Json::array();
   for (const Rung& rung : all_rungs(stage.rungs)) {
     stage.z.fill(0);
-    stage.run(rung, 1);
+    stage.run(rung);
     require_agreement(fmt::format("{} differs from the reference", rung.name), expected,
-                      rung.multiply == nullptr ? stage.fused.result() : stage.z, kTolerance);
-    Times times;
-    const Peak peak = with_steady_peak([] { return peak_gflops("f32", kPeakSeconds); },
-                                       [&] { times = stage.run(rung, repeat); });
-    rows.push_back(report_rung(rung, rows.size() + 1, times, peak));
+                      rung.multiply == nullptr ? stage.fused.result : stage.z, kTolerance);
+    rows.push_back(measure_rung(stage, rung, rows.size() + 1, options.repeat));
   }
-  write_rows(rows, options);
+  return rows;
 }
 
 }  // namespace gmlp

@@ -1,7 +1,7 @@
 // gmlp-bench: how fast gMLPs train and run, and what share of the machine's peak they reach.
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -9,61 +9,33 @@
 #include <string>
 #include <vector>
 
-#include <fmt/ranges.h>
-
 #include "apps/bench/measure.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/ranks/ranks.h"
 #include "core/error.h"
+#include "core/io/file.h"
 #include "kernels/kernels.h"
 
 namespace gmlp {
 
 namespace {
 
-void add_infer_options(CLI::App& app, BenchOptions& options) {
-  OptionGroup group(app, "Options");
-  group.text("--model", options.model, "NAME", "Named model; an unknown name lists them");
-  group.integer("--depth", options.depth, "Number of blocks; 0 = the model's", 0, 10000);
-  group.integer("--vocab-size", options.vocab_size,
-                "Vocabulary size of a language model; 0 = the model's", 0, 1 << 24);
-  group.integer("--seq-len", options.seq_len,
-                "Tokens per sample of a language model; 0 = the model's", 0, 1 << 20);
-  group.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
-  add_arithmetic_options(app, options.precision, options.kernels);
-  group.text("--init", options.init, "FILE.safetensors", "Initial weights");
-  group.text("--input-array", options.input_array, "FILE.npy", "Batch of images, float32 NCHW");
-  app.add_flag("--profile", options.profile, "Also print the time of each operation");
-}
-
-void add_step_options(CLI::App& app, BenchOptions& options) {
-  add_infer_options(app, options);
-  app.add_flag("--checkpoint-activations", options.checkpoint_activations,
-               "Save only the blocks' inputs and recompute the rest in the backward");
-}
-
-void add_kernels_options(CLI::App& app, BenchOptions& options) {
-  OptionGroup group(app, "Options");
-  group.text("--only", options.only, "TEXT", "Measure only cases whose title contains TEXT");
-}
-
 struct BenchCommand {
   const char* name;
   const char* description;
-  void (*run)(const BenchOptions& options);
-  void (*add_options)(CLI::App& app, BenchOptions& options) = [](CLI::App&, BenchOptions&) {};
-  bool on_ranks = false;
+  Json (*run)(const BenchOptions& options);
+  int64_t repeat;  // by default
 };
 
 constexpr BenchCommand kCommands[] = {
-    {"kernels", "every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels,
-     add_kernels_options},
-    {"step", "a training step: forward, backward, optimizer, memory", run_step, add_step_options},
-    {"infer", "a forward pass without gradients", run_infer, add_infer_options},
+    {"kernels", "every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels, 9},
+    {"step", "a training step: forward, backward, optimizer, memory", run_step, 7},
+    {"infer", "a forward pass without gradients", run_infer, 15},
     {"scaling", "a training step on more threads, and on more machines: predicted, or under mpirun",
-     run_scaling, add_step_options, true},
-    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak},
-    {"ladder", "one product from three loops to the fused kernel", run_ladder},
+     run_scaling, 5},
+    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak, 7},
+    {"ladder", "one product from three loops to the fused kernel", run_ladder, 5},
 };
 
 std::string usage() {
@@ -88,35 +60,54 @@ void require_writable(const std::string& path) {
   if (!exists) std::filesystem::remove(path);
 }
 
-/// Selects the kernel table before its first use.
-void choose_isa(const std::string& name) {
-  if (name.empty()) return;
-  // The table's own error would name GMLP_ISA, which the user did not set.
-  std::vector<std::string> isas;
-  for (const fused::Kernels* table : fused::available_kernels()) isas.emplace_back(table->isa);
-  refuse_if(std::ranges::find(isas, name) == isas.end(),
-            "--isa {}: not an instruction set that this processor and build run; use {}", name,
-            fmt::join(isas, " or "));
-  setenv("GMLP_ISA", name.c_str(), 1);
+void add_model_options(CLI::App& app, OptionGroup& group, BenchOptions& options) {
+  group.text("--model", options.model, "NAME", "Named model; an unknown name lists them");
+  group.integer("--depth", options.depth, "Number of blocks; 0 = the model's", 0, 10000);
+  group.integer("--vocab-size", options.vocab_size,
+                "Vocabulary size of a language model; 0 = the model's", 0, 1 << 24);
+  group.integer("--seq-len", options.seq_len,
+                "Tokens per sample of a language model; 0 = the model's", 0, 1 << 20);
+  group.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
+  add_arithmetic_options(app, options.precision, options.kernels);
+  group.text("--init", options.init, "FILE.safetensors", "Initial weights");
+  group.text("--input-array", options.input_array, "FILE.npy", "Batch of images, float32 NCHW");
 }
 
 int run(const BenchCommand& command, const std::vector<std::string>& arguments) {
+  const auto is = [&](auto... runs) { return ((command.run == runs) || ...); };
+  std::vector<std::string> isas;
+  for (const fused::Kernels* table : fused::available_kernels()) isas.emplace_back(table->isa);
   BenchOptions options;
+  options.repeat = command.repeat;
   CLI::App app(command.description, std::string("gmlp-bench ") + command.name);
   app.option_defaults()->always_capture_default();
+  OptionGroup group(app, "Options");
   add_config_option(app);
   add_threads_option(app, options.threads);
-  app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, ...; by default the best")
-      ->type_name("NAME");
-  app.add_option("--repeat", options.repeat, "Number of measurements; 0 = the subcommand's")
-      ->check(integer_in(0, 1000000));
-  app.add_option("--json", options.json, "File for the numbers")->type_name("FILE");
-  command.add_options(app, options);
+  group.choice("--isa", options.isa,
+               "Instruction set that this processor and build run; by default the best", isas);
+  group.integer("--repeat", options.repeat, "Number of measurements", 1, 1000000);
+  group.text("--json", options.json, "FILE", "File for the numbers");
+  if (is(run_step, run_infer, run_scaling)) add_model_options(app, group, options);
+  if (is(run_step, run_infer)) {
+    app.add_flag("--profile", options.profile, "Also print the time of each operation");
+  }
+  if (is(run_step, run_scaling)) {
+    app.add_flag("--checkpoint-activations", options.checkpoint_activations,
+                 "Save only the blocks' inputs and recompute the rest in the backward");
+  }
+  if (is(run_kernels)) {
+    group.text("--only", options.only, "TEXT", "Measure only cases whose title contains TEXT");
+  }
   parse_arguments(app, arguments);
   require_writable(options.json);
-  choose_isa(options.isa);
+  if (!options.isa.empty()) setenv("GMLP_ISA", options.isa.c_str(), 1);  // before its first use
   use_threads(options.threads);
-  command.run(options);
+  const Json rows = command.run(options);
+  if (options.json.empty() || !is_root()) return kExitSuccess;
+  const Json machine = parse_json(environment_json(), "machine");
+  write_file_atomic(options.json, json_text({{"rows", rows}, {"machine", machine}}));
+  fmt::print("written: {}\n", options.json);
   return kExitSuccess;
 }
 
@@ -128,7 +119,7 @@ int main(int argc, char** argv) {
   std::vector<gmlp::Subcommand> all;
   for (const gmlp::BenchCommand& command : gmlp::kCommands) {
     all.push_back({command.name, [&](const auto& given) { return gmlp::run(command, given); },
-                   command.on_ranks});
+                   command.run == gmlp::run_scaling});
   }
   return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), all, argc, argv);
 }

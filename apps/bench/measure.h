@@ -17,13 +17,12 @@ namespace gmlp {
 
 struct BenchOptions {
   // all subcommands
-  int threads = 0;   // 0: all
-  std::string isa;   // empty: the best
-  int repeat = 0;    // 0: the subcommand's default
-  std::string json;  // output file for the rows, or empty
-  int repeat_or(int fallback) const { return repeat > 0 ? repeat : fallback; }
+  int threads = 0;     // 0: all
+  std::string isa;     // empty: the best
+  int64_t repeat = 0;  // the subcommand's default if none is given
+  std::string json;    // output file for the rows, or empty
 
-  // step, infer
+  // step, infer, scaling
   std::string model = "gmlp_s16_224";
   int64_t batch_size = 8;
   int64_t depth = 0, vocab_size = 0, seq_len = 0;  // 0: the model's
@@ -35,14 +34,15 @@ struct BenchOptions {
   std::string only;  // kernels: measure the cases whose title contains this
 };
 
-void run_kernels(const BenchOptions& options);
-void run_step(const BenchOptions& options);
-void run_infer(const BenchOptions& options);
-void run_scaling(const BenchOptions& options);
-void run_peak(const BenchOptions& options);
-void run_ladder(const BenchOptions& options);
+// Each prints a table and returns its rows.
+Json run_kernels(const BenchOptions& options);
+Json run_step(const BenchOptions& options);
+Json run_infer(const BenchOptions& options);
+Json run_scaling(const BenchOptions& options);
+Json run_peak(const BenchOptions& options);
+Json run_ladder(const BenchOptions& options);
 
-/// Median seconds of the parts of a training step, and the model's number of parameters.
+/// Median milliseconds of the parts of a training step, and the model's number of parameters.
 struct StepTime {
   double forward = 0, backward = 0, optimizer = 0;
   int64_t parameters = 0;
@@ -57,8 +57,8 @@ struct Spread {
   double median = 0, low = 0, high = 0;
 };
 Spread spread_of(std::vector<double> values);  ///< at least one value
-/// {"median": ..., "low": ..., "high": ...}
-Json to_json(const Spread& spread);
+/// For nlohmann-json: {"median": ..., "low": ..., "high": ...}
+void to_json(Json& json, const Spread& spread);
 
 constexpr double kPeakSeconds = 0.05;  // of a probe of the peak beside a measurement
 /// GB/s of a += s b over arrays much larger than the caches: two reads and a write per element. In
@@ -74,24 +74,22 @@ Peak peak_between(double before, double after);
 /// Runs `work` between two probes, up to three times until the peak stays the same.
 Peak with_steady_peak(const std::function<double()>& probe, const std::function<void()>& work);
 
-/// How fast something ran.
+/// How fast something ran: medians.
 struct Speed {
-  Spread ms;
-  Spread rate;           // GFLOP/s or GB/s
+  double ms;
+  double rate;           // GFLOP/s or GB/s
   double share_percent;  // of the peak
 };
-/// `work` is the number of FLOPs or bytes of one run.
-Speed speed_of(const std::vector<double>& seconds, double work, const Peak& peak);
-/// Adds the speed and the peak to a row, under the keys that all tables share.
-void add_speed(Json& row, const Speed& speed, const char* unit, const Peak& peak);
+/// Adds to a row, under the keys that all tables share, the speed and the peak. `work` is the
+/// number of FLOPs or bytes of one run.
+Speed add_speed(Json& row, const std::vector<double>& seconds, double work, const char* unit,
+                const Peak& peak);
 
-/// Throws RunError unless the numbers that both tensors have differ by at most `tolerance` of the
-/// largest. Times of a wrong result mean nothing. `what` names the comparison in the message.
+/// Throws RunError unless the rows of both matrices, as far as both have columns, differ by at most
+/// `tolerance` of the largest number. Times of a wrong result mean nothing. `what` names the
+/// comparison in the message.
 void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
                        double tolerance);
-
-/// Writes {"rows": [...], "machine": {...}} to --json, if given. Throws RunError on failure.
-void write_rows(const Json& rows, const BenchOptions& options);
 
 /// Processor, instruction set and threads on one line.
 std::string machine_line();

@@ -10,11 +10,11 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <thread>
 #include <vector>
 
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
 #include "apps/bench/measure.h"
 #include "apps/ranks/ranks.h"
@@ -26,22 +26,14 @@ namespace gmlp {
 namespace {
 
 struct Network {
-  double bandwidth;           // bytes per second, in each direction at once
-  double latency = 50e-6;     // seconds per message: assumed, for TCP
-  double processor_cost = 0;  // seconds of a core per byte sent and received
+  double gigabits;            // per second, in each direction at once
+  double latency_us = 50;     // per message: assumed, for TCP
+  double core_ms_per_mb = 0;  // of sending and receiving
 };
 
-Network gigabits(double rate) {
-  return {.bandwidth = rate * 125e6};
-}
-
+/// Of all threads.
 double processor_seconds() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
 /// Between this rank and its neighbor: short messages, then eight of 2 MB at once, as buckets of
@@ -57,13 +49,13 @@ Network measure_network() {
     exchanges[message].start(rank() ^ 1, static_cast<int>(message), &out[begin], &in[begin],
                              4 * floats);
   };
-  std::vector<double> latency, bandwidth, cost;
+  std::vector<double> gigabits, latency_us, core_ms_per_mb;
   wait_for_ranks();
   for (int i = 0; i < kShort; ++i) {
     const double begin = now_seconds();
     start(0, 1);
     exchanges[0].wait();
-    latency.push_back(now_seconds() - begin);
+    latency_us.push_back(1e6 * (now_seconds() - begin));
   }
   for (int i = 0; i < kLong; ++i) {
     const double begin = now_seconds(), busy = processor_seconds();
@@ -72,38 +64,23 @@ Network measure_network() {
     for (Exchange& exchange : exchanges) {
       while (!exchange.is_done()) std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
-    bandwidth.push_back(kBytes / (now_seconds() - begin));
+    gigabits.push_back(8e-9 * kBytes / (now_seconds() - begin));
     for (size_t j = 0; j < out.size() / 2; ++j) out[j] += in[j];
-    cost.push_back((processor_seconds() - busy) / kBytes);
+    core_ms_per_mb.push_back(1e9 * (processor_seconds() - busy) / kBytes);
   }
-  return {-max_over_ranks(-spread_of(bandwidth).median), max_over_ranks(spread_of(latency).median),
-          max_over_ranks(spread_of(cost).median)};
+  return {-max_over_ranks(-spread_of(gigabits).median),
+          max_over_ranks(spread_of(latency_us).median),
+          max_over_ranks(spread_of(core_ms_per_mb).median)};
 }
 
+/// In ms.
 double predicted_step(const StepTime& step, int64_t ranks, const Network& network) {
   const double r = static_cast<double>(ranks);
-  const double bytes = 2 * (r - 1) / r * 4 * static_cast<double>(step.parameters);
-  const double messages = bytes / network.bandwidth + 2 * std::log2(r) * network.latency;
-  return step.forward + std::max(step.backward + network.processor_cost * bytes, messages) +
+  const double megabytes = 2 * (r - 1) / r * 4e-6 * static_cast<double>(step.parameters);
+  const double messages =
+      8 * megabytes / network.gigabits + 2e-3 * std::log2(r) * network.latency_us;
+  return step.forward + std::max(step.backward + network.core_ms_per_mb * megabytes, messages) +
          step.optimizer;
-}
-
-/// On all threads.
-StepTime scale_threads(const BenchOptions& options, Json& rows) {
-  fmt::print("{:>8}{:>10}{:>12}\n", "threads", "ms", "speed-up");
-  const int most = thread_count();
-  StepTime step;
-  double one = 0;
-  for (int threads = 1; threads <= most; ++threads) {
-    if (!std::has_single_bit(static_cast<unsigned>(threads)) && threads != most) continue;
-    set_thread_count(threads);
-    step = median_step(options, options.batch_size);
-    if (threads == 1) one = step.whole();
-    fmt::print("{:>8}{:>10.1f}{:>12.2f}\n", threads, 1e3 * step.whole(), one / step.whole());
-    rows.push_back(
-        {{"threads", threads}, {"ms", 1e3 * step.whole()}, {"speed_up", one / step.whole()}});
-  }
-  return step;
 }
 
 void scale_ranks(const BenchOptions& options, const StepTime& alone, Json& rows) {
@@ -115,15 +92,14 @@ void scale_ranks(const BenchOptions& options, const StepTime& alone, Json& rows)
       "\n{} ranks ({}), batch {} on each\n"
       "  network    {:.2f} Gbit/s each way, {:.0f} us per message, {:.2f} ms of a core per MB\n"
       "  step       {:.1f} ms measured, {:.1f} ms predicted ({:+.0f} %), {:.1f} ms alone\n",
-      ranks, describe_ranks(), options.batch_size, network.bandwidth / 125e6, 1e6 * network.latency,
-      1e9 * network.processor_cost, 1e3 * measured, 1e3 * predicted,
-      100 * (predicted / measured - 1), 1e3 * alone.whole());
+      ranks, describe_ranks(), options.batch_size, network.gigabits, network.latency_us,
+      network.core_ms_per_mb, measured, predicted, 100 * (predicted / measured - 1), alone.whole());
   rows.push_back({{"ranks", ranks},
-                  {"gigabits", network.bandwidth / 125e6},
-                  {"latency_us", 1e6 * network.latency},
-                  {"core_ms_per_mb", 1e9 * network.processor_cost},
-                  {"ms", 1e3 * measured},
-                  {"predicted_ms", 1e3 * predicted}});
+                  {"gigabits", network.gigabits},
+                  {"latency_us", network.latency_us},
+                  {"core_ms_per_mb", network.core_ms_per_mb},
+                  {"ms", measured},
+                  {"predicted_ms", predicted}});
 }
 
 void predict_machines(const BenchOptions& options, const StepTime& step, Json& rows) {
@@ -138,10 +114,10 @@ void predict_machines(const BenchOptions& options, const StepTime& step, Json& r
     StepTime part;
     if (batch % machines == 0) part = median_step(options, batch / machines);
     for (const double rate : {1.0, 10.0, 100.0}) {
-      weak.push_back(100 * step.whole() / predicted_step(step, machines, gigabits(rate)));
+      weak.push_back(100 * step.whole() / predicted_step(step, machines, {.gigabits = rate}));
       if (part.parameters == 0) continue;  // the machines cannot share the batch equally
-      const double time = predicted_step(part, machines, gigabits(rate));
-      strong.push_back(100 * step.whole() / static_cast<double>(machines) / time);
+      strong.push_back(100 * step.whole() / static_cast<double>(machines) /
+                       predicted_step(part, machines, {.gigabits = rate}));
     }
     fmt::print("{:>8}{:8.0f}{:8.0f}\n", machines, fmt::join(weak, ""), fmt::join(strong, ""));
     rows.push_back({{"machines", machines}, {"weak", weak}, {"strong", strong}});
@@ -150,21 +126,31 @@ void predict_machines(const BenchOptions& options, const StepTime& step, Json& r
 
 }  // namespace
 
-void run_scaling(const BenchOptions& options) {
-  refuse_if(options.profile, "--profile: belongs to step and infer; leave it out");
+Json run_scaling(const BenchOptions& options) {
   refuse_if(!std::has_single_bit(static_cast<uint64_t>(rank_count())),
             "{} ranks: their gradients are added in pairs; start 2, 4, 8, ... (mpirun -n)",
             rank_count());
-  fmt::print("{}, batch {}, {}\n{}\n\n", options.model, options.batch_size, options.precision,
-             machine_line());
+  fmt::print("{}, batch {}, {}\n{}\n\n{:>8}{:>10}{:>12}\n", options.model, options.batch_size,
+             options.precision, machine_line(), "threads", "ms", "speed-up");
   Json rows = Json::array();
-  const StepTime step = scale_threads(options, rows);
+  const int most = thread_count();
+  StepTime step;  // on all threads, at the end
+  double one = 0;
+  for (int threads = 1; threads <= most; ++threads) {
+    if (!std::has_single_bit(static_cast<unsigned>(threads)) && threads != most) continue;
+    set_thread_count(threads);
+    step = median_step(options, options.batch_size);
+    const double ms = step.whole();
+    if (threads == 1) one = ms;
+    fmt::print("{:>8}{:>10.1f}{:>12.2f}\n", threads, ms, one / ms);
+    rows.push_back({{"threads", threads}, {"ms", ms}, {"speed_up", one / ms}});
+  }
   if (rank_count() > 1) {
     scale_ranks(options, step, rows);
   } else {
     predict_machines(options, step, rows);
   }
-  if (is_root()) write_rows(rows, options);
+  return rows;
 }
 
 }  // namespace gmlp

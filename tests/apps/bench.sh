@@ -27,8 +27,8 @@ wrong "choose kernels, step, infer, scaling, peak or ladder"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
-wrong "--isa quantum: not an instruction set" step --isa quantum
-wrong "--isa quantum: not an instruction set" peak --isa quantum
+wrong "--isa: quantum not in {" step --isa quantum
+wrong "--isa: quantum not in {" peak --isa quantum
 wrong "--precision" step --precision f16
 wrong "--batch-size" step --batch-size 0
 wrong "--vocab-size" step --model gmlp_nano_28 --vocab-size 10
@@ -86,6 +86,11 @@ expect_status 0 "$bench" kernels --only "gemm 196x768x196 f32" "${small[@]}"
 expect_text found.json '"by": "gmlp"'
 expect_text found.json '"by": "Eigen"'
 expect_chart "gemm 196x768x196 f32" bench found.json
+# Layers and the optimizer own what they compute on.
+expect_status 0 "$bench" kernels --only "micro B128 f32" "${small[@]}"
+expect_text found.json '"kernel": "block forward + backward"'
+expect_status 0 "$bench" kernels --only adamw "${small[@]}"
+expect_text found.json '"unit": "GB/s"'
 
 # Threads are measured, machines predicted: a faster network is never worse.
 expect_status 0 "$bench" scaling --model gmlp_nano_28 --depth 1 --batch-size 4 --repeat 1 --json scaling.json

@@ -14,7 +14,6 @@
 
 #include "kernels/gemm/pack.h"
 #include "kernels/math/gelu.h"
-#include "kernels/math/layernorm.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -88,44 +87,24 @@ GMLP_INLINE void tile_of(float* c, int64_t c_stride, const float* a, int64_t a_s
   }
 }
 
-/// All rows of C for one tile's columns; the remainder of m row by row.
-template <int kRows, int kVectors>
-GMLP_INLINE void columns_of(float* c, const float* a, const float* b, int64_t b_stride, int64_t m,
-                            int64_t n, int64_t k) {
-  int64_t i = 0;
-  for (; i + kRows <= m; i += kRows)
-    tile_of<kRows, kVectors>(c + i * n, n, a + i * k, k, b, b_stride, k);
-  for (; i < m; ++i) tile_of<1, kVectors>(c + i * n, n, a + i * k, k, b, b_stride, k);
-}
-
-constexpr int kVectors = static_cast<int>(kNRVectors);
-
-/// Six vectors of one row: enough independent chains to hide the latency, but one load per
-/// multiply-add.
-void row_sums(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += 6 * kLanes) columns_of<1, 6>(c + j, a, b + j, n, m, n, k);
-}
-
-void tile(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kNR) columns_of<kMR, kVectors>(c + j, a, b + j, n, m, n, k);
-}
-
-void panels(float* c, const float* a, const float* packed, int64_t m, int64_t n, int64_t k) {
-  for (int64_t j = 0; j < n; j += kNR) {
-    columns_of<kMR, kVectors>(c + j, a, packed + j * k, kNR, m, n, k);
+/// Tiles of kRows x (16 kVectors), the remainder of m row by row. B is row-major or `packed` in
+/// panels of as many columns.
+template <int kRows, int kVectors, bool packed = false>
+void tiles(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t kColumns = kVectors * kLanes;
+  const int64_t b_stride = packed ? kColumns : n;
+  for (int64_t j = 0; j < n; j += kColumns) {
+    const float* b_j = packed ? b + j * k : b + j;
+    int64_t i = 0;
+    for (; i + kRows <= m; i += kRows) {
+      tile_of<kRows, kVectors>(c + i * n + j, n, a + i * k, k, b_j, b_stride, k);
+    }
+    for (; i < m; ++i) tile_of<1, kVectors>(c + i * n + j, n, a + i * k, k, b_j, b_stride, k);
   }
 }
 
 void pack(float* packed, const float* b, int64_t n, int64_t k) {
   pack_b<float>(PackedB{packed, k, n}, b, n, k, false);
-}
-
-void norm(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
-          int64_t cols, float eps) {
-  float mean = 0, rstd = 0;
-  for (int64_t r = 0; r < rows; ++r) {
-    normalise_together<1>(y + r * cols, cols, &mean, &rstd, x + r * cols, gamma, beta, cols, eps);
-  }
 }
 
 void bias_gelu(float* z, const float* bias, int64_t rows, int64_t cols) {
@@ -150,15 +129,15 @@ const ladder::Rungs& rungs() {
   static constexpr ladder::Rungs kRungs{.dots = dots,
                                         .rows = rows,
                                         .four_rows = four_rows,
-                                        .row_sums = row_sums,
-                                        .tile = tile,
-                                        .panels = panels,
+                                        // Six vectors of one row: enough independent chains to hide
+                                        // the latency, but one load per multiply-add.
+                                        .row_sums = tiles<1, 6>,
+                                        .tile = tiles<kMR, kNRVectors>,
+                                        .panels = tiles<kMR, kNRVectors, true>,
                                         .pack = pack,
-                                        .norm = norm,
                                         .bias_gelu = bias_gelu,
                                         .tile_rows = kMR,
                                         .tile_columns = kNR,
-                                        .row_stride = row_stride<float>,
                                         .eigen = eigen_product};
   return kRungs;
 }

@@ -21,13 +21,10 @@ struct Rungs {
 
   /// B (k,n) in panels; as many floats as B has.
   void (*pack)(float* packed, const float* b, int64_t n, int64_t k);
-  /// Vectorized passes: y = layernorm(x); z += bias, then z = gelu(z).
-  void (*norm)(float* y, const float* x, const float* gamma, const float* beta, int64_t rows,
-               int64_t cols, float eps);
+  /// Vectorized passes: z += bias, then z = gelu(z).
   void (*bias_gelu)(float* z, const float* bias, int64_t rows, int64_t cols);
 
   int64_t tile_rows, tile_columns;
-  int64_t (*row_stride)(int64_t cols);  // of z in the fused kernel
 
   /// Eigen's product of any size, a baseline.
   void (*eigen)(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
