@@ -7,7 +7,6 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/cli/peak.h"
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
 #include "apps/report/report.h"
