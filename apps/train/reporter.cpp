@@ -10,6 +10,7 @@
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
 #include "apps/report/report.h"
+#include "apps/train/trainer.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
 
