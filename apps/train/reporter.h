@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "apps/cli/terminal.h"
+#include "apps/train/event_file.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/task.h"
-#include "apps/train/tensorboard/event_file.h"
 #include "core/arena.h"
 
 namespace gmlp {
