@@ -105,8 +105,7 @@ class Trainer {
   int finish();
   void finish_epoch_early();
   EvalResult validate();
-  void report_epoch(const EvalResult& result, double training_seconds);
-  bool update_best(const EvalResult& result);
+  bool report_epoch(const EvalResult& result, double training_seconds);
   bool epoch_is_complete() const;
   bool is_patience_over() const;
   bool is_finished();
