@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "apps/cli/format.h"
-#include "apps/cli/peak.h"
 #include "core/io/json.h"
 #include "core/tensor.h"
 

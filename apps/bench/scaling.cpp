@@ -43,26 +43,24 @@ Network measure_network() {
   constexpr int kMessages = 8, kShort = 200, kLong = 8;
   constexpr double kBytes = 4 * kMessages * kFloats;
   std::vector<float> out(kMessages * kFloats), in(kMessages * kFloats);
-  std::vector<Exchange> exchanges(kMessages);
-  const auto start = [&](size_t message, int64_t floats) {
-    const size_t begin = message * kFloats;
-    exchanges[message].start(rank() ^ 1, static_cast<int>(message), &out[begin], &in[begin],
-                             4 * floats);
+  const auto start = [&](int message, int64_t floats) {
+    const size_t begin = static_cast<size_t>(message) * kFloats;
+    start_exchange(message, rank() ^ 1, &out[begin], &in[begin], 4 * floats);
   };
   std::vector<double> gigabits, latency_us, core_ms_per_mb;
   wait_for_ranks();
   for (int i = 0; i < kShort; ++i) {
     const double begin = now_seconds();
     start(0, 1);
-    exchanges[0].wait();
+    wait_for_exchange(0);
     latency_us.push_back(1e6 * (now_seconds() - begin));
   }
   for (int i = 0; i < kLong; ++i) {
     const double begin = now_seconds(), busy = processor_seconds();
-    for (size_t j = 0; j < kMessages; ++j) start(j, kFloats);
+    for (int j = 0; j < kMessages; ++j) start(j, kFloats);
     // Sleeps between looks, so that waiting costs the processor nothing.
-    for (Exchange& exchange : exchanges) {
-      while (!exchange.is_done()) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    for (int j = 0; j < kMessages; ++j) {
+      while (!is_exchange_done(j)) std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
     gigabits.push_back(8e-9 * kBytes / (now_seconds() - begin));
     for (size_t j = 0; j < out.size() / 2; ++j) out[j] += in[j];

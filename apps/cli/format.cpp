@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <regex>
 #include <thread>
 
@@ -14,7 +15,6 @@
 
 #include "core/io/json.h"
 #include "core/parallel.h"
-#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -98,18 +98,33 @@ std::string cpu_name() {
 }
 
 std::string environment_json() {
-  Json json;
-  json["version"] = GMLP_VERSION;
-  json["compiler"] = __VERSION__;
-  json["isa"] = isa_name();
-  json["threads"] = thread_count();
-  json["hardware_threads"] = std::thread::hardware_concurrency();
-  json["cpu"] = cpu_name();
   utsname system = {};
-  if (uname(&system) == 0) {
-    json["system"] = std::string(system.sysname) + " " + system.release + " " + system.machine;
-  }
-  return json_text(json);
+  uname(&system);
+  return json_text({{"version", GMLP_VERSION},
+                    {"compiler", __VERSION__},
+                    {"isa", isa_name()},
+                    {"threads", thread_count()},
+                    {"hardware_threads", std::thread::hardware_concurrency()},
+                    {"cpu", cpu_name()},
+                    {"system", fmt::format("{} {} {}", &system.sysname[0], &system.release[0],
+                                           &system.machine[0])}});
+}
+
+double peak_gflops(const std::string& precision, double seconds, const fused::Kernels& kernels) {
+  double (*burst)(int64_t) = precision == "bf16" ? kernels.bf16_burst : kernels.fma_burst;
+  constexpr int64_t kIterations = 1 << 20;  // some milliseconds
+  const Stopwatch whole;
+  double best = 0;
+  do {
+    // Twice as many bursts as threads, so that they overlap however they are scheduled.
+    const Stopwatch watch;
+    const int64_t bursts = 2 * thread_count();
+    std::vector<double> flops(static_cast<size_t>(bursts));
+    parallel_for(bursts, [&](int64_t i) { flops[static_cast<size_t>(i)] = burst(kIterations); });
+    const double total = std::accumulate(flops.begin(), flops.end(), 0.0);
+    best = std::max(best, total / watch.seconds() * 1e-9);
+  } while (whole.seconds() < seconds);
+  return best;
 }
 
 int64_t status_bytes(const std::string& name) {

@@ -1,11 +1,13 @@
 #pragma once
-// Numbers as people read them, a stopwatch, and what a command's numbers depend on: the machine and
-// memory.
+// Numbers as people read them, a stopwatch, and what a command's numbers depend on: the machine,
+// its peak, and memory.
 
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "kernels/kernels.h"
 
 namespace gmlp {
 
@@ -39,6 +41,10 @@ std::string fill_in_template(const std::string& text, const TemplateValues& valu
 std::string environment_json();
 /// The processor's name from /proc/cpuinfo, or "unknown".
 std::string cpu_name();
+/// GFLOP/s of all threads doing nothing but multiply-adds on registers, of f32 or, in precision
+/// "bf16", of what products take then. The best of a few bursts in `seconds`.
+double peak_gflops(const std::string& precision, double seconds,
+                   const fused::Kernels& kernels = fused::kernels());
 /// The bytes that /proc/self/status lists under `name`: "VmRSS" is the resident set, "VmHWM" its
 /// largest size so far. 0 without /proc.
 int64_t status_bytes(const std::string& name);

@@ -1,6 +1,7 @@
 #include "apps/cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -46,13 +47,6 @@ std::string without_comment(const std::string& line) {
   return line;
 }
 
-/// The option that CLI11 will find by `name`, or null.
-const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
-  const CLI::Option* option = app.get_option_no_throw("--" + name);
-  if (option == nullptr && name.size() == 1) option = app.get_option_no_throw("-" + name);
-  return option != nullptr ? option : app.get_option_no_throw(name);
-}
-
 /// Keeps the '#' of a quoted "C#/photos", where CLI11's own reader would begin a comment.
 class ConfigFile : public CLI::ConfigTOML {
  public:
@@ -72,19 +66,18 @@ class ConfigFile : public CLI::ConfigTOML {
                 "{}: {} begins a section, options have none; remove it", path, line);
       lines << line << '\n';
     }
-    std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
-    // config.toml of a run by an earlier version may have this option, which changed no result.
-    std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
+    const std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
     // CLI11's own errors name neither the file nor what to do.
+    const std::vector<const CLI::Option*> options = app_.get_options();
+    std::vector<std::string> known;
+    for (const CLI::Option* option : options) known.push_back(option->get_single_name());
     for (const CLI::ConfigItem& item : read) {
-      const CLI::Option* option = item.parents.empty() ? find_option(app_, item.name) : nullptr;
-      if (option == nullptr) {
-        std::vector<std::string> known;
-        for (const CLI::Option* any : app_.get_options()) known.push_back(any->get_single_name());
+      const auto place = std::ranges::find(known, item.name);
+      if (place == known.end() || !item.parents.empty()) {
         fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
                    app_.get_name(), app_.get_name(), did_you_mean(item.name, known));
       }
-      refuse_if(!option->get_configurable(),
+      refuse_if(!options[static_cast<size_t>(place - known.begin())]->get_configurable(),
                 "{}: {} may not be in a file; pass it on the command line", path, item.name);
     }
     return read;
@@ -209,23 +202,17 @@ void add_config_option(CLI::App& app, const std::string& description) {
   app.allow_config_extras(CLI::config_extras_mode::error);
 }
 
-std::string resolved_config(const CLI::App& app) {
-  std::string text = "\n" + app.config_to_str(true, false);
-  for (const CLI::Option* option : app.get_options()) {
+std::string resolved_config(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
     check_can_be_written(*option);
-    if (option->count() > 0 || option->get_items_expected_max() == 1) continue;
     // CLI11 writes a list's default as one quoted text, "[0.9,0.999]" or "[]", and a list that was
     // given as [0.9, 0.999]. One form, so that a configuration that is read back is the same text.
-    std::string list = option->get_default_str();
-    const std::string begin = fmt::format("\n{}=", option->get_single_name());
-    const std::string line = fmt::format("{}\"{}\"\n", begin, list);
-    const size_t at = text.find(line);
-    if (at == std::string::npos) continue;
-    const size_t comma = list.find(',');
-    if (comma != std::string::npos) list.insert(comma + 1, 1, ' ');
-    text.replace(at, line.size(), list == "[]" ? "\n" : begin + list + "\n");
+    const std::string list = option->get_default_str();
+    if (option->count() > 0 || option->get_items_expected_max() < 2) continue;
+    option->configurable(list != "[]");
+    option->add_result(CLI::detail::split(list.substr(1, list.size() - 2), ','));
   }
-  return text.substr(1);
+  return app.config_to_str(true, false);
 }
 
 ExportOptions parse_export(const std::string& program, const std::vector<std::string>& formats,

@@ -82,6 +82,6 @@ void add_arithmetic_options(CLI::App& app, std::string& precision, std::string& 
 void add_config_option(CLI::App& app, const std::string& description = "Read options from FILE");
 /// The value of every option of `app`, given or default, as text that --config reads back as the
 /// same. Throws InputError for a value that such a file cannot hold.
-std::string resolved_config(const CLI::App& app);
+std::string resolved_config(CLI::App& app);
 
 }  // namespace gmlp

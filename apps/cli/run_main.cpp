@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -31,19 +32,6 @@ static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may not t
 // once by the kernel and once by the shell.
 extern "C" void on_stop_signal(int signal) {
   if (g_signal.exchange(signal) != 0 && signal != SIGHUP) _exit(128 + signal);
-}
-
-/// `restart`: SA_RESTART, or 0 to end a read() or write() on a signal.
-void install_handlers(int restart) {
-  struct sigaction action = {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = restart;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before = {};
-    sigaction(signal, nullptr, &before);
-    const bool ignored = signal == SIGHUP && before.sa_handler == SIG_IGN;
-    if (!ignored) sigaction(signal, &action, nullptr);
-  }
 }
 
 /// Opens /dev/null for a standard stream that is closed, because a file opened later would become
@@ -80,23 +68,21 @@ std::string message_of(const std::system_error& error) {
 int dispatch(const char* program, const char* usage, const std::vector<Subcommand>& subcommands,
              const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
-  std::string names;
   std::vector<std::string> known;
   for (const Subcommand& subcommand : subcommands) {
-    if (name == subcommand.name) {
-      refuse_if(rank_count() > 1 && !subcommand.on_ranks,
-                "{}: would do all of its work on each of the {} ranks; start it without mpirun",
-                name, rank_count());
-      try {
-        return subcommand.run({arguments.begin() + 1, arguments.end()});
-      } catch (const CLI::CallForHelp&) {
-        return kExitSuccess;
-      }
-    }
-    const bool last = &subcommand == &subcommands.back();
-    names += fmt::format("{}{}", names.empty() ? "" : last ? " or " : ", ", subcommand.name);
     known.emplace_back(subcommand.name);
+    if (name != subcommand.name) continue;
+    refuse_if(rank_count() > 1 && !subcommand.on_ranks,
+              "{}: would do all of its work on each of the {} ranks; start it without mpirun", name,
+              rank_count());
+    try {
+      return subcommand.run({arguments.begin() + 1, arguments.end()});
+    } catch (const CLI::CallForHelp&) {
+      return kExitSuccess;
+    }
   }
+  const std::string names =
+      fmt::format("{} or {}", fmt::join(known.begin(), known.end() - 1, ", "), known.back());
   if (name == "--help" || name == "-h" || name == "help") {
     fmt::print("{}", usage);
   } else if (name == "--version") {
@@ -268,8 +254,16 @@ int run_main(const char* program, const char* usage, const std::vector<Subcomman
   return status;
 }
 
-void install_stop_signals() {
-  install_handlers(SA_RESTART);  // a write of a checkpoint must not fail with EINTR
+void install_stop_signals(bool restart) {
+  struct sigaction action = {};
+  action.sa_handler = on_stop_signal;
+  action.sa_flags = restart ? SA_RESTART : 0;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    const bool ignored = signal == SIGHUP && before.sa_handler == SIG_IGN;
+    if (!ignored) sigaction(signal, &action, nullptr);
+  }
 }
 
 int stop_signal() {
@@ -282,14 +276,6 @@ int own_stop_signal() {
 
 void share_stop_signal() {
   if (rank_count() > 1) g_shared_signal = static_cast<int>(max_over_ranks(own_stop_signal()));
-}
-
-InterruptibleInput::InterruptibleInput() {
-  install_handlers(0);
-}
-
-InterruptibleInput::~InterruptibleInput() {
-  install_handlers(SA_RESTART);
 }
 
 void throw_if_stopped() {

@@ -42,8 +42,9 @@ class Stopped : public std::exception {
 };
 
 /// Installs the handlers: a first signal sets the flag, a second SIGINT or SIGTERM ends the process
-/// at once. SIGHUP stays ignored if it is (nohup).
-void install_stop_signals();
+/// at once. SIGHUP stays ignored if it is (nohup). Unless `restart`, a signal ends a read() or
+/// write() with EINTR, which a write of a checkpoint must not do.
+void install_stop_signals(bool restart = true);
 /// The signal that was received, or 0. Several ranks train in step, so a signal to one of them
 /// counts from the next share_stop_signal() on, which all call, and then for all.
 int stop_signal();
@@ -55,8 +56,8 @@ void throw_if_stopped();
 
 /// While it lives, a stop signal ends a wait for standard input.
 struct InterruptibleInput {
-  InterruptibleInput();
-  ~InterruptibleInput();
+  InterruptibleInput() { install_stop_signals(false); }
+  ~InterruptibleInput() { install_stop_signals(); }
 };
 
 /// Sets the flag without a signal, or clears it with 0.

@@ -1,6 +1,7 @@
 #include "apps/ranks/ranks.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -38,6 +39,8 @@ std::string name_of(int64_t rank) {
 }
 
 #if GMLP_MPI
+
+std::map<int, std::array<MPI_Request, 2>> g_exchanges;  // by tag: the receipt, the sending
 
 /// Ends all ranks because a wait took too long. Those that wait tell each other, so the others are
 /// the ones to name.
@@ -135,8 +138,7 @@ std::vector<double> gather_ranks(const std::vector<double>& values) {
 }
 
 double max_over_ranks(double value) {
-  const std::vector<double> values = gather_ranks({value});
-  return *std::ranges::max_element(values);
+  return std::ranges::max(gather_ranks({value}));
 }
 
 double sum_over_ranks(double value) {
@@ -156,18 +158,16 @@ std::string describe_ranks() {
 }
 
 void require_same_facts(const std::map<std::string, std::string>& facts) {
-  if (rank_count() == 1) return;
-  std::string mine = Json(facts).dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string mine = json_line(facts);
   const double size = max_over_ranks(static_cast<double>(mine.size()));
   mine.resize(static_cast<size_t>(size), ' ');
   const std::string all = gather_bytes(mine.data(), std::ssize(mine));
   const Json root = parse_json(all.substr(0, mine.size()), "rank 0");
-  const Json own = parse_json(mine, "this rank");
-  for (const auto& [name, value] : own.items()) {
-    if (root.contains(name) && root.at(name) == value) continue;
-    const std::string other = root.contains(name) ? root.at(name).get<std::string>() : "none";
+  for (const auto& [name, value] : facts) {
+    const std::string other = root.value(name, "none");
+    if (other == utf8_of(value)) continue;
     fail_input("{}: {} is {}, and rank 0 has {}; start all ranks with the same", name_of(rank()),
-               name, value.get<std::string>(), other);
+               name, value, other);
   }
   wait_for_ranks();  // else rank 0 would go on before the rank that differs has spoken
 }
@@ -202,27 +202,22 @@ void finish_ranks() {
   MPI_Finalize();
 }
 
-struct Exchange::Requests {
-  MPI_Request both[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
-};
-
-Exchange::Exchange() : requests_(std::make_unique<Requests>()) {}
-
-void Exchange::start(int64_t partner, int tag, const void* out, void* in, int64_t bytes) {
+void start_exchange(int tag, int64_t partner, const void* out, void* in, int64_t bytes) {
+  MPI_Request* requests = g_exchanges[tag].data();
   // Counted in floats, so that a message of 2^31 bytes fits an int.
   const int count = static_cast<int>(bytes / 4), other = static_cast<int>(partner);
-  MPI_Irecv(in, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests_->both[0]);
-  MPI_Isend(out, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests_->both[1]);
+  MPI_Irecv(in, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests[0]);
+  MPI_Isend(out, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests[1]);
 }
 
-bool Exchange::is_done() {
+bool is_exchange_done(int tag) {
   int done = 0;
-  MPI_Testall(2, requests_->both, &done, MPI_STATUSES_IGNORE);
+  MPI_Testall(2, g_exchanges.at(tag).data(), &done, MPI_STATUSES_IGNORE);
   return done != 0;
 }
 
-void Exchange::wait() {
-  wait_for(requests_->both, 2);
+void wait_for_exchange(int tag) {
+  wait_for(g_exchanges.at(tag).data(), 2);
 }
 
 #else
@@ -238,13 +233,11 @@ void start_ranks() {
 
 void finish_ranks() {}
 
-struct Exchange::Requests {};
-Exchange::Exchange() = default;
-void Exchange::start(int64_t, int, const void*, void*, int64_t) {}
-bool Exchange::is_done() {
+void start_exchange(int, int64_t, const void*, void*, int64_t) {}
+bool is_exchange_done(int) {
   return true;
 }
-void Exchange::wait() {}
+void wait_for_exchange(int) {}
 
 #endif
 
@@ -257,8 +250,5 @@ void end_all_ranks(int status, const std::string& message) {
 #endif
   std::_Exit(status);
 }
-
-Exchange::~Exchange() = default;
-Exchange::Exchange(Exchange&&) noexcept = default;
 
 }  // namespace gmlp

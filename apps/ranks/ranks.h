@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,20 +47,10 @@ std::string describe_ranks();
 /// Throws InputError on a rank where a fact is another than on rank 0, naming it.
 void require_same_facts(const std::map<std::string, std::string>& facts);
 
-/// A message from this rank to `partner` and one of equal size back, in the background.
-class Exchange {
- public:
-  Exchange();
-  Exchange(Exchange&&) noexcept;
-  ~Exchange();
-  /// `tag` distinguishes exchanges of the same two ranks. Both buffers must live until is_done().
-  void start(int64_t partner, int tag, const void* out, void* in, int64_t bytes);
-  bool is_done();
-  void wait();
-
- private:
-  struct Requests;
-  std::unique_ptr<Requests> requests_;
-};
+/// Begins an exchange, in the background: a message from this rank to `partner` and one of equal
+/// size back. Both buffers must live until the exchange of this `tag` is done.
+void start_exchange(int tag, int64_t partner, const void* out, void* in, int64_t bytes);
+bool is_exchange_done(int tag);
+void wait_for_exchange(int tag);
 
 }  // namespace gmlp

@@ -46,6 +46,7 @@ void ShardedGradients::lay_out(const std::vector<Parameter*>& parameters) {
   std::vector<int64_t> begins(parameters.size());
   int64_t size = 0;
   for (size_t b = 0; b < buckets_.size(); ++b) {
+    buckets_[b].tag = static_cast<int>(b);
     buckets_[b].begin = size;
     for (size_t i = 0; i < parameters.size(); ++i) {
       if (bucket_of(*parameters[i]) != b) continue;
@@ -89,7 +90,7 @@ void ShardedGradients::finish_shard() {
   // All ranks wait for the buckets in this order, so none waits for a rank that waits for it.
   for (Bucket& bucket : buckets_) {
     while (!is_done(bucket)) {
-      bucket.exchange.wait();
+      wait_for_exchange(bucket.tag);
       take_arrived();
     }
     bucket.round = -1;
@@ -132,24 +133,16 @@ void ShardedGradients::next_round(Bucket& bucket) {
   const int64_t size = reduces ? bucket.own_size / 2 : bucket.own_size;
   const int64_t mine = bucket.own_begin + (reduces && upper ? size : 0);
   const int64_t other = upper ? mine - size : mine + size;
-  const int tag = static_cast<int>(&bucket - buckets_.data());
-  const int64_t bytes = size * dtype_size(gradients_.dtype());
-  if (reduces) {
-    bucket.exchange.start(partner, tag, address(gradients_, other), address(received_, mine),
-                          bytes);
-    bucket.own_begin = mine;
-    bucket.own_size = size;
-  } else {
-    bucket.exchange.start(partner, tag, address(gradients_, mine), address(gradients_, other),
-                          bytes);
-    bucket.own_begin = std::min(mine, other);
-    bucket.own_size = 2 * size;
-  }
+  char* out = address(gradients_, reduces ? other : mine);
+  char* in = reduces ? address(received_, mine) : address(gradients_, other);
+  start_exchange(bucket.tag, partner, out, in, size * dtype_size(gradients_.dtype()));
+  bucket.own_begin = reduces ? mine : std::min(mine, other);
+  bucket.own_size = reduces ? size : 2 * size;
 }
 
 void ShardedGradients::take_arrived() {
   for (Bucket& bucket : buckets_) {
-    while (bucket.round >= 0 && !is_done(bucket) && bucket.exchange.is_done()) {
+    while (bucket.round >= 0 && !is_done(bucket) && is_exchange_done(bucket.tag)) {
       if (bucket.round < levels_) add(received_, bucket.own_begin, bucket.own_size);
       next_round(bucket);
     }

@@ -45,7 +45,7 @@ class ShardedGradients {
     int64_t begin = 0, size = 0;
     int64_t own_begin = 0, own_size = 0;  // what this rank adds up, then what it has the sums of
     int64_t round = -1;                   // of 2 log2(R); -1: not begun
-    Exchange exchange;
+    int tag = 0;                          // of its exchanges
   };
   bool is_done(const Bucket& bucket) const { return bucket.round == 2 * levels_; }
   void lay_out(const std::vector<Parameter*>& parameters);

@@ -1,6 +1,8 @@
 #include "apps/train/checkpoint_store.h"
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -64,35 +66,29 @@ bool same_folder(const std::string& a, const std::string& b) {
 
 CheckpointStore::CheckpointStore(const std::string& folder, int64_t history)
     : folder_(folder), history_(history) {
-  recover_folder(last());
-  recover_folder(best());
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
-    const std::string name = entry.path().filename().string();
-    const bool replaced = name.starts_with("step-") && name.find(".old") != std::string::npos;
-    if (replaced || name.find(".tmp") != std::string::npos) fs::remove_all(entry.path());
+    const fs::path& path = entry.path();
+    if (path.extension() != ".tmp" && path.extension() != ".old") continue;
+    recover_folder((path.parent_path() / path.stem()).string());
   }
 }
 
 std::vector<int64_t> CheckpointStore::kept_steps() const {
   std::vector<int64_t> steps;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("step-")) continue;
-    const std::string digits = name.substr(5);
-    const bool number = digits.find_first_not_of("0123456789") == digits.npos;
-    if (number && !digits.empty() && digits.size() <= 18) steps.push_back(std::stoll(digits));
+    int64_t step = -1;
+    std::sscanf(entry.path().filename().c_str(), "step-%18" SCNd64, &step);
+    if (step >= 0 && entry.path().string() == step_folder(step)) steps.push_back(step);
   }
   std::ranges::sort(steps);
   return steps;
 }
 
 void CheckpointStore::save_last(const CheckpointBytes& bytes, int64_t step) {
-  if (history_ > 0 && last_step_ >= 0 && last_step_ != step && fs::exists(last())) {
-    // A second name, so that `last` can be loaded throughout.
-    copy_checkpoint(last(), step_folder(last_step_));
-  }
+  const std::optional<int64_t> before = step_of(last());
+  // A second name, so that `last` can be loaded throughout.
+  if (history_ > 0 && before && *before != step) copy_checkpoint(last(), step_folder(*before));
   save_checkpoint(bytes, last());
-  last_step_ = step;
   const std::vector<int64_t> steps = kept_steps();
   const int64_t surplus = std::ssize(steps) - history_;
   for (int64_t i = 0; i < surplus; ++i) fs::remove_all(step_folder(steps[static_cast<size_t>(i)]));
@@ -102,7 +98,6 @@ void CheckpointStore::forget_after(const std::string& from, int64_t step) {
   const std::optional<int64_t> found = step_of(last());
   // Equal steps too: a user who names another folder may have found `last` to be damaged.
   if (!same_folder(from, last()) && (!found || *found >= step)) copy_checkpoint(from, last());
-  last_step_ = step_of(last()).value_or(-1);
   for (const int64_t kept : kept_steps()) {
     const std::string folder = step_folder(kept);
     if (kept > step && !same_folder(from, folder)) drop_checkpoint(folder);

@@ -38,7 +38,6 @@ class CheckpointStore {
 
   std::string folder_;
   int64_t history_;
-  int64_t last_step_ = -1;  // of `last`; -1: unknown, so it is not kept
 };
 
 }  // namespace gmlp

@@ -13,11 +13,10 @@ namespace gmlp {
 
 namespace {
 
-/// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
-/// of earlier versions.
+/// The options that change no result, but for the moment at which a run ends.
 const std::set<std::string> kNeutralOptions = {
     "threads",      "workers",     "time-limit",    "patience",        "quiet", "no-figures",
-    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out",   "cache-dir"};
+    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -104,18 +103,10 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   app.set_help_flag("-h,--help", "Print this help and exit");
 }
 
-/// The names of the options that the arguments have set.
-std::set<std::string> given_options(const CLI::App& app) {
-  std::set<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->count() > 0) names.insert(option->get_single_name());
-  }
-  return names;
-}
-
 /// Throws InputError if one of the options `given` contradicts --resume.
-void check_resume_options(const std::set<std::string>& given) {
-  for (const std::string& name : given) {
+void check_resume_options(const std::vector<CLI::Option*>& given) {
+  for (const CLI::Option* option : given) {
+    const std::string name = option->get_single_name();
     // A resumed run stays in its folder.
     const bool neutral = kNeutralOptions.count(name) > 0 && name != "out";
     if (neutral || name == "resume" || is_changeable(name)) continue;
@@ -141,10 +132,10 @@ std::string with_absolute_path(const std::string& option, const std::string& val
 
 /// Makes the paths among the options `given` absolute. The others of a resumed run are as the
 /// checkpoint has them.
-void make_paths_absolute(CLI::App& app, const std::set<std::string>& given) {
-  for (const std::string& name : given) {
+void make_paths_absolute(const std::vector<CLI::Option*>& given) {
+  for (CLI::Option* option : given) {
+    const std::string name = option->get_single_name();
     if (kDataOptions.count(name) + kModelPathOptions.count(name) == 0) continue;
-    CLI::Option* option = app.get_option("--" + name);
     CLI::results_t values = option->reduced_results();
     for (std::string& value : values) value = with_absolute_path(name, value);
     option->clear();
@@ -204,7 +195,8 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   add_run_options(app, options);
   for (const auto& [name, text] : subcommand.defaults) app.get_option(name)->default_str(text);
   parse_arguments(app, arguments);
-  const std::set<std::string> given = given_options(app);
+  const std::vector<CLI::Option*> given =
+      app.get_options([](const CLI::Option* option) { return option->count() > 0; });
   std::string saved;
   if (options.resume.empty()) {
     subcommand.check(app);
@@ -224,7 +216,7 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
             "--batch-size {}: {} shards cannot be equal parts of it; let --shards be a power of "
             "two, and --batch-size a multiple of it",
             options.batch_size, options.shards);
-  make_paths_absolute(app, given);
+  make_paths_absolute(given);
   options.config = with_neutral_options(resolved_config(app), saved);
 }
 

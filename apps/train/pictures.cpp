@@ -47,9 +47,10 @@ Color mean_color(const Tensor& image, int64_t rows, int64_t columns, int64_t y, 
 /// background, or a shade of their mean grey.
 std::string character_for(const Color& upper, const Color& lower, bool colors) {
   if (colors) {
-    return fmt::format("\033[38;2;{};{};{}m\033[48;2;{};{};{}m▀", byte_of(upper[0]),
-                       byte_of(upper[1]), byte_of(upper[2]), byte_of(lower[0]), byte_of(lower[1]),
-                       byte_of(lower[2]));
+    const auto rgb = [](const Color& c) {
+      return fmt::format("2;{};{};{}m", byte_of(c[0]), byte_of(c[1]), byte_of(c[2]));
+    };
+    return "\033[38;" + rgb(upper) + "\033[48;" + rgb(lower) + "▀";
   }
   constexpr std::string_view kShades = " .:-=+*#%@";
   const auto grey = [](const Color& c) { return 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2]; };

@@ -7,10 +7,10 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/cli/peak.h"
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
 #include "apps/report/report.h"
+#include "apps/train/trainer.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
 
@@ -34,15 +34,10 @@ std::string step_line(const StepRecord& record) {
       record.skipped ? ",\"skipped\":true" : "");
 }
 
-/// There may be nothing to validate on.
-bool is_validated(const EvalResult& result) {
-  return result.complete && result.samples > 0;
-}
-
 /// The val columns are empty if the epoch was not validated.
 std::string metrics_row(const EpochRecord& record) {
   std::string val = ",";
-  if (is_validated(record.val)) {
+  if (record.val.is_validated()) {
     val = fmt::format("{:.9g},{:.9g}", record.val.loss, record.val.metric);
   }
   return fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", record.epoch, record.step,
@@ -188,7 +183,7 @@ void Reporter::step(StepRecord record) {
 void Reporter::epoch(const EpochRecord& record) {
   folder_.append("metrics.csv", metrics_row(record));
   const EvalResult& result = record.val;
-  if (is_validated(result)) {
+  if (result.is_validated()) {
     events_.add_scalars(record.step, {{"val/loss", result.loss},
                                       {"val/" + task_.info.metric.substr(4), result.metric}});
   }
@@ -214,7 +209,7 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
     json["best"]["epoch"] = progress.best.epoch;
     json["best"]["step"] = progress.best.step;
   }
-  if (is_validated(last)) {
+  if (last.is_validated()) {
     json["final"] = task_.summary(last);
     task_.add_details(json["final"]);
   }

@@ -9,13 +9,15 @@
 #include <vector>
 
 #include "apps/cli/terminal.h"
+#include "apps/train/event_file.h"
 #include "apps/train/run_folder.h"
-#include "apps/train/run_state.h"
 #include "apps/train/task.h"
-#include "apps/train/tensorboard/event_file.h"
 #include "core/arena.h"
 
 namespace gmlp {
+
+struct Progress;   // trainer.h
+struct RunLength;  // trainer.h
 
 /// A line of steps.jsonl.
 struct StepRecord {
@@ -70,7 +72,7 @@ class Reporter {
 
   const TrainOptions& options_;
   const TrainingTask& task_;
-  const RunLength length_;
+  const RunLength& length_;
   RunFolder& folder_;
   ProgressBar bar_;  // on a terminal: a bar and colors, not plain lines
   EventFile events_;

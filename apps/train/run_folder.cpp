@@ -1,13 +1,13 @@
 #include "apps/train/run_folder.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <thread>
 
 #include <fcntl.h>
@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kGrowingFiles[] = {"log.txt", "metrics.csv", "steps.jsonl"};
 /// Everything that a run writes; --overwrite removes these names only.
 constexpr const char* kRunFiles[] = {
     "config.toml", "environment.json", "log.txt",     "metrics.csv", "steps.jsonl", "summary.json",
@@ -37,10 +36,8 @@ constexpr const char* kRunFiles[] = {
 std::string folder_name_of(const std::string& text) {
   std::string name = fs::path(text).stem().string();
   if (name.empty()) name = fs::path(text).parent_path().filename().string();
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '-';
-  }
-  return name.empty() ? "run" : name;
+  static const std::regex special("[^A-Za-z0-9_-]");
+  return name.empty() ? "run" : std::regex_replace(name, special, "-");
 }
 
 /// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
@@ -55,10 +52,9 @@ pid_t owner_of(const std::string& name) {
 int64_t next_run_number(const std::string& parent) {
   int64_t highest = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(parent)) {
-    const std::string name = entry.path().filename().string();
-    const size_t digits = name.find_first_not_of("0123456789");
-    if (digits == std::string::npos || digits == 0 || digits > 9) continue;
-    highest = std::max<int64_t>(highest, std::stoll(name.substr(0, digits)));
+    int number = 0;
+    std::sscanf(entry.path().filename().c_str(), "%9d-", &number);
+    highest = std::max<int64_t>(highest, number);
   }
   return highest + 1;
 }
@@ -173,11 +169,11 @@ RunFolder::RunFolder(const std::string& path, std::shared_ptr<const RunLock> loc
         "{}: is a link, but a run writes into its own folder only; replace it by what it names",
         file(name));
   }
-  for (const char* name : kGrowingFiles) {
+  for (const auto& [name, start] : kLogStarts) {
     const int descriptor =
         open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (descriptor < 0) fail_system(file(name), "opened");
-    files_[name] = {descriptor, {}};
+    files_[name] = {descriptor, start};
   }
   make_folders(checkpoints());
 }

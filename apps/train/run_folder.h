@@ -42,6 +42,9 @@ struct LogPosition {
   int64_t size = 0;
   uint32_t crc = 0;
 };
+/// The growing files, and where each begins.
+inline const std::map<std::string, LogPosition> kLogStarts = {
+    {"log.txt", {}}, {"metrics.csv", {}}, {"steps.jsonl", {}}};
 
 class RunFolder {
  public:

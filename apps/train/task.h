@@ -72,6 +72,9 @@ struct EvalResult {
   double metric = 0;         // top-1 accuracy or F1 in percent, or perplexity
   std::string details = {};  // for the console, in place of TrainingTask::text(); may be empty
   std::string sample = {};   // a line that shows what the model can do by now; may be empty
+
+  /// There may be nothing to validate on.
+  bool is_validated() const { return complete && samples > 0; }
 };
 
 /// A batch's place in the run.

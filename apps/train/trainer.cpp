@@ -101,14 +101,10 @@ void Trainer::train_step() {
 void Trainer::end_epoch() {
   const double training_seconds = epoch_time_.seconds();
   const int64_t number = progress.epochs_closed + 1;
-  EvalResult result;
   const bool due = number % options.val_interval == 0 || progress.step == length_.total_steps;
-  if (due) {
-    result = validate();
-    if (!result.complete) return;  // a signal: the resumed run validates the epoch again
-  }
-  report_epoch(result, training_seconds);
-  const bool best = update_best(result);
+  const EvalResult result = due ? validate() : EvalResult{};
+  if (due && !result.complete) return;  // a signal: the resumed run validates the epoch again
+  const bool best = report_epoch(result, training_seconds);
   ++progress.epochs_closed;
   progress.epoch_loss_sum = 0;
   progress.epoch_loss_count = 0;
@@ -129,22 +125,22 @@ EvalResult Trainer::validate() {
   return result;
 }
 
-void Trainer::report_epoch(const EvalResult& result, double training_seconds) {
-  if (!reporter_) return;
+/// Returns whether the result is the best so far.
+bool Trainer::report_epoch(const EvalResult& result, double training_seconds) {
+  const int64_t epoch = progress.epochs_closed + 1;
   const int64_t losses = std::max<int64_t>(progress.epoch_loss_count, 1);  // 0: all were skipped
   const int64_t samples = (progress.step - epoch_first_step_) * options.step_samples();
-  reporter_->epoch({.epoch = progress.epochs_closed + 1,
-                    .step = progress.step,
-                    .train_loss = progress.epoch_loss_sum / static_cast<double>(losses),
-                    .val = result,
-                    .lr = schedule.at(progress.step - 1),
-                    .samples_per_s = static_cast<double>(samples) / training_seconds,
-                    .seconds = elapsed()});
-}
-
-bool Trainer::update_best(const EvalResult& result) {
+  if (reporter_) {
+    reporter_->epoch({.epoch = epoch,
+                      .step = progress.step,
+                      .train_loss = progress.epoch_loss_sum / static_cast<double>(losses),
+                      .val = result,
+                      .lr = schedule.at(progress.step - 1),
+                      .samples_per_s = static_cast<double>(samples) / training_seconds,
+                      .seconds = elapsed()});
+  }
   if (!result.complete || !progress.improved_by(result, task.info.best_by_loss)) return false;
-  progress.best = {result.metric, result.loss, progress.step, progress.epochs_closed + 1};
+  progress.best = {result.metric, result.loss, progress.step, epoch};
   return true;
 }
 
@@ -166,14 +162,13 @@ int Trainer::finish() {
   if (is_patience_over()) {
     say(fmt::format("stopped early: {} epochs without a better validation than epoch {}",
                     options.patience, progress.best.epoch));
-    if (!last_result_.complete && !validate().complete) return 128 + stop_signal();
   } else if (progress.step < length_.total_steps) {
     say(fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
     finish_epoch_early();
-    if (stop_signal() != 0) return 128 + stop_signal();
-  } else if (!last_result_.complete && !validate().complete) {
-    return 128 + stop_signal();  // this process made no step, so it had no final result yet
   }
+  // A process that made no step has no final result yet.
+  if (stop_signal() == 0 && progress.step > 0 && !last_result_.complete) validate();
+  if (stop_signal() != 0) return 128 + stop_signal();
   progress.seconds = elapsed();
   if (!reporter_) return 0;
   const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
@@ -191,9 +186,8 @@ void Trainer::finish_epoch_early() {
   const double training_seconds = epoch_time_.seconds();
   const EvalResult result = validate();
   if (!result.complete) return;
-  report_epoch(result, training_seconds);
   const int64_t best_step = progress.best.step;
-  if (!update_best(result) || !store_) return;
+  if (!report_epoch(result, training_seconds) || !store_) return;
   // `last`, which a resumed run starts from, has the previous best.
   store_->keep_best(best_step);
   store_->save_best(checkpoint_bytes(content()));
@@ -317,7 +311,7 @@ void Trainer::open_folder() {
   if (task.setup.resumed()) return;
   if (resume) task.info.notes.push_back(path + ": nothing had been saved; starts at step 0");
   store_->drop_best();  // of a run that was killed between its first two saves
-  rewind_logs({{"log.txt", {}}, {"metrics.csv", {}}, {"steps.jsonl", {}}});
+  rewind_logs(kLogStarts);
 }
 
 /// Opens the run folder, restores the checkpoint and prints the banner.

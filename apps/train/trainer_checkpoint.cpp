@@ -64,10 +64,6 @@ Json data_json(const DataIdentity& data) {
 
 /// Throws when the data are not those of the run.
 void check_data(const Json& state, const DataIdentity& data, const std::string& folder) {
-  refuse_if(!state.contains("data"),
-            "{}: begun by an earlier version, which did not note its data; start a new run with "
-            "--init {}",
-            folder, folder);
   const Json& saved = state.at("data");
   if (saved == data_json(data)) return;
   const std::string then = saved.at("counts");
@@ -81,10 +77,10 @@ void check_data(const Json& state, const DataIdentity& data, const std::string& 
 }
 
 std::map<std::string, LogPosition> log_ends(const Json& state) {
-  std::map<std::string, LogPosition> ends;
-  for (const char* name : {"log.txt", "metrics.csv", "steps.jsonl"}) {
-    read_exact(state.at("offsets").at(name), ends[name].size);
-    ends[name].crc = state.at("log_crc32").at(name);
+  std::map<std::string, LogPosition> ends = kLogStarts;
+  for (auto& [name, end] : ends) {
+    read_exact(state.at("offsets").at(name), end.size);
+    end.crc = state.at("log_crc32").at(name);
   }
   return ends;
 }
@@ -220,11 +216,9 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
   for_each_number(progress, [&](const char* name, auto& value) {
     read_exact(state.at(Json::json_pointer(name)), value);
   });
-  BatchPosition then;
-  read_exact(state.at("epoch"), then.epoch);
-  read_exact(state.at("batch"), then.index);
-  const BatchPosition next = adopt_length(state) ? position(0) : BatchPosition{-1};
-  refuse_if(then.epoch != next.epoch || then.index != next.index,
+  const bool same_batch = adopt_length(state) && state.at("epoch") == position(0).epoch &&
+                          state.at("batch") == position(0).index;
+  refuse_if(!same_batch,
             "{}: the data set has changed since the run began, it has another number of batches; "
             "restore the data",
             checkpoint_folder);

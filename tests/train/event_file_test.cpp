@@ -1,6 +1,6 @@
 // Event files for TensorBoard, read back by a reader that shares no line with the writer.
 
-#include "apps/train/tensorboard/event_file.h"
+#include "apps/train/event_file.h"
 
 #include <algorithm>
 #include <cmath>
