@@ -202,7 +202,11 @@ LanguageConfig named_or_stored_language_config(const std::string& model) {
 }
 
 std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path) {
-  return load_weights(model.parameters(), open_weights(path), rules_for(model.config()));
+  WeightRules rules = rules_for(model.config());
+  rules.new_head = model.config().head != LanguageHead::kNone;
+  std::vector<Parameter*> body = model.parameters();
+  std::erase_if(body, [](const Parameter* each) { return each->name.starts_with("head."); });
+  return load_weights(body, open_weights(path), rules);
 }
 
 void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block) {

@@ -57,7 +57,8 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
 bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into);
 
 /// --init: weights from a checkpoint folder or a safetensors file. A vision head of another number
-/// of classes starts anew. Returns lines for the log.
+/// of classes starts anew, and the one of a language model in any case: it is of another task.
+/// Returns lines for the log.
 std::vector<std::string> initialize_from(VisionModel& model, const std::string& path,
                                          const WeightRules::Convert& convert);
 std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path);

@@ -10,11 +10,11 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/ablation/ablation.h"
-#include "apps/language/commands.h"
-#include "apps/language/model_choice.h"
+#include "apps/language/options.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/text/tokenizer.h"
+#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
