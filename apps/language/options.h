@@ -1,6 +1,6 @@
 #pragma once
-// The subcommands of gmlp-language, their options beside those that vision has, too, and the model
-// that these choose.
+// The subcommands of gmlp-language, the options that vision does not have, and the model that they
+// choose.
 
 #include <string>
 #include <vector>

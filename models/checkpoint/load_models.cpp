@@ -53,10 +53,8 @@ void check_names(const std::vector<Parameter*>& parameters, const SafetensorsFil
 
 /// The dtype of a model stored in `file`: f64 if a tensor is, else f32.
 DType stored_dtype(const SafetensorsFile& file) {
-  for (const SafetensorsFile::Entry& entry : file.entries()) {
-    if (entry.dtype == "F64") return DType::kF64;
-  }
-  return DType::kF32;
+  const auto is_f64 = [](const SafetensorsFile::Entry& entry) { return entry.dtype == "F64"; };
+  return std::ranges::any_of(file.entries(), is_f64) ? DType::kF64 : DType::kF32;
 }
 
 /// Throws InputError if `path`, the config.json beside `file`, describes a model out of all
@@ -94,6 +92,18 @@ WeightRules rules_for(const VisionConfig& config) {
           .tokens_remedy =
               "(image or patch size); use the --img-size and --patch-size that they were trained "
               "with"};
+}
+
+/// WeightRules::convert: a Toeplitz gate of M tokens serves a window of N < M. Its distances
+/// -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases the first ones.
+bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into) {
+  const bool weight = name.ends_with("gate.proj.weight");
+  const int64_t spare = stored.elements() - into.elements();
+  const bool vectors = stored.shape().rank() == 1 && into.shape().rank() == 1;
+  if (!vectors || spare < 0 || (!weight && !name.ends_with("gate.proj.bias"))) return false;
+  const int64_t begin = weight ? spare / 2 : 0;
+  into.copy_from(stored.rows(begin, begin + into.elements()));
+  return true;
 }
 
 WeightRules rules_for(const LanguageConfig& config) {
@@ -138,16 +148,6 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
     }
   }
   return notes;
-}
-
-bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into) {
-  const bool weight = name.ends_with("gate.proj.weight");
-  const int64_t spare = stored.elements() - into.elements();
-  const bool vectors = stored.shape().rank() == 1 && into.shape().rank() == 1;
-  if (!vectors || spare < 0 || (!weight && !name.ends_with("gate.proj.bias"))) return false;
-  const int64_t begin = weight ? spare / 2 : 0;
-  into.copy_from(stored.rows(begin, begin + into.elements()));
-  return true;
 }
 
 std::string stored_config_path(const std::string& model) {

@@ -75,14 +75,6 @@ std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const s
              fmt::join(names, ", "));
 }
 
-/// Keeps the held out tenth of a table, or the rest.
-void keep(std::vector<SentenceExample>& examples, bool held_out) {
-  std::erase_if(examples, [&](const SentenceExample& example) {
-    const std::string text = example.first + example.second;
-    return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) != held_out;
-  });
-}
-
 }  // namespace
 
 void check_columns(const TaskFacts& facts, const TaskReading& reading) {
@@ -134,7 +126,12 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
       continue;
     }
     const auto select = [&](TaskSet& set) {
-      if (table && reading.split == "val") keep(set.sentences.examples, !train);
+      if (table && reading.split == "val") {
+        std::erase_if(set.sentences.examples, [&](const SentenceExample& example) {
+          const std::string text = example.first + example.second;
+          return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) == train;
+        });
+      }
       refuse_if(table && set.size() == 0,
                 "--data {}: too few rows to hold out a tenth; use a folder with train and val",
                 data);

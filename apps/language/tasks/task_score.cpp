@@ -90,12 +90,12 @@ void read_config(OpenedTask& task, const std::string& folder) {
   check_columns(facts, reading);
   try {
     // Only SQuAD's models have the two numbers.
-    const WindowOptions defaults;
-    WindowOptions& windows = reading.windows;
-    if (windows.stride == 0) windows.stride = stored.value("doc_stride", defaults.stride);
-    if (windows.max_question == 0) {
-      windows.max_question = stored.value("max_question_tokens", defaults.max_question);
-    }
+    const auto complete = [&](int64_t& value, const char* member, int64_t otherwise) {
+      if (value == 0) value = stored.value(member, otherwise);
+      if (value <= 0) value = otherwise;
+    };
+    complete(reading.windows.stride, "doc_stride", WindowOptions().stride);
+    complete(reading.windows.max_question, "max_question_tokens", WindowOptions().max_question);
     if (classify) stored.at("labels").get_to(facts.labels);
     if (classify) stored.at("columns").get_to(facts.columns);
   } catch (const Json::exception& error) {

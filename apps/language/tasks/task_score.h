@@ -48,7 +48,7 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
 
 /// The score on one file. The loss is in nats per example, for spans the mean over first and last
 /// token. The metric is accuracy or F1, and `details` are further lines, of SQuAD 2.0.
-struct TaskSetScore : EvalResult {  // NOLINT(bugprone-exception-escape): the JSON library's
+struct TaskSetScore : EvalResult {  // NOLINT(bugprone-exception-escape): Json's destructor
   std::string text;                 // "accuracy 81.23 ± 1.32 %", "exact match ..., F1 ..."
   Json json;                        // all numbers
 };
