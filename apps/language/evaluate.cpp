@@ -7,14 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
-#include "apps/language/commands.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "apps/ranks/ranks.h"
@@ -34,18 +32,16 @@ struct EvalOptions : TaskOptions {
 
 /// Prints the score and returns it as JSON, as does eval_task.
 Json eval_text(const EvalOptions& options) {
-  OpenedModel opened(options);
-  LanguageModel& model = *opened.loaded.model;
-  const Tokenizer& tokenizer = *opened.loaded.tokenizer;
+  const LoadedLanguage loaded = load_language(options);
   const InterruptibleInput interruptible;
   BadRows bad{.allowed = options.reading.skip_bad};
-  CorpusOptions corpus{.bad = &bad, .check_stop = throw_if_stopped};
-  const TokenRow tokens = encode_files(options.files, tokenizer, corpus);
+  const TokenRow tokens =
+      encode_files(options.files, *loaded.tokenizer, {.bad = &bad, .check_stop = throw_if_stopped});
   if (bad.count > 0) fmt::print("{}\n", bad.note());
-  const TextLoader loader =
-      validation_loader(tokens, tokenizer, model.config(), opened.loaded.objective);
+  const TextLoader loader = text_loader(tokens, *loaded.tokenizer, loaded.model->config());
+  Arena arena;
   const TextScore score =
-      evaluate_text(model, loader, options.max_batches, opened.execution, opened.arena);
+      evaluate_text(*loaded.model, loader, options.max_batches, loaded.execution, arena);
   if (!score.complete) throw Stopped();
   const double error = score.standard_error;
   fmt::print("{}: {} tokens of {} bytes, {} scored\n", fmt::join(options.files, ", "),
@@ -59,55 +55,52 @@ Json eval_text(const EvalOptions& options) {
   if (std::isfinite(error)) json["loss_standard_error"] = error;
   json["perplexity"] = score.metric;
   json["unknown_share"] = unknown;
-  if (opened.loaded.objective == Objective::kMasked) return json;
-  json["bits_per_byte"] = bits_per_byte(score.loss, tokens);
-  fmt::print("bits per byte  {:.4f}\n", json["bits_per_byte"].get<double>());
+  if (!loaded.is_causal()) return json;
+  const double bits = bits_per_byte(score.loss, tokens);
+  json["bits_per_byte"] = bits;
+  fmt::print("bits per byte  {:.4f}\n", bits);
   return json;
 }
 
 Json eval_task(const EvalOptions& options) {
   const OpenedTask opened(options);
-  const TaskFiles files = open_task_files(opened.facts, options.data, opened.encoding, -1);
+  const TaskFiles files =
+      open_task_files(opened.facts, options.data, opened.reading, *opened.loaded.tokenizer, -1);
   for (const std::string& line : files.notes) fmt::print("{}\n", line);
   const TaskScore score = score_task(opened.model, files.dev);
   if (!score.complete) throw Stopped();
   Json sets = Json::array();
-  for (const TaskSetScore& set : score.sets) {
-    sets.push_back(task_score_json(opened.facts, set));
-    fmt::print("{}: {} {}, loss {:.6f}\n{}\n", set.name, grouped(set.size), opened.facts.examples(),
-               set.loss, task_score_text(set));
-    if (opened.facts.task != Task::kSquad2) continue;
-    const auto& [all, answerable, unanswerable] = set.squad;
-    fmt::print(
-        "answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n"
-        "best F1 {:.2f} %, with --null-threshold {:.4f}\n",
-        answerable.count, answerable.exact, answerable.f1, unanswerable.count, unanswerable.f1,
-        set.best_threshold.f1, set.best_threshold.threshold);
+  for (size_t i = 0; i < score.sets.size(); ++i) {
+    const TaskSetScore& set = score.sets[i];
+    sets.push_back(set.json);
+    fmt::print("{}: {} {}, loss {:.6f}\n{}\n{}", files.dev[i]->name, grouped(files.dev[i]->size()),
+               opened.facts.examples(), set.loss, set.text, set.details);
   }
   return {{"model", options.model}, {"task", options.task}, {"data", options.data}, {"sets", sets}};
 }
 
 }  // namespace
 
-OpenedModel::OpenedModel(const StoredModelOptions& options) {
+LoadedLanguage load_language(const StoredModelOptions& options) {
   use_threads(options.threads);
-  loaded = load_language(options.model);
-  execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
+  const std::string& folder = options.model;
+  LoadedLanguage loaded{load_language_model(folder), open_stored_tokenizer(folder), {}};
   const LanguageConfig& config = loaded.model->config();
-  require_precision(execution, config.arch, config.block);
+  loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
+  require_precision(loaded.execution, config.arch, config.block);
+  refuse_if(loaded.tokenizer->vocab() > config.vocab,
+            "{}: the tokenizer has {} ids, the model {}; the folder is mixed up, restore it",
+            folder, loaded.tokenizer->vocab(), config.vocab);
+  return loaded;
 }
 
-TextLoader validation_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
-                             const LanguageConfig& config, Objective objective) {
-  constexpr int64_t kWindows = 16;  // the same for all runs: the masks depend on the batch
-  return {tokens,
-          {.objective = objective,
-           .tokens = config.block.tokens,
-           .batch_size = kWindows,
-           .train = false,
-           .shuffle = false,
-           .special = tokenizer.special(),
-           .vocab = tokenizer.vocab()}};
+TextLoader text_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
+                       const LanguageConfig& config, TextBatchOptions batches) {
+  batches.objective = config.block.causal ? Objective::kCausal : Objective::kMasked;
+  batches.tokens = config.block.tokens;
+  batches.special = tokenizer.special();
+  batches.vocab = tokenizer.vocab();
+  return {tokens, batches};
 }
 
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t max_batches,
@@ -160,15 +153,19 @@ double bits_per_byte(double loss, const TokenRow& tokens) {
   return loss / std::log(2.0) * static_cast<double>(tokens.size()) / bytes;
 }
 
-std::string text_score_text(double loss, double error, const TokenRow& tokens,
-                            Objective objective) {
-  // One of the two, so that the line of an epoch fits 80 columns.
-  const std::string measure = objective == Objective::kCausal
-                                  ? fmt::format("{:.3f} bits per byte", bits_per_byte(loss, tokens))
-                                  : fmt::format("perplexity {:.2f}", std::exp(loss));
-  const std::string text = fmt::format("loss {}, {}", with_error(loss, error, 4), measure);
-  const double unknown = tokens.unknown_share();
-  return unknown > 0.5 ? fmt::format("{} ({})", text, unknown_text(unknown)) : text;
+int64_t write_text(const LanguageModel& model, const Tokenizer& tokenizer,
+                   const std::vector<int64_t>& prompt, const SamplingOptions& sampling,
+                   int64_t most, const std::function<void(const std::string&)>& use) {
+  std::vector<int64_t> allowed;
+  for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
+    if (!tokenizer.special().contains(id)) allowed.push_back(id);
+  }
+  Generator generator(model, allowed, prompt, sampling);
+  TextStream stream(tokenizer, prompt);
+  int64_t count = 0;
+  for (; count < most && stop_signal() == 0; ++count) use(stream.push(generator.next()));
+  use(stream.flush());
+  return count;
 }
 
 std::vector<std::vector<double>> logits_of(LanguageModel& model, const std::vector<int64_t>& ids,
@@ -199,10 +196,9 @@ std::vector<Guess> best_guesses(const std::vector<double>& logits, const Tokeniz
 }
 
 std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const std::string& text,
-                                           int64_t topk, const ExecutionOptions& execution,
-                                           Arena& arena) {
+                                           int64_t topk) {
   const Tokenizer& tokenizer = *loaded.tokenizer;
-  refuse_if(loaded.objective != Objective::kMasked,
+  refuse_if(loaded.is_causal(),
             "fill: the model is causal and was not trained on [MASK]; use generate, or pretrain a "
             "model with --objective mlm");
   refuse_if(text.find(kMaskText) == text.npos,
@@ -216,7 +212,9 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
             tokens);
   // The text is repeated up to the window's end: pretraining on running text has no padding.
   while (ids.size() < tokens) ids.push_back(ids[ids.size() - count]);
-  const std::vector<std::vector<double>> logits = logits_of(*loaded.model, ids, execution, arena);
+  Arena arena;
+  const std::vector<std::vector<double>> logits =
+      logits_of(*loaded.model, ids, loaded.execution, arena);
   std::vector<std::vector<Guess>> masks;
   for (size_t i = 0; i < count; ++i) {
     const bool is_mask = ids[i] == tokenizer.special().mask;

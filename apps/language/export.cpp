@@ -6,15 +6,13 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/export/onnx_model.h"
-#include "apps/language/commands.h"
-#include "apps/language/model_choice.h"
+#include "apps/language/evaluate.h"
+#include "apps/language/options.h"
 #include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 
 namespace gmlp {
 
@@ -23,7 +21,7 @@ int language_export(const std::vector<std::string>& arguments) {
       "gmlp-language", {"onnx"},
       "onnx: a float32 file of any model without relative positions, pretrained or finetuned",
       arguments);
-  const LoadedLanguage loaded = load_language(options.model);
+  const LoadedLanguage loaded = load_language({.model = options.model});
   const LanguageConfig& config = loaded.model->config();
   // As model hubs call it.
   const char* task = config.head == LanguageHead::kClassify ? "text-classification"

@@ -1,11 +1,14 @@
 #include "apps/language/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <tuple>
 
-#include "apps/language/model_choice.h"
+#include <fmt/ranges.h>
+
+#include "apps/cli/model_info.h"
+#include "apps/cli/run_main.h"
+#include "data/text/corpus.h"
 
 namespace gmlp {
 
@@ -57,24 +60,25 @@ void check_pretrain(const PretrainOptions& options) {
   refuse_if(options.model.causal && options.objective == "mlm",
             "--causal: a masked model sees both sides of a word; leave it out, or use --objective "
             "causal");
+  choice_index(options.objective, {"mlm", "causal"}, "--objective", "objective");  // throws
 }
 
 constexpr const char* kTaskGroup = "Task";
 constexpr const char* kTaskNames = "sst2, mnli, squad1, squad2 or classify";
 
-void add_reading_options(CLI::App& app, TaskReading& reading, const std::string& more = "") {
-  const CLI::Validator length = integer_in(more.empty() ? 1 : 0, 1 << 24);
-  app.add_option("--doc-stride", reading.stride,
-                 "SQuAD: tokens between the starts of two windows of a long context" + more)
-      ->check(length);
-  app.add_option("--max-question-tokens", reading.max_question,
-                 "SQuAD: length to which questions are cut" + more)
-      ->check(length);
+void add_reading_options(CLI::App& app, OptionGroup& group, TaskReading& reading,
+                         const std::string& more = "") {
+  const int64_t least = more.empty() ? 1 : 0;
+  group.integer(
+      "--doc-stride", reading.windows.stride,
+      ("SQuAD: tokens between the starts of two windows of a long context" + more).c_str(), least,
+      1 << 24);
+  group.integer("--max-question-tokens", reading.windows.max_question,
+                ("SQuAD: length to which questions are cut" + more).c_str(), least, 1 << 24);
   app.add_option("--text-columns", reading.text_columns,
                  "classify: one or two columns of text; by default guessed from their names")
       ->type_name("NAME...");
-  app.add_option("--label-column", reading.label_column, "classify: the label's column")
-      ->type_name("NAME");
+  group.text("--label-column", reading.label_column, "NAME", "classify: the label's column");
 }
 
 void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
@@ -86,7 +90,7 @@ void add_finetune_options(CLI::App& app, FinetuneOptions& options) {
       "or jsonl, or one such file");
   data.integer("--max-train-samples", options.max_train_samples,
                "Number of training examples to use; 0 = all");
-  add_reading_options(app, options.reading);
+  add_reading_options(app, data, options.reading);
   data.integer("--skip-bad", options.reading.skip_bad, kSkipBad);
   add_language_options(app, options, "Tokenizer for a --model without weights: bytes, or its file");
   app.add_flag("--from-scratch", options.from_scratch,
@@ -132,6 +136,12 @@ void check_and_fill_in(CLI::App& app, FinetuneOptions& options) {
   options.lr = fill_in(app, "--lr", options.lr, pretrained ? scaled : 1e-3);
 }
 
+/// Sets `field` by --NAME or --no-NAME, if one is given.
+void override_if_given(bool& field, bool on, bool off, const char* name) {
+  refuse_if(on && off, "--{0} and --no-{0} contradict each other; leave one out", name);
+  if (on || off) field = on;
+}
+
 }  // namespace
 
 void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
@@ -168,9 +178,94 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
   for (const auto& [name, value, help] : flags) app.add_flag(name, value, help);
 }
 
-PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
-                               const PretrainOptions& defaults, bool complete) {
-  PretrainOptions options = defaults;
+LanguageConfig choose_language_model(const LanguageModelOptions& options) {
+  LanguageConfig config = named_or_stored_language_config(options.model);
+  BlockConfig& block = config.block;
+  if (!options.arch.empty()) config.arch = kLanguageArchs.from_name(options.arch);
+  const bool gmlp = config.arch == Arch::kGmlp, mixer = config.arch == Arch::kMixer;
+  const auto check_fits = [&](const char* name, bool given, bool fits, const char* owners) {
+    refuse_if(given && !fits,
+              "{}: belongs to --arch {}, the model's is {}; leave it out, or give another --arch",
+              name, owners, kLanguageArchs.name(config.arch));
+  };
+  check_fits("--gate", !options.gate.empty(), gmlp, "gmlp");
+  check_fits("--toeplitz", options.toeplitz, gmlp, "gmlp");
+  check_fits("--no-toeplitz", options.no_toeplitz, gmlp, "gmlp");
+  const std::tuple<const char*, int64_t, int64_t&, bool, const char*> sizes[] = {
+      {"--seq-len", options.seq_len, block.tokens, true, ""},
+      {"--depth", options.depth, config.depth, true, ""},
+      {"--d-model", options.d_model, block.d_model, true, ""},
+      {"--d-ffn", options.d_ffn, block.d_ffn, true, ""},
+      {"--attn-dim", options.attn_dim, block.d_attn, gmlp, "gmlp"},
+      {"--heads", options.heads, config.heads, !gmlp && !mixer,
+       "transformer, transformer-relpos or relpos-only"},
+      {"--spatial-ffn", options.spatial_ffn, config.spatial_ffn, mixer, "mixer"}};
+  bool changed = !options.arch.empty() || !options.gate.empty();
+  for (const auto& [name, given, field, fits, owners] : sizes) {
+    if (given <= 0) continue;
+    check_fits(name, true, fits, owners);
+    field = given;
+    changed = true;
+  }
+  if (!options.gate.empty()) block.gate = kGates.from_name(options.gate);
+  if (options.vocab_size > 0) config.vocab = options.vocab_size;
+  override_if_given(block.toeplitz, options.toeplitz, options.no_toeplitz, "toeplitz");
+  override_if_given(config.tie_embeddings, options.tie_embeddings, options.no_tie_embeddings,
+                    "tie-embeddings");
+  if (options.causal) block.causal = true;
+  // A changed architecture may not pass under the name of another one.
+  if (changed && !config.name.ends_with("_custom")) config.name += "_custom";
+  config.validate();
+  return config;
+}
+
+void describe_language_model(const LanguageConfig& config, TaskInfo& info) {
+  const BlockConfig& block = config.block;
+  const bool masked = config.head == LanguageHead::kNone && !block.causal;
+  info.kind = "language";
+  info.model = config.name;
+  info.unit = "tok";
+  info.units_per_sample = block.tokens;
+  info.parameters = config.parameter_count();
+  info.forward_flops = config.forward_flops(masked ? TextBatchOptions{}.mask_share : 1);
+  info.banner = {fmt::format(
+      "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
+      "sequence",
+      grouped(info.parameters), config.depth, kLanguageArchs.name(config.arch), block.tokens,
+      block.d_model, block.d_ffn, info.forward_flops / 1e9)};
+}
+
+int language_info(const std::vector<std::string>& arguments) {
+  LanguageModelOptions choice;
+  InfoOptions options{.batch_size = 32};
+  CLI::App app(
+      fmt::format("Describe a model. Named models: {}", fmt::join(language_config_names(), ", ")),
+      "gmlp-language info");
+  add_config_option(app);
+  add_language_model_options(app, choice);
+  app.get_option("--model")->required();
+  add_info_options(app, options, "Sequences");
+  parse_arguments(app, arguments);
+
+  const LanguageConfig config = choose_language_model(choice);
+  const BlockConfig& block = config.block;
+  std::string mixing;
+  if (config.arch == Arch::kGmlp) {
+    mixing =
+        fmt::format(", gate {}{}{}", kGates.name(block.gate), block.toeplitz ? ", Toeplitz" : "",
+                    block.d_attn > 0 ? fmt::format(", tiny attention {}", block.d_attn) : "");
+  }
+  const std::string lines = fmt::format(
+      "input            {} tokens of {}{}\n"
+      "blocks           {} of {}, d_model {}, d_ffn {}{}\n",
+      block.tokens, grouped(config.vocab), block.causal ? ", causal" : "", config.depth,
+      kLanguageArchs.name(config.arch), block.d_model, block.d_ffn, mixing);
+  print_info<LanguageModel>(config, config.block, options, lines, "sequence");
+  return kExitSuccess;
+}
+
+PretrainOptions parse_pretrain(const std::vector<std::string>& arguments, PretrainOptions options,
+                               bool complete) {
   const auto add = [&](CLI::App& app) { add_pretrain_options(app, options); };
   const auto check = [&](CLI::App&) {
     if (complete) check_pretrain(options);
@@ -195,16 +290,15 @@ FinetuneOptions parse_finetune(const std::vector<std::string>& arguments) {
 }
 
 void add_task_options(CLI::App& app, TaskOptions& options) {
-  OptionGroup task(app, kTaskGroup);
   app.option_defaults()->always_capture_default();
+  OptionGroup(app, "Options").integer("--skip-bad", options.reading.skip_bad, kSkipBad);
+  OptionGroup task(app, kTaskGroup);
   app.add_option("--task", options.task, fmt::format("Task of the finetuned model: {}", kTaskNames))
       ->type_name("NAME");
-  add_reading_options(app, options.reading, "; 0 = as in finetuning");
+  add_reading_options(app, task, options.reading, "; 0 = as in finetuning");
   app.add_option("--null-threshold", options.answers.null_threshold,
                  "SQuAD 2.0: predict no answer if its score exceeds the best answer's by more");
   task.integer("--batch-size", options.batch_size, "Rows per forward pass", 1, kLargestBatch);
-  OptionGroup(app, "Options").integer("--skip-bad", options.reading.skip_bad, kSkipBad);
-  app.option_defaults()->group(kTaskGroup);
 }
 
 void separate_groups(CLI::App& app, const std::string& group) {

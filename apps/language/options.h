@@ -1,14 +1,28 @@
 #pragma once
-// The options of `gmlp-language` that vision does not have: of pretrain, of finetune, and those of
-// eval and predict for a finetuned model.
+// The subcommands of gmlp-language, the options that vision does not have, and the model that they
+// choose.
 
 #include <string>
 #include <vector>
 
 #include "apps/language/tasks/task_files.h"
-#include "apps/train/options.h"
+#include "apps/train/trainer.h"
+#include "models/language.h"
 
 namespace gmlp {
+
+// Each takes the arguments after its name and returns the exit status. All throw InputError for
+// wrong usage or input.
+int language_tokenizer(const std::vector<std::string>& arguments);
+int language_finetune(const std::vector<std::string>& arguments);
+int language_eval(const std::vector<std::string>& arguments);
+int language_fill(const std::vector<std::string>& arguments);
+int language_generate(const std::vector<std::string>& arguments);
+int language_predict(const std::vector<std::string>& arguments);
+int language_export(const std::vector<std::string>& arguments);
+int language_ablate(const std::vector<std::string>& arguments);
+int language_report(const std::vector<std::string>& arguments);
+int language_info(const std::vector<std::string>& arguments);
 
 /// --model and what overrides it; zeros and empty texts keep the model's own.
 struct LanguageModelOptions {
@@ -20,6 +34,14 @@ struct LanguageModelOptions {
   bool causal = false;
   bool tie_embeddings = false, no_tie_embeddings = false;
 };
+
+/// Registers --model and its overrides, for every subcommand that builds a model.
+void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
+
+/// --model with its overrides. Throws InputError naming the option, the reason and the remedy.
+LanguageConfig choose_language_model(const LanguageModelOptions& options);
+/// Names the model, its size and cost in `info`.
+void describe_language_model(const LanguageConfig& config, TaskInfo& info);
 
 struct LanguageOptions : TrainOptions {
   LanguageOptions() {
@@ -48,20 +70,17 @@ struct PretrainOptions : LanguageOptions {
   int64_t skip_bad = 0;       // lines of text to leave out
 };
 
-/// Registers --model and its overrides, for every subcommand that builds a model.
-void add_language_model_options(CLI::App& app, LanguageModelOptions& options);
-
 /// Parses the arguments after `pretrain`. Throws InputError for wrong usage, and if `complete`, for
 /// options that a run needs and that are missing.
 PretrainOptions parse_pretrain(const std::vector<std::string>& arguments,
-                               const PretrainOptions& defaults = {}, bool complete = true);
+                               PretrainOptions options = {}, bool complete = true);
+/// Trains and returns the exit status. `hooks` are for tests.
+int pretrain(const PretrainOptions& options, const Trainer::Hooks& hooks = {});
 
 struct FinetuneOptions : LanguageOptions {
   FinetuneOptions() {
     min_lr = 0;
     dropout = 0.1;
-    reading.stride = WindowOptions().stride;
-    reading.max_question = WindowOptions().max_question;
   }
   std::string task;
   std::string data;  // the folder with the task's official files, or a table
@@ -77,7 +96,7 @@ FinetuneOptions parse_finetune(const std::vector<std::string>& arguments);
 /// not given of `reading` is as it was in finetuning.
 struct TaskOptions : StoredModelOptions {
   std::string task;
-  TaskReading reading;
+  TaskReading reading = {.windows = {.stride = 0, .max_question = 0}};
   AnswerOptions answers;
   int64_t batch_size = 16;
 };

@@ -5,23 +5,17 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
-#include "apps/language/model_choice.h"
+#include "apps/language/options.h"
 #include "apps/language/text_format.h"
 #include "apps/ranks/ranks.h"
 #include "apps/train/pictures.h"
 #include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
-#include "data/text/corpus.h"
-#include "data/text/tokenizer.h"
-#include "models/checkpoint/load_models.h"
-#include "models/decoder.h"
-#include "models/language.h"
 
 namespace gmlp {
 
@@ -38,10 +32,9 @@ uint32_t token_checksum(const TokenRow& tokens, uint32_t crc) {
 
 class PretrainTask : public TrainingTask {
  public:
-  explicit PretrainTask(const PretrainOptions& options)
-      : TrainingTask(options),
-        options_(options),
-        objective_(kObjectives.from_name(options.objective)) {
+  explicit PretrainTask(const PretrainOptions& options) : TrainingTask(options), options_(options) {
+    // A resumed run takes its model from its checkpoint: what --model named may be gone.
+    if (setup.resumed()) options_.model.model = setup.checkpoint;
     open_text();
     build_model();
     build_loaders();
@@ -71,40 +64,35 @@ class PretrainTask : public TrainingTask {
     TextScore score = evaluate_text(*model_, *val_loader_, options_.val_batches, setup.execution,
                                     arena, !options_.quiet);
     if (!score.complete) return score;
-    score.details =
-        "val " + text_score_text(score.loss, score.standard_error, data_.val, objective_);
-    score.sample = objective_ == Objective::kMasked ? "filled   " + filled_sample(arena) + "…"
-                                                    : "written  " + written_sample();
     last_error_ = score.standard_error;
+    score.details = score_text(score.loss, last_error_);
+    score.sample =
+        is_causal() ? "written  " + written_sample() : "filled   " + filled_sample(arena);
     return score;
   }
 
   void describe_model(CheckpointContent& content) const override {
-    const Json extra = {{"objective", kObjectives.name(objective_)},
-                        {"tokenizer", tokenizer_->kind()}};
+    const Json extra = {{"objective", options_.objective}, {"tokenizer", tokenizer_->kind()}};
     content.config = language_config_to_json(config_, json_line(extra));
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
   }
 
   std::string samples(bool /*colors*/) const override {
     std::string lines;
-    for (int64_t row = 0; row < std::min<int64_t>(3, batch_.batch); ++row) {
-      lines += fmt::format("sample   {}…\n", objective_ == Objective::kMasked
-                                                 ? masked_line(*tokenizer_, batch_, row, {})
-                                                 : plain_line(*tokenizer_, batch_, row));
+    const auto n = static_cast<size_t>(config_.block.tokens);
+    for (size_t at = 0; at < std::min(3 * n, batch_.ids.size()); at += n) {
+      const auto ids = std::span(batch_.ids).subspan(at, n);
+      const auto targets = std::span(batch_.targets).subspan(at, is_causal() ? 0 : n);
+      lines += fmt::format("sample   {}\n", sample_line(*tokenizer_, ids, targets));
     }
     return lines;
   }
 
-  std::string text(const EvalResult& result) const override {
-    return "val " + text_score_text(result.loss, NAN, data_.val, objective_);
-  }
+  std::string text(const EvalResult& result) const override { return score_text(result.loss, NAN); }
 
   Json summary(const EvalResult& result) const override {
     Json json = {{"val_loss", result.loss}, {"val_perplexity", std::exp(result.loss)}};
-    if (objective_ == Objective::kCausal) {
-      json["val_bits_per_byte"] = bits_per_byte(result.loss, data_.val);
-    }
+    if (is_causal()) json["val_bits_per_byte"] = bits_per_byte(result.loss, data_.val);
     return json;
   }
 
@@ -113,20 +101,32 @@ class PretrainTask : public TrainingTask {
   }
 
   void draw_figures(const RunFolder& folder, Json& run) const override {
-    add_text_samples(run, *model_, *tokenizer_, objective_, data_.val);
+    add_text_samples(run, *model_, *tokenizer_, data_.val);
     const std::vector<Tensor> weights = spatial_weights(parameters(), config_.block);
     if (weights.empty()) return;
     write_file_atomic(folder.file("filters.png"), draw_heat_maps(weights));
   }
   std::string next_command(const std::string& folder) const override {
-    const std::string checkpoint = shell_quoted(folder);
-    if (objective_ == Objective::kCausal) {
-      return fmt::format("gmlp-language generate --model {} --prompt TEXT", checkpoint);
-    }
-    return fmt::format("gmlp-language fill --model {} \"A text with a [MASK] in it.\"", checkpoint);
+    const char* command = is_causal()
+                              ? "gmlp-language generate --model {} --prompt TEXT"
+                              : "gmlp-language fill --model {} \"A text with a [MASK] in it.\"";
+    return fmt::format(fmt::runtime(command), shell_quoted(folder));
   }
 
  private:
+  bool is_causal() const { return options_.objective == "causal"; }
+  /// "val loss 1.2345 ± 0.0067, 1.781 bits per byte", without an error that is NaN. Warns if the
+  /// tokenizer does not know most of the text.
+  std::string score_text(double loss, double error) const {
+    // One of the two, so that the line of an epoch fits 80 columns.
+    const std::string measure =
+        is_causal() ? fmt::format("{:.3f} bits per byte", bits_per_byte(loss, data_.val))
+                    : fmt::format("perplexity {:.2f}", std::exp(loss));
+    const std::string text = fmt::format("val loss {}, {}", with_error(loss, error, 4), measure);
+    const double unknown = data_.val.unknown_share();
+    return unknown > 0.5 ? fmt::format("{} ({})", text, unknown_text(unknown)) : text;
+  }
+
   void open_text() {
     tokenizer_ = setup.resumed() ? open_stored_tokenizer(setup.checkpoint)
                                  : open_tokenizer(options_.tokenizer);
@@ -158,44 +158,52 @@ class PretrainTask : public TrainingTask {
   }
 
   void build_model() {
-    // A resumed run takes its model from its checkpoint: what --model named may be gone.
-    LanguageModelOptions choice = options_.model;
-    if (setup.resumed()) choice.model = setup.checkpoint;
-    config_ = choose_language_model(choice);
-    fit_to_tokenizer(config_, *tokenizer_, objective_, options_.model.vocab_size);
+    config_ = choose_language_model(options_.model);
+    const int64_t ids = tokenizer_->vocab(), given = options_.model.vocab_size;
+    refuse_if(given > 0 && given < ids,
+              "--vocab-size {}: the tokenizer has {} ids; use so many or more, or leave it out",
+              given, ids);
+    refuse_if(
+        !is_causal() && tokenizer_->special().mask < 0,
+        "--objective mlm: this {} tokenizer has no [MASK]; train one with gmlp-language tokenizer "
+        "train, or use --objective causal",
+        tokenizer_->kind());
+    config_.vocab = std::max(given, ids);
+    config_.block.causal = is_causal();
+    config_.head = LanguageHead::kNone;
+    config_.classes = 0;
+    config_.validate();
     require_precision(setup.execution, config_.arch, config_.block);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
     if (std::filesystem::is_directory(options_.init)) {
-      require_same_tokenizer(options_.init, *tokenizer_, "the one of --tokenizer");
+      const std::unique_ptr<Tokenizer> theirs = open_stored_tokenizer(options_.init);
+      refuse_if(theirs->file_bytes() != tokenizer_->file_bytes(),
+                "{0}: its tokenizer is not the one of --tokenizer, so its ids mean other words; "
+                "use {0}/{1}",
+                options_.init, theirs->file_name());
     }
     note_weights(options_.init, initialize_from(*model_, options_.init));
   }
 
   void build_loaders() {
-    const TextBatchOptions batches = {.objective = objective_,
-                                      .tokens = config_.block.tokens,
-                                      .batch_size = options_.shard_size(),
-                                      .seed = options_.seed,
-                                      .shuffle = !options_.no_shuffle,
-                                      .special = tokenizer_->special(),
-                                      .vocab = tokenizer_->vocab()};
-    loader_ = std::make_unique<TextLoader>(data_.train, batches);
+    loader_ = text_loader(data_.train, *tokenizer_, config_,
+                          {.batch_size = options_.shard_size(),
+                           .seed = options_.seed,
+                           .shuffle = !options_.no_shuffle,
+                           .special = {}});
     const int64_t windows = loader_->batch(0, 0).batch;
     refuse_if(
         windows < options_.shard_size(),
         "--batch-size {}: the {} training tokens are only {} windows of {}; use a smaller one, "
         "more text or a shorter --seq-len",
         options_.batch_size, data_.train.size(), windows, config_.block.tokens);
-    if (data_.val.size() == 0) return;
-    val_loader_ = std::make_unique<TextLoader>(
-        validation_loader(data_.val, *tokenizer_, config_, objective_));
+    if (data_.val.size() > 0) val_loader_ = text_loader(data_.val, *tokenizer_, config_);
   }
 
   void fill_info() {
-    const double scored = objective_ == Objective::kMasked ? TextBatchOptions{}.mask_share : 1;
-    describe_language_model(config_, scored, info);
+    describe_language_model(config_, info);
     info.command = "gmlp-language pretrain";
     info.data = data_.name;
     info.samples = "windows";
@@ -207,7 +215,7 @@ class PretrainTask : public TrainingTask {
         "objective {}",
         grouped(data_.train.size()), grouped(data_.val.size()), grouped(data_.train.text_bytes()),
         grouped(data_.val.text_bytes()), grouped(config_.vocab), tokenizer_->kind(),
-        kObjectives.name(objective_)));
+        options_.objective));
   }
 
   /// The beginning of the validation text, continued by the model.
@@ -216,33 +224,31 @@ class PretrainTask : public TrainingTask {
     constexpr int64_t kWrittenTokens = 64;
     const std::vector<int64_t> prompt =
         data_.val.ids(0, std::min(kPromptTokens, config_.block.tokens));
-    SamplingOptions sampling;
-    sampling.seed = options_.seed;
-    Generator generator(*model_, writable_ids(*tokenizer_), prompt, sampling);
-    std::vector<int64_t> ids;
-    for (int64_t i = 0; i < kWrittenTokens; ++i) ids.push_back(generator.next());
+    std::string text;
+    write_text(*model_, *tokenizer_, prompt, {.seed = options_.seed}, kWrittenTokens,
+               [&](const std::string& part) { text += part; });
     return fmt::format("{} | {}", printable(tokenizer_->decode(prompt)),
-                       printable(text_after(*tokenizer_, prompt, ids), std::string::npos));
+                       printable(text, std::string::npos));
   }
 
   /// The first validation window, its masks filled by the model.
   std::string filled_sample(Arena& arena) const {
     const TextBatch batch = val_loader_->batch(0, 0);
+    const auto n = static_cast<size_t>(config_.block.tokens);
     const std::vector<int64_t> window(batch.ids.begin(), batch.ids.begin() + config_.block.tokens);
     std::vector<int64_t> guesses;
     for (const std::vector<double>& row : logits_of(*model_, window, setup.execution, arena)) {
       guesses.push_back(std::ranges::max_element(row) - row.begin());
     }
-    return masked_line(*tokenizer_, batch, 0, guesses);
+    return sample_line(*tokenizer_, window, std::span(batch.targets).first(n), guesses);
   }
 
-  const PretrainOptions options_;
-  const Objective objective_;
+  PretrainOptions options_;
   std::unique_ptr<Tokenizer> tokenizer_;
   TextSplits data_;
   LanguageConfig config_;
   std::unique_ptr<LanguageModel> model_;
-  std::unique_ptr<TextLoader> loader_, val_loader_;
+  std::optional<TextLoader> loader_, val_loader_;
   std::vector<TextBatch> step_batches_;
   double scored_ = 0;  // tokens of the step, on all ranks
   TextBatch batch_;

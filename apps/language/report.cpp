@@ -5,10 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/run_main.h"
-#include "apps/language/commands.h"
 #include "apps/language/evaluate.h"
+#include "apps/language/options.h"
 #include "apps/language/text_format.h"
 #include "apps/train/pictures.h"
+#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -16,8 +17,7 @@ namespace {
 
 /// The tokens of a window of text, the gates of every block, and for each masked or replaced token
 /// what it was and what the model predicts.
-Json window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch& batch,
-               bool masked) {
+Json window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch& batch) {
   const BlockConfig& block = model.config().block;
   const std::vector<int64_t> ids(batch.ids.begin(), batch.ids.begin() + block.tokens);
   Arena arena;
@@ -27,7 +27,7 @@ Json window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch
   Json window = {{"gates", inspect_gates(tape, block)}};
   for (size_t i = 0; i < ids.size(); ++i) {
     window["tokens"].push_back(piece_text(tokenizer, ids[i]));
-    if (batch.targets[i] < 0 || !masked) continue;
+    if (batch.targets[i] < 0 || block.causal) continue;
     Json guesses = Json::array();
     for (const auto& [id, probability] : best_guesses(logits[i], tokenizer, 5)) {
       guesses.push_back({word_text(tokenizer, id), probability});
@@ -41,28 +41,28 @@ Json window_of(LanguageModel& model, const Tokenizer& tokenizer, const TextBatch
 /// Of the run's last weights, on its validation text.
 void evaluate_run(Json& run) {
   const std::string folder = run.at("folder");
-  const LoadedLanguage loaded = load_language(folder + "/checkpoints/last");
+  const LoadedLanguage loaded =
+      load_language({.model = folder + "/checkpoints/last", .threads = thread_count()});
   // First what needs no text: it may be gone.
-  add_text_samples(run, *loaded.model, *loaded.tokenizer, loaded.objective, {});
+  add_text_samples(run, *loaded.model, *loaded.tokenizer, {});
   if (loaded.model->config().head != LanguageHead::kNone) return;  // finetuned
   const PretrainOptions options = parse_pretrain({"--config", folder + "/config.toml"});
   BadRows bad{.allowed = options.skip_bad};
   const TextSplits data = open_corpus(options.text, options.val_text, *loaded.tokenizer,
                                       {options.val_fraction, &bad, throw_if_stopped});
-  add_text_samples(run, *loaded.model, *loaded.tokenizer, loaded.objective, data.val);
+  add_text_samples(run, *loaded.model, *loaded.tokenizer, data.val);
 }
 
 }  // namespace
 
 void add_text_samples(Json& run, LanguageModel& model, const Tokenizer& tokenizer,
-                      Objective objective, const TokenRow& val) {
+                      const TokenRow& val) {
   const BlockConfig& block = model.config().block;
   run["inspector"] = inspect_weights(spatial_weights(model.parameters(), block), 1, block.tokens);
   if (val.size() == 0) return;
-  const TextLoader loader = validation_loader(val, tokenizer, model.config(), objective);
+  const TextLoader loader = text_loader(val, tokenizer, model.config());
   for (const int64_t i : spread_indices(loader.batches_per_epoch(), 4)) {
-    run["inspector"]["samples"].push_back(
-        window_of(model, tokenizer, loader.batch(0, i), objective == Objective::kMasked));
+    run["inspector"]["samples"].push_back(window_of(model, tokenizer, loader.batch(0, i)));
   }
 }
 

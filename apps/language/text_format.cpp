@@ -3,11 +3,13 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "data/text/utf8.h"
 
 namespace gmlp {
 
 namespace {
 
+constexpr size_t kLineBytes = 140;        // a sample's line ends with the token that reaches this
 constexpr int64_t kContext = 8;           // ids that the text of the next one may depend on
 constexpr size_t kMaxCharacterBytes = 4;  // of UTF-8
 
@@ -50,52 +52,27 @@ std::string word_text(const Tokenizer& tokenizer, int64_t id) {
   return (continues ? "##" : "") + printable(without_space(text));
 }
 
-std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
-                        const std::vector<int64_t>& guesses) {
-  const size_t tokens = batch.ids.size() / static_cast<size_t>(batch.batch);
-  const bool guessed = !guesses.empty();
+std::string sample_line(const Tokenizer& tokenizer, std::span<const int64_t> ids,
+                        std::span<const int64_t> targets, std::span<const int64_t> guesses) {
+  const SpecialIds special = tokenizer.special();
   std::string text;
-  for (size_t i = 0; i < tokens && text.size() < kLineBytes; ++i) {
-    const size_t at = static_cast<size_t>(row) * tokens + i;
-    const int64_t target = batch.targets[at];
-    if (target < 0) {
-      text += piece_text(tokenizer, batch.ids[at]);
+  for (size_t i = 0; i < ids.size() && text.size() < kLineBytes; ++i) {
+    if (ids[i] == special.pad) break;
+    if (targets.empty() || targets[i] < 0) {
+      text += piece_text(tokenizer, ids[i]);
       continue;
     }
-    const int64_t other = guessed ? guesses[i] : batch.ids[at];
-    const std::string piece = piece_text(tokenizer, target);
+    const int64_t other = guesses.empty() ? ids[i] : guesses[i];
+    const std::string piece = piece_text(tokenizer, targets[i]);
     std::string mark = without_space(piece);
-    if (other == tokenizer.special().mask) {
+    if (other == special.mask) {
       mark.insert(0, "MASK→");
-    } else if (other != target) {
-      mark.insert(0, without_space(piece_text(tokenizer, other)) + (guessed ? "≠" : "→"));
+    } else if (other != targets[i]) {
+      mark.insert(0, without_space(piece_text(tokenizer, other)) + (guesses.empty() ? "→" : "≠"));
     }
     text += (without_space(piece) != piece ? " [" : "[") + mark + "]";
   }
-  return printable(text, std::string::npos);
-}
-
-std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row) {
-  TextBatch unscored = batch;
-  unscored.targets.assign(batch.ids.size(), -1);
-  return masked_line(tokenizer, unscored, row, {});
-}
-
-std::vector<int64_t> writable_ids(const Tokenizer& tokenizer) {
-  const SpecialIds special = tokenizer.special();
-  std::vector<int64_t> ids;
-  for (int64_t id = 0; id < tokenizer.vocab(); ++id) {
-    if (!special.contains(id)) ids.push_back(id);
-  }
-  return ids;
-}
-
-std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& prompt) {
-  for (const std::string& text : {prompt, std::string("\n"), std::string(".")}) {
-    std::vector<int64_t> ids = tokenizer.encode_ids(text);
-    if (!ids.empty()) return ids;
-  }
-  fail_input("--prompt: contains no token; use a text to continue");
+  return printable(text, std::string::npos) + (text.size() < kLineBytes ? "" : "…");
 }
 
 std::string TextStream::text_of(size_t count) const {
@@ -123,14 +100,6 @@ std::string TextStream::release(size_t count) {
   pending_.erase(pending_.begin(), end);
   if (std::ssize(context_) > kContext) context_.erase(context_.begin(), context_.end() - kContext);
   return text;
-}
-
-std::string text_after(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
-                       const std::vector<int64_t>& ids) {
-  TextStream stream(tokenizer, before);
-  std::string text;
-  for (const int64_t id : ids) text += stream.push(id);
-  return text + stream.flush();
 }
 
 }  // namespace gmlp

@@ -3,15 +3,13 @@
 // generated.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "data/text/corpus.h"
 #include "data/text/tokenizer.h"
 
 namespace gmlp {
-
-constexpr size_t kLineBytes = 140;  // a line of sample text ends with the token that reaches this
 
 /// "3.2 % of the tokens are unknown to the tokenizer", and a warning if most are.
 std::string unknown_text(double share);
@@ -23,20 +21,12 @@ std::string piece_text(const Tokenizer& tokenizer, int64_t id);
 /// The same without the space, and with ## before a piece that continues a word.
 std::string word_text(const Tokenizer& tokenizer, int64_t id);
 
-/// The beginning of window `row`. A scored token appears as [MASK→target], or as [other→target] if
-/// masking replaced it by another token. With `guesses`, the N ids that a model predicts, it
-/// appears as [target] or [guess≠target].
-std::string masked_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row,
-                        const std::vector<int64_t>& guesses);
-
-/// The beginning of window `row` without marks.
-std::string plain_line(const Tokenizer& tokenizer, const TextBatch& batch, int64_t row);
-
-/// All ids of the vocabulary except the special ones.
-std::vector<int64_t> writable_ids(const Tokenizer& tokenizer);
-
-/// `prompt` as ids. An empty prompt becomes a newline, or a period if there is no newline.
-std::vector<int64_t> prompt_ids(const Tokenizer& tokenizer, const std::string& prompt);
+/// The beginning of a window on one line, without pads. A scored token, whose target is not
+/// negative, appears as [MASK→target], or as [other→target] if masking replaced it by another
+/// token. With `guesses`, the ids that a model predicts, it appears as [target] or [guess≠target].
+std::string sample_line(const Tokenizer& tokenizer, std::span<const int64_t> ids,
+                        std::span<const int64_t> targets = {},
+                        std::span<const int64_t> guesses = {});
 
 /// Converts generated ids to text, in whole characters.
 class TextStream {
@@ -59,9 +49,5 @@ class TextStream {
   std::vector<int64_t> context_;  // the last ids of the returned text, which affect what follows
   std::vector<int64_t> pending_;
 };
-
-/// The text of `ids` after `before`, in whole characters.
-std::string text_after(const Tokenizer& tokenizer, const std::vector<int64_t>& before,
-                       const std::vector<int64_t>& ids);
 
 }  // namespace gmlp

@@ -6,9 +6,8 @@
 #include <filesystem>
 
 #include "apps/cli/format.h"
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/language/commands.h"
+#include "apps/language/options.h"
 #include "core/error.h"
 #include "core/io/file.h"
 

@@ -82,6 +82,18 @@ WeightRules rules_for(const VisionConfig& config) {
               "with"};
 }
 
+/// WeightRules::convert: a Toeplitz gate of M tokens serves a window of N < M. Its distances
+/// -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases the first ones.
+bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into) {
+  const bool weight = name.ends_with("gate.proj.weight");
+  const int64_t spare = stored.elements() - into.elements();
+  const bool vectors = stored.shape().rank() == 1 && into.shape().rank() == 1;
+  if (!vectors || spare < 0 || (!weight && !name.ends_with("gate.proj.bias"))) return false;
+  const int64_t begin = weight ? spare / 2 : 0;
+  into.copy_from(stored.rows(begin, begin + into.elements()));
+  return true;
+}
+
 WeightRules rules_for(const LanguageConfig& config) {
   return {.model = config.name,
           .tokens_remedy =
@@ -137,16 +149,6 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
   return notes;
 }
 
-bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into) {
-  const bool weight = name.ends_with("gate.proj.weight");
-  const int64_t spare = stored.elements() - into.elements();
-  const bool vectors = stored.shape().rank() == 1 && into.shape().rank() == 1;
-  if (!vectors || spare < 0 || (!weight && !name.ends_with("gate.proj.bias"))) return false;
-  const int64_t begin = weight ? spare / 2 : 0;
-  into.copy_from(stored.rows(begin, begin + into.elements()));
-  return true;
-}
-
 std::string stored_config_path(const std::string& model) {
   if (std::filesystem::is_directory(model)) return config_path(model);
   return model.ends_with(".json") ? model : "";
@@ -198,7 +200,11 @@ LanguageConfig named_or_stored_language_config(const std::string& model) {
 }
 
 std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path) {
-  return load_weights(model.parameters(), open_weights(path), rules_for(model.config()));
+  WeightRules rules = rules_for(model.config());
+  rules.new_head = model.config().head != LanguageHead::kNone;
+  std::vector<Parameter*> body = model.parameters();
+  std::erase_if(body, [](const Parameter* each) { return each->name.starts_with("head."); });
+  return load_weights(body, open_weights(path), rules);
 }
 
 void require_precision(const ExecutionOptions& execution, Arch arch, const BlockConfig& block) {

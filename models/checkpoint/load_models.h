@@ -51,13 +51,8 @@ struct WeightRules {
 std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                                       const SafetensorsFile& file, const WeightRules& rules);
 
-/// WeightRules::convert of language models. A Toeplitz gate of M tokens serves a window of N < M:
-/// its distances -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases those
-/// of the first N tokens.
-bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into);
-
 /// --init: weights from a checkpoint folder or a safetensors file. A vision head of another number
-/// of classes starts anew. Returns lines for the log.
+/// of classes starts anew, a language model's head always. Returns lines for the log.
 std::vector<std::string> initialize_from(VisionModel& model, const std::string& path,
                                          const WeightRules::Convert& convert);
 std::vector<std::string> initialize_from(LanguageModel& model, const std::string& path);

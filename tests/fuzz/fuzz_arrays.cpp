@@ -1,6 +1,6 @@
 // predict's --input-array: images for a vision model, or ids for a language model. The same arrays
 // as a data set: the first byte says where the images end and the labels begin.
-#include "apps/language/commands.h"
+#include "apps/language/options.h"
 #include "apps/vision/commands.h"
 #include "core/io/npy.h"
 #include "data/vision/sources.h"

@@ -1,6 +1,6 @@
 // The statistics and the report of ablate, against numbers computed by hand.
 
-#include "apps/language/ablation/ablation.h"
+#include "apps/language/ablation.h"
 
 #include <cmath>
 #include <limits>

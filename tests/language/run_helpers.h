@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/language/commands.h"
+#include "apps/language/options.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
 

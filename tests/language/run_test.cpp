@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include "apps/language/evaluate.h"
-#include "apps/language/model_choice.h"
 #include "apps/train/reporter.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -160,13 +159,13 @@ TEST_CASE("a checkpoint holds the tokenizer and the objective, and gives the run
   const TemporaryFolder scratch;
   const std::string out = scratch / "run";
   REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "mlm", {"--max-steps", "3"})) == 0);
-  const gmlp::LoadedLanguage loaded = gmlp::load_language(out + "/checkpoints/last");
-  CHECK(loaded.objective == gmlp::Objective::kMasked);
+  const gmlp::LoadedLanguage loaded = gmlp::load_language({.model = out + "/checkpoints/last"});
+  CHECK_FALSE(loaded.is_causal());
   CHECK(std::string(loaded.tokenizer->kind()) == "bytes");
   const gmlp::TextSplits data =
       gmlp::open_corpus({scratch / "text.txt"}, {}, *loaded.tokenizer, {});
-  const gmlp::TextLoader loader = gmlp::validation_loader(data.val, *loaded.tokenizer,
-                                                          loaded.model->config(), loaded.objective);
+  const gmlp::TextLoader loader =
+      gmlp::text_loader(data.val, *loaded.tokenizer, loaded.model->config());
   gmlp::Arena arena;
   const gmlp::TextScore score =
       gmlp::evaluate_text(*loaded.model, loader, 0, gmlp::ExecutionOptions(), arena);
@@ -224,11 +223,11 @@ TEST_CASE("fill answers each mask with probabilities, and says why it cannot") {
           0);
   REQUIRE(pretrain_with(tiny_pretraining(scratch, scratch / "c", "causal", {"--max-steps", "1"})) ==
           0);
-  const gmlp::LoadedLanguage masked = gmlp::load_language((scratch / "m") + "/checkpoints/last");
-  const gmlp::LoadedLanguage causal = gmlp::load_language((scratch / "c") + "/checkpoints/last");
-  gmlp::Arena arena;
-  const auto guesses =
-      gmlp::fill_masks(masked, "the [MASK]at [MASK]", 300, gmlp::ExecutionOptions(), arena);
+  const gmlp::LoadedLanguage masked =
+      gmlp::load_language({.model = (scratch / "m") + "/checkpoints/last"});
+  const gmlp::LoadedLanguage causal =
+      gmlp::load_language({.model = (scratch / "c") + "/checkpoints/last"});
+  const auto guesses = gmlp::fill_masks(masked, "the [MASK]at [MASK]", 300);
   REQUIRE(guesses.size() == 2);
   double sum = 0;
   for (size_t i = 0; i < guesses[0].size(); ++i) {
@@ -238,7 +237,7 @@ TEST_CASE("fill answers each mask with probabilities, and says why it cannot") {
   CHECK(sum == Approx(1));
   const auto error = [&](const gmlp::LoadedLanguage& model, const std::string& text) {
     try {
-      gmlp::fill_masks(model, text, 5, gmlp::ExecutionOptions(), arena);
+      gmlp::fill_masks(model, text, 5);
     } catch (const gmlp::InputError& caught) {
       return std::string(caught.what());
     }

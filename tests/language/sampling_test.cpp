@@ -36,6 +36,15 @@ std::vector<int64_t> drawn(const gmlp::SamplingOptions& options, int64_t draws) 
   return counts;
 }
 
+/// The text of `ids` after `before`, in whole characters.
+std::string text_after(const gmlp::Tokenizer& tokenizer, const std::vector<int64_t>& before,
+                       const std::vector<int64_t>& ids) {
+  gmlp::TextStream stream(tokenizer, before);
+  std::string text;
+  for (const int64_t id : ids) text += stream.push(id);
+  return text + stream.flush();
+}
+
 }  // namespace
 
 TEST_CASE("a draw follows the softmax of the allowed logits, and the seed decides it") {
@@ -115,10 +124,10 @@ TEST_CASE(
   const std::vector<int64_t> before = tokenizer->encode_ids("one");
   for (const std::string text : {"\uFFFD", "\uFFFDx", "\uFFFD\u6c34", "\uFFFD\uFFFD\U0001D11E"}) {
     INFO(text);
-    CHECK(gmlp::text_after(*tokenizer, before, byte_ids(*tokenizer, text)) == text);
+    CHECK(text_after(*tokenizer, before, byte_ids(*tokenizer, text)) == text);
   }
   const auto shown = [&](const std::string& bytes) {
-    return gmlp::text_after(*tokenizer, before, byte_ids(*tokenizer, bytes));
+    return text_after(*tokenizer, before, byte_ids(*tokenizer, bytes));
   };
   CHECK(shown("\xE6\xB0") == "\uFFFD\uFFFD");
   CHECK(shown("\x80\x80\x80\xE6\xB0\xB4!") == "\uFFFD\uFFFD\uFFFD\u6c34!");
@@ -134,30 +143,32 @@ TEST_CASE("text after a prompt that ends inside a character is valid, and no err
       prompt = byte_ids(*tokenizer, "\xE6\xB0");
       ids = byte_ids(*tokenizer, "\xB4");
     }
-    const std::string text = gmlp::text_after(*tokenizer, prompt, ids);
+    const std::string text = text_after(*tokenizer, prompt, ids);
     CHECK(gmlp::valid_utf8_prefix(text) == static_cast<int64_t>(text.size()));
   }
 }
 
 TEST_CASE("scored tokens are shown with their target, or with the guess") {
   const auto tokenizer = gmlp::open_tokenizer("bytes");
-  gmlp::TextBatch batch;
-  batch.batch = 1;
-  batch.ids = {'a', tokenizer->special().mask, 'c', 'x', '\n'};
-  batch.targets = {-100, 'b', -100, 'd', -100};
-  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {}) == "a[MASK→b]c[x→d]\\n");
-  CHECK(gmlp::masked_line(*tokenizer, batch, 0, {'a', 'b', 'c', 'y', 'z'}) == "a[b]c[y≠d]\\n");
-  CHECK(gmlp::plain_line(*tokenizer, batch, 0) == "a[MASK]cx\\n");
+  const std::vector<int64_t> ids = {'a', tokenizer->special().mask, 'c', 'x', '\n'};
+  const std::vector<int64_t> targets = {-100, 'b', -100, 'd', -100};
+  const std::vector<int64_t> guesses = {'a', 'b', 'c', 'y', 'z'};
+  CHECK(gmlp::sample_line(*tokenizer, ids, targets) == "a[MASK→b]c[x→d]\\n");
+  CHECK(gmlp::sample_line(*tokenizer, ids, targets, guesses) == "a[b]c[y≠d]\\n");
+  CHECK(gmlp::sample_line(*tokenizer, ids) == "a[MASK]cx\\n");
+  const std::vector<int64_t> padded = {'a', 'b', tokenizer->special().pad};
+  CHECK(gmlp::sample_line(*tokenizer, padded) == "ab");
+  CHECK(gmlp::sample_line(*tokenizer, std::vector<int64_t>(141, 'a')) ==
+        std::string(140, 'a') + "…");
 }
 
 TEST_CASE("pieces of sentencepiece are shown as text, and so are bytes") {
   const auto tokenizer = with_byte_fallback();
-  gmlp::TextBatch batch;
-  batch.batch = 1;
-  batch.ids = tokenizer->encode_ids("one \u2603 word");  // a snowman, which has no piece
-  CHECK(gmlp::plain_line(*tokenizer, batch, 0) == " one \u2603 word");
-  CHECK(tokenizer->name(batch.ids[2]) == "<0xE2>");
-  CHECK(gmlp::word_text(*tokenizer, batch.ids.front()) == "one");
-  CHECK(gmlp::word_text(*tokenizer, batch.ids[2]) == "##\\xe2");
+  // A snowman, which has no piece.
+  const std::vector<int64_t> ids = tokenizer->encode_ids("one \u2603 word");
+  CHECK(gmlp::sample_line(*tokenizer, ids) == " one \u2603 word");
+  CHECK(tokenizer->name(ids[2]) == "<0xE2>");
+  CHECK(gmlp::word_text(*tokenizer, ids.front()) == "one");
+  CHECK(gmlp::word_text(*tokenizer, ids[2]) == "##\\xe2");
   CHECK(gmlp::word_text(*tokenizer, tokenizer->special().mask) == "[MASK]");
 }

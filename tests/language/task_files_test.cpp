@@ -18,7 +18,8 @@ constexpr const char* kMnli =
 
 TaskFiles open(const char* task, const std::string& folder, int64_t max_train) {
   const auto tokenizer = gmlp::open_tokenizer("bytes");
-  return open_task_files(gmlp::task_facts(task), folder, {*tokenizer, 32, {}}, max_train);
+  return open_task_files(gmlp::task_facts(task), folder, {.windows = {.tokens = 32}}, *tokenizer,
+                         max_train);
 }
 
 std::string error_of(const std::string& folder) {

@@ -3,21 +3,15 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/language/commands.h"
-#include "apps/language/model_choice.h"
 #include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
-#include "models/checkpoint/checkpoint.h"
-#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
@@ -38,6 +32,8 @@ class FinetuneTask : public TrainingTask {
       : TrainingTask(options),
         options_(options),
         facts_(describe_task(options.task, options.data, options.reading, info.notes)) {
+    // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
+    if (setup.resumed()) options_.model.model = setup.checkpoint;
     build_model();
     open_files();
     fill_info();
@@ -74,22 +70,32 @@ class FinetuneTask : public TrainingTask {
         {*model_, facts_, setup.execution, arena, options_.batch_size, {}, !options_.quiet},
         files_.dev);
     if (!score.complete) return score;
-    std::vector<std::string> texts;
-    for (const TaskSetScore& set : score.sets) texts.push_back(task_score_text(set));
-    score.details = fmt::format("val loss {:.4f}, {}", score.loss, fmt::join(texts, ", "));
-    last_score_ = score;
+    score.details = fmt::format("val loss {:.4f}", score.loss);
+    for (const TaskSetScore& set : score.sets) score.details += ", " + set.text;
+    last_sets_ = score.sets;
     return score;
   }
 
   void describe_model(CheckpointContent& content) const override {
-    content.config = language_config_to_json(config_, task_json(facts_, encoding()));
+    Json extra = {{"objective", "mlm"}, {"tokenizer", tokenizer_->kind()}, {"task", facts_.name}};
+    if (facts_.is_span()) {
+      extra["doc_stride"] = options_.reading.windows.stride;
+      extra["max_question_tokens"] = options_.reading.windows.max_question;
+    } else {
+      extra["labels"] = facts_.labels;
+    }
+    if (facts_.task == Task::kClassify) extra["columns"] = facts_.columns;
+    content.config = language_config_to_json(config_, json_line(extra));
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
   }
 
   std::string samples(bool /*colors*/) const override {
     std::string lines;
+    const auto n = static_cast<size_t>(config_.block.tokens);
     for (size_t i = 0; i < std::min<size_t>(3, batch_.rows.size()); ++i) {
-      lines += fmt::format("sample   {}\n", sample_text(batch_.rows[i]));
+      const auto ids = std::span(batch_.ids).subspan(i * n, n);
+      lines += fmt::format("sample   {} → {}\n", sample_line(*tokenizer_, ids),
+                           printable(answer_text(i), std::string::npos));
     }
     return lines;
   }
@@ -106,65 +112,51 @@ class FinetuneTask : public TrainingTask {
 
   void add_details(Json& summary) const override {
     summary["task"] = facts_.name;
-    for (const TaskSetScore& set : last_score_.sets) {
-      summary["sets"].push_back(task_score_json(facts_, set));
-    }
+    for (const TaskSetScore& set : last_sets_) summary["sets"].push_back(set.json);
   }
 
   void draw_figures(const RunFolder& /*folder*/, Json& run) const override {
-    add_text_samples(run, *model_, *tokenizer_, Objective::kMasked, {});
+    add_text_samples(run, *model_, *tokenizer_, {});
   }
   std::string next_command(const std::string& checkpoint) const override {
     std::string command =
         fmt::format("gmlp-language eval --task {} --data {} --model {}", facts_.name,
                     shell_quoted(options_.data), shell_quoted(checkpoint));
     if (!std::filesystem::is_directory(options_.data)) command += " --split val";
-    if (const int64_t bad = options_.reading.skip_bad)
-      command += fmt::format(" --skip-bad {}", bad);
+    if (options_.reading.skip_bad > 0)
+      command += fmt::format(" --skip-bad {}", options_.reading.skip_bad);
     return command;
   }
 
  private:
   void build_model() {
-    // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
-    LanguageModelOptions choice = options_.model;
-    if (setup.resumed()) choice.model = setup.checkpoint;
-    const bool stored = std::filesystem::is_directory(choice.model);
-    config_ = choose_language_model(choice);
-    tokenizer_ = stored ? open_stored_tokenizer(choice.model) : open_tokenizer(options_.tokenizer);
+    const std::string& source = options_.model.model;
+    const bool stored = std::filesystem::is_directory(source);
+    config_ = choose_language_model(options_.model);
+    tokenizer_ = stored ? open_stored_tokenizer(source) : open_tokenizer(options_.tokenizer);
     if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
-    fit_to_task(config_, facts_);
+    refuse_if(
+        config_.block.causal,
+        "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
+        "with --objective mlm",
+        config_.name);
+    config_.head = facts_.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
+    config_.classes = std::ssize(facts_.labels);
+    config_.validate();
     require_precision(setup.execution, config_.arch, config_.block);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
     if (setup.resumed()) return;
     if (stored && !options_.from_scratch) {
-      load_weights_from(choice.model);
+      note_weights(source, initialize_from(*model_, source), "; the head is new");
     } else {
       info.notes.emplace_back("the model starts from random weights; a pretrained one knows words");
     }
   }
 
-  /// Loads all but the head, which is new for this task even if the folder has one.
-  void load_weights_from(const std::string& source) {
-    const Checkpoint checkpoint = open_checkpoint(source);
-    std::vector<Parameter*> body;
-    for (Parameter* parameter : parameters()) {
-      if (!parameter->name.starts_with("head.")) body.push_back(parameter);
-    }
-    WeightRules rules;
-    rules.model = config_.name;
-    rules.tokens_remedy =
-        "(length of a window); leave out --seq-len, only Toeplitz gates can be cut, to a shorter "
-        "one";
-    rules.convert = cut_toeplitz_gate;
-    rules.new_head = true;
-    note_weights(source, load_weights(body, checkpoint.model, rules), "; the head is new");
-  }
-
-  TaskEncoding encoding() const { return {*tokenizer_, config_.block.tokens, options_.reading}; }
-
   void open_files() {
-    files_ = open_task_files(facts_, options_.data, encoding(), options_.max_train_samples);
+    options_.reading.windows.tokens = config_.block.tokens;
+    files_ = open_task_files(facts_, options_.data, options_.reading, *tokenizer_,
+                             options_.max_train_samples);
     info.notes.insert(info.notes.end(), files_.notes.begin(), files_.notes.end());
     const TaskLoaderOptions loading = {.batch_size = options_.shard_size(),
                                        .seed = options_.seed,
@@ -174,7 +166,7 @@ class FinetuneTask : public TrainingTask {
 
   void fill_info() {
     const bool span = facts_.is_span();
-    describe_language_model(config_, 1, info);
+    describe_language_model(config_, info);
     info.command = "gmlp-language finetune";
     info.data = facts_.name;
     info.samples = span ? "windows" : "examples";
@@ -195,24 +187,14 @@ class FinetuneTask : public TrainingTask {
                                       options_.dropout));
   }
 
-  /// The model's input of a row, and the correct answer.
-  std::string sample_text(int64_t row) const {
-    auto [ids, target] = files_.train->rows->row(row);
-    ids.erase(std::ranges::find(ids, tokenizer_->special().pad), ids.end());
-    std::string text;
-    for (const int64_t id : ids) {
-      if (text.size() < kLineBytes) text += piece_text(*tokenizer_, id);
-    }
-    if (text.size() >= kLineBytes) text += "…";
-    std::string answer = "no answer";
-    if (!facts_.is_span()) answer = facts_.labels[static_cast<size_t>(target[0])];
-    if (target.back() > 0 && facts_.is_span()) {
-      answer = files_.train->windows().text(row, target[0], target[1]);
-    }
-    return printable(fmt::format("{} → {}", text, answer), std::string::npos);
+  /// The correct answer of example `i` of the batch.
+  std::string answer_text(size_t i) const {
+    if (!facts_.is_span()) return facts_.labels[static_cast<size_t>(batch_.targets[i])];
+    const int64_t first = batch_.targets[2 * i], last = batch_.targets[2 * i + 1];
+    return last > 0 ? files_.train->windows().text(batch_.rows[i], first, last) : "no answer";
   }
 
-  const FinetuneOptions options_;
+  FinetuneOptions options_;
   const TaskFacts facts_;
   std::unique_ptr<Tokenizer> tokenizer_;
   LanguageConfig config_;
@@ -221,7 +203,7 @@ class FinetuneTask : public TrainingTask {
   std::unique_ptr<TaskLoader> loader_;
   TaskBatch batch_;
   BatchPosition position_;
-  TaskScore last_score_;
+  std::vector<TaskSetScore> last_sets_;
 };
 
 }  // namespace

@@ -16,78 +16,63 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::unique_ptr<TaskSet> read_set(const TaskFacts& facts, const std::string& name,
-                                  const std::string& path, bool labeled,
-                                  const TaskEncoding& encoding, TaskFiles& files) {
+/// Opens one file and notes what is lost. Rows are made of the examples that `select` leaves.
+std::unique_ptr<TaskSet> open_set(const TaskFacts& facts, const std::string& name,
+                                  const std::string& path, bool labeled, const TaskReading& reading,
+                                  const Tokenizer& tokenizer,
+                                  const std::function<void(TaskSet&)>& select,
+                                  std::vector<std::string>& notes) {
   auto set = std::make_unique<TaskSet>();
   set->name = name;
-  const int64_t skip_bad = encoding.reading.skip_bad;
   if (facts.is_span()) {
-    set->squad = read_squad(path, {facts.task == Task::kSquad2, labeled, skip_bad});
+    set->squad = read_squad(path, {facts.task == Task::kSquad2, labeled, reading.skip_bad});
   } else {
-    set->sentences = read_sentences(facts, path, labeled, skip_bad);
+    set->sentences = read_sentences(facts, path, labeled, reading.skip_bad);
   }
+  select(*set);
+  if (facts.is_span()) {
+    set->rows =
+        std::make_unique<SquadWindows>(set->squad, tokenizer, reading.windows, throw_if_stopped);
+  } else {
+    set->rows = std::make_unique<SentenceRows>(set->sentences, tokenizer, reading.windows.tokens,
+                                               throw_if_stopped);
+  }
+  const auto note = [&](int64_t count, const std::string& of, const std::string& text) {
+    if (count > 0) notes.push_back(fmt::format("{}: {}", of, text));
+  };
   const BadRows& bad = facts.is_span() ? set->squad.bad : set->sentences.bad;
-  if (bad.count > 0) files.notes.push_back(fmt::format("{}: {}", path, bad.note()));
-  if (set->squad.moved > 0) {
-    files.notes.push_back(fmt::format(
-        "{}: {} answers are not at their answer_start; the nearest place with their text is used",
-        path, set->squad.moved));
-  }
-  if (const int64_t skipped = set->sentences.skipped; skipped > 0) {
-    files.notes.push_back(
-        fmt::format("{}: {} pairs without a gold label ('-') skipped", path, skipped));
-  }
+  const int64_t moved = set->squad.moved, skipped = set->sentences.skipped;
+  const TextCounts& counts = set->rows->counts();
+  note(bad.count, path, bad.note());
+  note(moved, path,
+       fmt::format("{} answers are not at their answer_start; the nearest place with their text is "
+                   "used",
+                   moved));
+  note(skipped, path, fmt::format("{} pairs without a gold label ('-') skipped", skipped));
+  note(counts.cut, name,
+       fmt::format("{} of {} {} are too long and lose their end", grouped(counts.cut),
+                   grouped(set->size()), facts.examples()));
+  note(counts.unknown, name,
+       unknown_text(static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens)));
   return set;
 }
 
-void encode(TaskSet& set, const TaskFacts& facts, const TaskEncoding& encoding, TaskFiles& files) {
-  if (facts.is_span()) {
-    WindowOptions windows;
-    windows.tokens = encoding.tokens;
-    if (encoding.reading.stride > 0) windows.stride = encoding.reading.stride;
-    if (encoding.reading.max_question > 0) windows.max_question = encoding.reading.max_question;
-    set.rows =
-        std::make_unique<SquadWindows>(set.squad, encoding.tokenizer, windows, throw_if_stopped);
-  } else {
-    set.rows = std::make_unique<SentenceRows>(set.sentences, encoding.tokenizer, encoding.tokens,
-                                              throw_if_stopped);
-  }
-  const TextCounts& counts = set.rows->counts();
-  if (counts.cut > 0) {
-    files.notes.push_back(fmt::format("{}: {} of {} {} are too long and lose their end", set.name,
-                                      grouped(counts.cut), grouped(set.size()), facts.examples()));
-  }
-  const double unknown = static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens);
-  if (counts.unknown > 0) files.notes.push_back(set.name + ": " + unknown_text(unknown));
-}
-
-/// The table NAME.tsv, .csv or .jsonl of a folder, for the first of the names that has one.
-std::string find_table(const std::string& folder, const std::vector<const char*>& names) {
-  for (const char* name : names) {
-    for (const char* ending : {".tsv", ".csv", ".jsonl"}) {
-      const fs::path path = fs::path(folder) / (std::string(name) + ending);
-      if (fs::exists(path)) return path.string();
-    }
-  }
-  fail_input("--data {}: has no {} in .tsv, .csv or .jsonl; add it, or name one such file", folder,
-             fmt::join(names, ", "));
-}
-
+/// The path of an official file in the folder `data`. One of classify is `data` itself, or a table
+/// NAME.tsv, .csv or .jsonl in it.
 std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const std::string& data) {
   if (facts.task != Task::kClassify) return (fs::path(data) / file.name).string();
   refuse_if(!fs::exists(data), "--data {}: does not exist; name a table or a folder of them", data);
   if (fs::is_regular_file(data)) return data;
-  if (std::string_view(file.set) == "train") return find_table(data, {"train"});
-  return find_table(data, {"val", "valid", "validation", "dev", "test"});
-}
-
-/// Keeps the held out tenth of a table, or the rest.
-void keep(std::vector<SentenceExample>& examples, bool held_out) {
-  std::erase_if(examples, [&](const SentenceExample& example) {
-    const std::string text = example.first + example.second;
-    return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) != held_out;
-  });
+  std::vector<std::string> names = {"train"};
+  if (file.set != names[0]) names = {"val", "valid", "validation", "dev", "test"};
+  for (const std::string& name : names) {
+    for (const char* ending : {".tsv", ".csv", ".jsonl"}) {
+      const fs::path path = fs::path(data) / (name + ending);
+      if (fs::exists(path)) return path.string();
+    }
+  }
+  fail_input("--data {}: has no {} in .tsv, .csv or .jsonl; add it, or name one such file", data,
+             fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -125,7 +110,8 @@ TaskFacts describe_task(const std::string& task, const std::string& data,
 }
 
 TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
-                          const TaskEncoding& encoding, int64_t max_train) {
+                          const TaskReading& reading, const Tokenizer& tokenizer,
+                          int64_t max_train) {
   const bool table = facts.task == Task::kClassify && fs::is_regular_file(data);
   refuse_if(!table && !fs::is_directory(data),
             "--data {}: no such folder; name the folder with the files of {}", data, facts.name);
@@ -139,29 +125,33 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
                                         files.dev.front()->name));
       continue;
     }
-    const bool all = table && !train && encoding.reading.split == "all";
-    std::unique_ptr<TaskSet> set =
-        read_set(facts, all ? "all" : file.set, path, true, encoding, files);
-    if (table && encoding.reading.split == "val") keep(set->sentences.examples, !train);
-    refuse_if(table && set->size() == 0,
-              "--data {}: too few rows to hold out a tenth; use a folder with train and val", data);
-    (train ? files.train : files.dev.emplace_back()) = std::move(set);
+    const auto select = [&](TaskSet& set) {
+      if (table && reading.split == "val") {
+        std::erase_if(set.sentences.examples, [&](const SentenceExample& example) {
+          const std::string text = example.first + example.second;
+          return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) == train;
+        });
+      }
+      refuse_if(table && set.size() == 0,
+                "--data {}: too few rows to hold out a tenth; use a folder with train and val",
+                data);
+      if (!train || max_train == 0 || set.size() <= max_train) return;
+      const auto count = static_cast<size_t>(max_train);
+      if (facts.is_span()) set.squad.questions.resize(count);
+      if (!facts.is_span()) set.sentences.examples.resize(count);
+    };
+    const bool all = table && !train && reading.split == "all";
+    (train ? files.train : files.dev.emplace_back()) = open_set(
+        facts, all ? "all" : file.set, path, true, reading, tokenizer, select, files.notes);
   }
-  if (max_train > 0 && files.train->size() > max_train) {
-    const auto count = static_cast<size_t>(max_train);
-    if (facts.is_span()) files.train->squad.questions.resize(count);
-    if (!facts.is_span()) files.train->sentences.examples.resize(count);
-  }
-  if (files.train) encode(*files.train, facts, encoding, files);
-  for (const std::unique_ptr<TaskSet>& set : files.dev) encode(*set, facts, encoding, files);
   return files;
 }
 
 TaskFiles open_task_input(const TaskFacts& facts, const std::string& path,
-                          const TaskEncoding& encoding) {
+                          const TaskReading& reading, const Tokenizer& tokenizer) {
   TaskFiles files;
-  files.dev.push_back(read_set(facts, "input", path, false, encoding, files));
-  encode(*files.dev.front(), facts, encoding, files);
+  files.dev.push_back(open_set(
+      facts, "input", path, false, reading, tokenizer, [](TaskSet&) {}, files.notes));
   return files;
 }
 

@@ -12,21 +12,13 @@
 
 namespace gmlp {
 
-/// How a task's files are read. What is 0 or empty is as it was in finetuning.
+/// How a task's files are read, and how their examples become rows.
 struct TaskReading {
-  int64_t stride = 0;                     // WindowOptions::stride
-  int64_t max_question = 0;               // and max_question
-  std::vector<std::string> text_columns;  // of classify, as the next
-  std::string label_column;
+  WindowOptions windows;                       // of SQuAD; sentences have as many tokens
+  std::vector<std::string> text_columns = {};  // of classify, as the next; empty: guessed
+  std::string label_column = {};
   int64_t skip_bad = 0;       // rows or questions to leave out, per file
   std::string split = "val";  // of a single table: val, the tenth that is held out, or all
-};
-
-/// How examples become rows.
-struct TaskEncoding {
-  const Tokenizer& tokenizer;
-  int64_t tokens = 128;  // N of the model
-  TaskReading reading;
 };
 
 /// Throws InputError for columns that the task does not let one choose.
@@ -60,10 +52,11 @@ struct TaskFiles {
 /// rows whose texts' CRC-32 is a multiple of ten are held out, so other rows never move one. Throws
 /// InputError naming file, position, reason and remedy.
 TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
-                          const TaskEncoding& encoding, int64_t max_train);
+                          const TaskReading& reading, const Tokenizer& tokenizer,
+                          int64_t max_train);
 
 /// Opens one file whose labels or answers are ignored.
 TaskFiles open_task_input(const TaskFacts& facts, const std::string& path,
-                          const TaskEncoding& encoding);
+                          const TaskReading& reading, const Tokenizer& tokenizer);
 
 }  // namespace gmlp

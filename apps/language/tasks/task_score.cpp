@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
@@ -13,11 +12,6 @@
 namespace gmlp {
 
 namespace {
-
-void set_head(LanguageConfig& config, const TaskFacts& facts) {
-  config.head = facts.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
-  config.classes = std::ssize(facts.labels);
-}
 
 /// -log softmax(z)[target] for z = logits[first], logits[first + step], ...
 double cross_entropy_of(const std::vector<double>& logits, size_t first, size_t step,
@@ -33,84 +27,74 @@ bool is_right(const std::vector<double>& logits, int64_t label) {
   return finite && std::ranges::max_element(logits) - logits.begin() == label;
 }
 
-void score_sentences(const TaskModel& model, const TaskRows& rows, TaskSetScore& score) {
+/// Adds a metric and its standard error, in percent; the last one selects the best epoch.
+void add_metric(TaskSetScore& score, const std::string& key, const std::string& name,
+                double percent, double error) {
+  score.metric = percent;
+  score.text +=
+      fmt::format("{}{} {:.2f} ± {:.2f} %", score.text.empty() ? "" : ", ", name, percent, error);
+  score.json[key] = percent;
+  score.json[key + "_standard_error"] = error;
+}
+
+void score_sentences(const TaskModel& model, const TaskSet& set, TaskSetScore& score) {
   double sum = 0;
   int64_t right = 0;
-  for_each_row(model, rows, [&](int64_t row, const std::vector<double>& logits) {
-    const int64_t label = rows.row(row).target[0];
+  for_each_row(model, *set.rows, [&](int64_t row, const std::vector<double>& logits) {
+    const int64_t label = set.rows->row(row).target[0];
     sum += cross_entropy_of(logits, 0, 1, label);
     right += is_right(logits, label) ? 1 : 0;
   });
-  const double n = static_cast<double>(std::max<int64_t>(rows.size(), 1));
+  const double n = static_cast<double>(std::max<int64_t>(set.size(), 1));
   const double accuracy = static_cast<double>(right) / n;
   score.loss = sum / n;
-  score.metrics = {{"accuracy", model.facts.task == Task::kMnli ? score.name : "accuracy",
-                    100 * accuracy, 100 * standard_error(accuracy, rows.size())}};
+  add_metric(score, "accuracy", model.facts.task == Task::kMnli ? set.name : "accuracy",
+             100 * accuracy, 100 * standard_error(accuracy, set.size()));
 }
 
-void score_questions(const TaskModel& model, const SquadWindows& windows, TaskSetScore& score) {
-  const std::vector<QuestionAnswer> answers = answer_questions(model, windows, &score.loss);
-  score.squad = score_squad(windows.set(), answers);
-  const SquadScore& all = score.squad.all;
-  score.metrics = {{"exact", "exact match", all.exact, all.exact_error},
-                   {"f1", "F1", all.f1, all.f1_error}};
-  if (!windows.set().unanswerable) return;
-  score.best_threshold = best_null_threshold(windows.set(), answers);
+void score_questions(const TaskModel& model, const TaskSet& set, TaskSetScore& score) {
+  const std::vector<QuestionAnswer> answers = answer_questions(model, set.windows(), &score.loss);
+  const auto& [all, answerable, unanswerable] = score_squad(set.squad, answers);
+  add_metric(score, "exact", "exact match", all.exact, all.exact_error);
+  add_metric(score, "f1", "F1", all.f1, all.f1_error);
+  if (!set.squad.unanswerable) return;
+  const auto& [threshold, best_f1] = best_null_threshold(set.squad, answers);
+  score.details = fmt::format(
+      "answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n"
+      "best F1 {:.2f} %, with --null-threshold {:.4f}\n",
+      answerable.count, answerable.exact, answerable.f1, unanswerable.count, unanswerable.f1,
+      best_f1, threshold);
+  // The names of the official evaluation script.
+  score.json.update({{"HasAns_exact", answerable.exact},
+                     {"HasAns_f1", answerable.f1},
+                     {"NoAns_exact", unanswerable.exact},
+                     {"NoAns_f1", unanswerable.f1},
+                     {"best_f1", best_f1},
+                     {"best_f1_thresh", threshold}});
 }
 
-}  // namespace
-
-void fit_to_task(LanguageConfig& config, const TaskFacts& facts) {
-  refuse_if(
-      config.block.causal,
-      "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
-      "with --objective mlm",
-      config.name);
-  set_head(config, facts);
-  config.validate();
-}
-
-std::string task_json(const TaskFacts& facts, const TaskEncoding& encoding) {
-  Json extra = {{"objective", kObjectives.name(Objective::kMasked)},
-                {"tokenizer", encoding.tokenizer.kind()},
-                {"task", facts.name}};
-  if (facts.is_span()) {
-    extra["doc_stride"] = encoding.reading.stride;
-    extra["max_question_tokens"] = encoding.reading.max_question;
-  } else {
-    extra["labels"] = facts.labels;
-  }
-  if (facts.task == Task::kClassify) extra["columns"] = facts.columns;
-  return json_line(extra);
-}
-
-OpenedTask::OpenedTask(const TaskOptions& options)
-    : OpenedModel(options),
-      facts(task_facts(options.task)),
-      model{*loaded.model, facts, execution, arena, options.batch_size, options.answers},
-      encoding{*loaded.tokenizer, loaded.model->config().block.tokens, options.reading} {
-  read_config(options.model);
-}
-
-void OpenedTask::read_config(const std::string& folder) {
+/// Completes the facts and the reading by what the checkpoint in `folder` stores of its finetuning.
+void read_config(OpenedTask& task, const std::string& folder) {
+  auto& [loaded, facts, reading, arena, model] = task;
   const std::string path = config_path(folder);
   const Json stored = parse_json(loaded.config, path).at("gmlp");
-  const Json task = stored.value("task", Json());
-  refuse_if(!task.is_string(),
+  const Json name = stored.value("task", Json());
+  refuse_if(!name.is_string(),
             "--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
             facts.name);
-  refuse_if(task != facts.name,
+  refuse_if(name != facts.name,
             "--model {0}: was finetuned on {1}; use --task {1}, or finetune it on {2}", folder,
-            printable(task.get<std::string>()), facts.name);
-  TaskReading& reading = encoding.reading;
+            printable(name.get<std::string>()), facts.name);
   const bool classify = facts.task == Task::kClassify;
   check_columns(facts, reading);
   try {
     // Only SQuAD's models have the two numbers.
-    if (reading.stride == 0) reading.stride = stored.value("doc_stride", int64_t{0});
-    if (reading.max_question == 0) {
-      reading.max_question = stored.value("max_question_tokens", int64_t{0});
-    }
+    const auto complete = [&](int64_t& value, const char* member, int64_t otherwise) {
+      if (value == 0) value = stored.value(member, otherwise);
+      if (value <= 0) value = otherwise;
+    };
+    complete(reading.windows.stride, "doc_stride", WindowOptions().stride);
+    complete(reading.windows.max_question, "max_question_tokens", WindowOptions().max_question);
     if (classify) stored.at("labels").get_to(facts.labels);
     if (classify) stored.at("columns").get_to(facts.columns);
   } catch (const Json::exception& error) {
@@ -122,14 +106,24 @@ void OpenedTask::read_config(const std::string& folder) {
     refuse_if(given + 1 != facts.columns.size(),
               "--text-columns: names {}, and the model reads {} texts; name as many", given,
               facts.columns.size() - 1);
-    std::copy_n(reading.text_columns.begin(), given, facts.columns.begin());
+    std::ranges::copy(reading.text_columns, facts.columns.begin());
   }
   if (!reading.label_column.empty()) facts.columns.back() = reading.label_column;
-  LanguageConfig expected = loaded.model->config();
-  set_head(expected, facts);
   const LanguageConfig& config = loaded.model->config();
-  refuse_if(config.head != expected.head || config.classes != expected.classes,
+  reading.windows.tokens = config.block.tokens;
+  const LanguageHead head = facts.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
+  refuse_if(config.head != head || config.classes != std::ssize(facts.labels),
             "{}: its head is not that of {}; restore the file", path, facts.name);
+}
+
+}  // namespace
+
+OpenedTask::OpenedTask(const TaskOptions& options)
+    : loaded(load_language(options)),
+      facts(task_facts(options.task)),
+      reading(options.reading),
+      model{*loaded.model, facts, loaded.execution, arena, options.batch_size, options.answers} {
+  read_config(*this, options.model);
 }
 
 void for_each_row(const TaskModel& model, const TaskRows& rows,
@@ -183,47 +177,20 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
 TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets) {
   TaskScore result;
   for (const std::unique_ptr<TaskSet>& set : sets) {
-    TaskSetScore score = {.name = set->name, .size = set->size()};
+    TaskSetScore score;
+    score.complete = true;
+    score.samples = set->size();
+    score.json = {{"set", set->name}, {"samples", score.samples}, {"loss", 0}};
     try {
-      if (model.facts.is_span()) score_questions(model, set->windows(), score);
-      if (!model.facts.is_span()) score_sentences(model, *set->rows, score);
+      (model.facts.is_span() ? score_questions : score_sentences)(model, *set, score);
     } catch (const Stopped&) {
       return result;
     }
+    score.json["loss"] = score.loss;
     result.sets.push_back(score);
   }
-  const TaskSetScore& first = result.sets.front();
-  result.samples = first.size;
-  result.loss = first.loss;
-  result.metric = first.metrics.back().percent;
-  result.complete = true;
+  static_cast<EvalResult&>(result) = result.sets.front();
   return result;
-}
-
-std::string task_score_text(const TaskSetScore& score) {
-  std::string text;
-  for (const auto& [key, name, percent, error] : score.metrics) {
-    text += fmt::format("{}{} {:.2f} ± {:.2f} %", text.empty() ? "" : ", ", name, percent, error);
-  }
-  return text;
-}
-
-Json task_score_json(const TaskFacts& facts, const TaskSetScore& score) {
-  Json json = {{"set", score.name}, {"samples", score.size}, {"loss", score.loss}};
-  for (const auto& [key, name, percent, error] : score.metrics) {
-    json[key] = percent;
-    json[key + std::string("_standard_error")] = error;
-  }
-  if (facts.task == Task::kSquad2) {
-    // The names of the official evaluation script.
-    json.update({{"HasAns_exact", score.squad.answerable.exact},
-                 {"HasAns_f1", score.squad.answerable.f1},
-                 {"NoAns_exact", score.squad.unanswerable.exact},
-                 {"NoAns_f1", score.squad.unanswerable.f1},
-                 {"best_f1", score.best_threshold.f1},
-                 {"best_f1_thresh", score.best_threshold.threshold}});
-  }
-  return json;
 }
 
 }  // namespace gmlp

@@ -21,8 +21,6 @@ struct AblationRow {
   double lr = 3e-3;                // without --lr; docs/log/2026-11.md has the runs behind it
   double perplexity = 0;           // in the paper, after 125,000 steps on C4; 0: not reported
   bool ordered = false;            // compared with the next row, which the paper reports as better
-
-  bool is_by_depth() const { return series == "depth"; }
 };
 
 /// All rows; a series keeps the paper's order.
