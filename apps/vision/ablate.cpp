@@ -12,7 +12,6 @@
 #include "apps/cli/run_main.h"
 #include "apps/train/ablation.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/json.h"
 #include "models/checkpoint/load_models.h"

@@ -14,9 +14,9 @@
 #include "apps/cli/run_main.h"
 #include "apps/export/onnx_model.h"
 #include "apps/train/run_folder.h"
+#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/model_card.h"
-#include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -48,7 +48,7 @@ void check_folder(const std::string& out, bool overwrite) {
 }
 
 /// What both exports say about the model.
-TemplateValues model_facts(const LoadedModel& loaded) {
+TemplateValues model_facts(const Classifier& loaded) {
   const VisionConfig& config = loaded.model->config();
   const auto per_channel = [&](std::vector<double> values) {
     values.resize(static_cast<size_t>(config.chans), values.front());
@@ -103,7 +103,7 @@ void describe_training(const std::string& folder, TemplateValues& values) {
   }
 }
 
-std::string model_card(const LoadedModel& loaded, const std::string& folder) {
+std::string model_card(const Classifier& loaded, const std::string& folder) {
   constexpr size_t kShownNames = 20;
   const std::vector<std::string>& names = loaded.label_names;
   TemplateValues values = model_facts(loaded);
@@ -122,7 +122,7 @@ std::string model_card(const LoadedModel& loaded, const std::string& folder) {
 }
 
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
-void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
+void export_timm(const ExportOptions& options, const Classifier& loaded) {
   const VisionConfig& config = loaded.model->config();
   refuse_if(config.arch == Arch::kGmlp && (config.class_token || config.gate != Gate::kSplit),
             "--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
@@ -138,7 +138,7 @@ void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
       options.out, kConfigFile, kWeights, kCard);
 }
 
-void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
+void export_onnx(const ExportOptions& options, const Classifier& loaded) {
   TemplateValues metadata = model_facts(loaded);
   metadata["config.json"] = loaded.config;
   if (!loaded.label_names.empty()) metadata["names"] = onnx_names(loaded.label_names);
@@ -160,7 +160,7 @@ int run_export(const std::vector<std::string>& arguments) {
                                              "timm (a folder) or onnx (a float32 file)", arguments);
   const bool onnx = options.format == "onnx";
   if (!onnx) check_folder(options.out, options.overwrite);
-  const LoadedModel loaded = load_model(options.model);
+  const Classifier loaded = load_classifier(options.model);
   make_folders(fs::absolute(options.out).parent_path().string());
   fmt::print("model    {}, {} parameters\n", printable(loaded.model->config().name),
              grouped(loaded.model->config().parameter_count()));
