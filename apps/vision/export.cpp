@@ -35,13 +35,13 @@ constexpr const char* kCard = "README.md";
 /// written is ever replaced.
 void check_folder(const std::string& out, bool overwrite) {
   const std::string temporary = temporary_for(out);
-  refuse_if(fs::exists(out) && !fs::is_directory(out),
-            "--out {}: is a file; --format timm writes a folder, name one", out);
   refuse_if(fs::exists(temporary), "--out {}: {} exists; remove it", out, temporary);
-  if (!fs::exists(out) || fs::is_empty(out)) return;
-  refuse_if(!overwrite, "--out {}: is not empty; choose another folder, or add --overwrite", out);
+  if (!fs::exists(out)) return;
+  refuse_if(!fs::is_directory(out), "--out {}: is a file; --format timm writes a folder, name one",
+            out);
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
+    refuse_if(!overwrite, "--out {}: is not empty; choose another folder, or add --overwrite", out);
     refuse_if(name != kConfigFile && name != kWeights && name != kCard,
               "--out {}: contains {}, which no export wrote; choose another folder", out, name);
   }
@@ -50,17 +50,13 @@ void check_folder(const std::string& out, bool overwrite) {
 /// What both exports say about the model.
 TemplateValues model_facts(const Classifier& loaded) {
   const VisionConfig& config = loaded.model->config();
-  const auto per_channel = [&](std::vector<double> values) {
-    values.resize(static_cast<size_t>(config.chans), values.front());
-    return fmt::format("[{}]", fmt::join(values, ", "));
-  };
   return {{"producer", "gmlp " GMLP_VERSION},
           {"task", "image-classification"},
           {"model", config.name},
           {"imgsz", fmt::format("[{}, {}]", config.img_height, config.img_width)},
           {"channels", std::to_string(config.chans)},
-          {"mean", per_channel(loaded.transform.mean)},
-          {"std", per_channel(loaded.transform.std)},
+          {"mean", fmt::format("{}", loaded.transform.mean)},
+          {"std", fmt::format("{}", loaded.transform.std)},
           {"crop_pct", fmt::format("{}", loaded.transform.crop_fraction)},
           {"interpolation", "bicubic"},
           {"parameters", std::to_string(config.parameter_count())},
