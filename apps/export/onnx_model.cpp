@@ -15,7 +15,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <ranges>
 #include <sstream>
 #include <string_view>
 
@@ -62,36 +62,42 @@ Message attribute(const std::string& name, const std::string& text) {
   return message.add(20, kAttributeInts);
 }
 
+std::string number(double value) {
+  return fmt::format("{:.9e}", value);
+}
+
+/// The value of a condition of graph.txt.
+const char* flag(bool holds) {
+  return holds ? "1" : "";
+}
+
 /// A graph under construction, with the weights that its nodes name.
 class Graph {
  public:
-  /// The settings of graph.txt.
+  /// The settings and conditions of graph.txt.
   TemplateValues values;
   Message message;
 
   Graph(const std::vector<Parameter*>& weights, const BlockConfig& block, Arch arch,
         int64_t heads) {
     const int64_t head_width = block.d_model / std::max<int64_t>(heads, 1);
-    values = {
-        {"sqrt_2", fmt::format("{}", static_cast<float>(std::sqrt(2.0)))},
-        {"eps", fmt::format("{:.9e}", block.norm_eps)},
-        {"gate_eps", fmt::format("{:.9e}", block.gate_eps)},
-        {"attention_scale",
-         fmt::format("{:.9e}", 1 / std::sqrt(static_cast<double>(block.d_attn)))},
-        {"d_model", std::to_string(block.d_model)},
-        {"heads", std::to_string(heads)},
-        {"head_width", std::to_string(head_width)},
-        {"head_scale", fmt::format("{:.9e}", 1 / std::sqrt(static_cast<double>(head_width)))}};
-    set("gmlp", arch == Arch::kGmlp);
-    set("mixer", arch == Arch::kMixer);
-    set("transformer", arch != Arch::kGmlp && arch != Arch::kMixer);
-    set("split", block.gate == Gate::kSplit);
-    set("linear", block.gate == Gate::kLinear);
-    set("additive", block.gate == Gate::kAdditive);
-    set("toeplitz", block.toeplitz);
-    set("causal", block.causal);
-    set("attention", block.d_attn > 0);
-    set("pairs", false);
+    values = {{"eps", number(block.norm_eps)},
+              {"gate_eps", number(block.gate_eps)},
+              {"attention_scale", number(1 / std::sqrt(static_cast<double>(block.d_attn)))},
+              {"d_model", std::to_string(block.d_model)},
+              {"heads", std::to_string(heads)},
+              {"head_width", std::to_string(head_width)},
+              {"head_scale", number(1 / std::sqrt(static_cast<double>(head_width)))},
+              {"gmlp", flag(arch == Arch::kGmlp)},
+              {"mixer", flag(arch == Arch::kMixer)},
+              {"transformer", flag(arch != Arch::kGmlp && arch != Arch::kMixer)},
+              {"split", flag(block.gate == Gate::kSplit)},
+              {"linear", flag(block.gate == Gate::kLinear)},
+              {"additive", flag(block.gate == Gate::kAdditive)},
+              {"toeplitz", flag(block.toeplitz)},
+              {"causal", flag(block.causal)},
+              {"pairs", flag(block.causal || block.toeplitz)},
+              {"attention", flag(block.d_attn > 0)}};
     message.add(2, "gmlp");
     int64_t elements = 0;
     for (const Parameter* weight : weights) {
@@ -102,8 +108,6 @@ class Graph {
     fail_input("{} parameters, but an ONNX file holds {} at most; use model.safetensors", elements,
                kMaxElements);
   }
-
-  void set(const std::string& condition, bool holds) { values[condition] = holds ? "1" : ""; }
 
   /// Adds the lines of a section of graph.txt. Returns false if there is none.
   bool add(const std::string& section, const std::string& y = "", const std::string& x = "") {
@@ -147,29 +151,26 @@ class Graph {
 
  private:
   void add_line(const std::string& line) {
+    Message node;
+    std::string y, op, x, word;
     std::istringstream words(line);
     words.exceptions(std::ios::badbit);  // else a stream that runs out of memory just ends
-    std::vector<std::string> outputs, inputs;
-    std::string word, op;
-    while (words >> word && word != "=") outputs.push_back(word);
+    while (words >> word && word != "=") {
+      if (y.empty()) y = word;
+      node.add(2, word);
+    }
     words >> op;
-    Message node, attributes;
     while (words >> word) {
       const size_t equals = word.find('=');
-      if (equals == word.npos) {
-        inputs.push_back(word);
-      } else {
-        attributes.add(5, attribute(word.substr(0, equals), word.substr(equals + 1)));
+      if (equals != word.npos) {
+        node.add(5, attribute(word.substr(0, equals), word.substr(equals + 1)));
+        continue;
       }
+      if (x.empty()) x = word;
+      node.add(1, word);
+      add_weight(word);
     }
-    if (add(op, outputs[0], inputs.empty() ? "" : inputs[0])) return;
-    for (const std::string& input : inputs) {
-      node.add(1, input);
-      add_weight(input);
-    }
-    for (const std::string& output : outputs) node.add(2, output);
-    node.add(3, outputs[0]).add(4, op).bytes += attributes.bytes;
-    message.add(1, node);
+    if (!add(op, y, x)) message.add(1, node.add(3, y).add(4, op));
   }
 
   /// Stores the weight in float32, if `name` is one that is not stored yet.
@@ -198,7 +199,7 @@ std::string onnx_model(const VisionModel& model, const OnnxMetadata& metadata) {
                                    {-1, config.chans, config.img_height, config.img_width}));
   graph.message.add(12, value_info("logits", kTypeFloat, {-1, config.classes}));
   graph.values["patch"] = fmt::format("[{0},{0}]", config.patch);
-  graph.set("class_token", config.class_token);
+  graph.values["class_token"] = flag(config.class_token);
   graph.add_model("Vision", config.depth);
   return graph.file(metadata);
 }
@@ -213,14 +214,12 @@ std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata)
   Graph graph(model.parameters(), config.block, config.arch, config.heads);
   graph.message.add(11, value_info("ids", kTypeInt64, {-1, config.block.tokens}));
   graph.message.add(12, value_info("logits", kTypeFloat, onnx_logits_shape(config)));
-  Ints places(static_cast<size_t>(config.block.tokens));
-  std::iota(places.begin(), places.end(), 0);
+  const auto places = std::views::iota(int64_t{0}, config.block.tokens);
   graph.values["places"] = fmt::format("[{}]", fmt::join(places, ","));
   graph.values["last"] = std::to_string(config.block.tokens - 1);
   graph.values["output"] = config.has_output() ? "output.weight" : "embed.weight";
-  graph.set("pairs", config.block.causal || config.block.toeplitz);
-  graph.set("classify", config.head == LanguageHead::kClassify);
-  graph.set("span", config.head == LanguageHead::kSpan);
+  graph.values["classify"] = flag(config.head == LanguageHead::kClassify);
+  graph.values["span"] = flag(config.head == LanguageHead::kSpan);
   graph.add_model("Language", config.depth);
   return graph.file(metadata);
 }

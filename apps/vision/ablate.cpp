@@ -8,32 +8,31 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/format.h"
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/train/ablation.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/train.h"
 #include "core/error.h"
 #include "core/io/json.h"
-#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
 namespace {
 
+const std::vector<std::string> kSizes = {"pico", "nano", "micro"};
+
 struct AblateOptions : AblationOptions {
-  std::vector<std::string> sizes = {"pico", "nano", "micro"};
+  std::vector<std::string> sizes = kSizes;
 };
 
 /// Each architecture has the learning rate at which its nano model was best after one epoch, of
 /// 1e-3, 2e-3, 4e-3 and 8e-3 with a seed of its own (docs/findings.md).
 struct Row {
-  const char* series;  // "sizes" or "gates"
-  const char* name;
-  const char* title;
+  std::string series;  // "sizes", or "gates" of the nano size
+  std::string name;
+  std::string title;
   double lr;
 };
-constexpr Row kRows[] = {
+const Row kRows[] = {
     {"sizes", "gmlp", "gMLP", 4e-3},
     {"sizes", "vit", "ViT", 2e-3},
     {"sizes", "mixer", "MLP-Mixer", 4e-3},
@@ -44,7 +43,7 @@ constexpr Row kRows[] = {
 
 /// A row at a size, and its finished runs.
 struct Cell {
-  const Row* row;
+  Row row;
   std::string size;
   std::vector<AblationRun> runs = {};
 };
@@ -63,27 +62,28 @@ VisionOptions recipe(const std::string& model, double lr) {
   return options;
 }
 
-/// The options of one run.
-VisionOptions options_of_run(const Cell& cell, int64_t index, const AblateOptions& options) {
-  const bool gates = cell.row->series == std::string("gates");
-  const std::string model = fmt::format("{}_{}_28", gates ? "gmlp" : cell.row->name, cell.size);
-  const VisionOptions defaults = recipe(model, cell.row->lr);
-  std::vector<std::string> arguments = options.shared;
-  const VisionOptions given = parse_train(arguments, defaults);
+/// The run of the cell's seed `index`.
+PlannedRun plan_run(Cell& cell, int64_t index, const AblateOptions& options) {
+  const auto& [series, name, title, lr] = cell.row;
+  const bool gates = series == "gates";
+  const VisionOptions defaults =
+      recipe(fmt::format("{}_{}_28", gates ? "gmlp" : name, cell.size), lr);
+  const VisionOptions given = parse_train(options.shared, defaults);
   refuse_options({"model", "arch", "gate", "depth", "d-model", "d-ffn", "heads", "spatial-ffn",
                   "class-token", "init", "time-limit"},
                  "every row has its own, or none", given.config, parse_train({}, defaults).config);
   refuse_if(given.source.val_fraction <= 0,
             "--val-fraction 0: every row is validated; keep some images for it");
-  const Arithmetic arithmetic = arithmetic_from(given.precision, given.kernels);
-  const VisionConfig config = vision_config(model);
-  require_precision(arithmetic.execution, config.arch, config.block());
   const std::string seed = std::to_string(given.seed + static_cast<uint64_t>(index));
-  const std::string folder =
-      fmt::format("{}/{}-{}/seed-{}", options.out, cell.row->name, cell.size, seed);
+  const std::string folder = fmt::format("{}/{}-{}/seed-{}", options.out, name, cell.size, seed);
+  std::vector<std::string> arguments = options.shared;
   arguments.insert(arguments.end(), {"--seed", seed, "--overwrite", "--out", folder});
-  if (gates) arguments.insert(arguments.end(), {"--gate", cell.row->name});
-  return parse_train(arguments, defaults);
+  if (gates) arguments.insert(arguments.end(), {"--gate", name});
+  const VisionOptions chosen = parse_train(arguments, defaults);
+  const auto train_it = [chosen](bool resume) {
+    return train(resume ? parse_train({"--resume", chosen.out}) : chosen);
+  };
+  return {fmt::format("{}, {}, seed {}", title, cell.size, seed), chosen, train_it, &cell.runs};
 }
 
 void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) {
@@ -97,7 +97,7 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
     const double speed = median(values_of(cell.runs, &AblationRun::samples_per_s));
     const int64_t parameters = cell.runs.front().parameters;
     table +=
-        fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row->title, cell.size,
+        fmt::format("| {} | {} | {} | {} | {} | {} |\n", cell.row.title, cell.size,
                     grouped(parameters), top1.text(2), loss.text(4), grouped(std::llround(speed)));
     Json runs = Json::array();
     for (const AblationRun& run : cell.runs) {
@@ -106,10 +106,10 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
                       {"val_top1", run.top1},
                       {"val_loss", run.loss}});
     }
-    rows.push_back({{"series", cell.row->series},
-                    {"title", cell.row->title},
+    rows.push_back({{"series", cell.row.series},
+                    {"title", cell.row.title},
                     {"size", cell.size},
-                    {"lr", cell.row->lr},
+                    {"lr", cell.row.lr},
                     {"parameters", parameters},
                     {"top1", to_json(top1)},
                     {"images_per_s", speed},
@@ -119,30 +119,6 @@ void write_tables(const std::vector<Cell>& cells, const AblateOptions& options) 
     table += fmt::format("\nMean ± sample standard deviation over {} seeds.\n", options.seeds);
   }
   write_ablation(options.out, table, {{"vision", rows}});
-}
-
-int ablate(const AblateOptions& options) {
-  std::vector<Cell> cells;
-  for (const std::string size : {"pico", "nano", "micro"}) {
-    if (std::ranges::count(options.sizes, size) == 0) continue;
-    for (const Row& row : kRows) {
-      if (row.series == std::string("sizes") || size == "nano") cells.push_back({&row, size});
-    }
-  }
-  // All commands are checked before the first run.
-  std::vector<PlannedRun> runs;
-  for (Cell& cell : cells) {
-    for (int64_t i = 0; i < options.seeds; ++i) {
-      const VisionOptions chosen = options_of_run(cell, i, options);
-      runs.push_back({fmt::format("{}, {}, seed {}", cell.row->title, cell.size, chosen.seed),
-                      chosen,
-                      [chosen](bool resume) {
-                        return train(resume ? parse_train({"--resume", chosen.out}) : chosen);
-                      },
-                      &cell.runs});
-    }
-  }
-  return train_all(runs, [&] { write_tables(cells, options); });
 }
 
 }  // namespace
@@ -162,10 +138,23 @@ int run_ablate(const std::vector<std::string>& arguments) {
   app.add_option("--sizes", options.sizes, "Sizes to train")
       ->type_name("NAME,...")
       ->delimiter(',')
-      ->check(CLI::IsMember({"pico", "nano", "micro"}));
+      ->check(CLI::IsMember(kSizes));
   parse_arguments(app, arguments);
   options.shared = app.remaining();
-  return ablate(options);
+
+  std::vector<Cell> cells;
+  for (const std::string& size : kSizes) {
+    if (std::ranges::count(options.sizes, size) == 0) continue;
+    for (const Row& row : kRows) {
+      if (row.series == "sizes" || size == "nano") cells.push_back({row, size});
+    }
+  }
+  // All commands are checked before the first run.
+  std::vector<PlannedRun> runs;
+  for (Cell& cell : cells) {
+    for (int64_t i = 0; i < options.seeds; ++i) runs.push_back(plan_run(cell, i, options));
+  }
+  return train_all(runs, [&] { write_tables(cells, options); });
 }
 
 }  // namespace gmlp

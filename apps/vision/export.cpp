@@ -14,9 +14,9 @@
 #include "apps/cli/run_main.h"
 #include "apps/export/onnx_model.h"
 #include "apps/train/run_folder.h"
+#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/model_card.h"
-#include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
@@ -35,32 +35,28 @@ constexpr const char* kCard = "README.md";
 /// written is ever replaced.
 void check_folder(const std::string& out, bool overwrite) {
   const std::string temporary = temporary_for(out);
-  refuse_if(fs::exists(out) && !fs::is_directory(out),
-            "--out {}: is a file; --format timm writes a folder, name one", out);
   refuse_if(fs::exists(temporary), "--out {}: {} exists; remove it", out, temporary);
-  if (!fs::exists(out) || fs::is_empty(out)) return;
-  refuse_if(!overwrite, "--out {}: is not empty; choose another folder, or add --overwrite", out);
+  if (!fs::exists(out)) return;
+  refuse_if(!fs::is_directory(out), "--out {}: is a file; --format timm writes a folder, name one",
+            out);
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     const std::string name = entry.path().filename().string();
+    refuse_if(!overwrite, "--out {}: is not empty; choose another folder, or add --overwrite", out);
     refuse_if(name != kConfigFile && name != kWeights && name != kCard,
               "--out {}: contains {}, which no export wrote; choose another folder", out, name);
   }
 }
 
 /// What both exports say about the model.
-TemplateValues model_facts(const LoadedModel& loaded) {
+TemplateValues model_facts(const Classifier& loaded) {
   const VisionConfig& config = loaded.model->config();
-  const auto per_channel = [&](std::vector<double> values) {
-    values.resize(static_cast<size_t>(config.chans), values.front());
-    return fmt::format("[{}]", fmt::join(values, ", "));
-  };
   return {{"producer", "gmlp " GMLP_VERSION},
           {"task", "image-classification"},
           {"model", config.name},
           {"imgsz", fmt::format("[{}, {}]", config.img_height, config.img_width)},
           {"channels", std::to_string(config.chans)},
-          {"mean", per_channel(loaded.transform.mean)},
-          {"std", per_channel(loaded.transform.std)},
+          {"mean", fmt::format("{}", loaded.transform.mean)},
+          {"std", fmt::format("{}", loaded.transform.std)},
           {"crop_pct", fmt::format("{}", loaded.transform.crop_fraction)},
           {"interpolation", "bicubic"},
           {"parameters", std::to_string(config.parameter_count())},
@@ -103,7 +99,7 @@ void describe_training(const std::string& folder, TemplateValues& values) {
   }
 }
 
-std::string model_card(const LoadedModel& loaded, const std::string& folder) {
+std::string model_card(const Classifier& loaded, const std::string& folder) {
   constexpr size_t kShownNames = 20;
   const std::vector<std::string>& names = loaded.label_names;
   TemplateValues values = model_facts(loaded);
@@ -122,7 +118,7 @@ std::string model_card(const LoadedModel& loaded, const std::string& folder) {
 }
 
 /// Copies the two files byte for byte: a checkpoint already has timm's format.
-void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
+void export_timm(const ExportOptions& options, const Classifier& loaded) {
   const VisionConfig& config = loaded.model->config();
   refuse_if(config.arch == Arch::kGmlp && (config.class_token || config.gate != Gate::kSplit),
             "--format timm: timm's gMLP has no {}, but {} has one; use --format onnx",
@@ -138,7 +134,7 @@ void export_timm(const ExportOptions& options, const LoadedModel& loaded) {
       options.out, kConfigFile, kWeights, kCard);
 }
 
-void export_onnx(const ExportOptions& options, const LoadedModel& loaded) {
+void export_onnx(const ExportOptions& options, const Classifier& loaded) {
   TemplateValues metadata = model_facts(loaded);
   metadata["config.json"] = loaded.config;
   if (!loaded.label_names.empty()) metadata["names"] = onnx_names(loaded.label_names);
@@ -160,7 +156,7 @@ int run_export(const std::vector<std::string>& arguments) {
                                              "timm (a folder) or onnx (a float32 file)", arguments);
   const bool onnx = options.format == "onnx";
   if (!onnx) check_folder(options.out, options.overwrite);
-  const LoadedModel loaded = load_model(options.model);
+  const Classifier loaded = load_classifier(options.model);
   make_folders(fs::absolute(options.out).parent_path().string());
   fmt::print("model    {}, {} parameters\n", printable(loaded.model->config().name),
              grouped(loaded.model->config().parameter_count()));

@@ -7,7 +7,6 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/train.h"
 #include "apps/vision/usage.h"
 
 int main(int argc, char** argv) {

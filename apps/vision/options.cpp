@@ -1,8 +1,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "apps/vision/train.h"
-#include "apps/vision/weights.h"
+#include "apps/vision/classifier.h"
+#include "apps/vision/commands.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

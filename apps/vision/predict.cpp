@@ -8,17 +8,19 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <span>
 #include <sstream>
 
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
+#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/evaluate.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/io/npy.h"
 #include "core/parallel.h"
+#include "core/softmax.h"
 #include "data/vision/sources.h"
 
 namespace gmlp {
@@ -63,76 +65,59 @@ void check_usage(const PredictOptions& options) {
                 inputs, options.model);
 }
 
-/// What is predicted: files, or the images of an array.
-struct Inputs {
-  std::vector<std::string> names;
-  std::vector<Image> array;  // empty for files
+/// What is predicted: a file, or an image of an array.
+struct Input {
+  std::string name;
+  Image image = {};        // of an array
+  std::string error = {};  // why a file could not be read
 };
 
-Inputs open_inputs(const PredictOptions& options) {
-  Inputs inputs;
-  if (!options.input_array.empty()) inputs.array = read_images(options.input_array);
-  for (size_t i = 0; i < inputs.array.size(); ++i) {
-    inputs.names.push_back(fmt::format("{}[{}]", options.input_array, i));
+std::vector<Input> open_inputs(const PredictOptions& options) {
+  std::vector<Input> inputs;
+  if (!options.input_array.empty()) {
+    for (Image& image : read_images(options.input_array)) {
+      inputs.push_back(
+          {fmt::format("{}[{}]", options.input_array, inputs.size()), std::move(image)});
+    }
   }
   for (const std::string& path : options.images) {
     if (!std::filesystem::is_directory(path)) {
-      inputs.names.push_back(path);
+      inputs.push_back({path});
       continue;
     }
     const FolderFiles files = list_files(path);
     refuse_if(files.images.empty(), "{}: no images in this folder; check the path", path);
     for (const std::string& image : files.images) {
-      inputs.names.push_back((std::filesystem::path(path) / image).string());
+      inputs.push_back({(std::filesystem::path(path) / image).string()});
     }
   }
   return inputs;
 }
 
-/// A row per input, in the model's dtype; NaN where the input could not be read.
-struct Outputs {
-  Tensor logits;                    // (count, classes)
-  Tensor features;                  // (count, D)
-  std::vector<std::string> errors;  // empty where there is none
-};
-
-Outputs compute(const LoadedModel& loaded, const Inputs& inputs) {
-  constexpr int64_t kBatch = 64;
-  const VisionConfig& config = loaded.model->config();
-  const DType dtype = loaded.model->dtype();
-  const int64_t count = std::ssize(inputs.names);
-  Outputs outputs{Tensor::zeros(dtype, {count, config.classes}),
-                  Tensor::zeros(dtype, {count, config.d_model}),
-                  std::vector<std::string>(inputs.names.size())};
-  Arena arena;
-  for (int64_t begin = 0; begin < count; begin += kBatch) {
-    throw_if_stopped();
-    const int64_t n = std::min(count - begin, kBatch);
-    arena.reset();
-    const Tensor batch =
-        arena.allocate(DType::kF32, {n, config.chans, config.img_height, config.img_width});
-    parallel_for(n, [&](int64_t row) {
-      const size_t i = static_cast<size_t>(begin + row);
-      const Tensor input = batch.rows(row, row + 1);
-      try {
-        const Image image = inputs.array.empty() ? decode_image(inputs.names[i]) : inputs.array[i];
-        transform_image(image, loaded.transform, nullptr, input.data<float>());
-      } catch (const InputError& error) {
-        if (!inputs.array.empty()) fail_input("{}: {}", inputs.names[i], error.what());
-        outputs.errors[i] = error.what();
-        input.fill(std::numeric_limits<double>::quiet_NaN());
-      }
-    });
-    Tensor features;
-    const Tensor logits = predict_logits(*loaded.model, batch, loaded.execution, arena, &features);
-    outputs.logits.rows(begin, begin + n).copy_from(logits);
-    outputs.features.rows(begin, begin + n).copy_from(features);
-  }
-  return outputs;
+/// The model's inputs (B, C, H, W), in the arena; NaN for a file that could not be read.
+Tensor read_batch(const Classifier& classifier, std::span<Input> inputs, Arena& arena) {
+  const VisionConfig& config = classifier.model->config();
+  const int64_t n = std::ssize(inputs);
+  const Tensor batch =
+      arena.allocate(DType::kF32, {n, config.chans, config.img_height, config.img_width});
+  parallel_for(n, [&](int64_t row) {
+    Input& input = inputs[static_cast<size_t>(row)];
+    const Tensor pixels = batch.rows(row, row + 1);
+    const bool file = input.image.elements() == 0;
+    try {
+      const Image image = file ? decode_image(input.name) : input.image;
+      transform_image(image, classifier.transform, nullptr, pixels.data<float>());
+    } catch (const InputError& error) {
+      if (!file) fail_input("{}: {}", input.name, error.what());
+      input.error = error.what();
+      pixels.fill(std::numeric_limits<double>::quiet_NaN());
+    }
+  });
+  return batch;
 }
 
 /// The numbers of the `topk` most probable classes.
-std::vector<size_t> top_classes(const std::vector<double>& p, int64_t topk) {
+std::vector<size_t> top_classes(std::span<const double> p, int64_t topk) {
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, [&](size_t a, size_t b) { return p[a] > p[b]; });
@@ -142,34 +127,38 @@ std::vector<size_t> top_classes(const std::vector<double>& p, int64_t topk) {
 
 /// Prints the classes of every image and writes --json and --csv (RFC 4180). An array's are not
 /// printed, as it may hold thousands. Returns whether all images were read.
-bool report(const PredictOptions& options, const LoadedModel& loaded, const Inputs& inputs,
-            const Outputs& outputs) {
+bool report(const PredictOptions& options, const Classifier& classifier,
+            const std::vector<Input>& inputs, const Tensor& logits) {
   const bool array = !options.input_array.empty();
+  const int64_t classes = logits.shape().cols();
+  std::vector<double> p(static_cast<size_t>(classes));
+  const Tensor row = Tensor::over(p.data(), DType::kF64, {1, classes});
   Json json = Json::array();
   std::ostringstream csv;
   csv.exceptions(std::ios::badbit);  // else a stream that runs out of memory drops the rest
   csv << "image,rank,class,label,probability\n";
-  for (size_t i = 0; i < inputs.names.size(); ++i) {
-    const std::string& name = inputs.names[i];
-    if (!outputs.errors[i].empty()) {
-      fmt::print(stderr, "gmlp-vision: {}\n", printable(outputs.errors[i], std::string::npos));
+  for (const Input& input : inputs) {
+    if (!input.error.empty()) {
+      fmt::print(stderr, "gmlp-vision: {}\n", printable(input.error, std::string::npos));
       continue;
     }
-    const std::vector<double> p = softmax_row(outputs.logits, static_cast<int64_t>(i));
-    if (!array) fmt::print("{}\n", printable(name, std::string::npos));
+    const int64_t i = &input - inputs.data();
+    row.copy_from(logits.rows(i, i + 1));
+    softmax(p.data(), p.data(), classes);
+    if (!array) fmt::print("{}\n", printable(input.name, std::string::npos));
     Json top = Json::array();
     for (const size_t c : top_classes(p, options.topk)) {
-      const std::string label = loaded.label(c);
+      const std::string label = classifier.label(c);
       top.push_back({{"class", c}, {"label", label}, {"probability", p[c]}});
-      csv << std::quoted(name, '"', '"') << fmt::format(",{},{},", top.size(), c)
+      csv << std::quoted(input.name, '"', '"') << fmt::format(",{},{},", top.size(), c)
           << std::quoted(label, '"', '"') << fmt::format(",{}\n", p[c]);
       if (!array) fmt::print("  {:6.2f} %  {}\n", 100 * p[c], printable(label));
     }
-    json.push_back({{"image", name}, {"top", top}});
+    json.push_back({{"image", input.name}, {"top", top}});
   }
   if (!options.json.empty()) write_file_atomic(options.json, json_text(json));
   if (!options.csv.empty()) write_file_atomic(options.csv, utf8_of(csv.str()));
-  const size_t count = inputs.names.size();
+  const size_t count = inputs.size();
   if (json.size() == count) return true;
   fmt::print(stderr, "gmlp-vision: {} of {} images were not read\n", count - json.size(), count);
   return false;
@@ -178,18 +167,34 @@ bool report(const PredictOptions& options, const LoadedModel& loaded, const Inpu
 }  // namespace
 
 int run_predict(const std::vector<std::string>& arguments) {
+  constexpr int64_t kBatch = 64;
   PredictOptions options;
   CLI::App app("Classify images", "gmlp-vision predict");
   add_options(app, options);
   parse_arguments(app, arguments);
   check_usage(options);
 
-  const LoadedModel loaded = load_model(options);
-  const Inputs inputs = open_inputs(options);
-  const Outputs outputs = compute(loaded, inputs);
-  if (!options.output_array.empty()) write_npy(options.output_array, outputs.logits);
-  if (!options.features.empty()) write_npy(options.features, outputs.features);
-  return report(options, loaded, inputs, outputs) ? kExitSuccess : kExitFailedRun;
+  const Classifier classifier = load_classifier(options);
+  VisionModel& model = *classifier.model;
+  std::vector<Input> inputs = open_inputs(options);
+  const int64_t count = std::ssize(inputs);
+  const Tensor logits = Tensor::zeros(model.dtype(), {count, model.config().classes});
+  const Tensor features = Tensor::zeros(model.dtype(), {count, model.config().d_model});
+  Arena arena;
+  for (int64_t begin = 0; begin < count; begin += kBatch) {
+    throw_if_stopped();
+    arena.reset();
+    const int64_t end = std::min(count, begin + kBatch);
+    const std::span<Input> part(inputs.begin() + begin, inputs.begin() + end);
+    Tensor pooled;
+    logits.rows(begin, end)
+        .copy_from(predict_logits(model, read_batch(classifier, part, arena), classifier.execution,
+                                  arena, &pooled));
+    features.rows(begin, end).copy_from(pooled);
+  }
+  if (!options.output_array.empty()) write_npy(options.output_array, logits);
+  if (!options.features.empty()) write_npy(options.features, features);
+  return report(options, classifier, inputs, logits) ? kExitSuccess : kExitFailedRun;
 }
 
 }  // namespace gmlp

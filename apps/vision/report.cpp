@@ -8,9 +8,8 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/train/pictures.h"
+#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/evaluate.h"
-#include "apps/vision/train.h"
 
 namespace gmlp {
 
@@ -30,32 +29,28 @@ std::string picture_of(Image image) {
 /// Of the run's last weights, on its validation images.
 void evaluate_run(Json& run) {
   const std::string folder = run.at("folder");
-  const LoadedModel loaded = load_model(folder + "/checkpoints/last");
+  Classifier classifier = load_classifier(folder + "/checkpoints/last");
   // First what needs no images: they may be gone.
-  add_evaluation(run, *loaded.model, {{}, {}, {}}, loaded.transform, {}, loaded.label_names);
+  add_evaluation(run, classifier, {{}, {}, {}}, {});
   const VisionOptions options = parse_train({"--config", folder + "/config.toml"});
-  DataOptions source = loaded.split;
-  source.skip_bad = options.source.skip_bad;
-  source.scoring = true;
-  const DataSplits data = open_dataset(options.data, source);
+  classifier.execution =
+      stored_execution(classifier.model->dtype(), options.precision, options.kernels);
+  const DataSplits data = open_to_score(options.data, classifier, options.source.skip_bad);
   Arena arena;
-  const Evaluation evaluation = evaluate(
-      *loaded.model, *data.val, loaded.transform, options.batch_size,
-      stored_execution(loaded.model->dtype(), options.precision, options.kernels), arena,
-      match_classes(data.val->class_names(), loaded.label_names, loaded.model->config().classes));
+  const Evaluation evaluation = evaluate(classifier, *data.val, options.batch_size, arena);
   throw_if_stopped();
-  add_evaluation(run, *loaded.model, *data.val, loaded.transform, evaluation, loaded.label_names);
+  add_evaluation(run, classifier, *data.val, evaluation);
 }
 
 }  // namespace
 
-void add_evaluation(Json& run, VisionModel& model, const ImageDataset& dataset,
-                    const TransformOptions& transform, const Evaluation& evaluation,
-                    const std::vector<std::string>& labels) {
+void add_evaluation(Json& run, const Classifier& classifier, const ImageDataset& dataset,
+                    const Evaluation& evaluation) {
   constexpr size_t kMistakes = 24, kSamples = 6, kMostPairs = 50000;
+  VisionModel& model = *classifier.model;
   const VisionConfig& config = model.config();
-  run["classes"] = labels;
-  run["crop"] = transform.crop_fraction;
+  run["classes"] = classifier.label_names;
+  run["crop"] = classifier.transform.crop_fraction;
   Json inspector =
       inspect_weights(spatial_weights(model.parameters(), config.block()),
                       config.img_height / config.patch, config.img_width / config.patch);
@@ -80,7 +75,7 @@ void add_evaluation(Json& run, VisionModel& model, const ImageDataset& dataset,
     run["mistakes"].push_back(shown(wrong[i].second));
   }
   for (const int64_t i : spread_indices(evaluation.samples, kSamples)) {
-    const Batch batch = make_batch(dataset, transform, {.train = false}, {i}, 0, 0);
+    const Batch batch = make_batch(dataset, classifier.transform, {.train = false}, {i}, 0, 0);
     Arena arena;
     Tape tape(arena, Backend::kReference, false);
     model.forward(tape, in_dtype(arena, batch.images, model.dtype()), {});

@@ -1,15 +1,13 @@
 // VisionTask: batches of images, a vision gMLP and its loss. The loop around it is
 // apps/train/trainer.cpp.
 
-#include "apps/vision/train.h"
-
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/train/pictures.h"
-#include "apps/vision/evaluate.h"
-#include "apps/vision/weights.h"
+#include "apps/vision/classifier.h"
+#include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "models/checkpoint/load_models.h"
 
@@ -44,12 +42,15 @@ class VisionTask : public TrainingTask {
     open_data();
     build_model();
     build_loader();
+    classifier_.config = config_json(classifier_);
     fill_info();
   }
 
   /// Those of the command, with the batch size that the data can fill.
   const VisionOptions& options() const { return options_; }
-  const std::vector<Parameter*>& parameters() const override { return model_->parameters(); }
+  const std::vector<Parameter*>& parameters() const override {
+    return classifier_.model->parameters();
+  }
   DataIdentity data_identity() const override {
     const char* of = data_.file_checksum != 0 ? "names or contents of files" : "images or labels";
     return {checksum_of(data_), data_.counts, of, "--data SPEC"};
@@ -66,8 +67,8 @@ class VisionTask : public TrainingTask {
 
   Var forward(Tape& tape, double scale) override {
     const Tensor images = in_dtype(tape.arena(), batch_.images, setup.dtype);
-    const Var logits =
-        model_->forward(tape, images, {true, options_.drop_path, options_.seed, position_.count});
+    const Var logits = classifier_.model->forward(
+        tape, images, {true, options_.drop_path, options_.seed, position_.count});
     if (class_weights_.empty()) return cross_entropy(tape, logits, batch_.targets, scale);
     // PyTorch's CrossEntropyLoss(weight): a mean over the labels' weights, or over the samples when
     // their targets are mixed.
@@ -82,15 +83,14 @@ class VisionTask : public TrainingTask {
 
   EvalResult validate(Arena& arena) override {
     if (data_.val->size() == 0) return {true, 0, NAN, NAN, "no validation images"};
-    Evaluation evaluation = evaluate(*model_, *data_.val, val_transform_, options_.batch_size,
-                                     setup.execution, arena, {}, !options_.quiet);
+    Evaluation evaluation =
+        evaluate(classifier_, *data_.val, options_.batch_size, arena, !options_.quiet);
     if (evaluation.complete) last_evaluation_ = evaluation;
     return evaluation;
   }
 
   void describe_model(CheckpointContent& content) const override {
-    content.config =
-        config_json(config_, data_.train->class_names(), val_transform_, data_options_);
+    content.config = classifier_.config;
   }
 
   std::string samples(bool colors) const override {
@@ -98,7 +98,7 @@ class VisionTask : public TrainingTask {
     for (int64_t i = 0; i < std::min<int64_t>(3, batch_.images.shape()[0]); ++i) {
       const Tensor image = batch_.images.rows(i, i + 1).reshaped(
           {config_.chans, config_.img_height, config_.img_width});
-      pictures.push_back({image, target_text(batch_.targets, i, data_.train->class_names())});
+      pictures.push_back({image, target_text(batch_.targets, i, classifier_.label_names)});
     }
     return draw_thumbnails(pictures, colors);
   }
@@ -119,8 +119,7 @@ class VisionTask : public TrainingTask {
   }
 
   void draw_figures(const RunFolder& folder, Json& run) const override {
-    add_evaluation(run, *model_, *data_.val, val_transform_, last_evaluation_,
-                   data_.train->class_names());
+    add_evaluation(run, classifier_, *data_.val, last_evaluation_);
     if (config_.arch != Arch::kGmlp) return;
     write_file_atomic(folder.file("filters.png"),
                       draw_filters(spatial_weights(parameters(), config_.block()),
@@ -134,9 +133,10 @@ class VisionTask : public TrainingTask {
 
  private:
   void open_data() {
-    data_options_ = data_options_for(options_, setup.resumed());
-    data_ = open_dataset(options_.data, data_options_);
-    data_options_.trained_on = data_.trained_on;
+    classifier_.split = data_options_for(options_, setup.resumed());
+    data_ = open_dataset(options_.data, classifier_.split);
+    classifier_.split.trained_on = data_.trained_on;
+    classifier_.label_names = data_.train->class_names();
     info.notes = data_.notes;
     const int64_t shards = options_.shards, most = data_.train->size() / shards * shards;
     refuse_if(most == 0, "--shards {}: there are only {} training images", shards,
@@ -155,21 +155,25 @@ class VisionTask : public TrainingTask {
   void build_model() {
     config_ = choose_model(options_, data_);
     require_precision(setup.execution, config_.arch, config_.block());
-    model_ = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
+    classifier_.execution = setup.execution;
+    classifier_.model = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
     // A resumed run's weights come from its checkpoint.
     if (options_.init.empty() || setup.resumed()) return;
-    note_weights(options_.init, initialize_from(*model_, options_.init));
+    note_weights(options_.init, initialize_from(*classifier_.model, options_.init));
   }
 
   void build_loader() {
-    val_transform_.height = config_.img_height;
-    val_transform_.width = config_.img_width;
-    val_transform_.channels = config_.chans;
     const int64_t side = std::min(config_.img_height, config_.img_width);
+    const std::vector<double> half(static_cast<size_t>(config_.chans), 0.5);
     // The central 7/8 of images larger than the input, all of smaller ones.
-    if (data_.shorter_side > side) val_transform_.crop_fraction = kLargeImageCrop;
-    TransformOptions transform = val_transform_;
-    transform.photo_side = data_options_.photo_side;
+    classifier_.transform = {.height = config_.img_height,
+                             .width = config_.img_width,
+                             .channels = config_.chans,
+                             .crop_fraction = data_.shorter_side > side ? kLargeImageCrop : 1,
+                             .mean = half,
+                             .std = half};
+    TransformOptions transform = classifier_.transform;
+    transform.photo_side = classifier_.split.photo_side;
     transform.augment = kAugments.from_name(options_.aug);
     // A mirrored digit is another sign.
     transform.flip = !options_.no_flip && !options_.data.starts_with("mnist:");
@@ -202,22 +206,18 @@ class VisionTask : public TrainingTask {
         fmt::format("model    {} parameters, {} {} blocks, {} tokens, d_model {}, d_ffn {}, {:.3g} "
                     "GFLOPs per image",
                     grouped(info.parameters), config_.depth, kVisionArchs.name(config_.arch),
-                    config_.tokens(), config_.d_model, config_.d_ffn,
-                    config_.forward_flops() / 1e9),
+                    config_.tokens(), config_.d_model, config_.d_ffn, info.forward_flops / 1e9),
         fmt::format("data     {} training and {} validation images, {} classes, {}x{}x{} input",
                     grouped(data_.train->size()), grouped(data_.val->size()), config_.classes,
                     config_.chans, config_.img_height, config_.img_width),
-        fmt::format(
-            "classes  {}",
-            printable(fmt::format("{}", fmt::join(data_.train->class_names(), ", ")), 100))};
+        fmt::format("classes  {}",
+                    printable(fmt::format("{}", fmt::join(classifier_.label_names, ", ")), 100))};
   }
 
   VisionOptions options_;
-  DataOptions data_options_;
   DataSplits data_;
   VisionConfig config_;
-  TransformOptions val_transform_;
-  std::unique_ptr<VisionModel> model_;
+  Classifier classifier_;  // with the transform of evaluation
   std::unique_ptr<Loader> loader_;
   std::vector<double> class_weights_;  // empty: none
   Batch batch_;

@@ -6,7 +6,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/language/options.h"
-#include "apps/vision/train.h"
+#include "apps/vision/commands.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/temporary_folder.h"
 

@@ -2,8 +2,7 @@
 // accepted predicts finite numbers, and is written and read back.
 #include <cmath>
 
-#include "apps/vision/evaluate.h"
-#include "apps/vision/weights.h"
+#include "apps/vision/classifier.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/tiny_models.h"
 
@@ -16,7 +15,7 @@ bool all_finite(const gmlp::Tensor& tensor) {
 }
 
 /// A picture, prepared, and the classes.
-void predict(const gmlp::LoadedModel& loaded) {
+void predict(const gmlp::Classifier& loaded) {
   const gmlp::VisionConfig& config = loaded.model->config();
   gmlp::Image image = gmlp::Image::of_bytes(3, 5, 3);
   for (uint8_t& byte : image.bytes) byte = 200;
@@ -39,11 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   gmlp::test::check(written);
   folder.write("config.json", gmlp::test::view_of(data, size));
   return gmlp::test::accept_input_errors([&] {
-    const gmlp::LoadedModel loaded = gmlp::load_model(folder.path());
+    const gmlp::Classifier loaded = gmlp::load_classifier(folder.path());
     predict(loaded);
-    folder.write("config.json", gmlp::config_json(loaded.model->config(), loaded.label_names,
-                                                  loaded.transform, loaded.split));
-    const gmlp::LoadedModel again = gmlp::load_model(folder.path());
+    folder.write("config.json", gmlp::config_json(loaded));
+    const gmlp::Classifier again = gmlp::load_classifier(folder.path());
     gmlp::test::check(again.label_names == loaded.label_names);
     gmlp::test::check(again.transform.crop_fraction == loaded.transform.crop_fraction);
     gmlp::test::check(again.split.seed == loaded.split.seed);

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/language/options.h"
-#include "apps/vision/train.h"
-#include "apps/vision/weights.h"
+#include "apps/vision/classifier.h"
+#include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/io/npy.h"
@@ -163,8 +163,10 @@ void add_states(Seeds& seeds) {
   const auto line = [](const std::string& json) {
     return gmlp::json_line(gmlp::parse_json(json, "seed"));
   };
-  seeds.add("vision_model", line(gmlp::config_json(config, {"cat", "dog", "\u202e\x1b[2J"},
-                                                   {.height = 4, .width = 4, .channels = 3}, {})));
+  gmlp::Classifier classifier;
+  classifier.model = std::make_unique<gmlp::VisionModel>(config, gmlp::DType::kF32, 1);
+  classifier.label_names = {"cat", "dog", "\u202e\x1b[2J"};
+  seeds.add("vision_model", line(gmlp::config_json(classifier)));
   seeds.add("vision_model", line(gmlp::vision_config_to_json(config, {}, "")));
   const std::string state =
       R"(,"seed":42,"optimizer_steps":3,"epochs_closed":0,"epoch_loss_sum":0.5,)"

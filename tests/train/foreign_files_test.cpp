@@ -8,9 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
-#include "apps/vision/evaluate.h"
-#include "apps/vision/weights.h"
 #include "core/error.h"
 #include "core/io/npy.h"
 #include "core/io/safetensors.h"
@@ -257,7 +256,7 @@ TEST_CASE("a config.json whose mean, std, crop or photographs are beyond reason 
     changed[Place(place)] = value;
     gmlp::write_file_atomic(folder + "/config.json", changed.dump());
     INFO(place << " " << value);
-    CHECK_THROWS_AS(gmlp::load_model(folder), gmlp::InputError);
+    CHECK_THROWS_AS(gmlp::load_classifier(folder), gmlp::InputError);
   };
   for (const double bad : {1e308, -1e308}) {
     refused("/pretrained_cfg/mean", bad);
@@ -270,7 +269,7 @@ TEST_CASE("a config.json whose mean, std, crop or photographs are beyond reason 
   refused("/pretrained_cfg/std", {0.5, 1e-300, 0.5});
   refused("/pretrained_cfg/mean", {0.5, "0.5", 0.5});
   gmlp::write_file_atomic(folder + "/config.json", config.dump());
-  CHECK_NOTHROW(gmlp::load_model(folder));
+  CHECK_NOTHROW(gmlp::load_classifier(folder));
 }
 
 TEST_CASE("a config.json of a model much larger than its weights is refused before it is built") {
@@ -284,7 +283,7 @@ TEST_CASE("a config.json of a model much larger than its weights is refused befo
   const std::string width = "\"embed_dim\": 16,";
   config.replace(config.find(width), width.size(), "\"embed_dim\": 500000,");
   gmlp::write_file_atomic(folder + "/config.json", config);
-  CHECK_THROWS_WITH(gmlp::load_model(folder),
+  CHECK_THROWS_WITH(gmlp::load_classifier(folder),
                     Catch::Matchers::Contains(folder + "/config.json: describes a model of") &&
                         Catch::Matchers::Contains("model.safetensors holds"));
 }
@@ -300,7 +299,7 @@ TEST_CASE("predict writes the logits of a float array") {
   const gmlp::NpyArray written = gmlp::read_npy(scratch / "y.npy");
   REQUIRE(written.shape == std::vector<int64_t>{5, 8});
 
-  const gmlp::LoadedModel loaded = gmlp::load_model(folder);
+  const gmlp::Classifier loaded = gmlp::load_classifier(folder);
   gmlp::Arena arena;
   const gmlp::Tensor logits =
       gmlp::predict_logits(*loaded.model, images, gmlp::Backend::kFused, arena);

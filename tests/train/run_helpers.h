@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/vision/train.h"
+#include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"

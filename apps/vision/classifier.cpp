@@ -1,4 +1,4 @@
-#include "apps/vision/weights.h"
+#include "apps/vision/classifier.h"
 
 #include <Eigen/Core>
 #include <algorithm>
@@ -36,22 +36,23 @@ std::vector<double> numbers(const Json& object, const char* key, double fallback
 TransformOptions stored_transform(const VisionConfig& config, const std::string& text,
                                   const std::string& path) {
   constexpr double kMost = 1000;  // timm's means are below 1; other programs' pixels end at 255
+  const size_t channels = static_cast<size_t>(config.chans);
   const Json pretrained = parse_json(text, path).value("pretrained_cfg", Json::object());
   for (const auto& [key, known] :
        {std::pair{"interpolation", "bicubic"}, {"crop_mode", "center"}}) {
     refuse_if(pretrained.contains(key) && pretrained.at(key) != known,
               "{}: \"{}\" is not \"{}\", which alone is read; correct the file", path, key, known);
   }
-  TransformOptions transform;
-  transform.height = config.img_height;
-  transform.width = config.img_width;
-  transform.channels = config.chans;
-  transform.mean = numbers(pretrained, "mean", 0.5, -kMost, kMost, path);
-  transform.std = numbers(pretrained, "std", 0.5, 1 / kMost, kMost, path);
-  transform.crop_fraction = numbers(pretrained, "crop_pct", 0.875, 0.01, 1, path)[0];
+  TransformOptions transform{
+      .height = config.img_height,
+      .width = config.img_width,
+      .channels = config.chans,
+      .crop_fraction = numbers(pretrained, "crop_pct", 0.875, 0.01, 1, path)[0],
+      .mean = numbers(pretrained, "mean", 0.5, -kMost, kMost, path),
+      .std = numbers(pretrained, "std", 0.5, 1 / kMost, kMost, path)};
   for (std::vector<double>* values : {&transform.mean, &transform.std}) {
     // The first of timm's three values is enough for a grayscale model.
-    if (static_cast<int64_t>(values->size()) != config.chans) values->resize(1);
+    if (values->size() != channels) *values = std::vector<double>(channels, values->front());
   }
   return transform;
 }
@@ -122,64 +123,55 @@ Matrix matrix_of(const Tensor& tensor) {
 
 }  // namespace
 
-std::string LoadedModel::label(size_t c) const {
+std::string Classifier::label(size_t c) const {
   return label_names.empty() ? fmt::format("class {}", c) : label_names[c];
 }
 
-LoadedModel load_model(const std::string& folder) {
-  LoadedModel loaded{load_vision_model(folder), {}, {}, {}};
+Classifier load_classifier(const std::string& folder) {
+  Classifier loaded{load_vision_model(folder), {}, {}, {}};
   const std::string path = config_path(folder);
   loaded.transform = stored_transform(loaded.model->config(), loaded.config, path);
   loaded.split = stored_split(loaded.config, path);
   return loaded;
 }
 
-LoadedModel load_model(const StoredModelOptions& options) {
+Classifier load_classifier(const StoredModelOptions& options) {
   use_threads(options.threads);
-  LoadedModel loaded = load_model(options.model);
+  Classifier loaded = load_classifier(options.model);
   loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
   const VisionConfig& config = loaded.model->config();
   require_precision(loaded.execution, config.arch, config.block());
   return loaded;
 }
 
-std::string config_json(const VisionConfig& config, const std::vector<std::string>& label_names,
-                        const TransformOptions& transform, const DataOptions& options) {
+std::string config_json(const Classifier& classifier) {
+  const DataOptions& options = classifier.split;
   Json split = {{"seed", options.seed},
                 {"val_fraction", options.val_fraction},
                 {"photo_side", options.photo_side}};
   if (!options.trained_on.empty()) split["trained_on"] = options.trained_on;
-  Json json = parse_json(vision_config_to_json(config, label_names, json_line({{"split", split}})),
-                         "config.json");
-  // timm expects one value per channel.
-  const auto per_channel = [&](const std::vector<double>& values) {
-    const size_t channels = static_cast<size_t>(transform.channels);
-    return values.size() == channels ? values : std::vector<double>(channels, values.front());
-  };
-  json["pretrained_cfg"].update({{"mean", per_channel(transform.mean)},
-                                 {"std", per_channel(transform.std)},
-                                 {"crop_pct", transform.crop_fraction}});
+  const std::string text = vision_config_to_json(classifier.model->config(), classifier.label_names,
+                                                 json_line({{"split", split}}));
+  Json json = parse_json(text, "config.json");
+  json["pretrained_cfg"].update({{"mean", classifier.transform.mean},
+                                 {"std", classifier.transform.std},
+                                 {"crop_pct", classifier.transform.crop_fraction}});
   return json_text(json);
 }
 
 DataOptions stored_split(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
-  DataOptions options;
   const Json::json_pointer place("/gmlp/split");
-  if (!json.contains(place)) {
-    options.photo_side = 0;
-    return options;
-  }
+  if (!json.contains(place)) return {.photo_side = 0, .trained_on = {}};
   const Json& split = json.at(place);
   refuse_if(!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned(),
             "{}: \"split\" has no seed; correct the file", path);
+  DataOptions options;
   options.seed = split.at("seed").get<uint64_t>();
-  const auto number = [&](const char* key, double fallback, double most) {
-    return numbers(split, key, fallback, 0, most, path)[0];
-  };
-  options.val_fraction = number("val_fraction", options.val_fraction, 1);
+  options.val_fraction = numbers(split, "val_fraction", options.val_fraction, 0, 1, path)[0];
   const double side = static_cast<double>(options.photo_side);
-  options.photo_side = static_cast<int64_t>(number("photo_side", side, 1 << 24));
+  options.photo_side =
+      static_cast<int64_t>(numbers(split, "photo_side", side, 0, 1 << 24, path)[0]);
   for (const Json& image : split.value("trained_on", Json::array())) {
     if (image.is_string()) options.trained_on.push_back(image);
   }
@@ -193,12 +185,10 @@ std::vector<std::string> initialize_from(VisionModel& model, const std::string& 
     if (shape.rank() != into.shape().rank() || shape.elements() == 0) return false;
     const Matrix source = matrix_of(stored);
     Matrix result = matrix_of(into);
-    std::string line;
-    if (shape.rank() == 4) {  // the stem's
-      line = convert_stem(shape[1], into.shape()[1], source, result);
-    } else if (name.find(".gate.proj.") != std::string::npos) {
-      line = convert_gate(model.config(), source, result);
-    }
+    const bool gate = name.find(".gate.proj.") != std::string::npos, stem = shape.rank() == 4;
+    const std::string line = gate   ? convert_gate(model.config(), source, result)
+                             : stem ? convert_stem(shape[1], into.shape()[1], source, result)
+                                    : "";
     if (line.empty()) return false;
     into.copy_from(Tensor::over(result.data(), DType::kF64, into.shape()));
     lines.insert(line);
