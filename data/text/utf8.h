@@ -1,6 +1,6 @@
 #pragma once
-// UTF-8 text, by the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. And
-// the reader of plain and gzip'd files, whatever is in them.
+// UTF-8 text, by the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
+// And the reader of plain and gzip'd files, whatever is in them.
 
 #include <cstdint>
 #include <functional>
