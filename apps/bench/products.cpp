@@ -98,8 +98,7 @@ Contender prepare_eigen(const Product& p) {
   if (p.bf16 || p.gelu) return {};
   const Tensor c = zeros({p.m, p.n});
   const auto run = [=] {
-    ladder::rungs_in_use().eigen(floats(c), floats(p.a), floats(p.b), p.m, p.n, p.k,
-                                 thread_count());
+    ladder::rungs_in_use().eigen(floats(c), floats(p.a), floats(p.b), p.m, p.n, p.k);
   };
   return {run, c};
 }

@@ -115,10 +115,8 @@ void bias_gelu(float* z, const float* bias, int64_t rows, int64_t cols) {
   for (int64_t i = 0; i < n; i += kLanes) store(z + i, gelu<float>(load(z + i)));
 }
 
-void eigen_product(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
-                   int threads) {
+void eigen_product(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k) {
   using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  Eigen::setNbThreads(threads);
   Eigen::Map<Matrix>(c, m, n).noalias() =
       Eigen::Map<const Matrix>(a, m, k) * Eigen::Map<const Matrix>(b, k, n);
 }

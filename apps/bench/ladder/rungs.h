@@ -8,7 +8,7 @@ namespace gmlp {
 
 namespace ladder {
 
-/// C (m,n) = A (m,k) B (k,n), all row-major, on one thread; n is a multiple of 96, k of 4.
+/// C (m,n) = A (m,k) B (k,n), all row-major. For the rungs n is a multiple of 96, k of 4.
 using Multiply = void(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k);
 
 struct Rungs {
@@ -25,10 +25,7 @@ struct Rungs {
   void (*bias_gelu)(float* z, const float* bias, int64_t rows, int64_t cols);
 
   int64_t tile_rows, tile_columns;
-
-  /// Eigen's product of any size, a baseline.
-  void (*eigen)(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
-                int threads);
+  Multiply* eigen;  // no rung: Eigen's product on all threads, for gmlp-bench kernels
 };
 
 /// Those of the instruction set that the fused kernels use.
