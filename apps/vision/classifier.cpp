@@ -127,19 +127,14 @@ std::string Classifier::label(size_t c) const {
   return label_names.empty() ? fmt::format("class {}", c) : label_names[c];
 }
 
-Classifier load_classifier(const std::string& folder) {
+Classifier load_classifier(const std::string& folder, const std::string& precision,
+                           const std::string& kernels) {
   Classifier loaded{load_vision_model(folder), {}, {}, {}};
   const std::string path = config_path(folder);
-  loaded.transform = stored_transform(loaded.model->config(), loaded.config, path);
-  loaded.split = stored_split(loaded.config, path);
-  return loaded;
-}
-
-Classifier load_classifier(const StoredModelOptions& options) {
-  use_threads(options.threads);
-  Classifier loaded = load_classifier(options.model);
-  loaded.execution = stored_execution(loaded.model->dtype(), options.precision, options.kernels);
   const VisionConfig& config = loaded.model->config();
+  loaded.transform = stored_transform(config, loaded.config, path);
+  loaded.split = stored_split(loaded.config, path);
+  loaded.execution = stored_execution(loaded.model->dtype(), precision, kernels);
   require_precision(loaded.execution, config.arch, config.block());
   return loaded;
 }

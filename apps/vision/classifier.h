@@ -9,7 +9,6 @@
 #include <tuple>
 #include <vector>
 
-#include "apps/cli/options.h"
 #include "apps/train/task.h"
 #include "data/vision/dataset.h"
 #include "data/vision/transform.h"
@@ -27,9 +26,8 @@ struct Classifier : LoadedVisionModel {
 };
 
 /// Opens, verifies (checksums) and loads. Throws InputError naming the file, and the tensor.
-Classifier load_classifier(const std::string& folder);
-/// The same as a subcommand's options say; also sets the number of threads.
-Classifier load_classifier(const StoredModelOptions& options);
+Classifier load_classifier(const std::string& folder, const std::string& precision = "f32",
+                           const std::string& kernels = "fused");
 
 /// config.json: the model, how images become inputs ("pretrained_cfg", where timm looks for it) and
 /// the "split", as evaluation must not meet images that were trained on.
@@ -49,8 +47,8 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype);
 
 /// Logits (B, classes) of images (B, C, H, W), in the arena. Stores the head's input (B, D) in
 /// `features` if it is not null.
-Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
-                      Arena& arena, Tensor* features = nullptr);
+Tensor predict_logits(const Classifier& classifier, const Tensor& images, Arena& arena,
+                      Tensor* features = nullptr);
 
 struct Evaluation : EvalResult {
   double top5 = 0;  // percent; meaningful for more than 5 classes

@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/cli/format.h"
+#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
 #include "apps/ranks/ranks.h"
@@ -157,9 +158,10 @@ Tensor in_dtype(Arena& arena, const Tensor& images, DType dtype) {
   return converted;
 }
 
-Tensor predict_logits(VisionModel& model, const Tensor& images, const ExecutionOptions& execution,
-                      Arena& arena, Tensor* features) {
-  Tape tape(arena, execution, false);
+Tensor predict_logits(const Classifier& classifier, const Tensor& images, Arena& arena,
+                      Tensor* features) {
+  VisionModel& model = *classifier.model;
+  Tape tape(arena, classifier.execution, false);
   const Var pooled = model.features(tape, in_dtype(arena, images, model.dtype()), {});
   if (features != nullptr) *features = tape.value(pooled);
   return tape.value(model.head(tape, pooled));
@@ -183,8 +185,7 @@ Evaluation evaluate(const Classifier& classifier, const ImageDataset& dataset, i
     const Batch batch =
         make_batch(dataset, classifier.transform, options, indices, 0, begin / batch_size);
     arena.reset();
-    const Tensor logits =
-        predict_logits(*classifier.model, batch.images, classifier.execution, arena);
+    const Tensor logits = predict_logits(classifier, batch.images, arena);
     const double* z = in_dtype(arena, logits, DType::kF64).data<double>();
     for (const int64_t label : batch.labels) {
       const int64_t own = class_map[static_cast<size_t>(label)];
@@ -226,7 +227,8 @@ int run_eval(const std::vector<std::string>& arguments) {
   parse_arguments(app, arguments);
   check_outputs({{"--json", options.json, ".json"}}, {}, options.model);
 
-  const Classifier classifier = load_classifier(options);
+  use_threads(options.threads);
+  const Classifier classifier = load_classifier(options.model, options.precision, options.kernels);
   const DataSplits data = open_to_score(options.data, classifier, options.skip_bad);
   for (const std::string& line : data.notes) fmt::print("{}\n", printable(line, line.npos));
   if (options.split.empty()) options.split = data.train->size() == 0 ? "all" : "val";

@@ -174,8 +174,9 @@ int run_predict(const std::vector<std::string>& arguments) {
   parse_arguments(app, arguments);
   check_usage(options);
 
-  const Classifier classifier = load_classifier(options);
-  VisionModel& model = *classifier.model;
+  use_threads(options.threads);
+  const Classifier classifier = load_classifier(options.model, options.precision, options.kernels);
+  const VisionModel& model = *classifier.model;
   std::vector<Input> inputs = open_inputs(options);
   const int64_t count = std::ssize(inputs);
   const Tensor logits = Tensor::zeros(model.dtype(), {count, model.config().classes});
@@ -187,9 +188,8 @@ int run_predict(const std::vector<std::string>& arguments) {
     const int64_t end = std::min(count, begin + kBatch);
     const std::span<Input> part(inputs.begin() + begin, inputs.begin() + end);
     Tensor pooled;
-    logits.rows(begin, end)
-        .copy_from(predict_logits(model, read_batch(classifier, part, arena), classifier.execution,
-                                  arena, &pooled));
+    const Tensor batch = read_batch(classifier, part, arena);
+    logits.rows(begin, end).copy_from(predict_logits(classifier, batch, arena, &pooled));
     features.rows(begin, end).copy_from(pooled);
   }
   if (!options.output_array.empty()) write_npy(options.output_array, logits);

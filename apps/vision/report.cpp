@@ -29,12 +29,11 @@ std::string picture_of(Image image) {
 /// Of the run's last weights, on its validation images.
 void evaluate_run(Json& run) {
   const std::string folder = run.at("folder");
-  Classifier classifier = load_classifier(folder + "/checkpoints/last");
+  const VisionOptions options = parse_train({"--config", folder + "/config.toml"});
+  const Classifier classifier =
+      load_classifier(folder + "/checkpoints/last", options.precision, options.kernels);
   // First what needs no images: they may be gone.
   add_evaluation(run, classifier, {{}, {}, {}}, {});
-  const VisionOptions options = parse_train({"--config", folder + "/config.toml"});
-  classifier.execution =
-      stored_execution(classifier.model->dtype(), options.precision, options.kernels);
   const DataSplits data = open_to_score(options.data, classifier, options.source.skip_bad);
   Arena arena;
   const Evaluation evaluation = evaluate(classifier, *data.val, options.batch_size, arena);

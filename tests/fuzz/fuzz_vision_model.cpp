@@ -25,7 +25,7 @@ void predict(const gmlp::Classifier& loaded) {
   gmlp::photo_form(loaded.transform, false);
   gmlp::Arena arena;
   gmlp::test::check(all_finite(input));
-  gmlp::test::check(all_finite(gmlp::predict_logits(*loaded.model, input, {}, arena)));
+  gmlp::test::check(all_finite(gmlp::predict_logits(loaded, input, arena)));
   for (int64_t c = 0; c < config.classes; ++c) loaded.label(static_cast<size_t>(c));
 }
 

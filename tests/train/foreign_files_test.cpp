@@ -301,8 +301,7 @@ TEST_CASE("predict writes the logits of a float array") {
 
   const gmlp::Classifier loaded = gmlp::load_classifier(folder);
   gmlp::Arena arena;
-  const gmlp::Tensor logits =
-      gmlp::predict_logits(*loaded.model, images, gmlp::Backend::kFused, arena);
+  const gmlp::Tensor logits = gmlp::predict_logits(loaded, images, arena);
   CHECK(gmlp::test::same_bits(written.to_tensor(gmlp::DType::kF32, "y.npy"), logits));
 
   // Another size is wrong use, with the sizes and the way out in the message.

@@ -72,12 +72,14 @@ void expect_same(const OnnxValue& found, const Tensor& expected) {
 
 void expect_same_logits(const VisionConfig& config, DType dtype) {
   INFO("gate " << kGates.name(config.gate) << ", class token " << config.class_token);
-  VisionModel model(config, dtype, 1);
+  Classifier classifier{{std::make_unique<VisionModel>(config, dtype, 1), {}, {}}, {}, {}, {}};
+  classifier.execution = Backend::kReference;
+  const VisionModel& model = *classifier.model;
   fill_weights(model);
   const Tensor images =
       test::random_tensor(DType::kF32, {3, config.chans, config.img_height, config.img_width}, 99);
   Arena arena;
-  const Tensor expected = predict_logits(model, images, Backend::kReference, arena);
+  const Tensor expected = predict_logits(classifier, images, arena);
 
   const OnnxFile file = test::read_onnx(onnx_model(model, {}));
   expect_all_read(file);
