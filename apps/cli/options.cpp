@@ -66,7 +66,9 @@ class ConfigFile : public CLI::ConfigTOML {
                 "{}: {} begins a section, options have none; remove it", path, line);
       lines << line << '\n';
     }
-    const std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
+    std::vector<CLI::ConfigItem> read = CLI::ConfigTOML::from_config(lines);
+    // config.toml of a run by an earlier version may have this option, which changed no result.
+    std::erase_if(read, [](const CLI::ConfigItem& item) { return item.name == "cache-dir"; });
     // CLI11's own errors name neither the file nor what to do.
     const std::vector<const CLI::Option*> options = app_.get_options();
     std::vector<std::string> known;
@@ -79,6 +81,8 @@ class ConfigFile : public CLI::ConfigTOML {
       }
       refuse_if(!options[static_cast<size_t>(place - known.begin())]->get_configurable(),
                 "{}: {} may not be in a file; pass it on the command line", path, item.name);
+      refuse_if(item.inputs.empty(), "{}: {} has no value; give it one or remove the line", path,
+                item.name);  // CLI11 would read the first
     }
     return read;
   }

@@ -13,10 +13,11 @@ namespace gmlp {
 
 namespace {
 
-/// The options that change no result, but for the moment at which a run ends.
+/// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
+/// of earlier versions.
 const std::set<std::string> kNeutralOptions = {
     "threads",      "workers",     "time-limit",    "patience",        "quiet", "no-figures",
-    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out"};
+    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out",   "cache-dir"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};

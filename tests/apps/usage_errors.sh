@@ -75,6 +75,8 @@ lists="no option of gmlp-vision train; \`gmlp-vision train --help\` lists them"
 wrong "unknown.toml: learning_rate is $lists" train --config unknown.toml
 echo "epoch = 3" >unknown.toml
 wrong "did you mean epochs?" train --config unknown.toml
+echo "skip-bad = []" >unknown.toml  # CLI11 would read the first
+wrong "unknown.toml: skip-bad has no value" train --config unknown.toml
 echo "resume = unknown" >unknown.toml
 wrong "unknown.toml: resume may not be in a file" train --config unknown.toml
 printf '[train]\nlr = 3\n' >unknown.toml
