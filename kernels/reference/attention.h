@@ -52,7 +52,8 @@ void head_attention_forward(T* y, T* probs, const T* qkv, const T* bias,
                             const AttentionShape& shape) {
   const int64_t n = shape.tokens;
   const int64_t parts = shape.parts();
-  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
+  const int64_t head_width = shape.width / shape.heads;
+  const T scale = T(1) / std::sqrt(static_cast<T>(head_width));
   for_each_head(shape, [&](int64_t b, int64_t h) {
     auto p = matrix(probs + (b * shape.heads + h) * n * n, n, n);
     if (shape.content) {
@@ -75,7 +76,8 @@ void head_attention_backward(T* dqkv, T* dbias, T* dscores, const T* dy, const T
                              const T* qkv, const AttentionShape& shape) {
   const int64_t n = shape.tokens;
   const int64_t parts = shape.parts();
-  const T scale = T(1) / std::sqrt(static_cast<T>(shape.width / shape.heads));
+  const int64_t head_width = shape.width / shape.heads;
+  const T scale = T(1) / std::sqrt(static_cast<T>(head_width));
   for_each_head(shape, [&](int64_t b, int64_t h) {
     const int64_t offset = (b * shape.heads + h) * n * n;
     const auto p = matrix(probs + offset, n, n);
