@@ -1,6 +1,5 @@
-// The table of one instruction set, and its kernels without a product: layer norm and GELU outside
-// of blocks, AdamW, and probes for tests and benchmarks (the exponential, bursts of multiply-adds).
-// kernels/math/layernorm.h and kernels/reference/adamw.h have the formulas.
+// The table of one instruction set, and its small entries: GELU alone, and probes for tests and
+// benchmarks (the exponential, bursts of multiply-adds).
 
 #include <type_traits>
 
@@ -8,7 +7,6 @@
 #include "kernels/kernels.h"
 #include "kernels/math/exp.h"
 #include "kernels/math/gelu.h"
-#include "kernels/math/layernorm.h"
 
 namespace gmlp::fused::GMLP_ISA {
 
@@ -19,6 +17,9 @@ using Function = std::remove_pointer_t<Field>;
 Function<decltype(Kernels::linear_workspace)> linear_workspace;
 Function<decltype(Kernels::linear_forward)> linear_forward;
 Function<decltype(Kernels::linear_backward)> linear_backward;
+Function<decltype(Kernels::layernorm_workspace)> layernorm_workspace;
+Function<decltype(Kernels::layernorm_forward)> layernorm_forward;
+Function<decltype(Kernels::layernorm_backward)> layernorm_backward;
 Function<decltype(Kernels::attention_workspace)> attention_workspace;
 Function<decltype(Kernels::attention_forward)> attention_forward;
 Function<decltype(Kernels::attention_backward)> attention_backward;
@@ -30,33 +31,9 @@ Function<decltype(Kernels::norm_fc1_gelu)> norm_fc1_gelu;
 Function<decltype(Kernels::linear_cross_entropy_workspace)> linear_cross_entropy_workspace;
 Function<decltype(Kernels::linear_cross_entropy_forward)> linear_cross_entropy_forward;
 Function<decltype(Kernels::linear_cross_entropy_backward)> linear_cross_entropy_backward;
+Function<decltype(Kernels::adamw_update)> adamw_update;
 
 namespace {
-
-int64_t layernorm_workspace(const LayerNormShape& shape) {
-  return row_tasks(shape.rows) * 2 * shape.width * static_cast<int64_t>(sizeof(float));
-}
-
-void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const float* gamma,
-                       const float* beta, const LayerNormShape& shape) {
-  const int64_t width = shape.width;
-  parallel_rows(shape.rows, [&](int64_t r0, int64_t r1, auto...) {
-    normalise_rows(y + r0 * width, width, mean + r0, rstd + r0, x + r0 * width, gamma, beta,
-                   r1 - r0, width, shape.eps);
-  });
-}
-
-void layernorm_backward(float* dx, float* dgamma, float* dbeta, const float* dy, const float* x,
-                        const float* mean, const float* rstd, const float* gamma, void* workspace,
-                        const LayerNormShape& shape) {
-  const int64_t width = shape.width;
-  auto* all_sums = static_cast<float*>(workspace);  // of dgamma and dbeta, per task
-  parallel_rows(shape.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot) {
-    norm_backward_rows(dx, all_sums + slot.task * 2 * width, dy, x, mean, rstd, gamma, nullptr, r0,
-                       r1, width);
-  });
-  add_norm_sums(dgamma, dbeta, all_sums, row_tasks(shape.rows), width);
-}
 
 /// y = f(i, count) of the `count` numbers from i on, n in all.
 template <typename F>
@@ -82,37 +59,6 @@ void gelu_backward(float* dx, const float* dy, const float* x, int64_t n, Precis
 }
 void vector_exp(float* y, const float* x, int64_t n) {
   map(y, n, [&](int64_t i, int64_t count) { return exp(load(x + i, count)); });
-}
-
-/// One pass over weight, moments and gradient, which it zeroes for the next step.
-void adamw_update(float* weight, float* m, float* v, float* grad, int64_t n,
-                  const AdamWStep& step) {
-  constexpr int64_t kTaskSize = 1 << 14;
-  const float decay_factor = static_cast<float>(1 - step.lr * step.weight_decay);
-  const float beta1 = static_cast<float>(step.beta1);
-  const float beta2 = static_cast<float>(step.beta2);
-  const float one_minus_beta1 = static_cast<float>(1 - step.beta1);
-  const float one_minus_beta2 = static_cast<float>(1 - step.beta2);
-  const float step_size = static_cast<float>(step.lr / step.bias_correction1);
-  const float inv_sqrt_bias_correction2 =
-      static_cast<float>(1 / __builtin_sqrt(step.bias_correction2));
-  const float eps = static_cast<float>(step.eps);
-  const float scale = static_cast<float>(step.grad_scale);
-#pragma omp parallel for schedule(static)
-  for (int64_t task = 0; task < ceil_div(n, kTaskSize); ++task) {
-    for (int64_t i = task * kTaskSize; i < min((task + 1) * kTaskSize, n); i += kLanes) {
-      const int64_t count = min(kLanes, n - i);
-      const F32x16 g = load(grad + i, count) * set1(scale);
-      const F32x16 m_new = fma(load(m + i, count), set1(beta1), g * set1(one_minus_beta1));
-      const F32x16 v_new = fma(load(v + i, count), set1(beta2), g * g * set1(one_minus_beta2));
-      const F32x16 root = fma(sqrt(v_new), set1(inv_sqrt_bias_correction2), set1(eps));
-      const F32x16 decayed = load(weight + i, count) * set1(decay_factor);
-      store(weight + i, decayed - set1(step_size) * m_new / root, count);
-      store(m + i, m_new, count);
-      store(v + i, v_new, count);
-      store(grad + i, zero(), count);
-    }
-  }
 }
 
 /// As many independent sums as the register tile has rows.
