@@ -104,7 +104,7 @@ double LanguageConfig::forward_flops(double scored_share) const {
 int64_t training_memory(const LanguageConfig& config, int64_t batch, DType dtype,
                         const ExecutionOptions& execution) {
   constexpr double kMaskedShare = 0.15;    // BERT's share of masked positions
-  constexpr int64_t kMaxTokens = 1 << 22;  // ids have memory; beyond, the peak is in proportion
+  constexpr int64_t kMaxTokens = 1 << 20;  // ids have memory; beyond, the peak is in proportion
   const int64_t n = config.block.tokens;
   const int64_t measured = std::min(batch, std::max<int64_t>(1, kMaxTokens / n));
   LanguageConfig pretraining = config;

@@ -121,6 +121,7 @@ Member timms_epsilon(double value) {
 std::vector<ConfigField> fields_of(VisionConfig& config) {
   const double heads = config.is_vit() ? 1 : 0;  // an architecture without may have 0
   const double spatial = config.arch == Arch::kMixer ? 1 : 0;
+  const BlockConfig block = VisionConfig{}.block();  // config's patch may be 0
   return {
       {"gmlp", "arch", named_field(config.arch, kVisionArchs)},
       {"", "num_classes", &config.classes, "the number of classes"},
@@ -138,8 +139,8 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
       {"gmlp", "class_token", &config.class_token},
       {"gmlp", "d_ffn", &config.d_ffn, "--d-ffn"},
       {"gmlp", "spatial_init_std", &config.spatial_init_std, "\"spatial_init_std\"", 0, 1},
-      {"gmlp", "norm_eps", timms_epsilon(config.block().norm_eps)},
-      {"gmlp", "gate_eps", timms_epsilon(config.block().gate_eps)},
+      {"gmlp", "norm_eps", timms_epsilon(block.norm_eps)},
+      {"gmlp", "gate_eps", timms_epsilon(block.gate_eps)},
   };
 }
 
