@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -28,9 +29,13 @@ struct Member {
   Member(std::function<Json()> getter, std::function<bool(const Json&)> setter)
       : get(std::move(getter)), set(std::move(setter)) {}
   template <typename T>
-  Member(T* value)  // 1.5 and true become 1 as integers, which is not equal
+  Member(T* value)
       : Member([=] { return Json(*value); },
-               [=](const Json& json) { return Json(json.get_to(*value)) == json; }) {}
+               [=](const Json& json) {
+                 // 1e30 is in no integer, and true would become 1, which is not equal.
+                 if (std::is_integral_v<T> && json.is_number_float()) return false;
+                 return Json(json.get_to(*value)) == json;
+               }) {}
 };
 /// An enumeration, by the name of its value.
 template <typename Enumeration>

@@ -15,7 +15,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <ranges>
+#include <numeric>
 #include <sstream>
 #include <string_view>
 
@@ -214,7 +214,8 @@ std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata)
   Graph graph(model.parameters(), config.block, config.arch, config.heads);
   graph.message.add(11, value_info("ids", kTypeInt64, {-1, config.block.tokens}));
   graph.message.add(12, value_info("logits", kTypeFloat, onnx_logits_shape(config)));
-  const auto places = std::views::iota(int64_t{0}, config.block.tokens);
+  Ints places(static_cast<size_t>(config.block.tokens));
+  std::iota(places.begin(), places.end(), 0);
   graph.values["places"] = fmt::format("[{}]", fmt::join(places, ","));
   graph.values["last"] = std::to_string(config.block.tokens - 1);
   graph.values["output"] = config.has_output() ? "output.weight" : "embed.weight";

@@ -98,7 +98,7 @@ std::vector<Input> open_inputs(const PredictOptions& options) {
 Tensor read_batch(const Classifier& classifier, std::span<Input> inputs, Arena& arena) {
   const VisionConfig& config = classifier.model->config();
   const int64_t n = std::ssize(inputs);
-  const Tensor batch =
+  Tensor batch =
       arena.allocate(DType::kF32, {n, config.chans, config.img_height, config.img_width});
   parallel_for(n, [&](int64_t row) {
     Input& input = inputs[static_cast<size_t>(row)];

@@ -331,6 +331,7 @@ TEST_CASE("a bad vision config.json is refused by path and field", "[config]") {
   refused(R"({"model_args": {"mlp_ratio": 1e300}})", "mlp_ratio");
   refused(R"({"model_args": {"mlp_ratio": -1}})", "mlp_ratio");
   refused(R"({"num_classes": 1.5})", "num_classes");
+  refused(R"({"num_classes": 29223372073709551614})", "num_classes");  // beyond 2^64
   refused(R"({"label_names": 3, "gmlp": {"gate": "golden"}})", "golden");
   refused(R"({"gmlp": {"class_token": 1}})", "class_token");
   refused(R"({"gmlp": {"norm_eps": 0.1}})", "norm_eps");
