@@ -72,6 +72,7 @@ class ConfigFile : public CLI::ConfigTOML {
     // CLI11's own errors name neither the file nor what to do.
     const std::vector<const CLI::Option*> options = app_.get_options();
     std::vector<std::string> known;
+    known.reserve(options.size());
     for (const CLI::Option* option : options) known.push_back(option->get_single_name());
     for (const CLI::ConfigItem& item : read) {
       const auto place = std::ranges::find(known, item.name);
