@@ -4,7 +4,7 @@
   tools/plot.py docs [DIR]       the charts of the documents, from docs/data/, into docs/figures/ or DIR
   tools/plot.py ablation DIR     DIR/ablation.svg, of what `ablate --out DIR` of either program wrote
   tools/plot.py losses DIR       prints the training losses of an ablation's first seeds, 100 steps a line, as CSV
-  tools/plot.py bench FILE.json  FILE.svg, of `gmlp-bench kernels` or `ladder` with --json FILE.json
+  tools/plot.py bench FILE.json  FILE.svg, of `gmlp-bench kernels --json FILE.json` or `ladder FILE.json`
   tools/plot.py bench FILE.csv   FILE.svg, of bars in a file such as docs/data/steps.csv
 """
 import csv
@@ -111,8 +111,8 @@ def bars_of_bench(path):
                 bars.append((name, "product alone", row["product_share_of_peak_percent"]))
             bars.append((name, "with norm and GELU", share))
     if not bars:
-        sys.exit(f"plot.py: {path}: has no kernels and no rungs; name the --json file of gmlp-bench "
-                 "kernels or ladder")
+        sys.exit(f"plot.py: {path}: has no kernels and no rungs; name the file of gmlp-bench kernels "
+                 "--json or of the example ladder")
     machine = "{cpu}, {isa} kernels, threads: {threads}".format(**result["machine"])
     return draw_bars("Share of the machine's peak", machine, "% of the peak", bars)
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/bench/measure.h"
+#include "apps/bench/usage.h"
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
@@ -35,19 +36,7 @@ constexpr BenchCommand kCommands[] = {
     {"scaling", "a training step on more threads, and on more machines: predicted, or under mpirun",
      run_scaling, 5},
     {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak, 7},
-    {"ladder", "one product from three loops to the fused kernel", run_ladder, 5},
 };
-
-std::string usage() {
-  std::string text =
-      "gmlp-bench measures how fast gMLPs train and run, beside the machine's peak.\n\n";
-  for (const BenchCommand& command : kCommands) {
-    text += fmt::format("  gmlp-bench {:<10}{}\n", command.name, command.description);
-  }
-  return text +
-         "\nTry: gmlp-bench step --model gmlp_ti16_224 --batch-size 16 --profile\n"
-         "`gmlp-bench SUBCOMMAND --help` lists its options.\n";
-}
 
 /// Fails before minutes of measuring, not after them.
 void require_writable(const std::string& path) {
@@ -121,5 +110,5 @@ int main(int argc, char** argv) {
     all.push_back({command.name, [&](const auto& given) { return gmlp::run(command, given); },
                    command.run == gmlp::run_scaling});
   }
-  return gmlp::run_main("gmlp-bench", gmlp::usage().c_str(), all, argc, argv);
+  return gmlp::run_main("gmlp-bench", kBenchUsage, all, argc, argv);
 }

@@ -1,16 +1,16 @@
 #pragma once
-// The subcommands of gmlp-bench, their options, and what they measure with: clock, spread, peak of
-// the machine, JSON.
+// What the subcommands of gmlp-bench share: their options, one way to repeat a measurement and one
+// to tell its numbers, on a line and in the JSON.
 
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <valarray>
 #include <vector>
 
 #include "apps/cli/format.h"
 #include "core/io/json.h"
-#include "core/tensor.h"
 
 namespace gmlp {
 
@@ -39,7 +39,40 @@ Json run_step(const BenchOptions& options);
 Json run_infer(const BenchOptions& options);
 Json run_scaling(const BenchOptions& options);
 Json run_peak(const BenchOptions& options);
-Json run_ladder(const BenchOptions& options);
+
+/// The same number, measured again and again.
+using Values = std::valarray<double>;
+/// Calls `measure` `count` times. Result j has number j of each call.
+std::vector<Values> repeat(int64_t count, const std::function<std::vector<double>()>& measure);
+/// The same, and one result more: for each call the machine's peak, the mean of a probe before the
+/// call and a probe after it. So a clock that changes in between cancels out of shares of the peak.
+std::vector<Values> repeat_beside_peak(int64_t count,
+                                       const std::function<std::vector<double>()>& measure,
+                                       const std::function<double()>& probe);
+/// Whether they differ by more than 5 %: another program runs, or the clock frequency changed.
+bool has_moved(const Values& peaks);
+
+/// GFLOP/s during a measurement: peak_gflops() for a twentieth of a second.
+double probe_gflops(const std::string& precision);
+/// GB/s of a += s b over arrays much larger than the caches: two reads and a write per element. In
+/// place, so that no cache line is fetched only to be overwritten.
+double probe_gigabytes();
+
+struct Spread {
+  double median, low, high;
+};
+Spread spread_of(Values values);  ///< at least one value
+double median_of(const Values& values);
+/// For nlohmann-json: {"median": ..., "low": ..., "high": ...}
+void to_json(Json& json, const Spread& spread);
+
+/// Prints "  WHAT  MEDIAN UNIT  (LOW to HIGH)", adds these numbers to the row under `key`, and
+/// returns them.
+Spread report(Json& row, const std::string& key, const std::string& what, const Values& values,
+              const char* unit);
+
+/// Processor, instruction set and threads on one line.
+std::string machine_line();
 
 /// Median milliseconds of the parts of a training step, and the model's number of parameters.
 struct StepTime {
@@ -50,47 +83,5 @@ struct StepTime {
 /// A step of the model of `options` on `batch_size` samples. On ranks, its backward ends when all
 /// have the sums of their gradients.
 StepTime median_step(BenchOptions options, int64_t batch_size, bool on_ranks = false);
-
-/// Median, minimum and maximum of repeated measurements.
-struct Spread {
-  double median = 0, low = 0, high = 0;
-};
-Spread spread_of(std::vector<double> values);  ///< at least one value
-/// For nlohmann-json: {"median": ..., "low": ..., "high": ...}
-void to_json(Json& json, const Spread& spread);
-
-constexpr double kPeakSeconds = 0.05;  // of a probe of the peak beside a measurement
-/// GB/s of a += s b over arrays much larger than the caches: two reads and a write per element. In
-/// place, so that no cache line is fetched only to be overwritten.
-double triad_gigabytes();
-
-/// The peak during a measurement: the mean of a probe before it and a probe after it.
-struct Peak {
-  double value = 0;    // in the probe's unit
-  bool moved = false;  // by more than 5 %: another program runs, or the clock frequency changed
-};
-Peak peak_between(double before, double after);
-/// Runs `work` between two probes, up to three times until the peak stays the same.
-Peak with_steady_peak(const std::function<double()>& probe, const std::function<void()>& work);
-
-/// How fast something ran: medians.
-struct Speed {
-  double ms;
-  double rate;           // GFLOP/s or GB/s
-  double share_percent;  // of the peak
-};
-/// Adds to a row, under the keys that all tables share, the speed and the peak. `work` is the
-/// number of FLOPs or bytes of one run.
-Speed add_speed(Json& row, const std::vector<double>& seconds, double work, const char* unit,
-                const Peak& peak);
-
-/// Throws RunError unless the rows of both matrices, as far as both have columns, differ by at most
-/// `tolerance` of the largest number. Times of a wrong result mean nothing. `what` names the
-/// comparison in the message.
-void require_agreement(const std::string& what, const Tensor& expected, const Tensor& found,
-                       double tolerance);
-
-/// Processor, instruction set and threads on one line.
-std::string machine_line();
 
 }  // namespace gmlp

@@ -12,12 +12,16 @@
 #  include <cblas.h>
 #endif
 
-#include "apps/bench/ladder/rungs.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "kernels/kernels.h"
 
 namespace gmlp {
+
+// eigen.cpp has one definition per instruction set that CMakeLists.txt names.
+using EigenProduct = void(float* c, const float* a, const float* weight, int64_t m, int64_t n,
+                          int64_t k);
+EigenProduct eigen_product_scalar, eigen_product_avx2, eigen_product_avx512, eigen_product_neon;
 
 Tensor zeros(const Shape& shape) {
   return Tensor::zeros(DType::kF32, shape);
@@ -32,75 +36,78 @@ Tensor random_numbers(const Shape& shape, double scale) {
   return numbers;
 }
 
-Tensor transposed(const Tensor& a) {
-  const int64_t rows = a.shape().rows(), cols = a.shape().cols();
-  Tensor result = zeros({cols, rows});
-  for (int64_t i = 0; i < rows * cols; ++i) {
-    floats(result)[i % cols * rows + i / cols] = floats(a)[i];
-  }
-  return result;
-}
-
 fused::Precision precision_of(bool bf16) {
   return bf16 ? fused::Precision::kBf16 : fused::Precision::kF32;
 }
 
-// ---- gmlp ----
-
-Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor& norm_bias,
-                        const Tensor& weight, const Tensor& bias, bool bf16) {
-  constexpr int64_t kTokens = 196;
-  const fused::BlockShape shape{.batch = x.shape().rows() / kTokens,
-                                .tokens = kTokens,
-                                .d_model = x.shape().cols(),
-                                .d_ffn = weight.shape().rows(),
-                                .norm_eps = 1e-6F,
-                                .gate_eps = 1e-6F,
-                                .precision = precision_of(bf16)};
-  // As Kernels::norm_fc1_gelu tells.
-  const DType dtype = bf16 && fused::kernels().has_bf16_dot ? DType::kBf16 : DType::kF32;
-  const int64_t padding = shape.d_ffn * dtype_size(dtype) % 2048 == 0 ? 64 / dtype_size(dtype) : 0;
-  const Tensor z = Tensor::zeros(dtype, {x.shape().rows(), shape.d_ffn + padding});
-  const Tensor workspace = zeros({fused::kernels().block_workspace(shape) / 4 + 1});
-  const auto call = [=](void* out) {
-    const fused::BlockWeights<const float*> weights{.norm_weight = floats(norm_weight),
-                                                    .norm_bias = floats(norm_bias),
-                                                    .fc1_weight = floats(weight),
-                                                    .fc1_bias = floats(bias)};
-    fused::kernels().norm_fc1_gelu(out, floats(x), weights, workspace.raw(), shape);
-  };
-  call(nullptr);  // packs the weight
-  return {[=] { call(z.raw()); }, z};
-}
-
 namespace {
 
-Contender prepare_ours(const Product& p) {
-  if (p.gelu) {
-    Tensor ones = zeros({p.k});
-    ones.fill(1);
-    return norm_fc1_gelu(p.a, ones, zeros({p.k}), transposed(p.b), p.bias, p.bf16);
-  }
-  const Tensor c = zeros({p.m, p.n});
-  const fused::LinearShape shape{p.m, p.k, p.n, precision_of(p.bf16)};
-  const Tensor weight = transposed(p.b);
-  const Tensor workspace = zeros({fused::kernels().linear_workspace(shape) / 4 + 1});
-  const auto run = [=] {
-    fused::kernels().linear_forward(floats(c), floats(p.a), floats(weight), nullptr,
-                                    workspace.raw(), shape);
+// ---- gmlp ----
+
+/// z = gelu(layernorm(A) Wᵀ + bias), with W packed. The norm is that of rows of mean 0 and variance
+/// 1, which it keeps.
+Contender prepare_fused(const Product& p) {
+  const fused::BlockShape shape{.batch = p.m / kImageTokens,
+                                .tokens = kImageTokens,
+                                .d_model = p.k,
+                                .d_ffn = p.n,
+                                .norm_eps = 1e-6F,
+                                .gate_eps = 1e-6F,
+                                .precision = precision_of(p.bf16)};
+  // As Kernels::norm_fc1_gelu tells.
+  const DType dtype = p.bf16 && fused::kernels().has_bf16_dot ? DType::kBf16 : DType::kF32;
+  const int64_t padding = p.n * dtype_size(dtype) % 2048 == 0 ? 64 / dtype_size(dtype) : 0;
+  const Tensor z = Tensor::zeros(dtype, {p.m, p.n + padding});
+  const Tensor workspace = zeros({fused::kernels().block_workspace(shape) / 4 + 1});
+  const Tensor ones = zeros({p.k}), none = zeros({p.k});
+  ones.fill(1);
+  const auto call = [=](void* out) {
+    const fused::BlockWeights<const float*> weights{.norm_weight = floats(ones),
+                                                    .norm_bias = floats(none),
+                                                    .fc1_weight = floats(p.weight),
+                                                    .fc1_bias = floats(p.bias)};
+    fused::kernels().norm_fc1_gelu(out, floats(p.a), weights, workspace.raw(), shape);
   };
-  return {run, c};
+  call(nullptr);  // packs the weight
+  return {"gmlp", [=] { call(z.raw()); }, z};
 }
 
-// ---- Eigen: one expression, compiled for the instruction set in use, as the ladder's rungs ----
+Contender prepare_ours(const Product& p) {
+  if (p.gelu) return prepare_fused(p);
+  const Tensor c = zeros({p.m, p.n});
+  const fused::LinearShape shape{p.m, p.k, p.n, precision_of(p.bf16)};
+  const Tensor workspace = zeros({fused::kernels().linear_workspace(shape) / 4 + 1});
+  const auto run = [=] {
+    fused::kernels().linear_forward(floats(c), floats(p.a), floats(p.weight), nullptr,
+                                    workspace.raw(), shape);
+  };
+  return {"gmlp", run, c};
+}
+
+// ---- Eigen: one expression, compiled for the instruction set in use (eigen.cpp) ----
+
+/// The product is f32, so avx512bf16 and amx use that of avx512.
+EigenProduct* eigen_product_in_use() {
+  [[maybe_unused]] const std::string isa = isa_name();
+#if defined(GMLP_EIGEN_AVX512)
+  if (isa.starts_with("avx512") || isa == "amx") return eigen_product_avx512;
+#endif
+#if defined(GMLP_EIGEN_AVX2)
+  if (isa == "avx2") return eigen_product_avx2;
+#endif
+#if defined(GMLP_EIGEN_NEON)
+  if (isa == "neon") return eigen_product_neon;
+#endif
+  return eigen_product_scalar;
+}
 
 Contender prepare_eigen(const Product& p) {
   if (p.bf16 || p.gelu) return {};
   const Tensor c = zeros({p.m, p.n});
-  const auto run = [=] {
-    ladder::rungs_in_use().eigen(floats(c), floats(p.a), floats(p.b), p.m, p.n, p.k);
+  const auto run = [=, multiply = eigen_product_in_use()] {
+    multiply(floats(c), floats(p.a), floats(p.weight), p.m, p.n, p.k);
   };
-  return {run, c};
+  return {"Eigen", run, c};
 }
 
 #if defined(GMLP_HAVE_ONEDNN)
@@ -110,30 +117,20 @@ using Memory = dnnl::memory;
 using Type = dnnl::memory::data_type;
 using Layout = dnnl::memory::format_tag;
 
-/// A view of a matrix.
-Memory over(const dnnl::engine& engine, const Tensor& matrix) {
-  const Type type = matrix.dtype() == DType::kBf16 ? Type::bf16 : Type::f32;
-  return Memory({{matrix.shape()[0], matrix.shape()[1]}, type, Layout::ab}, engine, matrix.raw());
-}
-
-/// A copy of a matrix, with type and layout converted.
-Memory reordered(const dnnl::engine& engine, const Tensor& matrix, const Memory::desc& layout) {
-  Memory from = over(engine, matrix), to(layout, engine);
-  dnnl::stream stream(engine);
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
-  return to;
-}
-
-/// A and B are reordered before the timing, B into the layout that oneDNN prefers. Bias and exact
+/// A and W are reordered before the timing, W into the layout that oneDNN prefers. Bias and exact
 /// GELU are in the same pass. C is bf16 after a bf16 product with GELU, as in a block, else f32.
-Contender matmul(const Product& p) {
+Contender prepare_onednn(const Product& p) try {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
   const Type type = p.bf16 ? Type::bf16 : Type::f32;
-  const Tensor out = Tensor::zeros(p.bf16 && p.gelu ? DType::kBf16 : DType::kF32, {p.m, p.n});
-  const Memory c = over(engine, out), bias = over(engine, p.bias.reshaped({1, p.n}));
-  const Memory::desc a_desc({p.m, p.k}, type, Layout::ab), b_desc({p.k, p.n}, type, Layout::any);
+  const bool is_short = p.bf16 && p.gelu;
+  const Tensor out = Tensor::zeros(is_short ? DType::kBf16 : DType::kF32, {p.m, p.n});
+  const Memory c({{p.m, p.n}, is_short ? Type::bf16 : Type::f32, Layout::ab}, engine, out.raw());
+  const Memory bias({{1, p.n}, Type::f32, Layout::ab}, engine, p.bias.raw());
+  const Memory a({{p.m, p.k}, Type::f32, Layout::ab}, engine, p.a.raw());
+  const Memory b({{p.k, p.n}, Type::f32, Layout::ba}, engine, p.weight.raw());  // Wᵀ
 
+  const Memory::desc a_desc({p.m, p.k}, type, Layout::ab), b_desc({p.k, p.n}, type, Layout::any);
   dnnl::primitive_attr attributes;
   dnnl::post_ops after;
   if (p.gelu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_gelu_erf, 0.0F, 0.0F);
@@ -142,41 +139,25 @@ Contender matmul(const Product& p) {
       p.gelu ? dnnl::matmul::desc(a_desc, b_desc, bias.get_desc(), c.get_desc())
              : dnnl::matmul::desc(a_desc, b_desc, c.get_desc()),
       attributes, engine);
+  const auto reordered = [&](Memory from, const Memory::desc& layout) {
+    Memory to(layout, engine);
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+    return to;
+  };
   std::unordered_map<int, Memory> arguments = {
-      {DNNL_ARG_SRC, reordered(engine, p.a, chosen.src_desc())},
-      {DNNL_ARG_WEIGHTS, reordered(engine, p.b, chosen.weights_desc())},
+      {DNNL_ARG_SRC, reordered(a, chosen.src_desc())},
+      {DNNL_ARG_WEIGHTS, reordered(b, chosen.weights_desc())},
       {DNNL_ARG_DST, c}};
   if (p.gelu) arguments[DNNL_ARG_BIAS] = bias;
-
-  // The copies own the memory that `bias` and `c` are views of.
-  const auto run = [arguments, out, owner = p.bias, stream = dnnl::stream(engine),
-                    primitive = dnnl::matmul(chosen)]() mutable {
+  const auto run = [arguments, stream, primitive = dnnl::matmul(chosen)]() mutable {
     primitive.execute(stream, arguments);
     stream.wait();
   };
-  return {run, out};
-}
-
-Contender prepare_onednn(const Product& product) {
-  try {
-    return matmul(product);
-  } catch (const dnnl::error& error) {
-    if (error.status == dnnl_unimplemented) return {};  // no bf16 on this processor
-    throw;
-  }
-}
-
-std::string describe_onednn() {
-  const dnnl_version_t* v = dnnl_version();
-  const std::unordered_map<dnnl::cpu_isa, const char*> names = {
-      {dnnl::cpu_isa::avx512_core_amx, "avx512 amx"},
-      {dnnl::cpu_isa::avx512_core_bf16, "avx512 bf16"},
-      {dnnl::cpu_isa::avx512_core_vnni, "avx512"},
-      {dnnl::cpu_isa::avx512_core, "avx512"},
-      {dnnl::cpu_isa::avx2, "avx2"}};
-  const auto isa = names.find(dnnl::get_effective_cpu_isa());
-  return fmt::format("{}.{}.{}, {}", v->major, v->minor, v->patch,
-                     isa == names.end() ? "another instruction set" : isa->second);
+  return {"oneDNN", run, out};
+} catch (const dnnl::error& error) {
+  if (error.status == dnnl_unimplemented) return {};  // no bf16 on this processor
+  throw;
 }
 #endif
 
@@ -201,40 +182,41 @@ Contender prepare_openblas(const Product& p) {
   const Tensor c = zeros({p.m, p.n});
   const auto run = [p, c, m = static_cast<blasint>(p.m), n = static_cast<blasint>(p.n),
                     k = static_cast<blasint>(p.k)] {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, floats(p.a), k,
-                floats(p.b), n, 0.0F, floats(c), n);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1.0F, floats(p.a), k,
+                floats(p.weight), k, 0.0F, floats(c), n);
   };
-  return {run, c};
-}
-
-std::string describe_openblas() {
-  constexpr const char* kThreads[] = {"one thread", "its own threads", "OpenMP"};
-  const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 ..."
-  const size_t version = config.find(' ') + 1;
-  return fmt::format(
-      "{}, {} kernels, {}{}", config.substr(version, config.find(' ', version) - version),
-      openblas_get_corename(), kThreads[openblas_get_parallel()],
-      is_outdated() ? " (left out: no AVX2; set OPENBLAS_CORETYPE=Haswell or SkylakeX)" : "");
+  return {"OpenBLAS", run, c};
 }
 #endif
 
 }  // namespace
 
-const std::vector<Library>& libraries() {
-  static const std::vector<Library> kFound = {
-    {"gmlp", GMLP_VERSION, prepare_ours},
+std::vector<Contender> contenders_of(const Product& product) {
+  std::vector<Contender> all = {prepare_ours(product)};
 #if defined(GMLP_HAVE_ONEDNN)
-    {"oneDNN", describe_onednn(), prepare_onednn},
+  all.push_back(prepare_onednn(product));
 #endif
 #if defined(GMLP_HAVE_OPENBLAS)
-    {"OpenBLAS", describe_openblas(), prepare_openblas},
+  all.push_back(prepare_openblas(product));
 #endif
-    {"Eigen",
-     fmt::format("{}.{}.{}, {}", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION,
-                 isa_name()),
-     prepare_eigen},
-  };
-  return kFound;
+  all.push_back(prepare_eigen(product));
+  std::erase_if(all, [](const Contender& contender) { return !contender.run; });
+  return all;
+}
+
+std::string describe_libraries() {
+  std::string lines = fmt::format("gmlp {}\n", GMLP_VERSION);
+#if defined(GMLP_HAVE_ONEDNN)
+  const dnnl_version_t* v = dnnl_version();
+  lines += fmt::format("oneDNN {}.{}.{}\n", v->major, v->minor, v->patch);
+#endif
+#if defined(GMLP_HAVE_OPENBLAS)
+  lines += openblas_get_config();
+  lines +=
+      is_outdated() ? "\n(left out: no AVX2; set OPENBLAS_CORETYPE=Haswell or SkylakeX)\n" : "\n";
+#endif
+  return lines + fmt::format("Eigen {}.{}.{}, {}\n", EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION,
+                             EIGEN_MINOR_VERSION, isa_name());
 }
 
 }  // namespace gmlp

@@ -31,44 +31,39 @@ struct Network {
   double core_ms_per_mb = 0;  // of sending and receiving
 };
 
-/// Of all threads.
-double processor_seconds() {
-  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
-}
-
 /// Between this rank and its neighbor: short messages, then eight of 2 MB at once, as buckets of
 /// gradients are, half of which are added up. The slowest pair counts.
 Network measure_network() {
   constexpr int64_t kFloats = 1 << 19;
-  constexpr int kMessages = 8, kShort = 200, kLong = 8;
+  constexpr int kMessages = 8;
   constexpr double kBytes = 4 * kMessages * kFloats;
-  std::vector<float> out(kMessages * kFloats), in(kMessages * kFloats);
+  std::valarray<float> out(kMessages * kFloats), in(kMessages * kFloats);
   const auto start = [&](int message, int64_t floats) {
     const size_t begin = static_cast<size_t>(message) * kFloats;
     start_exchange(message, rank() ^ 1, &out[begin], &in[begin], 4 * floats);
   };
-  std::vector<double> gigabits, latency_us, core_ms_per_mb;
   wait_for_ranks();
-  for (int i = 0; i < kShort; ++i) {
-    const double begin = now_seconds();
+  const std::vector<Values> latency = repeat(200, [&] {
+    const Stopwatch watch;
     start(0, 1);
     wait_for_exchange(0);
-    latency_us.push_back(1e6 * (now_seconds() - begin));
-  }
-  for (int i = 0; i < kLong; ++i) {
-    const double begin = now_seconds(), busy = processor_seconds();
+    return std::vector{1e6 * watch.seconds()};
+  });
+  const std::vector<Values> buckets = repeat(8, [&] {
+    const std::clock_t busy = std::clock();  // of all threads
+    const Stopwatch watch;
     for (int j = 0; j < kMessages; ++j) start(j, kFloats);
     // Sleeps between looks, so that waiting costs the processor nothing.
     for (int j = 0; j < kMessages; ++j) {
       while (!is_exchange_done(j)) std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
-    gigabits.push_back(8e-9 * kBytes / (now_seconds() - begin));
+    const double gigabits = 8e-9 * kBytes / watch.seconds();
     for (size_t j = 0; j < out.size() / 2; ++j) out[j] += in[j];
-    core_ms_per_mb.push_back(1e9 * (processor_seconds() - busy) / kBytes);
-  }
-  return {-max_over_ranks(-spread_of(gigabits).median),
-          max_over_ranks(spread_of(latency_us).median),
-          max_over_ranks(spread_of(core_ms_per_mb).median)};
+    const double core_seconds = static_cast<double>(std::clock() - busy) / CLOCKS_PER_SEC;
+    return std::vector{gigabits, 1e9 * core_seconds / kBytes};
+  });
+  return {-max_over_ranks(-median_of(buckets[0])), max_over_ranks(median_of(latency[0])),
+          max_over_ranks(median_of(buckets[1]))};
 }
 
 /// In ms.
@@ -143,11 +138,8 @@ Json run_scaling(const BenchOptions& options) {
     fmt::print("{:>8}{:>10.1f}{:>12.2f}\n", threads, ms, one / ms);
     rows.push_back({{"threads", threads}, {"ms", ms}, {"speed_up", one / ms}});
   }
-  if (rank_count() > 1) {
-    scale_ranks(options, step, rows);
-  } else {
-    predict_machines(options, step, rows);
-  }
+  const auto scale = rank_count() > 1 ? scale_ranks : predict_machines;
+  scale(options, step, rows);
   return rows;
 }
 

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <fstream>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -42,9 +41,8 @@ namespace {
 struct Workload {
   std::string name;
   std::vector<Parameter*> parameters;
-  std::function<Var(Tape& tape)> logits;
-  std::function<Var(Tape& tape)> loss;
-  std::function<double()> decode = {};  // ms per token of a window; causal models only
+  std::function<Var(Tape& tape, bool training)> forward;  // the loss, or the logits
+  std::function<std::vector<double>()> decode = {};       // ms per token; causal models only
   ExecutionOptions execution = {};
 };
 
@@ -65,11 +63,11 @@ Workload vision_workload(const BenchOptions& options) {
             images.shape().to_string(), shape.to_string());
   std::vector<int64_t> labels;
   for (int64_t b = 0; b < options.batch_size; ++b) labels.push_back(b % config.classes);
-  const auto logits = [=](Tape& tape) { return model->forward(tape, images, ForwardContext{}); };
-  return {.name = config.name,
-          .parameters = model->parameters(),
-          .logits = logits,
-          .loss = [=](Tape& tape) { return cross_entropy_ids(tape, logits(tape), labels, 1.0); }};
+  const auto forward = [=](Tape& tape, bool training) {
+    const Var logits = model->forward(tape, images, ForwardContext{});
+    return training ? cross_entropy_ids(tape, logits, labels, 1.0) : logits;
+  };
+  return {.name = config.name, .parameters = model->parameters(), .forward = forward};
 }
 
 /// Random tokens. A causal model predicts all of them, a masked one 15 % (paper, section 4).
@@ -91,17 +89,17 @@ Workload language_workload(const BenchOptions& options) {
     ids.push_back(random.below(config.vocab));
     targets.push_back(config.block.causal || i % 20 < 3 ? ids.back() : kNotScored);
   }
-  Workload workload{
-      .name = config.name,
-      .parameters = model->parameters(),
-      .logits = [=](Tape& tape) { return model->forward(tape, ids, batch); },
-      .loss = [=](Tape& tape) { return model->loss(tape, ids, targets, batch, 1.0); }};
+  const auto forward = [=](Tape& tape, bool training) {
+    return training ? model->loss(tape, ids, targets, batch, 1.0)
+                    : model->forward(tape, ids, batch);
+  };
+  Workload workload{.name = config.name, .parameters = model->parameters(), .forward = forward};
   if (!config.block.causal) return workload;
   workload.decode = [=] {  // the tokens of a window, fed one after the other
     Decoder decoder(*model);
     const Stopwatch watch;
     for (int64_t i = 0; i < config.block.tokens; ++i) decoder.feed(i % config.vocab);
-    return 1e3 * watch.seconds() / static_cast<double>(config.block.tokens);
+    return std::vector{1e3 * watch.seconds() / static_cast<double>(config.block.tokens)};
   };
   return workload;
 }
@@ -123,71 +121,91 @@ Workload make_workload(const BenchOptions& options) {
   return workload;
 }
 
-/// What is measured, again and again.
-struct Pass {
-  const char* name;  // "training step"
-  double flops;
-  int64_t repeat;
-  std::vector<std::string> phases;
-  std::function<std::vector<double>()> run;  // returns the milliseconds of each phase
-};
-constexpr int kWarmup = 2;  // passes: the arena grows in the first and is merged in the second
+/// A training step, or a forward pass that records nothing, so that blocks save nothing.
+class Pass {
+ public:
+  Pass(const BenchOptions& options, bool training, bool on_ranks = false)
+      : workload(make_workload(options)) {
+    if (training) optimizer.emplace(workload.parameters, AdamWOptions{});
+    if (on_ranks) gradients.emplace(workload.parameters, rank_count());
+  }
 
-/// Prints a line of the table, and adds its numbers to the row.
-void report(Json& row, const std::string& what, const std::string& key,
-            const std::vector<double>& values, const char* unit) {
-  const Spread s = spread_of(values);
-  fmt::print("  {:<16}{:>10.2f} {:<9} ({:.2f} to {:.2f})\n", what, s.median, unit, s.low, s.high);
-  row[key] = s;
-}
+  /// Returns the milliseconds of forward, backward and optimizer, or of the forward alone.
+  std::vector<double> run() {
+    arena.reset();
+    Tape tape(arena, workload.execution, optimizer.has_value());
+    if (gradients) tape.after_block = [&](int64_t block) { gradients->finish_block(block); };
+    const double t0 = now_seconds();
+    const Var result = workload.forward(tape, optimizer.has_value());
+    const double t1 = now_seconds();
+    if (!optimizer) return {1e3 * (t1 - t0)};
+    tape.backward(result);
+    if (gradients) gradients->finish_shard();
+    const double t2 = now_seconds();
+    // Clipped to a norm of 1, as in the trainer and in tools/bench_baselines.
+    constexpr double kLearningRate = 1e-3;
+    const double norm = global_gradient_norm(workload.parameters);
+    optimizer->step(kLearningRate, 1.0 / std::max(1.0, norm));
+    const double t3 = now_seconds();
+    losses.push_back(tape.value(result).at(0));
+    return {1e3 * (t1 - t0), 1e3 * (t2 - t1), 1e3 * (t3 - t2)};
+  }
+
+  /// The arena grows in the first pass and is merged in the second.
+  void warm_up() {
+    run();
+    run();
+  }
+
+  const Workload workload;
+  std::optional<AdamW> optimizer;             // in training
+  std::optional<ShardedGradients> gradients;  // on ranks, a shard for each
+  Arena arena;
+  std::vector<double> losses;
+};
 
 /// Prints the head of the table and returns the row with the same facts. Memory counts from here,
 /// so weights and optimizer state must be allocated.
-Json start_row(const BenchOptions& options, const Workload& workload, const Pass& pass) {
+Json start_row(const BenchOptions& options, const Pass& pass) {
+  const bool training = pass.optimizer.has_value();
+  const double flops = (training ? 3 : 1) *
+                       measure_flops([&](Tape& tape) { pass.workload.forward(tape, training); });
   fmt::print("{}, batch {}, {}, one {} of {:.1f} GFLOP\n{}\nmedian (least to most) of {}\n\n",
-             workload.name, options.batch_size, options.precision, pass.name, pass.flops * 1e-9,
-             machine_line(), pass.repeat);
+             pass.workload.name, options.batch_size, options.precision,
+             training ? "training step" : "forward pass", flops * 1e-9, machine_line(),
+             options.repeat);
   std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets the peak VmHWM to VmRSS
-  return {{"model", workload.name},
+  return {{"model", pass.workload.name},
           {"batch_size", options.batch_size},
           {"precision", options.precision},
           {"kernels", options.kernels},
           {"checkpoint_activations", options.checkpoint_activations},
           {"isa", isa_name()},
           {"threads", thread_count()},
-          {"flops", pass.flops},
+          {"flops", flops},
           {"process_before_bytes", status_bytes("VmRSS")}};
 }
 
 /// Runs the pass, and prints its phases, their sum and the speed.
-void measure(const BenchOptions& options, const Pass& pass, Json& row) {
-  const auto peak = [&] { return peak_gflops(options.precision, kPeakSeconds); };
-  for (int i = 0; i < kWarmup; ++i) pass.run();
-  std::vector<std::vector<double>> phases(pass.phases.size());
-  std::vector<double> totals, rates, samples, peaks, shares;
-  double before = peak();
-  for (int64_t i = 0; i < pass.repeat; ++i) {
-    const std::vector<double> ms = pass.run();
-    // Each pass has its own peak, so that a clock that changes during the run cancels out.
-    const double after = peak();
-    for (size_t j = 0; j < ms.size(); ++j) phases[j].push_back(ms[j]);
-    totals.push_back(std::accumulate(ms.begin(), ms.end(), 0.0));
-    samples.push_back(1e3 * static_cast<double>(options.batch_size) / totals.back());
-    rates.push_back(1e-6 * pass.flops / totals.back());
-    peaks.push_back(peak_between(before, after).value);
-    shares.push_back(100 * rates.back() / peaks.back());
-    before = after;
+void report_speed(const BenchOptions& options, Pass& pass, Json& row) {
+  pass.warm_up();
+  const std::vector<Values> results = repeat_beside_peak(
+      options.repeat, [&] { return pass.run(); }, [&] { return probe_gflops(options.precision); });
+  const Values& peaks = results.back();
+  Values total(peaks.size());
+  const std::vector<std::string> names = {"forward", "backward", "optimizer"};
+  for (size_t j = 0; j + 1 < results.size(); ++j) {
+    report(row, names[j] + "_ms", names[j], results[j], "ms");
+    total += results[j];
   }
-  for (size_t j = 0; j < phases.size(); ++j) {
-    report(row, pass.phases[j], pass.phases[j] + "_ms", phases[j], "ms");
-  }
-  if (phases.size() > 1) report(row, "whole step", "whole_step_ms", totals, "ms");
-  report(row, "samples/s", "samples_per_s", samples, "");
-  report(row, "speed", "gflops", rates, "GFLOP/s");
-  report(row, "machine peak", "peak_gflops", peaks, "GFLOP/s");
-  report(row, "share of peak", "share_of_peak_percent", shares, "%");
-  const auto [low, high] = std::ranges::minmax_element(peaks);
-  if (peak_between(*low, *high).moved) {
+  if (pass.optimizer) report(row, "whole_step_ms", "whole step", total, "ms");
+  const Values rates = 1e-6 * row["flops"].get<double>() / total;
+  report(row, "samples_per_s", "samples/s", 1e3 * static_cast<double>(options.batch_size) / total,
+         "");
+  report(row, "gflops", "speed", rates, "GFLOP/s");
+  report(row, "peak_gflops", "machine peak", peaks, "GFLOP/s");
+  report(row, "share_of_peak_percent", "share of peak", 100.0 * rates / peaks, "%");
+  if (has_moved(peaks)) {
     fmt::print("  the machine's peak moved during this run: others use it; run it again\n");
   }
 }
@@ -206,29 +224,29 @@ void report_memory(const Arena& arena, Json& row) {
 }
 
 /// Prints the time of each operation. Extra passes, because the marks cost time.
-void report_profile(const Pass& pass, Json& row) {
-  const double repeat = static_cast<double>(pass.repeat);
+void report_profile(int64_t count, Pass& pass, Json& row) {
+  const double passes = static_cast<double>(count);
   const Stopwatch watch;
   profile_start();
-  for (int64_t i = 0; i < pass.repeat; ++i) pass.run();
+  for (int64_t i = 0; i < count; ++i) pass.run();
   profile_stop();
   const double total = watch.seconds();
   std::vector<ProfileEntry> entries(profile_entries().begin(), profile_entries().end());
   std::ranges::stable_sort(entries, std::ranges::greater(), &ProfileEntry::seconds);
   const auto print = [&](const std::string& name, double seconds, const std::string& marks) {
-    fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / repeat,
+    fmt::print("  {:<28}{:>10.3f}{:>9.2f} %{:>8}\n", name, 1e3 * seconds / passes,
                100 * seconds / total, marks);
   };
-  fmt::print("\nprofile, mean of {} runs\n  {:<28}{:>10}{:>11}{:>8}\n", pass.repeat, "", "ms",
-             "share", "times");
+  fmt::print("\nprofile, mean of {} runs\n  {:<28}{:>10}{:>11}{:>8}\n", count, "", "ms", "share",
+             "times");
   double named = 0;
   for (const auto& [phase, op, seconds, marked] : entries) {
     const std::string name = fmt::format("{}{}{}", phase, *phase == '\0' ? "" : " ", op);
-    const double marks = static_cast<double>(marked) / repeat;
+    const double marks = static_cast<double>(marked) / passes;
     print(name, seconds, fmt::format("{:.0f}", marks));
     named += seconds;
     row["profile"].push_back({{"name", name},
-                              {"ms", 1e3 * seconds / repeat},
+                              {"ms", 1e3 * seconds / passes},
                               {"percent", 100 * seconds / total},
                               {"marks", marks}});
   }
@@ -236,93 +254,41 @@ void report_profile(const Pass& pass, Json& row) {
   print("not named", total - named, "");  // after a pass's last mark
 }
 
-/// A training step of a workload, again and again.
-struct Step {
-  explicit Step(const BenchOptions& options, bool on_ranks = false)
-      : workload(make_workload(options)), optimizer(workload.parameters, AdamWOptions{}) {
-    if (on_ranks) gradients.emplace(workload.parameters, rank_count());
+Json run_model(const BenchOptions& options, bool training) {
+  Pass pass(options, training);
+  Json row = start_row(options, pass);
+  report_speed(options, pass, row);
+  const auto& decode = pass.workload.decode;
+  if (decode && !training) {  // in f32 whatever --precision says
+    report(row, "token_ms", "decoding", repeat(options.repeat, decode).front(), "ms/token");
   }
-
-  /// The milliseconds of forward, backward and optimizer.
-  std::vector<double> run() {
-    constexpr double kLearningRate = 1e-3;
-    arena.reset();
-    Tape tape(arena, workload.execution, true);
-    if (gradients) tape.after_block = [&](int64_t block) { gradients->finish_block(block); };
-    const double t0 = now_seconds();
-    const Var loss = workload.loss(tape);
-    const double t1 = now_seconds();
-    tape.backward(loss);
-    if (gradients) gradients->finish_shard();
-    const double t2 = now_seconds();
-    // Clipped to a norm of 1, as in the trainer and in tools/bench_baselines.
-    const double norm = global_gradient_norm(workload.parameters);
-    optimizer.step(kLearningRate, 1.0 / std::max(1.0, norm));
-    const double t3 = now_seconds();
-    losses.push_back(tape.value(loss).at(0));
-    return {1e3 * (t1 - t0), 1e3 * (t2 - t1), 1e3 * (t3 - t2)};
+  report_memory(pass.arena, row);
+  if (training) {
+    fmt::print("  {:<16}{:.5f} first, {:.5f} last\n", "loss", pass.losses.front(),
+               pass.losses.back());
+    row["losses"] = pass.losses;
   }
-
-  const Workload workload;
-  AdamW optimizer;
-  std::optional<ShardedGradients> gradients;  // on ranks, a shard for each
-  Arena arena;
-  std::vector<double> losses;
-};
+  if (options.profile) report_profile(options.repeat, pass, row);
+  return Json::array({row});
+}
 
 }  // namespace
 
 StepTime median_step(BenchOptions options, int64_t batch_size, bool on_ranks) {
   options.batch_size = batch_size;
-  Step step(options, on_ranks);
-  std::vector<double> phases[3];
-  for (int64_t i = -kWarmup; i < options.repeat; ++i) {
-    const std::vector<double> ms = step.run();
-    for (size_t j = 0; i >= 0 && j < ms.size(); ++j) phases[j].push_back(ms[j]);
-  }
-  return {spread_of(phases[0]).median, spread_of(phases[1]).median, spread_of(phases[2]).median,
-          count_parameters(step.workload.parameters)};
+  Pass pass(options, true, on_ranks);
+  pass.warm_up();
+  const std::vector<Values> ms = repeat(options.repeat, [&] { return pass.run(); });
+  return {median_of(ms[0]), median_of(ms[1]), median_of(ms[2]),
+          count_parameters(pass.workload.parameters)};
 }
 
 Json run_step(const BenchOptions& options) {
-  Step step(options);
-  const Pass pass{"training step",
-                  3 * measure_flops(step.workload.loss),
-                  options.repeat,
-                  {"forward", "backward", "optimizer"},
-                  [&] { return step.run(); }};
-  Json row = start_row(options, step.workload, pass);
-  measure(options, pass, row);
-  report_memory(step.arena, row);
-  fmt::print("  {:<16}{:.5f} first, {:.5f} last\n", "loss", step.losses.front(),
-             step.losses.back());
-  row["losses"] = step.losses;
-  if (options.profile) report_profile(pass, row);
-  return Json::array({row});
+  return run_model(options, true);
 }
 
 Json run_infer(const BenchOptions& options) {
-  const Workload workload = make_workload(options);
-  Arena arena;
-  const auto forward = [&]() -> std::vector<double> {
-    arena.reset();
-    Tape tape(arena, workload.execution, false);  // does not record, so that blocks save nothing
-    const Stopwatch watch;
-    workload.logits(tape);
-    return {1e3 * watch.seconds()};
-  };
-  const Pass pass{
-      "forward pass", measure_flops(workload.logits), options.repeat, {"forward"}, forward};
-  Json row = start_row(options, workload, pass);
-  measure(options, pass, row);
-  if (workload.decode) {  // in f32 whatever --precision says
-    std::vector<double> ms(static_cast<size_t>(pass.repeat));
-    std::ranges::generate(ms, workload.decode);
-    report(row, "decoding", "token_ms", ms, "ms/token");
-  }
-  report_memory(arena, row);
-  if (options.profile) report_profile(pass, row);
-  return Json::array({row});
+  return run_model(options, false);
 }
 
 }  // namespace gmlp

@@ -23,7 +23,7 @@ expect_between() {
     fail "$4 is $2, not within $1 and $3"
 }
 
-wrong "choose kernels, step, infer, scaling, peak or ladder"
+wrong "choose kernels, step, infer, scaling or peak"
 wrong "frobnicate: no such subcommand" frobnicate
 wrong "gmlp_micro_28" step --model resnet50
 wrong "gmlp_split_128" infer --model resnet50
@@ -37,7 +37,6 @@ wrong "absent.npy" step --model gmlp_nano_28 --input-array absent.npy
 wrong "in no case's title" kernels --only frobnicate
 wrong "No such file or directory" infer --json no/such/folder/found.json
 wrong "Is a directory" peak --json .
-wrong "runs on one thread" ladder --threads 8
 wrong "--checkpoint-activations" infer --checkpoint-activations
 
 
@@ -105,9 +104,3 @@ if [ "${2:-}" = mpi ] && command -v mpirun >/dev/null; then
   expect_between 0.01 "$(number ranks.json gigabits)" 10000 "the measured Gbit/s"
   expect_between 0.01 "$(number ranks.json predicted_ms)" 60000 "the predicted step"
 fi
-
-# Every rung computes what the reference does, or the command fails.
-expect_status 0 "$bench" ladder --repeat 1 --json ladder.json
-expect_text out.txt "fused: norm_fc1_gelu"
-expect_between 9 "$(grep -c '"rung":' ladder.json)" 9 "the number of rungs"
-expect_chart "7 packed panels" bench ladder.json

@@ -15,6 +15,10 @@ if(GMLP_BUILD_EXAMPLES AND NOT GMLP_SANITIZE)  # which would take minutes
     gmlp_program_test("examples| Fashion-MNIST is learned in 200 steps" train_fashion_mnist
                       /usr/share/datasets/fashion-mnist 200)
   endif()
+  if(TARGET ladder)
+    gmlp_program_test("examples| every rung of the ladder computes what the reference does"
+                      bash ${CMAKE_CURRENT_LIST_DIR}/ladder.sh $<TARGET_FILE:ladder>)
+  endif()
 endif()
 
 # A sanitized library needs programs that are sanitized, too.
