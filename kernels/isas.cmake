@@ -1,5 +1,5 @@
 # The instruction sets that the sources on kernels/simd are compiled for, and their flags. A new one needs a header
-# in simd/, and lines here, in simd/simd.h, in dispatch.cpp and in apps/bench/products.cpp.
+# in simd/, and lines here, in simd/simd.h, in dispatch.cpp and, for the vectors of Eigen, in apps/bench/.
 set(GMLP_ISAS scalar)
 if(GMLP_BUILD_TESTS)
   list(APPEND GMLP_ISAS amx_emulated)

@@ -60,7 +60,7 @@ using Visit = std::function<void(const Case&)>;
 /// Rows of mean 0 and variance 1 - 1/cols². A norm keeps them, so that contenders without one can
 /// be compared. Each row has the same numbers, in an order of its own.
 Tensor normalized_rows(int64_t rows, int64_t cols) {
-  const Tensor x = zeros({rows, cols});
+  Tensor x = zeros({rows, cols});
   std::vector<int64_t> order(static_cast<size_t>(cols));
   for (int64_t i = 0; i < rows * cols; ++i) {
     const int64_t r = i / cols, c = i % cols;

@@ -21,7 +21,7 @@ namespace gmlp {
 // eigen.cpp has one definition per instruction set that CMakeLists.txt names.
 using EigenProduct = void(float* c, const float* a, const float* weight, int64_t m, int64_t n,
                           int64_t k);
-EigenProduct eigen_product_scalar, eigen_product_avx2, eigen_product_avx512, eigen_product_neon;
+EigenProduct eigen_product_scalar, eigen_product_avx2, eigen_product_avx512;
 
 Tensor zeros(const Shape& shape) {
   return Tensor::zeros(DType::kF32, shape);
@@ -86,17 +86,12 @@ Contender prepare_ours(const Product& p) {
 
 // ---- Eigen: one expression, compiled for the instruction set in use (eigen.cpp) ----
 
-/// The product is f32, so avx512bf16 and amx use that of avx512.
+/// The product is f32, so avx512bf16 and amx use that of avx512. NEON is in the baseline.
 EigenProduct* eigen_product_in_use() {
-  [[maybe_unused]] const std::string isa = isa_name();
 #if defined(GMLP_EIGEN_AVX512)
+  const std::string isa = isa_name();
   if (isa.starts_with("avx512") || isa == "amx") return eigen_product_avx512;
-#endif
-#if defined(GMLP_EIGEN_AVX2)
   if (isa == "avx2") return eigen_product_avx2;
-#endif
-#if defined(GMLP_EIGEN_NEON)
-  if (isa == "neon") return eigen_product_neon;
 #endif
   return eigen_product_scalar;
 }

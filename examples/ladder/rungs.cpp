@@ -177,8 +177,15 @@ void add_bias(float* z, const float* bias, int64_t rows, int64_t cols) {
 
 }  // namespace
 
-extern const Rungs kRungs{
-    three_loops, reordered, four_rows, row_in_registers, register_tile, packed_panels, pack,
-    add_bias,    kMR,       kNR};
+const Rungs kRungs{.three_loops = three_loops,
+                   .reordered = reordered,
+                   .four_rows = four_rows,
+                   .row_in_registers = row_in_registers,
+                   .register_tile = register_tile,
+                   .packed_panels = packed_panels,
+                   .pack = pack,
+                   .add_bias = add_bias,
+                   .tile_rows = kMR,
+                   .tile_columns = kNR};
 
 }  // namespace ladder::LADDER_ISA
