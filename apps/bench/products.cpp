@@ -1,5 +1,6 @@
 #include "apps/bench/products.h"
 
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 
@@ -162,13 +163,11 @@ Contender prepare_onednn(const Product& p) try {
 
 /// Whether OpenBLAS does not know this processor and fell back to kernels without AVX2.
 bool is_outdated() {
-#  if defined(__x86_64__)
   static const std::set<std::string> kWithAvx2 = {"Haswell", "Zen", "SkylakeX", "Cooperlake",
                                                   "SapphireRapids"};
-  return __builtin_cpu_supports("avx2") != 0 && !kWithAvx2.contains(openblas_get_corename());
-#  else
-  return false;
-#  endif
+  const auto isa = [](const fused::Kernels* table) { return std::string(table->isa); };
+  return std::ranges::count(fused::available_kernels(), "avx2", isa) > 0 &&
+         !kWithAvx2.contains(openblas_get_corename());
 }
 
 Contender prepare_openblas(const Product& p) {

@@ -14,8 +14,6 @@
 #include <optional>
 #include <vector>
 
-#include <fmt/ranges.h>
-
 #include "apps/bench/measure.h"
 #include "apps/bench/products.h"
 #include "apps/ranks/sharded_gradients.h"
@@ -106,11 +104,11 @@ Workload language_workload(const BenchOptions& options) {
 
 /// Throws InputError with all names for an unknown model, and for options that it does not have.
 Workload make_workload(const BenchOptions& options) {
-  const std::vector<std::string> vision = vision_config_names(), language = language_config_names();
-  const bool is_language = std::ranges::count(language, options.model) > 0;
-  refuse_if(!is_language && std::ranges::count(vision, options.model) == 0,
-            "--model {}: no such model; the named ones are {}, {}", options.model,
-            fmt::join(vision, ", "), fmt::join(language, ", "));
+  std::vector<std::string> names = vision_config_names();
+  const size_t first_language = names.size();
+  const std::vector<std::string> language = language_config_names();
+  names.insert(names.end(), language.begin(), language.end());
+  const bool is_language = choice_index(options.model, names, "--model", "model") >= first_language;
   Workload workload = is_language ? language_workload(options) : vision_workload(options);
   // A head starts as zeros, which would hide any disagreement between programs.
   if (!options.init.empty()) {
