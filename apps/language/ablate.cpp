@@ -79,10 +79,11 @@ PlannedRun plan_run(PretrainOptions options, const std::vector<std::string>& arg
           }};
 }
 
-int ablate_rows(std::vector<AblationRow> rows, const AblateOptions& options) {
-  std::erase_if(rows, [&](const AblationRow& row) {
-    const bool in_series = options.series == "both" || row.table.starts_with(options.series);
-    return !in_series || (!options.only.empty() && !options.only.contains(row.fact("row")));
+int ablate_rows(std::vector<Json> rows, const AblateOptions& options) {
+  std::erase_if(rows, [&](const Json& row) {
+    const std::string name = row.at("row"), table = row.at("table");
+    const bool in_series = options.series == "both" || table.starts_with(options.series);
+    return !in_series || (!options.only.empty() && !options.only.contains(name));
   });
   refuse_if(rows.empty(), "--only: names no row of --series {}; leave one of the two out",
             options.series);
@@ -123,9 +124,9 @@ int language_ablate(const std::vector<std::string>& arguments) {
       ->check(CLI::IsMember({"quick", "paper"}));
   app.add_option("--series", options.series, "Table 3, the series by depth, or both")
       ->check(CLI::IsMember({"table3", "depth", "both"}));
-  const std::vector<AblationRow> rows = ablation_rows("language");
+  const std::vector<Json> rows = ablation_rows("language");
   std::set<std::string> names;
-  for (const AblationRow& row : rows) names.insert(row.fact("row"));
+  for (const Json& row : rows) names.insert(row.at("row"));
   app.add_option("--only", options.only, "Names of the rows to train, such as split,mixer")
       ->type_name("NAME,...")
       ->delimiter(',')

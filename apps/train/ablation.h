@@ -14,27 +14,9 @@
 
 namespace gmlp {
 
-/// A finished run, as read from its folder.
-struct AblationRun {
-  uint64_t seed = 0;
-  std::string folder;
-  int64_t parameters = 0;
-  double loss = 0, metric = 0;  // of the last validation; NaN if the run diverged
-  double samples_per_s = 0;     // of training, the median of the logged steps
-};
-/// `metric` is a name in summary.json. Throws InputError if the run is unfinished.
-AblationRun read_ablation_run(const std::string& folder, uint64_t seed, const std::string& metric);
-
-/// A row of ablations.json and its finished runs.
-struct AblationRow {  // NOLINT(bugprone-exception-escape): the JSON library's destructor
-  std::string table;  // its name in ablation.json
-  Json facts;
-  std::vector<AblationRun> runs = {};
-
-  std::string fact(const char* name) const { return facts.at(name); }
-};
-/// All rows of "vision" or "language"; a table keeps the paper's order.
-std::vector<AblationRow> ablation_rows(const std::string& program);
+/// The rows of "vision" or "language", in the paper's order. To what ablations.json says of a row
+/// come its "table" and, once they are finished, its "runs".
+std::vector<Json> ablation_rows(const std::string& program);
 
 /// What both programs let one choose.
 struct AblationOptions {
@@ -52,16 +34,21 @@ struct PlannedRun {
 struct AblationProgram {
   std::string name;
   /// The run of the arguments on top of the defaults for a row. If `complete`, throws InputError
-  /// for what would fail only after hours of training, and may add to the row's facts.
-  std::function<PlannedRun(const std::vector<std::string>& arguments, Json& facts, bool complete)>
+  /// for what would fail only after hours of training, and may add to what is known of the row.
+  std::function<PlannedRun(const std::vector<std::string>& arguments, Json& row, bool complete)>
       plan;
   std::function<void()> prepare = [] {};  // before the first run
 };
 /// Trains what is not finished, prints the report and writes it to ablation.md and ablation.json.
 /// Returns the exit status. Throws InputError before the first run for shared options that the rows
 /// or the run folders determine, and if a folder has a run with other options.
-int ablate(const AblationProgram& program, std::vector<AblationRow> rows,
-           const AblationOptions& options);
+int ablate(const AblationProgram& program, std::vector<Json> rows, const AblationOptions& options);
+
+/// A finished run, of whose samples each has `units`: its "val_loss" and "val_" + `metric` of the
+/// last validation, and as `speed` the median of the logged steps in units per second. Numbers of a
+/// run that diverged are null. Throws InputError if it is unfinished.
+Json read_ablation_run(const std::string& folder, const std::string& metric,
+                       const std::string& speed, double units);
 
 struct AblationReport {  // NOLINT(bugprone-exception-escape): the JSON library's destructor
   std::string markdown;  // tables, and below each the order of its rows
@@ -70,7 +57,7 @@ struct AblationReport {  // NOLINT(bugprone-exception-escape): the JSON library'
 /// Two rows whose order the paper reports are compared if both were trained: the difference of
 /// their means is positive if the paper's order is confirmed, and their spread is sqrt(s² + t²) for
 /// deviations s and t.
-AblationReport report_ablation(const std::string& program, const std::vector<AblationRow>& rows);
+AblationReport report_ablation(const std::string& program, const std::vector<Json>& rows);
 
 /// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
 struct MeanDeviation {

@@ -51,9 +51,9 @@ int run_ablate(const std::vector<std::string>& arguments) {
       ->check(CLI::IsMember(all_sizes));
   parse_arguments(app, arguments);
   options.shared = app.remaining();
-  std::vector<AblationRow> rows = ablation_rows("vision");
-  std::erase_if(rows, [&](const AblationRow& row) {
-    return std::ranges::count(sizes, row.fact("size")) == 0;
+  std::vector<Json> rows = ablation_rows("vision");
+  std::erase_if(rows, [&](const Json& row) {
+    return std::ranges::count(sizes, row.at("size").get<std::string>()) == 0;
   });
   const auto plan = [](const auto& given, const Json& row, bool) { return plan_run(given, row); };
   return ablate({"vision", plan}, rows, options);
