@@ -9,6 +9,7 @@
 #include "apps/cli/run_main.h"
 #include "apps/language/options.h"
 #include "apps/train/ablation.h"
+#include "apps/train/run_folder.h"
 #include "core/io/file.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_models.h"
@@ -20,52 +21,32 @@ namespace {
 struct AblateOptions : AblationOptions {
   std::string budget = "quick", series = "both";
   std::set<std::string> only;
-  int64_t max_steps = 0;  // given; 0: the budget's
 };
 
-/// Windows per step, and steps per run. 16,000 steps (33 M tokens) take seven minutes on two cores.
-/// So `quick`, 13 runs of half that length, takes an hour, and `paper`, 31 runs, takes four.
-constexpr int64_t kBatch = 16;
+/// 16,000 steps (33 M tokens) take seven minutes on two cores. So `quick`, 13 runs of half that
+/// length, takes an hour, and `paper`, 31 runs, takes four.
 constexpr int64_t kQuickSteps = 8000;
 constexpr int64_t kPaperSteps = 16000;
 constexpr int64_t kVocab = 2000;
 
-/// The defaults of pretrain's options.
-PretrainOptions recipe(const AblateOptions& options) {
-  PretrainOptions recipe;
-  recipe.tokenizer = options.out + "/tokenizer.model";
-  recipe.objective = "mlm";
-  recipe.epochs = 1000;  // a short text is repeated until max_steps
-  recipe.max_steps = options.budget == "paper" ? kPaperSteps : kQuickSteps;
-  if (options.max_steps > 0) recipe.max_steps = options.max_steps;
-  recipe.batch_size = kBatch;
-  recipe.warmup_steps = std::max<int64_t>(1, recipe.max_steps / 20);
-  recipe.val_batches = 60;
-  recipe.precision = "bf16";
-  return recipe;
-}
-
-/// Trains the tokenizer of all runs on their text, unless the arguments name one.
-void make_tokenizer(const AblateOptions& options, const PretrainOptions& shared) {
-  const std::string path = recipe(options).tokenizer;
-  if (shared.tokenizer != path) return;
+/// Trains the tokenizer of all runs, `path`, on their text.
+void make_tokenizer(const std::string& path, const std::vector<std::string>& text) {
   std::string tokenizer;
   try {
-    tokenizer = train_tokenizer(shared.text, {.type = "sentencepiece", .vocab = kVocab});
+    tokenizer = train_tokenizer(text, {.type = "sentencepiece", .vocab = kVocab});
   } catch (const InputError& error) {
     fail_input("{} (or choose a --tokenizer, such as bytes)", error.what());
   }
   refuse_if(std::filesystem::exists(path) && read_text(path) != tokenizer,
             "{}: the tokenizer of another text; use another --out", path);
-  std::filesystem::create_directories(options.out);
+  make_folders(std::filesystem::path(path).parent_path().string());
   write_file_atomic(path, tokenizer);
 }
 
-PlannedRun plan_run(PretrainOptions options, const std::vector<std::string>& arguments, Json& row,
-                    bool complete) {
-  options.model.model = row.at("model");
-  options.lr = row.at("lr");
-  options = parse_pretrain(arguments, options, complete);
+PlannedRun plan_run(const std::vector<std::string>& recipe,
+                    const std::vector<std::string>& arguments, Json& row, bool complete) {
+  const PretrainOptions options =
+      parse_pretrain(arguments, parse_pretrain(recipe, {}, false), complete);
   if (complete) {
     const LanguageConfig config = choose_language_model(options.model);
     const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
@@ -87,11 +68,19 @@ int ablate_rows(std::vector<Json> rows, const AblateOptions& options) {
   });
   refuse_if(rows.empty(), "--only: names no row of --series {}; leave one of the two out",
             options.series);
-  const auto plan = [&](const std::vector<std::string>& arguments, Json& row, bool complete) {
-    return plan_run(recipe(options), arguments, row, complete);
+  const PretrainOptions shared = parse_pretrain(options.shared, {}, false);
+  const std::string tokenizer = options.out + "/tokenizer.model";
+  int64_t steps = options.budget == "paper" ? kPaperSteps : kQuickSteps;
+  if (shared.max_steps > 0) steps = shared.max_steps;
+  const auto plan = [&](std::vector<std::string> recipe, const std::vector<std::string>& arguments,
+                        Json& row, bool complete) {
+    const int64_t warmup = std::max<int64_t>(1, steps / 20);
+    recipe.insert(recipe.end(), {"--tokenizer", tokenizer, "--max-steps", std::to_string(steps),
+                                 "--warmup-steps", std::to_string(warmup)});
+    return plan_run(recipe, arguments, row, complete);
   };
   const auto prepare = [&] {
-    make_tokenizer(options, parse_pretrain(options.shared, recipe(options), false));
+    if (shared.tokenizer.empty()) make_tokenizer(tokenizer, shared.text);
   };
   return ablate({"language", plan, prepare}, rows, options);
 }
@@ -100,23 +89,8 @@ int ablate_rows(std::vector<Json> rows, const AblateOptions& options) {
 
 int language_ablate(const std::vector<std::string>& arguments) {
   AblateOptions options;
-  CLI::App app(
-      "Rerun the paper's Table 3 and its series by depth. All other "
-      "options, such as --text, --tokenizer and --max-steps, are those of pretrain and apply to "
-      "every row",
-      "gmlp-language ablate");
-  options.out = "runs/ablation";
-  options.seeds = 0;
-  const PretrainOptions defaults = recipe(options);
-  app.footer(fmt::format(
-      "Defaults: a SentencePiece tokenizer of {} ids trained on the text; a learning rate per "
-      "architecture; --objective {}; --max-steps {} (quick) or {} (paper); a warm-up of a "
-      "twentieth of the steps; --batch-size {}; --precision {}; --val-batches {}",
-      kVocab, defaults.objective, kQuickSteps, kPaperSteps, kBatch, defaults.precision,
-      defaults.val_batches));
-  add_ablation_options(app, options,
-                       "Runs per row of Table 3, with consecutive seeds; 0 = one, or three with "
-                       "--budget paper. The series by depth has the first seed only");
+  CLI::App app("", "gmlp-language ablate");
+  add_ablation_options(app, "language", options);
   app.add_option(
          "--budget", options.budget,
          "quick: one seed and 16 M tokens per run, an hour on two cores; paper: three seeds "
@@ -133,7 +107,6 @@ int language_ablate(const std::vector<std::string>& arguments) {
       ->check(CLI::IsMember(names));
   parse_arguments(app, arguments);
   options.shared = app.remaining();
-  options.max_steps = parse_pretrain(options.shared, recipe(options), false).max_steps;
   if (options.seeds == 0) options.seeds = options.budget == "paper" ? 3 : 1;
   return ablate_rows(rows, options);
 }

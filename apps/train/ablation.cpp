@@ -59,8 +59,11 @@ void check_shared(const TrainOptions& shared, const TrainOptions& defaults, cons
 /// The runs of a row, not necessarily begun.
 std::vector<PlannedRun> plan_runs(const AblationProgram& program, const AblationOptions& options,
                                   const Json& settings, Json& row) {
-  const TrainOptions shared = program.plan(options.shared, row, false).options;
-  check_shared(shared, program.plan({}, row, false).options, row, settings.at("refused"));
+  std::vector<std::string> recipe = settings.at("recipe");
+  recipe.insert(recipe.end(), {"--model", text_of(row, "model"), "--lr", row.at("lr").dump()});
+  const TrainOptions shared = program.plan(recipe, options.shared, row, false).options;
+  const TrainOptions defaults = program.plan(recipe, {}, row, false).options;
+  check_shared(shared, defaults, row, settings.at("refused"));
   row["lr"] = shared.lr;
   const Json& table = settings.at("tables").at(text_of(row, "table"));
   const int64_t seeds = std::min(options.seeds, table.value("seeds", options.seeds));
@@ -71,7 +74,7 @@ std::vector<PlannedRun> plan_runs(const AblationProgram& program, const Ablation
     std::vector<std::string> arguments = options.shared;
     arguments.insert(arguments.end(), {"--overwrite", "--seed", seed, "--out", folder});
     for (const Json& own : row.at("arguments")) arguments.push_back(own);
-    runs.push_back(program.plan(arguments, row, true));
+    runs.push_back(program.plan(recipe, arguments, row, true));
   }
   return runs;
 }
@@ -161,12 +164,18 @@ std::vector<Json> ablation_rows(const std::string& program) {
   return rows;
 }
 
-void add_ablation_options(CLI::App& app, AblationOptions& options, const char* seeds) {
-  OptionGroup group(app, "Options");
+void add_ablation_options(CLI::App& app, const std::string& program, AblationOptions& options) {
+  const Json settings = settings_of(program);
+  app.description(settings.at("description"));
+  app.footer(text_of(settings, "footer"));
   app.option_defaults()->always_capture_default();
-  group.text("--out", options.out, "DIR", "Folder of the runs and the tables");
-  group.integer("--seeds", options.seeds, seeds, options.seeds == 0 ? 0 : 1, 1000);
   app.allow_extras();
+  options.out = settings.at("out");
+  options.seeds = settings.at("seeds");
+  OptionGroup group(app, "Options");
+  group.text("--out", options.out, "DIR", "Folder of the runs and the tables");
+  group.integer("--seeds", options.seeds, text_of(settings, "seeds_help").c_str(),
+                options.seeds == 0 ? 0 : 1, 1000);
 }
 
 int ablate(const AblationProgram& program, std::vector<Json> rows, const AblationOptions& options) {

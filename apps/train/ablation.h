@@ -21,11 +21,11 @@ std::vector<Json> ablation_rows(const std::string& program);
 /// What both programs let one choose.
 struct AblationOptions {
   std::string out;
-  int64_t seeds = 3;
-  std::vector<std::string> shared = {};  // arguments of training for every row
+  int64_t seeds = 0;                // 0: the program decides
+  std::vector<std::string> shared;  // arguments of training for every row
 };
-/// Registers --out and --seeds, which may be 0 if that is the default. All other arguments remain.
-void add_ablation_options(CLI::App& app, AblationOptions& options, const char* seeds);
+/// Describes the subcommand and registers --out and --seeds. All other arguments remain.
+void add_ablation_options(CLI::App& app, const std::string& program, AblationOptions& options);
 
 struct PlannedRun {
   TrainOptions options;
@@ -33,9 +33,11 @@ struct PlannedRun {
 };
 struct AblationProgram {
   std::string name;
-  /// The run of the arguments on top of the defaults for a row. If `complete`, throws InputError
-  /// for what would fail only after hours of training, and may add to what is known of the row.
-  std::function<PlannedRun(const std::vector<std::string>& arguments, Json& row, bool complete)>
+  /// A row's run of `arguments`, whose defaults the arguments `recipe` set. If `complete`, throws
+  /// InputError for what would fail only after hours of training, and may add to what is known of
+  /// the row.
+  std::function<PlannedRun(const std::vector<std::string>& recipe,
+                           const std::vector<std::string>& arguments, Json& row, bool complete)>
       plan;
   std::function<void()> prepare = [] {};  // before the first run
 };
