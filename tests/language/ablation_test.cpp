@@ -107,9 +107,8 @@ TEST_CASE("a run that is not finished is refused, a finished one read as its fil
   CHECK_THROWS_AS(gmlp::read_ablation_run(run, "top1", "tokens_per_s", 2), gmlp::InputError);
   folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4, "final": {}})");
   CHECK_THROWS_AS(gmlp::read_ablation_run(run, "top1", "tokens_per_s", 2), gmlp::InputError);
-  folder.write(
-      "summary.json",
-      R"({"parameters": 12, "steps": 4, "total_steps": 4, "final": {"val_loss": 2.0, "val_top1": null}})");
+  folder.write("summary.json", R"({"parameters": 12, "steps": 4, "total_steps": 4,
+                                   "final": {"val_loss": 2.0, "val_top1": null}})");
   folder.write("steps.jsonl",
                "{\"step\":1,\"samples_per_s\":10}\n{\"step\":2,\"samples_per_s\":30}\n"
                "{\"step\":3,\"samples_per_s\":20}\n");
