@@ -27,6 +27,24 @@ std::string text_of(const Json& row, const char* name) {
   return row.at(name);
 }
 
+/// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
+struct MeanDeviation {
+  double mean = 0, deviation = 0;
+};
+MeanDeviation mean_deviation(const std::vector<double>& values) {
+  const double count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {mean, std::sqrt(squares / (count - 1))};  // 0 / 0 = NaN for one value
+}
+
+/// The middle value, or the mean of the two middle values. `values` is not empty.
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+}
+
 /// Whether there is a run in `options.out` to continue.
 bool is_begun(const TrainOptions& options) {
   const std::string path = options.out + "/config.toml";
@@ -59,7 +77,7 @@ void check_shared(const TrainOptions& shared, const TrainOptions& defaults, cons
 /// The runs of a row, not necessarily begun.
 std::vector<PlannedRun> plan_runs(const AblationProgram& program, const AblationOptions& options,
                                   const Json& settings, Json& row) {
-  std::vector<std::string> recipe = settings.at("recipe");
+  std::vector<std::string> recipe = options.recipe;
   recipe.insert(recipe.end(), {"--model", text_of(row, "model"), "--lr", row.at("lr").dump()});
   const TrainOptions shared = program.plan(recipe, options.shared, row, false).options;
   const TrainOptions defaults = program.plan(recipe, {}, row, false).options;
@@ -172,6 +190,7 @@ void add_ablation_options(CLI::App& app, const std::string& program, AblationOpt
   app.allow_extras();
   options.out = settings.at("out");
   options.seeds = settings.at("seeds");
+  options.recipe = settings.at("recipe");
   OptionGroup group(app, "Options");
   group.text("--out", options.out, "DIR", "Folder of the runs and the tables");
   group.integer("--seeds", options.seeds, text_of(settings, "seeds_help").c_str(),
@@ -265,19 +284,6 @@ Json read_ablation_run(const std::string& folder, const std::string& metric,
           {"val_loss", summary.at(key)},
           {"val_" + metric, summary.at("final").value("val_" + metric, Json())},
           {speed, speeds.empty() ? 0 : units * median(speeds)}};
-}
-
-MeanDeviation mean_deviation(const std::vector<double>& values) {
-  const double count = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {mean, std::sqrt(squares / (count - 1))};  // 0 / 0 = NaN for one value
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 }  // namespace gmlp

@@ -21,8 +21,9 @@ std::vector<Json> ablation_rows(const std::string& program);
 /// What both programs let one choose.
 struct AblationOptions {
   std::string out;
-  int64_t seeds = 0;                // 0: the program decides
-  std::vector<std::string> shared;  // arguments of training for every row
+  int64_t seeds = 0;  // 0: the program decides
+  // Arguments of training for every row; `recipe` is that of ablations.json and sets the defaults.
+  std::vector<std::string> recipe, shared;
 };
 /// Describes the subcommand and registers --out and --seeds. All other arguments remain.
 void add_ablation_options(CLI::App& app, const std::string& program, AblationOptions& options);
@@ -60,13 +61,5 @@ struct AblationReport {  // NOLINT(bugprone-exception-escape): the JSON library'
 /// their means is positive if the paper's order is confirmed, and their spread is sqrt(s² + t²) for
 /// deviations s and t.
 AblationReport report_ablation(const std::string& program, const std::vector<Json>& rows);
-
-/// Mean and sample standard deviation, sqrt(sum (x - mean)² / (n - 1)), which is NaN for n = 1.
-struct MeanDeviation {
-  double mean = 0, deviation = 0;
-};
-MeanDeviation mean_deviation(const std::vector<double>& values);
-/// The middle value, or the mean of the two middle values. `values` is not empty.
-double median(std::vector<double> values);
 
 }  // namespace gmlp

@@ -13,7 +13,8 @@ namespace gmlp {
 namespace {
 
 PlannedRun plan_run(const std::vector<std::string>& recipe,
-                    const std::vector<std::string>& arguments) {
+                    const std::vector<std::string>& arguments, const Json& /*row*/,
+                    bool /*complete*/) {
   const VisionOptions options = parse_train(arguments, parse_train(recipe));
   refuse_if(options.source.val_fraction <= 0,
             "--val-fraction 0: every row is validated; keep some images for it");
@@ -40,10 +41,7 @@ int run_ablate(const std::vector<std::string>& arguments) {
   std::erase_if(rows, [&](const Json& row) {
     return std::ranges::count(sizes, row.at("size").get<std::string>()) == 0;
   });
-  const auto plan = [](const auto& recipe, const auto& given, const Json& /*row*/, bool /*whole*/) {
-    return plan_run(recipe, given);
-  };
-  return ablate({"vision", plan}, rows, options);
+  return ablate({"vision", plan_run}, rows, options);
 }
 
 }  // namespace gmlp
