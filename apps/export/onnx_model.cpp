@@ -91,13 +91,12 @@ class Graph {
               {"gmlp", flag(arch == Arch::kGmlp)},
               {"mixer", flag(arch == Arch::kMixer)},
               {"transformer", flag(arch != Arch::kGmlp && arch != Arch::kMixer)},
-              {"split", flag(block.gate == Gate::kSplit)},
-              {"linear", flag(block.gate == Gate::kLinear)},
-              {"additive", flag(block.gate == Gate::kAdditive)},
               {"toeplitz", flag(block.toeplitz)},
               {"causal", flag(block.causal)},
               {"pairs", flag(block.causal || block.toeplitz)},
               {"attention", flag(block.d_attn > 0)}};
+    for (const std::string& gate : kGates.names)
+      values[gate] = flag(gate == kGates.name(block.gate));
     message.add(2, "gmlp");
     int64_t elements = 0;
     for (const Parameter* weight : weights) {
@@ -122,8 +121,9 @@ class Graph {
     return true;
   }
 
-  /// `kind` is "Vision" or "Language".
-  void add_model(const std::string& kind, int64_t depth) {
+  /// The file's bytes. `kind` is "Vision" or "Language". Throws InputError if the model has weights
+  /// that the graph does not know.
+  std::string file(const std::string& kind, int64_t depth, const OnnxMetadata& metadata) {
     std::string x = "tokens";
     add("Constants");
     add(kind);
@@ -132,10 +132,6 @@ class Graph {
       add("Block", y, std::exchange(x, y));
     }
     add(kind + "Head", "", x);
-  }
-
-  /// The file's bytes. Throws InputError if the model has weights that the graph does not know.
-  std::string file(const OnnxMetadata& metadata) const {
     if (!weights_.empty()) {
       fail_input(
           "--format onnx writes no model with {}: relative positions stay in training; export one "
@@ -200,8 +196,7 @@ std::string onnx_model(const VisionModel& model, const OnnxMetadata& metadata) {
   graph.message.add(12, value_info("logits", kTypeFloat, {-1, config.classes}));
   graph.values["patch"] = fmt::format("[{0},{0}]", config.patch);
   graph.values["class_token"] = flag(config.class_token);
-  graph.add_model("Vision", config.depth);
-  return graph.file(metadata);
+  return graph.file("Vision", config.depth, metadata);
 }
 
 Ints onnx_logits_shape(const LanguageConfig& config) {
@@ -221,8 +216,7 @@ std::string onnx_model(const LanguageModel& model, const OnnxMetadata& metadata)
   graph.values["output"] = config.has_output() ? "output.weight" : "embed.weight";
   graph.values["classify"] = flag(config.head == LanguageHead::kClassify);
   graph.values["span"] = flag(config.head == LanguageHead::kSpan);
-  graph.add_model("Language", config.depth);
-  return graph.file(metadata);
+  return graph.file("Language", config.depth, metadata);
 }
 
 std::string onnx_names(const std::vector<std::string>& names) {

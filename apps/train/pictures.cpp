@@ -4,6 +4,7 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 // It asserts that memory was allocated.
 #define STBIW_ASSERT(holds) ((holds) ? void() : throw std::bad_alloc())
+#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -22,22 +23,20 @@ unsigned char byte_of(double value) {
   return static_cast<unsigned char>(std::lround(255 * value));
 }
 
+using Plane = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
 /// The mean color of cell (y, x) when the image is divided into rows x columns.
 Color mean_color(const Tensor& image, int64_t rows, int64_t columns, int64_t y, int64_t x) {
-  const auto& [channels, height, width] =
-      std::array{image.shape()[0], image.shape()[1], image.shape()[2]};
-  const int64_t top = y * height / rows;
-  const int64_t bottom = std::max(top + 1, (y + 1) * height / rows);
-  const int64_t left = x * width / columns;
-  const int64_t right = std::max(left + 1, (x + 1) * width / columns);
+  const int64_t channels = image.shape()[0], height = image.shape()[1], width = image.shape()[2];
+  const int64_t top = y * height / rows, left = x * width / columns;
+  const int64_t cell_height = std::max<int64_t>(1, (y + 1) * height / rows - top);
+  const int64_t cell_width = std::max<int64_t>(1, (x + 1) * width / columns - left);
   Color color{};
   for (int64_t c = 0; c < 3; ++c) {
-    const int64_t plane = std::min(c, channels - 1) * height * width;
-    double sum = 0;
-    for (int64_t i = top; i < bottom; ++i) {
-      for (int64_t j = left; j < right; ++j) sum += image.at(plane + i * width + j);
-    }
-    const double mean = sum / static_cast<double>((bottom - top) * (right - left));
+    const float* data = image.data<float>() + std::min(c, channels - 1) * height * width;
+    const Eigen::Map<const Plane> plane(data, height, width);
+    const double mean = plane.block(top, left, cell_height, cell_width).cast<double>().mean();
     color[static_cast<size_t>(c)] = std::clamp(mean / 2 + 0.5, 0.0, 1.0);
   }
   return color;
@@ -72,32 +71,26 @@ Color signed_color(double value) {
   return color;
 }
 
-/// The magnitude that 99 % of the weights do not reach: the largest few would leave the rest pale.
-double color_scale(const Tensor& weight, int64_t skip) {
+/// W from token `skip` on, where 1 is the magnitude that 99 % of the weights do not reach: the
+/// largest few would leave the rest pale.
+Matrix scaled_weights(const Tensor& weight, int64_t skip) {
   const int64_t n = weight.shape()[0];
-  std::vector<double> magnitudes;
-  for (int64_t i = skip; i < n; ++i) {
-    for (int64_t j = skip; j < n; ++j) magnitudes.push_back(std::abs(weight.at(i * n + j)));
-  }
-  const auto place = magnitudes.begin() + std::ssize(magnitudes) * 99 / 100;
-  std::nth_element(magnitudes.begin(), place, magnitudes.end());
-  return *place > 0 ? *place : 1;
+  const Eigen::Map<const Matrix> all(weight.data<double>(), n, n);
+  const auto shown = all.bottomRightCorner(n - skip, n - skip);
+  Matrix magnitudes = shown.cwiseAbs();
+  double* place = magnitudes.data() + magnitudes.size() * 99 / 100;
+  std::nth_element(magnitudes.data(), place, magnitudes.data() + magnitudes.size());
+  return shown / (*place > 0 ? *place : 1);
 }
 
-/// A part of a layer's weights as a matrix: element (y, x) is at offset + y * stride + x.
-struct Cell {
-  const Tensor* weight;
-  double scale;  // the magnitude of full color
-  int64_t offset;
-  int64_t framed = -1;  // the element with a black frame, y * columns + x
-};
-
-/// A PNG of matrices of rows x columns, `per_line` side by side. An element has at least one pixel
-/// unless the matrix is larger than `most_pixels`.
-std::string draw_cells(const std::vector<Cell>& cells, int64_t per_line, int64_t rows,
-                       int64_t columns, int64_t stride, int64_t most_pixels) {
+/// A PNG of matrices of one size, `per_line` side by side, with a black frame around element
+/// `framed[i]` of cell i, counted by rows. An element has at least one pixel unless the matrix is
+/// larger than `most_pixels`.
+std::string draw_cells(const std::vector<Matrix>& cells, const std::vector<int64_t>& framed,
+                       int64_t per_line, int64_t most_pixels) {
   constexpr int64_t kGap = 4;
   constexpr unsigned char kGapGrey = 90;
+  const int64_t rows = cells.front().rows(), columns = cells.front().cols();
   const int64_t zoom = std::max<int64_t>(1, most_pixels / std::max(rows, columns));
   const int64_t height = zoom * std::min(rows, most_pixels);
   const int64_t width = zoom * std::min(columns, most_pixels);
@@ -106,19 +99,15 @@ std::string draw_cells(const std::vector<Cell>& cells, int64_t per_line, int64_t
   const int64_t total_height = lines * (height + kGap) + kGap;
   std::vector<unsigned char> rgb(static_cast<size_t>(total_width * total_height * 3), kGapGrey);
   for (size_t i = 0; i < cells.size(); ++i) {
-    const Cell& cell = cells[i];
     const int64_t top = kGap + static_cast<int64_t>(i) / per_line * (height + kGap);
     const int64_t left = kGap + static_cast<int64_t>(i) % per_line * (width + kGap);
     for (int64_t pixel = 0; pixel < height * width; ++pixel) {
-      const int64_t y = pixel / width;
-      const int64_t x = pixel % width;
-      const int64_t row = y * rows / height;
-      const int64_t column = x * columns / width;
+      const int64_t y = pixel / width, x = pixel % width;
+      const int64_t row = y * rows / height, column = x * columns / width;
       const bool edge =
           y % zoom == 0 || x % zoom == 0 || (y + 1) % zoom == 0 || (x + 1) % zoom == 0;
-      const double value = cell.weight->at(cell.offset + row * stride + column) / cell.scale;
-      const Color color =
-          edge && row * columns + column == cell.framed ? Color{} : signed_color(value);
+      const bool black = edge && i < framed.size() && row * columns + column == framed[i];
+      const Color color = black ? Color{} : signed_color(cells[i](row, column));
       std::transform(color.begin(), color.end(),
                      rgb.begin() + ((top + y) * total_width + left + x) * 3, byte_of);
     }
@@ -197,28 +186,26 @@ std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors)
 std::string draw_filters(const std::vector<Tensor>& layers, int64_t grid_height, int64_t grid_width,
                          int64_t skip) {
   constexpr int64_t kMostShown = 7;
-  const int64_t n = grid_height * grid_width + skip;
-  const std::vector<int64_t> tokens = spread_indices(n - skip, kMostShown);
-  std::vector<Cell> cells;
+  const std::vector<int64_t> tokens = spread_indices(grid_height * grid_width, kMostShown);
+  std::vector<Matrix> cells;
+  std::vector<int64_t> framed;
   for (const int64_t layer : spread_indices(std::ssize(layers), kMostShown)) {
-    const Tensor& weight = layers[static_cast<size_t>(layer)];
-    require(weight.shape()[0] == n, "draw_filters: weights of another grid");
-    const double scale = color_scale(weight, skip);
+    const Matrix weights = scaled_weights(layers[static_cast<size_t>(layer)], skip);
+    require(weights.rows() == grid_height * grid_width, "draw_filters: weights of another grid");
     for (const int64_t token : tokens) {
-      cells.push_back({&weight, scale, (token + skip) * n + skip, token});
+      cells.push_back(weights.row(token).reshaped<Eigen::RowMajor>(grid_height, grid_width));
+      framed.push_back(token);
     }
   }
-  return draw_cells(cells, std::ssize(tokens), grid_height, grid_width, grid_width, 84);
+  return draw_cells(cells, framed, std::ssize(tokens), 84);
 }
 
 std::string draw_heat_maps(const std::vector<Tensor>& layers) {
-  const int64_t n = layers.front().shape()[0];
-  std::vector<Cell> cells;
+  std::vector<Matrix> cells;
   for (const int64_t layer : spread_indices(std::ssize(layers), 16)) {
-    const Tensor& weight = layers[static_cast<size_t>(layer)];
-    cells.push_back({&weight, color_scale(weight, 0), 0});
+    cells.push_back(scaled_weights(layers[static_cast<size_t>(layer)], 0));
   }
-  return draw_cells(cells, std::min<int64_t>(std::ssize(cells), 4), n, n, n, 192);
+  return draw_cells(cells, {}, std::min<int64_t>(std::ssize(cells), 4), 192);
 }
 
 }  // namespace gmlp
