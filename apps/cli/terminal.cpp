@@ -10,6 +10,7 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/ranks/ranks.h"
+#include "core/parallel.h"
 
 namespace gmlp {
 
@@ -67,13 +68,33 @@ void ProgressBar::draw(int64_t done, int64_t total, const std::vector<std::strin
   drawn_ = true;
 }
 
-void ProgressBar::draw_pass(int64_t done, int64_t total) {
-  draw(done, total, {fmt::format("evaluating {}/{}", done, total), time_left(done, total)});
-}
-
 void ProgressBar::erase() {
   if (drawn_) print_or_stop("\r\033[K");  // to the first column, erase the line
   drawn_ = false;
+}
+
+void score_samples(
+    const ScoringPass& pass,
+    const std::function<void(int64_t begin, int64_t end, std::vector<double>& scores)>& score,
+    const std::function<void(const double* scores)>& use) {
+  constexpr int64_t kMostBatches = 16;  // of a rank, after which all see their scores
+  const auto& [n, size, width, show_progress] = pass;
+  ProgressBar bar(show_progress);
+  for (int64_t done = 0; done < n;) {
+    const int64_t batches = chunk_count(chunk_count(n - done, size), rank_count());
+    const int64_t share = size * std::min(kMostBatches, batches);
+    const int64_t first = done + share * rank(), last = std::min(n, first + share);
+    std::vector<double> scores;
+    for (int64_t begin = first; begin < last && own_stop_signal() == 0; begin += size) {
+      bar.draw(begin, n, {fmt::format("evaluating {}/{}", begin, n), bar.time_left(begin, n)});
+      score(begin, std::min(last, begin + size), scores);
+    }
+    share_stop_signal();
+    throw_if_stopped();
+    scores.resize(static_cast<size_t>(share * width));
+    scores = gather_ranks(scores);
+    for (auto z = scores.begin(); z != scores.end() && done < n; z += width, ++done) use(&*z);
+  }
 }
 
 }  // namespace gmlp

@@ -1,7 +1,9 @@
 #pragma once
-// A progress bar: the last line of a terminal, drawn again and again and erased at the end.
+// A progress bar: the last line of a terminal, drawn again and again and erased at the end. And the
+// pass over a data set that draws one.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,8 +30,6 @@ class ProgressBar {
   std::string time_left(int64_t done, int64_t total);
   /// Draws progress_line() at most five times per second.
   void draw(int64_t done, int64_t total, const std::vector<std::string>& fields);
-  /// The same for a pass over data that begins at 0: "evaluating 1280/10000  left 3s".
-  void draw_pass(int64_t done, int64_t total);
   void erase();
 
  private:
@@ -38,5 +38,18 @@ class ProgressBar {
   int64_t first_ = -1;  // `done` when the timing began
   Stopwatch since_first_, since_draw_;
 };
+
+struct ScoringPass {
+  int64_t samples = 0, batch_size = 1;
+  int64_t width = 1;  // numbers that score a sample
+  bool show_progress = true;
+};
+/// Calls `score` for batches of samples [begin, end), which the ranks share; it appends `width`
+/// numbers per sample. Then calls `use` with those of each sample in order, on all ranks. Throws
+/// Stopped after a signal to one of them. Shows "evaluating 1280/10000  left 3s" on a terminal.
+void score_samples(
+    const ScoringPass& pass,
+    const std::function<void(int64_t begin, int64_t end, std::vector<double>& scores)>& score,
+    const std::function<void(const double* scores)>& use);
 
 }  // namespace gmlp

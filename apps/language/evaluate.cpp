@@ -13,9 +13,7 @@
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
-#include "apps/language/tasks/task_score.h"
 #include "apps/language/text_format.h"
-#include "apps/ranks/ranks.h"
 #include "core/io/file.h"
 #include "core/softmax.h"
 
@@ -42,7 +40,6 @@ Json eval_text(const EvalOptions& options) {
   Arena arena;
   const TextScore score =
       evaluate_text(*loaded.model, loader, options.max_batches, loaded.execution, arena);
-  if (!score.complete) throw Stopped();
   const double error = score.standard_error;
   fmt::print("{}: {} tokens of {} bytes, {} scored\n", fmt::join(options.files, ", "),
              grouped(tokens.size()), grouped(tokens.text_bytes()), grouped(score.samples));
@@ -67,14 +64,13 @@ Json eval_task(const EvalOptions& options) {
   const TaskFiles files =
       open_task_files(opened.facts, options.data, opened.reading, *opened.loaded.tokenizer, -1);
   for (const std::string& line : files.notes) fmt::print("{}\n", line);
-  const TaskScore score = score_task(opened.model, files.dev);
-  if (!score.complete) throw Stopped();
   Json sets = Json::array();
-  for (size_t i = 0; i < score.sets.size(); ++i) {
-    const TaskSetScore& set = score.sets[i];
-    sets.push_back(set.json);
-    fmt::print("{}: {} {}, loss {:.6f}\n{}\n{}", files.dev[i]->name, grouped(files.dev[i]->size()),
-               opened.facts.examples(), set.loss, set.text, set.details);
+  auto file = files.dev.begin();
+  for (const TaskSetScore& score : score_task(opened.model, files.dev)) {
+    const TaskSet& set = **file++;
+    sets.push_back(score.json);
+    fmt::print("{}: {} {}, loss {:.6f}\n{}\n{}", set.name, grouped(set.size()),
+               opened.facts.examples(), score.loss, score.text, score.details);
   }
   return {{"model", options.model}, {"task", options.task}, {"data", options.data}, {"sets", sets}};
 }
@@ -107,44 +103,36 @@ TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t 
                         const ExecutionOptions& execution, Arena& arena, bool show_progress) {
   int64_t count = loader.batches_per_epoch();
   if (max_batches > 0) count = std::min(count, max_batches);
-  TextScore score;
-  const int64_t share = chunk_count(count, rank_count());  // of each rank
-  const int64_t first = std::min(count, rank() * share), end = std::min(count, first + share);
-  std::vector<double> values;  // of a batch: scored tokens, and their mean loss
-  ProgressBar bar(show_progress);
-  for (int64_t i = first; i < end && own_stop_signal() == 0; ++i) {
-    bar.draw_pass(i - first, end - first);
+  std::vector<std::pair<double, double>> batches;  // scored tokens, and their mean loss
+  const auto score_batch = [&](int64_t i, int64_t /*end*/, std::vector<double>& values) {
     const TextBatch batch = loader.batch(0, i);
     const int64_t scored = scored_tokens(batch);
-    if (scored == 0) continue;
     arena.reset();
     Tape tape(arena, execution, false);
-    const Var loss = model.loss(tape, batch.ids, batch.targets, batch.batch, 1.0);
-    values.insert(values.end(), {static_cast<double>(scored), tape.value(loss).at(0)});
-  }
-  share_stop_signal();
-  if (stop_signal() != 0) return score;
-  values.resize(static_cast<size_t>(2 * share));
-  values = gather_ranks(values);
-  double sum = 0;
-  for (size_t i = 0; i < values.size(); i += 2) {
-    sum += values[i] * values[i + 1];
-    score.samples += static_cast<int64_t>(values[i]);
-  }
-  refuse_if(score.samples == 0, "none of the text's tokens is scored; use more text");
-  const double scored = static_cast<double>(score.samples);
+    const auto loss = [&] { return model.loss(tape, batch.ids, batch.targets, batch.batch, 1.0); };
+    values.push_back(static_cast<double>(scored));
+    values.push_back(scored > 0 ? tape.value(loss()).at(0) : 0);
+  };
+  double sum = 0, scored = 0;
+  score_samples({count, 1, 2, show_progress}, score_batch, [&](const double* values) {
+    batches.emplace_back(values[0], values[1]);
+    sum += values[0] * values[1];
+    scored += values[0];
+  });
+  refuse_if(scored == 0, "none of the text's tokens is scored; use more text");
+  TextScore score;
+  score.complete = true;
+  score.samples = static_cast<int64_t>(scored);
   score.loss = sum / scored;
+  score.metric = std::exp(score.loss);
   // The standard error of a ratio: the losses and the numbers of tokens both vary per batch.
   double squares = 0, n = 0;
-  for (size_t i = 0; i < values.size(); i += 2) {
-    const double deviation = values[i] * (values[i + 1] - score.loss);
-    squares += deviation * deviation;
-    n += values[i] > 0 ? 1 : 0;
+  for (const auto& [tokens, loss] : batches) {
+    squares += std::pow(tokens * (loss - score.loss), 2);
+    n += tokens > 0 ? 1 : 0;
   }
   score.standard_error =
       n < 2 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(squares * n / (n - 1)) / scored;
-  score.metric = std::exp(score.loss);
-  score.complete = true;
   return score;
 }
 

@@ -1,17 +1,18 @@
 #pragma once
-// Checkpoints ready to predict, their loss on text in nats per scored token, and their predictions.
+// Checkpoints ready to predict, their scores and their predictions.
+//
+//   evaluate.cpp           the loss on text in nats per scored token, text and words
+//   tasks/task_score.cpp   finetuned models on the rows of a task
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/cli/options.h"
-#include "apps/train/task.h"
-#include "core/arena.h"
-#include "core/io/json.h"
+#include "apps/language/options.h"
 #include "data/text/corpus.h"
-#include "data/text/tokenizer.h"
 #include "models/checkpoint/load_models.h"
 #include "models/decoder.h"
 
@@ -43,7 +44,7 @@ TextLoader text_loader(const TokenRow& tokens, const Tokenizer& tokenizer,
                        const LanguageConfig& config, TextBatchOptions batches = kValidation);
 
 /// Scores the first `max_batches` batches of the loader, 0 = all. Throws InputError if no token is
-/// scored. A terminal shows the progress.
+/// scored, and Stopped after a signal. A terminal shows the progress.
 TextScore evaluate_text(LanguageModel& model, const TextLoader& loader, int64_t max_batches,
                         const ExecutionOptions& execution, Arena& arena, bool show_progress = true);
 
@@ -77,5 +78,49 @@ std::vector<std::vector<Guess>> fill_masks(const LoadedLanguage& loaded, const s
 /// For report.html: W of the blocks, and if `val` is not empty, what the model makes of its text.
 void add_text_samples(Json& run, LanguageModel& model, const Tokenizer& tokenizer,
                       const TokenRow& val);
+
+// ---- Finetuned models.
+
+/// A model and what its forward pass on a task depends on.
+struct TaskModel {
+  LanguageModel& model;
+  const TaskFacts& facts;
+  ExecutionOptions execution;
+  Arena& arena;
+  int64_t batch_size = 32;  // does not change the logits
+  AnswerOptions answers = {};
+  bool show_progress = true;  // on a terminal
+};
+
+/// A finetuned checkpoint, opened by the options of eval or predict, which take from it what they
+/// do not say. Throws InputError if the model was not finetuned on the task.
+struct OpenedTask {
+  explicit OpenedTask(const TaskOptions& options);
+
+  LoadedLanguage loaded;
+  TaskFacts facts;
+  TaskReading reading;
+  Arena arena;
+  TaskModel model;
+};
+
+/// Calls `use` with the logits of each row in order: one per class, or (N, 2) of a span. Ranks
+/// share the rows, and each sees all logits. Throws Stopped after a signal, as the next two do.
+void for_each_row(const TaskModel& model, const TaskRows& rows,
+                  const std::function<void(int64_t row, const std::vector<double>& logits)>& use);
+
+/// One answer per question. If not null, `loss` becomes the mean over the windows in nats.
+std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const SquadWindows& windows,
+                                             double* loss = nullptr);
+
+/// The score on one file. The loss is in nats per example, for spans the mean over first and last
+/// token. The metric is accuracy or F1, and `details` are further lines, of SQuAD 2.0.
+struct TaskSetScore : EvalResult {  // NOLINT(bugprone-exception-escape): Json's destructor
+  std::string text;                 // "accuracy 81.23 ± 1.32 %", "exact match ..., F1 ..."
+  Json json;                        // all numbers
+};
+
+std::vector<TaskSetScore> score_task(const TaskModel& model,
+                                     const std::vector<std::unique_ptr<TaskSet>>& sets);
 
 }  // namespace gmlp

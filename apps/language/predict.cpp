@@ -10,7 +10,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/language/tasks/task_score.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/text_format.h"
 #include "core/io/file.h"
 #include "core/io/npy.h"
@@ -124,18 +124,18 @@ std::string predict_labels(const TaskModel& model, const TaskSet& set) {
 
 void predict_task(const PredictOptions& options) {
   const OpenedTask opened(options);
-  const TaskFiles files =
-      open_task_input(opened.facts, options.input, opened.reading, *opened.loaded.tokenizer);
-  for (const std::string& line : files.notes) fmt::print("{}\n", line);
-  const TaskSet& set = *files.dev.front();
+  std::vector<std::string> notes;
+  const std::unique_ptr<TaskSet> set =
+      open_task_input(opened.facts, options.input, opened.reading, *opened.loaded.tokenizer, notes);
+  for (const std::string& line : notes) fmt::print("{}\n", line);
   if (!opened.facts.is_span()) {
-    write_file_atomic(options.out, predict_labels(opened.model, set));
+    write_file_atomic(options.out, predict_labels(opened.model, *set));
     return;
   }
   Json texts = Json::object();  // the official format: {"id": "answer", ...}
   size_t i = 0;
-  for (const QuestionAnswer& answer : answer_questions(opened.model, set.windows(), nullptr)) {
-    texts[set.squad.questions[i++].id] = answer.text;
+  for (const QuestionAnswer& answer : answer_questions(opened.model, set->windows())) {
+    texts[set->squad.questions[i++].id] = answer.text;
   }
   write_file_atomic(options.out, json_text(texts));
 }

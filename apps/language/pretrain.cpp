@@ -10,11 +10,9 @@
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/language/evaluate.h"
-#include "apps/language/options.h"
 #include "apps/language/text_format.h"
 #include "apps/ranks/ranks.h"
 #include "apps/train/pictures.h"
-#include "core/error.h"
 #include "core/io/file.h"
 
 namespace gmlp {
@@ -63,7 +61,6 @@ class PretrainTask : public TrainingTask {
     if (!val_loader_) return {true, 0, NAN, NAN, "no validation text"};
     TextScore score = evaluate_text(*model_, *val_loader_, options_.val_batches, setup.execution,
                                     arena, !options_.quiet);
-    if (!score.complete) return score;
     last_error_ = score.standard_error;
     score.details = score_text(score.loss, last_error_);
     score.sample =

@@ -97,7 +97,7 @@ class TrainingTask {
   virtual void next_batch(const BatchPosition& position) = 0;
   /// The mean loss of the batch of next_batch(), a scalar, times `scale`.
   virtual Var forward(Tape& tape, double scale) = 0;
-  /// Complete with 0 samples if nothing is held out.
+  /// Complete, with 0 samples if nothing is held out. Throws Stopped after a signal.
   virtual EvalResult validate(Arena& arena) = 0;
   /// Adds config.json and the files beside the weights that make the model usable.
   virtual void describe_model(CheckpointContent& content) const = 0;

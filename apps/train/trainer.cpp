@@ -120,9 +120,12 @@ void Trainer::end_epoch() {
 
 EvalResult Trainer::validate() {
   const EmaScope averaged(ema.get());
-  EvalResult result = task.validate(arena);
-  if (result.complete) last_result_ = result;
-  return result;
+  try {
+    last_result_ = task.validate(arena);
+  } catch (const Stopped&) {
+    return {};
+  }
+  return last_result_;
 }
 
 /// Returns whether the result is the best so far.

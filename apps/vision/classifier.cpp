@@ -1,5 +1,3 @@
-#include "apps/vision/classifier.h"
-
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
@@ -7,8 +5,9 @@
 #include <set>
 #include <unsupported/Eigen/KroneckerProduct>
 
-#include "core/io/json.h"
+#include "apps/vision/commands.h"
 #include "models/checkpoint/checkpoint.h"
+#include "models/config_fields.h"
 
 namespace gmlp {
 
@@ -117,7 +116,7 @@ std::string convert_stem(int64_t from, int64_t to, const Matrix& stored, Matrix&
 Matrix matrix_of(const Tensor& tensor) {
   const int64_t rows = tensor.shape()[0];
   Matrix matrix(rows, tensor.elements() / rows);
-  for (int64_t i = 0; i < tensor.elements(); ++i) matrix.data()[i] = tensor.at(i);
+  Tensor::over(matrix.data(), DType::kF64, tensor.shape()).copy_from(tensor);
   return matrix;
 }
 
@@ -156,20 +155,17 @@ std::string config_json(const Classifier& classifier) {
 
 DataOptions stored_split(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
-  const Json::json_pointer place("/gmlp/split");
-  if (!json.contains(place)) return {.photo_side = 0, .trained_on = {}};
-  const Json& split = json.at(place);
-  refuse_if(!split.is_object() || !split.contains("seed") || !split.at("seed").is_number_unsigned(),
+  if (!json.contains(Json::json_pointer("/gmlp/split"))) return {.photo_side = 0, .trained_on = {}};
+  refuse_if(!json.contains(Json::json_pointer("/gmlp/split/seed")),
             "{}: \"split\" has no seed; correct the file", path);
   DataOptions options;
-  options.seed = split.at("seed").get<uint64_t>();
-  options.val_fraction = numbers(split, "val_fraction", options.val_fraction, 0, 1, path)[0];
-  const double side = static_cast<double>(options.photo_side);
-  options.photo_side =
-      static_cast<int64_t>(numbers(split, "photo_side", side, 0, 1 << 24, path)[0]);
-  for (const Json& image : split.value("trained_on", Json::array())) {
-    if (image.is_string()) options.trained_on.push_back(image);
-  }
+  const std::vector<ConfigField> fields = {
+      {"split", "seed", &options.seed},
+      {"split", "val_fraction", &options.val_fraction, "\"val_fraction\"", 0, 1},
+      {"split", "photo_side", &options.photo_side, "\"photo_side\"", 0},
+      {"split", "trained_on", &options.trained_on}};
+  read_fields(json.at("gmlp"), fields, path);
+  in_file(path, [&] { check_fields(fields); });
   return options;
 }
 

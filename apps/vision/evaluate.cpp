@@ -14,8 +14,6 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
-#include "apps/ranks/ranks.h"
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "core/softmax.h"
@@ -26,19 +24,19 @@ namespace gmlp {
 namespace {
 
 /// The model's class for each class of the data set.
-std::vector<int64_t> match_classes(const ImageDataset& dataset, const Classifier& classifier) {
+std::vector<size_t> match_classes(const ImageDataset& dataset, const Classifier& classifier) {
   const std::vector<std::string>& names = dataset.class_names();
   const std::vector<std::string>& known = classifier.label_names;
   const int64_t classes = classifier.model->config().classes;
-  std::vector<int64_t> map(names.size());
-  std::iota(map.begin(), map.end(), 0);
+  std::vector<size_t> map(names.size());
+  std::iota(map.begin(), map.end(), size_t{0});
   if (names == known || (known.empty() && std::ssize(names) == classes)) return map;
   refuse_if(known.empty(),
             "the data has {} classes but the model {}, and its config.json has no label_names to "
             "match; choose the data that it was trained on",
             names.size(), classes);
-  std::multimap<std::string, int64_t> places;
-  for (const std::string& name : known) places.emplace(nfc_name(name), std::ssize(places));
+  std::multimap<std::string, size_t> places;
+  for (const std::string& name : known) places.emplace(nfc_name(name), places.size());
   std::vector<std::string> absent;
   for (size_t c = 0; c < names.size(); ++c) {
     const std::string name = nfc_name(utf8_of(names[c]));
@@ -58,7 +56,7 @@ std::vector<int64_t> match_classes(const ImageDataset& dataset, const Classifier
 }
 
 /// Of an image: loss, rank of its class, its class, the predicted one and that one's probability.
-constexpr size_t kScoreValues = 5;
+constexpr int64_t kScoreValues = 5;
 
 /// Appends the score of an image of class `own` with logits z.
 void add_score(std::span<const double> z, size_t own, std::vector<double>& scores) {
@@ -79,21 +77,6 @@ struct EvalOptions : StoredModelOptions {
   std::string data, split, json;
   int64_t batch_size = 128, skip_bad = 0;
 };
-
-void add_options(CLI::App& app, EvalOptions& options) {
-  add_stored_model_options(app, options);
-  app.add_option("--data", options.data, "Data set, as for train")->required()->type_name("SPEC");
-  app.add_option("--split", options.split,
-                 "Part of the data set: val, train or all; by default val, and all of a folder "
-                 "without val/ that the model was not trained on")
-      ->check(CLI::IsMember({"val", "train", "all"}));
-  OptionGroup group(app, "Options");
-  group.integer("--skip-bad", options.skip_bad, "Number of unreadable images to skip");
-  group.text("--json", options.json, "FILE", "File for the result, with the confusion matrix");
-  group.integer("--batch-size", options.batch_size,
-                "Images per batch; with fused kernels every size gives the same result", 1,
-                kLargestBatch);
-}
 
 /// Prints the accuracy of each scored class, and the confusion matrix (a row per class, a column
 /// per predicted class) if it fits the screen. Returns both as JSON.
@@ -170,17 +153,10 @@ Tensor predict_logits(const Classifier& classifier, const Tensor& images, Arena&
 Evaluation evaluate(const Classifier& classifier, const ImageDataset& dataset, int64_t batch_size,
                     Arena& arena, bool show_progress) {
   const LoaderOptions options{.batch_size = batch_size, .train = false, .shuffle = false};
-  const std::vector<int64_t> class_map = match_classes(dataset, classifier);
+  const std::vector<size_t> class_map = match_classes(dataset, classifier);
   const size_t classes = static_cast<size_t>(classifier.model->config().classes);
-  Evaluation result;
-  const int64_t n = dataset.size();
-  const int64_t share = chunk_count(n, rank_count());  // of each rank
-  const int64_t first = std::min(n, rank() * share), end = std::min(n, first + share);
-  std::vector<double> scores;
-  ProgressBar bar(show_progress);
-  for (int64_t begin = first; begin < end && own_stop_signal() == 0; begin += batch_size) {
-    bar.draw_pass(begin - first, end - first);
-    std::vector<int64_t> indices(static_cast<size_t>(std::min(batch_size, end - begin)));
+  const auto score = [&](int64_t begin, int64_t end, std::vector<double>& scores) {
+    std::vector<int64_t> indices(static_cast<size_t>(end - begin));
     std::iota(indices.begin(), indices.end(), begin);
     const Batch batch =
         make_batch(dataset, classifier.transform, options, indices, 0, begin / batch_size);
@@ -188,28 +164,24 @@ Evaluation evaluate(const Classifier& classifier, const ImageDataset& dataset, i
     const Tensor logits = predict_logits(classifier, batch.images, arena);
     const double* z = in_dtype(arena, logits, DType::kF64).data<double>();
     for (const int64_t label : batch.labels) {
-      const int64_t own = class_map[static_cast<size_t>(label)];
-      add_score({z, classes}, static_cast<size_t>(own), scores);
+      add_score({z, classes}, class_map[static_cast<size_t>(label)], scores);
       z += classes;
     }
-  }
-  share_stop_signal();
-  if (stop_signal() != 0) return result;
-  scores.resize(static_cast<size_t>(share) * kScoreValues);
-  scores = gather_ranks(scores);
-  result.samples = n;
-  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
-    const double* values = &scores[i * kScoreValues];
+  };
+  Evaluation result;
+  result.complete = true;
+  result.samples = dataset.size();
+  const ScoringPass pass = {result.samples, batch_size, kScoreValues, show_progress};
+  score_samples(pass, score, [&](const double* values) {
     result.loss += values[0];
     result.metric += values[1] < 1 ? 1 : 0;
     result.top5 += values[1] < 5 ? 1 : 0;
     result.predictions.emplace_back(values[2], values[3], values[4]);
-  }
+  });
   const double count = static_cast<double>(std::max<int64_t>(result.samples, 1));
   result.loss /= count;
   result.metric *= 100 / count;
   result.top5 *= 100 / count;
-  result.complete = true;
   return result;
 }
 
@@ -223,7 +195,18 @@ DataSplits open_to_score(const std::string& spec, const Classifier& classifier, 
 int run_eval(const std::vector<std::string>& arguments) {
   EvalOptions options;
   CLI::App app("Evaluate a checkpoint", "gmlp-vision eval");
-  add_options(app, options);
+  add_stored_model_options(app, options);
+  app.add_option("--data", options.data, "Data set, as for train")->required()->type_name("SPEC");
+  app.add_option("--split", options.split,
+                 "Part of the data set: val, train or all; by default val, and all of a folder "
+                 "without val/ that the model was not trained on")
+      ->check(CLI::IsMember({"val", "train", "all"}));
+  OptionGroup group(app, "Options");
+  group.integer("--skip-bad", options.skip_bad, "Number of unreadable images to skip");
+  group.text("--json", options.json, "FILE", "File for the result, with the confusion matrix");
+  group.integer("--batch-size", options.batch_size,
+                "Images per batch; with fused kernels every size gives the same result", 1,
+                kLargestBatch);
   parse_arguments(app, arguments);
   check_outputs({{"--json", options.json, ".json"}}, {}, options.model);
 
@@ -238,9 +221,7 @@ int run_eval(const std::vector<std::string>& arguments) {
   refuse_if(set->size() == 0, "--split {}: {} has no such images; use --split all", options.split,
             options.data);
   Arena arena;
-  const Evaluation result = evaluate(classifier, *set, options.batch_size, arena);
-  throw_if_stopped();
-  report(options, result, classifier);
+  report(options, evaluate(classifier, *set, options.batch_size, arena), classifier);
   return kExitSuccess;
 }
 

@@ -14,7 +14,6 @@
 #include "apps/cli/run_main.h"
 #include "apps/export/onnx_model.h"
 #include "apps/train/run_folder.h"
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "apps/vision/model_card.h"
 #include "core/error.h"

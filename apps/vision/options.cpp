@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "core/error.h"
 #include "core/io/file.h"

@@ -11,13 +11,9 @@
 #include <span>
 #include <sstream>
 
-#include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
-#include "core/error.h"
 #include "core/io/file.h"
-#include "core/io/json.h"
 #include "core/io/npy.h"
 #include "core/parallel.h"
 #include "core/softmax.h"
@@ -32,23 +28,6 @@ struct PredictOptions : StoredModelOptions {
   int64_t topk = 5;
   std::string json, csv, input_array, output_array, features;
 };
-
-void add_options(CLI::App& app, PredictOptions& options) {
-  add_stored_model_options(app, options);
-  app.add_option("IMAGE", options.images, "Image files, or folders of them")->type_name("");
-  OptionGroup group(app, "Options");
-  group.integer("--topk", options.topk, "Number of classes per image", 1, int64_t{1} << 24);
-  group.text("--json", options.json, "FILE", "File for the result");
-  group.text("--csv", options.csv, "FILE",
-             "The same as a table: image, rank, class, label, probability");
-  group.text("--input-array", options.input_array, "FILE.npy",
-             "Array of inputs in place of images: float32 NCHW is used unchanged, uint8 NHWC is "
-             "prepared like images");
-  group.text("--output-array", options.output_array, "FILE.npy",
-             "File for the logits, a row per input; NaN for an unreadable image");
-  group.text("--features", options.features, "FILE.npy",
-             "File for the pooled features (the head's input), a row per input");
-}
 
 void check_usage(const PredictOptions& options) {
   const bool array = !options.input_array.empty();
@@ -170,7 +149,20 @@ int run_predict(const std::vector<std::string>& arguments) {
   constexpr int64_t kBatch = 64;
   PredictOptions options;
   CLI::App app("Classify images", "gmlp-vision predict");
-  add_options(app, options);
+  add_stored_model_options(app, options);
+  app.add_option("IMAGE", options.images, "Image files, or folders of them")->type_name("");
+  OptionGroup group(app, "Options");
+  group.integer("--topk", options.topk, "Number of classes per image", 1, int64_t{1} << 24);
+  group.text("--json", options.json, "FILE", "File for the result");
+  group.text("--csv", options.csv, "FILE",
+             "The same as a table: image, rank, class, label, probability");
+  group.text("--input-array", options.input_array, "FILE.npy",
+             "Array of inputs in place of images: float32 NCHW is used unchanged, uint8 NHWC is "
+             "prepared like images");
+  group.text("--output-array", options.output_array, "FILE.npy",
+             "File for the logits, a row per input; NaN for an unreadable image");
+  group.text("--features", options.features, "FILE.npy",
+             "File for the pooled features (the head's input), a row per input");
   parse_arguments(app, arguments);
   check_usage(options);
 

@@ -8,7 +8,6 @@
 
 #include "apps/cli/run_main.h"
 #include "apps/train/pictures.h"
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 
 namespace gmlp {
@@ -37,7 +36,6 @@ void evaluate_run(Json& run) {
   const DataSplits data = open_to_score(options.data, classifier, options.source.skip_bad);
   Arena arena;
   const Evaluation evaluation = evaluate(classifier, *data.val, options.batch_size, arena);
-  throw_if_stopped();
   add_evaluation(run, classifier, *data.val, evaluation);
 }
 

@@ -6,10 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/pictures.h"
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "core/io/file.h"
-#include "models/checkpoint/load_models.h"
 
 namespace gmlp {
 
@@ -83,10 +81,9 @@ class VisionTask : public TrainingTask {
 
   EvalResult validate(Arena& arena) override {
     if (data_.val->size() == 0) return {true, 0, NAN, NAN, "no validation images"};
-    Evaluation evaluation =
+    last_evaluation_ =
         evaluate(classifier_, *data_.val, options_.batch_size, arena, !options_.quiet);
-    if (evaluation.complete) last_evaluation_ = evaluation;
-    return evaluation;
+    return last_evaluation_;
   }
 
   void describe_model(CheckpointContent& content) const override {

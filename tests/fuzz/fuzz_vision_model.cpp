@@ -2,7 +2,7 @@
 // accepted predicts finite numbers, and is written and read back.
 #include <cmath>
 
-#include "apps/vision/classifier.h"
+#include "apps/vision/commands.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/tiny_models.h"
 

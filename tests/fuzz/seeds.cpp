@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/language/options.h"
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "core/io/json.h"

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "apps/vision/classifier.h"
 #include "apps/vision/commands.h"
 #include "core/error.h"
 #include "core/io/npy.h"

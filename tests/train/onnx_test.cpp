@@ -4,7 +4,7 @@
 #include <set>
 
 #include "apps/export/onnx_model.h"
-#include "apps/vision/classifier.h"
+#include "apps/vision/commands.h"
 #include "core/error.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"

@@ -8,7 +8,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
-#include "apps/language/tasks/task_score.h"
+#include "apps/language/evaluate.h"
 #include "apps/language/text_format.h"
 #include "autograd/ops.h"
 #include "core/io/file.h"
@@ -66,14 +66,13 @@ class FinetuneTask : public TrainingTask {
   }
 
   EvalResult validate(Arena& arena) override {
-    TaskScore score = score_task(
+    last_sets_ = score_task(
         {*model_, facts_, setup.execution, arena, options_.batch_size, {}, !options_.quiet},
         files_.dev);
-    if (!score.complete) return score;
-    score.details = fmt::format("val loss {:.4f}", score.loss);
-    for (const TaskSetScore& set : score.sets) score.details += ", " + set.text;
-    last_sets_ = score.sets;
-    return score;
+    EvalResult result = last_sets_.front();
+    result.details = fmt::format("val loss {:.4f}", result.loss);
+    for (const TaskSetScore& set : last_sets_) result.details += ", " + set.text;
+    return result;
   }
 
   void describe_model(CheckpointContent& content) const override {

@@ -16,45 +16,44 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Opens one file and notes what is lost. Rows are made of the examples that `select` leaves.
-std::unique_ptr<TaskSet> open_set(const TaskFacts& facts, const std::string& name,
-                                  const std::string& path, bool labeled, const TaskReading& reading,
-                                  const Tokenizer& tokenizer,
-                                  const std::function<void(TaskSet&)>& select,
-                                  std::vector<std::string>& notes) {
+std::unique_ptr<TaskSet> read_set(const TaskFacts& facts, const std::string& name,
+                                  const std::string& path, int64_t skip_bad, bool labeled) {
   auto set = std::make_unique<TaskSet>();
   set->name = name;
   if (facts.is_span()) {
-    set->squad = read_squad(path, {facts.task == Task::kSquad2, labeled, reading.skip_bad});
+    set->squad = read_squad(path, {facts.task == Task::kSquad2, labeled, skip_bad});
   } else {
-    set->sentences = read_sentences(facts, path, labeled, reading.skip_bad);
+    set->sentences = read_sentences(facts, path, labeled, skip_bad);
   }
-  select(*set);
+  return set;
+}
+
+/// Makes rows of a set that was read from `path`, and notes what is lost.
+void add_rows(const TaskFacts& facts, const std::string& path, const WindowOptions& windows,
+              const Tokenizer& tokenizer, TaskSet& set, std::vector<std::string>& notes) {
+  const auto& stop = throw_if_stopped;
   if (facts.is_span()) {
-    set->rows =
-        std::make_unique<SquadWindows>(set->squad, tokenizer, reading.windows, throw_if_stopped);
+    set.rows = std::make_unique<SquadWindows>(set.squad, tokenizer, windows, stop);
   } else {
-    set->rows = std::make_unique<SentenceRows>(set->sentences, tokenizer, reading.windows.tokens,
-                                               throw_if_stopped);
+    set.rows = std::make_unique<SentenceRows>(set.sentences, tokenizer, windows.tokens, stop);
   }
   const auto note = [&](int64_t count, const std::string& of, const std::string& text) {
     if (count > 0) notes.push_back(fmt::format("{}: {}", of, text));
   };
-  const BadRows& bad = facts.is_span() ? set->squad.bad : set->sentences.bad;
-  const int64_t moved = set->squad.moved, skipped = set->sentences.skipped;
-  const TextCounts& counts = set->rows->counts();
+  const BadRows& bad = facts.is_span() ? set.squad.bad : set.sentences.bad;
+  const int64_t moved = set.squad.moved, skipped = set.sentences.skipped;
+  const TextCounts& counts = set.rows->counts();
   note(bad.count, path, bad.note());
   note(moved, path,
        fmt::format("{} answers are not at their answer_start; the nearest place with their text is "
                    "used",
                    moved));
   note(skipped, path, fmt::format("{} pairs without a gold label ('-') skipped", skipped));
-  note(counts.cut, name,
+  note(counts.cut, set.name,
        fmt::format("{} of {} {} are too long and lose their end", grouped(counts.cut),
-                   grouped(set->size()), facts.examples()));
-  note(counts.unknown, name,
+                   grouped(set.size()), facts.examples()));
+  note(counts.unknown, set.name,
        unknown_text(static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens)));
-  return set;
 }
 
 /// The path of an official file in the folder `data`. One of classify is `data` itself, or a table
@@ -125,34 +124,33 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
                                         files.dev.front()->name));
       continue;
     }
-    const auto select = [&](TaskSet& set) {
-      if (table && reading.split == "val") {
-        std::erase_if(set.sentences.examples, [&](const SentenceExample& example) {
-          const std::string text = example.first + example.second;
-          return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) == train;
-        });
-      }
-      refuse_if(table && set.size() == 0,
-                "--data {}: too few rows to hold out a tenth; use a folder with train and val",
-                data);
-      if (!train || max_train == 0 || set.size() <= max_train) return;
-      const auto count = static_cast<size_t>(max_train);
-      if (facts.is_span()) set.squad.questions.resize(count);
-      if (!facts.is_span()) set.sentences.examples.resize(count);
-    };
+    std::unique_ptr<TaskSet>& set = train ? files.train : files.dev.emplace_back();
     const bool all = table && !train && reading.split == "all";
-    (train ? files.train : files.dev.emplace_back()) = open_set(
-        facts, all ? "all" : file.set, path, true, reading, tokenizer, select, files.notes);
+    set = read_set(facts, all ? "all" : file.set, path, reading.skip_bad, true);
+    std::vector<SentenceExample>& examples = set->sentences.examples;
+    if (table && reading.split == "val") {
+      std::erase_if(examples, [&](const SentenceExample& example) {
+        const std::string text = example.first + example.second;
+        return (crc32_of(text.data(), std::ssize(text)) % 10 == 0) == train;
+      });
+    }
+    refuse_if(table && examples.empty(),
+              "--data {}: too few rows to hold out a tenth; use a folder with train and val", data);
+    if (train && max_train > 0 && set->size() > max_train) {
+      if (facts.is_span()) set->squad.questions.resize(static_cast<size_t>(max_train));
+      if (!facts.is_span()) examples.resize(static_cast<size_t>(max_train));
+    }
+    add_rows(facts, path, reading.windows, tokenizer, *set, files.notes);
   }
   return files;
 }
 
-TaskFiles open_task_input(const TaskFacts& facts, const std::string& path,
-                          const TaskReading& reading, const Tokenizer& tokenizer) {
-  TaskFiles files;
-  files.dev.push_back(open_set(
-      facts, "input", path, false, reading, tokenizer, [](TaskSet&) {}, files.notes));
-  return files;
+std::unique_ptr<TaskSet> open_task_input(const TaskFacts& facts, const std::string& path,
+                                         const TaskReading& reading, const Tokenizer& tokenizer,
+                                         std::vector<std::string>& notes) {
+  auto set = read_set(facts, "input", path, reading.skip_bad, false);
+  add_rows(facts, path, reading.windows, tokenizer, *set, notes);
+  return set;
 }
 
 }  // namespace gmlp

@@ -55,8 +55,9 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
                           const TaskReading& reading, const Tokenizer& tokenizer,
                           int64_t max_train);
 
-/// Opens one file whose labels or answers are ignored.
-TaskFiles open_task_input(const TaskFacts& facts, const std::string& path,
-                          const TaskReading& reading, const Tokenizer& tokenizer);
+/// Opens one file whose labels or answers are ignored. Adds notes about what is lost.
+std::unique_ptr<TaskSet> open_task_input(const TaskFacts& facts, const std::string& path,
+                                         const TaskReading& reading, const Tokenizer& tokenizer,
+                                         std::vector<std::string>& notes);
 
 }  // namespace gmlp

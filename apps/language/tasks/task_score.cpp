@@ -1,4 +1,4 @@
-#include "apps/language/tasks/task_score.h"
+// Finetuned models: their logits on the rows of a task, and the scores.
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +6,9 @@
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
-#include "apps/ranks/ranks.h"
+#include "apps/language/evaluate.h"
 #include "core/softmax.h"
+#include "models/config_fields.h"
 
 namespace gmlp {
 
@@ -77,8 +78,8 @@ void score_questions(const TaskModel& model, const TaskSet& set, TaskSetScore& s
 void read_config(OpenedTask& task, const std::string& folder) {
   auto& [loaded, facts, reading, arena, model] = task;
   const std::string path = config_path(folder);
-  const Json stored = parse_json(loaded.config, path).at("gmlp");
-  const Json name = stored.value("task", Json());
+  const Json stored = parse_json(loaded.config, path);
+  const Json name = stored.at("gmlp").value("task", Json());
   refuse_if(!name.is_string(),
             "--model {}: was not finetuned; run gmlp-language finetune --task {} first", folder,
             facts.name);
@@ -87,18 +88,17 @@ void read_config(OpenedTask& task, const std::string& folder) {
             printable(name.get<std::string>()), facts.name);
   const bool classify = facts.task == Task::kClassify;
   check_columns(facts, reading);
-  try {
-    // Only SQuAD's models have the two numbers.
-    const auto complete = [&](int64_t& value, const char* member, int64_t otherwise) {
-      if (value == 0) value = stored.value(member, otherwise);
-      if (value <= 0) value = otherwise;
-    };
-    complete(reading.windows.stride, "doc_stride", WindowOptions().stride);
-    complete(reading.windows.max_question, "max_question_tokens", WindowOptions().max_question);
-    if (classify) stored.at("labels").get_to(facts.labels);
-    if (classify) stored.at("columns").get_to(facts.columns);
-  } catch (const Json::exception& error) {
-    fail_input("{}: {}; restore the file", path, json_reason(error));
+  WindowOptions windows;  // only SQuAD's models have other ones than the default
+  const std::vector<ConfigField> fields = {
+      {"gmlp", "doc_stride", &windows.stride, "doc_stride"},
+      {"gmlp", "max_question_tokens", &windows.max_question, "max_question_tokens"}};
+  read_fields(stored, fields, path);
+  in_file(path, [&] { check_fields(fields); });
+  if (reading.windows.stride == 0) reading.windows.stride = windows.stride;
+  if (reading.windows.max_question == 0) reading.windows.max_question = windows.max_question;
+  if (classify) {
+    read_fields(stored, {{"gmlp", "labels", &facts.labels}, {"gmlp", "columns", &facts.columns}},
+                path);
   }
   refuse_if(classify && (facts.columns.size() < 2 || facts.columns.size() > 3),
             "{}: \"columns\" are not one or two texts and a label; restore the file", path);
@@ -132,31 +132,19 @@ void for_each_row(const TaskModel& model, const TaskRows& rows,
   const bool is_span = model.facts.is_span();
   const LanguageConfig& config = model.model.config();
   const int64_t width = is_span ? 2 * config.block.tokens : config.classes;
-  constexpr int64_t kShare = 16;  // batches of a rank, after which all see their logits
-  const int64_t batches = loader.batches_per_epoch();
+  const auto score = [&](int64_t begin, int64_t end, std::vector<double>& scores) {
+    const TaskBatch batch = loader.batch(0, begin / model.batch_size);
+    model.arena.reset();
+    Tape tape(model.arena, model.execution, false);
+    const Tensor& logits = tape.value(is_span ? model.model.spans(tape, batch.ids, end - begin)
+                                              : model.model.classify(tape, batch.ids, end - begin));
+    for (int64_t i = 0; i < logits.elements(); ++i) scores.push_back(logits.at(i));
+  };
   int64_t row = 0;
-  ProgressBar bar(model.show_progress);
-  for (int64_t first = 0; first < batches; first += kShare * rank_count()) {
-    const int64_t own = first + kShare * rank();
-    std::vector<double> logits;
-    for (int64_t i = own; i < std::min(own + kShare, batches) && own_stop_signal() == 0; ++i) {
-      bar.draw_pass(i, batches);
-      const TaskBatch batch = loader.batch(0, i);
-      const int64_t count = std::ssize(batch.rows);
-      model.arena.reset();
-      Tape tape(model.arena, model.execution, false);
-      const Tensor& out = tape.value(is_span ? model.model.spans(tape, batch.ids, count)
-                                             : model.model.classify(tape, batch.ids, count));
-      for (int64_t j = 0; j < count * width; ++j) logits.push_back(out.at(j));
-    }
-    share_stop_signal();
-    throw_if_stopped();
-    logits.resize(static_cast<size_t>(kShare * model.batch_size * width));
-    logits = gather_ranks(logits);
-    for (auto z = logits.begin(); z != logits.end() && row < rows.size(); z += width) {
-      use(row++, std::vector<double>(z, z + width));
-    }
-  }
+  score_samples({rows.size(), model.batch_size, width, model.show_progress}, score,
+                [&](const double* logits) {
+                  use(row++, {logits, logits + width});
+                });
 }
 
 std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const SquadWindows& windows,
@@ -174,23 +162,18 @@ std::vector<QuestionAnswer> answer_questions(const TaskModel& model, const Squad
   return answers;
 }
 
-TaskScore score_task(const TaskModel& model, const std::vector<std::unique_ptr<TaskSet>>& sets) {
-  TaskScore result;
+std::vector<TaskSetScore> score_task(const TaskModel& model,
+                                     const std::vector<std::unique_ptr<TaskSet>>& sets) {
+  std::vector<TaskSetScore> scores;
   for (const std::unique_ptr<TaskSet>& set : sets) {
-    TaskSetScore score;
+    TaskSetScore& score = scores.emplace_back();
     score.complete = true;
     score.samples = set->size();
     score.json = {{"set", set->name}, {"samples", score.samples}, {"loss", 0}};
-    try {
-      (model.facts.is_span() ? score_questions : score_sentences)(model, *set, score);
-    } catch (const Stopped&) {
-      return result;
-    }
+    (model.facts.is_span() ? score_questions : score_sentences)(model, *set, score);
     score.json["loss"] = score.loss;
-    result.sets.push_back(score);
   }
-  static_cast<EvalResult&>(result) = result.sets.front();
-  return result;
+  return scores;
 }
 
 }  // namespace gmlp
