@@ -201,8 +201,16 @@ std::vector<Contender> contenders_of(const Product& product) {
 std::string describe_libraries() {
   std::string lines = fmt::format("gmlp {}\n", GMLP_VERSION);
 #if defined(GMLP_HAVE_ONEDNN)
+  const std::unordered_map<dnnl::cpu_isa, const char*> isas = {
+      {dnnl::cpu_isa::avx512_core_amx, "avx512 amx"},
+      {dnnl::cpu_isa::avx512_core_bf16, "avx512 bf16"},
+      {dnnl::cpu_isa::avx512_core_vnni, "avx512"},
+      {dnnl::cpu_isa::avx512_core, "avx512"},
+      {dnnl::cpu_isa::avx2, "avx2"}};
+  const auto isa = isas.find(dnnl::get_effective_cpu_isa());
   const dnnl_version_t* v = dnnl_version();
-  lines += fmt::format("oneDNN {}.{}.{}\n", v->major, v->minor, v->patch);
+  lines += fmt::format("oneDNN {}.{}.{}, {}\n", v->major, v->minor, v->patch,
+                       isa == isas.end() ? "another instruction set" : isa->second);
 #endif
 #if defined(GMLP_HAVE_OPENBLAS)
   lines += openblas_get_config();
