@@ -101,36 +101,17 @@ TokenStorage::Block TokenStorage::block(int64_t index) const {
   fail_run("the temporary file of the text's ids cannot be read; start again");
 }
 
-std::vector<int64_t> TokenStorage::ids(int64_t begin, int64_t count) const {
-  std::vector<int64_t> ids;
-  for (const int64_t end = begin + count; begin < end;) {
-    const Block block = this->block(begin / kTokenBlock);
-    const int64_t first = begin % kTokenBlock;
-    const int64_t part = std::min(kTokenBlock - first, end - begin);
-    ids.insert(ids.end(), block.ids.begin() + first, block.ids.begin() + first + part);
-    begin += part;
-  }
-  return ids;
-}
-
-int64_t TokenStorage::position(int64_t index) const {
-  const auto block_begin = [&](int64_t block) {
-    if (block * kTokenBlock >= size_) return text_bytes;
-    // White space before the first token counts, too.
-    return block == 0 ? 0 : this->block(block).position;
-  };
-  const int64_t block = index / kTokenBlock;
-  const int64_t begin = block_begin(block);
-  const int64_t ids = std::clamp<int64_t>(size_ - block * kTokenBlock, 1, kTokenBlock);
-  return begin + (block_begin(block + 1) - begin) * (index % kTokenBlock) / ids;
-}
-
-TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
-    : storage_(std::move(storage)), end_(storage_->size()) {}
-
 std::vector<int64_t> TokenRow::ids(int64_t begin, int64_t count) const {
   require(begin >= 0 && begin + count <= size(), "ids outside of the row");
-  return storage_ == nullptr ? std::vector<int64_t>() : storage_->ids(begin_ + begin, count);
+  std::vector<int64_t> ids;
+  for (int64_t at = begin_ + begin; std::ssize(ids) < count;) {
+    const TokenStorage::Block block = storage_->block(at / kTokenBlock);
+    const int64_t first = at % kTokenBlock;
+    const int64_t part = std::min(kTokenBlock - first, count - std::ssize(ids));
+    ids.insert(ids.end(), block.ids.begin() + first, block.ids.begin() + first + part);
+    at += part;
+  }
+  return ids;
 }
 
 TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
@@ -142,7 +123,18 @@ TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
 }
 
 int64_t TokenRow::text_bytes() const {
-  return size() == 0 ? 0 : storage_->position(end_) - storage_->position(begin_);
+  if (size() == 0) return 0;
+  const auto position = [&](int64_t index) {  // the byte of the text at which an id begins
+    const int64_t block = index / kTokenBlock, size = storage_->size();
+    const auto block_begin = [&](int64_t i) {
+      if (i * kTokenBlock >= size) return storage_->text_bytes;
+      return i == 0 ? 0 : storage_->block(i).position;  // white space in front counts, too
+    };
+    const int64_t begin = block_begin(block);
+    const int64_t ids = std::clamp<int64_t>(size - block * kTokenBlock, 1, kTokenBlock);
+    return begin + (block_begin(block + 1) - begin) * (index % kTokenBlock) / ids;
+  };
+  return position(end_) - position(begin_);
 }
 
 double TokenRow::unknown_share() const {
