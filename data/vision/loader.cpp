@@ -122,9 +122,9 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
   order_.resize(static_cast<size_t>(size));
 }
 
-Batch Loader::make(int64_t epoch, int64_t index) {
+/// The samples of a batch.
+std::vector<int64_t> Loader::samples(int64_t epoch, int64_t index) {
   const int64_t size = std::ssize(order_);
-  std::unique_lock<std::mutex> lock(order_mutex_);
   if (order_epoch_ != epoch) {
     std::iota(order_.begin(), order_.end(), int64_t{0});
     if (options_.train && options_.shuffle) {
@@ -134,10 +134,7 @@ Batch Loader::make(int64_t epoch, int64_t index) {
     order_epoch_ = epoch;
   }
   const int64_t begin = index * options_.batch_size;
-  const int64_t end = std::min(begin + options_.batch_size, size);
-  const std::vector<int64_t> indices(order_.begin() + begin, order_.begin() + end);
-  lock.unlock();
-  return make_batch(*dataset_, transform_, options_, indices, epoch, index);
+  return {order_.begin() + begin, order_.begin() + std::min(begin + options_.batch_size, size)};
 }
 
 /// Starts a task per batch to prefetch. Each task waits for the one `workers` batches before, so
@@ -151,10 +148,12 @@ void Loader::prefetch() {
     if (place < options_.part_begin || place >= options_.part_end) continue;
     std::shared_future<Batch> previous;
     if (pending_.size() >= workers) previous = pending_[pending_.size() - workers];
-    const auto task = [this, previous, epoch, index, generation = generation_.load()]() mutable {
+    const auto task = [this, previous, epoch, index, samples = samples(epoch, index),
+                       generation = generation_.load()]() mutable {
       if (previous.valid()) previous.wait();
       previous = {};  // else each batch would keep all earlier ones alive
-      return generation == generation_ ? make(epoch, index) : Batch();
+      if (generation != generation_) return Batch();
+      return make_batch(*dataset_, transform_, options_, samples, epoch, index);
     };
     pending_.push_back(std::async(std::launch::async, task));
   }

@@ -7,7 +7,6 @@
 #include <deque>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "core/tensor.h"
@@ -54,7 +53,7 @@ class Loader {
 
  private:
   void prefetch();
-  Batch make(int64_t epoch, int64_t index);
+  std::vector<int64_t> samples(int64_t epoch, int64_t index);
 
   std::shared_ptr<const ImageDataset> dataset_;
   TransformOptions transform_;
@@ -62,10 +61,7 @@ class Loader {
   int64_t batches_ = 0;  // per epoch
   int64_t next_ = 0;     // the batch to prefetch next, counted from the first epoch's first
   std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
-
-  // The samples of an epoch in its order.
-  std::mutex order_mutex_;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> order_;           // the samples of order_epoch_
   int64_t order_epoch_ = -1;
   std::deque<std::shared_future<Batch>> pending_;  // destroyed first, which waits for the tasks
 };
