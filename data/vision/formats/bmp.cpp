@@ -1,23 +1,11 @@
-// BMP: stb_image, which trusts its input, so the header is checked first. Kinds of which it
-// misreads some file, or rounds colors otherwise than Pillow, are refused: 16 bits, run lengths,
-// OS/2.
+// BMP without compression. Kinds that programs read in different ways are refused: 16 bits, run
+// lengths, OS/2, unusual masks.
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "data/vision/formats/formats.h"
-
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
-#define STBI_ONLY_BMP
-#define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS (1 << 16)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#include <stb/stb_image.h>
-#pragma GCC diagnostic pop
 
 namespace gmlp {
 namespace {
@@ -33,8 +21,11 @@ struct [[gnu::packed]] BmpHeader {
   uint32_t masks[3];
 };
 
-/// Rows are padded to 4 bytes, and palettes may be shorter than their indices allow.
-void check_bmp(const EncodedImage& file) {
+}  // namespace
+
+/// Rows are padded to 4 bytes, and palettes may be shorter than their indices allow. A color is
+/// stored as blue, green, red and, in palettes and pixels of 32 bits, a byte without meaning.
+Image decode_bmp(const EncodedImage& file) {
   constexpr size_t kMinHeader = offsetof(BmpHeader, masks);
   BmpHeader bmp{};
   if (file.size < int64_t{kMinHeader}) file.refuse("the file ends inside the BMP header");
@@ -60,26 +51,20 @@ void check_bmp(const EncodedImage& file) {
   }
   file.check_size(height, width, 0, 0);  // before products of them, which could overflow
   const int64_t stride = (width * bits + 31) / 32 * 4;
-  file.check_size(height, width, bmp.offset + stride * height, 6 * height * width);
-  for (int64_t i = 0; palette && i < height * width; ++i) {
-    const int64_t bit = i % width * bits;
-    const int byte = file.data[bmp.offset + i / width * stride + bit / 8];
-    const int64_t index = byte >> (8 - bits - bit % 8) & ((1 << bits) - 1);
-    if (index >= colors) file.refuse("BMP pixel of color {} of {}", index, colors);
-  }
-}
-
-}  // namespace
-
-Image decode_bmp(const EncodedImage& file) {
-  check_bmp(file);
-  int width = 0, height = 0, stored = 0;
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
-      stbi_load_from_memory(file.data, static_cast<int>(file.size), &width, &height, &stored, 3),
-      &stbi_image_free);
-  if (pixels == nullptr) file.refuse("undecodable BMP ({})", stbi_failure_reason());
+  file.check_size(height, width, bmp.offset + stride * height, 3 * height * width);
   Image image = Image::of_bytes(height, width, 3);
-  std::copy_n(pixels.get(), image.bytes.size(), image.bytes.begin());
+  uint8_t* out = image.bytes.data();
+  for (int64_t i = 0; i < height * width; ++i, out += 3) {
+    const int64_t y = bmp.height < 0 ? i / width : height - 1 - i / width;
+    const int64_t bit = i % width * bits;
+    const uint8_t* color = file.data + bmp.offset + y * stride + bit / 8;
+    if (palette) {
+      const int64_t index = *color >> (8 - bits - bit % 8) & ((1 << bits) - 1);
+      if (index >= colors) file.refuse("BMP pixel of color {} of {}", index, colors);
+      color = file.data + first + 4 * index;
+    }
+    std::reverse_copy(color, color + 3, out);
+  }
   return image;
 }
 
