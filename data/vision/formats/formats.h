@@ -1,5 +1,5 @@
 #pragma once
-// What the decoders of the four formats share. image_decode.cpp chooses among them.
+// What the decoders of the formats share. image_decode.cpp chooses among them, and decodes WebP.
 
 #include <array>
 #include <csetjmp>
@@ -35,7 +35,6 @@ struct EncodedImage {
 Image decode_jpeg(const EncodedImage& file);
 Image decode_png(const EncodedImage& file);
 Image decode_bmp(const EncodedImage& file);
-Image decode_webp(const EncodedImage& file);
 
 /// The orientation that an EXIF block notes, 1 to 8. 1 (as stored) if it notes none.
 int exif_orientation(const uint8_t* exif, int64_t size);
