@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <numeric>
 #include <system_error>
 
 #include <fcntl.h>
@@ -43,21 +42,6 @@ int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
     value = left << half | right;
   } while (value >= static_cast<uint64_t>(n));
   return static_cast<int64_t>(value);
-}
-
-/// Entries [begin, end) of an epoch's permutation of n windows. Four rounds on the few bits of a
-/// small n would prefer some orders, so a small n is shuffled as a list.
-std::vector<int64_t> shuffled_windows(int64_t begin, int64_t end, int64_t n, uint64_t seed,
-                                      int64_t epoch) {
-  constexpr int64_t kFew = 1024;
-  std::vector<int64_t> windows;
-  if (n > kFew) {
-    for (int64_t i = begin; i < end; ++i) windows.push_back(permuted(i, n, seed, epoch));
-    return windows;
-  }
-  windows.resize(static_cast<size_t>(n));
-  shuffle_indices(windows.data(), n, seed, Purpose::kShuffle, static_cast<uint64_t>(epoch));
-  return {windows.begin() + begin, windows.begin() + end};
 }
 
 }  // namespace
@@ -226,6 +210,11 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   const int64_t n = options_.tokens;
   const int64_t spare = tokens_.size() - span_;
   const bool shuffled = options_.train && options_.shuffle;
+  // Four rounds on the few bits of a small n would prefer some orders: a list is shuffled instead.
+  constexpr int64_t kFew = 1024;
+  std::vector<int64_t> list(static_cast<size_t>(shuffled && windows_ <= kFew ? windows_ : 0));
+  shuffle_indices(list.data(), std::ssize(list), options_.seed, Purpose::kShuffle,
+                  static_cast<uint64_t>(epoch));
   int64_t offset = 0;
   if (shuffled) {
     // The permutation's draws have samples below 2^31.
@@ -238,12 +227,12 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   batch.batch = std::min(batch_size_, windows_ - first);
   batch.ids.reserve(static_cast<size_t>(batch.batch * n));
   batch.targets.reserve(static_cast<size_t>(batch.batch * n));
-  std::vector<int64_t> order(static_cast<size_t>(batch.batch));
-  std::iota(order.begin(), order.end(), first);
-  if (shuffled) {
-    order = shuffled_windows(first, first + batch.batch, windows_, options_.seed, epoch);
-  }
-  for (const int64_t window : order) {
+  for (int64_t i = first; i < first + batch.batch; ++i) {
+    int64_t window = i;
+    if (shuffled) {
+      window =
+          list.empty() ? permuted(i, windows_, options_.seed, epoch) : list[static_cast<size_t>(i)];
+    }
     // Only evaluation's last window can exceed the row. It moves back, and its first ids are not
     // fresh: an earlier window has scored them.
     const int64_t begin = std::min(window * n + offset, spare);
