@@ -19,7 +19,7 @@
 #include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "core/softmax.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 
 namespace gmlp {
 

@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/random.h"
-#include "data/vision/sources.h"
 
 namespace gmlp {
 namespace {
@@ -108,25 +107,6 @@ DataSplits make_splits(const std::string& name, const std::string& source,
         });
   };
   return {.name = name, .train = dataset(train), .val = dataset(val)};
-}
-
-void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
-                  int64_t labels) {
-  refuse_if(images != labels, "{} holds {} images, {} {} labels; the files do not belong together",
-            image_path, images, label_path, labels);
-  refuse_if(images == 0, "{}: no images; copy or save it again", image_path);
-}
-
-void check_label(int64_t label, int64_t index, int64_t classes, const std::string& path) {
-  refuse_if(label < 0 || label >= classes,
-            "{}: label {} of image {} is not in 0..{}; the file is damaged or of another data set",
-            path, label, index, classes - 1);
-}
-
-std::vector<std::string> numbered_classes(int64_t classes) {
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < classes; ++i) names.push_back(std::to_string(i));
-  return names;
 }
 
 std::string folder_name(const std::string& folder) {

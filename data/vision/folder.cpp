@@ -25,7 +25,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "data/text/utf8.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "data/vision/transform.h"
 
 namespace gmlp {

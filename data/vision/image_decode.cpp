@@ -14,8 +14,8 @@
 #include <webp/decode.h>
 
 #include "core/io/file.h"
+#include "data/vision/dataset.h"
 #include "data/vision/formats/formats.h"
-#include "data/vision/sources.h"
 
 namespace gmlp {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "core/parallel.h"
 #include "core/random.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 
 namespace gmlp {
 namespace {

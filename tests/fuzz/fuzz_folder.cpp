@@ -8,7 +8,7 @@
 
 #include "apps/cli/format.h"
 #include "core/parallel.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/data/data_files.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,6 @@
 // MNIST's idx files, plain and gzip'd, and CIFAR's. The first byte says which and the second where
 // the images end and the labels begin.
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/temporary_folder.h"
 

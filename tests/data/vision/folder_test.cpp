@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "data/vision/dataset.h"
-#include "data/vision/sources.h"
 #include "data/vision/transform.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
