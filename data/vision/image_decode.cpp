@@ -7,6 +7,7 @@
 //   CMYK      255 - c - k (1 - c), with Adobe's inverted values
 //   EXIF      a photograph is turned as its orientation says
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -15,7 +16,7 @@
 
 #include "core/io/file.h"
 #include "data/vision/dataset.h"
-#include "data/vision/formats/formats.h"
+#include "data/vision/image_formats.h"
 
 namespace gmlp {
 namespace {
@@ -25,6 +26,64 @@ constexpr int64_t kMaxPixels = 200'000'000;
 // What a file of any size may take; each of its bytes allows more.
 constexpr int64_t kMinMemory = int64_t{64} << 20;
 constexpr int64_t kMemoryPerByte = 128;
+
+/// As stored, little-endian. The size in bytes and the masks follow in files of 40-byte headers,
+/// too, or are part of the longer ones.
+struct [[gnu::packed]] BmpHeader {
+  char magic[2];
+  uint32_t file_size, reserved, offset, header_size;
+  int32_t width, height;  // the height is negative if the top row comes first
+  uint16_t planes, bits;
+  uint32_t compression, image_size, dots_per_meter[2], colors, important_colors;
+  uint32_t masks[3];
+};
+
+/// BMP without compression. Kinds that programs read in different ways are refused: 16 bits, run
+/// lengths, OS/2, unusual masks.
+/// Rows are padded to 4 bytes, and palettes may be shorter than their indices allow. A color is
+/// stored as blue, green, red and, in palettes and pixels of 32 bits, a byte without meaning.
+Image decode_bmp(const EncodedImage& file) {
+  constexpr size_t kMinHeader = offsetof(BmpHeader, masks);
+  BmpHeader bmp{};
+  if (file.size < int64_t{kMinHeader}) file.refuse("the file ends inside the BMP header");
+  std::memcpy(&bmp, file.data, std::min(sizeof(bmp), static_cast<size_t>(file.size)));
+  const uint32_t size = bmp.header_size, code = bmp.compression;
+  const int64_t width = bmp.width, height = std::abs(int64_t{bmp.height}), bits = bmp.bits;
+  const bool palette = bits == 1 || bits == 4 || bits == 8;
+  const bool masks = code == 3 && bits == 32 && bmp.masks[0] == 0xFF0000 &&
+                     bmp.masks[1] == 0xFF00 && bmp.masks[2] == 0xFF;
+  refuse_if(
+      (size != 40 && size != 108 && size != 124) || bmp.planes != 1 ||
+          (!palette && bits != 24 && bits != 32) || (code != 0 && !masks),
+      "{}: a BMP of a kind that is not read (header of {} bytes, {} bits per pixel, compression "
+      "{}); save it as PNG or as a BMP of 24 bits",
+      file.path, size, bits, code);
+  const int64_t first =
+      14 + size + (code == 3 && size == 40 ? 12 : 0);  // the palette or the pixels
+  const int64_t stored_colors = (int64_t{bmp.offset} - first) / 4;
+  const int64_t colors =
+      bmp.colors > 0 ? std::min<int64_t>(bmp.colors, stored_colors) : stored_colors;
+  if (bmp.offset < first || (!palette && bmp.offset > first) || (palette && stored_colors > 256)) {
+    file.refuse("BMP pixels at byte {}, after a header of {} bytes", uint32_t{bmp.offset}, first);
+  }
+  file.check_size(height, width, 0, 0);  // before products of them, which could overflow
+  const int64_t stride = (width * bits + 31) / 32 * 4;
+  file.check_size(height, width, bmp.offset + stride * height, 3 * height * width);
+  Image image = Image::of_bytes(height, width, 3);
+  uint8_t* out = image.bytes.data();
+  for (int64_t i = 0; i < height * width; ++i, out += 3) {
+    const int64_t y = bmp.height < 0 ? i / width : height - 1 - i / width;
+    const int64_t bit = i % width * bits;
+    const uint8_t* color = file.data + bmp.offset + y * stride + bit / 8;
+    if (palette) {
+      const int64_t index = *color >> (8 - bits - bit % 8) & ((1 << bits) - 1);
+      if (index >= colors) file.refuse("BMP pixel of color {} of {}", index, colors);
+      color = file.data + first + 4 * index;
+    }
+    std::reverse_copy(color, color + 3, out);
+  }
+  return image;
+}
 
 /// The orientation in a WebP's chunks: a name, a size, and that many bytes (padded to even).
 int webp_orientation(const EncodedImage& file) {
