@@ -101,20 +101,6 @@ Bytes smooth_of(const Image& image) {
   return smooth;
 }
 
-/// Replaces each channel's bytes by make_table(histogram)[byte].
-template <typename MakeTable>
-void map_channels(Image& image, const MakeTable& make_table) {
-  const size_t channels = static_cast<size_t>(image.channels);
-  for (size_t c = 0; c < channels; ++c) {
-    Histogram histogram{};
-    for (size_t i = c; i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
-    const Table table = make_table(histogram);
-    for (size_t i = c; i < image.bytes.size(); i += channels) {
-      image.bytes[i] = table[image.bytes[i]];
-    }
-  }
-}
-
 template <typename Function>
 Table table_of(const Function& function) {
   Table table{};
@@ -144,6 +130,16 @@ Table equalize_table(const Histogram& histogram) {
     const int64_t value = step == 0 ? byte : std::min<int64_t>(255, sum / step);
     sum += histogram[static_cast<size_t>(byte)];
     return value;
+  });
+}
+
+/// What the five operations that map bytes make of a channel's bytes.
+Table byte_table(std::string_view operation, double value, const Histogram& histogram) {
+  if (operation == "AutoContrast") return contrast_table(histogram);
+  if (operation == "Equalize") return equalize_table(histogram);
+  return table_of([&](int byte) {
+    if (operation == "Posterize") return byte & 0xFF << (8 - static_cast<int>(value));
+    return operation == "Solarize" && byte < value ? byte : 255 - byte;
   });
 }
 
@@ -180,23 +176,20 @@ void apply_operation(Image& image, std::string_view operation, double value,
           "apply_operation: bytes of 1 or 3 channels");
   const double cosine = std::cos(value * std::numbers::pi / 180);
   const double sine = std::sin(value * std::numbers::pi / 180);
-  const auto map_bytes = [&](const auto& function) {
-    for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(function(byte));
-  };
   if (operation == "ShearX") return warp(image, {.b = value}, fill);
   if (operation == "Rotate") return warp(image, {cosine, sine, -sine, cosine}, fill);
   if (operation == "Color") return blend(image, gray_of(image), value);
   if (operation == "Contrast") return blend(image, mean_gray_of(image), value);
   if (operation == "Sharpness") return blend(image, smooth_of(image), value);
-  if (operation == "Posterize") {
-    return map_bytes([&](int byte) { return byte & 0xFF << (8 - static_cast<int>(value)); });
+  const size_t channels = static_cast<size_t>(image.channels);
+  for (size_t c = 0; c < channels; ++c) {
+    Histogram histogram{};
+    for (size_t i = c; i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
+    const Table table = byte_table(operation, value, histogram);
+    for (size_t i = c; i < image.bytes.size(); i += channels) {
+      image.bytes[i] = table[image.bytes[i]];
+    }
   }
-  if (operation == "Solarize") {
-    return map_bytes([&](int byte) { return byte < value ? byte : 255 - byte; });
-  }
-  if (operation == "AutoContrast") return map_channels(image, contrast_table);
-  if (operation == "Equalize") return map_channels(image, equalize_table);
-  if (operation == "Invert") return map_bytes([](int byte) { return 255 - byte; });
 }
 
 void autoaugment(Image& image, Random& random, const std::array<uint8_t, 3>& fill) {
