@@ -27,7 +27,7 @@ namespace {
 
 /// The model's class for each class of the data set.
 std::vector<int64_t> match_classes(const ImageDataset& dataset, const Classifier& classifier) {
-  const std::vector<std::string>& names = dataset.class_names();
+  const std::vector<std::string>& names = dataset.class_names;
   const std::vector<std::string>& known = classifier.label_names;
   const int64_t classes = classifier.model->config().classes;
   std::vector<int64_t> map(names.size());

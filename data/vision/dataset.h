@@ -1,12 +1,11 @@
 #pragma once
 // A labeled set of images: bytes of a record become an Image. The sources are files in memory
-// (records.cpp), folders (folder.cpp) and drawn shapes (shapes.cpp).
+// (records.cpp) and folders (folder.cpp).
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace gmlp {
@@ -35,26 +34,16 @@ struct PhotoForm {
   auto operator<=>(const PhotoForm&) const = default;  // NOLINT: no pointer is compared
 };
 
-class ImageDataset {
- public:
-  /// Labels are in [0, class_names.size()). Several threads call `decode`, which returns one image
-  /// or throws InputError naming file (and position). Only photographs get the given form.
-  ImageDataset(std::vector<std::string> class_names, std::vector<int64_t> labels,
-               std::function<Image(int64_t index, const PhotoForm& form)> decode)
-      : class_names_(std::move(class_names)),
-        labels_(std::move(labels)),
-        decode_(std::move(decode)) {}
+struct ImageDataset {
+  std::vector<std::string> class_names;
+  std::vector<int64_t> labels;  // in [0, class_names.size())
+  /// Returns one image or throws InputError naming file (and position). Called by several threads.
+  /// Only photographs get the given form.
+  std::function<Image(int64_t index, const PhotoForm& form)> decode;
 
-  int64_t size() const { return std::ssize(labels_); }
-  const std::vector<std::string>& class_names() const { return class_names_; }
-  const std::vector<int64_t>& labels() const { return labels_; }
-  int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
-  Image image(int64_t index, const PhotoForm& form = {}) const { return decode_(index, form); }
-
- private:
-  std::vector<std::string> class_names_;
-  std::vector<int64_t> labels_;
-  std::function<Image(int64_t index, const PhotoForm& form)> decode_;
+  int64_t size() const { return std::ssize(labels); }
+  int64_t label(int64_t index) const { return labels[static_cast<size_t>(index)]; }
+  Image image(int64_t index, const PhotoForm& form = {}) const { return decode(index, form); }
 };
 
 /// The training and validation sets of one source, with the same class names. One may be empty.
@@ -104,7 +93,7 @@ DataSplits open_idx(const std::string& folder);                                 
 DataSplits open_cifar(const std::string& folder, bool hundred);                 // records.cpp
 DataSplits open_arrays(const std::string& folder, const DataOptions& options);  // records.cpp
 DataSplits open_folder(const std::string& folder, const DataOptions& options);  // folder.cpp
-DataSplits open_shapes();                                                       // shapes.cpp
+DataSplits open_shapes();                                                       // records.cpp
 
 /// The images of a NumPy array: uint8 (N, H, W, C) or (N, H, W), or float32 (N, C, H, W).
 std::vector<Image> read_images(const std::string& path);
@@ -133,17 +122,6 @@ FolderFiles list_files(const std::string& folder);
 /// A name in Unicode's form NFC: macOS writes an accent as a character of its own, Linux does not.
 /// What is not UTF-8 stays as it is.
 std::string nfc_name(const std::string& name);
-
-/// Images in memory, all of one size, and their labels.
-struct LabeledImages {
-  std::vector<Image> images;
-  std::vector<int64_t> labels;
-};
-
-/// Throws InputError naming `source` if the two sets' images differ in size or type.
-DataSplits make_splits(const std::string& name, const std::string& source,
-                       const std::vector<std::string>& class_names, LabeledImages train,
-                       LabeledImages val);
 
 /// The last component of a folder's path: "signs" of "/data/signs/".
 std::string folder_name(const std::string& folder);

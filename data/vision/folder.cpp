@@ -362,18 +362,18 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   if (!layout.is_split()) splits.trained_on.clear();
   const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](bool validates) {
+    const auto set = std::make_shared<ImageDataset>();
+    set->class_names = names;
     std::vector<std::string> paths;
-    std::vector<int64_t> labels;
     for (const Record& record : records) {
       if (record.validates != validates) continue;
       paths.push_back((root / record.path).string());
-      labels.push_back(record.label);
+      set->labels.push_back(record.label);
     }
-    return std::make_shared<ImageDataset>(
-        names, std::move(labels),
-        [cache, paths = std::move(paths)](int64_t index, const PhotoForm& form) {
-          return cache->image(paths[static_cast<size_t>(index)], form);
-        });
+    set->decode = [cache, paths = std::move(paths)](int64_t index, const PhotoForm& form) {
+      return cache->image(paths[static_cast<size_t>(index)], form);
+    };
+    return set;
   };
   splits.train = dataset(false);
   splits.val = dataset(true);

@@ -88,7 +88,7 @@ Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
                  const LoaderOptions& options, const std::vector<int64_t>& indices, int64_t epoch,
                  int64_t batch_index) {
   const int64_t count = std::ssize(indices);
-  const int64_t classes = std::ssize(dataset.class_names());
+  const int64_t classes = std::ssize(dataset.class_names);
   Batch batch;
   batch.epoch = epoch;
   batch.index = batch_index;
@@ -141,8 +141,7 @@ std::vector<int64_t> Loader::samples(int64_t epoch, int64_t index) {
 /// that so many run at a time. They use no OpenMP, whose threads belong to the computation.
 void Loader::prefetch() {
   const size_t workers = static_cast<size_t>(std::max<int64_t>(1, options_.workers));
-  const size_t most = workers + static_cast<size_t>(std::max(1, options_.prefetch)) - 1;
-  for (; pending_.size() < most; ++next_) {
+  for (; pending_.size() <= workers; ++next_) {
     const int64_t epoch = next_ / batches_, index = next_ % batches_;
     const int64_t place = index % options_.part_of;
     if (place < options_.part_begin || place >= options_.part_end) continue;

@@ -10,7 +10,7 @@ void use(const gmlp::DataSplits& splits) {
   for (int64_t i = 0; i < splits.train->size(); ++i) {
     splits.train->image(i);
     gmlp::test::check(splits.train->label(i) <
-                      static_cast<int64_t>(splits.train->class_names().size()));
+                      static_cast<int64_t>(splits.train->class_names.size()));
   }
 }
 
