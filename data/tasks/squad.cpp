@@ -62,22 +62,21 @@ class SquadReader {
  private:
   void add_paragraph(const FastJson& paragraph) {
     const std::string place = fmt::format("{}: paragraph {}", set_.path, set_.contexts.size() + 1);
-    context_ = text_of(paragraph, "context", place);
+    const std::string& context = set_.contexts.emplace_back(text_of(paragraph, "context", place));
     begins_.clear();
-    for (size_t at = 0; at < context_.size(); ++at) {
-      if (!is_continuation(context_[at])) begins_.push_back(at);
+    for (size_t at = 0; at < context.size(); ++at) {
+      if (!is_continuation(context[at])) begins_.push_back(at);
     }
     for (const FastJson& entry : member(paragraph, "qas", "array", place)) {
       set_.bad.attempt([&] { set_.questions.push_back(read_question(entry, place)); });
     }
-    set_.contexts.push_back(std::move(context_));
   }
 
   SquadQuestion read_question(const FastJson& entry, const std::string& paragraph) {
     SquadQuestion question;
     const bool number = entry.contains("id") && entry["id"].is_number();
     question.id = number ? entry["id"].dump() : text_of(entry, "id", paragraph);
-    question.context = std::ssize(set_.contexts);
+    question.context = std::ssize(set_.contexts) - 1;
     const std::string place = fmt::format("{}: question '{}'", set_.path, printable(question.id));
     question.text = text_of(entry, "question", place);
     if (reading_.answered) add_answers(entry, place, question);
@@ -102,19 +101,20 @@ class SquadReader {
 
   /// The answer at its answer_start, or nearest to it.
   SquadAnswer find_answer(const FastJson& answer, const std::string& place) {
+    const std::string& context = set_.contexts.back();
     const std::string text = text_of(answer, "text", place);
     const double start = member(answer, "answer_start", "number", place).get<double>();
     const double last = static_cast<double>(begins_.size() - 1);
     size_t at = begins_[static_cast<size_t>(std::clamp(start, 0.0, last))];
-    if (context_.compare(at, text.size(), text) != 0) {
-      const size_t before = context_.rfind(text, at);
-      const size_t after = context_.find(text, at);
+    if (context.compare(at, text.size(), text) != 0) {
+      const size_t before = context.rfind(text, at);
+      const size_t after = context.find(text, at);
       if (before == after) {  // neither is there
         fail_input("{}: the context does not have its answer '{}'; correct or remove it", place,
                    printable(text));
       }
       // An absent one is std::string::npos, the largest number.
-      at = before != context_.npos && at - before <= after - at ? before : after;
+      at = before != context.npos && at - before <= after - at ? before : after;
       ++set_.moved;
     }
     return {static_cast<int64_t>(at), static_cast<int64_t>(at + text.size())};
@@ -122,8 +122,7 @@ class SquadReader {
 
   SquadReading reading_;
   SquadSet set_;
-  std::string context_;         // of the current paragraph
-  std::vector<size_t> begins_;  // the byte of the context at which each character begins
+  std::vector<size_t> begins_;  // the byte of the last context at which each character begins
   std::unordered_set<std::string> ids_;
 };
 
@@ -241,8 +240,6 @@ SquadWindows::SquadWindows(const SquadSet& set, const Tokenizer& tokenizer,
     if (std::ssize(ids) > most) ++counts_.cut;
     const int64_t kept = std::min(std::ssize(ids), most);
     Window window{.question = static_cast<int32_t>(std::ssize(questions_)),
-                  .begin = 0,
-                  .end = 0,
                   .offset = static_cast<int32_t>(kept + 2)};
     questions_.emplace_back(ids.begin(), ids.begin() + kept);
     const int64_t length = std::ssize(tokens_of(question));

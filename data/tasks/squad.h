@@ -129,9 +129,9 @@ class SquadWindows : public TaskRows {
 
   const SquadSet& set() const { return set_; }
   struct Window {
-    int32_t question;
-    int32_t begin, end;  // of the context's tokens
-    int32_t offset;      // the position of token `begin` in the row
+    int32_t question = 0;
+    int32_t begin = 0, end = 0;  // of the context's tokens
+    int32_t offset = 0;          // the position of token `begin` in the row
   };
   const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
   /// The context's text at positions [first, last], which must be context; without space around it.
