@@ -44,7 +44,7 @@ PhotoForm photo_form(const TransformOptions& options, bool train);
 /// Pillow's integers for 0.299 R + 0.587 G + 0.114 B, in place of three channels of bytes.
 Image to_gray(Image image);
 
-// ---- resize.cpp: antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
+// ---- Antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
 
 /// Keys' cubic kernel (1981) with a = -0.5.
 double cubic_kernel(double t);
