@@ -17,7 +17,7 @@
 #include "apps/vision/commands.h"
 #include "core/io/file.h"
 #include "core/softmax.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 
 namespace gmlp {
 
@@ -25,7 +25,7 @@ namespace {
 
 /// The model's class for each class of the data set.
 std::vector<size_t> match_classes(const ImageDataset& dataset, const Classifier& classifier) {
-  const std::vector<std::string>& names = dataset.class_names();
+  const std::vector<std::string>& names = dataset.class_names;
   const std::vector<std::string>& known = classifier.label_names;
   const int64_t classes = classifier.model->config().classes;
   std::vector<size_t> map(names.size());

@@ -134,7 +134,7 @@ DataOptions data_options_for(const VisionOptions& options, bool resumed) {
 VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) {
   VisionConfig config = named_or_stored_config(options.model);
   if (stored_config_path(options.model).empty()) config.chans = data.channels;
-  config.classes = std::ssize(data.train->class_names());
+  config.classes = std::ssize(data.train->class_names);
   const auto apply = [](int64_t given, int64_t& size) { size = given > 0 ? given : size; };
   apply(options.img_size, config.img_height);
   apply(options.img_size, config.img_width);

@@ -17,7 +17,7 @@
 #include "core/io/npy.h"
 #include "core/parallel.h"
 #include "core/softmax.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 
 namespace gmlp {
 

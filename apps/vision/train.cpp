@@ -133,7 +133,7 @@ class VisionTask : public TrainingTask {
     classifier_.split = data_options_for(options_, setup.resumed());
     data_ = open_dataset(options_.data, classifier_.split);
     classifier_.split.trained_on = data_.trained_on;
-    classifier_.label_names = data_.train->class_names();
+    classifier_.label_names = data_.train->class_names;
     info.notes = data_.notes;
     const int64_t shards = options_.shards, most = data_.train->size() / shards * shards;
     refuse_if(most == 0, "--shards {}: there are only {} training images", shards,

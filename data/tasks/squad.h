@@ -59,11 +59,11 @@ struct SquadReading {
 /// have the same id, or a question has no answer.
 SquadSet read_squad(const std::string& path, const SquadReading& reading);
 
-// SQuAD's two scores (squad_metrics.cpp), by the rules of its official programs (Rajpurkar et al.
-// 2016, section 6.1; 2018). Exact match is 1 if two answers are equal. F1 is the harmonic mean of
-// precision and recall over the bag of words they share. Both ignore case, ASCII punctuation, the
-// articles a, an, the, and extra space. A question's score is the best over its annotators'
-// answers, a set's the mean in percent. In v2.0 "" means that the context has no answer.
+// SQuAD's two scores, by the rules of its official programs (Rajpurkar et al. 2016, section 6.1;
+// 2018). Exact match is 1 if two answers are equal. F1 is the harmonic mean of precision and recall
+// over the bag of words they share. Both ignore case, ASCII punctuation, the articles a, an, the,
+// and extra space. A question's score is the best over its annotators' answers, a set's the mean in
+// percent. In v2.0 "" means that the context has no answer.
 
 /// The words by which an answer is compared.
 std::vector<std::string> answer_words(std::string_view text);
@@ -129,9 +129,9 @@ class SquadWindows : public TaskRows {
 
   const SquadSet& set() const { return set_; }
   struct Window {
-    int32_t question;
-    int32_t begin, end;  // of the context's tokens
-    int32_t offset;      // the position of token `begin` in the row
+    int32_t question = 0;
+    int32_t begin = 0, end = 0;  // of the context's tokens
+    int32_t offset = 0;          // the position of token `begin` in the row
   };
   const Window& window(int64_t row) const { return windows_[static_cast<size_t>(row)]; }
   /// The context's text at positions [first, last], which must be context; without space around it.

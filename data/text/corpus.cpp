@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <numeric>
 #include <system_error>
 
 #include <fcntl.h>
@@ -43,21 +42,6 @@ int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
     value = left << half | right;
   } while (value >= static_cast<uint64_t>(n));
   return static_cast<int64_t>(value);
-}
-
-/// Entries [begin, end) of an epoch's permutation of n windows. Four rounds on the few bits of a
-/// small n would prefer some orders, so a small n is shuffled as a list.
-std::vector<int64_t> shuffled_windows(int64_t begin, int64_t end, int64_t n, uint64_t seed,
-                                      int64_t epoch) {
-  constexpr int64_t kFew = 1024;
-  std::vector<int64_t> windows;
-  if (n > kFew) {
-    for (int64_t i = begin; i < end; ++i) windows.push_back(permuted(i, n, seed, epoch));
-    return windows;
-  }
-  windows.resize(static_cast<size_t>(n));
-  shuffle_indices(windows.data(), n, seed, Purpose::kShuffle, static_cast<uint64_t>(epoch));
-  return {windows.begin() + begin, windows.begin() + end};
 }
 
 }  // namespace
@@ -101,36 +85,17 @@ TokenStorage::Block TokenStorage::block(int64_t index) const {
   fail_run("the temporary file of the text's ids cannot be read; start again");
 }
 
-std::vector<int64_t> TokenStorage::ids(int64_t begin, int64_t count) const {
-  std::vector<int64_t> ids;
-  for (const int64_t end = begin + count; begin < end;) {
-    const Block block = this->block(begin / kTokenBlock);
-    const int64_t first = begin % kTokenBlock;
-    const int64_t part = std::min(kTokenBlock - first, end - begin);
-    ids.insert(ids.end(), block.ids.begin() + first, block.ids.begin() + first + part);
-    begin += part;
-  }
-  return ids;
-}
-
-int64_t TokenStorage::position(int64_t index) const {
-  const auto block_begin = [&](int64_t block) {
-    if (block * kTokenBlock >= size_) return text_bytes;
-    // White space before the first token counts, too.
-    return block == 0 ? 0 : this->block(block).position;
-  };
-  const int64_t block = index / kTokenBlock;
-  const int64_t begin = block_begin(block);
-  const int64_t ids = std::clamp<int64_t>(size_ - block * kTokenBlock, 1, kTokenBlock);
-  return begin + (block_begin(block + 1) - begin) * (index % kTokenBlock) / ids;
-}
-
-TokenRow::TokenRow(std::shared_ptr<const TokenStorage> storage)
-    : storage_(std::move(storage)), end_(storage_->size()) {}
-
 std::vector<int64_t> TokenRow::ids(int64_t begin, int64_t count) const {
   require(begin >= 0 && begin + count <= size(), "ids outside of the row");
-  return storage_ == nullptr ? std::vector<int64_t>() : storage_->ids(begin_ + begin, count);
+  std::vector<int64_t> ids;
+  for (int64_t at = begin_ + begin; std::ssize(ids) < count;) {
+    const TokenStorage::Block block = storage_->block(at / kTokenBlock);
+    const int64_t first = at % kTokenBlock;
+    const int64_t part = std::min(kTokenBlock - first, count - std::ssize(ids));
+    ids.insert(ids.end(), block.ids.begin() + first, block.ids.begin() + first + part);
+    at += part;
+  }
+  return ids;
 }
 
 TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
@@ -142,7 +107,18 @@ TokenRow TokenRow::slice(int64_t begin, int64_t end) const {
 }
 
 int64_t TokenRow::text_bytes() const {
-  return size() == 0 ? 0 : storage_->position(end_) - storage_->position(begin_);
+  if (size() == 0) return 0;
+  const auto position = [&](int64_t index) {  // the byte of the text at which an id begins
+    const int64_t block = index / kTokenBlock, size = storage_->size();
+    const auto block_begin = [&](int64_t i) {
+      if (i * kTokenBlock >= size) return storage_->text_bytes;
+      return i == 0 ? 0 : storage_->block(i).position;  // white space in front counts, too
+    };
+    const int64_t begin = block_begin(block);
+    const int64_t ids = std::clamp<int64_t>(size - block * kTokenBlock, 1, kTokenBlock);
+    return begin + (block_begin(block + 1) - begin) * (index % kTokenBlock) / ids;
+  };
+  return position(end_) - position(begin_);
 }
 
 double TokenRow::unknown_share() const {
@@ -234,6 +210,11 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   const int64_t n = options_.tokens;
   const int64_t spare = tokens_.size() - span_;
   const bool shuffled = options_.train && options_.shuffle;
+  // Four rounds on the few bits of a small n would prefer some orders: a list is shuffled instead.
+  constexpr int64_t kFew = 1024;
+  std::vector<int64_t> list(static_cast<size_t>(shuffled && windows_ <= kFew ? windows_ : 0));
+  shuffle_indices(list.data(), std::ssize(list), options_.seed, Purpose::kShuffle,
+                  static_cast<uint64_t>(epoch));
   int64_t offset = 0;
   if (shuffled) {
     // The permutation's draws have samples below 2^31.
@@ -246,12 +227,12 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   batch.batch = std::min(batch_size_, windows_ - first);
   batch.ids.reserve(static_cast<size_t>(batch.batch * n));
   batch.targets.reserve(static_cast<size_t>(batch.batch * n));
-  std::vector<int64_t> order(static_cast<size_t>(batch.batch));
-  std::iota(order.begin(), order.end(), first);
-  if (shuffled) {
-    order = shuffled_windows(first, first + batch.batch, windows_, options_.seed, epoch);
-  }
-  for (const int64_t window : order) {
+  for (int64_t i = first; i < first + batch.batch; ++i) {
+    int64_t window = i;
+    if (shuffled) {
+      window =
+          list.empty() ? permuted(i, windows_, options_.seed, epoch) : list[static_cast<size_t>(i)];
+    }
     // Only evaluation's last window can exceed the row. It moves back, and its first ids are not
     // fresh: an earlier window has scored them.
     const int64_t begin = std::min(window * n + offset, spare);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/text/tokenizer.h"
@@ -20,24 +21,20 @@ constexpr int64_t kTokenBlock = 64;  // ids between two known positions in the t
 /// $TMPDIR (default /var/tmp), which the system removes with the process, and memory is used anew.
 class TokenStorage {
  public:
+  struct Block {
+    int64_t position;  // the byte of the text at which it begins
+    std::array<uint32_t, kTokenBlock> ids;
+  };
   /// Appends an id that begins at byte `position`. Throws RunError (a full disk).
   void add(int64_t id, int64_t position);
   int64_t size() const { return size_; }
-  std::vector<int64_t> ids(int64_t begin, int64_t count) const;
-  /// The byte of the text at which id `index` begins: exact at multiples of kTokenBlock and at the
-  /// end of the text, interpolated between them.
-  int64_t position(int64_t index) const;
+  Block block(int64_t index) const;
 
   int64_t text_bytes = 0;
   int64_t unknown = 0;  // ids of text that the tokenizer does not know
 
  private:
-  struct Block {
-    int64_t position;  // the byte of the text at which it begins
-    std::array<uint32_t, kTokenBlock> ids;
-  };
   void spill();
-  Block block(int64_t index) const;
 
   int64_t size_ = 0;
   std::vector<Block> memory_;
@@ -49,13 +46,15 @@ class TokenStorage {
 class TokenRow {
  public:
   TokenRow() = default;
-  explicit TokenRow(std::shared_ptr<const TokenStorage> storage);
+  explicit TokenRow(std::shared_ptr<const TokenStorage> storage)
+      : storage_(std::move(storage)), end_(storage_->size()) {}
 
   int64_t size() const { return end_ - begin_; }
   /// The ids [begin, begin + count).
   std::vector<int64_t> ids(int64_t begin, int64_t count) const;
   TokenRow slice(int64_t begin, int64_t end) const;
-  /// The number of bytes of text that the ids encode, for bits per byte.
+  /// The number of bytes of text that the ids encode, for bits per byte: exact if the row begins
+  /// and ends at multiples of kTokenBlock or the text's ends, interpolated between them.
   int64_t text_bytes() const;
   /// The share of the whole text's ids that are the id of unknown text.
   double unknown_share() const;

@@ -70,10 +70,6 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder);
 /// Reads {"type": "bytes"} or {"type": "chars", "characters": ["a", ...]}.
 std::unique_ptr<Tokenizer> read_tokenizer_json(std::string_view bytes, const std::string& name);
 std::unique_ptr<Tokenizer> read_sentencepiece(std::string bytes, const std::string& name);
-/// The SentencePiece library (0.1.97) trusts a model: a damaged one makes it read outside of its
-/// memory. Throws InputError for every model that the library could not use safely. Returns whether
-/// encoding adds a space before the text, which the library's interface does not tell.
-bool check_sentencepiece(std::string_view model, const std::string& name);
 
 /// The options of `tokenizer train`.
 struct TokenizerTraining {

@@ -1,9 +1,12 @@
 // The operations follow Pillow's ImageOps and ImageEnhance, which the paper used. All are plain
 // loops: at the sizes of training images a policy takes microseconds, and training milliseconds.
+#include "data/vision/autoaugment.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <sstream>
 
 #include "core/error.h"
 #include "data/vision/transform.h"
@@ -11,7 +14,6 @@
 namespace gmlp {
 namespace {
 
-using enum Operation;
 using Bytes = std::vector<uint8_t>;
 using Table = std::array<uint8_t, 256>;
 using Histogram = std::array<int64_t, 256>;
@@ -99,20 +101,6 @@ Bytes smooth_of(const Image& image) {
   return smooth;
 }
 
-/// Replaces each channel's bytes by make_table(histogram)[byte].
-template <typename MakeTable>
-void map_channels(Image& image, const MakeTable& make_table) {
-  const size_t channels = static_cast<size_t>(image.channels);
-  for (size_t c = 0; c < channels; ++c) {
-    Histogram histogram{};
-    for (size_t i = c; i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
-    const Table table = make_table(histogram);
-    for (size_t i = c; i < image.bytes.size(); i += channels) {
-      image.bytes[i] = table[image.bytes[i]];
-    }
-  }
-}
-
 template <typename Function>
 Table table_of(const Function& function) {
   Table table{};
@@ -145,66 +133,67 @@ Table equalize_table(const Histogram& histogram) {
   });
 }
 
+/// What the five operations that map bytes make of a channel's bytes.
+Table byte_table(std::string_view operation, double value, const Histogram& histogram) {
+  if (operation == "AutoContrast") return contrast_table(histogram);
+  if (operation == "Equalize") return equalize_table(histogram);
+  return table_of([&](int byte) {
+    if (operation == "Posterize") return byte & 0xFF << (8 - static_cast<int>(value));
+    return operation == "Solarize" && byte < value ? byte : 255 - byte;
+  });
+}
+
 /// The value of an operation at a magnitude in 0..10 (the paper's table 6).
-double operation_value(Operation operation, double magnitude) {
+double operation_value(std::string_view operation, double magnitude) {
   const double part = magnitude / 10;
-  if (operation == kShearX) return 0.3 * part;
-  if (operation == kRotate) return 30 * part;
-  if (operation <= kSharpness) return 0.1 + 1.8 * part;
+  if (operation == "ShearX") return 0.3 * part;
+  if (operation == "Rotate") return 30 * part;
   // These two get milder with the magnitude: more bits are kept, fewer bytes inverted.
-  if (operation == kPosterize) return 4 + std::floor(4 * part);
-  return std::floor(256 * part);
+  if (operation == "Posterize") return 4 + std::floor(4 * part);
+  if (operation == "Solarize") return std::floor(256 * part);
+  return 0.1 + 1.8 * part;  // the factor of an enhancement
 }
 
 /// Drawn as a pair. The magnitude is 0..10.
 struct Step {
-  Operation operation;
-  double probability, magnitude;
+  std::string operation;
+  double probability = 0, magnitude = 0;
 };
-// Table 9 of the paper, pair after pair. It lists some twice: they are drawn twice as often.
-constexpr std::array<Step, 50> kPolicy{
-    {{kPosterize, 0.4, 8}, {kRotate, 0.6, 9},   {kSolarize, 0.6, 5},  {kAutoContrast, 0.6, 5},
-     {kEqualize, 0.8, 8},  {kEqualize, 0.6, 3}, {kPosterize, 0.6, 7}, {kPosterize, 0.6, 6},
-     {kEqualize, 0.4, 7},  {kSolarize, 0.2, 4}, {kEqualize, 0.4, 4},  {kRotate, 0.8, 8},
-     {kSolarize, 0.6, 3},  {kEqualize, 0.6, 7}, {kPosterize, 0.8, 5}, {kEqualize, 1.0, 2},
-     {kRotate, 0.2, 3},    {kSolarize, 0.6, 8}, {kEqualize, 0.6, 8},  {kPosterize, 0.4, 6},
-     {kRotate, 0.8, 8},    {kColor, 0.4, 0},    {kRotate, 0.4, 9},    {kEqualize, 0.6, 2},
-     {kEqualize, 0.0, 7},  {kEqualize, 0.8, 8}, {kInvert, 0.6, 4},    {kEqualize, 1.0, 8},
-     {kColor, 0.6, 4},     {kContrast, 1.0, 8}, {kRotate, 0.8, 8},    {kColor, 1.0, 2},
-     {kColor, 0.8, 8},     {kSolarize, 0.8, 7}, {kSharpness, 0.4, 7}, {kInvert, 0.6, 8},
-     {kShearX, 0.6, 5},    {kEqualize, 1.0, 9}, {kColor, 0.4, 0},     {kEqualize, 0.6, 3},
-     {kEqualize, 0.4, 7},  {kSolarize, 0.2, 4}, {kSolarize, 0.6, 5},  {kAutoContrast, 0.6, 5},
-     {kInvert, 0.6, 4},    {kEqualize, 1.0, 8}, {kColor, 0.6, 4},     {kContrast, 1.0, 8},
-     {kEqualize, 0.8, 8},  {kEqualize, 0.6, 3}}};
+
+/// Table 9 of the paper, a pair per line. It lists some twice: they are drawn twice as often.
+std::vector<Step> read_policy() {
+  std::istringstream text(kAutoAugmentPolicy);
+  std::vector<Step> steps(50);
+  for (Step& step : steps) text >> step.operation >> step.probability >> step.magnitude;
+  return steps;
+}
 
 }  // namespace
 
-void apply_operation(Image& image, Operation operation, double value,
+void apply_operation(Image& image, std::string_view operation, double value,
                      const std::array<uint8_t, 3>& fill) {
   require(!image.is_float() && (image.channels == 1 || image.channels == 3),
           "apply_operation: bytes of 1 or 3 channels");
   const double cosine = std::cos(value * std::numbers::pi / 180);
   const double sine = std::sin(value * std::numbers::pi / 180);
-  const auto map_bytes = [&](const auto& function) {
-    for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(function(byte));
-  };
-  if (operation == kShearX) return warp(image, {.b = value}, fill);
-  if (operation == kRotate) return warp(image, {cosine, sine, -sine, cosine}, fill);
-  if (operation == kColor) return blend(image, gray_of(image), value);
-  if (operation == kContrast) return blend(image, mean_gray_of(image), value);
-  if (operation == kSharpness) return blend(image, smooth_of(image), value);
-  if (operation == kPosterize) {
-    return map_bytes([&](int byte) { return byte & 0xFF << (8 - static_cast<int>(value)); });
+  if (operation == "ShearX") return warp(image, {.b = value}, fill);
+  if (operation == "Rotate") return warp(image, {cosine, sine, -sine, cosine}, fill);
+  if (operation == "Color") return blend(image, gray_of(image), value);
+  if (operation == "Contrast") return blend(image, mean_gray_of(image), value);
+  if (operation == "Sharpness") return blend(image, smooth_of(image), value);
+  const size_t channels = static_cast<size_t>(image.channels);
+  for (size_t c = 0; c < channels; ++c) {
+    Histogram histogram{};
+    for (size_t i = c; i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
+    const Table table = byte_table(operation, value, histogram);
+    for (size_t i = c; i < image.bytes.size(); i += channels) {
+      image.bytes[i] = table[image.bytes[i]];
+    }
   }
-  if (operation == kSolarize) {
-    return map_bytes([&](int byte) { return byte < value ? byte : 255 - byte; });
-  }
-  if (operation == kAutoContrast) return map_channels(image, contrast_table);
-  if (operation == kEqualize) return map_channels(image, equalize_table);
-  if (operation == kInvert) return map_bytes([](int byte) { return 255 - byte; });
 }
 
 void autoaugment(Image& image, Random& random, const std::array<uint8_t, 3>& fill) {
+  static const std::vector<Step> kPolicy = read_policy();
   const size_t pair = 2 * static_cast<size_t>(random.below(25));
   for (const size_t i : {pair, pair + 1}) {
     const Step& step = kPolicy[i];
@@ -213,8 +202,8 @@ void autoaugment(Image& image, Random& random, const std::array<uint8_t, 3>& fil
     const bool negative = random.below(2) == 1;
     if (!applied) continue;
     const double value = operation_value(step.operation, step.magnitude);
-    const bool negated = negative && step.operation <= kRotate;
-    apply_operation(image, step.operation, negated ? -value : value, fill);
+    const bool has_sign = step.operation == "ShearX" || step.operation == "Rotate";
+    apply_operation(image, step.operation, negative && has_sign ? -value : value, fill);
   }
 }
 

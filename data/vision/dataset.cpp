@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/random.h"
-#include "data/vision/sources.h"
 
 namespace gmlp {
 namespace {
@@ -26,21 +25,20 @@ void limit_train(DataSplits& splits, const DataOptions& options) {
   shuffle_indices(indices.data(), size, options.seed, Purpose::kSplit, kSubsetDraw);
   indices.resize(static_cast<size_t>(options.max_train_samples));
   std::ranges::sort(indices);
-  std::vector<int64_t> labels;
-  labels.reserve(indices.size());
-  for (const int64_t index : indices) labels.push_back(whole->label(index));
-  splits.train = std::make_shared<ImageDataset>(
-      whole->class_names(), std::move(labels),
-      [whole, indices](int64_t index, const PhotoForm& form) {
-        return whole->image(indices[static_cast<size_t>(index)], form);
-      });
+  const auto part = std::make_shared<ImageDataset>();
+  part->class_names = whole->class_names;
+  for (const int64_t index : indices) part->labels.push_back(whole->label(index));
+  part->decode = [whole, indices](int64_t index, const PhotoForm& form) {
+    return whole->image(indices[static_cast<size_t>(index)], form);
+  };
+  splits.train = part;
   splits.notes.push_back(fmt::format("{} of {} training images (--max-train-samples)",
                                      options.max_train_samples, size));
 }
 
 /// Counts the classes that a set lacks.
 void note_absent_classes(DataSplits& splits) {
-  const std::vector<std::string>& names = splits.train->class_names();
+  const std::vector<std::string>& names = splits.train->class_names;
   const auto note = [&](const ImageDataset& set, const char* part, const char* remedy) {
     std::vector<std::string> absent;
     const std::vector<int64_t> counts = class_counts(set);
@@ -87,48 +85,6 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
 
 }  // namespace
 
-DataSplits make_splits(const std::string& name, const std::string& source,
-                       const std::vector<std::string>& class_names, LabeledImages train,
-                       LabeledImages val) {
-  const auto type_of = [](const Image& image) {
-    return fmt::format("{} x {} x {} {}", image.height, image.width, image.channels,
-                       image.is_float() ? "floats" : "bytes");
-  };
-  const std::string train_type = type_of(train.images.at(0));
-  const std::string val_type = type_of(val.images.at(0));
-  refuse_if(train_type != val_type,
-            "{}: training images ({}) and validation images ({}) differ in image size or type; the "
-            "files do not belong together",
-            source, train_type, val_type);
-  const auto dataset = [&](LabeledImages& set) {
-    return std::make_shared<ImageDataset>(
-        class_names, std::move(set.labels),
-        [images = std::move(set.images)](int64_t index, const PhotoForm&) {
-          return images[static_cast<size_t>(index)];
-        });
-  };
-  return {.name = name, .train = dataset(train), .val = dataset(val)};
-}
-
-void check_counts(const std::string& image_path, int64_t images, const std::string& label_path,
-                  int64_t labels) {
-  refuse_if(images != labels, "{} holds {} images, {} {} labels; the files do not belong together",
-            image_path, images, label_path, labels);
-  refuse_if(images == 0, "{}: no images; copy or save it again", image_path);
-}
-
-void check_label(int64_t label, int64_t index, int64_t classes, const std::string& path) {
-  refuse_if(label < 0 || label >= classes,
-            "{}: label {} of image {} is not in 0..{}; the file is damaged or of another data set",
-            path, label, index, classes - 1);
-}
-
-std::vector<std::string> numbered_classes(int64_t classes) {
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < classes; ++i) names.push_back(std::to_string(i));
-  return names;
-}
-
 std::string folder_name(const std::string& folder) {
   // With a slash at its end, "." has the name of its folder, too.
   const std::filesystem::path path = std::filesystem::path(folder) / "";
@@ -136,19 +92,20 @@ std::string folder_name(const std::string& folder) {
 }
 
 std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits) {
-  std::vector<int64_t> labels = splits.train->labels();
-  labels.insert(labels.end(), splits.val->labels().begin(), splits.val->labels().end());
-  return std::make_shared<ImageDataset>(
-      splits.train->class_names(), std::move(labels),
-      [train = splits.train, val = splits.val](int64_t index, const PhotoForm& form) {
-        const int64_t first = train->size();
-        return index < first ? train->image(index, form) : val->image(index - first, form);
-      });
+  const auto all = std::make_shared<ImageDataset>();
+  all->class_names = splits.train->class_names;
+  all->labels = splits.train->labels;
+  all->labels.insert(all->labels.end(), splits.val->labels.begin(), splits.val->labels.end());
+  all->decode = [train = splits.train, val = splits.val](int64_t index, const PhotoForm& form) {
+    const int64_t first = train->size();
+    return index < first ? train->image(index, form) : val->image(index - first, form);
+  };
+  return all;
 }
 
 std::vector<int64_t> class_counts(const ImageDataset& set) {
-  std::vector<int64_t> counts(set.class_names().size());
-  for (const int64_t label : set.labels()) ++counts[static_cast<size_t>(label)];
+  std::vector<int64_t> counts(set.class_names.size());
+  for (const int64_t label : set.labels) ++counts[static_cast<size_t>(label)];
   return counts;
 }
 
@@ -180,7 +137,7 @@ DataSplits open_dataset(const std::string& spec, const DataOptions& options) {
   if (!options.scoring) note_absent_classes(splits);
   splits.counts =
       fmt::format("{} training and {} validation images of {} classes", splits.train->size(),
-                  splits.val->size(), splits.train->class_names().size());
+                  splits.val->size(), splits.train->class_names.size());
   limit_train(splits, options);
   return splits;
 }

@@ -1,12 +1,11 @@
 #pragma once
-// A labeled set of images: bytes of a record become an Image. Each source (idx, CIFAR, folders,
-// arrays, drawn shapes) has its reader in a file of its own (sources.h).
+// A labeled set of images: bytes of a record become an Image. The sources are files in memory
+// (records.cpp) and folders (folder.cpp).
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace gmlp {
@@ -35,26 +34,16 @@ struct PhotoForm {
   auto operator<=>(const PhotoForm&) const = default;  // NOLINT: no pointer is compared
 };
 
-class ImageDataset {
- public:
-  /// Labels are in [0, class_names.size()). Several threads call `decode`, which returns one image
-  /// or throws InputError naming file (and position). Only photographs get the given form.
-  ImageDataset(std::vector<std::string> class_names, std::vector<int64_t> labels,
-               std::function<Image(int64_t index, const PhotoForm& form)> decode)
-      : class_names_(std::move(class_names)),
-        labels_(std::move(labels)),
-        decode_(std::move(decode)) {}
+struct ImageDataset {
+  std::vector<std::string> class_names;
+  std::vector<int64_t> labels;  // in [0, class_names.size())
+  /// Returns one image or throws InputError naming file (and position). Called by several threads.
+  /// Only photographs get the given form.
+  std::function<Image(int64_t index, const PhotoForm& form)> decode;
 
-  int64_t size() const { return std::ssize(labels_); }
-  const std::vector<std::string>& class_names() const { return class_names_; }
-  const std::vector<int64_t>& labels() const { return labels_; }
-  int64_t label(int64_t index) const { return labels_[static_cast<size_t>(index)]; }
-  Image image(int64_t index, const PhotoForm& form = {}) const { return decode_(index, form); }
-
- private:
-  std::vector<std::string> class_names_;
-  std::vector<int64_t> labels_;
-  std::function<Image(int64_t index, const PhotoForm& form)> decode_;
+  int64_t size() const { return std::ssize(labels); }
+  int64_t label(int64_t index) const { return labels[static_cast<size_t>(index)]; }
+  Image image(int64_t index, const PhotoForm& form = {}) const { return decode(index, form); }
 };
 
 /// The training and validation sets of one source, with the same class names. One may be empty.
@@ -97,5 +86,44 @@ std::vector<double> balanced_weights(const std::vector<int64_t>& counts);
 
 /// Of the names and contents of a folder's files, and of all other sources' labels and images.
 uint32_t checksum_of(const DataSplits& splits);
+
+// The readers that open_dataset chooses from, and what they share.
+
+DataSplits open_idx(const std::string& folder);                                 // records.cpp
+DataSplits open_cifar(const std::string& folder, bool hundred);                 // records.cpp
+DataSplits open_arrays(const std::string& folder, const DataOptions& options);  // records.cpp
+DataSplits open_folder(const std::string& folder, const DataOptions& options);  // folder.cpp
+DataSplits open_shapes();                                                       // records.cpp
+
+/// The images of a NumPy array: uint8 (N, H, W, C) or (N, H, W), or float32 (N, C, H, W).
+std::vector<Image> read_images(const std::string& path);
+
+/// Decodes a PNG, JPEG, WebP or BMP file. Throws InputError naming the file and the reason:
+/// truncated, damaged, or too large (256 MiB, 65536 pixels per side, 200 megapixels or
+/// $GMLP_MAX_PIXELS). JPEGs of more than 32 Mi pixels are decoded at a reduced scale. At most 8
+/// bytes per pixel are allocated. `checksum` gets the file's CRC-32. With `header_only` a JPEG's
+/// pixels are not decoded, so that damage in them stays unknown.
+Image decode_image(const std::string& path, uint32_t* checksum = nullptr, bool header_only = false);
+/// The same from memory. `path` is only for messages.
+Image decode_image_bytes(const uint8_t* data, int64_t size, const std::string& path,
+                         bool header_only = false);
+
+/// What lies below a folder at any depth. Paths are relative to the folder ("cat/1.jpg") and
+/// sorted.
+struct FolderFiles {
+  std::vector<std::string> images;   // by extension, in any case
+  std::vector<std::string> others;   // neither images nor litter
+  std::vector<std::string> folders;  // also without images
+};
+/// Follows links. Passes over hidden files and folders, and what operating systems, notebooks and
+/// archives leave in folders. Throws InputError for folders nested too deep (a link to a parent).
+FolderFiles list_files(const std::string& folder);
+
+/// A name in Unicode's form NFC: macOS writes an accent as a character of its own, Linux does not.
+/// What is not UTF-8 stays as it is.
+std::string nfc_name(const std::string& name);
+
+/// The last component of a folder's path: "signs" of "/data/signs/".
+std::string folder_name(const std::string& folder);
 
 }  // namespace gmlp

@@ -25,7 +25,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "data/text/utf8.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "data/vision/transform.h"
 
 namespace gmlp {
@@ -66,8 +66,6 @@ struct Record {
   bool decoded = false;
 };
 
-using Records = std::vector<Record>;
-
 /// A folder of class folders, and the images of each class. All paths are below the data folder.
 struct FolderPart {
   std::string folder;  // "" is the data folder itself
@@ -93,7 +91,7 @@ class PhotoCache {
 
   /// Decodes these files in a thread of low priority. Once it has found a damaged one, each call of
   /// image() throws that.
-  void check(Records records, const fs::path& root) {
+  void check(std::vector<Record> records, const fs::path& root) {
     check_ = std::async(std::launch::async, [this, records = std::move(records), root] {
 #ifdef __linux__
       setpriority(PRIO_PROCESS, 0, 10);  // of this thread
@@ -193,9 +191,10 @@ uint64_t name_hash_of(const std::string& name) {
 
 /// Whether an image validates depends on its name and the seed alone: adding or removing another
 /// one does not move it. A class may be missing from val, not from train.
-Records list_records(const FolderLayout& layout, const fs::path& root,
-                     const std::vector<std::string>& names, const DataOptions& options) {
-  Records records;
+std::vector<Record> list_records(const FolderLayout& layout, const fs::path& root,
+                                 const std::vector<std::string>& names,
+                                 const DataOptions& options) {
+  std::vector<Record> records;
   for (const FolderPart* part : {&layout.train, &layout.val}) {
     for (const auto& [name, paths] : part->classes) {
       const auto at = std::ranges::lower_bound(names, name);
@@ -218,7 +217,7 @@ Records list_records(const FolderLayout& layout, const fs::path& root,
 
 /// Reads each file in parallel and removes the bad ones. If some are allowed, JPEGs are decoded,
 /// too. Which one is the first does not depend on the threads.
-void read_records(Records& records, const fs::path& root, BadRows& bad) {
+void read_records(std::vector<Record>& records, const fs::path& root, BadRows& bad) {
   std::vector<std::string> reasons(records.size());
   parallel_for(std::ssize(records), [&](int64_t i) {
     Record& record = records[static_cast<size_t>(i)];
@@ -262,7 +261,7 @@ void note_unused(const FolderFiles& files, const FolderLayout& layout,
 }
 
 /// A folder that is split: scores all of it if the model was not trained on it. Notes the sizes.
-void choose_sets(Records& records, const fs::path& folder, const DataOptions& options,
+void choose_sets(std::vector<Record>& records, const fs::path& folder, const DataOptions& options,
                  std::vector<std::string>& notes) {
   const auto was_trained_on = [&](const Record& record) {
     return std::ranges::count(options.trained_on, record.fingerprint) > 0;
@@ -283,7 +282,7 @@ void choose_sets(Records& records, const fs::path& folder, const DataOptions& op
 
 /// The median of the shorter sides, 3 channels if any image has color, a checksum of the names and
 /// contents, and the fingerprints of a few training images, those of the lowest hashes.
-void describe_images(const Records& records, DataSplits& splits) {
+void describe_images(const std::vector<Record>& records, DataSplits& splits) {
   constexpr size_t kMostFingerprints = 8;
   std::vector<int64_t> sides;
   std::vector<std::string> fingerprints;
@@ -352,7 +351,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
     fail_input("{}: only one class folder, {}; did you mean folder:{}?", folder, names[0],
                (root / layout.train.folder / names[0]).string());
   }
-  Records records = list_records(layout, root, names, options);
+  std::vector<Record> records = list_records(layout, root, names, options);
   BadRows bad{.allowed = options.skip_bad, .what = "images"};
   read_records(records, root, bad);
   if (bad.count > 0) splits.notes.push_back(bad.note());
@@ -362,18 +361,18 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   if (!layout.is_split()) splits.trained_on.clear();
   const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](bool validates) {
+    const auto set = std::make_shared<ImageDataset>();
+    set->class_names = names;
     std::vector<std::string> paths;
-    std::vector<int64_t> labels;
     for (const Record& record : records) {
       if (record.validates != validates) continue;
       paths.push_back((root / record.path).string());
-      labels.push_back(record.label);
+      set->labels.push_back(record.label);
     }
-    return std::make_shared<ImageDataset>(
-        names, std::move(labels),
-        [cache, paths = std::move(paths)](int64_t index, const PhotoForm& form) {
-          return cache->image(paths[static_cast<size_t>(index)], form);
-        });
+    set->decode = [cache, paths = std::move(paths)](int64_t index, const PhotoForm& form) {
+      return cache->image(paths[static_cast<size_t>(index)], form);
+    };
+    return set;
   };
   splits.train = dataset(false);
   splits.val = dataset(true);

@@ -88,7 +88,7 @@ Batch make_batch(const ImageDataset& dataset, const TransformOptions& transform,
                  const LoaderOptions& options, const std::vector<int64_t>& indices, int64_t epoch,
                  int64_t batch_index) {
   const int64_t count = std::ssize(indices);
-  const int64_t classes = std::ssize(dataset.class_names());
+  const int64_t classes = std::ssize(dataset.class_names);
   Batch batch;
   batch.epoch = epoch;
   batch.index = batch_index;
@@ -122,9 +122,9 @@ Loader::Loader(std::shared_ptr<const ImageDataset> dataset, const TransformOptio
   order_.resize(static_cast<size_t>(size));
 }
 
-Batch Loader::make(int64_t epoch, int64_t index) {
+/// The samples of a batch.
+std::vector<int64_t> Loader::samples(int64_t epoch, int64_t index) {
   const int64_t size = std::ssize(order_);
-  std::unique_lock<std::mutex> lock(order_mutex_);
   if (order_epoch_ != epoch) {
     std::iota(order_.begin(), order_.end(), int64_t{0});
     if (options_.train && options_.shuffle) {
@@ -134,27 +134,25 @@ Batch Loader::make(int64_t epoch, int64_t index) {
     order_epoch_ = epoch;
   }
   const int64_t begin = index * options_.batch_size;
-  const int64_t end = std::min(begin + options_.batch_size, size);
-  const std::vector<int64_t> indices(order_.begin() + begin, order_.begin() + end);
-  lock.unlock();
-  return make_batch(*dataset_, transform_, options_, indices, epoch, index);
+  return {order_.begin() + begin, order_.begin() + std::min(begin + options_.batch_size, size)};
 }
 
 /// Starts a task per batch to prefetch. Each task waits for the one `workers` batches before, so
 /// that so many run at a time. They use no OpenMP, whose threads belong to the computation.
 void Loader::prefetch() {
   const size_t workers = static_cast<size_t>(std::max<int64_t>(1, options_.workers));
-  const size_t most = workers + static_cast<size_t>(std::max(1, options_.prefetch)) - 1;
-  for (; pending_.size() < most; ++next_) {
+  for (; pending_.size() <= workers; ++next_) {
     const int64_t epoch = next_ / batches_, index = next_ % batches_;
     const int64_t place = index % options_.part_of;
     if (place < options_.part_begin || place >= options_.part_end) continue;
     std::shared_future<Batch> previous;
     if (pending_.size() >= workers) previous = pending_[pending_.size() - workers];
-    const auto task = [this, previous, epoch, index, generation = generation_.load()]() mutable {
+    const auto task = [this, previous, epoch, index, samples = samples(epoch, index),
+                       generation = generation_.load()]() mutable {
       if (previous.valid()) previous.wait();
       previous = {};  // else each batch would keep all earlier ones alive
-      return generation == generation_ ? make(epoch, index) : Batch();
+      if (generation != generation_) return Batch();
+      return make_batch(*dataset_, transform_, options_, samples, epoch, index);
     };
     pending_.push_back(std::async(std::launch::async, task));
   }

@@ -7,7 +7,6 @@
 #include <deque>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "core/tensor.h"
@@ -25,8 +24,7 @@ struct LoaderOptions {
   double mixup = 0;      // Beta(a, a) parameters; 0 is off (Zhang et al. 2018, Yun et al. 2019)
   double cutmix = 0;
   double switch_prob = 0.5;  // probability of CutMix when both are enabled
-  int prefetch = 2;          // batches, and one more per further worker
-  int64_t workers = 1;       // threads that make batches; any number makes the same ones
+  int64_t workers = 1;       // threads, each a batch ahead; any number makes the same batches
   // Of every `part_of` batches only those from `part_begin` to `part_end` are made: a rank's.
   int64_t part_of = 1, part_begin = 0, part_end = 1;
 };
@@ -54,7 +52,7 @@ class Loader {
 
  private:
   void prefetch();
-  Batch make(int64_t epoch, int64_t index);
+  std::vector<int64_t> samples(int64_t epoch, int64_t index);
 
   std::shared_ptr<const ImageDataset> dataset_;
   TransformOptions transform_;
@@ -62,10 +60,7 @@ class Loader {
   int64_t batches_ = 0;  // per epoch
   int64_t next_ = 0;     // the batch to prefetch next, counted from the first epoch's first
   std::atomic<int64_t> generation_ = 0;  // counts seeks: batches of older generations are skipped
-
-  // The samples of an epoch in its order.
-  std::mutex order_mutex_;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> order_;           // the samples of order_epoch_
   int64_t order_epoch_ = -1;
   std::deque<std::shared_future<Batch>> pending_;  // destroyed first, which waits for the tasks
 };

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
@@ -43,7 +44,7 @@ PhotoForm photo_form(const TransformOptions& options, bool train);
 /// Pillow's integers for 0.299 R + 0.587 G + 0.114 B, in place of three channels of bytes.
 Image to_gray(Image image);
 
-// ---- resize.cpp: antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
+// ---- Antialiased Catmull-Rom (a = -0.5), Pillow's and timm's bicubic ----
 
 /// Keys' cubic kernel (1981) with a = -0.5.
 double cubic_kernel(double t);
@@ -65,24 +66,11 @@ Image shrink_photo(Image image, const PhotoForm& form);
 
 // ---- autoaugment.cpp: AutoAugment (Cubuk et al. 2019, arXiv:1805.09501) ----
 
-/// The operations of the paper's policy for ImageNet.
-enum class Operation : uint8_t {
-  kShearX,
-  kRotate,
-  kColor,
-  kContrast,
-  kSharpness,
-  kPosterize,
-  kSolarize,
-  kAutoContrast,
-  kEqualize,
-  kInvert
-};
-
-/// `value` is a slope for shear, degrees for rotation, a factor for the three enhancements (1
-/// changes nothing), the bits kept for posterize and the first inverted byte for solarize. The last
-/// three operations ignore it. Pixels from outside get `fill`.
-void apply_operation(Image& image, Operation operation, double value,
+/// The operations of the paper's policy for ImageNet by their names there. `value` is a slope for
+/// ShearX, degrees for Rotate, a factor for Color, Contrast and Sharpness (1 changes nothing), the
+/// bits kept for Posterize and the first inverted byte for Solarize. AutoContrast, Equalize and
+/// Invert ignore it. Pixels from outside get `fill`.
+void apply_operation(Image& image, std::string_view operation, double value,
                      const std::array<uint8_t, 3>& fill);
 
 /// Draws one of the 25 pairs and applies each operation with its probability and magnitude. The

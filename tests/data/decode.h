@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/data/data_files.h"
 #include "tests/support/catch.h"
 

@@ -3,7 +3,7 @@
 #include "apps/language/options.h"
 #include "apps/vision/commands.h"
 #include "core/io/npy.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/tiny_models.h"
 

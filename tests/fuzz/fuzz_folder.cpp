@@ -8,7 +8,7 @@
 
 #include "apps/cli/format.h"
 #include "core/parallel.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/data/data_files.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const gmlp::DataOptions options = {.skip_bad = data[0] & 1, .scoring = (data[0] & 2) != 0};
   return gmlp::test::accept_input_errors([&] {
     const gmlp::DataSplits splits = scan(lines, folder / "set", options);
-    const int64_t classes = std::ssize(splits.train->class_names());
+    const int64_t classes = std::ssize(splits.train->class_names);
     for (const gmlp::ImageDataset* set : {splits.train.get(), splits.val.get()}) {
       for (int64_t i = 0; i < set->size(); ++i) {
         gmlp::test::check(set->image(i).elements() == 3);

@@ -1,5 +1,5 @@
 // PNG, JPEG, WebP and BMP, with and without a JPEG's pixels.
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

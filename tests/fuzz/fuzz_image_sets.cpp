@@ -1,6 +1,6 @@
 // MNIST's idx files, plain and gzip'd, and CIFAR's. The first byte says which and the second where
 // the images end and the labels begin.
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/temporary_folder.h"
 
@@ -10,7 +10,7 @@ void use(const gmlp::DataSplits& splits) {
   for (int64_t i = 0; i < splits.train->size(); ++i) {
     splits.train->image(i);
     gmlp::test::check(splits.train->label(i) <
-                      static_cast<int64_t>(splits.train->class_names().size()));
+                      static_cast<int64_t>(splits.train->class_names.size()));
   }
 }
 

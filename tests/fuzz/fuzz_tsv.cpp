@@ -1,7 +1,7 @@
 // SST-2's and MNLI's tables, and those of any labels in each format.
 #include <filesystem>
 
-#include "data/tasks/sentences.h"
+#include "data/tasks/task.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "data/tasks/sentences.h"
 #include "data/tasks/squad.h"
 #include "data/tasks/task.h"
 #include "data/text/tokenizer.h"

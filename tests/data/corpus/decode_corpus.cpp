@@ -17,7 +17,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
-#include "data/vision/sources.h"
+#include "data/vision/dataset.h"
 
 namespace {
 

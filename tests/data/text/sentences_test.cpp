@@ -1,6 +1,5 @@
 // SST-2 and MNLI files: what is read, and every malformed variant by its message.
-#include "data/tasks/sentences.h"
-
+#include "data/tasks/task.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
 #include "tests/data/shared_files.h"

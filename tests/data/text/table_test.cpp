@@ -1,5 +1,5 @@
 // Tables of any labels: formats, columns found by their names, bad rows, and bounded memory.
-#include "data/tasks/sentences.h"
+#include "data/tasks/task.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"

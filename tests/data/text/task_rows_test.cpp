@@ -1,6 +1,6 @@
 // Rows of ids from sentences and from questions, batches of them, and answers from logits.
-#include "data/tasks/sentences.h"
 #include "data/tasks/squad.h"
+#include "data/tasks/task.h"
 #include "tests/core/allocation_peak.h"
 #include "tests/data/data_files.h"
 #include "tests/data/task_files.h"

@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "data/vision/dataset.h"
-#include "data/vision/sources.h"
 #include "data/vision/transform.h"
 #include "tests/data/check_holds.h"
 #include "tests/data/data_files.h"
@@ -65,7 +64,7 @@ TEST_CASE("class names are sorted and val's folders are matched by name") {
   write_two_parts(folder);
   folder.write("train/dog/upper.BMP", plain_png(4, 99, 0, 0));  // the content decides, not the name
   const DataSplits splits = open_dataset("folder:" + folder.path(), {});
-  CHECK(splits.train->class_names() == std::vector<std::string>{"ape", "cat", "dog"});
+  CHECK(splits.train->class_names == std::vector<std::string>{"ape", "cat", "dog"});
   CHECK(splits.train->size() == 6);
   REQUIRE(splits.val->size() == 2);
   CHECK(splits.val->label(0) == 0);
@@ -117,7 +116,7 @@ TEST_CASE("the split of a name is the same on every machine and in every version
   std::filesystem::rename(folder / "caf\u00e9", folder / "cafe\u0301");
   const DataSplits splits = open_dataset("folder:" + folder.path(), options);
   CHECK(reds(*splits.val) == composed);
-  CHECK(splits.train->class_names() == std::vector<std::string>{"caf\u00e9", "tea"});
+  CHECK(splits.train->class_names == std::vector<std::string>{"caf\u00e9", "tea"});
 }
 
 TEST_CASE("classes without an image for one of the sets are counted and named") {
@@ -140,7 +139,7 @@ TEST_CASE("the parts of a folder are found by what they hold") {
     const DataSplits splits = open_dataset("folder:" + folder.path(), {});
     INFO(places[0]);
     if (val >= 0) CHECK(splits.val->size() == val);
-    return splits.train->class_names();
+    return splits.train->class_names;
   };
   const std::vector<std::string> ab = {"a", "b"};
   CHECK(classes_of({"train/a", "train/b", "valid/a"}, 3) == ab);

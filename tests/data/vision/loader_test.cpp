@@ -48,7 +48,7 @@ std::shared_ptr<ImageDataset> numbers(int64_t size, int64_t bad = -1) {
     image.bytes.assign(36, static_cast<uint8_t>(index));
     return image;
   };
-  return std::make_shared<ImageDataset>(std::vector<std::string>{"a", "b", "c"}, labels, decode);
+  return std::make_shared<ImageDataset>(ImageDataset{{"a", "b", "c"}, labels, decode});
 }
 
 bool same(const gmlp::Tensor& a, const gmlp::Tensor& b) {
@@ -121,7 +121,7 @@ TEST_CASE("seeking yields the same batch as running up to it") {
 
 TEST_CASE("slow consumers and more prefetching see the same bits") {
   LoaderOptions eager = mixing_options();
-  eager.prefetch = 7;
+  eager.workers = 6;
   Loader fast(numbers(40), bytes_transform(), eager);
   Loader slow(numbers(40), bytes_transform(), mixing_options());
   for (int i = 0; i < 12; ++i) {

@@ -125,7 +125,7 @@ TEST_CASE("Fashion-MNIST's records have the checksums of the original") {
   CHECK(crc_of(*splits.train, 59999) == 0x6d595368);
   CHECK(crc_of(*splits.val, 0) == 0x52830860);
   CHECK(crc_of(*splits.val, 9999) == 0x4c5edc96);
-  CHECK(splits.train->class_names()[static_cast<size_t>(splits.train->label(0))] == "Ankle boot");
+  CHECK(splits.train->class_names[static_cast<size_t>(splits.train->label(0))] == "Ankle boot");
   uLong labels = 0;
   for (int64_t i = 0; i < 60000; ++i) {
     const uint8_t label = static_cast<uint8_t>(splits.train->label(i));
@@ -142,7 +142,7 @@ TEST_CASE("an idx folder reads plain and gzipped files alike") {
   CHECK(splits.val->size() == 2);
   CHECK(splits.train->label(1) == 9);
   CHECK(splits.val->image(1).bytes == Bytes{1, 1, 2, 3});
-  CHECK(splits.train->class_names()[3] == "3");
+  CHECK(splits.train->class_names[3] == "3");
 }
 
 TEST_CASE("every malformed idx file is refused with its reason") {
@@ -183,7 +183,7 @@ TEST_CASE("CIFAR-10's planes become pixels") {
   const DataSplits splits = open_dataset("cifar10:" + folder.path(), {});
   CHECK(splits.train->size() == 10);
   CHECK(splits.train->label(4) == 3);
-  CHECK(splits.train->class_names()[9] == "j");
+  CHECK(splits.train->class_names[9] == "j");
   const gmlp::Image image = splits.val->image(0);
   REQUIRE(image.bytes.size() == 3072);
   CHECK(image.bytes[3 * 33] == 1);
@@ -199,7 +199,7 @@ TEST_CASE("CIFAR-100 uses the fine label") {
   folder.write("test.bin", cifar_records(2, {42}));
   const DataSplits splits = open_dataset("cifar100:" + folder.path(), {});
   CHECK(splits.train->label(0) == 99);
-  CHECK(splits.val->class_names()[42] == "class42");
+  CHECK(splits.val->class_names[42] == "class42");
   CHECK(splits.val->image(0).bytes[0] == 0);
 }
 
@@ -257,7 +257,7 @@ TEST_CASE("arrays are read as bytes or floats, unchanged") {
   const DataSplits splits = open_dataset("arrays:" + folder.path(), {});
   CHECK(splits.shorter_side == 1);
   CHECK(splits.channels == 3);
-  CHECK(splits.train->class_names().size() == 3);
+  CHECK(splits.train->class_names.size() == 3);
   CHECK(splits.train->image(1).bytes == Bytes{7, 8, 9, 10, 11, 12});
   const Bytes one = int32s({0x3F800000, 0x40000000});  // 1, 2
   folder.write("train_images.npy", npy("<f4", "(2, 1, 1, 1)", one));
@@ -296,7 +296,7 @@ TEST_CASE("shapes are the same every time and hold every class equally") {
   const DataSplits splits = open_dataset("shapes", {});
   CHECK(splits.train->size() == 8000);
   CHECK(splits.val->size() == 2000);
-  CHECK(splits.train->class_names().size() == 8);
+  CHECK(splits.train->class_names.size() == 8);
   std::vector<int64_t> counts(8);
   for (int64_t i = 0; i < 8000; ++i) ++counts[static_cast<size_t>(splits.train->label(i))];
   for (const int64_t count : counts) CHECK(count == 1000);
