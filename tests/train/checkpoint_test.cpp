@@ -183,7 +183,7 @@ TEST_CASE("a run that starts over at a step has no checkpoint of a later one") {
   run.save_last(bytes_of_step(3), 3, 3);
   CHECK(first_weight(run.checkpoint("step-2")) == 2);
   CHECK(first_weight(run.checkpoint("last")) == 3);
-  // None has step 7 any more, and nothing had been the best.
+  // No checkpoint has step 7 any more.
   CHECK_FALSE(run.rewind({.checkpoint = run.checkpoint("last"), .step = 3, .best_step = 7}, notes));
   REQUIRE(notes.size() == 1);
   CHECK(notes.front().find("best weights, of step 7, no longer exist") != std::string::npos);
