@@ -38,39 +38,39 @@ std::string name_of(int64_t rank) {
   return fmt::format("rank {} on {}", rank, g_world.hosts[static_cast<size_t>(rank)]);
 }
 
+}  // namespace
+
 #if GMLP_MPI
+
+namespace {
 
 std::map<int, std::array<MPI_Request, 2>> g_exchanges;  // by tag: the receipt, the sending
 
 /// Ends all ranks because a wait took too long. Those that wait tell each other, so the others are
 /// the ones to name.
 [[noreturn]] void end_silent_ranks() {
-  constexpr int kTag = 32767;
-  std::vector<bool> heard(static_cast<size_t>(g_world.size));
-  heard[static_cast<size_t>(g_world.rank)] = true;
-  char word = 0;
-  for (int other = 0; other < g_world.size; ++other) {
-    MPI_Request request = MPI_REQUEST_NULL;
-    if (other != rank()) MPI_Isend(&word, 1, MPI_CHAR, other, kTag, MPI_COMM_WORLD, &request);
+  const auto tag_of = [](int64_t other) { return 16384 + static_cast<int>(rank() ^ other); };
+  std::vector<float> heard(static_cast<size_t>(g_world.size), 0);  // 1 from each that waits
+  heard[static_cast<size_t>(rank())] = 1;
+  std::vector<int64_t> others;
+  for (int64_t other = 0; other < g_world.size; ++other) {
+    if (other != rank()) others.push_back(other);
+  }
+  for (const int64_t other : others) {
+    start_exchange(tag_of(other), other, &heard[static_cast<size_t>(rank())],
+                   &heard[static_cast<size_t>(other)], sizeof(float));
   }
   const Stopwatch listening;
   while (listening.seconds() < 2 + g_world.timeout / 10) {
-    int found = 0;
-    MPI_Status status;
-    MPI_Iprobe(MPI_ANY_SOURCE, kTag, MPI_COMM_WORLD, &found, &status);
-    const int other = status.MPI_SOURCE;
-    if (found != 0) {
-      MPI_Recv(&word, 1, MPI_CHAR, other, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-      heard[static_cast<size_t>(other)] = true;
-    }
+    for (const int64_t other : others) is_exchange_done(tag_of(other));  // lets MPI proceed
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   std::string silent;
-  for (int64_t other = 0; other < g_world.size; ++other) {
-    if (!heard[static_cast<size_t>(other)]) silent += " from " + name_of(other);
+  for (const int64_t other : others) {
+    if (heard[static_cast<size_t>(other)] == 0) silent += " from " + name_of(other);
   }
   // The first of those that wait speaks for all.
-  const bool speaks = std::ranges::find(heard, true) - heard.begin() == rank();
+  const bool speaks = std::ranges::find(heard, 1) - heard.begin() == rank();
   if (!speaks) std::this_thread::sleep_for(std::chrono::seconds(5));
   end_all_ranks(1, fmt::format("error: no answer{} for {:g} s (--rank-timeout), so all ranks end; "
                                "see what became of it, then continue with --resume\n",
@@ -102,15 +102,40 @@ std::string gather_bytes(const void* data, int64_t bytes) {
   return all;
 }
 
-#else
+}  // namespace
 
-std::string gather_bytes(const void* data, int64_t bytes) {
-  return {static_cast<const char*>(data), static_cast<size_t>(bytes)};
+void start_exchange(int tag, int64_t partner, const void* out, void* in, int64_t bytes) {
+  MPI_Request* requests = g_exchanges[tag].data();
+  // Counted in floats, so that a message of 2^31 bytes fits an int.
+  const int count = static_cast<int>(bytes / 4), other = static_cast<int>(partner);
+  MPI_Irecv(in, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests[0]);
+  MPI_Isend(out, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests[1]);
 }
 
-#endif
+bool is_exchange_done(int tag) {
+  int done = 0;
+  MPI_Testall(2, g_exchanges.at(tag).data(), &done, MPI_STATUSES_IGNORE);
+  return done != 0;
+}
 
+void wait_for_exchange(int tag) {
+  wait_for(g_exchanges.at(tag).data(), 2);
+}
+
+#else  // one rank alone calls none of these
+
+namespace {
+std::string gather_bytes(const void*, int64_t) {
+  return "";
+}
 }  // namespace
+void start_exchange(int, int64_t, const void*, void*, int64_t) {}
+bool is_exchange_done(int) {
+  return true;
+}
+void wait_for_exchange(int) {}
+
+#endif
 
 int64_t rank() {
   return g_world.rank;
@@ -172,10 +197,10 @@ void require_same_facts(const std::map<std::string, std::string>& facts) {
   wait_for_ranks();  // else rank 0 would go on before the rank that differs has spoken
 }
 
-#if GMLP_MPI
-
 void start_ranks() {
-  if (started_ranks() == 1) return;
+  const int64_t started = started_ranks();
+  if (started == 1) return;
+#if GMLP_MPI
   int provided = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   int value = 0;
@@ -183,10 +208,10 @@ void start_ranks() {
   g_world.rank = value;
   MPI_Comm_size(MPI_COMM_WORLD, &value);
   g_world.size = value;
-  refuse_if(started_ranks() != g_world.size,
+  refuse_if(started != g_world.size,
             "started as one of {} ranks, but its MPI sees {}; use the mpirun of the MPI that it "
             "was built with (for Slurm srun --mpi=pmix)",
-            started_ranks(), g_world.size);
+            started, g_world.size);
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   MPI_Get_processor_name(host, &value);
   const std::string all = gather_bytes(host, sizeof(host));
@@ -194,52 +219,21 @@ void start_ranks() {
     g_world.hosts.emplace_back(all.c_str() + i * static_cast<int64_t>(sizeof(host)));
   }
   if (!is_root()) static_cast<void>(std::freopen("/dev/null", "w", stdout));
+#else
+  fail_input(
+      "started as one of {} ranks, but built without MPI, so each would train a model of its own; "
+      "build with -D GMLP_MPI=ON (./dev mpi)",
+      started);
+#endif
 }
 
 void finish_ranks() {
   if (rank_count() == 1) return;
   wait_for_ranks();
+#if GMLP_MPI
   MPI_Finalize();
-}
-
-void start_exchange(int tag, int64_t partner, const void* out, void* in, int64_t bytes) {
-  MPI_Request* requests = g_exchanges[tag].data();
-  // Counted in floats, so that a message of 2^31 bytes fits an int.
-  const int count = static_cast<int>(bytes / 4), other = static_cast<int>(partner);
-  MPI_Irecv(in, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests[0]);
-  MPI_Isend(out, count, MPI_FLOAT, other, tag, MPI_COMM_WORLD, &requests[1]);
-}
-
-bool is_exchange_done(int tag) {
-  int done = 0;
-  MPI_Testall(2, g_exchanges.at(tag).data(), &done, MPI_STATUSES_IGNORE);
-  return done != 0;
-}
-
-void wait_for_exchange(int tag) {
-  wait_for(g_exchanges.at(tag).data(), 2);
-}
-
-#else
-
-void start_ranks() {
-  if (const int64_t started = started_ranks(); started > 1) {
-    fail_input(
-        "started as one of {} ranks, but built without MPI, so each would train a model of its "
-        "own; build with -D GMLP_MPI=ON (./dev mpi)",
-        started);
-  }
-}
-
-void finish_ranks() {}
-
-void start_exchange(int, int64_t, const void*, void*, int64_t) {}
-bool is_exchange_done(int) {
-  return true;
-}
-void wait_for_exchange(int) {}
-
 #endif
+}
 
 void end_all_ranks(int status, const std::string& message) {
   // Longer than mpirun needs to end the others after rank 0 has spoken.

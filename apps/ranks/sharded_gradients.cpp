@@ -58,6 +58,9 @@ void ShardedGradients::lay_out(const std::vector<Parameter*>& parameters) {
   }
   gradients_ = Tensor::zeros(parameters.front()->grad.dtype(), {size});
   if (levels_ > 0) received_ = Tensor::zeros(gradients_.dtype(), {size});
+  for (int64_t shards = 1; first_ + shards < end_; shards *= 2) {
+    subtrees_.push_back(Tensor::zeros(gradients_.dtype(), {size}));
+  }
   for (size_t i = 0; i < parameters.size(); ++i) {
     Tensor& grad = parameters[i]->grad;
     grad = gradients_.rows(begins[i], begins[i] + grad.elements()).reshaped(grad.shape());
@@ -95,29 +98,19 @@ void ShardedGradients::finish_shard() {
     }
     bucket.round = -1;
   }
-  subtrees_.clear();
 }
 
-/// As a binary counter carries: two subtrees of one size become one.
+/// As a binary counter carries: where a subtree is kept, the new one is added to it and moves up.
 void ShardedGradients::keep_subtree() {
-  int64_t shards = 1;
-  Tensor memory;
-  for (; !subtrees_.empty() && subtrees_.back().first == shards; shards *= 2) {
-    memory = subtrees_.back().second;
-    add(memory, 0, memory.elements());
-    subtrees_.pop_back();
-  }
-  if (!memory.defined()) memory = Tensor::zeros(gradients_.dtype(), gradients_.shape());
-  memory.copy_from(gradients_);
-  subtrees_.emplace_back(shards, memory);
+  const auto level = static_cast<size_t>(std::countr_zero(static_cast<uint64_t>(shard_ - first_)));
+  for (size_t i = 0; i < level; ++i) add(subtrees_[i], 0, gradients_.elements());
+  subtrees_[level].copy_from(gradients_);
   gradients_.fill(0);
 }
 
 void ShardedGradients::begin(Bucket& bucket) {
   // This rank's last shard completes its subtrees, from the smallest on.
-  for (auto subtree = subtrees_.rbegin(); subtree != subtrees_.rend(); ++subtree) {
-    add(subtree->second, bucket.begin, bucket.size);
-  }
+  for (const Tensor& subtree : subtrees_) add(subtree, bucket.begin, bucket.size);
   bucket.own_begin = bucket.begin;
   bucket.own_size = bucket.size;
   next_round(bucket);

@@ -15,7 +15,6 @@
 // the backward of the blocks before it goes on.
 
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "apps/ranks/ranks.h"
@@ -56,13 +55,12 @@ class ShardedGradients {
   void add(const Tensor& terms, int64_t begin, int64_t size);
 
   int64_t first_ = 0, end_ = 1;
-  int64_t shard_ = 0;            // whose backward is next
-  int64_t levels_ = 0;           // log2(R)
-  Tensor gradients_;             // of all parameters, by buckets
-  Tensor received_;              // as gradients_
-  std::vector<Bucket> buckets_;  // the rest, then the blocks; empty for one shard
-  // Sums of complete subtrees, the greatest first, with their numbers of shards.
-  std::vector<std::pair<int64_t, Tensor>> subtrees_;
+  int64_t shard_ = 0;             // whose backward is next
+  int64_t levels_ = 0;            // log2(R)
+  Tensor gradients_;              // of all parameters, by buckets
+  Tensor received_;               // as gradients_
+  std::vector<Bucket> buckets_;   // the rest, then the blocks; empty for one shard
+  std::vector<Tensor> subtrees_;  // sums of 1, 2, 4, ... complete shards
 };
 
 }  // namespace gmlp

@@ -18,42 +18,29 @@ namespace gmlp {
 
 namespace {
 
-/// JSON has no NaN and no infinity.
-std::string json_number(double value, const char* format) {
-  return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "null";
-}
-
 std::string step_line(const StepRecord& record) {
+  // JSON has no NaN and no infinity.
+  const auto number = [](double value, int digits) {
+    return std::isfinite(value) ? fmt::format("{:.{}g}", value, digits) : "null";
+  };
   return fmt::format(
       "{{\"step\":{},\"epoch\":{},\"loss\":{},\"lr\":{},\"grad_norm\":{},\"samples_per_s\":{},"
       "\"data_wait\":{}{}{}}}",
-      record.step, record.epoch, json_number(record.loss, "{:.9g}"),
-      json_number(record.lr, "{:.9g}"), json_number(record.grad_norm, "{:.9g}"),
-      json_number(record.samples_per_s, "{:.4g}"), json_number(record.data_wait, "{:.3g}"),
+      record.step, record.epoch, number(record.loss, 9), number(record.lr, 9),
+      number(record.grad_norm, 9), number(record.samples_per_s, 4), number(record.data_wait, 3),
       record.rank_wait > 0 ? fmt::format(",\"rank_wait\":{:.3g}", record.rank_wait) : "",
       record.skipped ? ",\"skipped\":true" : "");
 }
 
-/// The val columns are empty if the epoch was not validated.
-std::string metrics_row(const EpochRecord& record) {
-  std::string val = ",";
-  if (record.val.is_validated()) {
-    val = fmt::format("{:.9g},{:.9g}", record.val.loss, record.val.metric);
-  }
-  return fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", record.epoch, record.step,
-                     record.train_loss, val, record.lr, record.samples_per_s, record.seconds);
-}
-
 }  // namespace
 
-Reporter::Reporter(const TrainOptions& options, const TrainingTask& task, const RunLength& length,
-                   RunFolder& folder)
-    : options_(options),
-      task_(task),
-      length_(length),
+Reporter::Reporter(const Trainer& trainer, RunFolder& folder)
+    : trainer_(trainer),
+      options_(trainer.options),
+      task_(trainer.task),
       folder_(folder),
-      bar_(!options.quiet),
-      events_(options.tensorboard ? folder.file("tensorboard") : "") {
+      bar_(!options_.quiet),
+      events_(options_.tensorboard ? folder.file("tensorboard") : "") {
   write_file_atomic(folder_.file("environment.json"), environment_json());
   if (std::filesystem::is_empty(folder_.file("metrics.csv"))) {
     folder_.append("metrics.csv", "epoch,step,train_loss,val_loss," + task_.info.metric +
@@ -92,10 +79,10 @@ void Reporter::banner() {
   if (rank_count() > 1) {
     line(fmt::format("ranks    {}; {} shards per batch", describe_ranks(), options_.shards));
   }
-  const double samples = samples_per_step() * static_cast<double>(length_.steps_per_epoch);
-  line(fmt::format("run      {} steps, {} per epoch of {:.0f} {}; in {}",
-                   grouped(length_.total_steps), grouped(length_.steps_per_epoch), samples,
-                   info.samples, folder_.path()));
+  const RunLength& length = trainer_.length;
+  line(fmt::format("run      {} steps, {} per epoch of {} {}; in {}", grouped(length.total_steps),
+                   grouped(length.steps_per_epoch),
+                   options_.step_samples() * length.steps_per_epoch, info.samples, folder_.path()));
   for (const std::string& note : info.notes) line("note     " + note);
   if (!info.loss_with.empty()) {
     line(fmt::format("note     loss* is cross-entropy{}; val loss is cross-entropy",
@@ -124,11 +111,11 @@ std::vector<std::string> Reporter::progress_fields(const StepRecord& record,
   const double units = record.samples_per_s * static_cast<double>(task_.info.units_per_sample);
   const double share = share_of_peak(record.samples_per_s);
   std::vector<std::string> fields = {
-      fmt::format("{}/{}", record.step, length_.total_steps),
+      fmt::format("{}/{}", record.step, trainer_.length.total_steps),
       fmt::format("{} {:.4f} (smoothed {:.4f})", loss_name(), record.loss, average_loss_), left,
       fmt::format("{:.0f} {}/s", units, task_.info.unit)};
   if (!std::isnan(share)) fields.push_back(fmt::format("{:.0f}% of peak", 100 * share));
-  fields.push_back(fmt::format("epoch {}/{}", record.epoch, length_.epochs));
+  fields.push_back(fmt::format("epoch {}/{}", record.epoch, trainer_.length.epochs));
   fields.push_back(fmt::format("lr {:.2e}", record.lr));
   fields.push_back(fmt::format("wait {:.0f} ms", 1e3 * record.data_wait));
   if (rank_count() > 1) {
@@ -137,24 +124,30 @@ std::vector<std::string> Reporter::progress_fields(const StepRecord& record,
   return fields;
 }
 
+/// 0 if there were no steps.
+double Reporter::samples_per_s(const Steps& steps) const {
+  if (steps.count == 0) return 0;
+  return steps.count * static_cast<double>(options_.step_samples()) / steps.seconds;
+}
+
 void Reporter::step(StepRecord record) {
   constexpr double kAverageDecay = 0.98;
-  ++steps_;
-  seconds_ += record.seconds;
-  interval_.seconds += record.seconds;
-  interval_.data_wait += record.data_wait;
-  interval_.rank_wait += record.rank_wait;
-  const double steps = static_cast<double>(++interval_.step);
-  record.samples_per_s = steps * samples_per_step() / interval_.seconds;
-  record.data_wait = interval_.data_wait / steps;
-  record.rank_wait = interval_.rank_wait / steps;
+  for (Steps* steps : {&interval_, &epoch_, &all_}) {
+    steps->count += 1;
+    steps->seconds += record.seconds;
+    steps->data_wait += record.data_wait;
+    steps->rank_wait += record.rank_wait;
+  }
+  record.samples_per_s = samples_per_s(interval_);
+  record.data_wait = interval_.data_wait / interval_.count;
+  record.rank_wait = interval_.rank_wait / interval_.count;
   if (std::isfinite(record.loss)) {
     // A plain mean at first, exponential later, as Adam's bias-corrected moments.
     const double keep = std::min(kAverageDecay, 1.0 - 1.0 / static_cast<double>(++averaged_));
     average_loss_ = keep * average_loss_ + (1 - keep) * record.loss;
   }
   const bool logged =
-      record.step % options_.log_interval == 0 || record.step == length_.total_steps;
+      record.step % options_.log_interval == 0 || record.step == trainer_.length.total_steps;
   if (logged || record.skipped) folder_.append("steps.jsonl", step_line(record));
   if (logged) {
     events_.add_scalars(record.step, {{"train/loss", record.loss},
@@ -166,10 +159,10 @@ void Reporter::step(StepRecord record) {
     line(fmt::format("step {}: loss {}, gradient norm {}: not finite, step skipped", record.step,
                      record.loss, record.grad_norm));
   }
-  const std::string left = bar_.time_left(record.step, length_.total_steps);
+  const std::string left = bar_.time_left(record.step, trainer_.length.total_steps);
   if (!bar_.shown() && !logged) return;
   const std::vector<std::string> fields = progress_fields(record, left);
-  bar_.draw(record.step, length_.total_steps, fields);
+  bar_.draw(record.step, trainer_.length.total_steps, fields);
   if (!logged) return;
   const std::string text = fmt::format("step {}", fmt::join(fields, "  "));
   if (bar_.shown()) {
@@ -180,29 +173,35 @@ void Reporter::step(StepRecord record) {
   interval_ = {};
 }
 
-void Reporter::epoch(const EpochRecord& record) {
-  folder_.append("metrics.csv", metrics_row(record));
-  const EvalResult& result = record.val;
+void Reporter::epoch(const EvalResult& result) {
+  const Progress& progress = trainer_.progress;
+  const int64_t epoch = progress.epochs_closed + 1;
+  std::string val = ",";  // both columns are empty if the epoch was not validated
   if (result.is_validated()) {
-    events_.add_scalars(record.step, {{"val/loss", result.loss},
-                                      {"val/" + task_.info.metric.substr(4), result.metric}});
+    val = fmt::format("{:.9g},{:.9g}", result.loss, result.metric);
+    events_.add_scalars(progress.step, {{"val/loss", result.loss},
+                                        {"val/" + task_.info.metric.substr(4), result.metric}});
   }
+  folder_.append("metrics.csv",
+                 fmt::format("{},{},{:.9g},{},{:.9g},{:.4g},{:.3f}", epoch, progress.step,
+                             progress.epoch_loss(), val, trainer_.schedule.at(progress.step - 1),
+                             samples_per_s(epoch_), progress.seconds));
+  epoch_ = {};
   if (!result.complete) return;
   if (!result.sample.empty()) line(result.sample);
   const std::string text = result.details.empty() ? task_.text(result) : result.details;
-  line(fmt::format("epoch {}/{}: train {} {:.4f}, {}{}", record.epoch, length_.epochs, loss_name(),
-                   record.train_loss, text, options_.model_ema ? " (EMA)" : ""));
+  line(fmt::format("epoch {}/{}: train {} {:.4f}, {}{}", epoch, trainer_.length.epochs, loss_name(),
+                   progress.epoch_loss(), text, options_.model_ema ? " (EMA)" : ""));
 }
 
-void Reporter::write_summary(const Progress& progress, const EvalResult& best,
-                             const EvalResult& last, bool stopped_early, const Arena& arena) {
-  Json json;
-  json["model"] = task_.info.model;
-  json["data"] = task_.info.data;
-  json["parameters"] = task_.info.parameters;
-  json["steps"] = progress.step;
-  json["total_steps"] = length_.total_steps;
-  json["skipped_steps"] = progress.skipped;
+void Reporter::write_summary(const EvalResult& best, const EvalResult& last, bool stopped_early) {
+  const Progress& progress = trainer_.progress;
+  Json json = {{"model", task_.info.model},
+               {"data", task_.info.data},
+               {"parameters", task_.info.parameters},
+               {"steps", progress.step},
+               {"total_steps", trainer_.length.total_steps},
+               {"skipped_steps", progress.skipped}};
   if (stopped_early) json["stopped_early_at_epoch"] = progress.epochs_closed;
   if (best.complete) {
     json["best"] = task_.summary(best);
@@ -214,20 +213,18 @@ void Reporter::write_summary(const Progress& progress, const EvalResult& best,
     task_.add_details(json["final"]);
   }
   json["wall_seconds"] = progress.seconds;
-  json["peak_memory_bytes"] = {{"activations", arena.peak_bytes()},
+  json["peak_memory_bytes"] = {{"activations", trainer_.arena.peak_bytes()},
                                {"process", status_bytes("VmHWM")}};
-  const double speed = static_cast<double>(steps_) * samples_per_step() / seconds_;
-  json["share_of_machine_peak"] = steps_ > 0 ? share_of_peak(speed) : 0.0;  // NaN becomes null
+  json["share_of_machine_peak"] = share_of_peak(samples_per_s(all_));  // NaN becomes null
   json["machine_peak_gflops"] = peak_gflops_;
   write_file_atomic(folder_.file("summary.json"), json_text(json));
 }
 
-void Reporter::summary(const Progress& progress, const EvalResult& last, bool stopped_early,
-                       const Arena& arena) {
-  const TaskInfo& info = task_.info;
-  const EvalResult best{progress.has_best(), info.validation_samples, progress.best.loss,
+void Reporter::summary(const EvalResult& last, bool stopped_early) {
+  const Progress& progress = trainer_.progress;
+  const EvalResult best{progress.has_best(), task_.info.validation_samples, progress.best.loss,
                         progress.best.metric};
-  write_summary(progress, best, last, stopped_early, arena);
+  write_summary(best, last, stopped_early);
   std::string files = "summary.json, metrics.csv";
   if (!options_.no_figures) {
     const auto add = [&](Json& run) { task_.draw_figures(folder_, run); };
@@ -244,10 +241,10 @@ void Reporter::summary(const Progress& progress, const EvalResult& last, bool st
     line(fmt::format("best     {} (epoch {}), after {}", task_.text(best), progress.best.epoch,
                      duration_text(progress.seconds)));
   }
-  line(fmt::format("memory   {} MB of activations, {} MB in all", arena.peak_bytes() >> 20,
+  line(fmt::format("memory   {} MB of activations, {} MB in all", trainer_.arena.peak_bytes() >> 20,
                    status_bytes("VmHWM") >> 20));
   line(fmt::format("run      {} ({})", folder_.path(), files));
-  const std::string weights = folder_.checkpoints() + (best.complete ? "/best" : "/last");
+  const std::string weights = folder_.checkpoint(best.complete ? "best" : "last");
   line("weights  " + weights);
   line("next     " + task_.next_command(weights));
 }

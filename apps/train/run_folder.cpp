@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <cstdio>
+#include <cinttypes>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <regex>
 #include <thread>
 
@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apps/cli/format.h"
 #include "apps/train/task.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -38,15 +39,6 @@ std::string folder_name_of(const std::string& text) {
   if (name.empty()) name = fs::path(text).parent_path().filename().string();
   static const std::regex special("[^A-Za-z0-9_-]");
   return name.empty() ? "run" : std::regex_replace(name, special, "-");
-}
-
-/// The process that created a temporary called NAME.tmp-PID-N. 0 for every other file.
-pid_t owner_of(const std::string& name) {
-  const std::string mark = name.substr(std::min(name.rfind(".tmp-"), name.size()));
-  int pid = 0, count = 0;
-  size_t end = 0;
-  std::sscanf(mark.c_str(), ".tmp-%d-%d%zn", &pid, &count, &end);
-  return end > 0 && end == mark.size() ? pid : 0;
 }
 
 int64_t next_run_number(const std::string& parent) {
@@ -87,6 +79,80 @@ int64_t summary_count(const std::string& folder, const char* name) {
   return there && summary.at(name).is_number_integer() ? summary.at(name).get<int64_t>() : -1;
 }
 
+/// Opens a file for writing and makes it if it is absent. Throws RunError.
+FilePtr open_file(const std::string& path, int flags, const char* mode) {
+  const int descriptor = open(path.c_str(), flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  FilePtr file(descriptor < 0 ? nullptr : fdopen(descriptor, mode));
+  if (!file) fail_system(path, "opened");
+  return file;
+}
+
+void write_flushed(const FilePtr& file, const std::string& path, const std::string& text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+  if (!written || std::fflush(file.get()) != 0) fail_system(path, "written");
+}
+
+/// The lock of the run in `folder`, which names this process.
+FilePtr lock_run(const std::string& folder) {
+  const std::string path = folder + "/.lock";
+  FilePtr file = open_file(path, O_RDWR, "r+");
+  // A killed process may hold the lock for a moment longer: mpirun does not wait for the last of
+  // its ranks. A file system without locks fails otherwise.
+  constexpr double kPatience = 3;
+  const Stopwatch waiting;
+  while (flock(fileno(file.get()), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (waiting.seconds() < kPatience) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      continue;
+    }
+    const int owner = std::atoi(read_text(path).c_str());
+    fail_input("{}: process {} is writing this run; wait for its end, or stop it: kill {}", folder,
+               owner, owner);
+  }
+  write_flushed(file, path, fmt::format("{:<10}\n", getpid()));
+  return file;
+}
+
+/// Checkpoint `from` under a second name. Both stay whole, and what `to` was is replaced in one
+/// step. Files are hard links, or copies if the file system has no links.
+void copy_checkpoint(const std::string& from, const std::string& to) {
+  const std::string temporary = make_temporary_folder(to);
+  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    if (!entry.is_regular_file()) continue;
+    const fs::path target = fs::path(temporary) / entry.path().filename();
+    std::error_code error;
+    fs::create_hard_link(entry.path(), target, error);
+    if (error) write_file_synced(target.string(), read_text(entry.path().string()));
+  }
+  replace_folder(temporary, to);
+}
+
+/// Removes a checkpoint. If killed, none is left half removed under its name.
+void drop_checkpoint(const std::string& path) {
+  if (!fs::exists(path)) return;
+  const std::string temporary = temporary_for(path);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  if (!error) fs::rename(path, temporary, error);
+  if (!error) fs::remove_all(temporary, error);
+  if (error) {
+    fail_run("{}: could not be removed: {}; make its folder writable and resume again", path,
+             error.message());
+  }
+}
+
+/// The step in its training.json; nothing if that is absent or damaged.
+std::optional<int64_t> step_of(const std::string& folder) {
+  const std::string path = folder + "/" + kStateFile;
+  try {
+    return parse_json(verify_checksum(read_text(path), path), path).at("step").get<int64_t>();
+  } catch (const InputError&) {
+    return std::nullopt;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 void fail_system(const std::string& path, const char* what) {
@@ -101,38 +167,16 @@ void make_folders(const std::string& path) {
   }
 }
 
-RunLock::RunLock(const std::string& folder) {
-  const std::string path = folder + "/.lock";
-  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (descriptor_ < 0) fail_system(path, "opened");
-  // A killed process may hold the lock for a moment longer: mpirun does not wait for the last of
-  // its ranks. A file system without locks fails otherwise.
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(3);
-  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    if (std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      continue;
-    }
-    char owner[32] = {};
-    if (pread(descriptor_, owner, sizeof owner - 1, 0) < 0) owner[0] = 0;
-    close(descriptor_);
-    fail_input("{}: process {} is writing this run; wait for its end, or stop it: kill {}", folder,
-               std::atoi(owner), std::atoi(owner));
-  }
-  const std::string owner = fmt::format("{:<10}\n", getpid());
-  if (pwrite(descriptor_, owner.data(), owner.size(), 0) < 0) fail_system(path, "written");
-}
-
-RunLock::~RunLock() {
-  close(descriptor_);
-}
-
 void remove_stale_temporaries(const std::string& folder) {
+  static const std::regex temporary(".*\\.tmp-([0-9]{1,9})-[0-9]+");  // with its process
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const pid_t owner = owner_of(it->path().filename().string());
+    const std::string name = it->path().filename().string();
+    std::smatch match;
+    if (!std::regex_match(name, match, temporary)) continue;
     // Signal 0 tests whether the process is alive.
-    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) ::unlink(it->path().c_str());
+    const bool stale = kill(std::stoi(match[1]), 0) != 0 && errno == ESRCH;
+    if (stale) unlink(it->path().c_str());
   }
 }
 
@@ -154,76 +198,123 @@ std::string RunFolder::create(std::string out, bool overwrite, const TaskInfo& i
         is_within(info.weights, out),
         "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
         out, info.weights);
-    const RunLock lock(out);  // a run in use loses nothing
+    const FilePtr lock = lock_run(out);  // a run in use loses nothing
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
   }
   make_folders(out);
   return out;
 }
 
-RunFolder::RunFolder(const std::string& path, std::shared_ptr<const RunLock> lock)
-    : path_(path), lock_(lock ? std::move(lock) : std::make_shared<const RunLock>(path)) {
+RunFolder::RunFolder(const std::string& path) : path_(path), lock_(lock_run(path)) {
   for (const char* name : kRunFiles) {
     refuse_if(
         fs::is_symlink(file(name)),
         "{}: is a link, but a run writes into its own folder only; replace it by what it names",
         file(name));
   }
-  for (const auto& [name, start] : kLogStarts) {
-    const int descriptor =
-        open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (descriptor < 0) fail_system(file(name), "opened");
-    files_[name] = {descriptor, start};
+  remove_stale_temporaries(path_);
+  make_folders(file("checkpoints"));
+  for (const fs::directory_entry& entry : fs::directory_iterator(file("checkpoints"))) {
+    const fs::path& found = entry.path();
+    if (found.extension() != ".tmp" && found.extension() != ".old") continue;
+    recover_folder((found.parent_path() / found.stem()).string());
   }
-  make_folders(checkpoints());
 }
 
-RunFolder::~RunFolder() {
-  for (const auto& [name, file] : files_) close(file.descriptor);
+bool RunFolder::rewind(const SavePoint& point, std::vector<std::string>& notes) {
+  // The order survives a kill: a summary.json that outlived its `last` would say that the run is
+  // done, and a later `last` would begin the shorter logs anew.
+  if (summary_count(path_, "steps") > point.step) fs::remove(file("summary.json"));
+  if (!point.checkpoint.empty()) forget_checkpoints_after(point);
+  const bool found = point.best_step > 0 && restore_best(point);
+  if (!found) drop_checkpoint(checkpoint("best"));
+  if (!found && point.best_step > 0) {
+    notes.push_back(fmt::format(
+        "the best weights, of step {}, no longer exist; the next validation is the best",
+        point.best_step));
+  }
+  for (const auto& [name, end] : point.logs) rewind_log(name, end, notes);
+  return found;
+}
+
+void RunFolder::forget_checkpoints_after(const SavePoint& point) {
+  const auto is_it = [&](const std::string& folder) {
+    std::error_code ignored;
+    return fs::equivalent(point.checkpoint, folder, ignored);
+  };
+  const std::string last = checkpoint("last");
+  const std::optional<int64_t> step = step_of(last);
+  // Equal steps too: a user who names another folder may have found `last` to be damaged.
+  if (!is_it(last) && (!step || *step >= point.step)) copy_checkpoint(point.checkpoint, last);
+  for (const int64_t kept : kept_steps()) {
+    if (kept > point.step && !is_it(step_folder(kept))) drop_checkpoint(step_folder(kept));
+  }
+}
+
+bool RunFolder::restore_best(const SavePoint& point) {
+  const std::string best = checkpoint("best");
+  for (const std::string& folder : {best, point.checkpoint, step_folder(point.best_step)}) {
+    if (step_of(folder) != point.best_step) continue;
+    if (folder != best) copy_checkpoint(folder, best);
+    return true;
+  }
+  return false;
+}
+
+void RunFolder::rewind_log(const std::string& name, const LogPosition& end,
+                           std::vector<std::string>& notes) {
+  Log& log = logs_[name] = {open_file(file(name), O_WRONLY | O_APPEND, "a"), end};
+  const std::string text = read_text(file(name));
+  if (std::ssize(text) < end.size || crc32_of(text.data(), end.size) != end.crc) {
+    log.end = {};
+    notes.push_back(name + " was removed or edited since the last save, so it begins anew");
+  }
+  if (ftruncate(fileno(log.file.get()), log.end.size) != 0) fail_system(file(name), "cut back");
 }
 
 void RunFolder::append(const std::string& name, const std::string& text) {
-  GrowingFile& growing = files_.at(name);
+  Log& log = logs_.at(name);
   const std::string line = text + '\n';
-  for (size_t done = 0; done < line.size();) {
-    const ssize_t wrote = write(growing.descriptor, line.data() + done, line.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) fail_system(file(name), "written");
-    growing.end.crc = crc32_of(line.data() + done, wrote, growing.end.crc);
-    growing.end.size += wrote;
-    done += static_cast<size_t>(wrote);
-  }
+  write_flushed(log.file, file(name), line);
+  log.end = {log.end.size + std::ssize(line), crc32_of(line.data(), std::ssize(line), log.end.crc)};
 }
 
-std::map<std::string, LogPosition> RunFolder::sync_logs() {
-  std::map<std::string, LogPosition> ends;
-  for (const auto& [name, growing] : files_) {
-    if (fsync(growing.descriptor) != 0 && errno != EINVAL) {
+LogPositions RunFolder::sync_logs() {
+  LogPositions ends;
+  for (const auto& [name, log] : logs_) {
+    if (fsync(fileno(log.file.get())) != 0 && errno != EINVAL) {
       fail_system(file(name), "flushed to the disk");
     }
-    ends[name] = growing.end;
+    ends[name] = log.end;
   }
   return ends;
 }
 
-std::vector<std::string> RunFolder::rewind_logs(const std::map<std::string, LogPosition>& ends) {
-  std::vector<std::string> changed;
-  for (auto& [name, growing] : files_) {
-    const auto [size, crc] = ends.at(name);
-    const std::string text = read_text(file(name));
-    const bool longer = std::ssize(text) >= size;
-    growing.end = {size, longer ? crc32_of(text.data(), size) : 0};
-    if (!longer || growing.end.crc != crc) {
-      growing.end = {};
-      changed.push_back(name);
-    }
-    if (ftruncate(growing.descriptor, growing.end.size) != 0) fail_system(file(name), "cut back");
+std::set<int64_t> RunFolder::kept_steps() const {
+  std::set<int64_t> steps;
+  for (const fs::directory_entry& entry : fs::directory_iterator(file("checkpoints"))) {
+    int64_t step = -1;
+    std::sscanf(entry.path().filename().c_str(), "step-%18" SCNd64, &step);
+    if (step >= 0 && entry.path().string() == step_folder(step)) steps.insert(step);
   }
-  return changed;
+  return steps;
 }
 
-void RunFolder::forget_summary_after(int64_t step) {
-  if (summary_count(path_, "steps") > step) fs::remove(file("summary.json"));
+void RunFolder::save_last(const CheckpointBytes& bytes, int64_t step, int64_t history) {
+  const std::string last = checkpoint("last");
+  const std::optional<int64_t> before = step_of(last);
+  // A second name, so that `last` can be loaded throughout.
+  if (history > 0 && before && *before != step) copy_checkpoint(last, step_folder(*before));
+  save_checkpoint(bytes, last);
+  std::set<int64_t> steps = kept_steps();
+  for (; std::ssize(steps) > history; steps.erase(steps.begin())) {
+    fs::remove_all(step_folder(*steps.begin()));
+  }
+}
+
+void RunFolder::keep_best(int64_t step) {
+  const std::string best = checkpoint("best");
+  if (step_of(best) == step) copy_checkpoint(best, step_folder(step));
 }
 
 bool is_finished(const std::string& folder) {

@@ -23,16 +23,15 @@
 namespace gmlp {
 
 class RunFolder;
-class RunLock;
 
 /// How a run computes, and what it continues from. Sets the number of threads. With --resume it
-/// locks the run and repairs what a killed save left, before a task reads the checkpoint.
+/// opens the run's folder, which repairs what a killed save left, before a task reads the
+/// checkpoint.
 struct RunSetup : Arithmetic {
   explicit RunSetup(const TrainOptions& options);
 
-  std::string run;         // the folder to continue; empty for a new run
-  std::string checkpoint;  // the one to continue from; empty if nothing was saved
-  std::shared_ptr<const RunLock> lock;
+  std::shared_ptr<RunFolder> folder;  // on rank 0, the one to continue; null for a new run
+  std::string checkpoint;             // the one to continue from; empty if nothing was saved
   bool resumed() const { return !checkpoint.empty(); }
 };
 

@@ -99,23 +99,19 @@ void Trainer::train_step() {
 }
 
 void Trainer::end_epoch() {
-  const double training_seconds = epoch_time_.seconds();
   const int64_t number = progress.epochs_closed + 1;
-  const bool due = number % options.val_interval == 0 || progress.step == length_.total_steps;
+  const bool due = number % options.val_interval == 0 || progress.step == length.total_steps;
   const EvalResult result = due ? validate() : EvalResult{};
   if (due && !result.complete) return;  // a signal: the resumed run validates the epoch again
-  const bool best = report_epoch(result, training_seconds);
+  const bool best = report_epoch(result);
   ++progress.epochs_closed;
   progress.epoch_loss_sum = 0;
   progress.epoch_loss_count = 0;
   // `best` first: a run killed between the two saves repeats this function and writes the same.
-  if (store_) {
-    const CheckpointBytes bytes = checkpoint_bytes(content());
-    if (best) store_->save_best(bytes);
-    store_->save_last(bytes, progress.step);
-  }
-  epoch_time_ = Stopwatch();
-  epoch_first_step_ = progress.step;
+  if (!folder_) return;
+  const CheckpointBytes bytes = checkpoint_bytes(content());
+  if (best) folder_->save_best(bytes);
+  folder_->save_last(bytes, progress.step, options.checkpoint_hist);
 }
 
 EvalResult Trainer::validate() {
@@ -128,45 +124,35 @@ EvalResult Trainer::validate() {
   return last_result_;
 }
 
-/// Returns whether the result is the best so far.
-bool Trainer::report_epoch(const EvalResult& result, double training_seconds) {
-  const int64_t epoch = progress.epochs_closed + 1;
-  const int64_t losses = std::max<int64_t>(progress.epoch_loss_count, 1);  // 0: all were skipped
-  const int64_t samples = (progress.step - epoch_first_step_) * options.step_samples();
-  if (reporter_) {
-    reporter_->epoch({.epoch = epoch,
-                      .step = progress.step,
-                      .train_loss = progress.epoch_loss_sum / static_cast<double>(losses),
-                      .val = result,
-                      .lr = schedule.at(progress.step - 1),
-                      .samples_per_s = static_cast<double>(samples) / training_seconds,
-                      .seconds = elapsed()});
-  }
+/// Reports the epoch. Returns whether its validation is the best so far.
+bool Trainer::report_epoch(const EvalResult& result) {
+  progress.seconds = elapsed();
+  if (reporter_) reporter_->epoch(result);
   if (!result.complete || !progress.improved_by(result, task.info.best_by_loss)) return false;
-  progress.best = {result.metric, result.loss, progress.step, epoch};
+  progress.best = {result.metric, result.loss, progress.step, progress.epochs_closed + 1};
   return true;
 }
 
 int Trainer::finish() {
+  const auto say = [this](const std::string& text) {
+    if (reporter_) reporter_->line(text);
+  };
   if (const int signal = stop_signal(); signal != 0) {
     save_last();
-    if (!reporter_) return 128 + signal;
+    if (!folder_) return 128 + signal;
     const std::string text = fmt::format(
         "stopped by {} at step {}; saved. Continue with\n  {} --resume {}",
         signal == SIGPIPE ? "a closed standard output" : fmt::format("signal {}", signal),
         progress.step, task.info.command, shell_quoted(folder_->path()));
-    reporter_->line(text);
+    say(text);
     if (signal == SIGPIPE) std::fputs((text + "\n").c_str(), stderr);
     return 128 + signal;
   }
-  const auto say = [this](const std::string& text) {
-    if (reporter_) reporter_->line(text);
-  };
   if (is_patience_over()) {
     say(fmt::format("stopped early: {} epochs without a better validation than epoch {}",
                     options.patience, progress.best.epoch));
-  } else if (progress.step < length_.total_steps) {
-    say(fmt::format("time limit reached at step {} of {}", progress.step, length_.total_steps));
+  } else if (progress.step < length.total_steps) {
+    say(fmt::format("time limit reached at step {} of {}", progress.step, length.total_steps));
     finish_epoch_early();
   }
   // A process that made no step has no final result yet.
@@ -175,36 +161,34 @@ int Trainer::finish() {
   progress.seconds = elapsed();
   if (!reporter_) return 0;
   const EmaScope averaged(ema.get());  // the figures show the weights that are evaluated
-  reporter_->summary(progress, last_result_, is_patience_over(), arena);
+  reporter_->summary(last_result_, is_patience_over());
   return 0;
 }
 
 /// Validates in the middle of an epoch.
 void Trainer::finish_epoch_early() {
-  if (progress.step > 0 && progress.step == progress.epochs_closed * length_.steps_per_epoch)
-    return;
+  if (progress.step > 0 && progress.step == progress.epochs_closed * length.steps_per_epoch) return;
   // Saved before the epoch's row: a resumed run drops that row, as if it had never stopped.
   save_last();
   if (progress.step == 0) return;
-  const double training_seconds = epoch_time_.seconds();
   const EvalResult result = validate();
   if (!result.complete) return;
   const int64_t best_step = progress.best.step;
-  if (!report_epoch(result, training_seconds) || !store_) return;
+  if (!report_epoch(result) || !folder_) return;
   // `last`, which a resumed run starts from, has the previous best.
-  store_->keep_best(best_step);
-  store_->save_best(checkpoint_bytes(content()));
+  folder_->keep_best(best_step);
+  folder_->save_best(checkpoint_bytes(content()));
 }
 
 bool Trainer::epoch_is_complete() const {
-  const int64_t closed = progress.epochs_closed * length_.steps_per_epoch;
-  const int64_t end = std::min(closed + length_.steps_per_epoch, length_.total_steps);
+  const int64_t closed = progress.epochs_closed * length.steps_per_epoch;
+  const int64_t end = std::min(closed + length.steps_per_epoch, length.total_steps);
   return progress.step == end && closed < end;
 }
 
 bool Trainer::is_patience_over() const {
   const int64_t waited = progress.epochs_closed - progress.best.epoch;
-  return options.patience > 0 && waited >= options.patience && progress.step < length_.total_steps;
+  return options.patience > 0 && waited >= options.patience && progress.step < length.total_steps;
 }
 
 bool Trainer::is_finished() {
@@ -212,14 +196,14 @@ bool Trainer::is_finished() {
   // By the clock of one rank, so that all make the same steps.
   const bool time_is_up = max_over_ranks(is_root() && options.time_limit > 0 &&
                                          run_time_.seconds() >= options.time_limit) > 0;
-  return progress.step >= length_.total_steps || stop_signal() != 0 || time_is_up ||
+  return progress.step >= length.total_steps || stop_signal() != 0 || time_is_up ||
          is_patience_over();
 }
 
 /// Of one of the next step's batches. Those that do not fill a step at an epoch's end are skipped.
 BatchPosition Trainer::position(int64_t batch) const {
   const int64_t count = options.step_batches();
-  return {epoch(), progress.step % length_.steps_per_epoch * count + batch,
+  return {epoch(), progress.step % length.steps_per_epoch * count + batch,
           progress.step * count + batch};
 }
 
@@ -232,12 +216,8 @@ RunSetup::RunSetup(const TrainOptions& options)
   execution.checkpoint = options.checkpoint_activations;
   if (options.resume.empty()) return;
   const ResumePoint point = find_resume_point(options.resume);
-  run = point.run;
-  if (is_root()) {
-    lock = std::make_shared<const RunLock>(run);
-    recover_folder(point.checkpoint);
-  }
-  wait_for_ranks();  // the others read what rank 0 has recovered
+  if (is_root()) folder = std::make_shared<RunFolder>(point.run);
+  wait_for_ranks();  // the others read what rank 0 has repaired
   if (std::filesystem::is_directory(point.checkpoint)) checkpoint = point.checkpoint;
 }
 
@@ -261,29 +241,29 @@ Trainer::Trainer(const TrainOptions& the_options, TrainingTask& the_task, Hooks 
 
 void Trainer::build_schedule() {
   const int64_t batches = task.batches_per_epoch();
-  length_.steps_per_epoch = batches / options.step_batches();
-  refuse_if(length_.steps_per_epoch < 1,
+  length.steps_per_epoch = batches / options.step_batches();
+  refuse_if(length.steps_per_epoch < 1,
             "--grad-accum-steps {} is more than the {} batches per epoch; use fewer",
             options.grad_accum_steps, batches / options.shards);
-  refuse_if(options.epochs > std::numeric_limits<int64_t>::max() / length_.steps_per_epoch,
+  refuse_if(options.epochs > std::numeric_limits<int64_t>::max() / length.steps_per_epoch,
             "--epochs {}: the number of steps overflows; use fewer", options.epochs);
-  length_.total_steps = options.epochs * length_.steps_per_epoch;
-  if (options.max_steps > 0) length_.total_steps = std::min(length_.total_steps, options.max_steps);
-  length_.epochs = 1 + (length_.total_steps - 1) / length_.steps_per_epoch;
+  length.total_steps = options.epochs * length.steps_per_epoch;
+  if (options.max_steps > 0) length.total_steps = std::min(length.total_steps, options.max_steps);
+  length.epochs = 1 + (length.total_steps - 1) / length.steps_per_epoch;
   schedule.decay = kDecays.from_name(options.sched);
   schedule.lr = options.lr;
   schedule.min_lr = std::min(options.min_lr, options.lr);
-  schedule.total_steps = length_.total_steps;
+  schedule.total_steps = length.total_steps;
   // A run shorter than its warm-up would never reach its learning rate.
-  const int64_t most = length_.total_steps / 2;
-  const double epochs = options.warmup_epochs * static_cast<double>(length_.steps_per_epoch);
-  const double warmup =
-      options.warmup_steps > 0 ? static_cast<double>(options.warmup_steps) : epochs;
-  schedule.warmup_steps = std::llround(std::min(warmup, static_cast<double>(most)));
-  if (warmup > static_cast<double>(most)) {
-    task.info.notes.push_back(
-        fmt::format("a warm-up of {:.0f} steps is more than half of the run, so it is cut to {}",
-                    warmup, most));
+  const double most = static_cast<double>(length.total_steps / 2);
+  const double warmup = options.warmup_steps > 0
+                            ? static_cast<double>(options.warmup_steps)
+                            : options.warmup_epochs * static_cast<double>(length.steps_per_epoch);
+  schedule.warmup_steps = std::llround(std::min(warmup, most));
+  if (warmup > most) {
+    task.info.notes.push_back(fmt::format(
+        "a warm-up of {:.0f} steps is more than half of the run, so it is cut to {:.0f}", warmup,
+        most));
   }
 }
 
@@ -303,38 +283,34 @@ void Trainer::check_ranks() const {
   require_same_facts(facts);
 }
 
-/// Makes or opens the run folder and prepares its logs.
-void Trainer::open_folder() {
-  const bool resume = !task.setup.run.empty();
-  const std::string path =
-      resume ? task.setup.run : RunFolder::create(options.out, options.overwrite, task.info);
-  folder_ = std::make_unique<RunFolder>(path, task.setup.lock);
-  remove_stale_temporaries(path);
-  store_ = std::make_unique<CheckpointStore>(folder_->checkpoints(), options.checkpoint_hist);
-  if (task.setup.resumed()) return;
-  if (resume) task.info.notes.push_back(path + ": nothing had been saved; starts at step 0");
-  store_->drop_best();  // of a run that was killed between its first two saves
-  rewind_logs(kLogStarts);
-}
-
 /// Opens the run folder, restores the checkpoint and prints the banner.
 void Trainer::begin() {
   check_ranks();
-  if (is_root()) open_folder();
-  if (task.setup.resumed()) restore(task.setup.checkpoint);
-  if (is_root()) {
+  folder_ = task.setup.folder;
+  if (is_root() && !folder_) {
+    folder_ =
+        std::make_shared<RunFolder>(RunFolder::create(options.out, options.overwrite, task.info));
+  }
+  if (task.setup.resumed()) {
+    restore(task.setup.checkpoint);
+  } else if (folder_) {
+    if (task.setup.folder) {
+      task.info.notes.push_back(folder_->path() + ": nothing had been saved; starts at step 0");
+    }
+    folder_->rewind({}, task.info.notes);
+  }
+  if (folder_) {
     write_file_atomic(folder_->file("config.toml"), options.config);
-    reporter_ = std::make_unique<Reporter>(options, task, length_, *folder_);
+    reporter_ = std::make_unique<Reporter>(*this, *folder_);
     reporter_->banner();
   }
   const bool shows = max_over_ranks(options.quiet ? 0 : 1) > 0;
-  if (shows && progress.step < length_.total_steps) {
+  if (shows && progress.step < length.total_steps) {
     task.next_batch(position(gradients_->first() * options.grad_accum_steps));
     if (reporter_) reporter_->samples();
   }
   seconds_before_ = progress.seconds;
-  run_time_ = epoch_time_ = Stopwatch();
-  epoch_first_step_ = progress.step;
+  run_time_ = Stopwatch();
 }
 
 }  // namespace gmlp

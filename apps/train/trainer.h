@@ -1,10 +1,11 @@
 #pragma once
 // Trainer: the training loop and its state, the same for every task. All ranks (apps/ranks) run it
-// in step; rank 0 alone has a run folder, a store of checkpoints and a reporter.
+// in step; rank 0 alone has a run folder and a reporter.
 //
 //   trainer.cpp             the loop: steps, epochs, the end; then the setup
 //   trainer_checkpoint.cpp  the state as a checkpoint, and back
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include "apps/ranks/sharded_gradients.h"
-#include "apps/train/checkpoint_store.h"
 #include "apps/train/reporter.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/task.h"
@@ -60,6 +60,10 @@ struct Progress {
         step + 1, loss, gradient_norm, skipped_in_a_row);
   }
 
+  /// The mean over the current epoch's steps; 0 if all were skipped.
+  double epoch_loss() const {
+    return epoch_loss_sum / static_cast<double>(std::max<int64_t>(epoch_loss_count, 1));
+  }
   bool has_best() const { return best.epoch > 0; }
   /// Whether `result` is better than the best so far; of equal metrics the lower loss is. A
   /// diverged model still has the metric of guessing, so a result that is not finite is never
@@ -96,6 +100,7 @@ class Trainer {
   std::unique_ptr<AdamW> optimizer;
   std::unique_ptr<Ema> ema;  // null without --model-ema
   Schedule schedule;
+  RunLength length;
   Progress progress;
 
  private:
@@ -105,44 +110,37 @@ class Trainer {
   int finish();
   void finish_epoch_early();
   EvalResult validate();
-  bool report_epoch(const EvalResult& result, double training_seconds);
+  bool report_epoch(const EvalResult& result);
   bool epoch_is_complete() const;
   bool is_patience_over() const;
   bool is_finished();
-  int64_t epoch() const { return progress.step / length_.steps_per_epoch; }
+  int64_t epoch() const { return progress.step / length.steps_per_epoch; }
   double add_gradients();
   BatchPosition position(int64_t batch) const;
   double elapsed() const { return seconds_before_ + run_time_.seconds(); }
   void build_schedule();
   void check_ranks() const;
-  void open_folder();
   void begin();
   // trainer_checkpoint.cpp
   CheckpointContent tensors() const;
   CheckpointContent content();
   std::string state_json();
   void save_last() {
-    if (store_) store_->save_last(checkpoint_bytes(content()), progress.step);
+    if (!folder_) return;
+    folder_->save_last(checkpoint_bytes(content()), progress.step, options.checkpoint_hist);
   }
   void restore(const std::string& checkpoint_folder);
   void restore_from(const std::string& checkpoint_folder);
   bool adopt_length(const Json& state);
-  void rewind_folder(const std::string& checkpoint_folder,
-                     const std::map<std::string, LogPosition>& ends);
-  void rewind_logs(const std::map<std::string, LogPosition>& ends);
 
   DataIdentity data_;
-  RunLength length_;
   std::unique_ptr<ShardedGradients> gradients_;
-  std::unique_ptr<RunFolder> folder_;       // of rank 0
-  std::unique_ptr<CheckpointStore> store_;  // of rank 0
-  std::unique_ptr<Reporter> reporter_;      // of rank 0
-  EvalResult last_result_;                  // of this process
-  double seconds_before_ = 0;               // of earlier processes of the run
-  double data_wait_ = 0;                    // of the step, in seconds
-  Stopwatch run_time_;                      // of this process
-  Stopwatch epoch_time_;
-  int64_t epoch_first_step_ = 0;  // of this process
+  std::shared_ptr<RunFolder> folder_;   // of rank 0
+  std::unique_ptr<Reporter> reporter_;  // of rank 0
+  EvalResult last_result_;              // of this process
+  double seconds_before_ = 0;           // of earlier processes of the run
+  double data_wait_ = 0;                // of the step, in seconds
+  Stopwatch run_time_;                  // of this process
 };
 
 }  // namespace gmlp

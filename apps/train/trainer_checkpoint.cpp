@@ -35,18 +35,6 @@ void read_exact(const Json& json, int64_t& value) {
   value = json.get<int64_t>();
 }
 
-/// An element that is infinite or NaN; 0 when there is none.
-double not_finite(const Tensor& tensor) {
-  double found = 0;
-  dispatch_dtype(tensor.dtype(), [&]<typename T>() {
-    const T* values = tensor.data<T>();
-    for (int64_t i = 0; i < tensor.elements(); ++i) {
-      if (!std::isfinite(values[i])) found = static_cast<double>(values[i]);
-    }
-  });
-  return found;
-}
-
 /// Throws when config.toml is no longer the one that the checkpoint was saved under.
 void check_options(const Json& saved, const std::string& config, const std::string& folder) {
   const std::map<std::string, std::string> now = binding_options(config);
@@ -76,8 +64,8 @@ void check_data(const Json& state, const DataIdentity& data, const std::string& 
       folder, difference, data.option, folder);
 }
 
-std::map<std::string, LogPosition> log_ends(const Json& state) {
-  std::map<std::string, LogPosition> ends = kLogStarts;
+LogPositions log_ends(const Json& state) {
+  LogPositions ends = kLogStarts;
   for (auto& [name, end] : ends) {
     read_exact(state.at("offsets").at(name), end.size);
     end.crc = state.at("log_crc32").at(name);
@@ -101,18 +89,26 @@ void for_each_number(Progress& progress, const Visit& visit) {
   visit("/seconds", progress.seconds);
 }
 
+/// Throws if an element is infinite or NaN.
 void check_finite(const std::vector<NamedTensor>& tensors, int64_t step) {
-  for (const auto& [name, tensor] : tensors) {
-    const double found = not_finite(tensor);
+  for (const NamedTensor& entry : tensors) {
+    double found = 0;
+    dispatch_dtype(entry.tensor.dtype(), [&]<typename T>() {
+      const T* values = entry.tensor.data<T>();
+      for (int64_t i = 0; i < entry.tensor.elements(); ++i) {
+        if (!std::isfinite(values[i])) found = static_cast<double>(values[i]);
+      }
+    });
     if (found == 0) continue;
     // A second moment is the square of a large gradient; no later step would move the weight.
-    const bool moment = name.starts_with("v.");
+    const bool moment = entry.name.starts_with("v.");
+    const bool prefixed = moment || entry.name.starts_with("raw.");
     fail_run(
         "step {}: {}{} holds {}, which is not finite, so the weights were not saved and the "
         "previous checkpoint is untouched; start again, or from it with --init, with a smaller "
         "--lr, a longer --warmup-steps or a smaller --clip-grad",
         step, moment ? "AdamW's second moment of " : "",
-        moment || name.starts_with("raw.") ? name.substr(name.find('.') + 1) : name, found);
+        prefixed ? entry.name.substr(entry.name.find('.') + 1) : entry.name, found);
   }
 }
 
@@ -175,30 +171,6 @@ CheckpointContent Trainer::content() {
   return content;
 }
 
-/// Removes from the run folder what was written after the checkpoint.
-void Trainer::rewind_folder(const std::string& checkpoint_folder,
-                            const std::map<std::string, LogPosition>& ends) {
-  // The order survives a kill: a summary.json that outlived its `last` would say that the run is
-  // done, and a later `last` would begin the shorter logs anew.
-  folder_->forget_summary_after(progress.step);
-  store_->forget_after(checkpoint_folder, progress.step);
-  if (progress.has_best() && !store_->restore_best(checkpoint_folder, progress.best.step)) {
-    task.info.notes.push_back(fmt::format(
-        "the best weights, of step {}, no longer exist; the next validation is the best",
-        progress.best.step));
-    progress.best = {};
-  }
-  if (!progress.has_best()) store_->drop_best();
-  rewind_logs(ends);
-}
-
-void Trainer::rewind_logs(const std::map<std::string, LogPosition>& ends) {
-  for (const std::string& name : folder_->rewind_logs(ends)) {
-    task.info.notes.push_back(
-        fmt::format("{} was removed or edited since the last save, so it begins anew", name));
-  }
-}
-
 void Trainer::restore_from(const std::string& checkpoint_folder) {
   const Checkpoint checkpoint = open_checkpoint(checkpoint_folder);
   refuse_if(checkpoint.state.empty(),
@@ -222,9 +194,9 @@ void Trainer::restore_from(const std::string& checkpoint_folder) {
             "{}: the data set has changed since the run began, it has another number of batches; "
             "restore the data",
             checkpoint_folder);
-  if (folder_) rewind_folder(checkpoint_folder, log_ends(state));
-  // Rank 0 may have found that the best weights no longer exist.
-  if (max_over_ranks(is_root() && !progress.has_best()) > 0) progress.best = {};
+  const SavePoint point = {checkpoint_folder, progress.step, progress.best.step, log_ends(state)};
+  const bool best_lost = folder_ && !folder_->rewind(point, task.info.notes);
+  if (max_over_ranks(best_lost) > 0) progress.best = {};
 }
 
 /// Says what another --epochs or --max-steps does to the run. False if its length is another one
@@ -236,18 +208,18 @@ bool Trainer::adopt_length(const Json& state) {
   const std::map<std::string, std::string> now = binding_options(options.config);
   const Json& saved = state.at("options");
   if (saved.at("epochs") == now.at("epochs") && saved.at("max-steps") == now.at("max-steps")) {
-    return before.total_steps == length_.total_steps && progress.step <= length_.total_steps &&
-           progress.epochs_closed <= length_.epochs;
+    return before.total_steps == length.total_steps && progress.step <= length.total_steps &&
+           progress.epochs_closed <= length.epochs;
   }
-  refuse_if(length_.total_steps < progress.step,
+  refuse_if(length.total_steps < progress.step,
             "--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
-            options.epochs, options.max_steps, length_.total_steps, progress.step);
+            options.epochs, options.max_steps, length.total_steps, progress.step);
   // An epoch that --max-steps had cut short goes on.
   progress.epochs_closed = std::min(progress.epochs_closed, epoch());
   task.info.notes.push_back(fmt::format(
       "{} steps, {} before; from here the learning rate follows the new length: {:.2e} at the next "
       "step, not {:.2e}",
-      length_.total_steps, before.total_steps, schedule.at(progress.step),
+      length.total_steps, before.total_steps, schedule.at(progress.step),
       before.at(progress.step)));
   return true;
 }

@@ -130,7 +130,8 @@ TEST_CASE("a causal and a masked model learn a small text by heart") {
     for (int i = 0; i < 60; ++i) alphabet += "abcdefghijkl";
     scratch.write("text.txt", alphabet);
     REQUIRE(pretrain_with(arguments) == 0);
-    const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(out + "/metrics.csv");
+    const std::vector<gmlp::test::EpochRecord> rows =
+        gmlp::test::read_metrics(out + "/metrics.csv");
     INFO(objective << ": " << rows.front().train_loss << " to " << rows.back().train_loss);
     CHECK(rows.front().train_loss > 3);
     CHECK(rows.back().val.loss < 0.1);
@@ -143,7 +144,7 @@ TEST_CASE("a language run keeps its best weights by the validation loss") {
   const std::string out = scratch / "run";
   REQUIRE(pretrain_with(tiny_pretraining(scratch, out, "causal", {"--epochs", "4"})) == 0);
   double least = std::numeric_limits<double>::infinity();
-  for (const gmlp::EpochRecord& row : gmlp::test::read_metrics(out + "/metrics.csv")) {
+  for (const gmlp::test::EpochRecord& row : gmlp::test::read_metrics(out + "/metrics.csv")) {
     least = std::min(least, row.val.loss);
   }
   const auto summary = nlohmann::json::parse(gmlp::read_text(out + "/summary.json"));

@@ -39,7 +39,14 @@ inline std::string tensors_of(const std::string& run) {
          read_text(run + "/checkpoints/last/training.safetensors");
 }
 
-/// Reads metrics.csv, its columns up to val_metric, without lines that are no epoch.
+/// The columns of metrics.csv up to val_metric.
+struct EpochRecord {
+  int64_t epoch = 0, step = 0;
+  double train_loss = 0;
+  EvalResult val;
+};
+
+/// Reads metrics.csv, without lines that are no epoch.
 inline std::vector<EpochRecord> read_metrics(const std::string& path) {
   std::vector<EpochRecord> records;
   std::istringstream lines(read_text(path));

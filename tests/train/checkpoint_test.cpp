@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "apps/train/checkpoint_store.h"
+#include "apps/train/run_folder.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "tests/support/catch.h"
@@ -31,6 +31,16 @@ gmlp::CheckpointContent small_content(float first) {
   content.config = "{\"architecture\": \"gmlp_s16_224\"}\n";
   content.state = "{\"step\": 12}";
   return content;
+}
+
+gmlp::CheckpointBytes bytes_of_step(int64_t step) {
+  gmlp::CheckpointContent content = small_content(static_cast<float>(step));
+  content.state = fmt::format("{{\"step\": {}}}", step);
+  return gmlp::checkpoint_bytes(content);
+}
+
+double first_weight(const std::string& folder) {
+  return gmlp::open_checkpoint(folder).model.read("stem.weight", gmlp::DType::kF32).at(0);
 }
 
 /// The error of opening `folder`; empty when it opens.
@@ -132,65 +142,55 @@ TEST_CASE("a folder of another program, without training.json, is opened") {
 
 TEST_CASE("the previous last stays as step-N up to the history, and loads") {
   const TemporaryFolder scratch;
-  fs::create_directory(scratch / "checkpoints");
-  gmlp::CheckpointStore store(scratch / "checkpoints", 2);
-  for (int64_t step = 1; step <= 5; ++step) {
-    gmlp::CheckpointContent content = small_content(static_cast<float>(step));
-    content.state = fmt::format("{{\"step\": {}}}", step);
-    store.save_last(gmlp::checkpoint_bytes(content), step);
+  gmlp::RunFolder run(scratch.path());
+  for (int64_t step = 1; step <= 5; ++step) run.save_last(bytes_of_step(step), step, 2);
+  REQUIRE_FALSE(fs::exists(run.checkpoint("step-2")));
+  for (const char* name : {"step-3", "step-4", "last"}) {
+    REQUIRE(opening_error(run.checkpoint(name)) == "");
   }
-  const std::string root = scratch / "checkpoints";
-  REQUIRE_FALSE(fs::exists(root + "/step-2"));
-  for (const char* name : {"/step-3", "/step-4", "/last"})
-    REQUIRE(opening_error(root + name) == "");
-  const gmlp::Checkpoint kept = gmlp::open_checkpoint(root + "/step-4");
-  REQUIRE(kept.model.read("stem.weight", gmlp::DType::kF32).at(0) == 4);
+  REQUIRE(first_weight(run.checkpoint("step-4")) == 4);
 }
 
-TEST_CASE("what a killed save left is repaired when the store is opened again") {
+TEST_CASE("what a killed save left is repaired when the run is opened again") {
   const TemporaryFolder scratch;
   const std::string root = scratch / "checkpoints";
-  fs::create_directory(root);
-  gmlp::CheckpointStore(root, 1).save_last(gmlp::checkpoint_bytes(small_content(1)), 1);
+  gmlp::RunFolder(scratch.path()).save_last(bytes_of_step(1), 1, 1);
   fs::create_directory(root + "/best.tmp");
   fs::create_directory(root + "/step-1.tmp");
   fs::rename(root + "/last", root + "/last.old");
-  const gmlp::CheckpointStore again(root, 1);
-  REQUIRE(opening_error(again.last()).empty());
+  const gmlp::RunFolder again(scratch.path());
+  REQUIRE(opening_error(root + "/last").empty());
   REQUIRE_FALSE(fs::exists(root + "/best.tmp"));
   REQUIRE_FALSE(fs::exists(root + "/step-1.tmp"));
 }
 
-TEST_CASE("a store that starts over at a step has no checkpoint of a later one") {
+TEST_CASE("a run that starts over at a step has no checkpoint of a later one") {
   const TemporaryFolder scratch;
-  const std::string root = scratch / "checkpoints";
-  fs::create_directory(root);
-  const auto of_step = [](int64_t step) {
-    gmlp::CheckpointContent content = small_content(static_cast<float>(step));
-    content.state = fmt::format("{{\"step\": {}}}", step);
-    return gmlp::checkpoint_bytes(content);
-  };
-  const auto first_weight = [&](const std::string& name) {
-    return gmlp::open_checkpoint(root + name).model.read("stem.weight", gmlp::DType::kF32).at(0);
-  };
-  gmlp::CheckpointStore first(root, 3);
-  for (int64_t step = 1; step <= 4; ++step) first.save_last(of_step(step), step);
-  first.save_best(of_step(3));
-
-  gmlp::CheckpointStore store(root, 3);
-  store.forget_after(root + "/step-2", 2);
-  CHECK(first_weight("/last") == 2);
-  CHECK(first_weight("/step-2") == 2);
-  CHECK_FALSE(fs::exists(root + "/step-3"));
-  // `best` of step 3 makes way for that of step 1, which is still there; of step 0 none is.
-  CHECK_FALSE(store.restore_best(root + "/step-2", 0));
-  REQUIRE(store.restore_best(root + "/step-2", 1));
-  CHECK(first_weight("/best") == 1);
-  store.save_last(of_step(3), 3);
-  CHECK(first_weight("/step-2") == 2);
-  CHECK(first_weight("/last") == 3);
-  store.forget_after(root + "/last", 3);
-  CHECK(first_weight("/last") == 3);
-  store.drop_best();
-  CHECK_FALSE(fs::exists(root + "/best"));
+  std::vector<std::string> notes;
+  {
+    gmlp::RunFolder first(scratch.path());
+    for (int64_t step = 1; step <= 4; ++step) first.save_last(bytes_of_step(step), step, 3);
+    first.save_best(bytes_of_step(3));
+  }
+  gmlp::RunFolder run(scratch.path());
+  // `best` of step 3 makes way for that of step 1, which is still there.
+  REQUIRE(run.rewind({.checkpoint = run.checkpoint("step-2"), .step = 2, .best_step = 1}, notes));
+  CHECK(notes.empty());
+  CHECK(first_weight(run.checkpoint("last")) == 2);
+  CHECK(first_weight(run.checkpoint("step-2")) == 2);
+  CHECK_FALSE(fs::exists(run.checkpoint("step-3")));
+  CHECK(first_weight(run.checkpoint("best")) == 1);
+  run.save_last(bytes_of_step(3), 3, 3);
+  CHECK(first_weight(run.checkpoint("step-2")) == 2);
+  CHECK(first_weight(run.checkpoint("last")) == 3);
+  // No checkpoint has step 7 any more.
+  CHECK_FALSE(run.rewind({.checkpoint = run.checkpoint("last"), .step = 3, .best_step = 7}, notes));
+  REQUIRE(notes.size() == 1);
+  CHECK(notes.front().find("best weights, of step 7, no longer exist") != std::string::npos);
+  CHECK_FALSE(fs::exists(run.checkpoint("best")));
+  CHECK(first_weight(run.checkpoint("last")) == 3);
+  run.save_best(bytes_of_step(3));
+  CHECK_FALSE(run.rewind({.checkpoint = run.checkpoint("last"), .step = 3}, notes));
+  CHECK_FALSE(fs::exists(run.checkpoint("best")));
+  CHECK(notes.size() == 1);
 }

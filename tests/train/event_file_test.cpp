@@ -195,7 +195,7 @@ TEST_CASE("a run's events are the numbers of its logs, and a resumed run begins 
     }
   }
   CHECK(steps == 10);
-  for (const gmlp::EpochRecord& row : gmlp::test::read_metrics(run + "/metrics.csv")) {
+  for (const gmlp::test::EpochRecord& row : gmlp::test::read_metrics(run + "/metrics.csv")) {
     CHECK(by_tag.at("val/loss").at(row.step).value == Approx(row.val.loss).epsilon(1e-6));
     CHECK(by_tag.at("val/top1").at(row.step).value == Approx(row.val.metric).epsilon(1e-6));
   }

@@ -58,7 +58,7 @@ TEST_CASE("a log that was removed or edited begins anew, with whole rows only") 
     CHECK(log.find("log.txt was removed or edited") != log.npos);
     CHECK(log.find("metrics.csv was removed or edited") != log.npos);
     CHECK(log.find("steps.jsonl was") == log.npos);
-    const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(metrics);
+    const std::vector<gmlp::test::EpochRecord> rows = gmlp::test::read_metrics(metrics);
     REQUIRE(rows.size() == 2);
     CHECK(rows.front().epoch == 3);
     CHECK(gmlp::read_text(metrics).starts_with("epoch,step,"));
@@ -110,7 +110,7 @@ TEST_CASE("a longer run goes on from the end of a shorter one") {
   CHECK_THAT(gmlp::read_text(run + "/log.txt"),
              Catch::Matchers::Contains("15 steps, 7 before; from here the learning rate follows"));
   // The second epoch had been cut after two steps.
-  const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(run + "/metrics.csv");
+  const std::vector<gmlp::test::EpochRecord> rows = gmlp::test::read_metrics(run + "/metrics.csv");
   REQUIRE(rows.size() == 4);
   CHECK(rows[1].step == 7);
   CHECK(rows[2].epoch == 2);
@@ -137,7 +137,7 @@ TEST_CASE("a second process is kept out of a run, by name") {
   const std::string run = scratch / "run";
   REQUIRE(train_with(tiny_run(run, {"--max-steps", "2"}), stop_at(1)) == 128 + SIGTERM);
   {
-    const gmlp::RunLock lock(run);
+    const gmlp::RunFolder folder(run);
     const std::string text = fmt::format("process {} is writing this run", getpid());
     CHECK_THAT(error_of({"--resume", run}), Catch::Matchers::Contains(text));
     CHECK_THAT(error_of(tiny_run(run, {"--overwrite"})), Catch::Matchers::Contains(text));

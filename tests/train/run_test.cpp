@@ -225,7 +225,7 @@ TEST_CASE("a model overfits eight samples") {
                                          "2e-3"};
   // The later of two values counts.
   REQUIRE(train_with(tiny_run(run, more)) == 0);
-  const std::vector<gmlp::EpochRecord> rows = gmlp::test::read_metrics(run + "/metrics.csv");
+  const std::vector<gmlp::test::EpochRecord> rows = gmlp::test::read_metrics(run + "/metrics.csv");
   REQUIRE(rows.front().train_loss > 1.5);
   REQUIRE(rows.back().train_loss < 0.01);
 }
