@@ -126,16 +126,19 @@ struct BlockData {
   bool is_packed = false;  // by an earlier call
 };
 
-/// One step of AdamW, for one tensor; kernels/reference/adamw.h has the formulas.
+/// The factors of one step of AdamW, for one tensor; kernels/reference/adamw.h has the formulas.
+template <typename T>
 struct AdamWStep {
-  double lr;
-  double beta1;
-  double beta2;
-  double eps;
-  double weight_decay;
-  double grad_scale;
-  double bias_correction1;  // 1 - beta1^t
-  double bias_correction2;  // 1 - beta2^t
+  T decay_factor;  // 1 - lr * decay
+  T beta1;
+  T beta2;
+  T one_minus_beta1;
+  T one_minus_beta2;
+  T step_size;              // lr / (1 - beta1^t)
+  T sqrt_bias_correction2;  // sqrt(1 - beta2^t)
+  T inv_sqrt_bias_correction2;
+  T eps;
+  T grad_scale;
 };
 
 /// The kernels of one instruction set. float* are f32; void* are f32 or bf16, as BlockShape says.
@@ -180,7 +183,7 @@ struct Kernels {
                          void* workspace, const BlockShape& shape);
   /// One step of one tensor of n numbers. Zeroes its gradient.
   void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
-                       const AdamWStep& step);
+                       const AdamWStep<float>& step);
 
   /// Cross-entropy of a projection, with one id per row. loss_rows, top and sum are (rows), bias is
   /// (out) or nullptr. The backward reads the forward's top and sum; dx and dbias may be nullptr.
