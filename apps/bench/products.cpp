@@ -63,10 +63,8 @@ Contender norm_fc1_gelu(const Tensor& x, const Tensor& norm_weight, const Tensor
   const Tensor z = Tensor::zeros(dtype, {x.shape().rows(), shape.d_ffn + padding});
   const Tensor workspace = zeros({fused::kernels().block_workspace(shape) / 4 + 1});
   const auto call = [=](void* out) {
-    const fused::BlockWeights<const float*> weights{.norm_weight = floats(norm_weight),
-                                                    .norm_bias = floats(norm_bias),
-                                                    .fc1_weight = floats(weight),
-                                                    .fc1_bias = floats(bias)};
+    const fused::BlockWeights<const float*> weights{
+        .norm = {floats(norm_weight), floats(norm_bias)}, .fc1 = {floats(weight), floats(bias)}};
     fused::kernels().norm_fc1_gelu(out, floats(x), weights, workspace.raw(), shape);
   };
   call(nullptr);  // packs the weight
