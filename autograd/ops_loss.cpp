@@ -156,11 +156,6 @@ Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
     numbers.push_back(static_cast<int64_t>(r));
     scored.push_back(ids[r]);
   }
-  if (scored.empty()) {
-    return tape.record_unary(
-        "linear_cross_entropy", x, {1}, []<typename T>(T* y, T*) { *y = 0; },
-        [=]<typename T>(T* dx, T*, T*) { std::fill_n(dx, full.elements(), T(0)); });
-  }
   const Var rows = scored.size() == ids.size() ? x : select_rows(tape, x, numbers);
   if (tape.use_fused(table.value.dtype())) {
     return record_fused(tape, rows, table, bias, scored, scale);
