@@ -28,8 +28,8 @@ struct Call : FusedBlockParameters {
   Tensor drop_scales;  // (B), or undefined
   Tensor spatial;      // the dense W (N, N)
 
-  Parameter& stored_spatial() const { return *weights.spatial_weight; }
-  int64_t width() const { return weights.gate_norm_weight->value.elements(); }  // E
+  Parameter& stored_spatial() const { return *weights.spatial.weight; }
+  int64_t width() const { return weights.gate_norm.weight->value.elements(); }  // E
   bool toeplitz() const { return stored_spatial().value.shape().rank() == 1; }
   /// Whether the dense W differs from the stored weight.
   bool expands() const { return toeplitz() || shape.causal; }
@@ -38,11 +38,11 @@ struct Call : FusedBlockParameters {
   template <typename Pointer>
   BlockWeights<Pointer> pointers(Tensor Parameter::*member, const Tensor& dense) const {
     BlockWeights<Pointer> result{};
-    const auto set = [&](const char*, Pointer& pointer, const Parameter* parameter) {
+    const auto set = [&](Pointer& pointer, const Parameter* parameter) {
       pointer = (parameter->*member).template data<float>();
     };
     for_each_weight(set, result, weights);
-    result.spatial_weight = dense.data<float>();
+    result.spatial.weight = dense.data<float>();
     return result;
   }
   BlockWeights<const float*> values() const {
@@ -122,7 +122,7 @@ void backward(Tape& tape, const Call& call, BlockSaved saved, const Tensor& dy, 
 /// The block's use on x, with the dense W and the scales in memory.
 Call make_call(Tape& tape, Var x, const FusedBlockParameters& parameters,
                const std::vector<double>& drop_scales, Var gate_extra) {
-  Call call{parameters, x, gate_extra, {}, parameters.weights.spatial_weight->value};
+  Call call{parameters, x, gate_extra, {}, parameters.weights.spatial.weight->value};
   const int64_t tokens = call.shape.tokens;
   const Shape& in = tape.value(x).shape();
   require(in[1] == tokens, "fused_block: tokens do not match");

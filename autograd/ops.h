@@ -45,6 +45,8 @@ Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut = {});
 Var mean_pool(Tape& tape, Var x);
 /// (B, N, D) -> (B, N+1, D): the token (D) becomes the first.
 Var prepend_token(Tape& tape, Var x, Parameter& token);
+/// (B, N, D) -> (M, D): the rows of these numbers, each of B N.
+Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers);
 /// (B, N, D) -> (B, D): the token at `position`.
 Var select_token(Tape& tape, Var x, int64_t position);
 /// (B, N, D) plus a table (N, D), the same for every sample.

@@ -20,17 +20,17 @@ void count_products(Tape& tape, int64_t count, int64_t tokens, int64_t width) {
 }  // namespace
 
 Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool causal) {
-  const Shape shape = tape.value(x).shape();
-  const int64_t n = shape[1];
+  const Tensor in = tape.value(x);
+  const reference::TokenShape shape{in.shape()[0], in.shape()[1], in.shape()[2]};
+  const int64_t n = shape.tokens;
   const bool toeplitz = weight.value.shape().rank() == 1;
   require(bias.value.elements() == n, "spatial_project: bias and tokens do not match");
-  count_products(tape, shape[0], n, shape[2]);
-  const Tensor in = tape.value(x);
-  const Tensor y = tape.scratch(in.dtype(), shape);
+  count_products(tape, shape.batch, n, shape.width);
+  const Tensor y = tape.scratch_like(in);
   const Tensor w = tape.scratch(in.dtype(), {n, n});  // dense
   const auto forward = [&](auto* stored, auto* out, auto* from, auto* dense, auto* b) {
     reference::spatial_weight_expand(dense, stored, n, toeplitz, causal);
-    reference::spatial_project_forward(out, from, dense, b, shape[0], n, shape[2]);
+    reference::spatial_project_forward(out, from, dense, b, shape);
   };
   tape.run(in.dtype(), forward, weight.value, y, in, w, bias.value);
   return tape.record("spatial_project", y, [=, &tape, &weight, &bias](const Tensor& dy) {
@@ -40,7 +40,7 @@ Var spatial_project(Tape& tape, Var x, Parameter& weight, Parameter& bias, bool 
         auto* dw = static_cast<T*>(workspace);
         std::fill_n(dw, n * n, T(0));
         reference::spatial_project_backward(dx.data<T>(), dw, bias.grad.data<T>(), dy.data<T>(),
-                                            in.data<T>(), w.data<T>(), shape[0], n, shape[2]);
+                                            in.data<T>(), w.data<T>(), shape);
         reference::spatial_weight_expand_backward(weight.grad.data<T>(), dw, n, toeplitz, causal);
       });
     });

@@ -1,11 +1,23 @@
 // Ops without matrix products: on each element by itself (halves, sums, products, scales, dropout),
 // and between sequences and tokens (pooling, selection, positions, the transposed sequence).
 
+#include <algorithm>
+
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "kernels/reference/reference.h"
 
 namespace gmlp {
+
+namespace {
+
+using reference::TokenShape;
+
+TokenShape token_shape(const Tensor& x) {
+  return {x.shape()[0], x.shape()[1], x.shape()[2]};
+}
+
+}  // namespace
 
 Var split_half(Tape& tape, Var x, bool second) {
   const Shape shape = tape.value(x).shape();  // (B, N, F)
@@ -79,66 +91,63 @@ Var dropout(Tape& tape, Var z, const DropoutKey& key, Var shortcut) {
 }
 
 Var mean_pool(Tape& tape, Var x) {
-  const Shape shape = tape.value(x).shape();  // (B, N, D)
+  const TokenShape shape = token_shape(tape.value(x));
   return tape.record_unary(
-      "mean_pool", x, {shape[0], shape[2]},
-      [=](auto* y, auto* in) { reference::mean_pool_forward(y, in, shape[0], shape[1], shape[2]); },
-      [=](auto* dx, auto* dy, auto*) {
-        reference::mean_pool_backward(dx, dy, shape[0], shape[1], shape[2]);
-      });
+      "mean_pool", x, {shape.batch, shape.width},
+      [=](auto* y, auto* in) { reference::mean_pool_forward(y, in, shape); },
+      [=](auto* dx, auto* dy, auto*) { reference::mean_pool_backward(dx, dy, shape); });
 }
 
 Var prepend_token(Tape& tape, Var x, Parameter& token) {
-  const Shape shape = tape.value(x).shape();
+  const TokenShape shape = token_shape(tape.value(x));
   return tape.record_unary(
-      "prepend_token", x, {shape[0], shape[1] + 1, shape[2]},
+      "prepend_token", x, {shape.batch, shape.tokens + 1, shape.width},
       [&]<typename T>(T* y, T* in) {
-        reference::prepend_token_forward(y, in, token.value.data<T>(), shape[0], shape[1],
-                                         shape[2]);
+        reference::prepend_token_forward(y, in, token.value.data<T>(), shape);
       },
       [=, &token]<typename T>(T* dx, T* dy, T*) {
-        reference::prepend_token_backward(dx, token.grad.data<T>(), dy, shape[0], shape[1],
-                                          shape[2]);
+        reference::prepend_token_backward(dx, token.grad.data<T>(), dy, shape);
+      });
+}
+
+Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
+  const Shape shape = tape.value(x).shape();
+  const int64_t rows = std::ssize(numbers);
+  // x serves as the table of an embedding, and the numbers as its ids.
+  return tape.record_unary(
+      "select_rows", x, {rows, shape.cols()},
+      [&](auto* y, auto* in) {
+        reference::embedding_forward(y, numbers.data(), in, rows, shape.cols());
+      },
+      [=]<typename T>(T* dx, T* dy, T*) {
+        std::fill_n(dx, shape.elements(), T(0));
+        reference::embedding_backward(dx, dy, numbers.data(), rows, shape.cols());
       });
 }
 
 Var select_token(Tape& tape, Var x, int64_t position) {
-  const Shape shape = tape.value(x).shape();
-  return tape.record_unary(
-      "select_token", x, {shape[0], shape[2]},
-      [=](auto* y, auto* in) {
-        reference::select_token_forward(y, in, position, shape[0], shape[1], shape[2]);
-      },
-      [=](auto* dx, auto* dy, auto*) {
-        reference::select_token_backward(dx, dy, position, shape[0], shape[1], shape[2]);
-      });
+  const Shape& shape = tape.value(x).shape();
+  std::vector<int64_t> numbers(static_cast<size_t>(shape[0]), position);
+  for (size_t b = 0; b < numbers.size(); ++b) numbers[b] += static_cast<int64_t>(b) * shape[1];
+  return select_rows(tape, x, numbers);
 }
 
 Var add_positions(Tape& tape, Var x, Parameter& table) {
-  const Tensor in = tape.value(x);
-  const int64_t batch = in.shape()[0];
-  const int64_t size = in.elements() / batch;
-  require(table.value.elements() == size, "add_positions: positions and tokens do not match");
-  const Tensor y = tape.scratch_like(in);
-  const auto forward = [=](auto*... p) { reference::add_positions_forward(p..., batch, size); };
-  tape.run(in.dtype(), forward, y, in, table.value);
-  return tape.record("add_positions", y, [=, &tape, &table](const Tensor& dy) {
-    const auto backward = [=](auto*... p) { reference::add_positions_backward(p..., batch, size); };
-    tape.run(dy.dtype(), backward, table.grad, dy);
-    tape.accumulate_grad(x, dy);
-  });
+  const Shape& shape = tape.value(x).shape();
+  require(table.value.elements() == shape[1] * shape[2],
+          "add_positions: positions and tokens do not match");
+  std::vector<int64_t> positions(static_cast<size_t>(shape.rows()));
+  for (size_t r = 0; r < positions.size(); ++r) positions[r] = static_cast<int64_t>(r) % shape[1];
+  return add(tape, x, embedding(tape, positions, shape[0], table));
 }
 
 Var transpose_tokens(Tape& tape, Var x) {
-  const Shape shape = tape.value(x).shape();
+  const TokenShape shape = token_shape(tape.value(x));
+  const TokenShape back{shape.batch, shape.width, shape.tokens};
   return tape.record_unary(
-      "transpose_tokens", x, {shape[0], shape[2], shape[1]},
-      [=](auto* y, auto* in) {
-        reference::transpose_tokens_forward(y, in, shape[0], shape[1], shape[2]);
-      },
-      [=](auto* dx, auto* dy, auto*) {  // transposes back
-        reference::transpose_tokens_forward(dx, dy, shape[0], shape[2], shape[1]);
-      });
+      "transpose_tokens", x, {shape.batch, shape.width, shape.tokens},
+      [=](auto* y, auto* in) { reference::transpose_tokens_forward(y, in, shape); },
+      [=](auto* dx, auto* dy, auto*) { reference::transpose_tokens_forward(dx, dy, back); });
 }
 
 }  // namespace gmlp

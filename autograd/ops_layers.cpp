@@ -27,7 +27,7 @@ Var patchify(Tape& tape, Var images, int64_t patch) {
 Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parameter& table) {
   const int64_t rows = static_cast<int64_t>(ids.size());
   const int64_t width = table.value.shape().cols();
-  require_ids("token ids", ids, 0, table.value.shape()[0]);
+  require_ids("token ids", ids, 0, table.value.shape().rows());
   const Tensor y = tape.scratch(table.value.dtype(), {batch, rows / batch, width});
   const auto forward = [&](auto* to, auto* from) {
     reference::embedding_forward(to, ids.data(), from, rows, width);

@@ -61,22 +61,6 @@ void multiply_rows(T* rows, const std::vector<double>& factors, int64_t columns)
   }
 }
 
-/// (B, N, D) -> (M, D): the rows of these numbers, next to each other. x serves as the table of an
-/// embedding, and the numbers as its ids.
-Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
-  const Shape shape = tape.value(x).shape();
-  const int64_t rows = static_cast<int64_t>(numbers.size());
-  return tape.record_unary(
-      "select_rows", x, {rows, shape.cols()},
-      [&](auto* y, auto* in) {
-        reference::embedding_forward(y, numbers.data(), in, rows, shape.cols());
-      },
-      [=]<typename T>(T* dx, T* dy, T*) {
-        std::fill_n(dx, shape.elements(), T(0));
-        reference::embedding_backward(dx, dy, numbers.data(), rows, shape.cols());
-      });
-}
-
 /// linear_cross_entropy of rows (M, D) that all have an id, in one kernel.
 Var record_fused(Tape& tape, Var rows, Parameter& table, Parameter* bias,
                  const std::vector<int64_t>& ids, double scale) {
@@ -171,11 +155,6 @@ Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
     if (ids[r] < 0) continue;
     numbers.push_back(static_cast<int64_t>(r));
     scored.push_back(ids[r]);
-  }
-  if (scored.empty()) {
-    return tape.record_unary(
-        "linear_cross_entropy", x, {1}, []<typename T>(T* y, T*) { *y = 0; },
-        [=]<typename T>(T* dx, T*, T*) { std::fill_n(dx, full.elements(), T(0)); });
   }
   const Var rows = scored.size() == ids.size() ? x : select_rows(tape, x, numbers);
   if (tape.use_fused(table.value.dtype())) {

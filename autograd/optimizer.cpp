@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
 #include "core/error.h"
@@ -16,18 +17,22 @@ namespace gmlp {
 
 namespace {
 
-/// On the instruction set's kernel in f32, on the reference kernel in f64.
-void update(const Parameter& parameter, const Tensor& m, const Tensor& v,
-            const reference::AdamWStep& step) {
-  const int64_t n = parameter.value.elements();
-  if (parameter.value.dtype() == DType::kF64) {
-    reference::adamw_update(parameter.value.data<double>(), m.data<double>(), v.data<double>(),
-                            parameter.grad.data<double>(), n, step);
-    parameter.grad.fill(0);
-    return;
-  }
-  fused::kernels().adamw_update(parameter.value.data<float>(), m.data<float>(), v.data<float>(),
-                                parameter.grad.data<float>(), n, step);
+/// The factors of one tensor, computed in double.
+template <typename T>
+fused::AdamWStep<T> step_of(const AdamWOptions& options, double weight_decay, double lr,
+                            double grad_scale, int64_t steps) {
+  const double t = static_cast<double>(steps);
+  const double sqrt_bias_correction2 = std::sqrt(1 - std::pow(options.beta2, t));
+  return {.decay_factor = static_cast<T>(1 - lr * weight_decay),
+          .beta1 = static_cast<T>(options.beta1),
+          .beta2 = static_cast<T>(options.beta2),
+          .one_minus_beta1 = static_cast<T>(1 - options.beta1),
+          .one_minus_beta2 = static_cast<T>(1 - options.beta2),
+          .step_size = static_cast<T>(lr / (1 - std::pow(options.beta1, t))),
+          .sqrt_bias_correction2 = static_cast<T>(sqrt_bias_correction2),
+          .inv_sqrt_bias_correction2 = static_cast<T>(1 / sqrt_bias_correction2),
+          .eps = static_cast<T>(options.eps),
+          .grad_scale = static_cast<T>(grad_scale)};
 }
 
 std::vector<Tensor> zeros_like(const std::vector<Parameter*>& parameters) {
@@ -82,19 +87,21 @@ AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
 
 void AdamW::step(double lr, double grad_scale) {
   ++steps_;
-  const double steps = static_cast<double>(steps_);
-  reference::AdamWStep step{.lr = lr,
-                            .beta1 = options_.beta1,
-                            .beta2 = options_.beta2,
-                            .eps = options_.eps,
-                            .weight_decay = 0,  // set per tensor
-                            .grad_scale = grad_scale,
-                            .bias_correction1 = 1 - std::pow(options_.beta1, steps),
-                            .bias_correction2 = 1 - std::pow(options_.beta2, steps)};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
-    step.weight_decay = parameter.decay ? options_.weight_decay : 0;
-    update(parameter, m_[i], v_[i], step);
+    const double weight_decay = parameter.decay ? options_.weight_decay : 0;
+    dispatch_dtype(parameter.value.dtype(), [&]<typename T>() {
+      const auto update = [&](const auto& kernel) {
+        kernel(parameter.value.data<T>(), m_[i].data<T>(), v_[i].data<T>(),
+               parameter.grad.data<T>(), parameter.value.elements(),
+               step_of<T>(options_, weight_decay, lr, grad_scale, steps_));
+      };
+      if constexpr (std::is_same_v<T, float>) {
+        update(fused::kernels().adamw_update);
+      } else {
+        update(reference::adamw_update<T>);
+      }
+    });
   }
   profile_mark("AdamW");
 }

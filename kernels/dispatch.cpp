@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "kernels/isa_tables.h"
 #include "kernels/kernels.h"
 
 #if defined(GMLP_HAVE_AMX)
@@ -15,29 +16,6 @@
 #endif
 
 namespace gmlp::fused {
-
-// The tables of all instruction sets that kernels/isas.cmake may name.
-namespace amx {
-const Kernels& table();
-}
-namespace avx512bf16 {
-const Kernels& table();
-}
-namespace avx512 {
-const Kernels& table();
-}
-namespace avx2 {
-const Kernels& table();
-}
-namespace neon {
-const Kernels& table();
-}
-namespace scalar {
-const Kernels& table();
-}
-namespace amx_emulated {
-const Kernels& table();
-}
 
 Amx amx_state() {
 #if defined(GMLP_HAVE_AMX)

@@ -71,34 +71,32 @@ inline bool bf16_fits(int64_t d_model, int64_t gate_width) {
 /// One value per parameter of a block: Field is a pointer to its weights, a pointer to their
 /// gradients, a size, or whatever else a caller keeps per parameter. W is dense, (N, N).
 template <typename Field>
+struct WeightAndBias {
+  Field weight = {};
+  Field bias = {};
+};
+template <typename Field>
 struct BlockWeights {
-  Field norm_weight = {};       // (D)
-  Field norm_bias = {};         // (D)
-  Field fc1_weight = {};        // (F, D)
-  Field fc1_bias = {};          // (F)
-  Field gate_norm_weight = {};  // (E)
-  Field gate_norm_bias = {};    // (E)
-  Field spatial_weight = {};    // (N, N)
-  Field spatial_bias = {};      // (N)
-  Field fc2_weight = {};        // (D, E)
-  Field fc2_bias = {};          // (D)
+  WeightAndBias<Field> norm = {};       // (D), (D)
+  WeightAndBias<Field> fc1 = {};        // (F, D), (F)
+  WeightAndBias<Field> gate_norm = {};  // (E), (E)
+  WeightAndBias<Field> spatial = {};    // (N, N), (N)
+  WeightAndBias<Field> fc2 = {};        // (D, E), (D)
 };
 
-/// Calls visit(name, fields...) for each of the ten parameters, with that field of every one of
-/// `blocks`. Names are timm's, and their order is that of a checkpoint.
+/// Calls visit(fields...) for each of the ten parameters, with that field of every one of `blocks`.
 template <typename Visit, typename... Blocks>
 __attribute__((always_inline)) static inline void for_each_weight(const Visit& visit,
                                                                   Blocks&&... blocks) {
-  visit("norm.weight", blocks.norm_weight...);
-  visit("norm.bias", blocks.norm_bias...);
-  visit("mlp_channels.fc1.weight", blocks.fc1_weight...);
-  visit("mlp_channels.fc1.bias", blocks.fc1_bias...);
-  visit("mlp_channels.gate.norm.weight", blocks.gate_norm_weight...);
-  visit("mlp_channels.gate.norm.bias", blocks.gate_norm_bias...);
-  visit("mlp_channels.gate.proj.weight", blocks.spatial_weight...);
-  visit("mlp_channels.gate.proj.bias", blocks.spatial_bias...);
-  visit("mlp_channels.fc2.weight", blocks.fc2_weight...);
-  visit("mlp_channels.fc2.bias", blocks.fc2_bias...);
+  const auto both = [&](auto&... layers) __attribute__((always_inline)) {
+    visit(layers.weight...);
+    visit(layers.bias...);
+  };
+  both(blocks.norm...);
+  both(blocks.fc1...);
+  both(blocks.gate_norm...);
+  both(blocks.spatial...);
+  both(blocks.fc2...);
 }
 
 /// What the forward saves for the backward besides the block's input. h and t are in `precision`.
@@ -126,16 +124,19 @@ struct BlockData {
   bool is_packed = false;  // by an earlier call
 };
 
-/// One step of AdamW, for one tensor; kernels/reference/adamw.h has the formulas.
+/// The factors of one step of AdamW, for one tensor; kernels/reference/adamw.h has the formulas.
+template <typename T>
 struct AdamWStep {
-  double lr;
-  double beta1;
-  double beta2;
-  double eps;
-  double weight_decay;
-  double grad_scale;
-  double bias_correction1;  // 1 - beta1^t
-  double bias_correction2;  // 1 - beta2^t
+  T decay_factor;  // 1 - lr * decay
+  T beta1;
+  T beta2;
+  T one_minus_beta1;
+  T one_minus_beta2;
+  T step_size;              // lr / (1 - beta1^t)
+  T sqrt_bias_correction2;  // sqrt(1 - beta2^t)
+  T inv_sqrt_bias_correction2;
+  T eps;
+  T grad_scale;
 };
 
 /// The kernels of one instruction set. float* are f32; void* are f32 or bf16, as BlockShape says.
@@ -180,7 +181,7 @@ struct Kernels {
                          void* workspace, const BlockShape& shape);
   /// One step of one tensor of n numbers. Zeroes its gradient.
   void (*adamw_update)(float* weight, float* m, float* v, float* grad, int64_t n,
-                       const AdamWStep& step);
+                       const AdamWStep<float>& step);
 
   /// Cross-entropy of a projection, with one id per row. loss_rows, top and sum are (rows), bias is
   /// (out) or nullptr. The backward reads the forward's top and sum; dx and dbias may be nullptr.

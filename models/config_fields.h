@@ -7,6 +7,7 @@
 #include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -86,7 +87,20 @@ void in_file(const std::string& path, const Check& check) {
   }
 }
 
-/// Named sizes: their names, and the one of `name`, or nullptr, or InputError that lists all.
+/// The named sizes of a table: read_row() reads the columns of a row. Other lines begin with #.
+template <typename Config>
+std::vector<Config> read_sizes(const char* table, Config (*read_row)(std::istream&)) {
+  std::vector<Config> sizes;
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    std::istringstream row(line);
+    sizes.push_back(read_row(row));
+    require(row.eof() && !row.fail(), "a row of named sizes has other columns than its table");
+  }
+  return sizes;
+}
+/// Their names, and the one of `name`, or nullptr, or InputError that lists all.
 template <typename Config>
 std::vector<std::string> names_of(const std::vector<Config>& sizes) {
   std::vector<std::string> names;

@@ -36,9 +36,9 @@ GmlpBlock::Layers make_layers(ParameterList& list, const std::string& prefix,
   return {.norm = LayerNorm(list, prefix + "norm.", d, config.norm_eps),
           .fc1 = Linear(list, mlp + "fc1.", {config.d_ffn, d}),
           .gate_norm = LayerNorm(list, mlp + "gate.norm.", e, config.gate_eps),
-          .spatial_weight =
-              list.add(mlp + "gate.proj.weight", spatial, Init::kNormal, config.spatial_init_std),
-          .spatial_bias = list.add(mlp + "gate.proj.bias", {n}, Init::kOnes),
+          .spatial = {list.add(mlp + "gate.proj.weight", spatial, Init::kNormal,
+                               config.spatial_init_std),
+                      list.add(mlp + "gate.proj.bias", {n}, Init::kOnes)},
           .qkv = a > 0 ? Linear(list, mlp + "attn.qkv.", {3 * a, d}) : Linear(),
           .attn_out = a > 0 ? Linear(list, mlp + "attn.out.", {e, a}) : Linear(),
           .fc2 = Linear(list, mlp + "fc2.", {d, e})};
@@ -66,8 +66,8 @@ Var GmlpBlock::forward_composed(Tape& tape, Var x, const std::vector<double>& dr
   const Var u = split ? split_half(tape, z, false) : z;
   Var v = split ? split_half(tape, z, true) : z;
   v = layers_.gate_norm(tape, v);
-  v = mixer.project ? mixer.project(v, *layers_.spatial_weight, *layers_.spatial_bias)
-                    : spatial_project(tape, v, *layers_.spatial_weight, *layers_.spatial_bias,
+  v = mixer.project ? mixer.project(v, *layers_.spatial.weight, *layers_.spatial.bias)
+                    : spatial_project(tape, v, *layers_.spatial.weight, *layers_.spatial.bias,
                                       config_.causal);
   if (config_.d_attn > 0) v = add(tape, v, tiny_attention(tape, x, mixer));
   if (config_.gate == Gate::kAdditive) {
@@ -92,16 +92,11 @@ Var GmlpBlock::forward_fused(Tape& tape, Var x, const std::vector<double>& drop_
   Var extra;  // the tiny attention reads norm(x), which stays inside the fused block
   if (config_.d_attn > 0) extra = tiny_attention(tape, layers_.norm(tape, x), {});
   return fused_block(tape, x,
-                     {.weights = {.norm_weight = layers_.norm.weight,
-                                  .norm_bias = layers_.norm.bias,
-                                  .fc1_weight = layers_.fc1.weight,
-                                  .fc1_bias = layers_.fc1.bias,
-                                  .gate_norm_weight = layers_.gate_norm.weight,
-                                  .gate_norm_bias = layers_.gate_norm.bias,
-                                  .spatial_weight = layers_.spatial_weight,
-                                  .spatial_bias = layers_.spatial_bias,
-                                  .fc2_weight = layers_.fc2.weight,
-                                  .fc2_bias = layers_.fc2.bias},
+                     {.weights = {.norm = layers_.norm,
+                                  .fc1 = layers_.fc1,
+                                  .gate_norm = layers_.gate_norm,
+                                  .spatial = layers_.spatial,
+                                  .fc2 = layers_.fc2},
                       .shape = {.batch = tape.value(x).shape()[0],
                                 .tokens = config_.tokens,
                                 .d_model = config_.d_model,

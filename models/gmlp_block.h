@@ -56,7 +56,7 @@ class GmlpBlock {
     LayerNorm norm;                            // D
     Linear fc1;                                // (F, D)
     LayerNorm gate_norm;                       // E
-    Parameter *spatial_weight, *spatial_bias;  // (N, N) or (2N-1), (N)
+    fused::WeightAndBias<Parameter*> spatial;  // (N, N) or (2N-1), (N)
     Linear qkv, attn_out;                      // (3A, D), (E, A); aMLP only
     Linear fc2;                                // (D, E)
   };

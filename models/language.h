@@ -48,7 +48,7 @@ struct LanguageConfig {
   void validate() const;
 };
 
-/// A named size of models/language_config.cpp, or InputError that lists all. Its vocab is the
+/// A named size of models/language_sizes.txt, or InputError that lists all. Its vocab is the
 /// paper's until a tokenizer says otherwise.
 LanguageConfig language_config(const std::string& name);
 std::vector<std::string> language_config_names();

@@ -1,11 +1,12 @@
-// The named sizes of language models, their config.json, and what is allowed. In the file,
-// "architecture" is ours or a named size, "model_args" has timm's names, and "gmlp" everything
-// else.
+// The named sizes of language models (language_sizes.txt), their config.json, and what is allowed.
+// In the file, "architecture" is ours or a named size, "model_args" has timm's names, and "gmlp"
+// everything else.
 
 #include "core/error.h"
 #include "core/io/json.h"
 #include "models/config_fields.h"
 #include "models/language.h"
+#include "models/language_sizes.h"
 
 namespace gmlp {
 
@@ -13,69 +14,20 @@ namespace {
 
 constexpr const char* kArchitecture = "gmlp_language";
 
-/// A gMLP or, with attention of width A, an aMLP. The paper's full runs have a Toeplitz W.
-LanguageConfig gmlp(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn, int64_t tokens,
-                    bool toeplitz, int64_t d_attn = 0, Gate gate = Gate::kSplit,
-                    bool causal = false) {
-  return {.name = name,
-          .depth = depth,
-          .block = {.tokens = tokens,
-                    .d_model = d_model,
-                    .d_ffn = d_ffn,
-                    .gate = gate,
-                    .toeplitz = toeplitz,
-                    .causal = causal,
-                    .d_attn = d_attn}};
-}
-
-LanguageConfig baseline(const char* name, Arch arch, int64_t depth, int64_t d_model, int64_t d_ffn,
-                        int64_t heads, int64_t spatial_ffn = 0) {
-  return {.name = name,
-          .arch = arch,
-          .depth = depth,
-          .block = {.tokens = 128, .d_model = d_model, .d_ffn = d_ffn},
-          .heads = heads,
-          .spatial_ffn = spatial_ffn};
+/// A row of language_sizes.txt.
+LanguageConfig read_language_size(std::istream& row) {
+  LanguageConfig size;
+  BlockConfig& block = size.block;
+  std::string arch, gate;
+  row >> size.name >> arch >> size.depth >> block.d_model >> block.d_ffn >> block.tokens >> gate >>
+      block.toeplitz >> block.causal >> block.d_attn >> size.heads >> size.spatial_ffn;
+  size.arch = kLanguageArchs.from_name(arch);
+  block.gate = kGates.from_name(gate);
+  return size;
 }
 
 const std::vector<LanguageConfig>& language_sizes() {
-  static const std::vector<LanguageConfig> all = {
-      // The full runs (paper, Tables 5 and 6): L, D, F, N, Toeplitz, A.
-      gmlp("gmlp_base", 48, 512, 3072, 512, true),
-      gmlp("gmlp_large", 96, 768, 3072, 512, true),
-      gmlp("gmlp_xlarge", 144, 1024, 4096, 512, true),
-      gmlp("amlp_base", 36, 512, 3072, 512, true, 64),
-      gmlp("amlp_large", 72, 768, 3072, 512, true, 128),
-      // The ablation (Table 3): L, D, F, heads, S. The Mixer is as the paper describes it; its
-      // printed 112 M would be an F of 2304.
-      baseline("bert_base_128", Arch::kTransformer, 12, 768, 3072, 12),
-      baseline("bert_relpos_128", Arch::kTransformerRelpos, 12, 768, 3072, 12),
-      baseline("bert_relpos_only_128", Arch::kRelposOnly, 12, 768, 3072, 12),
-      baseline("mixer_base_128", Arch::kMixer, 24, 768, 3072, 0, 384),
-      gmlp("gmlp_linear_128", 36, 512, 2048, 128, false, 0, Gate::kLinear),
-      gmlp("gmlp_additive_128", 36, 512, 2048, 128, false, 0, Gate::kAdditive),
-      gmlp("gmlp_multiplicative_128", 36, 512, 2048, 128, false, 0, Gate::kMultiplicative),
-      gmlp("gmlp_split_128", 36, 512, 3072, 128, false),
-      // By depth (Table 4, Figure 8).
-      gmlp("gmlp_l18_128", 18, 512, 3072, 128, true),
-      gmlp("gmlp_l36_128", 36, 512, 3072, 128, true),
-      gmlp("gmlp_l72_128", 72, 512, 3072, 128, true),
-      gmlp("gmlp_l144_128", 144, 512, 3072, 128, true),
-      gmlp("amlp_l18_128", 18, 512, 3072, 128, true, 64),
-      gmlp("amlp_l36_128", 36, 512, 3072, 128, true, 64),
-      gmlp("amlp_l72_128", 72, 512, 3072, 128, true, 64),
-      gmlp("amlp_l144_128", 144, 512, 3072, 128, true, 64),
-      // Ours, to train in minutes: 0.71 M with 65 characters; 0.9 M and 6 M beside the embedding;
-      // and the baselines of the tiny one, with as many parameters; relpos-only lacks q and k.
-      gmlp("gmlp_char", 6, 128, 512, 128, false, 0, Gate::kSplit, true),
-      gmlp("gmlp_lm_tiny", 6, 128, 768, 128, true),
-      gmlp("gmlp_lm_small", 8, 256, 1536, 128, true),
-      gmlp("amlp_lm_tiny", 5, 128, 768, 128, true, 32),
-      baseline("transformer_lm_tiny", Arch::kTransformer, 5, 128, 448, 4),
-      baseline("transformer_relpos_lm_tiny", Arch::kTransformerRelpos, 5, 128, 448, 4),
-      baseline("relpos_only_lm_tiny", Arch::kRelposOnly, 5, 128, 448, 4),
-      baseline("mixer_lm_tiny", Arch::kMixer, 6, 128, 512, 0, 64),
-  };
+  static const std::vector<LanguageConfig> all = read_sizes(kLanguageSizes, read_language_size);
   return all;
 }
 

@@ -48,15 +48,12 @@ class ParameterList {
 
 /// y = x Wᵀ + b over the last dimension. W (out, in), b (out), which starts at zero. Inside of a
 /// block the product is in the tape's precision, else in f32.
-struct Linear {
-  Parameter* weight = nullptr;
-  Parameter* bias = nullptr;
-
+struct Linear : fused::WeightAndBias<Parameter*> {
   Linear() = default;
   Linear(ParameterList& list, const std::string& name, const Shape& shape,
          Init init = Init::kXavierUniform, double std = 0)
-      : weight(list.add(name + "weight", shape, init, std)),
-        bias(list.add(name + "bias", {shape[0]}, Init::kZeros)) {}
+      : WeightAndBias{list.add(name + "weight", shape, init, std),
+                      list.add(name + "bias", {shape[0]}, Init::kZeros)} {}
   Var operator()(Tape& tape, Var x) const { return linear(tape, x, *weight, bias); }
   Var in_block(Tape& tape, Var x) const {
     return linear(tape, x, *weight, bias, tape.execution().precision);
@@ -64,15 +61,13 @@ struct Linear {
 };
 
 /// y = (x - mean) / sqrt(var + eps) * weight + bias over the last dimension, of `width`.
-struct LayerNorm {
-  Parameter* weight = nullptr;
-  Parameter* bias = nullptr;
+struct LayerNorm : fused::WeightAndBias<Parameter*> {
   double eps = 0;
 
   LayerNorm() = default;
   LayerNorm(ParameterList& list, const std::string& name, int64_t width, double epsilon)
-      : weight(list.add(name + "weight", {width}, Init::kOnes)),
-        bias(list.add(name + "bias", {width}, Init::kZeros)),
+      : WeightAndBias{list.add(name + "weight", {width}, Init::kOnes),
+                      list.add(name + "bias", {width}, Init::kZeros)},
         eps(epsilon) {}
   Var operator()(Tape& tape, Var x) const { return layernorm(tape, x, *weight, *bias, eps); }
 };

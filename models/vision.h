@@ -43,7 +43,7 @@ struct VisionConfig {
 
 extern const Choices<Arch> kVisionArchs;  // gmlp, vit, mixer
 
-/// A named size of models/vision_config.cpp, or InputError that lists all.
+/// A named size of models/vision_sizes.txt, or InputError that lists all.
 VisionConfig vision_config(const std::string& name);
 std::vector<std::string> vision_config_names();
 

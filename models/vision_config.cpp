@@ -1,4 +1,4 @@
-// The named sizes of vision models, and their config.json in timm's form.
+// The named sizes of vision models (vision_sizes.txt), and their config.json in timm's form.
 
 #include <algorithm>
 #include <cmath>
@@ -8,60 +8,27 @@
 #include "core/io/json.h"
 #include "models/config_fields.h"
 #include "models/vision.h"
+#include "models/vision_sizes.h"
 
 namespace gmlp {
 
 namespace {
 
-/// In the small models, which are ours, W starts at 1e-3: a short run cannot grow it from timm's
-/// 1e-6 (docs/log).
-VisionConfig small(const char* name, int64_t image, int64_t patch, int64_t chans, int64_t depth,
-                   int64_t d_model, int64_t d_ffn) {
-  return {name, image, image, patch, chans, 10, depth, d_model, d_ffn, Gate::kSplit, false, 1e-3};
-}
-
-VisionConfig vit(VisionConfig config, int64_t heads) {
-  config.arch = Arch::kTransformer;
-  config.heads = heads;
-  config.class_token = true;
-  return config;
-}
-
-VisionConfig mixer(VisionConfig config, int64_t spatial_ffn) {
-  config.arch = Arch::kMixer;
-  config.spatial_ffn = spatial_ffn;
-  return config;
-}
-
-VisionConfig imagenet(const char* name, int64_t depth, int64_t d_model, int64_t d_ffn) {
-  return {.name = name, .depth = depth, .d_model = d_model, .d_ffn = d_ffn};
+/// A row of vision_sizes.txt.
+VisionConfig read_vision_size(std::istream& row) {
+  VisionConfig size;
+  std::string arch;
+  row >> size.name >> arch >> size.img_height >> size.patch >> size.chans >> size.classes >>
+      size.depth >> size.d_model >> size.d_ffn >> size.spatial_init_std >> size.heads >>
+      size.spatial_ffn;
+  size.arch = kVisionArchs.from_name(arch);
+  size.img_width = size.img_height;
+  size.class_token = size.is_vit();
+  return size;
 }
 
 const std::vector<VisionConfig>& vision_sizes() {
-  static const std::vector<VisionConfig> all = {
-      imagenet("gmlp_ti16_224", 30, 128, 768),  // Table 1, as timm names it
-      imagenet("gmlp_s16_224", 30, 256, 1536),
-      imagenet("gmlp_b16_224", 30, 512, 3072),
-      // Table 2: DeiT's sizes, and Mixer's, under timm's names.
-      vit(imagenet("vit_tiny_patch16_224", 12, 192, 768), 3),
-      vit(imagenet("vit_small_patch16_224", 12, 384, 1536), 6),
-      vit(imagenet("vit_base_patch16_224", 12, 768, 3072), 12),
-      mixer(imagenet("mixer_s16_224", 8, 512, 2048), 256),
-      mixer(imagenet("mixer_b16_224", 12, 768, 3072), 384),
-      small("gmlp_pico_28", 28, 4, 1, 4, 32, 128),
-      small("gmlp_nano_28", 28, 4, 1, 4, 64, 256),
-      small("gmlp_micro_28", 28, 4, 1, 8, 128, 512),
-      small("gmlp_nano_32", 32, 4, 3, 6, 64, 384),
-      small("gmlp_micro_32", 32, 4, 3, 8, 128, 512),
-      small("gmlp_micro_64", 64, 8, 3, 8, 128, 512),
-      // With as many parameters as the gMLP of their size, within 3 %.
-      vit(small("vit_pico_28", 28, 4, 1, 3, 32, 104), 2),
-      vit(small("vit_nano_28", 28, 4, 1, 4, 48, 184), 3),
-      vit(small("vit_micro_28", 28, 4, 1, 4, 128, 512), 4),
-      mixer(small("mixer_pico_28", 28, 4, 1, 4, 32, 112), 16),
-      mixer(small("mixer_nano_28", 28, 4, 1, 4, 64, 184), 32),
-      mixer(small("mixer_micro_28", 28, 4, 1, 6, 128, 512), 64),
-  };
+  static const std::vector<VisionConfig> all = read_sizes(kVisionSizes, read_vision_size);
   return all;
 }
 

@@ -63,10 +63,8 @@ Contender prepare_fused(const Product& p) {
   const Tensor ones = zeros({p.k}), none = zeros({p.k});
   ones.fill(1);
   const auto call = [=](void* out) {
-    const fused::BlockWeights<const float*> weights{.norm_weight = floats(ones),
-                                                    .norm_bias = floats(none),
-                                                    .fc1_weight = floats(p.weight),
-                                                    .fc1_bias = floats(p.bias)};
+    const fused::BlockWeights<const float*> weights{.norm = {floats(ones), floats(none)},
+                                                    .fc1 = {floats(p.weight), floats(p.bias)}};
     fused::kernels().norm_fc1_gelu(out, floats(p.a), weights, workspace.raw(), shape);
   };
   call(nullptr);  // packs the weight

@@ -13,26 +13,11 @@ namespace gmlp {
 
 namespace {
 
-// NumPy's bool, as a type that overloads can tell from integers.
+// NumPy and PyTorch write 0 and 1, but any other byte is true to them as well.
 struct Boolean {
   uint8_t byte;
+  explicit operator int64_t() const { return byte != 0 ? 1 : 0; }
 };
-
-// To the narrowest type that holds every value exactly.
-template <typename T>
-T widen(T value) {
-  return value;
-}
-float widen(Bf16 value) {
-  return from_bf16(value);
-}
-// NumPy and PyTorch write 0 and 1, but any other byte is true to them as well.
-int64_t widen(Boolean value) {
-  return value.byte != 0 ? 1 : 0;
-}
-float widen(Eigen::half value) {
-  return static_cast<float>(value);
-}
 
 template <typename Source, typename Target>
 void decode(const char* bytes, Target* out, int64_t n) {
@@ -40,10 +25,10 @@ void decode(const char* bytes, Target* out, int64_t n) {
     Source value;  // arrays may be at odd addresses, so copy
     std::memcpy(&value, bytes + i * static_cast<int64_t>(sizeof(Source)), sizeof(Source));
     if constexpr (std::is_same_v<Target, Bf16>) {
-      out[i] = to_bf16(static_cast<float>(widen(value)));
+      out[i] = to_bf16(static_cast<float>(value));
     } else {
       // NOLINTNEXTLINE(bugprone-signed-char-misuse): I8 is a number here, its sign is meant
-      out[i] = static_cast<Target>(widen(value));
+      out[i] = static_cast<Target>(value);
     }
   }
 }
@@ -68,7 +53,7 @@ constexpr NumberType kTypes[] = {
     {"F64", "f8", 8, decode_to<double>, nullptr},
     {"F32", "f4", 4, decode_to<float>, nullptr},
     {"F16", "f2", 2, decode_to<Eigen::half>, nullptr},
-    {"BF16", "", 2, decode_to<Bf16>, nullptr},
+    {"BF16", "", 2, decode_to<Eigen::bfloat16>, nullptr},
     // integers
     {"I64", "i8", 8, nullptr, decode<int64_t>},
     {"I32", "i4", 4, nullptr, decode<int32_t>},

@@ -24,9 +24,9 @@ void forward(const BlockData& data, const BlockSaved& saved, const BlockWeights<
   WorkspaceAllocator packed{static_cast<char*>(data.packed)};
   ForwardWorkspace<Operand> ws{data.packed == nullptr ? allocator : packed, allocator, shape};
   if (!data.is_packed) {
-    pack_b<Operand>(ws.w1, w.fc1_weight, shape.d_model, shape.d_model, true);
-    pack_b<Operand>(ws.w2, w.fc2_weight, shape.d_gate, shape.d_gate, true);
-    pack_weight_tiles(ws.w, w.spatial_weight, shape.tokens, false);
+    pack_b<Operand>(ws.w1, w.fc1.weight, shape.d_model, shape.d_model, true);
+    pack_b<Operand>(ws.w2, w.fc2.weight, shape.d_gate, shape.d_gate, true);
+    pack_weight_tiles(ws.w, w.spatial.weight, shape.tokens, false);
     profile_mark("forward pack weights");
   }
   for (int64_t first = 0; first < shape.batch; first += shape.samples) {
@@ -48,16 +48,13 @@ template <typename Body>
 void each_partial(const BlockWeights<float*>& grad, const BlockWeights<float*>& partial_grad,
                   const ChunkShape& shape, const Body& body) {
   const int64_t d = shape.d_model;
-  const BlockWeights<int64_t> sizes = {.fc1_weight = shape.d_ffn * d,
-                                       .fc1_bias = shape.d_ffn,
-                                       .spatial_weight = shape.tokens * shape.tokens,
-                                       .spatial_bias = shape.tokens,
-                                       .fc2_weight = d * shape.d_gate,
-                                       .fc2_bias = d};
+  const BlockWeights<int64_t> sizes = {.fc1 = {shape.d_ffn * d, shape.d_ffn},
+                                       .spatial = {shape.tokens * shape.tokens, shape.tokens},
+                                       .fc2 = {d * shape.d_gate, d}};
   constexpr int64_t kTasks = 16;
   parallel_tasks(kTasks, [&](const TaskSlot& slot) {
     // Not inlined ten times.
-    const auto one_weight = [&](const char* /*name*/, float* sum, float* partial, int64_t size)
+    const auto one_weight = [&](float* sum, float* partial, int64_t size)
         __attribute__((noinline)) {
       const int64_t vectors = ceil_div(size, kLanes);
       const int64_t begin = vectors * slot.task / kTasks * kLanes;
@@ -76,9 +73,9 @@ void backward(const BlockData& data, const BlockWeights<float*>& grad, const Blo
   const ChunkShape shape = chunk_shape<Operand>(block);
   WorkspaceAllocator allocator{static_cast<char*>(workspace)};
   const BackwardWorkspace<Operand> ws{allocator, shape};
-  pack_b<Operand>(ws.w1, w.fc1_weight, shape.d_model, shape.d_ffn, false);
-  pack_b<Operand>(ws.w2, w.fc2_weight, shape.d_gate, shape.d_model, false);
-  pack_weight_tiles(ws.w_transposed, w.spatial_weight, shape.tokens, true);
+  pack_b<Operand>(ws.w1, w.fc1.weight, shape.d_model, shape.d_ffn, false);
+  pack_b<Operand>(ws.w2, w.fc2.weight, shape.d_gate, shape.d_model, false);
+  pack_weight_tiles(ws.w_transposed, w.spatial.weight, shape.tokens, true);
   profile_mark("backward pack weights");
   const bool is_split = shape.samples > 1 || row_tasks(shape.tokens) > 1;
   if (is_split) {
@@ -158,7 +155,7 @@ void norm_fc1_gelu(void* z, const float* x, const BlockWeights<const float*>& w,
     WorkspaceAllocator allocator{static_cast<char*>(workspace)};
     ForwardWorkspace<Operand> ws{allocator, allocator, shape};
     if (z == nullptr) {
-      pack_b<Operand>(ws.w1, w.fc1_weight, shape.d_model, shape.d_model, true);
+      pack_b<Operand>(ws.w1, w.fc1.weight, shape.d_model, shape.d_model, true);
       return;
     }
     for (int64_t first = 0; first < shape.batch; first += shape.samples) {

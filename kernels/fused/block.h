@@ -160,12 +160,12 @@ struct BackwardWorkspace {
       allocate<float>(allocator, row_tasks(shape.rows) * max(2 * shape.d_model, 4 * shape.d_gate));
   // Sums over the first part of the rows, added to the gradient at the end (weight_gradient.h).
   BlockWeights<float*> partial_grad = {
-      .fc1_weight = allocate<float>(allocator, (shape.d_ffn * shape.d_model)),
-      .fc1_bias = allocate<float>(allocator, shape.d_ffn),
-      .spatial_weight = allocate<float>(allocator, (shape.tokens * shape.tokens)),
-      .spatial_bias = allocate<float>(allocator, shape.tokens),
-      .fc2_weight = allocate<float>(allocator, (shape.d_model * shape.d_gate)),
-      .fc2_bias = allocate<float>(allocator, shape.d_model)};
+      .fc1 = {allocate<float>(allocator, shape.d_ffn* shape.d_model),
+              allocate<float>(allocator, shape.d_ffn)},
+      .spatial = {allocate<float>(allocator, shape.tokens* shape.tokens),
+                  allocate<float>(allocator, shape.tokens)},
+      .fc2 = {allocate<float>(allocator, shape.d_model* shape.d_gate),
+              allocate<float>(allocator, shape.d_model)}};
 };
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -27,7 +27,7 @@ GMLP_INLINE void fc2_residual_forward(const Chunk<Operand, Saved>& chunk,
   parallel_tiles<Operand>(chunk.rows, [&](int64_t r0, int64_t r1, auto...) {
     gemm_rows(RowMajor<Operand>{ws.gated, chunk.e_stride}, ws.w2, r0, r1, Triangle::kNone,
               plan_prefetch, [&](int64_t row, int64_t col, int64_t count, F32x16 sum) {
-                F32x16 branch = sum + load(w.fc2_bias + col, count);
+                F32x16 branch = sum + load(w.fc2.bias + col, count);
                 if (chunk.drop_scales != nullptr)
                   branch = branch * set1(chunk.drop_scales[row / n]);
                 store(chunk.y + row * d + col, load(chunk.x + row * d + col, count) + branch,
@@ -59,7 +59,7 @@ GMLP_INLINE void fc2_residual_backward(const SplitB& gated, const Chunk<Operand,
   Operand* dr = ws.dr;
   parallel_tiles<Operand>(chunk.rows, [&](int64_t r0, int64_t r1, auto...) {
     float biases[kMC];  // looked up once per row, so the epilogue does no modulo
-    for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial_bias[r % chunk.tokens];
+    for (int64_t r = r0; r < r1; ++r) biases[r - r0] = w.spatial.bias[r % chunk.tokens];
     const float* bias = biases;
     for (int64_t r = r0; r < r1; ++r) {  // "branch * p"
       const float p = chunk.drop_scales == nullptr ? 1.0f : chunk.drop_scales[r / chunk.tokens];
@@ -105,9 +105,8 @@ template <typename Operand, typename Saved>
 GMLP_INLINE void fc2_residual_weight(const BlockWeights<float*>& grad, const SplitB& gated,
                                      const Chunk<Operand, Saved>& chunk,
                                      const BackwardWorkspace<Operand>& ws) {
-  add_split_gradient(SplitGradient{grad.fc2_weight, grad.fc2_bias, ws.partial_grad.fc2_weight,
-                                   ws.partial_grad.fc2_bias},
-                     ws.dr, chunk.d_stride, gated, ws.dy_tiles, chunk.d_model, chunk.rows);
+  add_split_gradient(grad.fc2, ws.partial_grad.fc2, ws.dr, chunk.d_stride, gated, ws.dy_tiles,
+                     chunk.d_model, chunk.rows);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

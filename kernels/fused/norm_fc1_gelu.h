@@ -30,10 +30,10 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
         const int64_t rows = r1 - r0;
         Operand* x_hat = ws.x_hat + slot.first * tasks.size * d_stride;
         normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
-                       w.norm_weight, w.norm_bias, rows, d, chunk.norm_eps);
+                       w.norm.weight, w.norm.bias, rows, d, chunk.norm_eps);
         Operand* z = ws.z + r0 * f_stride;
         Saved* h_saved = offset(chunk.h, r0 * f);
-        const float* bias = w.fc1_bias;
+        const float* bias = w.fc1.bias;
         // The product also prefetches the next task's rows of x, a share with each tile.
         const float* next = chunk.x + tasks.begin(slot.next) * d;
         const float* next_end = chunk.x + tasks.begin(slot.next + 1) * d;
@@ -73,15 +73,14 @@ GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float*>& grad,
       for (int64_t c = 0; c < panels_of(d) * kNR; c += kLanes) {
         const int64_t count = max(0, min(kLanes, d - c));
         const F32x16 x_hat =
-            normalise(load(chunk.x + r * d + c, count), stats, load(w.norm_weight + c, count),
-                      load(w.norm_bias + c, count));
+            normalise(load(chunk.x + r * d + c, count), stats, load(w.norm.weight + c, count),
+                      load(w.norm.bias + c, count));
         store_in_panel<Operand>(b.at(r), b.row_in_part(r), c, x_hat);
       }
     }
   });
-  add_split_gradient(SplitGradient{grad.fc1_weight, grad.fc1_bias, ws.partial_grad.fc1_weight,
-                                   ws.partial_grad.fc1_bias},
-                     ws.dh, chunk.f_stride, b, ws.dy_tiles, chunk.d_ffn, chunk.rows);
+  add_split_gradient(grad.fc1, ws.partial_grad.fc1, ws.dh, chunk.f_stride, b, ws.dy_tiles,
+                     chunk.d_ffn, chunk.rows);
 }
 
 /// The backward of (2), then of (1).
@@ -95,7 +94,7 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
   const auto norm_backward_of = [&](int64_t r0, int64_t r1, const TaskSlot& slot) {
     // "y = x + ..." of fc2_residual.h: the shortcut's gradient, dy, joins here.
     norm_backward_rows(chunk.dx, ws.norm_sums + slot.task * 2 * d, dx_hat, chunk.x, chunk.mean,
-                       chunk.rstd, w.norm_weight, chunk.dy, r0, r1, d);
+                       chunk.rstd, w.norm.weight, chunk.dy, r0, r1, d);
   };
   // The sums belong to kMC rows. A product in such tasks leaves dx̂ in the cache for them.
   const bool together = choose_row_tasks<Operand>(chunk.rows, omp_get_max_threads()).size == kMC;
@@ -104,7 +103,7 @@ GMLP_INLINE void norm_fc1_gelu_backward(const BlockWeights<float*>& grad,
     if (together) norm_backward_of(r0, r1, slot);
   });
   if (!together) parallel_rows(chunk.rows, norm_backward_of);
-  add_norm_sums(grad.norm_weight, grad.norm_bias, ws.norm_sums, row_tasks(chunk.rows), d);
+  add_norm_sums(grad.norm.weight, grad.norm.bias, ws.norm_sums, row_tasks(chunk.rows), d);
 }
 
 }  // namespace gmlp::fused::GMLP_ISA

@@ -101,7 +101,7 @@ GMLP_INLINE void spatial_gate_forward(const Chunk<Operand, Saved>& chunk,
   const Gate gate = chunk.gate;
   Saved* t_saved = chunk.t;
   const float* gate_extra = chunk.gate_extra;
-  const float* bias = w.spatial_bias;
+  const float* bias = w.spatial.bias;
   const Operand* z = ws.z;
   Operand* gated = ws.gated;
   parallel_tasks(spatial_tasks(chunk), [&](const TaskSlot& slot) {
@@ -112,7 +112,7 @@ GMLP_INLINE void spatial_gate_forward(const Chunk<Operand, Saved>& chunk,
                         k_steps_of<Operand>(n), task.cols};
     const Operand* u = z + row0 * f_stride + task.col;
     pack_normalised(v_hat, u + v_begin, chunk, row0,  // (1)
-                    w.gate_norm_weight + task.col, w.gate_norm_bias + task.col);
+                    w.gate_norm.weight + task.col, w.gate_norm.bias + task.col);
     const Operand* next_v = z + next.sample * n * f_stride + v_begin + next.col;
     const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t token, int64_t col) {
       if (next.sample < chunk.samples) add_rows(plan, next_v + token * f_stride + col, f_stride);
@@ -173,8 +173,8 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
   const int64_t f = chunk.d_ffn;
   const int64_t f_stride = chunk.f_stride;
   const Gate gate = chunk.gate;
-  const float* gamma = w.gate_norm_weight;
-  const float* beta = w.gate_norm_bias;
+  const float* gamma = w.gate_norm.weight;
+  const float* beta = w.gate_norm.bias;
   const int64_t tasks = row_tasks(chunk.rows);
   parallel_rows(chunk.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot) {
     float* dgamma = ws.norm_sums + slot.task * 2 * e;
@@ -210,7 +210,7 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
       }
     }
   });
-  add_norm_sums(grad.gate_norm_weight, grad.gate_norm_bias, ws.norm_sums, tasks, e);
+  add_norm_sums(grad.gate_norm.weight, grad.gate_norm.bias, ws.norm_sums, tasks, e);
 }
 
 /// dW += dt v̂ᵀ and db over the samples in order: the first half of them into partial_grad.
@@ -243,14 +243,14 @@ GMLP_INLINE void spatial_gate_weight(const BlockWeights<float*>& grad,
     const int64_t end = is_first ? split : chunk.samples;
     for (int64_t sample = is_first ? 0 : split; sample < end; ++sample) {
       const Operand* dt = ws.dt + sample * n * e_stride;
-      gemm_rows_accumulate(sums.spatial_weight, n, dt, e_stride, panels_of_sample(sample), r0, r1,
+      gemm_rows_accumulate(sums.spatial.weight, n, dt, e_stride, panels_of_sample(sample), r0, r1,
                            triangle);
       for (int64_t i = r0; i < r1; ++i) {
         F32x16 total = zero();
         for (int64_t c = 0; c < e; c += kLanes) {
           total = total + load(dt + i * e_stride + c, min(kLanes, e - c));
         }
-        sums.spatial_bias[i] += sum(total);
+        sums.spatial.bias[i] += sum(total);
       }
     }
   });

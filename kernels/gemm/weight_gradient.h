@@ -106,20 +106,16 @@ GMLP_INLINE SplitB split_b(float* data, int64_t rows, int64_t n) {
   return {{{data, first, n}, {data + packed_b_size(first, n), last, n}}, split};
 }
 
-/// The gradients of one linear layer over the rows of a chunk, in two parts: the first into
-/// partial_dw and partial_db, the last into dw and db.
-struct SplitGradient {
-  float* dw;
-  float* db;
-  float* partial_dw;
-  float* partial_db;
-};
+/// The gradient of one linear layer over the rows of a chunk, in two parts: of the first one into
+/// `partial`, of the last one into `grad`.
 template <typename Operand>
-GMLP_INLINE void add_split_gradient(const SplitGradient& grad, const Operand* dy, int64_t dy_stride,
-                                    const SplitB& x, float* dy_tiles, int64_t m, int64_t rows) {
+GMLP_INLINE void add_split_gradient(const WeightAndBias<float*>& grad,
+                                    const WeightAndBias<float*>& partial, const Operand* dy,
+                                    int64_t dy_stride, const SplitB& x, float* dy_tiles, int64_t m,
+                                    int64_t rows) {
   const WeightGradient<Operand> parts[] = {
-      {grad.partial_dw, grad.partial_db, dy, x.part[0], x.split},
-      {grad.dw, grad.db, dy + x.split * dy_stride, x.part[1], rows - x.split}};
+      {partial.weight, partial.bias, dy, x.part[0], x.split},
+      {grad.weight, grad.bias, dy + x.split * dy_stride, x.part[1], rows - x.split}};
   add_weight_gradients(parts, x.part[0].n, dy_stride, dy_tiles,
                        k_steps_of<Operand>(longest_part(rows)), m);
 }

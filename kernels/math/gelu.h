@@ -8,8 +8,8 @@
 // exist, within 4e-6 plus bf16's own rounding of 2^-9. The tails Φ(-t) and D(t) are
 // approximated, so for negative x no 1 - Φ cancels.
 //
-// With lookups of 32 floats: tables (gelu_tables.h) and polynomials of degree 4. t is clamped to
-// 7.75 and has a distance r of at most 1/8 from k/4, k = 0..31,
+// With lookups of 32 floats: tables and polynomials of degree 4. t is clamped to 7.75 and has a
+// distance r of at most 1/8 from k/4, k = 0..31,
 //
 //     t Φ(-t) = c0[k] + r (c1[k] + ... r c4[k])        D(t) likewise
 //
@@ -23,7 +23,6 @@
 // or 2.3e-8. The exponential is 2^n 2^f with n + f = -t²/2 log2(e), |f| <= 1/2. 2^f has degree 4,
 // minimax in relative error: 2.6e-6. The rounding of t² adds 2^-24 t²/2.
 
-#include "kernels/math/gelu_tables.h"
 #include "kernels/simd/simd.h"
 
 namespace gmlp::fused::GMLP_ISA {
@@ -34,6 +33,36 @@ struct Gelu {
 };
 
 #if defined(GMLP_HAS_LOOKUP)
+
+// [power][interval], so one lookup reads one row for all lanes. Fitted by Lawson's iteration for
+// the bound above, of which the fit uses an eighth and a quarter. At k = 0 the tail of y has no
+// constant, so results near 0 keep their digits. At k = 31 all coefficients are 0, which is right
+// to 1e-11.
+alignas(64) constexpr float kGeluTail[5][32] = {
+#  include "kernels/math/gelu_tail.inc"
+};
+alignas(64) constexpr float kSlopeTail[5][32] = {
+#  include "kernels/math/slope_tail.inc"
+};
+
+/// The same with degree 2, for results that are stored as bf16: on |r| <= h = 1/8 Chebyshev's
+/// polynomials give r³ ~ 3/4 h² r and r⁴ ~ h² r² - h⁴/8. At k = 0 r >= 0: these powers are dropped.
+struct ShortTable {
+  float row[3][32];
+};
+constexpr ShortTable shortened(const float (&c)[5][32]) {
+  constexpr float kH2 = 1.0f / 64;
+  ShortTable table = {};
+  for (int k = 0; k < 32; ++k) {
+    const float h2 = k == 0 ? 0 : kH2;
+    table.row[0][k] = c[0][k] - c[4][k] * h2 * h2 / 8;
+    table.row[1][k] = c[1][k] + c[3][k] * h2 * 0.75f;
+    table.row[2][k] = c[2][k] + c[4][k] * h2;
+  }
+  return table;
+}
+alignas(64) constexpr ShortTable kShortGeluTail = shortened(kGeluTail);
+alignas(64) constexpr ShortTable kShortSlopeTail = shortened(kSlopeTail);
 
 struct Interval {
   F32x16 index;  // k, in the low bits of each lane

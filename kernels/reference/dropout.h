@@ -42,11 +42,8 @@ void for_each_factor(int64_t n, const DropoutKey& key, const Body& body) {
 
 template <typename T>
 void dropout_forward(T* y, const T* x, const T* z, int64_t n, const DropoutKey& key) {
-  if (x == nullptr) {
-    for_each_factor<T>(n, key, [&](int64_t i, T m) { y[i] = m * z[i]; });
-  } else {
-    for_each_factor<T>(n, key, [&](int64_t i, T m) { y[i] = x[i] + m * (z[i] - x[i]); });
-  }
+  for_each_factor<T>(
+      n, key, [&](int64_t i, T m) { y[i] = x == nullptr ? m * z[i] : x[i] + m * (z[i] - x[i]); });
 }
 
 template <typename T>

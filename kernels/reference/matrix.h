@@ -32,6 +32,18 @@ Eigen::Map<const Row<T>> row(const T* data, int64_t cols) {
   return Eigen::Map<const Row<T>>(data, cols);
 }
 
+/// B samples of N tokens, each of `width` numbers.
+struct TokenShape {
+  int64_t batch;
+  int64_t tokens;
+  int64_t width;
+};
+/// Sample b of x (B,N,width).
+template <typename T>
+auto sample(T* x, int64_t b, const TokenShape& shape) {
+  return matrix(x + b * shape.tokens * shape.width, shape.tokens, shape.width);
+}
+
 /// A factor of a product: a matrix or its transpose.
 template <typename T>
 struct Factor {

@@ -17,31 +17,30 @@
 namespace gmlp::reference {
 
 template <typename T>
-void spatial_project_forward(T* y, const T* x, const T* weight, const T* bias, int64_t batch,
-                             int64_t tokens, int64_t width) {
-  const auto w = matrix(weight, tokens, tokens);
-  parallel_for(batch, [&](int64_t b) {
-    auto y_b = matrix(y + b * tokens * width, tokens, width);
-    set_product<T>(y_b, w, matrix(x + b * tokens * width, tokens, width));
-    y_b.colwise() += row(bias, tokens).transpose();
+void spatial_project_forward(T* y, const T* x, const T* weight, const T* bias,
+                             const TokenShape& shape) {
+  const auto w = matrix(weight, shape.tokens, shape.tokens);
+  parallel_for(shape.batch, [&](int64_t b) {
+    auto y_b = sample(y, b, shape);
+    set_product<T>(y_b, w, sample(x, b, shape));
+    y_b.colwise() += row(bias, shape.tokens).transpose();
   });
 }
 
 template <typename T>
 void spatial_project_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight,
-                              int64_t batch, int64_t tokens, int64_t width) {
-  const auto w = matrix(weight, tokens, tokens);
-  parallel_for(batch, [&](int64_t b) {
-    set_product<T>(matrix(dx + b * tokens * width, tokens, width), transposed<T>(w),
-                   matrix(dy + b * tokens * width, tokens, width));
+                              const TokenShape& shape) {
+  const auto w = matrix(weight, shape.tokens, shape.tokens);
+  parallel_for(shape.batch, [&](int64_t b) {
+    set_product<T>(sample(dx, b, shape), transposed<T>(w), sample(dy, b, shape));
   });
   // One thread owns a range of W's rows and adds the samples in order.
-  parallel_ranges(tokens, kRowChunk, [&](int64_t begin, int64_t end) {
+  parallel_ranges(shape.tokens, kRowChunk, [&](int64_t begin, int64_t end) {
     const int64_t n = end - begin;
-    for (int64_t b = 0; b < batch; ++b) {
-      const auto dy_rows = matrix(dy + (b * tokens + begin) * width, n, width);
-      add_product<T>(matrix(dweight + begin * tokens, n, tokens), dy_rows,
-                     transposed<T>(matrix(x + b * tokens * width, tokens, width)));
+    for (int64_t b = 0; b < shape.batch; ++b) {
+      const auto dy_rows = sample(dy, b, shape).middleRows(begin, n);
+      add_product<T>(matrix(dweight + begin * shape.tokens, n, shape.tokens), dy_rows,
+                     transposed<T>(sample(x, b, shape)));
       row(dbias + begin, n).transpose() += dy_rows.rowwise().sum();
     }
   });

@@ -1,14 +1,12 @@
 #pragma once
 // Sequences of tokens (B,N,D): from images (B,C,H,W) or R = B N ids, to single tokens (B,D), and
-// two ops on whole sequences.
+// transposed.
 //
 //   patchify           patches[b, n, (c,p,q)] = images[b, c, y P + p, x P + q]     n = y (W/P) + x
 //   embedding          y[r] = table[ids[r]]    dtable[ids[r]] += dy[r], in order of r
 //   mean_pool          y[b] = sum_n x[b,n] / N              dx[b,n] = dy[b] / N
 //   prepend_token      y[b] = (token, x[b,0], x[b,1], ...)
 //                      dx[b] = dy[b,1:]        dtoken += sum_b dy[b,0]
-//   select_token       y[b] = x[b,position]    dx[b,position] = dy[b], zero elsewhere
-//   add_positions      y[b] = x[b] + table      dx = dy        dtable += sum_b dy[b]
 //   transpose_tokens   y[b] (D,N) = x[b]ᵀ       dx[b] = dy[b]ᵀ, this function again
 //
 // Patches have the order (c,p,q) of a convolution's weight (D,C,P,P), so the stem's convolution
@@ -61,82 +59,50 @@ void embedding_backward(T* dtable, const T* dy, const int64_t* ids, int64_t rows
 }
 
 template <typename T>
-void mean_pool_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width) {
-  parallel_for(batch, [&](int64_t b) {
-    auto sum = row(y + b * width, width);
+void mean_pool_forward(T* y, const T* x, const TokenShape& shape) {
+  parallel_for(shape.batch, [&](int64_t b) {
+    const auto x_b = sample(x, b, shape);
+    auto sum = row(y + b * shape.width, shape.width);
     sum.setZero();
-    for (int64_t n = 0; n < tokens; ++n) sum += row(x + (b * tokens + n) * width, width);
-    sum /= static_cast<T>(tokens);
+    for (int64_t n = 0; n < shape.tokens; ++n) sum += x_b.row(n);
+    sum /= static_cast<T>(shape.tokens);
   });
 }
 
 template <typename T>
-void mean_pool_backward(T* dx, const T* dy, int64_t batch, int64_t tokens, int64_t width) {
-  parallel_for(batch, [&](int64_t b) {
-    matrix(dx + b * tokens * width, tokens, width).rowwise() =
-        row(dy + b * width, width) / static_cast<T>(tokens);
+void mean_pool_backward(T* dx, const T* dy, const TokenShape& shape) {
+  parallel_for(shape.batch, [&](int64_t b) {
+    sample(dx, b, shape).rowwise() =
+        row(dy + b * shape.width, shape.width) / static_cast<T>(shape.tokens);
   });
 }
 
 template <typename T>
-void prepend_token_forward(T* y, const T* x, const T* token, int64_t batch, int64_t tokens,
-                           int64_t width) {
-  parallel_for(batch, [&](int64_t b) {
-    auto y_b = matrix(y + b * (tokens + 1) * width, tokens + 1, width);
-    y_b.row(0) = row(token, width);
-    y_b.bottomRows(tokens) = matrix(x + b * tokens * width, tokens, width);
+void prepend_token_forward(T* y, const T* x, const T* token, const TokenShape& shape) {
+  const TokenShape longer{shape.batch, shape.tokens + 1, shape.width};
+  parallel_for(shape.batch, [&](int64_t b) {
+    auto y_b = sample(y, b, longer);
+    y_b.row(0) = row(token, shape.width);
+    y_b.bottomRows(shape.tokens) = sample(x, b, shape);
   });
 }
 
 template <typename T>
-void prepend_token_backward(T* dx, T* dtoken, const T* dy, int64_t batch, int64_t tokens,
-                            int64_t width) {
-  for (int64_t b = 0; b < batch; ++b) {
-    const auto dy_b = matrix(dy + b * (tokens + 1) * width, tokens + 1, width);
-    row(dtoken, width) += dy_b.row(0);
-    matrix(dx + b * tokens * width, tokens, width) = dy_b.bottomRows(tokens);
+void prepend_token_backward(T* dx, T* dtoken, const T* dy, const TokenShape& shape) {
+  const TokenShape longer{shape.batch, shape.tokens + 1, shape.width};
+  for (int64_t b = 0; b < shape.batch; ++b) {
+    const auto dy_b = sample(dy, b, longer);
+    row(dtoken, shape.width) += dy_b.row(0);
+    sample(dx, b, shape) = dy_b.bottomRows(shape.tokens);
   }
 }
 
+/// y (B,width,N) from x (B,N,width).
 template <typename T>
-void select_token_forward(T* y, const T* x, int64_t position, int64_t batch, int64_t tokens,
-                          int64_t width) {
-  for (int64_t b = 0; b < batch; ++b) {
-    row(y + b * width, width) = row(x + (b * tokens + position) * width, width);
-  }
-}
-
-template <typename T>
-void select_token_backward(T* dx, const T* dy, int64_t position, int64_t batch, int64_t tokens,
-                           int64_t width) {
-  for (int64_t b = 0; b < batch; ++b) {
-    auto dx_b = matrix(dx + b * tokens * width, tokens, width);
-    dx_b.setZero();
-    dx_b.row(position) = row(dy + b * width, width);
-  }
-}
-
-template <typename T>
-void add_positions_forward(T* y, const T* x, const T* table, int64_t batch, int64_t size) {
-  parallel_for(batch, [&](int64_t b) {
-    row(y + b * size, size) = row(x + b * size, size) + row(table, size);
-  });
-}
-
-template <typename T>
-void add_positions_backward(T* dtable, const T* dy, int64_t batch, int64_t size) {
-  parallel_ranges(size, kElementChunk, [&](int64_t begin, int64_t end) {
-    for (int64_t b = 0; b < batch; ++b) {
-      row(dtable + begin, end - begin) += row(dy + b * size + begin, end - begin);
-    }
-  });
-}
-
-template <typename T>
-void transpose_tokens_forward(T* y, const T* x, int64_t batch, int64_t tokens, int64_t width) {
-  parallel_for(batch, [&](int64_t b) {
-    matrix(y + b * tokens * width, width, tokens) =
-        matrix(x + b * tokens * width, tokens, width).transpose();
+void transpose_tokens_forward(T* y, const T* x, const TokenShape& shape) {
+  const TokenShape transposed_shape{shape.batch, shape.width, shape.tokens};
+  parallel_for(shape.batch, [&](int64_t b) {
+    sample(y, b, transposed_shape) = sample(x, b, shape).transpose();
   });
 }
 

@@ -347,7 +347,27 @@ TEST_CASE("the fused layer norm equals the reference in double", "[kernels]") {
 
 TEST_CASE("the fused AdamW equals the reference in double", "[kernels]") {
   constexpr int64_t kSize = 1003;
-  const reference::AdamWStep step{1e-2, 0.9, 0.999, 1e-6, 0.05, 0.5, 0.1, 0.001};
+  const fused::AdamWStep<double> step64{.decay_factor = 1 - 1e-2 * 0.05,
+                                        .beta1 = 0.9,
+                                        .beta2 = 0.999,
+                                        .one_minus_beta1 = 0.1,
+                                        .one_minus_beta2 = 0.001,
+                                        .step_size = 1e-2 / 0.1,
+                                        .sqrt_bias_correction2 = std::sqrt(0.001),
+                                        .inv_sqrt_bias_correction2 = 1 / std::sqrt(0.001),
+                                        .eps = 1e-6,
+                                        .grad_scale = 0.5};
+  const auto f = [](double factor) { return static_cast<float>(factor); };
+  const fused::AdamWStep<float> step{f(step64.decay_factor),
+                                     f(step64.beta1),
+                                     f(step64.beta2),
+                                     f(step64.one_minus_beta1),
+                                     f(step64.one_minus_beta2),
+                                     f(step64.step_size),
+                                     f(step64.sqrt_bias_correction2),
+                                     f(step64.inv_sqrt_bias_correction2),
+                                     f(step64.eps),
+                                     f(step64.grad_scale)};
   for (const fused::Kernels* kernels : fused::available_kernels()) {
     const auto make = [&](DType dtype, uint64_t seed, bool positive) {
       const Tensor source = test::random_tensor(DType::kF32, {kSize}, seed);
@@ -365,11 +385,13 @@ TEST_CASE("the fused AdamW equals the reference in double", "[kernels]") {
     const Tensor m64 = make(DType::kF64, 2, false);
     const Tensor v64 = make(DType::kF64, 3, true);
     const Tensor grad = make(DType::kF32, 4, false);
+    const Tensor grad64 = make(DType::kF64, 4, false);
     kernels->adamw_update(w.data<float>(), m.data<float>(), v.data<float>(), grad.data<float>(),
                           kSize, step);
     reference::adamw_update(w64.data<double>(), m64.data<double>(), v64.data<double>(),
-                            make(DType::kF64, 4, false).data<double>(), kSize, step);
+                            grad64.data<double>(), kSize, step64);
     CHECK(test::max_difference(grad, Tensor::zeros(DType::kF32, {kSize})) == 0);  // used up
+    CHECK(test::max_difference(grad64, Tensor::zeros(DType::kF64, {kSize})) == 0);
     CHECK(test::norm_relative(w, w64) <= 1e-6);
     CHECK(test::norm_relative(m, m64) <= 1e-6);
     CHECK(test::norm_relative(v, v64) <= 1e-6);

@@ -57,7 +57,7 @@ TEST_CASE("the gates of a page are the gate's output in every kind of block") {
   const bool split = gate == Gate::kSplit;
   const Var u = split ? split_half(tape, z, false) : z;
   Var v = layers.gate_norm(tape, split ? split_half(tape, z, true) : z);
-  v = spatial_project(tape, v, *layers.spatial_weight, *layers.spatial_bias, false);
+  v = spatial_project(tape, v, *layers.spatial.weight, *layers.spatial.bias, false);
   if (d_attn > 0) {
     const Var qkv = layers.qkv(tape, layers.norm(tape, middle));
     v = add(tape, v, layers.attn_out(tape, head_attention(tape, qkv, nullptr, 1, false)));
