@@ -115,12 +115,11 @@ struct Stage {
   }
 
   void fused(float* out) const {
-    gmlp::fused::kernels().norm_fc1_gelu(out, floats(x),
-                                         {.norm_weight = floats(norm.weight->value),
-                                          .norm_bias = floats(norm.bias->value),
-                                          .fc1_weight = floats(fc1.weight->value),
-                                          .fc1_bias = floats(fc1.bias->value)},
-                                         workspace.raw(), shape);
+    gmlp::fused::kernels().norm_fc1_gelu(
+        out, floats(x),
+        {.norm = {floats(norm.weight->value), floats(norm.bias->value)},
+         .fc1 = {floats(fc1.weight->value), floats(fc1.bias->value)}},
+        workspace.raw(), shape);
   }
 
   void plain_norm() const {
