@@ -363,28 +363,4 @@ SquadScores score_squad(const SquadSet& set, const std::vector<QuestionAnswer>& 
           .unanswerable = mean_of(unanswerable)};
 }
 
-NullThreshold best_null_threshold(const SquadSet& set, const std::vector<QuestionAnswer>& answers) {
-  // Start with "" for every question, then raise the threshold over one question after the other.
-  std::vector<std::pair<double, double>>
-      gains;  // the null margin, and F1 with the answer - with ""
-  double f1 = 0;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    const double without = score_question(set, set.questions[i], "").f1;
-    const double with = score_question(set, set.questions[i], answers[i].best_text).f1;
-    f1 += without;
-    gains.emplace_back(answers[i].null_margin(), with - without);
-  }
-  if (gains.empty()) return {};
-  std::ranges::sort(gains, [](const auto& a, const auto& b) { return a.first < b.first; });
-  NullThreshold best = {gains.front().first - 1, f1};
-  for (size_t i = 0; i < gains.size(); ++i) {
-    f1 += gains[i].second;
-    const bool tie = i + 1 < gains.size() && gains[i + 1].first <= gains[i].first;
-    // "" is predicted above the threshold, so a question at the threshold keeps its answer.
-    if (!tie && f1 > best.f1) best = {gains[i].first, f1};
-  }
-  best.f1 *= 100 / static_cast<double>(gains.size());
-  return best;
-}
-
 }  // namespace gmlp

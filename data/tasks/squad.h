@@ -96,14 +96,6 @@ struct QuestionAnswer {
 /// The scores of an answer per question of the set.
 SquadScores score_squad(const SquadSet& set, const std::vector<QuestionAnswer>& answers);
 
-/// v2.0: the threshold on a question's null margin above which "" is the better prediction, for the
-/// highest F1 over the set. Below it, the prediction is `best_text`.
-struct NullThreshold {
-  double threshold = 0;
-  double f1 = 0;  // percent
-};
-NullThreshold best_null_threshold(const SquadSet& set, const std::vector<QuestionAnswer>& answers);
-
 // SQuAD's questions as rows of token ids, and a model's logits as answers.
 //
 //   <cls> question <sep> a window of the context <sep> pads up to N

@@ -1,6 +1,6 @@
 #pragma once
 // A labeled set of images: bytes of a record become an Image. The sources are files in memory
-// (records.cpp) and folders (folder.cpp).
+// (records.cpp), folders (folder.cpp) and drawn shapes (shapes.cpp).
 
 #include <cstdint>
 #include <functional>
@@ -93,7 +93,7 @@ DataSplits open_idx(const std::string& folder);                                 
 DataSplits open_cifar(const std::string& folder, bool hundred);                 // records.cpp
 DataSplits open_arrays(const std::string& folder, const DataOptions& options);  // records.cpp
 DataSplits open_folder(const std::string& folder, const DataOptions& options);  // folder.cpp
-DataSplits open_shapes();                                                       // records.cpp
+DataSplits open_shapes();                                                       // shapes.cpp
 
 /// The images of a NumPy array: uint8 (N, H, W, C) or (N, H, W), or float32 (N, C, H, W).
 std::vector<Image> read_images(const std::string& path);

@@ -59,19 +59,14 @@ void score_questions(const TaskModel& model, const TaskSet& set, TaskSetScore& s
   add_metric(score, "exact", "exact match", all.exact, all.exact_error);
   add_metric(score, "f1", "F1", all.f1, all.f1_error);
   if (!set.squad.unanswerable) return;
-  const auto& [threshold, best_f1] = best_null_threshold(set.squad, answers);
   score.details = fmt::format(
-      "answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n"
-      "best F1 {:.2f} %, with --null-threshold {:.4f}\n",
-      answerable.count, answerable.exact, answerable.f1, unanswerable.count, unanswerable.f1,
-      best_f1, threshold);
+      "answerable ({}): exact match {:.2f}, F1 {:.2f} %; unanswerable ({}): {:.2f} %\n",
+      answerable.count, answerable.exact, answerable.f1, unanswerable.count, unanswerable.f1);
   // The names of the official evaluation script.
   score.json.update({{"HasAns_exact", answerable.exact},
                      {"HasAns_f1", answerable.f1},
                      {"NoAns_exact", unanswerable.exact},
-                     {"NoAns_f1", unanswerable.f1},
-                     {"best_f1", best_f1},
-                     {"best_f1_thresh", threshold}});
+                     {"NoAns_f1", unanswerable.f1}});
 }
 
 /// Completes the facts and the reading by what the checkpoint in `folder` stores of its finetuning.

@@ -202,17 +202,6 @@ TEST_CASE("a set's scores take the best annotator, and \"\" is right for the imp
   CHECK(silent.all.exact == 50);
 }
 
-TEST_CASE("the best null threshold answers the right questions") {
-  const SquadSet set = read(squad_file(std::string(kGood) + "," + kImpossible), kV2);
-  const gmlp::NullThreshold good =
-      best_null_threshold(set, {{"", "Zürich", 0, -3.0}, {"", "nobody", 0, 2.0}});
-  CHECK(good.threshold == -3.0);
-  CHECK(good.f1 == 100);
-  const gmlp::NullThreshold bad =
-      best_null_threshold(set, {{"", "Zürich", 0, 2.0}, {"", "nobody", 0, -3.0}});
-  CHECK(bad.f1 == 50);  // both silent, or both speaking
-}
-
 TEST_CASE("the real SQuAD files are read, and their own answers score 100") {
   const std::string data = shared_file("");
   if (data.empty()) return;
