@@ -19,7 +19,7 @@ void zero_gradients(const std::vector<Parameter*>& parameters);
 enum class Decay : uint8_t { kCosine, kLinear, kConstant };
 extern const Choices<Decay> kDecays;  ///< cosine, linear, constant
 
-/// A learning rate: linear warm-up from 0 to `lr` over `warmup_steps`, then a decay from `lr` to
+/// A learning rate: linear warm-up to `lr` over `warmup_steps`, then a decay from `lr` to
 /// `min_lr` at `total_steps`. With t = (step - warmup) / (total - warmup):
 ///
 ///   step < warmup   lr (step + 1) / warmup
@@ -47,8 +47,8 @@ class AdamW {
  public:
   AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options);
 
-  /// Updates every parameter with its gradient times `grad_scale` (of clipping and accumulation),
-  /// then zeroes the gradient. `lr` is the learning rate of this step.
+  /// Updates every parameter with its gradient times `grad_scale` (of clipping), then zeroes the
+  /// gradient. `lr` is the learning rate of this step.
   void step(double lr, double grad_scale);
 
   int64_t steps() const { return steps_; }

@@ -164,7 +164,7 @@ class Tape {
     });
   }
 
-  /// Ops count the FLOPs of their matrix products in the forward, on the reference backend.
+  /// Ops count the FLOPs of their matrix products in the forward.
   void count_flops(double flops) { flops_ += flops; }
   double flops() const { return flops_; }
 
@@ -180,9 +180,9 @@ class Tape {
   void begin_block() { blocks_.push_back(std::ssize(nodes_)); }
   /// Runs all closures; the gradient of `loss`, a scalar, is 1.
   void backward(Var loss);
-  std::function<void(int64_t)> after_block;  ///< gets the block whose closures have run
   /// The same from any value, with its gradient dy.
   void backward(Var y, const Tensor& dy);
+  std::function<void(int64_t)> after_block;  ///< gets the block whose closures have run
   /// The gradient of x after backward(); undefined if x has none.
   const Tensor& grad(Var x) const { return nodes_[static_cast<size_t>(x.index)].gradient; }
 

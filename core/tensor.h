@@ -1,7 +1,7 @@
 #pragma once
-// Tensor: contiguous, row-major, rank <= 4, in f32, f64 or bf16. No strides, no broadcasting; the
-// only view is a range of rows. A gMLP needs no more, and every kernel stays a loop over plain
-// memory.
+// Tensor: contiguous, row-major, rank <= 4, in f32, f64 or bf16. No strides, no broadcasting; a
+// view is a range of rows or another shape. A gMLP needs no more, and every kernel stays a loop
+// over plain memory.
 
 #include <array>
 #include <cstddef>

@@ -31,7 +31,7 @@ struct LinearShape {
   Precision precision = Precision::kF32;
 };
 
-/// Rows of x (rows, width) are normalised.
+/// Rows of x (rows, width) are normalized.
 struct LayerNormShape {
   int64_t rows;
   int64_t width;

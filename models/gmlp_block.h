@@ -41,7 +41,7 @@ class GmlpBlock {
   GmlpBlock(ParameterList& list, const std::string& prefix, const BlockConfig& config);
 
   /// x (B, N, D) -> (B, N, D). `drop_scales` (B, or empty) are stochastic depth's. Fused, if the
-  /// tape's backend is and no `mixer` replaces ops.
+  /// tape's backend is and no `mixer` replaces the projection.
   Var forward(Tape& tape, Var x, const std::vector<double>& drop_scales,
               const TokenMixer& mixer = {}) const;
   /// The same on primitive ops; `mixer` may replace those that mix tokens.

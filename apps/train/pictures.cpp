@@ -43,7 +43,7 @@ Color mean_color(const Tensor& image, int64_t rows, int64_t columns, int64_t y, 
 }
 
 /// One character for two pixels: a half block with the upper one as foreground and the lower one as
-/// background, or a shade of their mean grey.
+/// background, or a shade of their mean gray.
 std::string character_for(const Color& upper, const Color& lower, bool colors) {
   if (colors) {
     const auto rgb = [](const Color& c) {
@@ -52,8 +52,8 @@ std::string character_for(const Color& upper, const Color& lower, bool colors) {
     return "\033[38;" + rgb(upper) + "\033[48;" + rgb(lower) + "▀";
   }
   constexpr std::string_view kShades = " .:-=+*#%@";
-  const auto grey = [](const Color& c) { return 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2]; };
-  const double mean = (grey(upper) + grey(lower)) / 2;
+  const auto gray = [](const Color& c) { return 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2]; };
+  const double mean = (gray(upper) + gray(lower)) / 2;
   const size_t shade = static_cast<size_t>(mean * static_cast<double>(kShades.size()));
   return {kShades[std::min(shade, kShades.size() - 1)]};
 }
@@ -89,7 +89,7 @@ Matrix scaled_weights(const Tensor& weight, int64_t skip) {
 std::string draw_cells(const std::vector<Matrix>& cells, const std::vector<int64_t>& framed,
                        int64_t per_line, int64_t most_pixels) {
   constexpr int64_t kGap = 4;
-  constexpr unsigned char kGapGrey = 90;
+  constexpr unsigned char kGapGray = 90;
   const int64_t rows = cells.front().rows(), columns = cells.front().cols();
   const int64_t zoom = std::max<int64_t>(1, most_pixels / std::max(rows, columns));
   const int64_t height = zoom * std::min(rows, most_pixels);
@@ -97,7 +97,7 @@ std::string draw_cells(const std::vector<Matrix>& cells, const std::vector<int64
   const int64_t lines = (std::ssize(cells) + per_line - 1) / per_line;
   const int64_t total_width = per_line * (width + kGap) + kGap;
   const int64_t total_height = lines * (height + kGap) + kGap;
-  std::vector<unsigned char> rgb(static_cast<size_t>(total_width * total_height * 3), kGapGrey);
+  std::vector<unsigned char> rgb(static_cast<size_t>(total_width * total_height * 3), kGapGray);
   for (size_t i = 0; i < cells.size(); ++i) {
     const int64_t top = kGap + static_cast<int64_t>(i) / per_line * (height + kGap);
     const int64_t left = kGap + static_cast<int64_t>(i) % per_line * (width + kGap);

@@ -10,12 +10,12 @@
 namespace gmlp {
 
 struct Thumbnail {
-  Tensor image;  // (C, H, W) f32 with C 1 or 3, normalised to about [-1, 1]
+  Tensor image;  // (C, H, W) f32 with C 1 or 3, normalized to about [-1, 1]
   std::string label;
 };
 
 /// The pictures side by side above their labels, at most 80 columns in all: two pixels per
-/// character in color, or shades of grey in plain text. Ends with a newline.
+/// character in color, or shades of gray in plain text. Ends with a newline.
 std::string draw_thumbnails(const std::vector<Thumbnail>& pictures, bool colors);
 
 /// 0..n-1, or `most` of them, evenly spaced, with both ends.

@@ -41,7 +41,7 @@ struct VisionOptions : TrainOptions {
   int64_t heads = 0, spatial_ffn = 0;
   std::string arch, gate;  // empty: the model's
   bool class_token = false;
-  // Augmentation and regularisation.
+  // Augmentation and regularization.
   std::string aug = "light";
   bool no_flip = false;
   std::vector<double> scale, ratio;  // of the random crop; empty: by the image size

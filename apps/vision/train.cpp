@@ -55,9 +55,14 @@ class VisionTask : public TrainingTask {
   }
   int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void next_batch(const BatchPosition& position) override {
-    batch_ = loader_->next();
     position_ = position;
-    if (batch_.epoch == position.epoch && batch_.index == position.index) return;
+    const auto is_there = [&] {
+      return batch_.images.defined() && batch_.epoch == position.epoch &&
+             batch_.index == position.index;
+    };
+    if (is_there()) return;  // the first batch, which samples() has shown
+    batch_ = loader_->next();
+    if (is_there()) return;
     // After a resume, and after an epoch that drops its last batches.
     loader_->seek(position.epoch, position.index);
     batch_ = loader_->next();

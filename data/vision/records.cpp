@@ -49,8 +49,9 @@ DataSplits make_splits(const std::string& name, const std::string& source,
             "files do not belong together",
             source, train_type, val_type);
   const auto dataset = [&](LabeledImages& set) {
-    const auto decode = [images = std::move(set.images)](int64_t index, const PhotoForm&) {
-      return images[static_cast<size_t>(index)];
+    const auto images = std::make_shared<const std::vector<Image>>(std::move(set.images));
+    const auto decode = [images](int64_t index, const PhotoForm&) {
+      return (*images)[static_cast<size_t>(index)];
     };
     return std::make_shared<ImageDataset>(ImageDataset{class_names, std::move(set.labels), decode});
   };

@@ -121,7 +121,7 @@ struct ForwardWorkspace {
   PackedB w1 = allocate_b(weights, k_steps_of<Operand>(shape.d_model), shape.d_ffn);  // W1ᵀ (D,F)
   PackedB w2 = allocate_b(weights, k_steps_of<Operand>(shape.d_gate), shape.d_model);  // W2ᵀ (E,D)
   TiledA<Operand> w = allocate_tiles<Operand>(weights, shape.tokens);                  // W (N,N)
-  // (R,D), and whole tasks in both parts: a thread normalises all of its tasks in one place.
+  // (R,D), and whole tasks in both parts: a thread normalizes all of its tasks in one place.
   Operand* x_hat = allocate<Operand>(allocator, (shape.rows + 2 * kMC) * shape.d_stride);
   Operand* z = allocate<Operand>(allocator, (shape.rows * shape.f_stride));      // (R,F)
   Operand* gated = allocate<Operand>(allocator, (shape.rows * shape.e_stride));  // (R,E)
@@ -160,11 +160,11 @@ struct BackwardWorkspace {
       allocate<float>(allocator, row_tasks(shape.rows) * max(2 * shape.d_model, 4 * shape.d_gate));
   // Sums over the first part of the rows, added to the gradient at the end (weight_gradient.h).
   BlockWeights<float*> partial_grad = {
-      .fc1 = {allocate<float>(allocator, shape.d_ffn* shape.d_model),
+      .fc1 = {allocate<float>(allocator, (shape.d_ffn * shape.d_model)),
               allocate<float>(allocator, shape.d_ffn)},
-      .spatial = {allocate<float>(allocator, shape.tokens* shape.tokens),
+      .spatial = {allocate<float>(allocator, (shape.tokens * shape.tokens)),
                   allocate<float>(allocator, shape.tokens)},
-      .fc2 = {allocate<float>(allocator, shape.d_model* shape.d_gate),
+      .fc2 = {allocate<float>(allocator, (shape.d_model * shape.d_gate)),
               allocate<float>(allocator, shape.d_model)}};
 };
 

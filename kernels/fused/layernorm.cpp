@@ -1,4 +1,4 @@
-// Layer normalisation alone, for the norms that are not inside of a gMLP block.
+// Layer normalization alone, for the norms that are not inside of a gMLP block.
 // kernels/math/layernorm.h has the formulas. Saved: x, and two numbers per row.
 
 #include "kernels/math/layernorm.h"
@@ -16,7 +16,7 @@ void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const
                        const float* beta, const LayerNormShape& shape) {
   const int64_t width = shape.width;
   parallel_rows(shape.rows, [&](int64_t r0, int64_t r1, auto...) {
-    normalise_rows(y + r0 * width, width, mean + r0, rstd + r0, x + r0 * width, gamma, beta,
+    normalize_rows(y + r0 * width, width, mean + r0, rstd + r0, x + r0 * width, gamma, beta,
                    r1 - r0, width, shape.eps);
   });
 }

@@ -29,7 +29,7 @@ GMLP_INLINE void norm_fc1_gelu_forward(const Chunk<Operand, Saved>& chunk,
       chunk.rows, [&](int64_t r0, int64_t r1, const TaskSlot& slot, const RowTasks& tasks) {
         const int64_t rows = r1 - r0;
         Operand* x_hat = ws.x_hat + slot.first * tasks.size * d_stride;
-        normalise_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
+        normalize_rows(x_hat, d_stride, chunk.mean + r0, chunk.rstd + r0, chunk.x + r0 * d,  // (1)
                        w.norm.weight, w.norm.bias, rows, d, chunk.norm_eps);
         Operand* z = ws.z + r0 * f_stride;
         Saved* h_saved = offset(chunk.h, r0 * f);
@@ -73,7 +73,7 @@ GMLP_INLINE void norm_fc1_gelu_weight(const BlockWeights<float*>& grad,
       for (int64_t c = 0; c < panels_of(d) * kNR; c += kLanes) {
         const int64_t count = max(0, min(kLanes, d - c));
         const F32x16 x_hat =
-            normalise(load(chunk.x + r * d + c, count), stats, load(w.norm.weight + c, count),
+            normalize(load(chunk.x + r * d + c, count), stats, load(w.norm.weight + c, count),
                       load(w.norm.bias + c, count));
         store_in_panel<Operand>(b.at(r), b.row_in_part(r), c, x_hat);
       }

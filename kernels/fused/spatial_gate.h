@@ -58,7 +58,7 @@ GMLP_INLINE GateGradients gate_backward(Gate gate, F32x16 ds, F32x16 g, F32x16 h
 /// v -> v̂ of one task, straight into the panels that the GEMM reads. `v` is at the first row and
 /// channel, `row0` is that row in the chunk.
 template <typename Operand, typename Saved>
-GMLP_INLINE void pack_normalised(const PackedB& b, const Operand* v,
+GMLP_INLINE void pack_normalized(const PackedB& b, const Operand* v,
                                  const Chunk<Operand, Saved>& chunk, int64_t row0,
                                  const float* gamma, const float* beta) {
   using Step = KStep<Operand>;
@@ -75,7 +75,7 @@ GMLP_INLINE void pack_normalised(const PackedB& b, const Operand* v,
     const auto v_hat = [&](int64_t token, int64_t i) {
       const RowStats stats{chunk.gate_mean[row0 + token], chunk.gate_rstd[row0 + token]};
       const Operand* place = v + token * chunk.f_stride + panel * kNR + i * kLanes;
-      return normalise(load(place, count[i]), stats, gammas[i], betas[i]);
+      return normalize(load(place, count[i]), stats, gammas[i], betas[i]);
     };
     float* out = panel_at(b, panel);
     for (int64_t token = 0; token < b.k_steps * Step::kElements; token += Step::kElements) {
@@ -111,7 +111,7 @@ GMLP_INLINE void spatial_gate_forward(const Chunk<Operand, Saved>& chunk,
     const PackedB v_hat{ws.panels + slot.first * spatial_panels_size<Operand>(chunk),
                         k_steps_of<Operand>(n), task.cols};
     const Operand* u = z + row0 * f_stride + task.col;
-    pack_normalised(v_hat, u + v_begin, chunk, row0,  // (1)
+    pack_normalized(v_hat, u + v_begin, chunk, row0,  // (1)
                     w.gate_norm.weight + task.col, w.gate_norm.bias + task.col);
     const Operand* next_v = z + next.sample * n * f_stride + v_begin + next.col;
     const auto plan_prefetch = [&](PrefetchPlan& plan, int64_t token, int64_t col) {
@@ -206,7 +206,7 @@ GMLP_INLINE void gate_norm_backward(const BlockWeights<float*>& grad,
         F32x16 dz = norm_backward(load(dv_hat + c, count), v_c, stats, means, gamma_c);
         if (gate != Gate::kSplit) dz = dz + load(dh + c, count);  // fc2_residual.h stored du there
         store(dh + c, dz * load(slope + c, count), count);
-        store(v_hat + c, normalise(v_c, stats, gamma_c, load(beta + c, count)), count);
+        store(v_hat + c, normalize(v_c, stats, gamma_c, load(beta + c, count)), count);
       }
     }
   });

@@ -17,7 +17,8 @@
 
 namespace gmlp::fused::GMLP_ISA {
 
-/// Where A may differ from zero: everywhere, or on one side of its diagonal (a causal W, and Wᵀ).
+/// Where a matrix may differ from zero: everywhere, or on one side of its diagonal (a causal W, its
+/// transpose, and their gradients).
 enum class Triangle : uint8_t { kNone, kLower, kUpper };
 
 /// A (m,k) as it is; TiledA of pack.h is the other kind.

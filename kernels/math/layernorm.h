@@ -1,5 +1,5 @@
 #pragma once
-// Layer normalisation row by row, in the pieces that the fused kernels run before and after a GEMM.
+// Layer normalization row by row, in the pieces that the fused kernels run before and after a GEMM.
 //
 //   forward    x̂ = (x - mean) * rstd        y = x̂ * gamma + beta
 //   backward   g = dy * gamma               dx = rstd * (g - mean(g) - x̂ * mean(g * x̂))
@@ -28,7 +28,7 @@ GMLP_INLINE float sum_over(int64_t cols, const Add& add) {
 }
 
 /// x - mean in the first `count` lanes, else 0.
-GMLP_INLINE F32x16 centred(F32x16 x, float mean, int64_t count) {
+GMLP_INLINE F32x16 centered(F32x16 x, float mean, int64_t count) {
   const F32x16 difference = x - set1(mean);
   if (__builtin_expect(count == kLanes, 1)) return difference;
   alignas(64) float lanes[kLanes];  // cheaper than masks on both sides
@@ -46,21 +46,21 @@ GMLP_INLINE RowStats row_stats(const T* x, int64_t cols, float eps) {
       cols, [&](F32x16 sums, int64_t c, int64_t count) { return sums + load(x + c, count); });
   const float mean = total / static_cast<float>(cols);
   const float squares = sum_over(cols, [&](F32x16 sums, int64_t c, int64_t count) {
-    const F32x16 d = centred(load(x + c, count), mean, count);
+    const F32x16 d = centered(load(x + c, count), mean, count);
     return fma(d, d, sums);
   });
   return {mean, rstd_of(squares, cols, eps)};
 }
 
 /// 16 columns of y = x̂ gamma + beta.
-GMLP_INLINE F32x16 normalise(F32x16 x, RowStats stats, F32x16 gamma, F32x16 beta) {
+GMLP_INLINE F32x16 normalize(F32x16 x, RowStats stats, F32x16 gamma, F32x16 beta) {
   return fma((x - set1(stats.mean)) * set1(stats.rstd), gamma, beta);
 }
 
 /// y = x̂ gamma + beta and the statistics of kRows rows of x (.,cols), which share the loads of
 /// gamma and beta and hide the latency of each other's sums.
 template <int kRows, typename T>
-GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* rstd,
+GMLP_INLINE void normalize_together(T* y, int64_t y_stride, float* mean, float* rstd,
                                     const float* x, const float* gamma, const float* beta,
                                     int64_t cols, float eps) {
   F32x16 sums[kRows];
@@ -76,7 +76,7 @@ GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* 
   for_each_vector(
       cols, [&](int64_t c, int64_t count) __attribute__((always_inline)) {
         for (int i = 0; i < kRows; ++i) {
-          const F32x16 d = centred(load(x + i * cols + c, count), mean[i], count);
+          const F32x16 d = centered(load(x + i * cols + c, count), mean[i], count);
           sums[i] = fma(d, d, sums[i]);
         }
       });
@@ -91,23 +91,23 @@ GMLP_INLINE void normalise_together(T* y, int64_t y_stride, float* mean, float* 
         const F32x16 beta_c = load(beta + c, count);
         for (int i = 0; i < kRows; ++i) {
           const F32x16 x_c = load(x + i * cols + c, count);
-          store(y + i * y_stride + c, normalise(x_c, stats[i], gamma_c, beta_c), count);
+          store(y + i * y_stride + c, normalize(x_c, stats[i], gamma_c, beta_c), count);
         }
       });
 }
 
 /// The same of any number of rows.
 template <typename T>
-GMLP_INLINE void normalise_rows(T* y, int64_t y_stride, float* mean, float* rstd, const float* x,
+GMLP_INLINE void normalize_rows(T* y, int64_t y_stride, float* mean, float* rstd, const float* x,
                                 const float* gamma, const float* beta, int64_t rows, int64_t cols,
                                 float eps) {
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    normalise_together<4>(y + r * y_stride, y_stride, mean + r, rstd + r, x + r * cols, gamma, beta,
+    normalize_together<4>(y + r * y_stride, y_stride, mean + r, rstd + r, x + r * cols, gamma, beta,
                           cols, eps);
   }
   for (; r < rows; ++r) {
-    normalise_together<1>(y + r * y_stride, y_stride, mean + r, rstd + r, x + r * cols, gamma, beta,
+    normalize_together<1>(y + r * y_stride, y_stride, mean + r, rstd + r, x + r * cols, gamma, beta,
                           cols, eps);
   }
 }
@@ -140,8 +140,8 @@ GMLP_INLINE RowMeans norm_backward_means(float* dgamma, float* dbeta, const T* d
 GMLP_INLINE F32x16 norm_backward(F32x16 dy, F32x16 x, RowStats stats, RowMeans means,
                                  F32x16 gamma) {
   const F32x16 x_hat = (x - set1(stats.mean)) * set1(stats.rstd);
-  const F32x16 centred = dy * gamma - set1(means.g) - x_hat * set1(means.g_dot);
-  return centred * set1(stats.rstd);
+  const F32x16 centered = dy * gamma - set1(means.g) - x_hat * set1(means.g_dot);
+  return centered * set1(stats.rstd);
 }
 
 /// dx of rows [r0, r1), plus `shortcut` unless that is nullptr. `sums`: their dgamma and dbeta.

@@ -1,5 +1,5 @@
 #pragma once
-// Layer normalisation over the last dimension.
+// Layer normalization over the last dimension.
 //
 //   forward    x̂ = (x - mean) * rstd      y = x̂ * gamma + beta        x, y (R,C); gamma, beta (C)
 //              mean = sum_c x / C          rstd = 1 / sqrt(sum_c (x - mean)² / C + eps)

@@ -85,7 +85,7 @@ inline Bytes png_file(const std::vector<Bytes>& chunks) {
   return file;
 }
 
-/// A picture of one colour.
+/// A picture of one color.
 inline Bytes plain_png(uint32_t side, uint8_t red, uint8_t green, uint8_t blue) {
   Bytes rows;
   for (uint32_t y = 0; y < side; ++y) {
@@ -95,7 +95,7 @@ inline Bytes plain_png(uint32_t side, uint8_t red, uint8_t green, uint8_t blue) 
   return png_file({png_header(side, side, 8, 2), png_data(rows)});
 }
 
-/// The parts of an 8 x 8 grey baseline JPEG: DC code '0' is a difference of 0, '10' one of 7 bits;
+/// The parts of an 8 x 8 gray baseline JPEG: DC code '0' is a difference of 0, '10' one of 7 bits;
 /// AC code '0' ends the block.
 struct TinyJpeg {
   Bytes start{0xFF, 0xD8};

@@ -19,9 +19,9 @@ std::string linked(const std::string& path, const std::string& ending) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string& path = gmlp::test::file_of(gmlp::test::view_of(data, size));
   for (const char* task : {"sst2", "mnli"}) {
-    for (const bool labelled : {true, false}) {
+    for (const bool labeled : {true, false}) {
       gmlp::test::accept_input_errors(
-          [&] { gmlp::read_sentences(gmlp::task_facts(task), path, labelled, 3); });
+          [&] { gmlp::read_sentences(gmlp::task_facts(task), path, labeled, 3); });
     }
   }
   static const std::string links[] = {linked(path, ".tsv"), linked(path, ".csv"),
