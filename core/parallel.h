@@ -1,5 +1,5 @@
 #pragma once
-// Threads. The problem's sizes alone determine the chunks of work, never the number of threads:
+// Threads. The problem's sizes alone determine how sums are cut, never the number of threads:
 // parallel_for runs body(i) for i in [0, chunks), each chunk writes its own outputs, and sums run
 // over chunks in order. So every number of threads gives the same bits.
 

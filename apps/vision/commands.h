@@ -3,6 +3,7 @@
 // classifier, which is a vision model, how images become its inputs, and its scores.
 //
 //   options.cpp      the options of train
+//   train.cpp        its task: batches, loss, validation
 //   classifier.cpp   from a checkpoint folder and other programs' weights, and to config.json
 //   evaluate.cpp     loss and accuracy on a data set
 //   report.cpp       what report.html shows of them

@@ -1,7 +1,8 @@
 #pragma once
 // The vector vocabulary of the fused kernels. F32x16 is sixteen f32 lanes: one zmm, two ymm or four
-// NEON registers, or a plain array. Every simd_<isa>.h defines the names below, and comments only
-// on what is special there. Loads and stores take a count, so no kernel has a tail loop.
+// NEON registers, or a plain array. Every simd_<isa>.h defines the names below, but for those that
+// follow from others (at the end of this file, and in simd_avx.h), and comments only on what is
+// special there. Loads and stores take a count, so no kernel has a tail loop.
 //
 //   set1(a), zero()                     one value in all lanes
 //   load(p), store(p, x)                of f32, or of bf16: the upper 16 bits of an f32, rounded to
