@@ -95,7 +95,8 @@ int language_ablate(const std::vector<std::string>& arguments) {
                         {"--tokenizer", tokenizer, "--max-steps", std::to_string(steps),
                          "--warmup-steps", std::to_string(warmup)});
   const auto prepare = [&] {
-    if (shared.tokenizer.empty()) make_tokenizer(tokenizer, shared.text);
+    if (shared.tokenizer.empty() || shared.tokenizer == tokenizer)
+      make_tokenizer(tokenizer, shared.text);
   };
   return ablate({"language", plan_run, prepare}, rows, options);
 }

@@ -199,7 +199,7 @@ void require_same_facts(const std::map<std::string, std::string>& facts) {
 
 void start_ranks() {
   const int64_t started = started_ranks();
-  if (started == 1) return;
+  if (started <= 1) return;
 #if GMLP_MPI
   int provided = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);

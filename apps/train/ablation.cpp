@@ -117,7 +117,7 @@ std::string summarize_row(const Json& settings, Json& row) {
   for (const auto& [name, value] : row.items()) {
     cells[name] = value.is_string() ? value.get<std::string>()
                   : value.is_null() ? ""
-                                    : value.dump();
+                                    : json_line(value);
   }
   const auto add_mean = [&](const std::string& name, const std::string& of_run, int digits) {
     const auto& [mean, deviation] = mean_deviation(values_of(row, of_run));

@@ -14,8 +14,10 @@
 #include "apps/cli/options.h"
 #include "apps/cli/run_main.h"
 #include "apps/cli/terminal.h"
+#include "apps/ranks/ranks.h"
 #include "apps/vision/commands.h"
 #include "core/io/file.h"
+#include "core/parallel.h"
 #include "core/softmax.h"
 #include "data/vision/dataset.h"
 
@@ -152,6 +154,8 @@ Tensor predict_logits(const Classifier& classifier, const Tensor& images, Arena&
 
 Evaluation evaluate(const Classifier& classifier, const ImageDataset& dataset, int64_t batch_size,
                     Arena& arena, bool show_progress) {
+  // Ranks share small sets equally, and a batch is no larger than a rank's share.
+  batch_size = std::clamp<int64_t>(chunk_count(dataset.size(), rank_count()), 1, batch_size);
   const LoaderOptions options{.batch_size = batch_size, .train = false, .shuffle = false};
   const std::vector<size_t> class_map = match_classes(dataset, classifier);
   const size_t classes = static_cast<size_t>(classifier.model->config().classes);
