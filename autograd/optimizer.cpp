@@ -66,8 +66,6 @@ void zero_gradients(const std::vector<Parameter*>& parameters) {
   profile_mark("zero gradients");
 }
 
-const Choices<Decay> kDecays{"--sched", "schedule", {"cosine", "linear", "constant"}};
-
 double Schedule::at(int64_t step) const {
   if (step < warmup_steps) {
     return lr * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);

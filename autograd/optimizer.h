@@ -17,7 +17,7 @@ double global_gradient_norm(const std::vector<Parameter*>& parameters);
 void zero_gradients(const std::vector<Parameter*>& parameters);
 
 enum class Decay : uint8_t { kCosine, kLinear, kConstant };
-extern const Choices<Decay> kDecays;  ///< cosine, linear, constant
+inline const Choices<Decay> kDecays{"--sched", "schedule", {"cosine", "linear", "constant"}};
 
 /// A learning rate: linear warm-up to `lr` over `warmup_steps`, then a decay from `lr` to
 /// `min_lr` at `total_steps`. With t = (step - warmup) / (total - warmup):

@@ -68,13 +68,13 @@ inline bool bf16_fits(int64_t d_model, int64_t gate_width) {
   return d_model % 2 == 0 && gate_width % 2 == 0;
 }
 
-/// One value per parameter of a block: Field is a pointer to its weights, a pointer to their
-/// gradients, a size, or whatever else a caller keeps per parameter. W is dense, (N, N).
 template <typename Field>
 struct WeightAndBias {
   Field weight = {};
   Field bias = {};
 };
+/// One value per parameter of a block: Field is a pointer to its weights, a pointer to their
+/// gradients, a size, or whatever else a caller keeps per parameter. W is dense, (N, N).
 template <typename Field>
 struct BlockWeights {
   WeightAndBias<Field> norm = {};       // (D), (D)

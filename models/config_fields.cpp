@@ -4,8 +4,6 @@
 
 namespace gmlp {
 
-const Choices<Gate> kGates{"--gate", "gate", {"split", "multiplicative", "additive", "linear"}};
-
 void read_fields(const Json& json, const std::vector<ConfigField>& fields,
                  const std::string& path) {
   for (const ConfigField& field : fields) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <locale>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -95,6 +96,7 @@ std::vector<Config> read_sizes(const char* table, Config (*read_row)(std::istrea
   for (std::string line; std::getline(lines, line);) {
     if (line.empty() || line.front() == '#') continue;
     std::istringstream row(line);
+    row.imbue(std::locale::classic());
     sizes.push_back(read_row(row));
     require(row.eof() && !row.fail(), "a row of named sizes has other columns than its table");
   }

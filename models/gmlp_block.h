@@ -16,7 +16,8 @@
 
 namespace gmlp {
 
-extern const Choices<Gate> kGates;  // split, multiplicative, additive, linear
+inline const Choices<Gate> kGates{
+    "--gate", "gate", {"split", "multiplicative", "additive", "linear"}};
 
 struct BlockConfig {
   int64_t tokens = 0;   // N

@@ -15,7 +15,10 @@
 namespace gmlp {
 
 /// gmlp, transformer, mixer, transformer-relpos, relpos-only.
-extern const Choices<Arch> kLanguageArchs;
+inline const Choices<Arch> kLanguageArchs{
+    "--arch",
+    "architecture",
+    {"gmlp", "transformer", "mixer", "transformer-relpos", "relpos-only"}};
 
 /// The layer on the features: none (the logits of the vocabulary), the classes of a text from its
 /// first token, or the start and the end of a span of tokens.

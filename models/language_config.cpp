@@ -64,11 +64,6 @@ std::vector<ConfigField> fields_of(LanguageConfig& c) {
 
 }  // namespace
 
-const Choices<Arch> kLanguageArchs{
-    "--arch",
-    "architecture",
-    {"gmlp", "transformer", "mixer", "transformer-relpos", "relpos-only"}};
-
 std::vector<std::string> language_config_names() {
   return names_of(language_sizes());
 }

@@ -41,7 +41,7 @@ struct VisionConfig {
   void validate() const;
 };
 
-extern const Choices<Arch> kVisionArchs;  // gmlp, vit, mixer
+inline const Choices<Arch> kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
 
 /// A named size of models/vision_sizes.txt, or InputError that lists all.
 VisionConfig vision_config(const std::string& name);

@@ -113,8 +113,6 @@ std::vector<ConfigField> fields_of(VisionConfig& config) {
 
 }  // namespace
 
-const Choices<Arch> kVisionArchs{"--arch", "architecture", {"gmlp", "vit", "mixer"}};
-
 std::vector<std::string> vision_config_names() {
   return names_of(vision_sizes());
 }

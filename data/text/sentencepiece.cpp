@@ -385,8 +385,9 @@ std::string train_sentencepiece(const std::vector<std::string>& files,
       "--model_type={} --vocab_size={} --character_coverage=0.9995 --byte_fallback=true "
       "--num_threads=1 --shuffle_input_sentence=false --input_sentence_size=0 "
       "--normalization_rule_name=nmt_nfkc --pad_id=0 --unk_id=1 --bos_id=-1 --eos_id=-1 "
-      "--control_symbols=[CLS],[SEP],[MASK] --minloglevel=3",
+      "--control_symbols=[CLS],[SEP],[MASK]",
       training.model_type, training.vocab);
+  sp::logging::SetMinLogLevel(3);
   Sentences sentences(lines);
   std::string model;
   const std::string reason =

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <locale>
 #include <numbers>
 #include <numeric>
 #include <sstream>
@@ -163,8 +164,10 @@ struct Step {
 /// Table 9 of the paper, a pair per line. It lists some twice: they are drawn twice as often.
 std::vector<Step> read_policy() {
   std::istringstream text(kAutoAugmentPolicy);
+  text.imbue(std::locale::classic());
   std::vector<Step> steps(50);
   for (Step& step : steps) text >> step.operation >> step.probability >> step.magnitude;
+  require(!text.fail(), "autoaugment.txt has fewer operations than the paper's table");
   return steps;
 }
 
@@ -182,9 +185,10 @@ void apply_operation(Image& image, std::string_view operation, double value,
   if (operation == "Contrast") return blend(image, mean_gray_of(image), value);
   if (operation == "Sharpness") return blend(image, smooth_of(image), value);
   const size_t channels = static_cast<size_t>(image.channels);
+  const bool counts = operation == "AutoContrast" || operation == "Equalize";
   for (size_t c = 0; c < channels; ++c) {
     Histogram histogram{};
-    for (size_t i = c; i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
+    for (size_t i = c; counts && i < image.bytes.size(); i += channels) ++histogram[image.bytes[i]];
     const Table table = byte_table(operation, value, histogram);
     for (size_t i = c; i < image.bytes.size(); i += channels) {
       image.bytes[i] = table[image.bytes[i]];

@@ -24,7 +24,7 @@ struct LoaderOptions {
   double mixup = 0;      // Beta(a, a) parameters; 0 is off (Zhang et al. 2018, Yun et al. 2019)
   double cutmix = 0;
   double switch_prob = 0.5;  // probability of CutMix when both are enabled
-  int64_t workers = 1;       // threads, each a batch ahead; any number makes the same batches
+  int64_t workers = 1;       // threads that make batches ahead; any number makes the same ones
   // Of every `part_of` batches only those from `part_begin` to `part_end` are made: a rank's.
   int64_t part_of = 1, part_begin = 0, part_end = 1;
 };

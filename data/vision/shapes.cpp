@@ -14,7 +14,7 @@
 namespace gmlp {
 namespace {
 
-constexpr int64_t kSide = 32;
+constexpr int64_t kShapesSide = 32;
 
 /// Distance in pixels from (x, y) to the outline of a figure of radius r around the origin: circle,
 /// square, triangle, cross.
@@ -41,8 +41,8 @@ Color draw_color(Random& random) {
 /// Draws one image of a class: the shape and the line over the background, and noise on all.
 Image draw_image(int64_t label, Random random) {
   const double radius = random.uniform(5, 11);
-  const double center_x = random.uniform(0.8 * radius, kSide - 0.8 * radius);
-  const double center_y = random.uniform(0.8 * radius, kSide - 0.8 * radius);
+  const double center_x = random.uniform(0.8 * radius, kShapesSide - 0.8 * radius);
+  const double center_y = random.uniform(0.8 * radius, kShapesSide - 0.8 * radius);
   const double angle = random.uniform(-0.5, 0.5);  // a square stays a square, not a diamond
   const double cosine = std::cos(angle), sine = std::sin(angle);
   const double line_angle = random.uniform(0, std::numbers::pi);
@@ -57,12 +57,12 @@ Image draw_image(int64_t label, Random random) {
     ink = draw_color(random);
   }
 
-  Image image = Image::of_bytes(kSide, kSide, 3);
+  Image image = Image::of_bytes(kShapesSide, kShapesSide, 3);
   uint8_t* out = image.bytes.data();
-  for (int64_t i = 0; i < kSide * kSide; ++i) {
-    const int64_t y = i / kSide;
+  for (int64_t i = 0; i < kShapesSide * kShapesSide; ++i) {
+    const int64_t y = i / kShapesSide;
     const double row = static_cast<double>(y);
-    const double column = static_cast<double>(i - y * kSide);
+    const double column = static_cast<double>(i - y * kShapesSide);
     const double dx = column + 0.5 - center_x, dy = row + 0.5 - center_y;
     double edge = distance(label / 2, cosine * dx + sine * dy, cosine * dy - sine * dx, radius);
     constexpr double kHalfStroke = 0.9;

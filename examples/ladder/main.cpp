@@ -20,7 +20,7 @@
 #include <fmt/core.h>
 #include <gmlp/gmlp.h>
 
-#include "examples/ladder/rungs.h"
+#include "ladder/rungs.h"
 
 using gmlp::Tensor;
 using Json = nlohmann::ordered_json;

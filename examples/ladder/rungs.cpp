@@ -3,7 +3,7 @@
 // where the numbers are by then. main.cpp measures the rungs and docs/kernels.md tells what it
 // finds.
 
-#include "examples/ladder/rungs.h"
+#include "ladder/rungs.h"
 
 namespace ladder::LADDER_ISA {
 
