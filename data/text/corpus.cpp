@@ -228,11 +228,9 @@ TextBatch TextLoader::batch(int64_t epoch, int64_t index) const {
   batch.ids.reserve(static_cast<size_t>(batch.batch * n));
   batch.targets.reserve(static_cast<size_t>(batch.batch * n));
   for (int64_t i = first; i < first + batch.batch; ++i) {
-    int64_t window = i;
-    if (shuffled) {
-      window =
-          list.empty() ? permuted(i, windows_, options_.seed, epoch) : list[static_cast<size_t>(i)];
-    }
+    const int64_t window = !shuffled      ? i
+                           : list.empty() ? permuted(i, windows_, options_.seed, epoch)
+                                          : list[static_cast<size_t>(i)];
     // Only evaluation's last window can exceed the row. It moves back, and its first ids are not
     // fresh: an earlier window has scored them.
     const int64_t begin = std::min(window * n + offset, spare);
