@@ -30,8 +30,7 @@ int64_t permuted(int64_t index, int64_t n, uint64_t seed, int64_t epoch) {
   const uint64_t mask = (uint64_t{1} << half) - 1;
   uint64_t value = static_cast<uint64_t>(index);
   do {
-    uint64_t left = value >> half;
-    uint64_t right = value & mask;
+    uint64_t left = value >> half, right = value & mask;
     for (uint64_t round = 0; round < 4; ++round) {
       // h is at most 24 (2^48 windows), so the round's number has bits of its own.
       Random random(seed, Purpose::kShuffle, static_cast<uint64_t>(epoch), round << 28 | right);

@@ -361,7 +361,7 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   if (!layout.is_split()) splits.trained_on.clear();
   const auto cache = std::make_shared<PhotoCache>();
   const auto dataset = [&](bool validates) {
-    const auto set = std::make_shared<ImageDataset>();
+    auto set = std::make_shared<ImageDataset>();
     set->class_names = names;
     std::vector<std::string> paths;
     for (const Record& record : records) {

@@ -60,8 +60,9 @@ Image draw_image(int64_t label, Random random) {
   Image image = Image::of_bytes(kShapesSide, kShapesSide, 3);
   uint8_t* out = image.bytes.data();
   for (int64_t i = 0; i < kShapesSide * kShapesSide; ++i) {
-    const double row = static_cast<double>(i / kShapesSide);
-    const double column = static_cast<double>(i % kShapesSide);
+    const int64_t y = i / kShapesSide;
+    const double row = static_cast<double>(y);
+    const double column = static_cast<double>(i - y * kShapesSide);
     const double dx = column + 0.5 - center_x, dy = row + 0.5 - center_y;
     double edge = distance(label / 2, cosine * dx + sine * dy, cosine * dy - sine * dx, radius);
     constexpr double kHalfStroke = 0.9;
@@ -84,7 +85,7 @@ Image draw_image(int64_t label, Random random) {
 DataSplits open_shapes() {
   // Runs of all seeds get the same images, to be comparable.
   const auto split = [](int64_t count, uint64_t number) {
-    const auto set = std::make_shared<ImageDataset>();
+    auto set = std::make_shared<ImageDataset>();
     set->class_names = {"circle",   "circle outline",   "square", "square outline",
                         "triangle", "triangle outline", "cross",  "cross outline"};
     for (int64_t i = 0; i < count; ++i) set->labels.push_back(i % 8);

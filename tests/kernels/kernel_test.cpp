@@ -217,9 +217,11 @@ TEST_CASE("in bf16 the forward computes with the h and t that it saved", "[kerne
   const Tensor b = random({kTokens}, 5);
   const Tensor others = random({2 * kWidth}, 6);  // biases and norms
   const float* any = others.data<float>();
-  const fused::BlockWeights<const float*> weights{
-      any, any, w1.data<float>(), any, any, any, w.data<float>(), b.data<float>(), w2.data<float>(),
-      any};
+  const fused::BlockWeights<const float*> weights{.norm = {any, any},
+                                                  .fc1 = {w1.data<float>(), any},
+                                                  .gate_norm = {any, any},
+                                                  .spatial = {w.data<float>(), b.data<float>()},
+                                                  .fc2 = {w2.data<float>(), any}};
   for (const fused::Kernels* kernels : fused::available_kernels()) {
     if (kernels->has_bf16_dot) continue;  // rounds operands, too
     std::vector<float> statistics(4 * kRows);
