@@ -128,10 +128,8 @@ struct BlockData {
 template <typename T>
 struct AdamWStep {
   T decay_factor;  // 1 - lr * decay
-  T beta1;
-  T beta2;
-  T one_minus_beta1;
-  T one_minus_beta2;
+  T beta1, beta2;
+  T one_minus_beta1, one_minus_beta2;
   T step_size;              // lr / (1 - beta1^t)
   T sqrt_bias_correction2;  // sqrt(1 - beta2^t)
   T inv_sqrt_bias_correction2;
