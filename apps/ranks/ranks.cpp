@@ -49,28 +49,29 @@ std::map<int, std::array<MPI_Request, 2>> g_exchanges;  // by tag: the receipt, 
 /// Ends all ranks because a wait took too long. Those that wait tell each other, so the others are
 /// the ones to name.
 [[noreturn]] void end_silent_ranks() {
-  const auto tag_of = [](int64_t other) { return 16384 + static_cast<int>(rank() ^ other); };
-  std::vector<float> heard(static_cast<size_t>(g_world.size), 0);  // 1 from each that waits
-  heard[static_cast<size_t>(rank())] = 1;
-  std::vector<int64_t> others;
-  for (int64_t other = 0; other < g_world.size; ++other) {
-    if (other != rank()) others.push_back(other);
-  }
-  for (const int64_t other : others) {
-    start_exchange(tag_of(other), other, &heard[static_cast<size_t>(rank())],
-                   &heard[static_cast<size_t>(other)], sizeof(float));
+  const auto self = static_cast<size_t>(rank());
+  const auto tag_of = [self](size_t other) { return 16384 + static_cast<int>(self ^ other); };
+  std::vector<float> words(static_cast<size_t>(g_world.size));  // whose values mean nothing
+  std::vector<bool> heard(words.size());
+  heard[self] = true;
+  for (size_t other = 0; other < words.size(); ++other) {
+    if (other == self) continue;
+    start_exchange(tag_of(other), static_cast<int64_t>(other), &words[self], &words[other],
+                   sizeof(float));
   }
   const Stopwatch listening;
   while (listening.seconds() < 2 + g_world.timeout / 10) {
-    for (const int64_t other : others) is_exchange_done(tag_of(other));  // lets MPI proceed
+    for (size_t other = 0; other < heard.size(); ++other) {
+      if (!heard[other] && is_exchange_done(tag_of(other))) heard[other] = true;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   std::string silent;
-  for (const int64_t other : others) {
-    if (heard[static_cast<size_t>(other)] == 0) silent += " from " + name_of(other);
+  for (size_t other = 0; other < heard.size(); ++other) {
+    if (!heard[other]) silent += " from " + name_of(static_cast<int64_t>(other));
   }
   // The first of those that wait speaks for all.
-  const bool speaks = std::ranges::find(heard, 1) - heard.begin() == rank();
+  const bool speaks = std::ranges::find(heard, true) - heard.begin() == rank();
   if (!speaks) std::this_thread::sleep_for(std::chrono::seconds(5));
   end_all_ranks(1, fmt::format("error: no answer{} for {:g} s (--rank-timeout), so all ranks end; "
                                "see what became of it, then continue with --resume\n",

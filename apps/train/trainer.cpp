@@ -255,8 +255,7 @@ void Trainer::build_schedule() {
   schedule.min_lr = std::min(options.min_lr, options.lr);
   schedule.total_steps = length.total_steps;
   // A run shorter than its warm-up would never reach its learning rate.
-  const int64_t half = length.total_steps / 2;
-  const double most = static_cast<double>(half);
+  const double most = std::floor(static_cast<double>(length.total_steps) / 2);
   const double warmup = options.warmup_steps > 0
                             ? static_cast<double>(options.warmup_steps)
                             : options.warmup_epochs * static_cast<double>(length.steps_per_epoch);

@@ -156,7 +156,7 @@ std::string config_json(const Classifier& classifier) {
 DataOptions stored_split(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
   if (!json.contains(Json::json_pointer("/gmlp/split"))) return {.photo_side = 0, .trained_on = {}};
-  refuse_if(!json.contains(Json::json_pointer("/gmlp/split/seed")),
+  refuse_if(!json.value(Json::json_pointer("/gmlp/split/seed"), Json()).is_number_unsigned(),
             "{}: \"split\" has no seed; correct the file", path);
   DataOptions options;
   const std::vector<ConfigField> fields = {
