@@ -56,7 +56,7 @@ TEST_CASE("the reference layer norm of a row does not depend on the row's addres
   const Tensor x = test::random_tensor(DType::kF32, {kRows, kCols}, 1);
   const std::vector<float> gamma(kCols, 1), beta(kCols, 0);
   const auto norm = [&](const float* in, int64_t rows) {
-    const Tensor y = Tensor::zeros(DType::kF32, {rows, kCols});
+    Tensor y = Tensor::zeros(DType::kF32, {rows, kCols});
     std::vector<float> mean(kRows), rstd(kRows);
     reference::layernorm_forward(y.data<float>(), mean.data(), rstd.data(), in, gamma.data(),
                                  beta.data(), rows, kCols, 1e-6);
