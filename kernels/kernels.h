@@ -1,6 +1,6 @@
 #pragma once
-// The API of the fused kernels: a table of functions per instruction set, chosen at run time. Their
-// sources in kernels/fused are compiled once per instruction set, each time into its own namespace.
+// The API of the fused kernels: a table of functions per instruction set, chosen at run time. The
+// sources in kernels/fused and gemm are compiled once for each, into a namespace of its own.
 
 #include <cstdint>
 #include <vector>

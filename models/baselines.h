@@ -36,8 +36,8 @@ struct Block {
   std::vector<Branch> branches;     // one of a gMLP, else two
   std::shared_ptr<GmlpBlock> gmlp;  // nullptr for the baselines
 };
-/// `heads` are a Transformer's: H, a divisor of D. `spatial_ffn` is a Mixer's: S, the width of the
-/// MLP over tokens.
+/// `heads` are a Transformer's: H, a divisor of D. `spatial_ffn` is a Mixer's: the width of its MLP
+/// over tokens.
 std::vector<Block> make_blocks(ParameterList& list, Arch arch, int64_t depth,
                                const BlockConfig& config, int64_t heads, int64_t spatial_ffn);
 

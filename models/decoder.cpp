@@ -2,10 +2,10 @@
 // tokens:
 //
 //   spatial projection   V̂[t] = v                    y = sum over j <= t of W[t,j] V̂[j] + b[t]
-//   attention, per head  q, K[t], V[t] = thirds      y = softmax(K q / √A) V over rows <= t
-//                        of qkv, or V[t] = v alone   with bias[h, (N-1) + (j-t)] in the scores
+//   attention, per head  q, keys[t], values[t] =     y = softmax(keys q / √A) values, rows <= t,
+//                        qkv, or values[t] = v       with bias[h, (N-1) + (j-t)] in the scores
 //
-// Cached per block: V̂ (N, E), and K and V (N, A) of the attentions.
+// Cached per block: V̂ (N, E), and keys and values (N, A) of the attentions.
 // Sampling is at the end: temperature, top-k and nucleus.
 
 #include "models/decoder.h"

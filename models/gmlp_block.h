@@ -49,8 +49,8 @@ class GmlpBlock {
   Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
                        const TokenMixer& mixer = {}) const;
 
-  /// For constant weights: the next forward that records nothing packs them into `arena`, where
-  /// in as much memory again. The arena must outlive the block.
+  /// For constant weights: the next forward that records nothing packs them into `arena`, which
+  /// takes as much memory again. The arena must outlive the block.
   void prepack_weights(Arena& arena) { packed_.arena = &arena; }
 
   struct Layers {

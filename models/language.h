@@ -33,7 +33,7 @@ struct LanguageConfig {
   // the others to gMLP only.
   BlockConfig block;
   int64_t heads = 0;           // H of the Transformers
-  int64_t spatial_ffn = 0;     // S of the Mixer
+  int64_t spatial_ffn = 0;     // of the Mixer
   bool tie_embeddings = true;  // the output projection is the embedding; else output.weight
   LanguageHead head = LanguageHead::kNone;
   int64_t classes = 0;  // of LanguageHead::kClassify

@@ -25,7 +25,7 @@ struct VisionConfig {
   double spatial_init_std = 1e-6;
   Arch arch = Arch::kGmlp;  // or kTransformer (ViT), kMixer; gate and std are gMLP's
   int64_t heads = 0;        // H of ViT
-  int64_t spatial_ffn = 0;  // S of the Mixer
+  int64_t spatial_ffn = 0;  // of the Mixer
 
   bool operator==(const VisionConfig&) const = default;
   bool is_vit() const { return arch == Arch::kTransformer; }

@@ -1,8 +1,8 @@
 // gmlp-bench scaling: what more threads bring, measured, and what more machines would, predicted:
 //
-//   step = forward + max(backward + c bytes, bytes / bandwidth + 2 log2(R) latency) + optimizer
+//   step = forward + max(backward + c bytes, bytes / bandwidth + 2 log2(p) latency) + optimizer
 //
-// with 2 (R - 1) / R x 4 bytes per parameter, which each of R ranks sends and receives while its
+// with 2 (p - 1) / p x 4 bytes per parameter, which each of p ranks sends and receives while its
 // backward goes on (apps/ranks/sharded_gradients.h). c is what a byte costs the processor. Under
 // mpirun, latency, bandwidth and c are measured between pairs of ranks, and so is the step.
 

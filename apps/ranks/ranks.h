@@ -1,5 +1,5 @@
 #pragma once
-// Ranks: the processes that `mpirun -n R` starts to train one model together. A program that was
+// Ranks: the processes that `mpirun -n p` starts to train one model together. A program that was
 // started alone, or built without MPI, is rank 0 of 1, and every call here returns at once.
 //
 // Only the main thread calls these functions, and all ranks call the same ones in the same order.

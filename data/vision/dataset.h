@@ -81,7 +81,7 @@ std::shared_ptr<const ImageDataset> all_images(const DataSplits& splits);
 /// The number of images of each class.
 std::vector<int64_t> class_counts(const ImageDataset& set);
 
-/// n / (K n_c) for K classes that share n images; 1 for a class without images.
+/// n / (C n_c) for C classes that share n images; 1 for a class without images.
 std::vector<double> balanced_weights(const std::vector<int64_t>& counts);
 
 /// Of the names and contents of a folder's files, and of all other sources' labels and images.

@@ -66,7 +66,7 @@ void mix_images(const Mix& mix, const Tensor& images) {
   }
 }
 
-/// Smoothing s over K classes: s / K everywhere, 1 - s more at the label. Mixed as the images are.
+/// Smoothing s over C classes: s / C everywhere, 1 - s more at the label. Mixed as the images are.
 void write_targets(const Mix& mix, const LoaderOptions& options, const std::vector<int64_t>& labels,
                    const Tensor& targets) {
   const int64_t classes = targets.shape()[1];

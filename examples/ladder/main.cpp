@@ -63,7 +63,7 @@ std::vector<Rung> all_rungs() {
           {"sums of a row in registers", best.row_in_registers},
           {"register tile", best.register_tile},
           {"packed panels", best.packed_panels, true},
-          {"vectorized norm and GELU", best.packed_panels, true, true},
+          {"vector norm and GELU", best.packed_panels, true, true},
           {"fused: norm_fc1_gelu", nullptr}};
 }
 

@@ -161,7 +161,7 @@ void packed_panels(float* c, const float* a, const float* b, int64_t m, int64_t 
   }
 }
 
-// ---- 8. Vector norm, bias and GELU ----
+// ---- 8. Vector norm and GELU ----
 // The product is fast now, so the passes around it count. The engine's kernels have vector forms of
 // the norm and of GELU; the bias is one loop.
 

@@ -1,6 +1,6 @@
 #pragma once
-// Seven ways to multiply two matrices, and the passes around the product. rungs.cpp is compiled
-// once per instruction set, each time into a namespace of its own.
+// Six ways to multiply two matrices, which make seven rungs, and the passes around the product.
+// rungs.cpp is compiled once per instruction set, each time into a namespace of its own.
 
 #include <cstdint>
 

@@ -1,9 +1,9 @@
 #pragma once
 // A fused block's data: the shape of its chunks, one chunk of the batch, and its workspaces.
 //
-// A chunk is as many samples as keep the widest activation near kChunkBytes. A chunk has two kinds
-// of tasks: up to kMC rows (tokens of all samples) for the channel projections, or kNC channels of
-// one sample for the spatial products.
+// A chunk is as many samples as keep the widest activation within kChunkBytes, at least one. It has
+// two kinds of tasks: up to kMC rows (tokens of all samples) for the channel projections, or kNC
+// channels of one sample for the spatial products.
 //
 // Operand is the type of the products' inputs, Saved the type of h and t in memory. Operand is bf16
 // only in bf16 precision and only if the instruction set multiplies pairs of bf16.

@@ -36,7 +36,7 @@ void forward(float* y, const float* x, const float* weight, const float* bias,
              WorkspaceAllocator& allocator, const LinearShape& shape) {
   const int64_t in = shape.in;
   const int64_t out = shape.out;
-  const PackedB w = allocate_b(allocator, k_steps_of<Operand>(in), out);  // Wᵀ (I,O)
+  const PackedB w = allocate_b(allocator, k_steps_of<Operand>(in), out);  // Wᵀ
   const RowMajor<Operand> a = left_operand<Operand>(allocator, x, shape.rows, in);
   if (allocator.base == nullptr) return;
   pack_b<Operand>(w, weight, in, in, true);
@@ -57,7 +57,7 @@ void backward(float* dx, float* dweight, float* dbias, const float* dy, const fl
               const float* weight, WorkspaceAllocator& allocator, const LinearShape& shape) {
   const int64_t in = shape.in;
   const int64_t out = shape.out;
-  const PackedB w = allocate_b(allocator, k_steps_of<Operand>(out), in);                // W (O,I)
+  const PackedB w = allocate_b(allocator, k_steps_of<Operand>(out), in);                // W
   const PackedB x_panels = allocate_b(allocator, k_steps_of<Operand>(shape.rows), in);  // for dW
   const int64_t k_steps = x_panels.k_steps;
   float* dy_tiles = allocate<float>(allocator, dy_tiles_size<Operand>(out, k_steps));

@@ -1,12 +1,12 @@
 // Softmax cross-entropy of a linear layer on the block's GEMM: M scored rows of x, each with one id
-// of a vocabulary of V, against a language model's table T. At V = 30,000 their logits (M,V) would
+// of a vocabulary of V, against a language model's table W. At V = 30,000 their logits (M,V) would
 // be larger than the rest of a small model's step, so they are never in memory at once.
 //
-//   forward    z = x Tᵀ + b                                  x (M,D), T (V,D), b (V) or nullptr
+//   forward    z = x Wᵀ + b                                  x (M,D), W (V,D), b (V) or nullptr
 //              top = max_v z        sum = sum_v exp(z - top)
 //              loss[r] = log(sum[r]) + (top[r] - z[r,ids[r]])
 //   backward   dz = dloss (exp(z - top) / sum - onehot(ids))
-//              dx = dz T        dT += dzᵀ x        db += sum_r dz[r,:]
+//              dx = dz W        dW += dzᵀ x        db += sum_r dz[r,:]
 //
 // The forward goes over the ids from left to right with a running top and sum:
 //
@@ -18,7 +18,7 @@
 // z is computed in tiles of kBandRows x kTileIds, one band of rows after the other. Tasks are some
 // rows of a tile, which stays in the L2 and L3 caches: the forward reduces it into top and sum, and
 // the backward turns it into dz in the epilogue and multiplies it twice. Workspace: two packed
-// pieces of T, a packed band of x, one tile.
+// pieces of W, a packed band of x, one tile.
 
 #include "kernels/gemm/weight_gradient.h"
 #include "kernels/kernels.h"
@@ -46,7 +46,7 @@ struct Workspace {
   float* lane_tops = allocate<float>(allocator, (band * kLanes));  // (band, 16): of each lane's ids
   float* lane_sums = allocate<float>(allocator, (band * kLanes));  // (band, 16): their sums
   // Backward.
-  PackedB table = allocate_b(allocator, ids, shape.in);  // (ids, D): T of the tile, for dx
+  PackedB table = allocate_b(allocator, ids, shape.in);  // (ids, D): W of the tile, for dx
   PackedB x = allocate_b(allocator, band, shape.in);     // (band, D), for dT
   float* dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(ids, band));  // of dzᵀ
 };

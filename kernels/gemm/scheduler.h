@@ -1,12 +1,12 @@
 #pragma once
 // Which thread runs which task of a kernel: a static start, then stealing.
 //
-// A kernel cuts its work into tasks by its sizes alone (or where no sum runs over a task, by the
-// threads, too: gemm.h), and each task writes its own outputs, so the schedule changes no bit. It
-// changes the time: where two cores share no cache, reading what the other one wrote takes twice as
-// long. Thread i therefore always starts with the same part of the tasks, in order, and finds in
-// its caches the rows that it wrote in the previous kernel. A thread that has finished its part
-// steals from the ends of the other parts.
+// A kernel cuts its work by its sizes alone. If no sum runs over a task, the number of threads may
+// count, too (gemm.h). Each task writes its own outputs, so the schedule changes no bit. It changes
+// the time: if two cores share no cache, reading what the other one wrote takes twice as long.
+// Thread i therefore always starts with the same part of the tasks, in order, and finds in its
+// caches the rows that it wrote in the previous kernel. A thread that has finished its part steals
+// from the ends of the other parts.
 
 #include <omp.h>
 

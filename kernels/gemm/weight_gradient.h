@@ -5,7 +5,7 @@
 // tiles, at most kKC k-steps at a time, so that they stay in L2.
 //
 // Split accumulation: a block's weight gradients sum over the first and the last rows of a chunk
-// separately, into partial_grad and grad, and the two are added at the end. Where two threads share
+// separately, into partial_grad and grad, and the two are added at the end. If two threads share
 // no cache, each then reads the rows that it wrote itself.
 
 #include "kernels/gemm/gemm.h"

@@ -1,10 +1,10 @@
 #pragma once
 // Layer normalization over the last dimension.
 //
-//   forward    x̂ = (x - mean) * rstd      y = x̂ * gamma + beta        x, y (R,C); gamma, beta (C)
-//              mean = sum_c x / C          rstd = 1 / sqrt(sum_c (x - mean)² / C + eps)
+//   forward    x̂ = (x - mean) * rstd      y = x̂ * gamma + beta        x, y (R,D); gamma, beta (D)
+//              mean = sum_d x / D          rstd = 1 / sqrt(sum_d (x - mean)² / D + eps)
 //   backward   dgamma += sum_r dy * x̂      dbeta += sum_r dy
-//              dx = rstd * (g - mean_c(g) - x̂ * mean_c(g * x̂))   with g = dy * gamma
+//              dx = rstd * (g - mean_d(g) - x̂ * mean_d(g * x̂))   with g = dy * gamma
 //              (the two means are the paths through `mean` and `rstd`)
 //
 // Saved: mean and rstd, two numbers per row; x̂ is recomputed from x.

@@ -1,7 +1,7 @@
 #pragma once
 // Linear (a channel projection when applied to every token).
 //
-//   forward    y[r,o] = sum_i x[r,i] W[o,i] + b[o]           x (R,I), W (O,I), b (O), y (R,O)
+//   forward    y[r,o] = sum_i x[r,i] W[o,i] + b[o]           x (R,in), W (out,in), b (out)
 //   backward   dx = dy W        dW += dyᵀ x        db += sum_r dy[r,:]
 //
 // Saved: x.

@@ -82,8 +82,8 @@ WeightRules rules_for(const VisionConfig& config) {
               "with"};
 }
 
-/// WeightRules::convert: a Toeplitz gate of M tokens serves a window of N < M. Its distances
-/// -(N - 1) to N - 1 are the middle of the 2 M - 1 weights, its first N biases the first ones.
+/// WeightRules::convert: a Toeplitz gate of more tokens serves a window of N. Its distances
+/// -(N - 1) to N - 1 are the middle of its weights, its first N biases the window's.
 bool cut_toeplitz_gate(const std::string& name, const Tensor& stored, const Tensor& into) {
   const bool weight = name.ends_with("gate.proj.weight");
   const int64_t spare = stored.elements() - into.elements();

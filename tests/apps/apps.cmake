@@ -1,4 +1,4 @@
-# Tests of the real programs: a script a topic. Each takes the program's path; 77 means skipped.
+# Tests of the real programs: one script per topic. Each takes the program's path; 77 means skipped.
 target_link_libraries(test_train PRIVATE gmlp_vision_app)
 
 foreach(topic usage_errors end_to_end console export damage kill_and_resume signals full_disk

@@ -14,8 +14,8 @@ done
 for file in model.safetensors config.json training.safetensors training.json; do
   [ -s "$run/checkpoints/best/$file" ] || fail "checkpoints/best/$file is missing"
 done
-[ "$(wc -l <$run/metrics.csv)" = 3 ] || fail "metrics.csv has not a row an epoch"
-[ "$(wc -l <$run/steps.jsonl)" = 16 ] || fail "steps.jsonl has not a line a step"
+[ "$(wc -l <$run/metrics.csv)" = 3 ] || fail "metrics.csv has not one row per epoch"
+[ "$(wc -l <$run/steps.jsonl)" = 16 ] || fail "steps.jsonl has not one line per step"
 [ "$(head -1 $run/metrics.csv)" = \
   "epoch,step,train_loss,val_loss,val_top1,lr,samples_per_s,seconds" ] || fail "columns differ"
 [ "$(head -c 4 $run/filters.png | tail -c 3)" = PNG ] || fail "filters.png is no PNG"

@@ -1,4 +1,4 @@
-# A program a reader of foreign bytes, for `./dev fuzz`; and one that writes what each starts from.
+# One program per reader of foreign bytes, for `./dev fuzz`; and one that writes what each starts from.
 add_executable(fuzz_seeds EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/seeds.cpp)
 target_link_libraries(fuzz_seeds PRIVATE gmlp_vision_app gmlp_language_app ZLIB::ZLIB)
 target_compile_definitions(fuzz_seeds PRIVATE GMLP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
