@@ -31,10 +31,10 @@ inline void add_info_options(CLI::App& app, InfoOptions& options, const std::str
 }
 
 /// Prints the model of `block`s, with `lines` on its input and blocks, or its tensors. `sample` is
-/// the unit of a batch, such as "image".
+/// the unit of a batch, such as "image", and `forward_flops` are those of one.
 template <class Model, class Config>
 void print_info(const Config& config, const BlockConfig& block, const InfoOptions& options,
-                const std::string& lines, const char* sample) {
+                const std::string& lines, const char* sample, double forward_flops) {
   if (options.tensors) {
     const Model model(config, DType::kF32, 0, Storage::kMeta);
     for (const Parameter* parameter : model.parameters()) {
@@ -51,13 +51,13 @@ void print_info(const Config& config, const BlockConfig& block, const InfoOption
   // Weights, gradients and the two moments of AdamW.
   const double state =
       static_cast<double>(4 * dtype_size(arithmetic.dtype) * config.parameter_count());
-  const double gflops = config.forward_flops() / 1e9;
+  const double gflops = forward_flops / 1e9;
   fmt::print(
       "{}\n"
       "parameters       {}\n"
       "{}"
-      "forward          {:.3f} GFLOPs per {} ({:.3f} G multiply-adds)\n"
-      "training step    {:.1f} GFLOPs at batch size {}\n"
+      "forward          {:.3g} GFLOPs per {} ({:.3g} G multiply-adds)\n"
+      "training step    {:.3g} GFLOPs at batch size {}\n"
       "memory           {:.0f} MB: activations {:.0f}, weights and optimizer {:.0f}\n",
       config.name, grouped(config.parameter_count()), lines, gflops, sample, gflops / 2,
       3 * gflops * static_cast<double>(options.batch_size), options.batch_size,

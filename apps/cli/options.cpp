@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <set>
+#include <regex>
 #include <sstream>
 #include <string_view>
 
@@ -24,7 +24,10 @@ template <class Number>
 CLI::Validator check_range(const std::string& range, Number low, Number high) {
   const auto validate = [range, low, high](const std::string& input) {
     Number value{};
-    const bool valid = CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
+    // CLI11 would read 010 as octal.
+    const bool octal = std::is_integral_v<Number> && input.size() > 1 && input[0] == '0';
+    const bool valid =
+        !octal && CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
     return valid ? "" : fmt::format("{} is not a {}", input, range);
   };
   return {validate, ""};
@@ -80,8 +83,14 @@ class ConfigFile : public CLI::ConfigTOML {
         fail_input("{}: {} is no option of {}; `{} --help` lists them{}", path, item.fullname(),
                    app_.get_name(), app_.get_name(), did_you_mean(item.name, known));
       }
-      refuse_if(!options[static_cast<size_t>(place - known.begin())]->get_configurable(),
+      const CLI::Option& option = *options[static_cast<size_t>(place - known.begin())];
+      refuse_if(!option.get_configurable(),
                 "{}: {} may not be in a file; pass it on the command line", path, item.name);
+      refuse_if(std::ranges::count(read, item.name, &CLI::ConfigItem::name) > 1,
+                "{}: {} is there twice; remove one", path, item.name);
+      refuse_if(item.inputs.size() > 1 && option.get_items_expected_max() <= 1,
+                "{}: {} has several values; give it one, in quotes if it has spaces", path,
+                item.name);
       refuse_if(item.inputs.empty(), "{}: {} has no value; give it one or remove the line", path,
                 item.name);  // CLI11 would read the first
     }
@@ -144,11 +153,9 @@ void use_threads(int threads) {
 void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
                    const std::string& model) {
   namespace fs = std::filesystem;
-  static const std::set<std::string> kEndings = {".png", ".jpg",  ".jpeg",  ".webp", ".bmp", ".npy",
-                                                 ".csv", ".json", ".jsonl", ".tsv",  ".gz"};
-  for (const char* name : {"config.json", "training.json", "tokenizer.json"}) {
-    inputs.push_back(model + "/" + name);
-  }
+  static const std::regex data(
+      R"(\.(png|jpe?g?|jfif|webp|bmp|npy|csv|jsonl?|ndjson|tsv|gz|txt|safetensors|model|onnx))",
+      std::regex::icase);
   const auto canonical = [](const std::string& path) {
     return fs::weakly_canonical(fs::absolute(path));
   };
@@ -157,13 +164,15 @@ void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::stri
     const fs::path folder = fs::absolute(path).parent_path();
     refuse_if(!fs::is_directory(folder), "{} {}: there is no folder {}; make it first", option,
               path, folder.string());
+    refuse_if(canonical(folder) == canonical(model),
+              "{} {}: is in the checkpoint; choose another folder", option, path);
     for (const std::string& other : inputs) {
       if (other.empty() || canonical(path) != canonical(other)) continue;
       fail_input("{} {}: this command reads or writes that file, too; choose another name", option,
                  path);
     }
     const std::string own = fs::path(path).extension().string();
-    refuse_if(fs::exists(path) && own != ending && kEndings.contains(own),
+    refuse_if(fs::exists(path) && own != ending && std::regex_match(own, data),
               "{} {}: exists and is not named *{}; choose another name", option, path, ending);
     inputs.push_back(path);
   }

@@ -69,8 +69,8 @@ ExportOptions parse_export(const std::string& program, const std::vector<std::st
 struct OutputFile {
   std::string option, path, ending;
 };
-/// Throws InputError if an output is an input, another output or a file of the checkpoint `model`,
-/// if it would replace a picture or a table of another ending, or if its folder does not exist.
+/// Throws InputError if an output is an input, another output or in the checkpoint `model`, if it
+/// would replace a picture, a table or weights of another ending, or if its folder does not exist.
 void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
                    const std::string& model);
 

@@ -158,7 +158,8 @@ std::string nearest_choice(const std::string& message) {
     if (argument.empty() || other.starts_with('-')) argument = other;
   argument = argument.substr(0, argument.find('='));
   std::string remedy = did_you_mean(argument, known);
-  if (remedy.empty() && argument.starts_with('-')) {
+  const auto positional = [](const CLI::Option* option) { return option->get_positional(); };
+  if (remedy.empty() && argument.starts_with('-') && !app.get_options(positional).empty()) {
     remedy = "; put -- before a text that begins with -";
   }
   fail_input("{}: not an option of {}; `{} --help` lists them{}", argument, app.get_name(),
@@ -195,7 +196,7 @@ void parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
   for (CLI::Option* option : app.get_options()) {
     option->transform(CLI::Validator(restore_bracket, ""));
     // The last of two values counts.
-    if (option->get_items_expected_max() <= 1) {
+    if (option->get_items_expected_max() <= 1 && option != app.get_config_ptr()) {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
   }
@@ -258,7 +259,7 @@ void install_stop_signals(bool restart) {
   struct sigaction action = {};
   action.sa_handler = on_stop_signal;
   action.sa_flags = restart ? SA_RESTART : 0;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : kStopSignals) {
     struct sigaction before = {};
     sigaction(signal, nullptr, &before);
     const bool ignored = signal == SIGHUP && before.sa_handler == SIG_IGN;

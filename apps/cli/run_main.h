@@ -3,10 +3,13 @@
 // SIGINT, SIGTERM, SIGHUP (a lost terminal) and a standard output that nobody reads any more set a
 // flag. Long work polls the flag, saves and returns.
 
+#include <algorithm>
 #include <exception>
 #include <functional>
 #include <string>
 #include <vector>
+
+#include <signal.h>
 
 namespace CLI {
 class App;
@@ -41,6 +44,7 @@ class Stopped : public std::exception {
   const char* what() const noexcept override { return "stopped by a signal"; }
 };
 
+constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGHUP};
 /// Installs the handlers: a first signal sets the flag, a second SIGINT or SIGTERM ends the process
 /// at once. SIGHUP stays ignored if it is (nohup). Unless `restart`, a signal ends a read() or
 /// write() with EINTR, which a write of a checkpoint must not do.
@@ -58,6 +62,15 @@ void throw_if_stopped();
 struct InterruptibleInput {
   InterruptibleInput() { install_stop_signals(false); }
   ~InterruptibleInput() { install_stop_signals(); }
+};
+
+/// While it lives, a stop signal ends the process at once: nothing is to be saved, and a library's
+/// function does not poll.
+struct EndedBySignals {
+  EndedBySignals() {
+    std::ranges::for_each(kStopSignals, [](int stop) { signal(stop, SIG_DFL); });
+  }
+  ~EndedBySignals() { install_stop_signals(); }
 };
 
 /// Sets the flag without a signal, or clears it with 0.

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <set>
 
+#include <fmt/ranges.h>
+
 #include "apps/cli/run_main.h"
 #include "apps/language/options.h"
 #include "apps/train/ablation.h"
@@ -13,6 +15,7 @@
 #include "core/io/file.h"
 #include "data/text/tokenizer.h"
 #include "models/checkpoint/load_models.h"
+#include "models/config_fields.h"
 
 namespace gmlp {
 
@@ -27,10 +30,12 @@ constexpr int64_t kVocab = 2000;
 /// Trains the tokenizer of all runs, `path`, on their text.
 void make_tokenizer(const std::string& path, const std::vector<std::string>& text) {
   std::string tokenizer;
+  const EndedBySignals ended;
   try {
     tokenizer = train_tokenizer(text, {.type = "sentencepiece", .vocab = kVocab});
   } catch (const InputError& error) {
-    fail_input("{} (or choose a --tokenizer, such as bytes)", error.what());
+    fail_input("a tokenizer of {} ids: {}; or name another by --tokenizer, such as bytes", kVocab,
+               error.what());
   }
   refuse_if(std::filesystem::exists(path) && read_text(path) != tokenizer,
             "{}: the tokenizer of another text; use another --out", path);
@@ -43,7 +48,13 @@ PlannedRun plan_run(const std::vector<std::string>& recipe,
   const PretrainOptions options =
       parse_pretrain(arguments, parse_pretrain(recipe, {}, false), complete);
   if (complete) {
-    const LanguageConfig config = choose_language_model(options.model);
+    refuse_if(options.val_text.empty() && options.val_fraction <= 0,
+              "--val-fraction 0: every row is validated; keep some text for it");
+    LanguageModelOptions model = options.model;
+    model.causal = model.causal || options.objective == "causal";
+    LanguageConfig config;
+    in_file("row " + row.at("row").get<std::string>(),
+            [&] { config = choose_language_model(model); });
     const Arithmetic arithmetic = arithmetic_from(options.precision, options.kernels);
     require_precision(arithmetic.execution, config.arch, config.block);
     row["blocks"] = config.depth;
@@ -83,9 +94,13 @@ int language_ablate(const std::vector<std::string>& arguments) {
     const bool in_series = series == "both" || table.starts_with(series);
     return !in_series || (!only.empty() && !only.contains(name));
   });
-  refuse_if(rows.empty(), "--only: names no row of --series {}; leave one of the two out", series);
+  for (const Json& row : rows) only.erase(row.at("row"));
+  refuse_if(!only.empty(), "--only: {} is no row of --series {}; leave one of the two out",
+            fmt::join(only, ", "), series);
 
   const PretrainOptions shared = parse_pretrain(options.shared, {}, false);
+  refuse_if(std::ranges::count(shared.text, "-") > 0,
+            "--text -: every run reads the text, standard input is read once; name a file");
   const std::string tokenizer = options.out + "/tokenizer.model";
   if (options.seeds == 0) options.seeds = budget == "paper" ? 3 : 1;
   int64_t steps = budget == "paper" ? kPaperSteps : kQuickSteps;

@@ -1,6 +1,7 @@
 #include "apps/language/options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <tuple>
 
@@ -14,7 +15,8 @@ namespace gmlp {
 
 namespace {
 
-constexpr const char* kSkipBad = "Number of bad lines, rows or questions to leave out of a file";
+constexpr const char* kSkipBad =
+    "Number of bad lines to leave out of all texts, or of rows or questions of each file";
 
 /// What pretrain and finetune share; `tokenizer` is the help of --tokenizer.
 void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer) {
@@ -128,12 +130,23 @@ void check_and_fill_in(CLI::App& app, FinetuneOptions& options) {
   const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
   options.epochs = static_cast<int64_t>(epochs);
   options.warmup_epochs = fill_in(app, "--warmup-epochs", options.warmup_epochs, 0.1 * epochs);
+  if (app.count("--epochs") + app.count("--warmup-epochs") == 0 && options.max_steps > 0) {
+    const double steps = std::ceil(0.1 * static_cast<double>(options.max_steps));
+    options.warmup_steps = static_cast<int64_t>(
+        fill_in(app, "--warmup-steps", static_cast<double>(options.warmup_steps), steps));
+  }
   const double ratio =
       512.0 / static_cast<double>(choose_language_model(options.model).block.d_model);
   const bool pretrained =
       std::filesystem::is_directory(options.model.model) && !options.from_scratch;
   const double scaled = std::min(1e-3, (span ? 5e-5 : 3e-5) * ratio * ratio);
   options.lr = fill_in(app, "--lr", options.lr, pretrained ? scaled : 1e-3);
+}
+
+/// FLOPs per sequence of the forward pass in training.
+double training_flops(const LanguageConfig& config) {
+  const bool masked = config.head == LanguageHead::kNone && !config.block.causal;
+  return config.forward_flops(masked ? TextBatchOptions{}.mask_share : 1);
 }
 
 /// Sets `field` by --NAME or --no-NAME, if one is given.
@@ -161,8 +174,9 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
       {"--d-model", options.d_model, "Model width; 0 = the model's"},
       {"--d-ffn", options.d_ffn, "Feed-forward width; 0 = the model's"},
       {"--attn-dim", options.attn_dim, "Width of aMLP's tiny attention; 0 = the model's"},
-      {"--heads", options.heads, "Heads of a Transformer; 0 = the model's"},
-      {"--spatial-ffn", options.spatial_ffn, "Width of a Mixer's token mixing; 0 = the model's"}};
+      {"--heads", options.heads, "Heads of a Transformer; 0 = the model's, or d_model / 64"},
+      {"--spatial-ffn", options.spatial_ffn,
+       "Width of a Mixer's token mixing; 0 = the model's, or d_model / 2"}};
   for (const auto& [name, value, help] : sizes) group.integer(name, value, help, 0, 1 << 24);
   app.add_option("--gate", options.gate,
                  "Gate of Table 3 of the paper: split, multiplicative, additive or linear; by "
@@ -200,13 +214,17 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
       {"--heads", options.heads, config.heads, !gmlp && !mixer,
        "transformer, transformer-relpos or relpos-only"},
       {"--spatial-ffn", options.spatial_ffn, config.spatial_ffn, mixer, "mixer"}};
-  bool changed = !options.arch.empty() || !options.gate.empty();
+  bool changed = !options.arch.empty() || !options.gate.empty() || options.toeplitz ||
+                 options.no_toeplitz || options.tie_embeddings || options.no_tie_embeddings;
   for (const auto& [name, given, field, fits, owners] : sizes) {
     if (given <= 0) continue;
     check_fits(name, true, fits, owners);
     field = given;
     changed = true;
   }
+  if (!gmlp && !mixer && config.heads == 0) config.heads = std::max<int64_t>(block.d_model / 64, 1);
+  if (mixer && config.spatial_ffn == 0)
+    config.spatial_ffn = std::max<int64_t>(block.d_model / 2, 1);
   if (!options.gate.empty()) block.gate = kGates.from_name(options.gate);
   if (options.vocab_size > 0) config.vocab = options.vocab_size;
   override_if_given(block.toeplitz, options.toeplitz, options.no_toeplitz, "toeplitz");
@@ -221,13 +239,12 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
 
 void describe_language_model(const LanguageConfig& config, TaskInfo& info) {
   const BlockConfig& block = config.block;
-  const bool masked = config.head == LanguageHead::kNone && !block.causal;
   info.kind = "language";
   info.model = config.name;
   info.unit = "tok";
   info.units_per_sample = block.tokens;
   info.parameters = config.parameter_count();
-  info.forward_flops = config.forward_flops(masked ? TextBatchOptions{}.mask_share : 1);
+  info.forward_flops = training_flops(config);
   info.banner = {fmt::format(
       "model    {} parameters, {} blocks of {}, {} tokens, d_model {}, d_ffn {}, {:.3g} GFLOPs per "
       "sequence",
@@ -260,7 +277,8 @@ int language_info(const std::vector<std::string>& arguments) {
       "blocks           {} of {}, d_model {}, d_ffn {}{}\n",
       block.tokens, grouped(config.vocab), block.causal ? ", causal" : "", config.depth,
       kLanguageArchs.name(config.arch), block.d_model, block.d_ffn, mixing);
-  print_info<LanguageModel>(config, config.block, options, lines, "sequence");
+  print_info<LanguageModel>(config, config.block, options, lines, "sequence",
+                            training_flops(config));
   return kExitSuccess;
 }
 
@@ -283,7 +301,7 @@ FinetuneOptions parse_finetune(const std::vector<std::string>& arguments) {
        .add = [&](CLI::App& app) { add_finetune_options(app, options); },
        .check = [&](CLI::App& app) { check_and_fill_in(app, options); },
        .defaults = {{"--epochs", "5, or 3 for SQuAD"},
-                    {"--warmup-epochs", "a tenth of --epochs"},
+                    {"--warmup-epochs", "a tenth of --epochs or --max-steps"},
                     {"--lr", "the paper's, scaled to the model's width; 1e-3 from scratch"}}},
       arguments, options);
   return options;

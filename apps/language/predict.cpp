@@ -10,6 +10,7 @@
 
 #include "apps/cli/format.h"
 #include "apps/cli/run_main.h"
+#include "apps/export/onnx_model.h"
 #include "apps/language/evaluate.h"
 #include "apps/language/text_format.h"
 #include "core/io/file.h"
@@ -92,7 +93,9 @@ void predict_array(const PredictOptions& options) {
   const int64_t vocab = model.config().vocab;
   const std::vector<int64_t> ids = read_ids(options.input_array, n, vocab);
   const int64_t rows = std::ssize(ids) / n;
-  const Tensor result = Tensor::zeros(model.dtype(), {rows * n, vocab});
+  std::vector<int64_t> shape = onnx_logits_shape(model.config());
+  shape[0] = rows;
+  const Tensor result = Tensor::zeros(model.dtype(), Shape(shape));
   Arena arena;
   for (int64_t begin = 0; begin < rows; begin += options.batch_size) {
     throw_if_stopped();
@@ -100,10 +103,13 @@ void predict_array(const PredictOptions& options) {
     const std::vector<int64_t> part(ids.begin() + begin * n, ids.begin() + end * n);
     arena.reset();
     Tape tape(arena, loaded.execution, false);
-    const Tensor logits = tape.value(model.forward(tape, part, end - begin));
-    result.rows(begin * n, end * n).copy_from(logits.reshaped({(end - begin) * n, vocab}));
+    const LanguageHead head = model.config().head;
+    const Var logits = head == LanguageHead::kClassify ? model.classify(tape, part, end - begin)
+                       : head == LanguageHead::kSpan   ? model.spans(tape, part, end - begin)
+                                                       : model.forward(tape, part, end - begin);
+    result.rows(begin, end).copy_from(tape.value(logits));
   }
-  write_npy(options.output_array, result.reshaped({rows, n, vocab}));
+  write_npy(options.output_array, result);
 }
 
 /// One line per example: its index, the most likely label and the probability of each label.
@@ -179,7 +185,7 @@ int language_generate(const std::vector<std::string>& arguments) {
   group.integer("--top-k", sampling.top_k, "Sample from the K most likely tokens, 0 = from all");
   group.number("--top-p", sampling.top_p,
                "Sample from the most likely tokens whose probabilities add up to P", 0, 1);
-  app.add_option("--seed", sampling.seed, "Seed of the sampling");
+  app.add_option("--seed", sampling.seed, "Seed of the sampling")->check(integer_in(0, INT64_MAX));
   parse_arguments(app, arguments);
 
   const LoadedLanguage loaded = load_language(options);
@@ -188,6 +194,13 @@ int language_generate(const std::vector<std::string>& arguments) {
       "generate: the model predicts [MASK], not the next token; use fill, or pretrain a model "
       "with --objective causal");
   const std::vector<int64_t> ids = prompt_ids(*loaded.tokenizer, prompt);
+  const int64_t window = loaded.model->config().block.tokens;
+  const auto note = [](int64_t count, const char* what) {
+    if (count > 0) fmt::print(stderr, "note: {} tokens of the prompt {}\n", count, what);
+  };
+  note(std::ssize(ids) - window, "are too many for the model's window, and the last ones count");
+  note(std::ranges::count(ids, loaded.tokenizer->special().unknown),
+       "are unknown to the tokenizer");
   print_or_stop(prompt);
   const Stopwatch watch;
   const int64_t count = write_text(*loaded.model, *loaded.tokenizer, ids, sampling, max_tokens,
@@ -205,7 +218,8 @@ int language_predict(const std::vector<std::string>& arguments) {
   add_stored_model_options(app, options);
   OptionGroup group(app, "Array");
   group.text("--input-array", options.input_array, "FILE.npy", "int64 or int32 ids, (B, N) or (N)");
-  group.text("--output-array", options.output_array, "FILE.npy", "Logits (B, N, V)");
+  group.text("--output-array", options.output_array, "FILE.npy",
+             "Logits (B, N, V), or those of a finetuned model's head");
   add_task_options(app, options);
   group.text("--input", options.input, "FILE",
              "Examples in tsv, csv or jsonl, or questions in SQuAD's JSON");

@@ -33,6 +33,10 @@ class PretrainTask : public TrainingTask {
   explicit PretrainTask(const PretrainOptions& options) : TrainingTask(options), options_(options) {
     // A resumed run takes its model from its checkpoint: what --model named may be gone.
     if (setup.resumed()) options_.model.model = setup.checkpoint;
+    info.inputs = options_.text;
+    info.inputs.insert(info.inputs.end(), options_.val_text.begin(), options_.val_text.end());
+    info.inputs.insert(info.inputs.end(),
+                       {options_.model.model, options_.init, options_.tokenizer});
     open_text();
     build_model();
     build_loaders();
@@ -172,8 +176,7 @@ class PretrainTask : public TrainingTask {
     config_.validate();
     require_precision(setup.execution, config_.arch, config_.block);
     model_ = std::make_unique<LanguageModel>(config_, setup.dtype, options_.seed);
-    // A resumed run's weights come from its checkpoint.
-    if (options_.init.empty() || setup.resumed()) return;
+    if (!starts_from(options_.init, options_.model.model)) return;
     if (std::filesystem::is_directory(options_.init)) {
       const std::unique_ptr<Tokenizer> theirs = open_stored_tokenizer(options_.init);
       refuse_if(theirs->file_bytes() != tokenizer_->file_bytes(),

@@ -48,6 +48,12 @@ int language_tokenizer(const std::vector<std::string>& arguments) {
   refuse_if(!sentencepiece && model_type->count() > 0,
             "--model-type: applies only to --type sentencepiece; leave it out");
 
+  refuse_if(training.type == "bytes" && training.vocab > 0,
+            "--vocab-size {}: a tokenizer of bytes has 260 ids; leave it out", training.vocab);
+  refuse_if(sentencepiece && std::ranges::count(text, "-") > 0,
+            "--text -: SentencePiece reads the text twice, standard input is read once; name a "
+            "file");
+  const EndedBySignals ended;
   write_file_atomic(out, train_tokenizer(text, training));
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(out);
   fmt::print(

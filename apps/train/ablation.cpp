@@ -49,8 +49,14 @@ double median(std::vector<double> values) {
 bool is_begun(const TrainOptions& options) {
   const std::string path = options.out + "/config.toml";
   if (!std::filesystem::exists(path)) return false;
-  if (binding_options(read_text(path)) == binding_options(options.config)) return true;
-  fail_input("{}: is a run with other options; choose another --out, or remove it", options.out);
+  const std::map<std::string, std::string> before = binding_options(read_text(path));
+  const std::map<std::string, std::string> now = binding_options(options.config);
+  if (before == now) return true;
+  const auto other = std::ranges::find_if(now, [&](const auto& option) {
+    return before.count(option.first) == 0 || before.at(option.first) != option.second;
+  });
+  fail_input("{}: is a run with other options ({}); choose another --out, or remove it",
+             options.out, other == now.end() ? "of an earlier version" : "--" + other->first);
 }
 
 /// Refuses shared options that the row or the run folders determine, from the arguments or a
@@ -199,7 +205,9 @@ void add_ablation_options(CLI::App& app, const std::string& program, AblationOpt
 
 int ablate(const AblationProgram& program, std::vector<Json> rows, const AblationOptions& options) {
   const Json settings = settings_of(program.name);
+  refuse_if(options.out.empty(), "--out: is empty; name a folder");
   std::vector<std::pair<Json*, PlannedRun>> runs;
+  std::map<uint64_t, Json> data;  // by seed, which may decide what is held out
   for (Json& row : rows) {
     for (const PlannedRun& run : plan_runs(program, options, settings, row)) {
       runs.emplace_back(&row, run);
@@ -218,8 +226,15 @@ int ablate(const AblationProgram& program, std::vector<Json> rows, const Ablatio
     } else {
       fmt::print("\n{}\n", title);
       const int status = run.train(is_begun(run.options));
+      if (stop_signal() != 0) fmt::print("or repeat the ablate command to continue all runs\n");
       if (status != kExitSuccess) return status;
     }
+    const std::string state = folder + "/checkpoints/last/" + kStateFile;
+    const Json own = read_json(state).value("data", Json());
+    refuse_if(data.emplace(run.options.seed, own).first->second != own,
+              "{}: was trained on other data than the runs before; remove it, or choose another "
+              "--out",
+              folder);
     Json result = {{"seed", run.options.seed}};
     result.update(read_ablation_run(folder, settings.at("metric"), settings.at("speed"),
                                     row->value("tokens", 1.0)));

@@ -16,8 +16,9 @@ namespace {
 /// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
 /// of earlier versions.
 const std::set<std::string> kNeutralOptions = {
-    "threads",      "workers",     "time-limit",    "patience",        "quiet", "no-figures",
-    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out",   "cache-dir"};
+    "threads",         "workers",      "time-limit",   "patience",    "quiet",
+    "no-figures",      "log-interval", "rank-timeout", "tensorboard", "save-interval",
+    "checkpoint-hist", "out",          "cache-dir"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -68,7 +69,8 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
   app.add_flag("--checkpoint-activations", options.checkpoint_activations,
                "Keep only each block's input and recompute the rest in the backward pass: less "
                "memory, more time");
-  app.add_option("--seed", options.seed, "Seed of everything random");
+  app.add_option("--seed", options.seed, "Seed of everything random")
+      ->check(integer_in(0, INT64_MAX));
 }
 
 void add_run_options(CLI::App& app, TrainOptions& options) {

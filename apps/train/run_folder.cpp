@@ -44,9 +44,9 @@ std::string folder_name_of(const std::string& text) {
 int64_t next_run_number(const std::string& parent) {
   int64_t highest = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(parent)) {
-    int number = 0;
-    std::sscanf(entry.path().filename().c_str(), "%9d-", &number);
-    highest = std::max<int64_t>(highest, number);
+    int64_t number = 0;
+    std::sscanf(entry.path().filename().c_str(), "%17" SCNd64 "-", &number);
+    highest = std::max(highest, number);
   }
   return highest + 1;
 }
@@ -187,17 +187,19 @@ std::string RunFolder::create(std::string out, bool overwrite, const TaskInfo& i
   if (fs::exists(out) && !fs::is_empty(out)) {
     const auto is_there = [&](const char* name) { return fs::exists(fs::path(out) / name); };
     constexpr const char* kOfRuns[] = {".lock", "steps.jsonl", "checkpoints/last/training.json"};
-    refuse_if(std::ranges::any_of(kRunFiles, is_there) && std::ranges::none_of(kOfRuns, is_there),
+    refuse_if(std::ranges::none_of(kOfRuns, is_there),
               "--out {}: is not empty, and what it holds is no run; choose another folder", out);
     refuse_if(
         !overwrite,
         "--out {}: is not empty; continue its run with --resume {}, empty it with --overwrite, "
         "or choose another folder",
         out, out);
-    refuse_if(
-        is_within(info.weights, out),
-        "--out {}: the run starts from {}, which --overwrite would remove; choose another folder",
-        out, info.weights);
+    for (const std::string& input : info.inputs) {
+      const auto removes = [&](const char* name) { return is_within(input, out + "/" + name); };
+      refuse_if(std::ranges::any_of(kRunFiles, removes),
+                "--out {}: the run reads {}, which --overwrite would remove; choose another folder",
+                out, input);
+    }
     const FilePtr lock = lock_run(out);  // a run in use loses nothing
     for (const char* name : kRunFiles) fs::remove_all(fs::path(out) / name);
   }
@@ -328,9 +330,9 @@ ResumePoint find_resume_point(const std::string& path) {
   std::string folder = path;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   refuse_if(!fs::is_directory(folder),
-            "--resume {}: no such folder; name a run folder, such as runs/vision/0001-...", path);
+            "--resume {}: no such folder; name a run folder, such as one below runs/", path);
   if (fs::exists(folder + "/config.toml")) return {folder, folder + "/checkpoints/last"};
-  const fs::path run = fs::absolute(folder).parent_path().parent_path();
+  const fs::path run = fs::canonical(folder).parent_path().parent_path();
   if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {
     return {run.string(), folder};
   }
@@ -338,6 +340,16 @@ ResumePoint find_resume_point(const std::string& path) {
       "--resume {}: neither a run folder (no config.toml) nor one of its checkpoints; name one "
       "that train made, or start a new run",
       path);
+}
+
+std::string find_checkpoint(const ResumePoint& point) {
+  if (fs::is_directory(point.checkpoint)) return point.checkpoint;
+  std::string newest;
+  for (const fs::directory_entry& entry : fs::directory_iterator(point.run + "/checkpoints")) {
+    const std::string folder = entry.path().string();
+    if (step_of(folder) > (newest.empty() ? std::nullopt : step_of(newest))) newest = folder;
+  }
+  return newest;
 }
 
 }  // namespace gmlp

@@ -50,8 +50,8 @@ class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
   /// below runs/KIND/. An `out` that holds files is refused (InputError) unless they are a run's
-  /// and `overwrite`, which removes what a run writes there, and nothing else. A folder that holds
-  /// the initial weights is never overwritten.
+  /// and `overwrite`, which removes what a run writes there, and nothing else, and nothing that the
+  /// run reads.
   static std::string create(std::string out, bool overwrite, const TaskInfo& info);
 
   /// Keeps other processes out of the run in `path` as long as it lives; the system removes the
@@ -112,6 +112,9 @@ struct ResumePoint {
 /// `path` is a run folder, which means its checkpoints/last (absent if the run never saved), or a
 /// checkpoint in one. Throws InputError.
 ResumePoint find_resume_point(const std::string& path);
+/// The checkpoint to start from in a repaired run. If `last` was removed, it is the newest of the
+/// others; empty if nothing was saved.
+std::string find_checkpoint(const ResumePoint& point);
 
 /// Throws RunError for errno: "PATH: could not be written: No space left on device".
 [[noreturn]] void fail_system(const std::string& path, const char* what);

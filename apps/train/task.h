@@ -10,6 +10,7 @@
 // FinetuneTask are the three tasks.
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,7 +50,6 @@ struct TaskInfo {
   std::string kind;     // the folder below runs/
   std::string model;
   std::string data;
-  std::string weights;             // the file or folder of the initial weights, if any
   std::string samples = "images";  // plural
   std::string unit = "img";        // of speed: "img" or "tok"
   int64_t units_per_sample = 1;
@@ -59,6 +59,7 @@ struct TaskInfo {
   double forward_flops = 0;         // per sample
   std::string metric = "val_top1";  // metrics.csv's column for EvalResult::metric
   bool best_by_loss = false;        // the best epoch has the lowest loss, not the highest metric
+  std::vector<std::string> inputs;  // files and folders that the run reads
   std::vector<std::string> banner;  // lines on model and data
   std::vector<std::string> notes;   // lines below the banner
 };
@@ -118,12 +119,19 @@ class TrainingTask {
   TaskInfo info;
 
  protected:
+  /// Whether new weights start as those of `init`. Notes if those of a folder `model` do not count.
+  bool starts_from(const std::string& init, const std::string& model) {
+    if (init.empty() && !setup.resumed() && std::filesystem::is_directory(model)) {
+      info.notes.push_back(fmt::format(
+          "--model {} gives the architecture only, and --init its weights, too", model));
+    }
+    return !init.empty() && !setup.resumed();
+  }
   /// Notes that the initial weights are those in `source`.
   void note_weights(const std::string& source, const std::vector<std::string>& notes,
                     const char* more = "") {
     info.notes.insert(info.notes.end(), notes.begin(), notes.end());
     info.notes.push_back(fmt::format("weights taken from {}{}", source, more));
-    info.weights = source;
   }
 };
 

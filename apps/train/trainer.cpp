@@ -187,8 +187,9 @@ bool Trainer::epoch_is_complete() const {
 }
 
 bool Trainer::is_patience_over() const {
-  const int64_t waited = progress.epochs_closed - progress.best.epoch;
-  return options.patience > 0 && waited >= options.patience && progress.step < length.total_steps;
+  const int64_t closed = progress.epochs_closed;
+  return options.patience > 0 && closed - progress.best.epoch >= options.patience &&
+         closed % options.val_interval == 0 && progress.step < length.total_steps;
 }
 
 bool Trainer::is_finished() {
@@ -218,7 +219,7 @@ RunSetup::RunSetup(const TrainOptions& options)
   const ResumePoint point = find_resume_point(options.resume);
   if (is_root()) folder = std::make_shared<RunFolder>(point.run);
   wait_for_ranks();  // the others read what rank 0 has repaired
-  if (std::filesystem::is_directory(point.checkpoint)) checkpoint = point.checkpoint;
+  checkpoint = find_checkpoint(point);
 }
 
 Trainer::Trainer(const TrainOptions& the_options, TrainingTask& the_task, Hooks the_hooks)

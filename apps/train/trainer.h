@@ -56,13 +56,13 @@ struct Progress {
     fail_run(
         "step {}: loss {} and gradient norm {}, not finite for {} steps in a row, which changed no "
         "weight; start again, or from an earlier checkpoint with --init, with a smaller --lr, a "
-        "longer --warmup-steps or a smaller --clip-grad",
+        "longer --warmup-steps or more clipping (--clip-grad)",
         step + 1, loss, gradient_norm, skipped_in_a_row);
   }
 
-  /// The mean over the current epoch's steps; 0 if all were skipped.
+  /// The mean over the current epoch's steps; NaN if all were skipped.
   double epoch_loss() const {
-    return epoch_loss_sum / static_cast<double>(std::max<int64_t>(epoch_loss_count, 1));
+    return epoch_loss_count == 0 ? NAN : epoch_loss_sum / static_cast<double>(epoch_loss_count);
   }
   bool has_best() const { return best.epoch > 0; }
   /// Whether `result` is better than the best so far; of equal metrics the lower loss is. A

@@ -106,7 +106,7 @@ void check_finite(const std::vector<NamedTensor>& tensors, int64_t step) {
     fail_run(
         "step {}: {}{} holds {}, which is not finite, so the weights were not saved and the "
         "previous checkpoint is untouched; start again, or from it with --init, with a smaller "
-        "--lr, a longer --warmup-steps or a smaller --clip-grad",
+        "--lr, a longer --warmup-steps or more clipping (--clip-grad)",
         step, moment ? "AdamW's second moment of " : "",
         prefixed ? entry.name.substr(entry.name.find('.') + 1) : entry.name, found);
   }

@@ -34,7 +34,7 @@ int run_info(const std::vector<std::string>& arguments) {
       config.chans, config.img_height, config.img_width, config.patch, config.tokens(),
       config.classes, config.depth, kVisionArchs.name(config.arch), config.d_model, config.d_ffn,
       mixing);
-  print_info<VisionModel>(config, config.block(), options, lines, "image");
+  print_info<VisionModel>(config, config.block(), options, lines, "image", config.forward_flops());
   return kExitSuccess;
 }
 

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iomanip>
 #include <limits>
@@ -105,7 +106,7 @@ std::vector<size_t> top_classes(std::span<const double> p, int64_t topk) {
 }
 
 /// Prints the classes of every image and writes --json and --csv (RFC 4180). An array's are not
-/// printed, as it may hold thousands. Returns whether all images were read.
+/// printed, as it may hold thousands. Returns whether all images have a result.
 bool report(const PredictOptions& options, const Classifier& classifier,
             const std::vector<Input>& inputs, const Tensor& logits) {
   const bool array = !options.input_array.empty();
@@ -124,6 +125,11 @@ bool report(const PredictOptions& options, const Classifier& classifier,
     const int64_t i = &input - inputs.data();
     row.copy_from(logits.rows(i, i + 1));
     softmax(p.data(), p.data(), classes);
+    if (!std::isfinite(p[0])) {
+      fmt::print(stderr, "gmlp-vision: {}: the model's output is not finite\n",
+                 printable(input.name, std::string::npos));
+      continue;
+    }
     if (!array) fmt::print("{}\n", printable(input.name, std::string::npos));
     Json top = Json::array();
     for (const size_t c : top_classes(p, options.topk)) {
@@ -139,7 +145,7 @@ bool report(const PredictOptions& options, const Classifier& classifier,
   if (!options.csv.empty()) write_file_atomic(options.csv, utf8_of(csv.str()));
   const size_t count = inputs.size();
   if (json.size() == count) return true;
-  fmt::print(stderr, "gmlp-vision: {} of {} images were not read\n", count - json.size(), count);
+  fmt::print(stderr, "gmlp-vision: {} of {} images have no result\n", count - json.size(), count);
   return false;
 }
 

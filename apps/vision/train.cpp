@@ -37,6 +37,8 @@ class VisionTask : public TrainingTask {
   explicit VisionTask(const VisionOptions& options) : TrainingTask(options), options_(options) {
     // A resumed run takes its model from its checkpoint: what --model named may be gone.
     if (setup.resumed()) options_.model = setup.checkpoint;
+    info.inputs = {options_.model, options_.init,
+                   options_.data.substr(options_.data.find(':') + 1)};
     open_data();
     build_model();
     build_loader();
@@ -154,14 +156,31 @@ class VisionTask : public TrainingTask {
     }
   }
 
+  /// The classes in a checkpoint's config.json if they are as many as the data's, but other ones.
+  std::string other_classes(const std::string& folder) const {
+    std::vector<std::string> stored, names;
+    for (const std::string& name : classifier_.label_names) names.push_back(utf8_of(name));
+    const std::string path = stored_config_path(folder);
+    if (!path.empty()) vision_config_from_json(read_text(path, kMaxJsonBytes), path, &stored);
+    if (stored == names || stored.size() != names.size()) return "";
+    return printable(fmt::format("{}", fmt::join(stored, ", ")), 100);
+  }
+
   void build_model() {
+    if (setup.resumed()) {
+      const std::string other = other_classes(setup.checkpoint);
+      refuse_if(!other.empty(), "--data {}: the run's classes were {}; name the data of the run",
+                options_.data, other);
+    }
     config_ = choose_model(options_, data_);
     require_precision(setup.execution, config_.arch, config_.block());
     classifier_.execution = setup.execution;
     classifier_.model = std::make_unique<VisionModel>(config_, setup.dtype, options_.seed);
-    // A resumed run's weights come from its checkpoint.
-    if (options_.init.empty() || setup.resumed()) return;
+    if (!starts_from(options_.init, options_.model)) return;
     note_weights(options_.init, initialize_from(*classifier_.model, options_.init));
+    if (const std::string other = other_classes(options_.init); !other.empty()) {
+      info.notes.push_back("init: the head is kept, whose classes were " + other);
+    }
   }
 
   void build_loader() {
@@ -175,6 +194,11 @@ class VisionTask : public TrainingTask {
                              .mean = half,
                              .std = half};
     TransformOptions transform = classifier_.transform;
+    if (data_.train->size() > 0 && data_.train->image(0).is_float()) {
+      classifier_.transform.mean.assign(half.size(), 0);
+      classifier_.transform.std.assign(half.size(), 1);
+      info.notes.emplace_back("float images are used unchanged: no --aug, mean 0 and deviation 1");
+    }
     transform.photo_side = classifier_.split.photo_side;
     transform.augment = kAugments.from_name(options_.aug);
     // A mirrored digit is another sign.

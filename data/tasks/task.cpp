@@ -68,7 +68,7 @@ class TableReader {
 
   size_t index_of(const std::string& column) const {
     const auto count = std::ranges::count(columns_, column);
-    refuse_if(count == 0, "{}: line 1: no column '{}', only {}; is this the right task's file?",
+    refuse_if(count == 0, "{}: line 1: no column '{}', only {}; wrong file or --text-columns?",
               path_, printable(column), printable(fmt::format("{}", fmt::join(columns_, ", "))));
     refuse_if(count > 1, "{}: line 1: two columns are called '{}'; remove one", path_,
               printable(column));

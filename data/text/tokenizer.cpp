@@ -190,8 +190,8 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& spec) {
   if (extension == ".model") return read_sentencepiece(read_text(spec, kLimit), spec);
   if (extension == ".json") return read_tokenizer_json(read_text(spec, kLimit), spec);
   fail_input(
-      "{}: is not a tokenizer that this program reads; use `bytes`, a SentencePiece .model or a "
-      "tokenizer.json (make one with `gmlp-language tokenizer train`)",
+      "{}: is neither `bytes` nor a file named *.model (SentencePiece) or *.json; check the name, "
+      "or make one with `gmlp-language tokenizer train`",
       spec);
 }
 
@@ -200,7 +200,7 @@ std::unique_ptr<Tokenizer> open_stored_tokenizer(const std::string& folder) {
     const std::filesystem::path path = std::filesystem::path(folder) / name;
     if (std::filesystem::exists(path)) return open_tokenizer(path.string());
   }
-  fail_input("{}: has no tokenizer.model or .json; is it a language model's checkpoint?", folder);
+  fail_input("{}: has no tokenizer.model or .json; name one such as RUN/checkpoints/best", folder);
 }
 
 std::string train_tokenizer(const std::vector<std::string>& files,

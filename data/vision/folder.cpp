@@ -315,12 +315,12 @@ FolderFiles list_files(const std::string& folder) {
     const bool hidden = name.starts_with('.');  // .DS_Store, ._photo.jpg, .ipynb_checkpoints
     std::error_code broken;                     // of a link to itself
     if (at->is_directory(broken)) {
-      if (at.depth() > kMaxDepth) {
-        fail_input("{}: nested more than {} deep; is a link in it to a folder above?",
-                   at->path().string(), kMaxDepth);
-      }
-      hidden || kLitter.contains(lower_case(name)) ? at.disable_recursion_pending()
-                                                   : files.folders.push_back(path);
+      refuse_if(at.depth() > kMaxDepth,
+                "{}: nested more than {} deep; is a link in it to a folder above?",
+                at->path().string(), kMaxDepth);
+      const bool is_run = fs::exists(at->path() / "config.toml");  // filters.png is no photograph
+      const bool skips = is_run || hidden || kLitter.contains(lower_case(name));
+      skips ? at.disable_recursion_pending() : files.folders.push_back(path);
     } else if (is_image_name(name) && !hidden && !at->is_fifo(broken)) {
       files.images.push_back(path);  // also a broken link: opening it tells the reason
     } else if (!hidden && !is_litter_file(name)) {
@@ -348,8 +348,8 @@ DataSplits open_folder(const std::string& folder, const DataOptions& options) {
   std::vector<std::string> names;
   for (const auto& [name, paths] : layout.train.classes) names.push_back(name);
   if (names.size() == 1 && !options.scoring) {
-    fail_input("{}: only one class folder, {}; did you mean folder:{}?", folder, names[0],
-               (root / layout.train.folder / names[0]).string());
+    fail_input("{}: only one class folder, {}; add another, or use folder:{} if they are in it",
+               folder, names[0], (root / layout.train.folder / names[0]).string());
   }
   std::vector<Record> records = list_records(layout, root, names, options);
   BadRows bad{.allowed = options.skip_bad, .what = "images"};

@@ -143,7 +143,7 @@ std::vector<std::string> load_weights(const std::vector<Parameter*>& parameters,
                  toeplitz
                      ? ": only one is Toeplitz; choose --toeplitz or --no-toeplitz as in training"
                  : spatial ? ": another number of tokens " + rules.tokens_remedy
-                           : "; choose the --model that these weights were trained with");
+                           : "; choose the --model and sizes that these weights were trained with");
     }
   }
   return notes;

@@ -49,15 +49,33 @@ expect_text err.txt "absent.png"
 
 # An array's predictions are written, too: two black pictures, as npy by hand (magic, version, the
 # header's length, a header of 118 bytes, bytes).
-{
-  printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' \
-    "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 16, 16, 3), }"
-  head -c 1536 /dev/zero
-} >two.npy
+npy() { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': $1, 'fortran_order': False, 'shape': ($2), }"; }
+npy "'|u1'" "2, 16, 16, 3" >two.npy
+head -c 1536 /dev/zero >>two.npy
 expect_status 0 "$vision" predict --model $run/checkpoints/best --input-array two.npy \
   --output-array logits.npy --topk 3 --json array.json
 [ "$(grep -c '"image": "two.npy\[[01]\]"' array.json)" = 2 ] || fail "not two images in array.json"
 [ "$(grep -c '"probability"' array.json)" = 6 ] || fail "not three classes for each image"
+
+# Float arrays are used unchanged, and the model says so.
+mkdir arrays
+for part in train val; do
+  npy "'<f4'" "4, 1, 8, 8" >arrays/${part}_images.npy
+  head -c 1024 /dev/zero >>arrays/${part}_images.npy
+  npy "'|u1'" "4," >arrays/${part}_labels.npy
+  printf '\x00\x01\x00\x01' >>arrays/${part}_labels.npy
+done
+expect_status 0 "$vision" train --data arrays:arrays --model gmlp_pico_28 --img-size 8 --patch-size 4 --depth 1 \
+  --batch-size 2 --max-steps 1 --quiet --no-figures --out floats
+expect_text floats/log.txt "float images are used unchanged: no --aug, mean 0 and deviation 1"
+tr -d ' \n' <floats/checkpoints/last/config.json | grep -q '"mean":\[0.0\]' || fail "the mean of float images is not 0"
+
+# What is not finite predicts nothing.
+npy "'<f4'" "1, 3, 16, 16" >nan.npy
+for ((i = 0; i < 768; ++i)); do printf '\x00\x00\xc0\x7f'; done >>nan.npy
+expect_status 1 "$vision" predict --model $run/checkpoints/best --input-array nan.npy --output-array logits.npy --csv nan.csv
+expect_text err.txt "nan.npy[0]: the model's output is not finite"
+[ "$(wc -l <nan.csv)" = 1 ] || fail "a class was predicted for NaN"
 
 # A changed architecture says so in its name, once. Photographs suit a stored model's size, too.
 few=(--data shapes --max-train-samples 64 --batch-size 8 --max-steps 1 --quiet --no-figures)

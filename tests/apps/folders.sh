@@ -53,7 +53,7 @@ expect_status 1 "$vision" predict --model $best test data/b/1.png --json p.json 
 [ "$(grep -c '"image"' p.json)" = 21 ] || fail "p.json has not 21 images"
 [ "$(wc -l <p.csv)" = 43 ] || fail "p.csv has not two lines per image"
 expect_text err.txt "test/a/cut.png"
-expect_text err.txt "1 of 22 images were not read"
+expect_text err.txt "1 of 22 images have no result"
 head -c 128 features.npy | grep -q "(22, 16)" || fail "not 22 rows of 16 features"
 mkdir empty
 expect_status 2 "$vision" predict --model $best empty

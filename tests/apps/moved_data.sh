@@ -49,3 +49,27 @@ expect_text err.txt "process $process"
 kill -KILL $process
 wait $process 2>/dev/null
 expect_status 0 "$vision" train --resume run --time-limit 0.02  # the lock ended with the process
+
+# A run inside its data's folder is no class, and its pictures no photographs.
+cp -r run moved/run
+expect_status 0 "$vision" eval --model run/checkpoints/best --data folder:moved
+expect_text out.txt "val of folder:moved: 10 images"
+
+# Other data of as many classes: refused by the names of the classes.
+expect_status 0 "$vision" train "${options[@]}" --data folder:moved --time-limit 0 --max-steps 1 --out named
+mv moved/b moved/c
+rm -r moved/run
+expect_status 2 "$vision" train --resume named
+expect_text err.txt "the run's classes were a, b"
+expect_status 0 "$vision" train "${options[@]}" --data folder:moved --max-steps 1 --quiet --init named/checkpoints/last --out init
+expect_text init/log.txt "init: the head is kept, whose classes were a, b"
+expect_status 0 "$vision" train "${options[@]}" --data folder:moved --max-steps 1 --model named/checkpoints/last --out random
+expect_text random/log.txt "gives the architecture only, and --init its weights, too"
+
+# --overwrite removes nothing that the run reads.
+expect_status 2 "$vision" train "${options[@]}" --data folder:moved --out named --overwrite --model named/checkpoints/last
+expect_text err.txt "which --overwrite would remove"
+[ -s named/checkpoints/last/model.safetensors ] || fail "--overwrite removed the model that it reads"
+mkdir other && touch other/a.txt
+expect_status 2 "$vision" train "${options[@]}" --data folder:moved --out other --overwrite
+expect_text err.txt "what it holds is no run"

@@ -56,3 +56,31 @@ TEST_CASE("a task's folder and files that are absent are named") {
   CHECK(error_of(folder.path() + "/no").find("no such folder") != std::string::npos);
   CHECK(error_of(folder.path()).find("train.tsv") != std::string::npos);
 }
+
+TEST_CASE("some training rows are drawn at random, because files may be sorted by label") {
+  const gmlp::test::TemporaryFolder folder;
+  std::string sorted = "sentence\tlabel\n";
+  for (int i = 0; i < 200; ++i) sorted += fmt::format("text {}\t{}\n", i, i < 100 ? 0 : 1);
+  folder.write("train.tsv", sorted);
+  folder.write("dev.tsv", sorted);
+  const TaskFiles files = open("sst2", folder.path(), 50);
+  CHECK(files.train->size() == 50);
+  int64_t ones = 0;
+  for (const gmlp::SentenceExample& row : files.train->sentences.examples) ones += row.label;
+  CHECK(ones > 10);
+  CHECK(ones < 40);
+  CHECK(files.notes.front() == "50 of 200 training examples (--max-train-samples)");
+}
+
+TEST_CASE("a folder with two training tables is refused") {
+  const gmlp::test::TemporaryFolder folder;
+  folder.write("train.csv", "text,label\na,b\nc,d\n");
+  folder.write("train.jsonl", "{\"text\": \"a\", \"label\": \"b\"}\n");
+  std::vector<std::string> notes;
+  try {
+    gmlp::describe_task("classify", folder.path(), {}, notes);
+    FAIL("nothing was refused");
+  } catch (const gmlp::InputError& error) {
+    CHECK(std::string(error.what()).find("both exist; move one away") != std::string::npos);
+  }
+}

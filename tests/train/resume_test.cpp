@@ -303,3 +303,32 @@ TEST_CASE("the tenth refused step in a row names itself and what to change") {
                           Catch::Matchers::Contains("changed no weight") &&
                           Catch::Matchers::Contains("smaller --lr"));
 }
+
+TEST_CASE("a run whose last checkpoint was removed goes on from the newest of the others") {
+  const TemporaryFolder folder;
+  const std::string whole = folder / "whole", run = folder / "run";
+  const std::vector<std::string> more = {"--epochs", "4", "--checkpoint-hist", "2"};
+  CHECK(train_with(tiny_run(whole, more)) == 0);
+  CHECK(train_with(tiny_run(run, more)) == 0);
+  fs::remove_all(run + "/checkpoints/last");
+  CHECK(train_with({"--resume", run, "--quiet", "--no-figures"}) == 0);
+  const std::string log = gmlp::read_text(run + "/log.txt");
+  CHECK(log.find("resumed from " + run + "/checkpoints/") != std::string::npos);
+  for (const char* file :
+       {"last/model.safetensors", "last/training.safetensors", "best/model.safetensors"}) {
+    CHECK(gmlp::read_text(whole + "/checkpoints/" + file) ==
+          gmlp::read_text(run + "/checkpoints/" + file));
+  }
+  check_folders(run);
+}
+
+TEST_CASE("patience counts validations, not the epochs before the next one") {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  CHECK(train_with(tiny_run(run, {"--epochs", "6", "--patience", "1", "--val-interval", "2", "--lr",
+                                  "0", "--min-lr", "0"})) == 0);
+  // The second validation, after epoch 4, is as good as the first.
+  const Json summary = Json::parse(gmlp::read_text(run + "/summary.json"));
+  CHECK(summary.at("stopped_early_at_epoch") == 4);
+  CHECK(summary.at("best").at("epoch") == 2);
+}

@@ -34,6 +34,7 @@ class FinetuneTask : public TrainingTask {
         facts_(describe_task(options.task, options.data, options.reading, info.notes)) {
     // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
     if (setup.resumed()) options_.model.model = setup.checkpoint;
+    info.inputs = {options_.data, options_.model.model, options_.tokenizer};
     build_model();
     open_files();
     fill_info();
@@ -134,11 +135,11 @@ class FinetuneTask : public TrainingTask {
     config_ = choose_language_model(options_.model);
     tokenizer_ = stored ? open_stored_tokenizer(source) : open_tokenizer(options_.tokenizer);
     if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
-    refuse_if(
-        config_.block.causal,
-        "--model {} is causal, so <cls> at the front sees no other token; use a model pretrained "
-        "with --objective mlm",
-        config_.name);
+    refuse_if(config_.block.causal,
+              "the model {} is causal, so <cls> at the front sees no other token; use one "
+              "pretrained with "
+              "--objective mlm, without --causal",
+              config_.name);
     config_.head = facts_.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
     config_.classes = std::ssize(facts_.labels);
     config_.validate();

@@ -9,6 +9,7 @@
 #include "apps/language/text_format.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/random.h"
 
 namespace gmlp {
 
@@ -56,6 +57,18 @@ void add_rows(const TaskFacts& facts, const std::string& path, const WindowOptio
        unknown_text(static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens)));
 }
 
+/// `most` of `all`, drawn at random, because rows may be sorted by label.
+template <class Row>
+void keep_some(std::vector<Row>& all, int64_t most) {
+  std::vector<int64_t> order(all.size());
+  shuffle_indices(order.data(), std::ssize(all), 0, Purpose::kSplit, 0);
+  if (std::ssize(all) > most) order.resize(static_cast<size_t>(most));
+  std::ranges::sort(order);
+  std::vector<Row> kept;
+  for (const int64_t i : order) kept.push_back(std::move(all[static_cast<size_t>(i)]));
+  all = std::move(kept);
+}
+
 /// The path of an official file in the folder `data`. One of classify is `data` itself, or a table
 /// NAME.tsv, .csv or .jsonl in it.
 std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const std::string& data) {
@@ -64,11 +77,15 @@ std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const s
   if (fs::is_regular_file(data)) return data;
   std::vector<std::string> names = {"train"};
   if (file.set != names[0]) names = {"val", "valid", "validation", "dev", "test"};
+  std::vector<std::string> found;
   for (const std::string& name : names) {
-    for (const char* ending : {".tsv", ".csv", ".jsonl"}) {
+    for (const char* ending : {".tsv", ".csv", ".jsonl", ".ndjson"}) {
       const fs::path path = fs::path(data) / (name + ending);
-      if (fs::exists(path)) return path.string();
+      if (fs::exists(path)) found.push_back(path.string());
     }
+    refuse_if(found.size() > 1, "--data {}: {} both exist; move one away", data,
+              fmt::join(found, " and "));
+    if (!found.empty()) return found[0];
   }
   fail_input("--data {}: has no {} in .tsv, .csv or .jsonl; add it, or name one such file", data,
              fmt::join(names, ", "));
@@ -137,8 +154,10 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
     refuse_if(table && examples.empty(),
               "--data {}: too few rows to hold out a tenth; use a folder with train and val", data);
     if (train && max_train > 0 && set->size() > max_train) {
-      if (facts.is_span()) set->squad.questions.resize(static_cast<size_t>(max_train));
-      if (!facts.is_span()) examples.resize(static_cast<size_t>(max_train));
+      files.notes.push_back(fmt::format("{} of {} training {} (--max-train-samples)", max_train,
+                                        set->size(), facts.examples()));
+      keep_some(set->squad.questions, max_train);
+      keep_some(examples, max_train);
     }
     add_rows(facts, path, reading.windows, tokenizer, *set, files.notes);
   }

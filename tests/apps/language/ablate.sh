@@ -105,4 +105,25 @@ expect_text err.txt "own/tokenizer.model: the tokenizer of another text; use ano
 [ ! -e own/amlp ] || fail "a row of another text was begun"
 printf 'A short text.\n' >short.txt
 expect_status 2 "$language" ablate --text short.txt --series table3 --only split --budget paper --out short
-expect_text err.txt "(or choose a --tokenizer, such as bytes)"
+expect_text err.txt "a tokenizer of 2000 ids: "
+expect_text err.txt "name another by --tokenizer, such as bytes"
+expect_status 2 "$language" ablate "${shared[@]}" --series table3 --only split,transformer-deep --out short
+expect_text err.txt "--only: transformer-deep is no row of --series table3"
+expect_status 2 "$language" ablate "${shared[@]}" --series table3 --objective causal --out short
+expect_text err.txt "row mixer: "
+expect_status 2 "$language" ablate "${shared[@]}" --series table3 --val-fraction 0 --out short
+expect_text err.txt "--val-fraction 0: every row is validated"
+expect_status 2 "$language" ablate "${shared[@]:2}" --text - --series table3 --out short <text.txt
+expect_text err.txt "standard input is read once"
+printf 'out="elsewhere"\n' >shared.toml
+expect_status 2 "$language" ablate "${shared[@]}" --config shared.toml --series table3 --out short
+expect_text err.txt "--out: each run has a folder below that of the command line's --out"
+[ ! -e short ] || fail "a refused ablation began a run"
+
+# Rows of other data do not get into one table.
+cp text.txt mixed.txt
+of_mixed=("${shared[@]:2}" --text mixed.txt --series table3 --depth 1 --seed 7 --seeds 1 --out mixed)
+expect_status 0 "$language" ablate "${of_mixed[@]}" --only split
+tail -n +5 text.txt >mixed.txt
+expect_status 2 "$language" ablate "${of_mixed[@]}" --only split,linear
+expect_text err.txt "was trained on other data than the runs before"

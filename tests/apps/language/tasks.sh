@@ -95,6 +95,20 @@ right=$(paste <(cut -f2 labels.tsv) <(cut -f2 sst2/dev.tsv) | tail -n +2 |
 awk -v a="$accuracy" -v b="$right" 'BEGIN { exit !(a - b < 1e-3 && b - a < 1e-3) }' ||
   fail "predictions are right in $right %, eval says $accuracy"
 
+# An array's logits are those of the head.
+{
+  printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '<i4', 'fortran_order': False, 'shape': (3, 32), }"
+  head -c $((3 * 32 * 4)) /dev/zero
+} >ids.npy
+expect_status 0 "$language" predict --model sentiment/checkpoints/best --input-array ids.npy --output-array logits.npy
+[ "$(stat -c %s logits.npy)" = $((128 + 3 * 2 * 4)) ] || fail "logits.npy is not 3 x 2 floats"
+
+# The first tenth of so many steps is warm-up.
+expect_status 0 "$language" finetune --task sst2 --data sst2 --model $pretrained "${tuning[@]}" --max-steps 20 \
+  --quiet --no-figures --out steps
+expect_text steps/config.toml "warmup-steps=2"
+expect_text steps/config.toml "epochs=20"
+
 # The same model, its sentiment forgotten, on pairs; and words from nothing, in pieces.
 expect_status 0 "$language" finetune --task mnli --data mnli --model sentiment/checkpoints/best \
   "${tuning[@]}" --max-steps 3 --out pairs

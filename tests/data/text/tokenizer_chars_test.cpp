@@ -134,11 +134,11 @@ TEST_CASE("what is no tokenizer is refused with a hint") {
   const auto error = [](const std::string& spec) {
     return input_error([&] { gmlp::open_tokenizer(spec); });
   };
-  check_holds(error("words"), "words: is not a tokenizer");
+  check_holds(error("words"), "words: is neither `bytes` nor a file");
   check_holds(error(folder / "absent.model"), "absent.model: cannot be opened");
   check_holds(input_error([&] { gmlp::open_stored_tokenizer(folder.path()); }),
               "has no tokenizer.model");
-  check_holds(error("vocab.txt"), "vocab.txt: is not a tokenizer that this program reads; use ");
+  check_holds(error("vocab.txt"), "vocab.txt: is neither `bytes` nor a file named ");
   gmlp::write_file_atomic(folder / "tokenizer.json", kChars);
   CHECK(gmlp::open_stored_tokenizer(folder.path())->vocab() == 12);
 }

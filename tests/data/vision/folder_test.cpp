@@ -226,7 +226,7 @@ TEST_CASE("everything wrong with a folder of images is an error with its remedy"
   check_folder_error(empty, "no class folders");
   TemporaryFolder nested;
   write_images(nested, "Dataset/a", 0, 2);
-  check_folder_error(nested, "did you mean folder:" + nested / "Dataset");
+  check_folder_error(nested, "use folder:" + nested / "Dataset");
 }
 
 TEST_CASE("bad images are left out up to the number allowed, and noted") {
