@@ -126,6 +126,12 @@ class HelpFormatter : public CLI::Formatter {
     return " " + type + (option->get_required() ? " (required)" : "");
   }
 
+  std::string make_description(const CLI::App* app) const override {
+    return wrapped(CLI::Formatter::make_description(app), kWidth);
+  }
+  std::string make_footer(const CLI::App* app) const override {
+    return wrapped(CLI::Formatter::make_footer(app), kWidth);
+  }
   std::string make_option_desc(const CLI::Option* option) const override {
     std::string text = option->get_description();
     std::string value = option->get_default_str();
