@@ -3,12 +3,13 @@
 // and errors.
 //
 // Errors are exceptions: InputError for wrong input, RunError for a failed system call
-// (core/error.h). One thread at a time computes. Inside, the ops use set_thread_count() threads of
-// OpenMP, all by default. Waiting threads of libgomp spin for a long time. On a machine with other
-// work, start the program with GOMP_SPINCOUNT=2300, or call limit_spinning(argv) first in main():
-// libgomp reads it before main() begins, so that call executes the program again.
-// OMP_WAIT_POLICY=passive never spins, and is slower. flush_denormals(), at the start of a training
-// program, keeps tiny numbers from slowing it down.
+// (core/error.h), std::logic_error for a call that contradicts the headers, such as tensors of
+// other shapes than an op needs, and std::bad_alloc. One thread at a time computes. Inside, the ops
+// use set_thread_count() threads of OpenMP, all by default. Waiting threads of libgomp spin for a
+// long time. On a machine with other work, start the program with GOMP_SPINCOUNT=2300, or call
+// limit_spinning(argv) first in main(): libgomp reads it before main() begins, so that call
+// executes the program again. OMP_WAIT_POLICY=passive never spins, and is slower.
+// flush_denormals(), at the start of a training program, keeps tiny numbers from slowing it down.
 
 #include "autograd/ops.h"         // the differentiable ops
 #include "autograd/optimizer.h"   // AdamW, learning rate schedules, average of the weights

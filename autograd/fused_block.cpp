@@ -10,6 +10,8 @@
 //
 // kernels/fused/block.cpp runs the three stages.
 
+#include <utility>
+
 #include "autograd/ops.h"
 #include "core/error.h"
 #include "kernels/reference/spatial_gate.h"
@@ -74,11 +76,10 @@ BlockSaved allocate_saved(Tape& tape, const Call& call) {
 
 /// Evaluation with constant weights: packs them on the first call, reuses them on the next ones.
 void reuse_packed(fused::BlockData& data, PackedWeights& packed, const BlockShape& shape) {
-  data.is_packed = packed.data != nullptr && packed.precision == shape.precision;
-  if (!data.is_packed) {
-    packed.data = packed.arena->allocate_bytes(fused::kernels().block_packed(shape));
-    packed.precision = shape.precision;
-  }
+  const bool fits = packed.data != nullptr && packed.precision == shape.precision;
+  if (!fits) packed.data = packed.arena->allocate_bytes(fused::kernels().block_packed(shape));
+  packed.precision = shape.precision;
+  data.is_packed = fits && !std::exchange(packed.is_stale, false);
   data.packed = packed.data;
 }
 
@@ -88,6 +89,7 @@ void forward(Tape& tape, const Call& call, const Tensor& y, const BlockSaved& sa
   data.y = y.data<float>();
   const bool constant = call.packed->arena != nullptr && !tape.recording();
   if (constant) reuse_packed(data, *call.packed, call.shape);
+  if (tape.recording()) call.packed->is_stale = true;
   tape.run_with_workspace(kernels.block_workspace(call.shape), [&](void* workspace) {
     kernels.block_forward(data, saved, call.values(), workspace, call.shape);
   });
@@ -131,6 +133,8 @@ Call make_call(Tape& tape, Var x, const FusedBlockParameters& parameters,
   require(call.shape.precision == fused::Precision::kF32 ||
               fused::bf16_fits(call.shape.d_model, call.width()),
           "fused_block: odd widths in bf16");
+  require(drop_scales.empty() || std::ssize(drop_scales) == call.shape.batch,
+          "fused_block: not one drop scale per sample");
   if (!drop_scales.empty()) call.drop_scales = tape.scratch(DType::kF32, {call.shape.batch});
   if (call.expands()) call.spatial = tape.scratch(DType::kF32, {tokens, tokens});
   tape.run([&] {

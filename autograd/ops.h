@@ -86,6 +86,7 @@ Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
 struct PackedWeights {
   Arena* arena = nullptr;  // nullptr: weights change, and each forward packs them anew
   void* data = nullptr;    // nullptr: not packed yet
+  bool is_stale = false;   // a step of training may have changed the weights
   fused::Precision precision = fused::Precision::kF32;
 };
 struct FusedBlockParameters {

@@ -22,6 +22,7 @@ TokenShape token_shape(const Tensor& x) {
 Var split_half(Tape& tape, Var x, bool second) {
   const Shape shape = tape.value(x).shape();  // (B, N, F)
   const int64_t rows = shape.rows();
+  require(shape.rank() == 3 && shape[2] % 2 == 0, "split_half: a width that has no half");
   const int64_t width = shape[2] / 2;
   return tape.record_unary(
       "split_half", x, {shape[0], shape[1], width},
@@ -113,6 +114,7 @@ Var prepend_token(Tape& tape, Var x, Parameter& token) {
 Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
   const Shape shape = tape.value(x).shape();
   const int64_t rows = std::ssize(numbers);
+  require_ids("row numbers", numbers, 0, shape.rows());
   // x serves as the table of an embedding, and the numbers as its ids.
   return tape.record_unary(
       "select_rows", x, {rows, shape.cols()},
@@ -127,6 +129,7 @@ Var select_rows(Tape& tape, Var x, const std::vector<int64_t>& numbers) {
 
 Var select_token(Tape& tape, Var x, int64_t position) {
   const Shape& shape = tape.value(x).shape();
+  require(0 <= position && position < shape[1], "select_token: no such token");
   std::vector<int64_t> numbers(static_cast<size_t>(shape[0]), position);
   for (size_t b = 0; b < numbers.size(); ++b) numbers[b] += static_cast<int64_t>(b) * shape[1];
   return select_rows(tape, x, numbers);

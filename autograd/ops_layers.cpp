@@ -28,6 +28,7 @@ Var embedding(Tape& tape, const std::vector<int64_t>& ids, int64_t batch, Parame
   const int64_t rows = static_cast<int64_t>(ids.size());
   const int64_t width = table.value.shape().cols();
   require_ids("token ids", ids, 0, table.value.shape().rows());
+  require(batch > 0 && rows % batch == 0, "embedding: the ids are not of as many samples");
   const Tensor y = tape.scratch(table.value.dtype(), {batch, rows / batch, width});
   const auto forward = [&](auto* to, auto* from) {
     reference::embedding_forward(to, ids.data(), from, rows, width);
@@ -68,6 +69,8 @@ Var linear(Tape& tape, Var x, Parameter& weight, Parameter* bias, fused::Precisi
 Var layernorm(Tape& tape, Var x, Parameter& gamma, Parameter& beta, double eps) {
   const Tensor in = tape.value(x);
   const fused::LayerNormShape shape{in.shape().rows(), in.shape().cols(), static_cast<float>(eps)};
+  require(gamma.value.elements() == in.shape().cols() && beta.value.shape() == gamma.value.shape(),
+          "layernorm: weight and input do not match");
   const Tensor mean = tape.scratch(in.dtype(), {shape.rows});
   const Tensor rstd = tape.scratch(in.dtype(), {shape.rows});
   const Tensor y = tape.scratch_like(in);

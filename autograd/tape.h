@@ -10,6 +10,7 @@
 // On an arena that only counts, a tape is a dry run: it records and allocates, but calls no kernel.
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -122,7 +123,8 @@ class Tape {
     });
   }
 
-  const Tensor& value(Var x) const { return nodes_[static_cast<size_t>(x.index)].output; }
+  /// Valid as long as the tape; its elements, until the arena is reset.
+  const Tensor& value(Var x) const { return node(x).output; }
   /// Memory for an output or a gradient: not zeroed, valid until the arena is rewound.
   Tensor scratch(DType dtype, const Shape& shape) { return arena_.allocate(dtype, shape); }
   Tensor scratch_like(const Tensor& x) { return scratch(x.dtype(), x.shape()); }
@@ -168,7 +170,7 @@ class Tape {
   void count_flops(double flops) { flops_ += flops; }
   double flops() const { return flops_; }
 
-  bool requires_grad(Var x) const { return nodes_[static_cast<size_t>(x.index)].requires_grad; }
+  bool requires_grad(Var x) const { return node(x).requires_grad; }
   /// For closures: dx is (part of) the gradient of x. The tape keeps dx, which must not change.
   /// `exclusive`: nobody else holds dx, so a later closure may overwrite it (try_take_grad).
   void accumulate_grad(Var x, const Tensor& dx, bool exclusive = false);
@@ -184,7 +186,7 @@ class Tape {
   void backward(Var y, const Tensor& dy);
   std::function<void(int64_t)> after_block;  ///< gets the block whose closures have run
   /// The gradient of x after backward(); undefined if x has none.
-  const Tensor& grad(Var x) const { return nodes_[static_cast<size_t>(x.index)].gradient; }
+  const Tensor& grad(Var x) const { return node(x).gradient; }
 
   /// The names of all nodes, in order.
   std::vector<std::string> op_names() const;
@@ -198,14 +200,18 @@ class Tape {
     bool requires_grad;
     bool exclusive = false;  // no other node shares the gradient's memory
   };
+  const Node& node(Var x) const {
+    require(0 <= x.index && x.index < std::ssize(nodes_), "a Var that is not of this tape");
+    return nodes_[static_cast<size_t>(x.index)];
+  }
   Var push(const char* name, const Tensor& output, Backward backward, bool requires_grad);
 
   Arena& arena_;
   ExecutionOptions execution_;
   bool recording_;
   double flops_ = 0;
-  int64_t current_ = -1;  // the node whose closure runs
-  std::vector<Node> nodes_;
+  int64_t current_ = -1;         // the node whose closure runs
+  std::deque<Node> nodes_;       // whose addresses stay, so that value() does
   std::vector<int64_t> blocks_;  // the first node of each
 };
 

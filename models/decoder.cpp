@@ -163,6 +163,7 @@ int64_t sample(const std::vector<double>& logits, const std::vector<int64_t>& al
 Generator::Generator(const LanguageModel& model, const std::vector<int64_t>& allowed,
                      const std::vector<int64_t>& prompt, const SamplingOptions& options)
     : decoder_(model), window_(model.config().block.tokens), allowed_(allowed), options_(options) {
+  refuse_if(prompt.empty() || allowed.empty(), "generate: no prompt, or no allowed ids; give some");
   // Of a prompt that is longer than the window its end is read; the answer needs the other half.
   const bool fits = std::ssize(prompt) <= window_;
   const auto first = fits ? prompt.begin() : prompt.end() - (window_ - window_ / 2);

@@ -49,8 +49,9 @@ class GmlpBlock {
   Var forward_composed(Tape& tape, Var x, const std::vector<double>& drop_scales,
                        const TokenMixer& mixer = {}) const;
 
-  /// For constant weights: the next forward that records nothing packs them into `arena`, which
-  /// takes as much memory again. The arena must outlive the block.
+  /// The next forward that records nothing packs the weights into `arena`, which takes as much
+  /// memory again. They are packed anew after a forward that records, as training changes them. The
+  /// arena must outlive the block.
   void prepack_weights(Arena& arena) { packed_.arena = &arena; }
 
   struct Layers {

@@ -30,12 +30,12 @@ struct BenchCommand {
 };
 
 constexpr BenchCommand kCommands[] = {
-    {"kernels", "every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels, 9},
-    {"step", "a training step: forward, backward, optimizer, memory", run_step, 7},
-    {"infer", "a forward pass without gradients", run_infer, 15},
-    {"scaling", "a training step on more threads, and on more machines: predicted, or under mpirun",
+    {"kernels", "Every kernel, beside Eigen, OpenBLAS and oneDNN if installed", run_kernels, 9},
+    {"step", "A training step: forward, backward, optimizer, memory", run_step, 7},
+    {"infer", "A forward pass without gradients", run_infer, 15},
+    {"scaling", "A training step on more threads, and on more machines: predicted, or under mpirun",
      run_scaling, 5},
-    {"peak", "the machine's peak: multiply-adds, bf16 products, bandwidth", run_peak, 7},
+    {"peak", "The machine's peak: multiply-adds, bf16 products, bandwidth", run_peak, 7},
 };
 
 /// Fails before minutes of measuring, not after them.
@@ -96,7 +96,7 @@ int run(const BenchCommand& command, const std::vector<std::string>& arguments) 
   if (options.json.empty() || !is_root()) return kExitSuccess;
   const Json machine = parse_json(environment_json(), "machine");
   write_file_atomic(options.json, json_text({{"rows", rows}, {"machine", machine}}));
-  fmt::print("written: {}\n", options.json);
+  fmt::print("written  {}\n", options.json);
   return kExitSuccess;
 }
 

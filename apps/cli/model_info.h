@@ -52,15 +52,18 @@ void print_info(const Config& config, const BlockConfig& block, const InfoOption
   const double state =
       static_cast<double>(4 * dtype_size(arithmetic.dtype) * config.parameter_count());
   const double gflops = forward_flops / 1e9;
+  const auto text = [](double value) {
+    return value < 100 ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
+  };
   fmt::print(
       "{}\n"
       "parameters       {}\n"
       "{}"
-      "forward          {:.3g} GFLOPs per {} ({:.3g} G multiply-adds)\n"
-      "training step    {:.3g} GFLOPs at batch size {}\n"
+      "forward          {} GFLOPs per {} ({} G multiply-adds)\n"
+      "training step    {} GFLOPs at batch size {}\n"
       "memory           {:.0f} MB: activations {:.0f}, weights and optimizer {:.0f}\n",
-      config.name, grouped(config.parameter_count()), lines, gflops, sample, gflops / 2,
-      3 * gflops * static_cast<double>(options.batch_size), options.batch_size,
+      config.name, grouped(config.parameter_count()), lines, text(gflops), sample, text(gflops / 2),
+      text(3 * gflops * static_cast<double>(options.batch_size)), options.batch_size,
       (activations + state) / kMegabyte, activations / kMegabyte, state / kMegabyte);
 }
 

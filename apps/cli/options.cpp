@@ -24,10 +24,7 @@ template <class Number>
 CLI::Validator check_range(const std::string& range, Number low, Number high) {
   const auto validate = [range, low, high](const std::string& input) {
     Number value{};
-    // CLI11 would read 010 as octal.
-    const bool octal = std::is_integral_v<Number> && input.size() > 1 && input[0] == '0';
-    const bool valid =
-        !octal && CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
+    const bool valid = CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
     return valid ? "" : fmt::format("{} is not a {}", input, range);
   };
   return {validate, ""};
@@ -89,7 +86,7 @@ class ConfigFile : public CLI::ConfigTOML {
       refuse_if(std::ranges::count(read, item.name, &CLI::ConfigItem::name) > 1,
                 "{}: {} is there twice; remove one", path, item.name);
       refuse_if(item.inputs.size() > 1 && option.get_items_expected_max() <= 1,
-                "{}: {} has several values; give it one, in quotes if it has spaces", path,
+                "{}: {} has several values or lines; give it one, in quotes if it has spaces", path,
                 item.name);
       refuse_if(item.inputs.empty(), "{}: {} has no value; give it one or remove the line", path,
                 item.name);  // CLI11 would read the first
@@ -154,8 +151,11 @@ void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::stri
                    const std::string& model) {
   namespace fs = std::filesystem;
   static const std::regex data(
-      R"(\.(png|jpe?g?|jfif|webp|bmp|npy|csv|jsonl?|ndjson|tsv|gz|txt|safetensors|model|onnx))",
-      std::regex::icase);
+      R"(\.(png|jpe?g?|jfif|webp|bmp|npy|csv|jsonl?|ndjson|tsv|gz|safetensors|model|onnx))");
+  for (const char* name : {"config.json", "training.json", "tokenizer.json", "tokenizer.model",
+                           "model.safetensors", "training.safetensors"}) {
+    inputs.push_back(model + "/" + name);
+  }
   const auto canonical = [](const std::string& path) {
     return fs::weakly_canonical(fs::absolute(path));
   };
@@ -164,14 +164,13 @@ void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::stri
     const fs::path folder = fs::absolute(path).parent_path();
     refuse_if(!fs::is_directory(folder), "{} {}: there is no folder {}; make it first", option,
               path, folder.string());
-    refuse_if(canonical(folder) == canonical(model),
-              "{} {}: is in the checkpoint; choose another folder", option, path);
     for (const std::string& other : inputs) {
       if (other.empty() || canonical(path) != canonical(other)) continue;
       fail_input("{} {}: this command reads or writes that file, too; choose another name", option,
                  path);
     }
-    const std::string own = fs::path(path).extension().string();
+    std::string own = fs::path(path).extension().string();
+    std::ranges::transform(own, own.begin(), [](unsigned char c) { return std::tolower(c); });
     refuse_if(fs::exists(path) && own != ending && std::regex_match(own, data),
               "{} {}: exists and is not named *{}; choose another name", option, path, ending);
     inputs.push_back(path);

@@ -42,6 +42,13 @@ class OptionGroup {
   CLI::App& app_;
 };
 
+/// The heads of a Transformer if none are given: 64 wide, or as little wider as makes them equal.
+inline int64_t default_heads(int64_t d_model) {
+  int64_t heads = d_model < 128 ? 1 : d_model / 64;
+  while (d_model % heads != 0) --heads;
+  return heads;
+}
+
 /// Sets the number of threads that --threads N means: 0 is all that this process may use.
 void use_threads(int threads);
 
@@ -69,8 +76,9 @@ ExportOptions parse_export(const std::string& program, const std::vector<std::st
 struct OutputFile {
   std::string option, path, ending;
 };
-/// Throws InputError if an output is an input, another output or in the checkpoint `model`, if it
-/// would replace a picture, a table or weights of another ending, or if its folder does not exist.
+/// Throws InputError if an output is an input, another output or a file of the checkpoint `model`,
+/// if it would replace a picture, a table or weights of another ending, or if its folder does not
+/// exist.
 void check_outputs(const std::vector<OutputFile>& outputs, std::vector<std::string> inputs,
                    const std::string& model);
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <new>
+#include <regex>
 #include <system_error>
 
 #include <fcntl.h>
@@ -199,8 +200,15 @@ void parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
     if (value.starts_with(kHiddenBracket)) value.front() = '[';
     return std::string();
   };
+  const auto drop_zeros = [](std::string& value) {  // CLI11 would read 010 as octal
+    static const std::regex zeros(R"(^\s*\+?0+(?=\d))");
+    value = std::regex_replace(value, zeros, "");
+    return std::string();
+  };
   for (CLI::Option* option : app.get_options()) {
     option->transform(CLI::Validator(restore_bracket, ""));
+    const std::string type = option->get_type_name();
+    if (type == "INT" || type == "UINT") option->transform(CLI::Validator(drop_zeros, ""));
     // The last of two values counts.
     if (option->get_items_expected_max() <= 1 && option != app.get_config_ptr()) {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -265,7 +273,7 @@ void install_stop_signals(bool restart) {
   struct sigaction action = {};
   action.sa_handler = on_stop_signal;
   action.sa_flags = restart ? SA_RESTART : 0;
-  for (const int signal : kStopSignals) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before = {};
     sigaction(signal, nullptr, &before);
     const bool ignored = signal == SIGHUP && before.sa_handler == SIG_IGN;

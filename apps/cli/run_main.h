@@ -3,7 +3,6 @@
 // SIGINT, SIGTERM, SIGHUP (a lost terminal) and a standard output that nobody reads any more set a
 // flag. Long work polls the flag, saves and returns.
 
-#include <algorithm>
 #include <exception>
 #include <functional>
 #include <string>
@@ -44,7 +43,6 @@ class Stopped : public std::exception {
   const char* what() const noexcept override { return "stopped by a signal"; }
 };
 
-constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGHUP};
 /// Installs the handlers: a first signal sets the flag, a second SIGINT or SIGTERM ends the process
 /// at once. SIGHUP stays ignored if it is (nohup). Unless `restart`, a signal ends a read() or
 /// write() with EINTR, which a write of a checkpoint must not do.
@@ -64,11 +62,11 @@ struct InterruptibleInput {
   ~InterruptibleInput() { install_stop_signals(); }
 };
 
-/// While it lives, a stop signal ends the process at once: nothing is to be saved, and a library's
-/// function does not poll.
+/// While it lives, SIGINT and SIGTERM end the process at once: there is nothing to save, and a
+/// library's function does not poll.
 struct EndedBySignals {
   EndedBySignals() {
-    std::ranges::for_each(kStopSignals, [](int stop) { signal(stop, SIG_DFL); });
+    for (const int stop : {SIGINT, SIGTERM}) signal(stop, SIG_DFL);
   }
   ~EndedBySignals() { install_stop_signals(); }
 };

@@ -99,7 +99,7 @@ int language_ablate(const std::vector<std::string>& arguments) {
             fmt::join(only, ", "), series);
 
   const PretrainOptions shared = parse_pretrain(options.shared, {}, false);
-  refuse_if(std::ranges::count(shared.text, "-") > 0,
+  refuse_if(std::ranges::count(shared.text, "-") + std::ranges::count(shared.val_text, "-") > 0,
             "--text -: every run reads the text, standard input is read once; name a file");
   const std::string tokenizer = options.out + "/tokenizer.model";
   if (options.seeds == 0) options.seeds = budget == "paper" ? 3 : 1;

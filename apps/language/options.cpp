@@ -1,7 +1,6 @@
 #include "apps/language/options.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <tuple>
 
@@ -41,7 +40,7 @@ void add_pretrain_options(CLI::App& app, PretrainOptions& options) {
                "Number of batches of 16 windows to validate on; 0 = all");
   data.integer("--skip-bad", options.skip_bad, kSkipBad);
   add_language_options(app, options,
-                       "bytes, or a file: a SentencePiece .model or a tokenizer.json");
+                       "bytes, or a file: a SentencePiece .model, or a .json of `tokenizer train`");
   // No CLI::IsMember, because config.toml may hold an empty value.
   app.add_option("--objective", options.objective,
                  "mlm: predict masked words (15 %, as BERT); causal: predict the next word");
@@ -130,10 +129,11 @@ void check_and_fill_in(CLI::App& app, FinetuneOptions& options) {
   const double epochs = fill_in(app, "--epochs", static_cast<double>(options.epochs), span ? 3 : 5);
   options.epochs = static_cast<int64_t>(epochs);
   options.warmup_epochs = fill_in(app, "--warmup-epochs", options.warmup_epochs, 0.1 * epochs);
-  if (app.count("--epochs") + app.count("--warmup-epochs") == 0 && options.max_steps > 0) {
-    const double steps = std::ceil(0.1 * static_cast<double>(options.max_steps));
-    options.warmup_steps = static_cast<int64_t>(
-        fill_in(app, "--warmup-steps", static_cast<double>(options.warmup_steps), steps));
+  const auto given = [&](const char* name) { return app.count(name) > 0; };
+  if (options.max_steps > 0 && !given("--epochs") && !given("--warmup-epochs") &&
+      !given("--warmup-steps")) {
+    options.warmup_steps = (options.max_steps + 9) / 10;
+    app.get_option("--warmup-steps")->default_str(std::to_string(options.warmup_steps));
   }
   const double ratio =
       512.0 / static_cast<double>(choose_language_model(options.model).block.d_model);
@@ -222,7 +222,7 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
     field = given;
     changed = true;
   }
-  if (!gmlp && !mixer && config.heads == 0) config.heads = std::max<int64_t>(block.d_model / 64, 1);
+  if (!gmlp && !mixer && config.heads == 0) config.heads = default_heads(block.d_model);
   if (mixer && config.spatial_ffn == 0)
     config.spatial_ffn = std::max<int64_t>(block.d_model / 2, 1);
   if (!options.gate.empty()) block.gate = kGates.from_name(options.gate);

@@ -48,7 +48,7 @@ int language_tokenizer(const std::vector<std::string>& arguments) {
   refuse_if(!sentencepiece && model_type->count() > 0,
             "--model-type: applies only to --type sentencepiece; leave it out");
 
-  refuse_if(training.type == "bytes" && training.vocab > 0,
+  refuse_if(training.type == "bytes" && training.vocab != 0 && training.vocab != 260,
             "--vocab-size {}: a tokenizer of bytes has 260 ids; leave it out", training.vocab);
   refuse_if(sentencepiece && std::ranges::count(text, "-") > 0,
             "--text -: SentencePiece reads the text twice, standard input is read once; name a "

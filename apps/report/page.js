@@ -165,6 +165,9 @@ function smoothed(points) {
 /// The lines of a chart. Those of a single run have colors of their own, else each run has one.
 function linesOf(kind) {
   return runs.flatMap((run, i) => {
+    // Another metric, or samples of another kind, have no place on the first run's scale.
+    if (kind === 'metric' && run.metric !== runs[0].metric) return [];
+    if (kind === 'speed' && run.samples !== runs[0].samples) return [];
     const perStep = axis.name === 'step', train = run.lossNote ? 'train*' : 'train';
     const line = (name, index, rows, column, more = {}) => ({
       name: only ? name : run.name + (kind === 'loss' ? `, ${name}` : ''), key: only ? name : run.name,

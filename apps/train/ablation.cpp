@@ -226,12 +226,13 @@ int ablate(const AblationProgram& program, std::vector<Json> rows, const Ablatio
     } else {
       fmt::print("\n{}\n", title);
       const int status = run.train(is_begun(run.options));
-      if (stop_signal() != 0) fmt::print("or repeat the ablate command to continue all runs\n");
+      if (stop_signal() != 0) fmt::print("to continue all runs, repeat the ablate command\n");
       if (status != kExitSuccess) return status;
     }
     const std::string state = folder + "/checkpoints/last/" + kStateFile;
-    const Json own = read_json(state).value("data", Json());
-    refuse_if(data.emplace(run.options.seed, own).first->second != own,
+    Json own;  // unknown if the user removed the checkpoint
+    if (std::filesystem::exists(state)) own = read_json(state).value("data", Json());
+    refuse_if(!own.is_null() && data.emplace(run.options.seed, own).first->second != own,
               "{}: was trained on other data than the runs before; remove it, or choose another "
               "--out",
               folder);

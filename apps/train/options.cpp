@@ -16,9 +16,8 @@ namespace {
 /// The options that change no result, but for the moment at which a run ends; cache-dir is in runs
 /// of earlier versions.
 const std::set<std::string> kNeutralOptions = {
-    "threads",         "workers",      "time-limit",   "patience",    "quiet",
-    "no-figures",      "log-interval", "rank-timeout", "tensorboard", "save-interval",
-    "checkpoint-hist", "out",          "cache-dir"};
+    "threads",      "workers",     "time-limit",    "patience",        "quiet", "no-figures",
+    "rank-timeout", "tensorboard", "save-interval", "checkpoint-hist", "out",   "cache-dir"};
 
 const std::set<std::string> kDataOptions = {"data", "text", "val-text"};
 const std::set<std::string> kLengthOptions = {"epochs", "max-steps"};
@@ -103,7 +102,7 @@ void add_run_options(CLI::App& app, TrainOptions& options) {
   app.add_flag("--quiet", options.quiet, "Print nothing but errors");
   add_threads_option(app, options.threads);
   add_config_option(app, "File of options, such as a run's config.toml");
-  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_help_flag("-h,--help", "Print this help message and exit");
 }
 
 /// Throws InputError if one of the options `given` contradicts --resume.
@@ -197,22 +196,31 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
   add_recipe_options(app, options);
   add_run_options(app, options);
   for (const auto& [name, text] : subcommand.defaults) app.get_option(name)->default_str(text);
+  const std::vector<std::string> typed = arguments;
   parse_arguments(app, arguments);
   const std::vector<CLI::Option*> given =
       app.get_options([](const CLI::Option* option) { return option->count() > 0; });
   std::string saved;
   if (options.resume.empty()) {
     subcommand.check(app);
-    if (options.max_steps > 0 && app.count("--epochs") == 0) {
-      options.epochs = std::max(options.epochs, options.max_steps);
-      app.get_option("--epochs")->default_str(std::to_string(options.epochs));
-    }
   } else {
     check_resume_options(given);
     const std::string path = find_resume_point(options.resume).run + "/config.toml";
     saved = read_text(path);
     arguments.insert(arguments.begin(), {"--config", path});
     parse_arguments(app, arguments);
+  }
+  // So many passes as the steps take, unless the same command or file says how many.
+  const auto is_argument = [&](const std::string& name) {
+    return std::ranges::any_of(typed, [&](const std::string& argument) {
+      return argument == name || argument.starts_with(name + "=");
+    });
+  };
+  const bool more_steps = is_argument("--max-steps") && !is_argument("--epochs");
+  if (options.max_steps > 0 && (more_steps || app.count("--epochs") == 0)) {
+    options.epochs = std::max(options.epochs, options.max_steps);
+    app.get_option("--epochs")->clear();
+    app.get_option("--epochs")->default_str(std::to_string(options.epochs));
   }
   arithmetic_from(options.precision, options.kernels);  // throws
   refuse_if(options.batch_size % options.shards != 0,

@@ -187,7 +187,7 @@ std::string RunFolder::create(std::string out, bool overwrite, const TaskInfo& i
   if (fs::exists(out) && !fs::is_empty(out)) {
     const auto is_there = [&](const char* name) { return fs::exists(fs::path(out) / name); };
     constexpr const char* kOfRuns[] = {".lock", "steps.jsonl", "checkpoints/last/training.json"};
-    refuse_if(std::ranges::none_of(kOfRuns, is_there),
+    refuse_if(std::ranges::any_of(kRunFiles, is_there) && std::ranges::none_of(kOfRuns, is_there),
               "--out {}: is not empty, and what it holds is no run; choose another folder", out);
     refuse_if(
         !overwrite,
@@ -332,7 +332,9 @@ ResumePoint find_resume_point(const std::string& path) {
   refuse_if(!fs::is_directory(folder),
             "--resume {}: no such folder; name a run folder, such as one below runs/", path);
   if (fs::exists(folder + "/config.toml")) return {folder, folder + "/checkpoints/last"};
-  const fs::path run = fs::canonical(folder).parent_path().parent_path();
+  fs::path full = fs::absolute(folder).lexically_normal();
+  if (!full.has_filename()) full = full.parent_path();  // "last/."
+  const fs::path run = full.parent_path().parent_path();
   if (fs::exists(folder + "/training.json") && fs::exists(run / "config.toml")) {
     return {run.string(), folder};
   }
@@ -344,11 +346,20 @@ ResumePoint find_resume_point(const std::string& path) {
 
 std::string find_checkpoint(const ResumePoint& point) {
   if (fs::is_directory(point.checkpoint)) return point.checkpoint;
+  const std::string checkpoints = point.run + "/checkpoints", best = checkpoints + "/best";
+  if (fs::is_empty(checkpoints)) return "";
+  // `best` may be of a --time-limit's extra validation, so a step-N is preferred.
   std::string newest;
-  for (const fs::directory_entry& entry : fs::directory_iterator(point.run + "/checkpoints")) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints)) {
     const std::string folder = entry.path().string();
-    if (step_of(folder) > (newest.empty() ? std::nullopt : step_of(newest))) newest = folder;
+    const std::optional<int64_t> most = newest.empty() ? std::nullopt : step_of(newest);
+    if (folder != best && step_of(folder) > most) newest = folder;
   }
+  if (newest.empty() && step_of(best)) newest = best;
+  refuse_if(newest.empty(),
+            "{}: has no `last`, and no other with a whole training.json; start a "
+            "new run, with --init {} if its weights are whole",
+            checkpoints, best);
   return newest;
 }
 

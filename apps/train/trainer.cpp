@@ -150,7 +150,7 @@ int Trainer::finish() {
   }
   if (is_patience_over()) {
     say(fmt::format("stopped early: {} epochs without a better validation than epoch {}",
-                    options.patience, progress.best.epoch));
+                    progress.epochs_closed - progress.best.epoch, progress.best.epoch));
   } else if (progress.step < length.total_steps) {
     say(fmt::format("time limit reached at step {} of {}", progress.step, length.total_steps));
     finish_epoch_early();
@@ -263,8 +263,7 @@ void Trainer::build_schedule() {
   schedule.warmup_steps = std::llround(std::min(warmup, most));
   if (warmup > most) {
     task.info.notes.push_back(fmt::format(
-        "a warm-up of {:.0f} steps is more than half of the run, so it is cut to {:.0f}", warmup,
-        most));
+        "the warm-up is cut from {:.0f} steps to {:.0f}, half of the run", warmup, most));
   }
 }
 

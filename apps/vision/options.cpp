@@ -157,8 +157,7 @@ VisionConfig choose_model(const VisionOptions& options, const DataSplits& data) 
   only(Arch::kGmlp, !options.gate.empty(), "--gate");
   apply(options.heads, config.heads);
   apply(options.spatial_ffn, config.spatial_ffn);
-  if (config.heads == 0 && config.is_vit())
-    config.heads = std::max<int64_t>(config.d_model / 64, 1);
+  if (config.heads == 0 && config.is_vit()) config.heads = default_heads(config.d_model);
   if (config.spatial_ffn == 0 && config.arch == Arch::kMixer) {
     config.spatial_ffn = std::max<int64_t>(config.d_model / 2, 1);
   }

@@ -161,7 +161,11 @@ class VisionTask : public TrainingTask {
     std::vector<std::string> stored, names;
     for (const std::string& name : classifier_.label_names) names.push_back(utf8_of(name));
     const std::string path = stored_config_path(folder);
-    if (!path.empty()) vision_config_from_json(read_text(path, kMaxJsonBytes), path, &stored);
+    try {
+      if (!path.empty()) vision_config_from_json(read_text(path, kMaxJsonBytes), path, &stored);
+    } catch (const InputError&) {
+      return "";  // of another program, whose weights alone count
+    }
     if (stored == names || stored.size() != names.size()) return "";
     return printable(fmt::format("{}", fmt::join(stored, ", ")), 100);
   }

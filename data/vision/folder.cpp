@@ -318,7 +318,7 @@ FolderFiles list_files(const std::string& folder) {
       refuse_if(at.depth() > kMaxDepth,
                 "{}: nested more than {} deep; is a link in it to a folder above?",
                 at->path().string(), kMaxDepth);
-      const bool is_run = fs::exists(at->path() / "config.toml");  // filters.png is no photograph
+      const bool is_run = fs::exists(at->path() / "steps.jsonl", broken);  // has filters.png
       const bool skips = is_run || hidden || kLitter.contains(lower_case(name));
       skips ? at.disable_recursion_pending() : files.folders.push_back(path);
     } else if (is_image_name(name) && !hidden && !at->is_fifo(broken)) {

@@ -322,7 +322,7 @@ TEST_CASE("a run whose last checkpoint was removed goes on from the newest of th
   check_folders(run);
 }
 
-TEST_CASE("patience counts validations, not the epochs before the next one") {
+TEST_CASE("patience ends a run only after a validation") {
   const TemporaryFolder folder;
   const std::string run = folder / "run";
   CHECK(train_with(tiny_run(run, {"--epochs", "6", "--patience", "1", "--val-interval", "2", "--lr",

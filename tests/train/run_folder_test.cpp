@@ -128,6 +128,10 @@ TEST_CASE("a number of steps takes as many passes as it needs, unless epochs are
   CHECK(state_of(run + "/checkpoints/last").at("step") == 53);
   REQUIRE(train_with({"--resume", run, "--max-steps", "56"}) == 0);
   CHECK(state_of(run + "/checkpoints/last").at("step") == 56);
+  const std::string longer = scratch / "longer";
+  REQUIRE(train_with(tiny_run(longer, {"--max-steps", "3"})) == 0);
+  REQUIRE(train_with({"--resume", longer, "--max-steps", "57"}) == 0);
+  CHECK(state_of(longer + "/checkpoints/last").at("step") == 57);
   REQUIRE(train_with(tiny_run(limited, {"--max-steps", "53", "--epochs", "1"})) == 0);
   CHECK(state_of(limited + "/checkpoints/last").at("step") == 5);
 }

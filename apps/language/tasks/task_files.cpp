@@ -1,5 +1,6 @@
 #include "apps/language/tasks/task_files.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/ranges.h>
@@ -87,8 +88,8 @@ std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const s
               fmt::join(found, " and "));
     if (!found.empty()) return found[0];
   }
-  fail_input("--data {}: has no {} in .tsv, .csv or .jsonl; add it, or name one such file", data,
-             fmt::join(names, ", "));
+  fail_input("--data {}: has no {} in .tsv, .csv, .jsonl or .ndjson; add it, or name one such file",
+             data, fmt::join(names, ", "));
 }
 
 }  // namespace

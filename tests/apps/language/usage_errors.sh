@@ -86,7 +86,7 @@ echo 'model=gmlp_base' >info.toml
 expect_status 0 "$language" info --config info.toml
 
 mkdir full && touch full/file
-wrong "what it holds is no run" pretrain "${tiny[@]}" --out full
+wrong "--overwrite" pretrain "${tiny[@]}" --out full
 [ "$(ls full)" = file ] || fail "a refused run left something in its folder"
 
 expect_status 0 "$language" --help
