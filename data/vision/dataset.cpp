@@ -75,8 +75,8 @@ DataSplits open_source(const std::string& spec, const DataOptions& options) {
   }
   refuse_if(folder.empty(), "--data {}: no folder given; write {}:DIR", spec, kind);
   refuse_if(!std::filesystem::is_directory(folder),
-            "--data {}: {} is not a folder; check the path (--resume takes --data anew)", spec,
-            folder);
+            "--data {}: {} is no folder; check the path, with --resume name it by --data, too",
+            spec, folder);
   if (kind == "mnist") return open_idx(folder);
   if (kind == "arrays") return open_arrays(folder, options);
   if (kind == "folder") return open_folder(folder, options);

@@ -304,6 +304,10 @@ void climb(const std::string& path, int64_t repeat) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc > 1 && argv[1][0] == '-') {
+    fmt::print("Usage: ladder [FILE.json [REPETITIONS]]\n");
+    return std::string(argv[1]) == "--help" ? 0 : 2;
+  }
   climb(argc > 1 ? argv[1] : "", argc > 2 ? std::max(1, std::atoi(argv[2])) : 5);
 } catch (const std::exception& error) {
   fmt::print(stderr, "ladder: {}\n", error.what());
