@@ -1,10 +1,9 @@
 // What a tape promises its callers, and what ops and generators refuse.
 
-#include "autograd/tape.h"
-
 #include <stdexcept>
 
 #include "autograd/ops.h"
+#include "autograd/tape.h"
 #include "core/error.h"
 #include "models/decoder.h"
 #include "models/layers.h"

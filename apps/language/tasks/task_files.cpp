@@ -66,6 +66,7 @@ void keep_some(std::vector<Row>& all, int64_t most) {
   if (std::ssize(all) > most) order.resize(static_cast<size_t>(most));
   std::ranges::sort(order);
   std::vector<Row> kept;
+  kept.reserve(order.size());
   for (const int64_t i : order) kept.push_back(std::move(all[static_cast<size_t>(i)]));
   all = std::move(kept);
 }
