@@ -87,9 +87,9 @@ void forward(Tape& tape, const Call& call, const Tensor& y, const BlockSaved& sa
   const fused::Kernels& kernels = fused::kernels();
   fused::BlockData data = call.data(tape);
   data.y = y.data<float>();
-  const bool constant = call.packed->arena != nullptr && !tape.recording();
+  const bool constant =
+      call.packed->arena != nullptr && !tape.recording() && !tape.arena().is_counting();
   if (constant) reuse_packed(data, *call.packed, call.shape);
-  if (tape.recording()) call.packed->is_stale = true;
   tape.run_with_workspace(kernels.block_workspace(call.shape), [&](void* workspace) {
     kernels.block_forward(data, saved, call.values(), workspace, call.shape);
   });

@@ -45,8 +45,8 @@ std::vector<Block> make_blocks(ParameterList& list, Arch arch, int64_t depth,
 template <typename Config>
 class Model {
  public:
-  /// Forwards that record nothing keep the blocks' weights packed, in as much memory again, until
-  /// one records (training). That saves a tenth of the time of one image.
+  /// Forwards that record nothing keep the blocks' weights packed, in as much memory again. That
+  /// saves a tenth of the time of one image. GmlpBlock::prepack_weights says until when.
   void prepack_weights() {
     for (const Block& block : blocks_) {
       if (block.gmlp) block.gmlp->prepack_weights(packed_);

@@ -51,6 +51,7 @@ GmlpBlock::GmlpBlock(ParameterList& list, const std::string& prefix, const Block
 
 Var GmlpBlock::forward(Tape& tape, Var x, const std::vector<double>& drop_scales,
                        const TokenMixer& mixer) const {
+  if (tape.recording()) packed_.is_stale = true;
   const bool fused = tape.use_fused(layers_.fc1.weight->value.dtype()) && !mixer.project;
   return fused ? forward_fused(tape, x, drop_scales)
                : forward_composed(tape, x, drop_scales, mixer);

@@ -50,9 +50,13 @@ class GmlpBlock {
                        const TokenMixer& mixer = {}) const;
 
   /// The next forward that records nothing packs the weights into `arena`, which takes as much
-  /// memory again. They are packed anew after a forward that records, as training changes them. The
-  /// arena must outlive the block.
-  void prepack_weights(Arena& arena) { packed_.arena = &arena; }
+  /// memory again, and later ones reuse them. A forward that records (training) makes the next one
+  /// pack anew; after any other change of the weights, call this again. The arena must outlive the
+  /// block.
+  void prepack_weights(Arena& arena) {
+    packed_.arena = &arena;
+    packed_.is_stale = true;
+  }
 
   struct Layers {
     LayerNorm norm;                            // D

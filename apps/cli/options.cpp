@@ -24,7 +24,9 @@ template <class Number>
 CLI::Validator check_range(const std::string& range, Number low, Number high) {
   const auto validate = [range, low, high](const std::string& input) {
     Number value{};
-    const bool valid = CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
+    const bool fits = std::is_floating_point_v<Number> || input.size() < 20;  // else it is clamped
+    const bool valid =
+        fits && CLI::detail::lexical_cast(input, value) && low <= value && value <= high;
     return valid ? "" : fmt::format("{} is not a {}", input, range);
   };
   return {validate, ""};

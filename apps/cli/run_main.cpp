@@ -3,12 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <new>
-#include <regex>
 #include <system_error>
 
 #include <fcntl.h>
@@ -201,8 +201,10 @@ void parse_arguments(CLI::App& app, std::vector<std::string> arguments) {
     return std::string();
   };
   const auto drop_zeros = [](std::string& value) {  // CLI11 would read 010 as octal
-    static const std::regex zeros(R"(^\s*\+?0+(?=\d))");
-    value = std::regex_replace(value, zeros, "");
+    const size_t begin = value.find_first_not_of(" +0");
+    if (begin != value.npos && std::isdigit(static_cast<unsigned char>(value[begin])) != 0) {
+      value.erase(0, begin);
+    }
     return std::string();
   };
   for (CLI::Option* option : app.get_options()) {

@@ -51,12 +51,13 @@ bool is_begun(const TrainOptions& options) {
   if (!std::filesystem::exists(path)) return false;
   const std::map<std::string, std::string> before = binding_options(read_text(path));
   const std::map<std::string, std::string> now = binding_options(options.config);
-  if (before == now) return true;
   const auto other = std::ranges::find_if(now, [&](const auto& option) {
-    return before.count(option.first) == 0 || before.at(option.first) != option.second;
+    const auto& [name, value] = option;
+    return before.count(name) == 0 || !is_same_value(before.at(name), value);
   });
+  if (other == now.end() && before.size() == now.size()) return true;
   fail_input("{}: is a run with other options ({}); choose another --out, or remove it",
-             options.out, other == now.end() ? "of an earlier version" : "--" + other->first);
+             options.out, other == now.end() ? "of another version" : "--" + other->first);
 }
 
 /// Refuses shared options that the row or the run folders determine, from the arguments or a

@@ -29,8 +29,8 @@ void add_recipe_options(CLI::App& app, TrainOptions& options) {
   recipe.integer("--epochs", options.epochs, "Passes over the training data", 1);
   recipe.integer(
       "--max-steps", options.max_steps,
-      "Optimizer steps, in as many passes as they take if --epochs is not given; 0 = use "
-      "--epochs");
+      "Optimizer steps, in as many passes as they take unless the same command gives --epochs; "
+      "0 = use --epochs");
   recipe.integer("--batch-size", options.batch_size, "Samples per batch", 1, kLargestBatch);
   recipe.integer("--grad-accum-steps", options.grad_accum_steps, "Batches per optimizer step", 1,
                  1 << 24);
@@ -174,6 +174,15 @@ std::map<std::string, std::string> binding_options(const std::string& config) {
   std::map<std::string, std::string> options = options_of(config);
   for (const std::string& name : kNeutralOptions) options.erase(name);
   return options;
+}
+
+bool is_same_value(const std::string& before, const std::string& now) {
+  const auto has_others = [](const std::string& text) {
+    return text.find_first_not_of("0123456789") != text.npos;
+  };
+  if (has_others(before) || has_others(now)) return before == now;
+  // 010 was read as octal.
+  return std::strtoull(before.c_str(), nullptr, 0) == std::strtoull(now.c_str(), nullptr, 0);
 }
 
 bool is_changeable(const std::string& option) {

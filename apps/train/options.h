@@ -57,6 +57,8 @@ struct TrainOptions {
 std::map<std::string, std::string> options_of(const std::string& config);
 /// The same, but for the options that change no byte of a run's results.
 std::map<std::string, std::string> binding_options(const std::string& config);
+/// Whether two texts of an option's value mean the same: earlier versions stored seed=007.
+bool is_same_value(const std::string& before, const std::string& now);
 /// Whether a resumed run may have another value of an option: its data may have moved (a checksum
 /// tells whether they are the same), and its length may change.
 bool is_changeable(const std::string& option);

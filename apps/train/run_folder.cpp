@@ -55,9 +55,9 @@ int64_t next_run_number(const std::string& parent) {
 std::string create_numbered(const TaskInfo& info) {
   const std::string parent = "runs/" + info.kind;
   make_folders(parent);
-  while (true) {
-    std::string path = fmt::format("{}/{:04}-{}-{}", parent, next_run_number(parent),
-                                   folder_name_of(info.model), folder_name_of(info.data));
+  for (int64_t number = next_run_number(parent);; ++number) {
+    std::string path = fmt::format("{}/{:04}-{}-{}", parent, number, folder_name_of(info.model),
+                                   folder_name_of(info.data));
     if (mkdir(path.c_str(), 0777) == 0) return path;
     if (errno != EEXIST) fail_system(path, "made");
   }
@@ -347,18 +347,20 @@ ResumePoint find_resume_point(const std::string& path) {
 std::string find_checkpoint(const ResumePoint& point) {
   if (fs::is_directory(point.checkpoint)) return point.checkpoint;
   const std::string checkpoints = point.run + "/checkpoints", best = checkpoints + "/best";
-  if (fs::is_empty(checkpoints)) return "";
-  // `best` may be of a --time-limit's extra validation, so a step-N is preferred.
   std::string newest;
+  bool saved = false;
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints)) {
+    if (!entry.is_directory()) continue;
+    saved = true;
     const std::string folder = entry.path().string();
+    const std::optional<int64_t> step = step_of(folder);
     const std::optional<int64_t> most = newest.empty() ? std::nullopt : step_of(newest);
-    if (folder != best && step_of(folder) > most) newest = folder;
+    // `best` may be of a --time-limit's extra validation.
+    if (step > most || (step == most && newest == best)) newest = folder;
   }
-  if (newest.empty() && step_of(best)) newest = best;
-  refuse_if(newest.empty(),
-            "{}: has no `last`, and no other with a whole training.json; start a "
-            "new run, with --init {} if its weights are whole",
+  refuse_if(saved && newest.empty(),
+            "{}: has no `last`, and no other with a whole training.json; start a new run, with "
+            "--init {} if its weights are whole",
             checkpoints, best);
   return newest;
 }

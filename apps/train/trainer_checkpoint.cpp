@@ -40,7 +40,7 @@ void check_options(const Json& saved, const std::string& config, const std::stri
   const std::map<std::string, std::string> now = binding_options(config);
   for (const auto& [name, value] : saved.items()) {
     const std::string found = now.count(name) != 0 ? utf8_of(now.at(name)) : "nothing";
-    if (is_changeable(name) || found == value.get<std::string>()) continue;
+    if (is_changeable(name) || is_same_value(value.get<std::string>(), found)) continue;
     fail_input("{}: was saved with {} = {}, and config.toml says {}; restore the run's config.toml",
                folder, name, value.get<std::string>(), found);
   }

@@ -106,6 +106,13 @@ expect_text out.txt "--model-ema-decay"
 
 # Nothing is guessed about a number or a value.
 wrong "--seed: -1 is not a whole number" train "${tiny[@]}" --seed -1
+wrong "--seed: 99999999999999999999 is not a whole number" train "${tiny[@]}" --seed 99999999999999999999
+wrong "--depth: 00x10 is not a whole number" train "${tiny[@]}" --depth 00x10
+{ printf 'seed = '; head -c 1000000 /dev/zero | tr '\0' 0; echo 7; } >zeros.toml
+expect_status 0 "$vision" train "${tiny[@]}" --config zeros.toml --max-steps 1 --quiet --no-figures --out zeros
+grep -qx "seed=7" zeros/config.toml || fail "the zeros in front of 7 were not dropped"
+expect_status 0 "$vision" train "${tiny[@]}" --epochs 010 --max-steps 1 --quiet --no-figures --out ten
+grep -qx "epochs=10" ten/config.toml || fail "010 is not 10"
 wrong "--color: not an option of gmlp-vision train; \`gmlp-vision train --help\` lists them" train --color 3
 grep -q "put --" err.txt && fail "train takes no text that could begin with -"
 echo "out = my run" >unknown.toml

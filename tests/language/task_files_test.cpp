@@ -70,6 +70,10 @@ TEST_CASE("some training rows are drawn at random, because files may be sorted b
   CHECK(ones > 10);
   CHECK(ones < 40);
   CHECK(files.notes.front() == "50 of 200 training examples (--max-train-samples)");
+  const TaskFiles first = open_task_files(gmlp::task_facts("sst2"), folder.path(),
+                                          {.windows = {.tokens = 32}, .first_rows = true},
+                                          *gmlp::open_tokenizer("bytes"), 50);
+  for (const gmlp::SentenceExample& row : first.train->sentences.examples) CHECK(row.label == 0);
 }
 
 TEST_CASE("a folder with two training tables is refused") {

@@ -33,7 +33,11 @@ class FinetuneTask : public TrainingTask {
         options_(options),
         facts_(describe_task(options.task, options.data, options.reading, info.notes)) {
     // The checkpoint holds all that a resumed run needs. The pretrained model may no longer exist.
-    if (setup.resumed()) options_.model.model = setup.checkpoint;
+    if (setup.resumed()) {
+      options_.model.model = setup.checkpoint;
+      const Json stored = read_json(config_path(setup.checkpoint));
+      options_.reading.first_rows = !stored.at("gmlp").contains("drawn_rows");
+    }
     info.inputs = {options_.data, options_.model.model, options_.tokenizer};
     build_model();
     open_files();
@@ -85,6 +89,7 @@ class FinetuneTask : public TrainingTask {
       extra["labels"] = facts_.labels;
     }
     if (facts_.task == Task::kClassify) extra["columns"] = facts_.columns;
+    if (!options_.reading.first_rows) extra["drawn_rows"] = true;  // of --max-train-samples
     content.config = language_config_to_json(config_, json_line(extra));
     content.others.push_back({tokenizer_->file_name(), tokenizer_->file_bytes()});
   }

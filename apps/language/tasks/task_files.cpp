@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include <fmt/ranges.h>
 
@@ -58,11 +59,12 @@ void add_rows(const TaskFacts& facts, const std::string& path, const WindowOptio
        unknown_text(static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens)));
 }
 
-/// `most` of `all`, drawn at random, because rows may be sorted by label.
+/// `most` of `all`, drawn at random, because rows may be sorted by label; or the first ones.
 template <class Row>
-void keep_some(std::vector<Row>& all, int64_t most) {
+void keep_some(std::vector<Row>& all, int64_t most, bool first) {
   std::vector<int64_t> order(all.size());
-  shuffle_indices(order.data(), std::ssize(all), 0, Purpose::kSplit, 0);
+  std::iota(order.begin(), order.end(), 0);
+  if (!first) shuffle_indices(order.data(), std::ssize(all), 0, Purpose::kSplit, 0);
   if (std::ssize(all) > most) order.resize(static_cast<size_t>(most));
   std::ranges::sort(order);
   std::vector<Row> kept;
@@ -158,8 +160,8 @@ TaskFiles open_task_files(const TaskFacts& facts, const std::string& data,
     if (train && max_train > 0 && set->size() > max_train) {
       files.notes.push_back(fmt::format("{} of {} training {} (--max-train-samples)", max_train,
                                         set->size(), facts.examples()));
-      keep_some(set->squad.questions, max_train);
-      keep_some(examples, max_train);
+      keep_some(set->squad.questions, max_train, reading.first_rows);
+      keep_some(examples, max_train, reading.first_rows);
     }
     add_rows(facts, path, reading.windows, tokenizer, *set, files.notes);
   }
