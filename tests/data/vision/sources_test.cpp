@@ -317,5 +317,5 @@ TEST_CASE("a limited training set is a fixed random part") {
 TEST_CASE("an unknown data specification names the choices") {
   check_source_error("imagenet", "choose fashion-mnist");
   check_source_error("mnist", "no folder given");
-  check_source_error("mnist:/nonexistent", "is not a folder");
+  check_source_error("mnist:/nonexistent", "is no folder");
 }
