@@ -74,12 +74,13 @@ BlockSaved allocate_saved(Tape& tape, const Call& call) {
           .gate_rstd = stats()};
 }
 
-/// Evaluation with constant weights: packs them on the first call, reuses them on the next ones.
+/// Evaluation: packs the weights on the first call, and reuses them until training changes them.
 void reuse_packed(fused::BlockData& data, PackedWeights& packed, const BlockShape& shape) {
   const bool fits = packed.data != nullptr && packed.precision == shape.precision;
   if (!fits) packed.data = packed.arena->allocate_bytes(fused::kernels().block_packed(shape));
   packed.precision = shape.precision;
-  data.is_packed = fits && !std::exchange(packed.is_stale, false);
+  const bool stale = std::exchange(packed.is_stale, false);
+  data.is_packed = fits && !stale;
   data.packed = packed.data;
 }
 

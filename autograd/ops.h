@@ -84,7 +84,7 @@ Var linear_cross_entropy(Tape& tape, Var x, Parameter& table, Parameter* bias,
 
 /// Packed weights that outlive a call. The first forward that records nothing fills them.
 struct PackedWeights {
-  Arena* arena = nullptr;  // nullptr: weights change, and each forward packs them anew
+  Arena* arena = nullptr;  // nullptr: each forward packs the weights anew
   void* data = nullptr;    // nullptr: not packed yet
   bool is_stale = false;   // a step of training may have changed the weights
   fused::Precision precision = fused::Precision::kF32;

@@ -62,13 +62,13 @@ struct InterruptibleInput {
   ~InterruptibleInput() { install_stop_signals(); }
 };
 
-/// While it lives, SIGINT and SIGTERM end the process at once: there is nothing to save, and a
-/// library's function does not poll.
-struct EndedBySignals {
-  EndedBySignals() {
+/// While it lives, SIGINT and SIGTERM end the process at once (SIG_DFL), as a long call of a
+/// library does not poll the flag.
+struct DefaultStopSignals {
+  DefaultStopSignals() {
     for (const int stop : {SIGINT, SIGTERM}) signal(stop, SIG_DFL);
   }
-  ~EndedBySignals() { install_stop_signals(); }
+  ~DefaultStopSignals() { install_stop_signals(); }
 };
 
 /// Sets the flag without a signal, or clears it with 0.

@@ -30,8 +30,8 @@ constexpr int64_t kVocab = 2000;
 /// Trains the tokenizer of all runs, `path`, on their text.
 void make_tokenizer(const std::string& path, const std::vector<std::string>& text) {
   std::string tokenizer;
-  const EndedBySignals ended;
   try {
+    const DefaultStopSignals ended;
     tokenizer = train_tokenizer(text, {.type = "sentencepiece", .vocab = kVocab});
   } catch (const InputError& error) {
     fail_input("a tokenizer of {} ids: {}; or name another by --tokenizer, such as bytes", kVocab,

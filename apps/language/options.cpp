@@ -15,7 +15,7 @@ namespace gmlp {
 namespace {
 
 constexpr const char* kSkipBad =
-    "Number of bad lines to leave out of all texts, or of rows or questions of each file";
+    "Number of bad lines to skip in all texts, or of bad rows or questions per file";
 
 /// What pretrain and finetune share; `tokenizer` is the help of --tokenizer.
 void add_language_options(CLI::App& app, LanguageOptions& options, const char* tokenizer) {
@@ -195,6 +195,9 @@ void add_language_model_options(CLI::App& app, LanguageModelOptions& options) {
 LanguageConfig choose_language_model(const LanguageModelOptions& options) {
   LanguageConfig config = named_or_stored_language_config(options.model);
   BlockConfig& block = config.block;
+  if (options.vocab_size > 0) config.vocab = options.vocab_size;
+  if (options.causal) block.causal = true;
+  const LanguageConfig before = config;
   if (!options.arch.empty()) config.arch = kLanguageArchs.from_name(options.arch);
   const bool gmlp = config.arch == Arch::kGmlp, mixer = config.arch == Arch::kMixer;
   const auto check_fits = [&](const char* name, bool given, bool fits, const char* owners) {
@@ -214,25 +217,20 @@ LanguageConfig choose_language_model(const LanguageModelOptions& options) {
       {"--heads", options.heads, config.heads, !gmlp && !mixer,
        "transformer, transformer-relpos or relpos-only"},
       {"--spatial-ffn", options.spatial_ffn, config.spatial_ffn, mixer, "mixer"}};
-  bool changed = !options.arch.empty() || !options.gate.empty() || options.toeplitz ||
-                 options.no_toeplitz || options.tie_embeddings || options.no_tie_embeddings;
   for (const auto& [name, given, field, fits, owners] : sizes) {
     if (given <= 0) continue;
     check_fits(name, true, fits, owners);
     field = given;
-    changed = true;
   }
   if (!gmlp && !mixer && config.heads == 0) config.heads = default_heads(block.d_model);
   if (mixer && config.spatial_ffn == 0)
     config.spatial_ffn = std::max<int64_t>(block.d_model / 2, 1);
   if (!options.gate.empty()) block.gate = kGates.from_name(options.gate);
-  if (options.vocab_size > 0) config.vocab = options.vocab_size;
   override_if_given(block.toeplitz, options.toeplitz, options.no_toeplitz, "toeplitz");
   override_if_given(config.tie_embeddings, options.tie_embeddings, options.no_tie_embeddings,
                     "tie-embeddings");
-  if (options.causal) block.causal = true;
   // A changed architecture may not pass under the name of another one.
-  if (changed && !config.name.ends_with("_custom")) config.name += "_custom";
+  if (!(config == before) && !config.name.ends_with("_custom")) config.name += "_custom";
   config.validate();
   return config;
 }

@@ -96,6 +96,7 @@ void predict_array(const PredictOptions& options) {
   std::vector<int64_t> shape = onnx_logits_shape(model.config());
   shape[0] = rows;
   const Tensor result = Tensor::zeros(model.dtype(), Shape(shape));
+  const LanguageHead head = model.config().head;
   Arena arena;
   for (int64_t begin = 0; begin < rows; begin += options.batch_size) {
     throw_if_stopped();
@@ -103,7 +104,6 @@ void predict_array(const PredictOptions& options) {
     const std::vector<int64_t> part(ids.begin() + begin * n, ids.begin() + end * n);
     arena.reset();
     Tape tape(arena, loaded.execution, false);
-    const LanguageHead head = model.config().head;
     const Var logits = head == LanguageHead::kClassify ? model.classify(tape, part, end - begin)
                        : head == LanguageHead::kSpan   ? model.spans(tape, part, end - begin)
                                                        : model.forward(tape, part, end - begin);
@@ -195,12 +195,17 @@ int language_generate(const std::vector<std::string>& arguments) {
       "with --objective causal");
   const std::vector<int64_t> ids = prompt_ids(*loaded.tokenizer, prompt);
   const int64_t window = loaded.model->config().block.tokens;
-  const auto note = [](int64_t count, const char* what) {
-    if (count > 0) fmt::print(stderr, "note: {} tokens of the prompt {}\n", count, what);
-  };
-  note(std::ssize(ids) - window, "are too many for the model's window, and the last ones count");
-  note(std::ranges::count(ids, loaded.tokenizer->special().unknown),
-       "are unknown to the tokenizer");
+  const int64_t spare = std::ssize(ids) - window;
+  const auto unknown = std::ranges::count(ids, loaded.tokenizer->special().unknown);
+  if (spare > 0) {
+    fmt::print(stderr,
+               "note: the prompt is {} tokens longer than the model's window of {}; only its "
+               "end is read\n",
+               spare, window);
+  }
+  if (unknown > 0) {
+    fmt::print(stderr, "note: the tokenizer does not know {} of the prompt's tokens\n", unknown);
+  }
   print_or_stop(prompt);
   const Stopwatch watch;
   const int64_t count = write_text(*loaded.model, *loaded.tokenizer, ids, sampling, max_tokens,

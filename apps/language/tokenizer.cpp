@@ -3,6 +3,7 @@
 #include "data/text/tokenizer.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/cli/format.h"
@@ -53,8 +54,11 @@ int language_tokenizer(const std::vector<std::string>& arguments) {
   refuse_if(sentencepiece && std::ranges::count(text, "-") > 0,
             "--text -: SentencePiece reads the text twice, standard input is read once; name a "
             "file");
-  const EndedBySignals ended;
-  write_file_atomic(out, train_tokenizer(text, training));
+  const auto train = [&] {
+    const DefaultStopSignals ended;
+    return train_tokenizer(text, training);
+  };
+  write_file_atomic(out, train());
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(out);
   fmt::print(
       "tokenizer  {}: {} ids, [MASK] is {}\n"

@@ -181,7 +181,7 @@ bool is_same_value(const std::string& before, const std::string& now) {
     return text.find_first_not_of("0123456789") != text.npos;
   };
   if (has_others(before) || has_others(now)) return before == now;
-  // 010 was read as octal.
+  // Base 0, because earlier versions read 010 as octal.
   return std::strtoull(before.c_str(), nullptr, 0) == std::strtoull(now.c_str(), nullptr, 0);
 }
 
@@ -219,7 +219,7 @@ void parse_training(const TrainingSubcommand& subcommand, std::vector<std::strin
     arguments.insert(arguments.begin(), {"--config", path});
     parse_arguments(app, arguments);
   }
-  // So many passes as the steps take, unless the same command or file says how many.
+  // As many passes as the steps take, unless whoever gives --max-steps gives --epochs, too.
   const auto is_argument = [&](const std::string& name) {
     return std::ranges::any_of(typed, [&](const std::string& argument) {
       return argument == name || argument.starts_with(name + "=");

@@ -355,7 +355,7 @@ std::string find_checkpoint(const ResumePoint& point) {
     const std::string folder = entry.path().string();
     const std::optional<int64_t> step = step_of(folder);
     const std::optional<int64_t> most = newest.empty() ? std::nullopt : step_of(newest);
-    // `best` may be of a --time-limit's extra validation.
+    // Of equals not `best`, which may be of a --time-limit's extra validation.
     if (step > most || (step == most && newest == best)) newest = folder;
   }
   refuse_if(saved && newest.empty(),

@@ -50,8 +50,8 @@ class RunFolder {
  public:
   /// Makes the folder of a new run and returns its path: `out`, or without it the next free number
   /// below runs/KIND/. An `out` that holds files is refused (InputError) unless they are a run's
-  /// and `overwrite`, which removes what a run writes there, and nothing else, and nothing that the
-  /// run reads.
+  /// and `overwrite`, which removes what a run writes there and nothing else. Refused, too, if the
+  /// new run reads any of that.
   static std::string create(std::string out, bool overwrite, const TaskInfo& info);
 
   /// Keeps other processes out of the run in `path` as long as it lives; the system removes the

@@ -123,7 +123,8 @@ class TrainingTask {
   bool starts_from(const std::string& init, const std::string& model) {
     if (init.empty() && !setup.resumed() && std::filesystem::is_directory(model)) {
       info.notes.push_back(fmt::format(
-          "--model {} gives the architecture only, and --init its weights, too", model));
+          "--model {0} gives only the architecture; --init {0} would load its weights, too",
+          model));
     }
     return !init.empty() && !setup.resumed();
   }

@@ -214,7 +214,7 @@ bool Trainer::adopt_length(const Json& state) {
   refuse_if(length.total_steps < progress.step,
             "--epochs {} and --max-steps {} make {} steps, and the run has made {}; use more",
             options.epochs, options.max_steps, length.total_steps, progress.step);
-  if (progress.step == length.total_steps) return true;
+  if (progress.step == length.total_steps) return true;  // nothing is left to train
   // An epoch that --max-steps had cut short goes on.
   progress.epochs_closed = std::min(progress.epochs_closed, epoch());
   task.info.notes.push_back(fmt::format(

@@ -47,7 +47,7 @@ struct Workspace {
   float* lane_sums = allocate<float>(allocator, (band * kLanes));  // (band, 16): their sums
   // Backward.
   PackedB table = allocate_b(allocator, ids, shape.in);  // (ids, D): W of the tile, for dx
-  PackedB x = allocate_b(allocator, band, shape.in);     // (band, D), for dT
+  PackedB x = allocate_b(allocator, band, shape.in);     // (band, D), for dW
   float* dy_tiles = allocate<float>(allocator, dy_tiles_size<float>(ids, band));  // of dzᵀ
 };
 

@@ -64,7 +64,7 @@ expect_text err.txt "the run's classes were a, b"
 expect_status 0 "$vision" train "${options[@]}" --data folder:moved --max-steps 1 --quiet --init named/checkpoints/last --out init
 expect_text init/log.txt "init: the head is kept, whose classes were a, b"
 expect_status 0 "$vision" train "${options[@]}" --data folder:moved --max-steps 1 --model named/checkpoints/last --out random
-expect_text random/log.txt "gives the architecture only, and --init its weights, too"
+expect_text random/log.txt "gives only the architecture; --init named/checkpoints/last would load its weights, too"
 
 # --overwrite removes nothing that the run reads.
 expect_status 2 "$vision" train "${options[@]}" --data folder:moved --out named --overwrite --model named/checkpoints/last

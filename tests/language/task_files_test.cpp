@@ -85,6 +85,6 @@ TEST_CASE("a folder with two training tables is refused") {
     gmlp::describe_task("classify", folder.path(), {}, notes);
     FAIL("nothing was refused");
   } catch (const gmlp::InputError& error) {
-    CHECK(std::string(error.what()).find("both exist; move one away") != std::string::npos);
+    CHECK(std::string(error.what()).find("train.jsonl; keep one of them") != std::string::npos);
   }
 }

@@ -141,9 +141,8 @@ class FinetuneTask : public TrainingTask {
     tokenizer_ = stored ? open_stored_tokenizer(source) : open_tokenizer(options_.tokenizer);
     if (!stored) config_.vocab = std::max(options_.model.vocab_size, tokenizer_->vocab());
     refuse_if(config_.block.causal,
-              "the model {} is causal, so <cls> at the front sees no other token; use one "
-              "pretrained with "
-              "--objective mlm, without --causal",
+              "the model {} is causal, so <cls> at the front sees no other token; use one that was "
+              "pretrained with --objective mlm, without --causal",
               config_.name);
     config_.head = facts_.is_span() ? LanguageHead::kSpan : LanguageHead::kClassify;
     config_.classes = std::ssize(facts_.labels);

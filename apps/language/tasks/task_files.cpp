@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <numeric>
 
 #include <fmt/ranges.h>
 
@@ -59,22 +58,25 @@ void add_rows(const TaskFacts& facts, const std::string& path, const WindowOptio
        unknown_text(static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens)));
 }
 
-/// `most` of `all`, drawn at random, because rows may be sorted by label; or the first ones.
+/// `most` of `all`: a draw that is the same for every --seed, because files may be sorted by label;
+/// or the first ones.
 template <class Row>
 void keep_some(std::vector<Row>& all, int64_t most, bool first) {
+  const auto size = static_cast<size_t>(most);
+  if (all.size() <= size) return;
+  if (first) return all.resize(size);
   std::vector<int64_t> order(all.size());
-  std::iota(order.begin(), order.end(), 0);
-  if (!first) shuffle_indices(order.data(), std::ssize(all), 0, Purpose::kSplit, 0);
-  if (std::ssize(all) > most) order.resize(static_cast<size_t>(most));
+  shuffle_indices(order.data(), std::ssize(all), 0, Purpose::kSplit, 0);
+  order.resize(size);
   std::ranges::sort(order);
   std::vector<Row> kept;
-  kept.reserve(order.size());
+  kept.reserve(size);
   for (const int64_t i : order) kept.push_back(std::move(all[static_cast<size_t>(i)]));
   all = std::move(kept);
 }
 
 /// The path of an official file in the folder `data`. One of classify is `data` itself, or a table
-/// NAME.tsv, .csv or .jsonl in it.
+/// NAME.tsv, .csv, .jsonl or .ndjson in it.
 std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const std::string& data) {
   if (facts.task != Task::kClassify) return (fs::path(data) / file.name).string();
   refuse_if(!fs::exists(data), "--data {}: does not exist; name a table or a folder of them", data);
@@ -87,7 +89,7 @@ std::string file_of(const TaskFacts& facts, const TaskFacts::File& file, const s
       const fs::path path = fs::path(data) / (name + ending);
       if (fs::exists(path)) found.push_back(path.string());
     }
-    refuse_if(found.size() > 1, "--data {}: {} both exist; move one away", data,
+    refuse_if(found.size() > 1, "--data {}: has {}; keep one of them", data,
               fmt::join(found, " and "));
     if (!found.empty()) return found[0];
   }

@@ -16,7 +16,7 @@ struct TaskReading {
   WindowOptions windows;                       // of SQuAD; sentences have as many tokens
   std::vector<std::string> text_columns = {};  // of classify, as the next; empty: guessed
   std::string label_column = {};
-  bool first_rows = false;    // not a random draw of them: a run of an earlier version
+  bool first_rows = false;    // of --max-train-samples, as runs of earlier versions had
   int64_t skip_bad = 0;       // rows or questions to leave out, per file
   std::string split = "val";  // of a single table: val, the tenth that is held out, or all
 };

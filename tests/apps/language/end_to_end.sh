@@ -89,6 +89,14 @@ expect_status 0 "$language" "${write[@]}" --temperature 0.9 --top-k 20 --top-p 0
 cmp -s out.txt written.txt && fail "another seed wrote the same text"
 expect_status 0 "$language" "${write[@]}" --temperature 0
 iconv -f UTF-8 -t UTF-8 out.txt >copy.txt || fail "generate wrote broken UTF-8"
+expect_status 0 "$language" generate --model $best --prompt "$(head -c 400 text.txt)" --max-tokens 2
+expect_text err.txt "tokens longer than the model's window of 16; only its end is read"
+grep -q "does not know" err.txt && fail "the tokenizer knows its own text"
+expect_status 0 "$language" tokenizer train --text text.txt --type chars --out letters.json
+expect_status 0 "$language" pretrain --text text.txt --tokenizer letters.json --objective causal --model gmlp_char \
+  --seq-len 16 --depth 1 --d-model 16 --d-ffn 32 --batch-size 8 --max-steps 1 --quiet --no-figures --out letters
+expect_status 0 "$language" generate --model letters/checkpoints/last --prompt "日本 the cat" --max-tokens 2
+expect_text err.txt "the tokenizer does not know 2 of the prompt's tokens"
 expect_status 2 "$language" fill --model $best "the [MASK]"
 expect_text err.txt "use generate"
 
