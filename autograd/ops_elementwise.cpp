@@ -136,12 +136,25 @@ Var select_token(Tape& tape, Var x, int64_t position) {
 }
 
 Var add_positions(Tape& tape, Var x, Parameter& table) {
-  const Shape& shape = tape.value(x).shape();
-  require(table.value.elements() == shape[1] * shape[2],
-          "add_positions: positions and tokens do not match");
-  std::vector<int64_t> positions(static_cast<size_t>(shape.rows()));
-  for (size_t r = 0; r < positions.size(); ++r) positions[r] = static_cast<int64_t>(r) % shape[1];
-  return add(tape, x, embedding(tape, positions, shape[0], table));
+  const Tensor in = tape.value(x);
+  const int64_t batch = in.shape()[0], size = table.value.elements();
+  require(in.elements() == batch * size, "add_positions: positions and tokens do not match");
+  const Tensor y = tape.scratch_like(in);
+  const auto forward = [&](auto* sum, auto* terms, auto* positions) {
+    for (int64_t b = 0; b < batch; ++b) {
+      reference::add_forward(sum + b * size, terms + b * size, positions, size);
+    }
+  };
+  tape.run(y.dtype(), forward, y, in, table.value);
+  return tape.record("add_positions", y, [=, &tape, &table](const Tensor& dy) {
+    tape.accumulate_grad(x, dy);
+    const auto backward = [&](auto* sum, auto* terms) {
+      for (int64_t b = 0; b < batch; ++b) {
+        reference::add_forward(sum, sum, terms + b * size, size);
+      }
+    };
+    tape.run(dy.dtype(), backward, table.grad, dy);
+  });
 }
 
 Var transpose_tokens(Tape& tape, Var x) {
